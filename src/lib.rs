@@ -1,0 +1,6 @@
+//! sidelight
+#![forbid(unsafe_code)]
+
+pub mod clock;
+pub mod record;
+pub mod resource;

@@ -1,0 +1,326 @@
+//! The fields that sidelight knows, under OpenTelemetry's names, and the keys under which loggers write
+//! them. A `FieldTable` is what decoding is told to look for: the standard fields and those that a user's
+//! rules name. Built once when rules are compiled; read only on the way of a line.
+
+use std::collections::HashMap;
+
+/// A field's number. Those below 64 have a bit in [`super::slots::Slots::present`].
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct FieldId(pub u16);
+
+impl FieldId {
+    /// No field.
+    pub const NONE: FieldId = FieldId(u16::MAX);
+
+    /// The bit of a masked field; 0 for the others.
+    #[inline]
+    pub fn bit(self) -> u64 {
+        if self.0 < 64 { 1 << self.0 } else { 0 }
+    }
+}
+
+/// The unit of a number, where the key or the format defines one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Unit {
+    /// None defined: the number is no duration.
+    None,
+    /// `duration_s`, nginx' `request_time`.
+    Seconds,
+    /// `duration_ms`.
+    Milliseconds,
+    /// `duration_us`.
+    Microseconds,
+    /// `duration_ns`, ECS `event.duration`.
+    Nanoseconds,
+}
+
+impl Unit {
+    /// How many of this unit a second has.
+    #[inline]
+    pub fn per_second(self) -> Option<f64> {
+        match self {
+            Unit::None => None,
+            Unit::Seconds => Some(1.0),
+            Unit::Milliseconds => Some(1e3),
+            Unit::Microseconds => Some(1e6),
+            Unit::Nanoseconds => Some(1e9),
+        }
+    }
+
+    /// The unit that a key's ending says: `_ms`, `Ms`, `_seconds`, ...
+    pub fn of_suffix(key: &str) -> Unit {
+        let ends = |all: &[&str]| all.iter().any(|end| key.ends_with(end));
+        if ends(&["_ms", ".ms", "Ms", "_millis", "Millis", "_msec", "_milliseconds"]) {
+            Unit::Milliseconds
+        } else if ends(&["_us", "Us", "_micros", "_usec", "_microseconds"]) {
+            Unit::Microseconds
+        } else if ends(&["_ns", "Ns", "_nanos", "_nanoseconds"]) {
+            Unit::Nanoseconds
+        } else if ends(&["_s", "_sec", "_secs", "_seconds", "Seconds"]) {
+            Unit::Seconds
+        } else {
+            Unit::None
+        }
+    }
+}
+
+macro_rules! fields {
+    ($( $(#[$doc:meta])* $constant:ident = $number:literal, $name:literal, [$($key:literal),* $(,)?]; )*) => {
+        $( $(#[$doc])* pub const $constant: FieldId = FieldId($number); )*
+        /// Name and keys of every standard field; the index is its number. The first key ranks best.
+        pub const STANDARD: &[(&str, &[&str])] = &[$( ($name, &[$($key),*]) ),*];
+    };
+}
+
+fields! {
+    /// When the event occurred.
+    TIMESTAMP = 0, "timestamp", ["timestamp", "time", "@timestamp", "ts", "Timestamp", "datetime", "asctime", "time_iso8601", "eventTime", "date", "t"];
+    /// The level as text or as a logger's number.
+    SEVERITY = 1, "severity_text", ["severity_text", "severityText", "SeverityText", "level", "severity", "levelname", "log.level", "lvl", "loglevel", "log_level", "Level", "L"];
+    /// OpenTelemetry's SeverityNumber.
+    SEVERITY_NUMBER = 2, "severity_number", ["severity_number", "severityNumber", "SeverityNumber"];
+    /// The message.
+    BODY = 3, "body", ["body", "Body", "message", "msg", "event", "@message", "short_message", "@m", "M"];
+    /// The trace that the line belongs to.
+    TRACE_ID = 4, "trace_id", ["trace_id", "traceId", "TraceId", "trace.id", "traceid", "traceID", "otelTraceID", "dd.trace_id", "trace"];
+    /// The span that the line belongs to.
+    SPAN_ID = 5, "span_id", ["span_id", "spanId", "SpanId", "span.id", "spanid", "spanID", "otelSpanID", "dd.span_id"];
+    /// W3C trace flags.
+    TRACE_FLAGS = 6, "trace_flags", ["trace_flags", "traceFlags", "TraceFlags", "otelTraceSampled"];
+    /// A whole W3C traceparent header.
+    TRACEPARENT = 7, "traceparent", ["traceparent", "trace_parent", "traceParent"];
+    /// The parent of the span.
+    PARENT_SPAN_ID = 8, "parent_span_id", ["parent_span_id", "parentSpanId", "parent_id", "parent.id"];
+    /// An id that groups the lines of one request.
+    REQUEST_ID = 9, "request_id", ["request_id", "requestId", "req_id", "reqId", "requestID", "x_request_id", "http.request.id", "correlation_id", "correlationId", "req.id", "rid"];
+    /// The service that wrote the line.
+    SERVICE = 10, "service.name", ["service.name", "service", "service_name", "serviceName", "Resource.service.name", "resource.service.name", "app", "application", "app_name"];
+    /// The logger's name.
+    LOGGER = 11, "logger.name", ["logger", "logger_name", "log.logger", "loggerName", "logger.name", "name", "N"];
+    /// The function that wrote the line.
+    FUNCTION = 12, "code.function.name", ["code.function.name", "code.function", "function", "funcName", "func", "func_name"];
+    /// The file that wrote the line.
+    CODE_FILE = 13, "code.file.path", ["code.file.path", "code.filepath", "filename", "pathname", "file", "caller", "C", "log.origin.file.name"];
+    /// Its line number.
+    CODE_LINE = 14, "code.line.number", ["code.line.number", "code.lineno", "lineno", "line", "log.origin.file.line"];
+    /// The request's method.
+    HTTP_METHOD = 15, "http.request.method", ["http.request.method", "method", "http.method", "http_method", "request_method", "req.method", "httpMethod", "verb", "httpRequest.requestMethod", "request.method"];
+    /// The route, already a template.
+    HTTP_ROUTE = 16, "http.route", ["http.route", "route", "endpoint", "url.template", "path_template", "route_path"];
+    /// The path as it was asked for, perhaps with a query.
+    URL_PATH = 17, "url.path", ["url.path", "path", "http.target", "uri", "request_uri", "req.url", "url", "http.url", "url.original", "url.full", "request_path", "requestPath", "request.path", "httpRequest.requestUrl"];
+    /// The response's status code.
+    HTTP_STATUS = 18, "http.response.status_code", ["http.response.status_code", "status_code", "status", "http.status_code", "http_status", "statusCode", "res.statusCode", "response_status", "response.status", "httpRequest.status"];
+    /// How long it took; counts only with a unit.
+    DURATION = 19, "duration", ["duration_ms", "duration_seconds", "duration_s", "duration", "elapsed_ms", "elapsed_seconds", "elapsed", "latency_ms", "latency_seconds", "latency", "response_time_ms", "responseTime", "request_time", "request_duration_ms", "request_duration_seconds", "took_ms", "durationMs", "elapsedMs", "latencyMs", "duration_us", "duration_ns", "event.duration", "execution_time_ms", "process_time_ms", "query_time_ms", "response_time", "took", "httpRequest.latency"];
+    /// The text of a database query.
+    DB_QUERY = 20, "db.query.text", ["db.query.text", "query", "sql", "db.statement", "statement"];
+    /// The operation of a database query.
+    DB_OPERATION = 21, "db.operation.name", ["db.operation.name", "db.operation", "db_operation"];
+    /// The table of a database query.
+    DB_TABLE = 22, "db.collection.name", ["db.collection.name", "db.sql.table", "table", "db_table"];
+    /// The kind of database.
+    DB_SYSTEM = 23, "db.system.name", ["db.system.name", "db.system", "db_system"];
+    /// What kind of error it was.
+    ERROR_TYPE = 24, "error.type", ["error.type", "error_type", "errorType", "err.type", "error.name", "err.name"];
+    /// The class of the exception.
+    EXCEPTION_TYPE = 25, "exception.type", ["exception.type", "exception_type", "exc_type", "exception.class", "error.class"];
+    /// The exception's own text.
+    EXCEPTION_MESSAGE = 26, "exception.message", ["exception.message", "exception_message", "error.message", "err.message", "exc_message", "error", "err"];
+    /// The traceback.
+    EXCEPTION_STACKTRACE = 27, "exception.stacktrace", ["exception.stacktrace", "stacktrace", "stack_trace", "error.stack_trace", "err.stack", "stack", "traceback", "exception", "exc_info", "exc_text", "error.stack", "S"];
+    /// The client's address.
+    CLIENT_ADDRESS = 28, "client.address", ["client.address", "client_ip", "remote_addr", "client.ip", "remote_ip", "remoteAddress", "ip"];
+    /// The user agent.
+    USER_AGENT = 29, "user_agent.original", ["user_agent.original", "user_agent", "http_user_agent", "userAgent"];
+    /// Python's numeric level.
+    PYTHON_LEVEL = 30, "levelno", ["levelno"];
+}
+
+/// Objects in which applications wrap their own fields; a key below one of them ranks behind the same key
+/// at the top. `data` is document 004's.
+pub const WRAPPERS: &[&str] = &[
+    "data",
+    "attributes",
+    "Attributes",
+    "extra",
+    "fields",
+    "context",
+    "extra_data",
+    "http",
+    "event_dict",
+];
+
+/// First number for fields that rules name.
+pub const FIRST_OWN: u16 = STANDARD.len() as u16;
+
+/// What a key means.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Binding {
+    /// The standard field, or a rule's own; [`FieldId::NONE`] where only `also` counts.
+    pub field: FieldId,
+    /// A second field that wants the same value as it is written: a rule names this very key.
+    pub also: FieldId,
+    /// How good the key is for `field`, 0 best. Even: one less good place is left between two keys, for the
+    /// nested spelling of the same name, because a flat key wins over the nested one.
+    pub rank: u8,
+    /// The unit that the key defines.
+    pub unit: Unit,
+}
+
+/// What decoding looks for: keys, as dotted paths, and what they mean.
+#[derive(Debug)]
+pub struct FieldTable {
+    names: Vec<Box<str>>,
+    keys: HashMap<Box<str>, Binding>,
+    prefixes: HashMap<Box<str>, ()>,
+    aliases: Vec<(FieldId, FieldId)>,
+}
+
+impl FieldTable {
+    /// The standard fields.
+    pub fn standard() -> FieldTable {
+        let mut table = FieldTable {
+            names: STANDARD.iter().map(|(name, _)| Box::from(*name)).collect(),
+            keys: HashMap::new(),
+            prefixes: HashMap::new(),
+            aliases: Vec::new(),
+        };
+        for (number, (_, keys)) in STANDARD.iter().enumerate() {
+            let field = FieldId(number as u16);
+            for (place, key) in keys.iter().enumerate() {
+                let unit = if field == DURATION { duration_unit(key) } else { Unit::None };
+                let rank = (place * 2) as u8;
+                table.bind(key, Binding { field, also: FieldId::NONE, rank, unit });
+                // what lies in a wrapper ranks behind every key at the top; some keys say nothing there
+                if key.len() > 1 {
+                    for wrapper in WRAPPERS {
+                        let rank = rank + 128;
+                        let path = format!("{wrapper}.{key}");
+                        table.bind(&path, Binding { field, also: FieldId::NONE, rank, unit });
+                    }
+                }
+            }
+        }
+        table
+    }
+
+    /// The number of a field that a rule names. OpenTelemetry's name of a standard field means that field
+    /// under any of its keys; any other name means the key as it is written in the line, dots reaching into
+    /// objects; where a line has no such key, but the name is a key of a standard field, it means that field.
+    pub fn intern(&mut self, name: &str) -> FieldId {
+        if let Some(number) = self.names.iter().position(|known| &**known == name) {
+            return FieldId(number as u16);
+        }
+        let field = FieldId(self.names.len() as u16);
+        self.names.push(Box::from(name));
+        let unit = Unit::of_suffix(name);
+        match self.keys.get_mut(name) {
+            Some(binding) => {
+                binding.also = field;
+                let standard = binding.field;
+                self.aliases.push((field, standard));
+            }
+            None => self.bind(name, Binding { field, also: FieldId::NONE, rank: 0, unit }),
+        }
+        field
+    }
+
+    /// What a key means: a dotted path from the top of the line.
+    #[inline]
+    pub fn binding(&self, path: &str) -> Option<Binding> {
+        self.keys.get(path).copied()
+    }
+
+    /// Whether some key lies below this path, so that an object there is to be looked into.
+    #[inline]
+    pub fn is_prefix(&self, path: &str) -> bool {
+        self.prefixes.contains_key(path)
+    }
+
+    /// The name of a field.
+    pub fn name(&self, field: FieldId) -> &str {
+        self.names.get(field.0 as usize).map_or("", |name| name)
+    }
+
+    /// How many fields there are.
+    pub fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    /// Never: the standard fields are always there.
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
+    /// Rules' own fields that fall back to a standard one: (own, standard).
+    pub fn aliases(&self) -> &[(FieldId, FieldId)] {
+        &self.aliases
+    }
+
+    fn bind(&mut self, path: &str, binding: Binding) {
+        if self.keys.contains_key(path) {
+            return;
+        }
+        for (at, byte) in path.bytes().enumerate() {
+            if byte == b'.' {
+                self.prefixes.insert(Box::from(&path[..at]), ());
+            }
+        }
+        self.keys.insert(Box::from(path), binding);
+    }
+}
+
+/// Units of the duration keys whose ending does not say it.
+fn duration_unit(key: &str) -> Unit {
+    match key {
+        "event.duration" => Unit::Nanoseconds, // Elastic Common Schema: nanoseconds
+        "responseTime" => Unit::Milliseconds,  // pino-http
+        "request_time" => Unit::Seconds,       // nginx ngx_http_log_module
+        _ => Unit::of_suffix(key),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_standard_field_has_a_bit_and_its_name_is_a_key_or_a_concept() {
+        assert!(STANDARD.len() <= 48, "room for rules' own fields in the mask");
+        let table = FieldTable::standard();
+        for (number, (name, keys)) in STANDARD.iter().enumerate() {
+            assert_eq!(table.name(FieldId(number as u16)), *name);
+            for key in *keys {
+                assert_eq!(table.binding(key).map(|b| b.field.0), Some(number as u16), "{key}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_key_of_its_own_and_one_that_is_standard_too() {
+        let mut table = FieldTable::standard();
+        let own = table.intern("data.shop");
+        assert_eq!(own.0, FIRST_OWN);
+        assert_eq!(table.binding("data.shop").map(|b| b.field), Some(own));
+        assert!(table.is_prefix("data") && !table.is_prefix("data.shop"));
+        assert_eq!(table.intern("data.shop"), own);
+        assert_eq!(table.intern("http.route"), HTTP_ROUTE);
+        let status = table.intern("status");
+        let binding = table.binding("status").expect("a standard key");
+        assert_eq!((binding.field, binding.also), (HTTP_STATUS, status));
+        assert_eq!(table.aliases(), [(status, HTTP_STATUS)]);
+    }
+
+    #[test]
+    fn units() {
+        let table = FieldTable::standard();
+        let unit = |key: &str| table.binding(key).map(|b| b.unit);
+        assert_eq!(unit("data.duration_ms"), Some(Unit::Milliseconds));
+        assert_eq!(unit("event.duration"), Some(Unit::Nanoseconds));
+        assert_eq!(unit("duration"), Some(Unit::None));
+        assert_eq!(unit("request_time"), Some(Unit::Seconds));
+        assert_eq!(unit("status"), Some(Unit::None));
+    }
+}

@@ -1,0 +1,133 @@
+//! Numbers as they stand in lines: digits into an integer, one division at the end. What that path cannot
+//! do exactly (long mantissas, exponents) goes to the standard library, so that every value equals
+//! `str::parse::<f64>`. Milliseconds are divided by 1000, never multiplied by 0.001.
+
+use super::field::Unit;
+
+/// Powers of ten that a double holds exactly.
+const POWERS: [f64; 16] =
+    [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
+
+/// Reads a decimal number: optional sign, digits, optional fraction, optional exponent. `None` for
+/// anything else; `inf` and `nan` are no numbers here.
+#[inline]
+pub fn decimal(text: &str) -> Option<f64> {
+    let bytes = text.as_bytes();
+    let mut mantissa = 0u64;
+    let mut fraction = usize::MAX;
+    // 15 digits and a point: below 2^53, so that one division rounds once, as the exact parser does
+    if bytes.is_empty() || bytes.len() > 16 {
+        return general(text);
+    }
+    for (index, &byte) in bytes.iter().enumerate() {
+        let digit = byte.wrapping_sub(b'0');
+        if digit <= 9 {
+            mantissa = mantissa * 10 + digit as u64;
+        } else if byte == b'.' && fraction == usize::MAX {
+            fraction = index;
+        } else {
+            return general(text);
+        }
+    }
+    if fraction == usize::MAX {
+        if bytes.len() > 15 {
+            return general(text);
+        }
+        return Some(mantissa as f64);
+    }
+    let places = bytes.len() - 1 - fraction;
+    if fraction == 0 || places == 0 {
+        return general(text);
+    }
+    Some(mantissa as f64 / POWERS[places])
+}
+
+#[cold]
+fn general(text: &str) -> Option<f64> {
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    if !digits.as_bytes().first().is_some_and(|b| b.is_ascii_digit() || *b == b'.') {
+        return None;
+    }
+    text.parse::<f64>().ok().filter(|value| value.is_finite())
+}
+
+/// Reads a duration in seconds: a number in the unit of its key, or text with a unit of its own
+/// (`12.5ms`, `0.12s`, `1m30s`, `3 seconds`). Negative durations are none.
+#[inline]
+pub fn seconds(text: &str, unit: Unit) -> Option<f64> {
+    let value = match decimal(text) {
+        Some(number) => {
+            let per_second = unit.per_second()?;
+            if per_second == 1.0 { number } else { number / per_second }
+        }
+        None => with_unit(text)?,
+    };
+    (value >= 0.0).then_some(value)
+}
+
+/// Seconds of a duration that names its units, as Go, Python and people write it.
+#[cold]
+pub fn with_unit(text: &str) -> Option<f64> {
+    let mut rest = text.trim();
+    let mut total = 0.0;
+    if rest.is_empty() {
+        return None;
+    }
+    while !rest.is_empty() {
+        let number_end = rest.find(|c: char| !(c.is_ascii_digit() || c == '.'))?;
+        let number = decimal(&rest[..number_end])?;
+        rest = rest[number_end..].trim_start();
+        let unit_end = rest.find(|c: char| c.is_ascii_digit() || c == ' ').unwrap_or(rest.len());
+        let per_second = match &rest[..unit_end] {
+            "s" | "sec" | "secs" | "second" | "seconds" => 1.0,
+            "ms" | "msec" | "millis" | "milliseconds" | "millisecond" => 1e3,
+            "us" | "\u{b5}s" | "\u{3bc}s" | "usec" | "micros" | "microseconds" => 1e6,
+            "ns" | "nanos" | "nanoseconds" => 1e9,
+            "m" | "min" | "mins" | "minute" | "minutes" => 1.0 / 60.0,
+            "h" | "hour" | "hours" => 1.0 / 3600.0,
+            _ => return None,
+        };
+        total += number / per_second;
+        rest = rest[unit_end..].trim_start();
+    }
+    Some(total)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn durations() {
+        for (text, unit, expected) in [
+            ("12", Unit::Milliseconds, Some(0.012)),
+            ("0.25", Unit::Seconds, Some(0.25)),
+            ("1500", Unit::Microseconds, Some(0.0015)),
+            ("7000000", Unit::Nanoseconds, Some(0.007)),
+            ("12", Unit::None, None),
+            ("12.5ms", Unit::None, Some(0.0125)),
+            ("0.12s", Unit::None, Some(0.12)),
+            ("1m30s", Unit::None, Some(90.0)),
+            ("3 seconds", Unit::None, Some(3.0)),
+            ("250\u{b5}s", Unit::None, Some(0.00025)),
+            ("12ms", Unit::Seconds, Some(0.012)),
+            ("-1", Unit::Seconds, None),
+            ("0", Unit::Seconds, Some(0.0)),
+            ("fast", Unit::Seconds, None),
+            ("", Unit::Seconds, None),
+            ("5parsecs", Unit::None, None),
+        ] {
+            assert_eq!(seconds(text, unit), expected, "{text:?} {unit:?}");
+        }
+    }
+
+    proptest! {
+        /// Whatever reads as a number gives the very double that the standard library gives.
+        #[test]
+        fn property_equals_the_standard_parser(text in "[-+]?[0-9]{0,20}(\\.[0-9]{0,20})?([eE][-+]?[0-9]{1,3})?") {
+            let expected = text.parse::<f64>().ok().filter(|v| v.is_finite());
+            prop_assert_eq!(decimal(&text), expected);
+        }
+    }
+}

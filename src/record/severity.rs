@@ -1,0 +1,227 @@
+//! Severity in OpenTelemetry's numbers (log data model, "Field: SeverityNumber"): 1 to 24, 0 unspecified.
+
+use super::slots::Kind;
+
+/// A SeverityNumber: 1..=4 TRACE, 5..=8 DEBUG, 9..=12 INFO, 13..=16 WARN, 17..=20 ERROR, 21..=24 FATAL; 0 unspecified.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
+pub struct Severity(pub u8);
+
+impl Severity {
+    /// No level was found.
+    pub const UNSPECIFIED: Severity = Severity(0);
+    /// The first of TRACE.
+    pub const TRACE: Severity = Severity(1);
+    /// The first of DEBUG.
+    pub const DEBUG: Severity = Severity(5);
+    /// The first of INFO.
+    pub const INFO: Severity = Severity(9);
+    /// Between INFO and WARN: syslog's notice.
+    pub const NOTICE: Severity = Severity(10);
+    /// The first of WARN.
+    pub const WARN: Severity = Severity(13);
+    /// The first of ERROR.
+    pub const ERROR: Severity = Severity(17);
+    /// The first of FATAL.
+    pub const FATAL: Severity = Severity(21);
+
+    /// Every short name, in order; the index is [`Severity::class`].
+    pub const SHORT_NAMES: [&'static str; 7] =
+        ["UNSPECIFIED", "TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"];
+
+    /// 0 unspecified, 1 TRACE, ... 6 FATAL.
+    #[inline]
+    pub fn class(self) -> usize {
+        (self.0 as usize).div_ceil(4).min(6)
+    }
+
+    /// OpenTelemetry's short name: TRACE, DEBUG, INFO, WARN, ERROR, FATAL; UNSPECIFIED for none.
+    #[inline]
+    pub fn short_name(self) -> &'static str {
+        Self::SHORT_NAMES[self.class()]
+    }
+
+    /// Reads the value of a level field.
+    #[inline]
+    pub fn read(value: &str, kind: Kind) -> Severity {
+        match kind {
+            Kind::Text => Self::from_text(value),
+            Kind::Number => Self::from_level_number(value),
+            Kind::True | Kind::False | Kind::Tree => Severity::UNSPECIFIED,
+        }
+    }
+
+    /// Reads a SeverityNumber.
+    pub fn read_number(value: &str) -> Severity {
+        match value.parse::<u8>() {
+            Ok(number @ 1..=24) => Severity(number),
+            _ => Severity::UNSPECIFIED,
+        }
+    }
+
+    /// A level's name in any of the spellings that loggers use, in any case. A bare digit in text (journald,
+    /// syslog) is read as a number.
+    pub fn from_text(text: &str) -> Severity {
+        let text = text.trim();
+        let bytes = text.as_bytes();
+        let Some(first) = bytes.first() else { return Severity::UNSPECIFIED };
+        let is = |name: &str| text.eq_ignore_ascii_case(name);
+        match first.to_ascii_lowercase() {
+            b'i' if is("info")
+                || is("information")
+                || is("informational")
+                || is("inf")
+                || is("i") =>
+            {
+                Severity::INFO
+            }
+            b'd' if is("debug") || is("dbg") || is("d") => Severity::DEBUG,
+            b'd' if is("dpanic") => Severity(18),
+            b'w' if is("warning") || is("warn") || is("wrn") || is("w") => Severity::WARN,
+            b'e' if is("error") || is("err") || is("e") || is("eror") => Severity::ERROR,
+            b'e' if is("emergency") || is("emerg") => Severity(24),
+            b'c' if is("critical") || is("crit") || is("c") => Severity::FATAL,
+            b'f' if is("fatal") || is("ftl") || is("f") => Severity::FATAL,
+            b'f' if is("fine") => Severity::DEBUG,
+            b'f' if is("finer") || is("finest") => Severity::TRACE,
+            b't' if is("trace") || is("trc") || is("t") => Severity::TRACE,
+            b'v' if is("verbose") || is("v") => Severity::TRACE,
+            b'n' if is("notice") || is("note") || is("n") => Severity::NOTICE,
+            b'a' if is("alert") => Severity(22),
+            b'p' if is("panic") => Severity(23),
+            b's' if is("severe") => Severity(18),
+            b's' if is("success") => Severity(11),
+            b'0'..=b'9' => Self::from_level_number(text),
+            _ => Self::numbered_any(text),
+        }
+    }
+
+    /// A numeric level: 0..=7 syslog (RFC 5424 section 6.2.1), 10..=60 bunyan and pino.
+    pub fn from_level_number(text: &str) -> Severity {
+        match text.parse::<u32>() {
+            Ok(priority @ 0..=7) => Self::from_syslog(priority as u8),
+            Ok(10..=19) => Severity::TRACE,
+            Ok(20..=29) => Severity::DEBUG,
+            Ok(30..=39) => Severity::INFO,
+            Ok(40..=49) => Severity::WARN,
+            Ok(50..=59) => Severity::ERROR,
+            Ok(60..=69) => Severity::FATAL,
+            _ => Severity::UNSPECIFIED,
+        }
+    }
+
+    /// Python's `levelno`: 10 DEBUG to 50 CRITICAL.
+    pub fn from_python_number(text: &str) -> Severity {
+        match text.parse::<u32>() {
+            Ok(1..=9) => Severity::TRACE,
+            Ok(10..=19) => Severity::DEBUG,
+            Ok(20..=29) => Severity::INFO,
+            Ok(30..=39) => Severity::WARN,
+            Ok(40..=49) => Severity::ERROR,
+            Ok(50..=59) => Severity::FATAL,
+            _ => Severity::UNSPECIFIED,
+        }
+    }
+
+    /// Syslog's severity (RFC 5424 section 6.2.1, table 2), mapped as OpenTelemetry's log data model does
+    /// in its appendix B.
+    pub fn from_syslog(priority: u8) -> Severity {
+        match priority {
+            0 => Severity(24),
+            1 => Severity(22),
+            2 => Severity::FATAL,
+            3 => Severity::ERROR,
+            4 => Severity::WARN,
+            5 => Severity::NOTICE,
+            6 => Severity::INFO,
+            7 => Severity::DEBUG,
+            _ => Severity::UNSPECIFIED,
+        }
+    }
+
+    #[cold]
+    fn numbered_any(text: &str) -> Severity {
+        for (name, first) in
+            [("debug", 4), ("info", 8), ("trace", 0), ("warn", 12), ("error", 16), ("fatal", 20)]
+        {
+            let found = Self::numbered(text, name, first);
+            if found != Severity::UNSPECIFIED {
+                return found;
+            }
+        }
+        Severity::UNSPECIFIED
+    }
+
+    /// `INFO2`: OpenTelemetry's own short names with a number behind them.
+    #[cold]
+    fn numbered(text: &str, name: &str, before_first: u8) -> Severity {
+        let Some((head, tail)) = text.split_at_checked(name.len()) else {
+            return Severity::UNSPECIFIED;
+        };
+        match tail.as_bytes() {
+            [digit @ b'1'..=b'4'] if head.eq_ignore_ascii_case(name) => {
+                Severity(before_first + digit - b'0')
+            }
+            _ => Severity::UNSPECIFIED,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_every_logger() {
+        for (text, expected) in [
+            ("INFO", 9),
+            ("info", 9),
+            ("Information", 9),
+            ("INFO3", 11),
+            ("warn2", 14),
+            ("debug2", 6),
+            ("DEBUG", 5),
+            ("warning", 13),
+            ("WARN", 13),
+            ("Error", 17),
+            ("ERR", 17),
+            ("error4", 20),
+            ("CRITICAL", 21),
+            ("fatal", 21),
+            ("panic", 23),
+            ("dpanic", 18),
+            ("trace", 1),
+            ("TRACE2", 2),
+            ("notice", 10),
+            ("emerg", 24),
+            ("alert", 22),
+            ("severe", 18),
+            ("", 0),
+            ("x", 0),
+            ("infos", 0),
+            ("30", 9),
+            ("3", 17),
+            ("error5", 0),
+            (" info ", 9),
+        ] {
+            assert_eq!(Severity::from_text(text), Severity(expected), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_number_is_of_bunyan_and_below_eight_of_syslog() {
+        assert_eq!(Severity::read("30", Kind::Number), Severity::INFO);
+        assert_eq!(Severity::read("60", Kind::Number), Severity::FATAL);
+        assert_eq!(Severity::read("4", Kind::Number), Severity::WARN);
+        assert_eq!(Severity::read("-1", Kind::Number), Severity::UNSPECIFIED);
+        assert_eq!(Severity::read_number("24"), Severity(24));
+        assert_eq!(Severity::read_number("25"), Severity::UNSPECIFIED);
+        assert_eq!(Severity::from_python_number("50"), Severity::FATAL);
+    }
+
+    #[test]
+    fn short_names_are_opentelemetrys() {
+        let names: Vec<_> = (0..=24).map(|n| Severity(n).short_name()).collect();
+        assert_eq!(names[0], "UNSPECIFIED");
+        assert_eq!((names[1], names[4], names[5], names[24]), ("TRACE", "TRACE", "DEBUG", "FATAL"));
+    }
+}
