@@ -2,5 +2,14 @@
 #![forbid(unsafe_code)]
 
 pub mod clock;
+pub mod decode;
+pub mod frame;
+pub mod health;
+pub mod metrics;
+pub mod outbox;
+pub mod pipeline;
 pub mod record;
 pub mod resource;
+pub mod rules;
+pub mod spans;
+pub mod telemetry;

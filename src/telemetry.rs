@@ -1,0 +1,247 @@
+//! Every metric that sidelight keeps about itself, in one place, carried by the `prometheus` crate. Label
+//! values come from closed sets. Data threads add once a batch, never once a line.
+
+pub mod ledger;
+
+use prometheus::core::Collector;
+use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+
+/// The handles of all self-metrics.
+#[derive(Debug)]
+pub struct Telemetry {
+    registry: Registry,
+    /// Frames received, by `input`.
+    pub received: IntCounterVec,
+    /// Bytes received, by `input`.
+    pub received_bytes: IntCounterVec,
+    /// Frames decoded, by `format`.
+    pub decoded: IntCounterVec,
+    /// Frames refused, by `reason`.
+    pub refused: IntCounterVec,
+    /// Frames shed, by `reason`.
+    pub shed: IntCounterVec,
+    /// Frames that looked like a format and were not, by `format`; decoded as plain text.
+    pub malformed: IntCounterVec,
+    /// Frames with invalid UTF-8, which was replaced.
+    pub invalid_utf8: IntCounter,
+    /// Frames longer than the limit, of which the beginning was kept.
+    pub oversized: IntCounter,
+    /// Continuation lines joined to the record before them.
+    pub joined: IntCounter,
+    /// Unfinished lines at the end of connections that sidelight closed; not among the received.
+    pub torn: IntCounter,
+    /// Connections accepted, by `input`.
+    pub connections: IntCounterVec,
+    /// Connections open now, by `input`.
+    pub connections_open: IntGaugeVec,
+    /// Connections refused, by `reason`.
+    pub connections_refused: IntCounterVec,
+    /// The time of the last sampled line against its arrival; positive when the line's clock is behind.
+    pub clock_skew: Gauge,
+    /// Items given to an output, by `output`.
+    pub offered: IntCounterVec,
+    /// Items that an output accepted, by `output`.
+    pub sent: IntCounterVec,
+    /// Items dropped, by `output` and `reason`.
+    pub dropped: IntCounterVec,
+    /// Export requests, by `output` and `result`.
+    pub export_requests: IntCounterVec,
+    /// Lines that became no span, by `reason`.
+    pub spans_skipped: IntCounterVec,
+    /// Derived series alive.
+    pub series: IntGauge,
+    /// How many there may be.
+    pub series_limit: IntGauge,
+    /// Label values folded into an overflow series, by `family` and `label`.
+    pub label_overflow: IntCounterVec,
+    /// Seconds a data thread spent, by `thread` and `state` (busy, nap, wait), in nanoseconds here.
+    pub thread_nanoseconds: IntCounterVec,
+    /// 1 when the last load of the configuration succeeded.
+    pub config_last_load_successful: IntGauge,
+    /// When that was, seconds since the epoch.
+    pub config_last_load_timestamp: IntGauge,
+    /// Own log messages not written because their cause was said too often.
+    pub log_suppressed: IntCounter,
+}
+
+impl Telemetry {
+    /// All of them, registered.
+    ///
+    /// # Panics
+    /// Never: names are distinct and valid, which a test sees.
+    pub fn new() -> Telemetry {
+        let registry = Registry::new();
+        let telemetry = Telemetry {
+            received: vec(
+                &registry,
+                "frames_received_total",
+                "Frames received: lines of a stream, datagrams.",
+                &["input"],
+            ),
+            received_bytes: vec(&registry, "received_bytes_total", "Bytes received.", &["input"]),
+            decoded: vec(
+                &registry,
+                "frames_decoded_total",
+                "Frames decoded, by the format that was recognised; continuation lines count with their record.",
+                &["format"],
+            ),
+            refused: vec(&registry, "frames_refused_total", "Frames refused.", &["reason"]),
+            shed: vec(&registry, "frames_shed_total", "Frames shed under overload.", &["reason"]),
+            malformed: vec(
+                &registry,
+                "frames_malformed_total",
+                "Frames that began like a format and were not; decoded as plain text.",
+                &["format"],
+            ),
+            invalid_utf8: one(
+                &registry,
+                "frames_invalid_utf8_total",
+                "Frames whose invalid UTF-8 was replaced.",
+            ),
+            oversized: one(
+                &registry,
+                "frames_oversized_total",
+                "Frames longer than the limit, of which the beginning was kept.",
+            ),
+            joined: one(
+                &registry,
+                "frames_joined_total",
+                "Continuation lines joined to the record before them.",
+            ),
+            torn: one(
+                &registry,
+                "frames_torn_total",
+                "Unfinished lines on connections that sidelight closed; not among the received.",
+            ),
+            connections: vec(&registry, "connections_total", "Connections accepted.", &["input"]),
+            connections_open: {
+                let gauge =
+                    IntGaugeVec::new(opts("connections", "Connections open now."), &["input"]);
+                keep(&registry, gauge)
+            },
+            connections_refused: vec(
+                &registry,
+                "connections_refused_total",
+                "Connections refused.",
+                &["reason"],
+            ),
+            clock_skew: keep(
+                &registry,
+                Gauge::with_opts(opts(
+                    "clock_skew_seconds",
+                    "Arrival of a sampled line minus its own time.",
+                )),
+            ),
+            offered: vec(
+                &registry,
+                "items_offered_total",
+                "Spans and records given to a configured output.",
+                &["output"],
+            ),
+            sent: vec(&registry, "items_sent_total", "Items that an output accepted.", &["output"]),
+            dropped: vec(&registry, "items_dropped_total", "Items dropped.", &["output", "reason"]),
+            export_requests: vec(
+                &registry,
+                "export_requests_total",
+                "Export requests, by result.",
+                &["output", "result"],
+            ),
+            spans_skipped: vec(
+                &registry,
+                "spans_skipped_total",
+                "Lines that became no span.",
+                &["reason"],
+            ),
+            series: keep(&registry, IntGauge::with_opts(opts("series", "Derived series alive."))),
+            series_limit: keep(
+                &registry,
+                IntGauge::with_opts(opts("series_limit", "Derived series there may be.")),
+            ),
+            label_overflow: vec(
+                &registry,
+                "label_overflow_total",
+                "Label sets folded into an overflow series, by the label that had too many values.",
+                &["family", "label"],
+            ),
+            thread_nanoseconds: vec(
+                &registry,
+                "data_thread_nanoseconds_total",
+                "Time of the data threads, by what they did.",
+                &["thread", "state"],
+            ),
+            config_last_load_successful: keep(
+                &registry,
+                IntGauge::with_opts(opts(
+                    "config_last_load_successful",
+                    "1 when the last load of the configuration succeeded.",
+                )),
+            ),
+            config_last_load_timestamp: keep(
+                &registry,
+                IntGauge::with_opts(opts(
+                    "config_last_load_success_timestamp_seconds",
+                    "When the configuration was last loaded with success.",
+                )),
+            ),
+            log_suppressed: one(
+                &registry,
+                "log_messages_suppressed_total",
+                "Own log messages not written because their cause was said too often.",
+            ),
+            registry,
+        };
+        telemetry.config_last_load_successful.set(1);
+        telemetry
+    }
+
+    /// All self-metrics as the `prometheus` crate gathers them.
+    pub fn gather(&self) -> Vec<prometheus::proto::MetricFamily> {
+        self.registry.gather()
+    }
+}
+
+impl Default for Telemetry {
+    fn default() -> Self {
+        Telemetry::new()
+    }
+}
+
+/// The sum over all label sets of a counter.
+pub fn sum(counters: &IntCounterVec) -> u64 {
+    counters
+        .collect()
+        .iter()
+        .flat_map(prometheus::proto::MetricFamily::get_metric)
+        .map(|metric| metric.get_counter().get_value() as u64)
+        .sum()
+}
+
+fn opts(name: &str, help: &str) -> Opts {
+    Opts::new(format!("sidelight_{name}"), help)
+}
+
+fn keep<C: Collector + Clone + 'static>(registry: &Registry, made: prometheus::Result<C>) -> C {
+    let made = made.expect("a valid name");
+    registry.register(Box::new(made.clone())).expect("a name of its own");
+    made
+}
+
+fn vec(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
+    keep(registry, IntCounterVec::new(opts(name, help), labels))
+}
+
+fn one(registry: &Registry, name: &str, help: &str) -> IntCounter {
+    keep(registry, IntCounter::with_opts(opts(name, help)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_self_metric_registers() {
+        let telemetry = Telemetry::new();
+        telemetry.received.with_label_values(&["stream"]).inc();
+        assert!(telemetry.gather().iter().any(|f| f.get_name() == "sidelight_frames_received_total"));
+    }
+}

@@ -1,0 +1,68 @@
+//! The ledger: what came in, what became of it, what left. received = decoded + refused + shed, and
+//! offered = sent + dropped + held; `lost` is what no counter explains, from independent counts at the rim.
+
+use super::Telemetry;
+use std::fmt;
+
+/// The terms of the ledger, as `architecture` defines them. Unit: frames, then spans and records.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Ledger {
+    /// Frames that the framer made.
+    pub received: u64,
+    /// Frames that were decoded.
+    pub decoded: u64,
+    /// Frames that were refused.
+    pub refused: u64,
+    /// Frames that were shed.
+    pub shed: u64,
+    /// Items given to a configured output.
+    pub offered: u64,
+    /// Items that an output accepted.
+    pub sent: u64,
+    /// Items dropped, for whatever reason.
+    pub dropped: u64,
+    /// Items still in a queue.
+    pub held: u64,
+    /// Frames and items that no counter explains.
+    pub lost: u64,
+}
+
+impl Ledger {
+    /// Reads the counters; `held` is what the outboxes hold now.
+    pub fn read(telemetry: &Telemetry, held: u64) -> Ledger {
+        let sum = super::sum;
+        let mut ledger = Ledger {
+            received: sum(&telemetry.received),
+            decoded: sum(&telemetry.decoded),
+            refused: sum(&telemetry.refused),
+            shed: sum(&telemetry.shed),
+            offered: sum(&telemetry.offered),
+            sent: sum(&telemetry.sent),
+            dropped: sum(&telemetry.dropped),
+            held,
+            lost: 0,
+        };
+        let frames = ledger.decoded + ledger.refused + ledger.shed;
+        let items = ledger.sent + ledger.dropped + ledger.held;
+        ledger.lost = ledger.received.abs_diff(frames) + ledger.offered.abs_diff(items);
+        ledger
+    }
+}
+
+impl fmt::Display for Ledger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "ledger received={} decoded={} refused={} shed={} offered={} sent={} dropped={} held={} lost={}",
+            self.received,
+            self.decoded,
+            self.refused,
+            self.shed,
+            self.offered,
+            self.sent,
+            self.dropped,
+            self.held,
+            self.lost
+        )
+    }
+}
