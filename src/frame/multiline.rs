@@ -8,9 +8,9 @@ mod line;
 use line::Line;
 use memchr::{memchr, memrchr};
 
-/// The most bytes of a record of several lines: as much as one line may have, so that a held record costs a
-/// connection no more than an unfinished line does.
-pub const JOINED_BYTES_MAX: usize = 64 * 1024;
+/// The most bytes that joining may make of a record: half of what one line may have, so that a held record and
+/// the beginning of the next line fit together into what a connection may keep.
+pub const JOINED_BYTES_MAX: usize = 32 * 1024;
 
 /// The most lines of a record: CPython cuts recursion off after a few repeated frames, so that only chains
 /// of many exceptions come near.
@@ -39,7 +39,7 @@ pub fn joined(block: &[u8], start: usize, first_end: usize) -> (usize, u64) {
     let next = block.get(first_end).copied().unwrap_or(b'\n');
     // the first bytes of what may follow a text line, and of what may begin a record and go on
     let goes_on = matches!(next, b'T' | b' ' | b'S' | b'N' | b'f' | b'h' | b'p' | b't');
-    if goes_on || matches!(block.get(start), Some(b'T' | b' ')) {
+    if goes_on || matches!(block.get(start..start + 2), Some(b"Tr" | b"  " | b"Th" | b"Du")) {
         return joined_slowly(block, start);
     }
     (first_end, 1)
@@ -127,6 +127,8 @@ fn first_state(first: Line, bytes: &[u8]) -> State {
     match first {
         Line::Header => State::Frames,
         Line::GroupHeader => State::Indented,
+        // what stood before it was cut off by a message that goes on unindented
+        Line::Chain => State::Chained,
         Line::Empty => State::Closed,
         _ if line::is_never_joined_to(bytes) => State::Closed,
         _ => State::Head,

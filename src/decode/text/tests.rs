@@ -432,6 +432,27 @@ fn tracebacks() {
     );
 }
 
+/// Scenario: exceptions of every kind as CPython 3.11's `logging` wrote them.
+#[test]
+fn what_cpython_wrote() {
+    let log = include_str!("../../frame/multiline/cpython.log");
+    let expected = [
+        ("ZeroDivisionError", "division by zero"),
+        ("ExceptionGroup", "many (2 sub-exceptions)"),
+        ("SyntaxError", "'(' was never closed"),
+        ("RecursionError", "maximum recursion depth exceeded"),
+        ("", ""),
+        ("FileNotFoundError", "[Errno 2] no"),
+    ];
+    assert_eq!(log.split("{}\n").count(), expected.len());
+    for (record, (name, message)) in log.split("{}\n").zip(expected) {
+        let fields = all_of(record, &decode(record));
+        let get = |name: &str| fields.get(name).map_or("", String::as_str);
+        assert_eq!(get("body"), "failed", "{record}");
+        assert_eq!((get("exception.type"), get("exception.message")), (name, message));
+    }
+}
+
 #[test]
 fn lines_behind_that_are_no_traceback() {
     let head = "2026-01-01 10:00:00,123 - INFO - x";

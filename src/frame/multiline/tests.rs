@@ -82,6 +82,7 @@ fn records_of_a_stream() {
         format!("{TEXT}{TRACE}=KeyError: 'a'\n{chain}{GROUP}{TEXT}"),
         format!("{TEXT}{GROUP}{chain}{TRACE}=E: no\n{TEXT}"),
         format!("{TEXT}{TRACE}=KeyError: 'a'\n{}\nnext\n", chain.trim_end_matches("=\n")),
+        format!("{TEXT}{TRACE}=E: two\nlines of it\n\nDuring handling of the above exception, another exception occurred:\n=\n{TRACE}=F: x\n"),
         format!("{TEXT}{TRACE}=KeyError: 'a'\n\nplain\n"),
         format!("{TEXT}{TRACE}=KeyError: 'a'\n\n\nplain\n"),
         format!("{TEXT}{TRACE}INFO: still alive\n{TEXT}"),
@@ -166,6 +167,24 @@ fn bounds() {
             let cuts: Vec<usize> = (1..stream.len()).step_by(step).collect();
             assert_eq!(connection(stream.as_bytes(), &cuts), expected);
         }
+    }
+}
+
+/// Scenario: what CPython 3.11's `logging` wrote for exceptions of every kind, a JSON line between two.
+/// Guarantees: one record each.
+#[test]
+fn what_cpython_wrote() {
+    let log = include_str!("cpython.log");
+    let expected: Vec<String> = log
+        .split_inclusive("{}\n")
+        .flat_map(|both| [both.trim_end_matches("{}\n"), "{}\n"])
+        .map(str::to_string)
+        .take(11)
+        .collect();
+    // every byte is cut in the tests above; here each line is, at another place
+    for cut in (0..=log.len()).step_by(13) {
+        let found = connection(log.as_bytes(), &[cut]);
+        assert_eq!(found.into_iter().map(|(text, _)| text).collect::<Vec<_>>(), expected);
     }
 }
 
