@@ -1,9 +1,10 @@
 //! `epoch | level | message | service | trace_id`: read from both ends, because the message may hold ` | `
 //! itself. Unit: one line.
 
+use super::text::traceback;
 use crate::record::field::{BODY, SERVICE, SEVERITY, TIMESTAMP, TRACE_ID};
 use crate::record::sentinel::is_sentinel;
-use crate::record::slots::Entry;
+use crate::record::slots::{Entry, Place};
 use crate::record::{Decoded, Format};
 
 /// Digits before the point: 10 seconds, 13 milliseconds, 16 microseconds, 19 nanoseconds.
@@ -20,7 +21,8 @@ pub fn read(line: &str, into: &mut Decoded) -> bool {
 }
 
 fn fields(line: &str, into: &mut Decoded) -> bool {
-    let line = line.split_once('\n').map_or(line, |(first, _)| first);
+    let record = line;
+    let line = record.split_once('\n').map_or(record, |(first, _)| first);
     let Some((time, rest)) = line.split_once(" | ") else { return false };
     let (whole, fraction) = time.split_once('.').unwrap_or((time, "0"));
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
@@ -38,6 +40,11 @@ fn fields(line: &str, into: &mut Decoded) -> bool {
     into.format = Format::Epoch;
     into.slots.put(TIMESTAMP, Entry::text(0, time.len()));
     into.slots.put(SEVERITY, Entry::text(level_at, level_end));
+    if line.len() < record.len()
+        && let Some(at) = traceback::split(record).traceback
+    {
+        traceback::write(record, at, Place::Line, &mut into.slots);
+    }
     // both ids or neither: one bar more or less belongs to the message
     let tail = rest.rsplit_once(" | ").and_then(|(before, trace)| {
         before.rsplit_once(" | ").map(|(message, service)| (message, service, trace))
@@ -90,6 +97,19 @@ mod tests {
             (
                 "1795255200123 | WARN  | x | y",
                 &[("timestamp", "1795255200123"), ("severity_text", "WARN"), ("body", "x | y")],
+            ),
+            (
+                "1795255200 | ERROR | x | shop | a1\nTraceback (most recent call last):\n  File\nE: m\n",
+                &[
+                    ("timestamp", "1795255200"),
+                    ("severity_text", "ERROR"),
+                    ("body", "x"),
+                    ("service.name", "shop"),
+                    ("trace_id", "a1"),
+                    ("exception.stacktrace", "Traceback (most recent call last):\n  File\nE: m"),
+                    ("exception.type", "E"),
+                    ("exception.message", "m"),
+                ],
             ),
         ] {
             let mut into = Decoded::new();

@@ -16,9 +16,7 @@ mod tail;
 pub mod traceback;
 mod words;
 
-use crate::record::field::{
-    BODY, EXCEPTION_MESSAGE, EXCEPTION_STACKTRACE, EXCEPTION_TYPE, SEVERITY,
-};
+use crate::record::field::{BODY, SEVERITY};
 use crate::record::slots::Place;
 use crate::record::{Decoded, Format};
 use memchr::memchr2;
@@ -53,7 +51,7 @@ pub fn plain(line: &str, into: &mut Decoded) {
         let parts = traceback::split(text);
         plain_body(&text.as_bytes()[..parts.message_end], out);
         if let Some(at) = parts.traceback {
-            put_exception(text, at, out);
+            traceback::write(text, at, out.place, out.slots);
         }
         true
     });
@@ -66,7 +64,7 @@ fn read_rare(line: &str, into: &mut Decoded) -> bool {
         let parts = traceback::split(text);
         if parts.traceback == Some(0) {
             // an exception that nobody caught: nothing stands before it
-            put_exception(text, 0, out);
+            traceback::write(text, 0, out.place, out.slots);
             let Some((name, message)) = traceback::exception_of(text) else { return false };
             out.put(BODY, name.start, message.end);
             return true;
@@ -75,7 +73,7 @@ fn read_rare(line: &str, into: &mut Decoded) -> bool {
         let Some(body) = header::read(&text.as_bytes()[..first_end], out) else { return false };
         out.put(BODY, body, parts.message_end);
         if let Some(at) = parts.traceback {
-            put_exception(text, at, out);
+            traceback::write(text, at, out.place, out.slots);
         }
         true
     });
@@ -100,16 +98,6 @@ fn with_text(
     into.scratch.clear();
     ansi::strip(line, &mut into.scratch);
     read(&into.scratch, &mut Out { slots: &mut into.slots, place: Place::Scratch })
-}
-
-fn put_exception(text: &str, at: usize, out: &mut Out<'_>) {
-    let traceback = text[at..].trim_end_matches(['\n', '\r']);
-    out.put(EXCEPTION_STACKTRACE, at, at + traceback.len());
-    let Some((name, message)) = traceback::exception_of(traceback) else { return };
-    out.put(EXCEPTION_TYPE, at + name.start, at + name.end);
-    if message.start < message.end {
-        out.put(EXCEPTION_MESSAGE, at + message.start, at + message.end);
-    }
 }
 
 fn plain_body(bytes: &[u8], out: &mut Out<'_>) {

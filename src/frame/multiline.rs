@@ -140,7 +140,8 @@ fn first_state(first: Line, bytes: &[u8]) -> State {
 /// bare field name (pydantic) before an indented line. Any other line, a PEP 678 note among them, is a
 /// record of its own: better one record too many than another record swallowed.
 fn next_state(state: State, pending: Pending, line: Line) -> Next {
-    use {Line as L, Next::*, State as S};
+    use Next::{Ended, Joined, Perhaps};
+    use {Line as L, State as S};
     match (state, pending, line) {
         (S::Head, _, L::Header) => Joined(S::Frames),
         (S::Head, _, L::GroupHeader) => Joined(S::Indented),

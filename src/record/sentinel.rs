@@ -6,7 +6,7 @@
 pub fn is_sentinel(value: &str) -> bool {
     let is = |name: &str| value.eq_ignore_ascii_case(name);
     match value.as_bytes() {
-        [] | [b'-'] | [b'0'] | [b'?'] => true,
+        [] | [b'-' | b'0' | b'?'] => true,
         // an id of hexadecimal digits is decided by its first byte, unless that is a zero
         [b'1'..=b'9', ..] => false,
         [b'n' | b'N', ..] => {

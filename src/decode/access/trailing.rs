@@ -15,7 +15,7 @@ pub(super) fn read(bytes: &[u8], from: usize, slots: &mut Slots) {
     match bytes.get(from..) {
         // ` 0.123` to the end of the line, by far the most
         Some([b' ', rest @ ..]) if is_request_time(rest) => {
-            put_duration(slots, from + 1, bytes.len())
+            put_duration(slots, from + 1, bytes.len());
         }
         Some([b' ', ..]) => fields(bytes, from, slots),
         _ => {}

@@ -184,7 +184,7 @@ fn named(bytes: &[u8], out: &mut Out<'_>) -> Option<usize> {
     if let Some(word) = level::at(bytes, 0).filter(|word| word.is_upper) {
         let end = word.length;
         match &bytes[end..] {
-            [b':', b' ', b' ', ..] | [b':', b' ', b'0'..=b'9', ..] => {
+            [b':', b' ', b' ' | b'0'..=b'9', ..] => {
                 out.put(SEVERITY, 0, end);
                 let padding = bytes[end + 1..].iter().take_while(|b| **b == b' ').count();
                 return Some(request::read(bytes, end + 1 + padding, out));

@@ -33,12 +33,11 @@ pub(super) fn bracket(bytes: &[u8], from: usize, to: usize, meaning: Meaning, ou
 
 /// Whether a bracketed text can only be an id: a UUID, many hexadecimal digits, or one that says so.
 pub(super) fn is_surely_id(value: &[u8]) -> bool {
-    let hex = value.iter().filter(|byte| byte.is_ascii_hexdigit()).count();
-    let dashes = value.iter().filter(|byte| **byte == b'-').count();
+    let is_hex = value.iter().all(|byte| byte.is_ascii_hexdigit() || *byte == b'-');
     let has_digit = value.iter().any(u8::is_ascii_digit);
     let says_so =
         [&b"req-"[..], b"req_", b"request-", b"trace-"].iter().any(|k| value.starts_with(k));
-    (value.len() >= 16 && has_digit && hex + dashes == value.len()) || (says_so && has_digit)
+    (value.len() >= 16 && has_digit && is_hex) || (says_so && has_digit)
 }
 
 /// `key=value` pairs between two positions, split at spaces and commas, in those names that matter.

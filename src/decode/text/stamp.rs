@@ -14,14 +14,14 @@ pub(super) fn extent(bytes: &[u8]) -> usize {
     let mut time = [0; 8];
     date.copy_from_slice(&head[..8]);
     time.copy_from_slice(&head[8..16]);
-    let separated = (head[4] == b'-' || head[4] == b'/') & (head[7] == head[4]);
-    let clock = (head[13] == b':') & (head[16] == b':') & matches!(head[10], b' ' | b'T' | b'_');
+    let separated = (head[4] == b'-' || head[4] == b'/') && (head[7] == head[4]);
+    let clock = (head[13] == b':') && (head[16] == b':') && matches!(head[10], b' ' | b'T' | b'_');
     if separated
-        & clock
-        & all_digits(u64::from_le_bytes(date), DATE_DIGITS)
-        & all_digits(u64::from_le_bytes(time), TIME_DIGITS)
-        & head[17].is_ascii_digit()
-        & head[18].is_ascii_digit()
+        && clock
+        && all_digits(u64::from_le_bytes(date), DATE_DIGITS)
+        && all_digits(u64::from_le_bytes(time), TIME_DIGITS)
+        && head[17].is_ascii_digit()
+        && head[18].is_ascii_digit()
     {
         behind_seconds(bytes, 19)
     } else {

@@ -1,6 +1,8 @@
 //! Python's traceback: where it starts in a joined record, and the type and message that it ends with.
 //! Chained exceptions: the last one counts; an ExceptionGroup: the group itself. Unit: one traceback.
 
+use crate::record::field::{EXCEPTION_MESSAGE, EXCEPTION_STACKTRACE, EXCEPTION_TYPE};
+use crate::record::slots::{Entry, Place, Slots};
 use std::ops::Range;
 
 /// What CPython's `traceback` module writes before the frames.
@@ -39,6 +41,19 @@ pub(crate) fn split(text: &str) -> Parts {
         }
     }
     Parts { message_end: trimmed(text, text.len()), traceback: None }
+}
+
+/// Writes the fields of the traceback that starts at `at` of a record and ends with it.
+pub(crate) fn write(text: &str, at: usize, place: Place, slots: &mut Slots) {
+    let traceback = text[at..].trim_end_matches(['\n', '\r']);
+    let mut put =
+        |field, from, to| slots.put(field, Entry { place, ..Entry::text(at + from, at + to) });
+    put(EXCEPTION_STACKTRACE, 0, traceback.len());
+    let Some((name, message)) = exception_of(traceback) else { return };
+    put(EXCEPTION_TYPE, name.start, name.end);
+    if message.start < message.end {
+        put(EXCEPTION_MESSAGE, message.start, message.end);
+    }
 }
 
 /// Where type and message of the exception lie in the text of a traceback; the message may be empty.

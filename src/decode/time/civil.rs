@@ -73,7 +73,7 @@ pub(super) fn tail(rest: &[u8]) -> Option<(u32, u32, Option<i32>)> {
         [b'.' | b',', rest @ ..] => fraction(rest)?,
         _ => (0, rest),
     };
-    Some((second, nanos, zone(rest)?))
+    Some((second, nanos, zone(rest).ok()?))
 }
 
 /// Digits of a fraction of a second, any number of them; those behind the ninth are cut off.
@@ -93,25 +93,25 @@ pub(super) fn fraction(bytes: &[u8]) -> Option<(u32, &[u8])> {
 }
 
 /// A zone: nothing, `Z`, `UTC`, `GMT`, `+HH`, `+HHMM`, `+HH:MM`, with or without a space before it.
-/// `Some(None)`: none is named; `None`: what stands there is no zone.
+/// `Ok(None)`: none is named; an error: what stands there is no zone.
 #[inline]
-pub(super) fn zone(bytes: &[u8]) -> Option<Option<i32>> {
+pub(super) fn zone(bytes: &[u8]) -> Result<Option<i32>, ()> {
     let bytes = match bytes {
         [b' ', rest @ ..] if !rest.is_empty() => rest,
         other => other,
     };
     let (sign, hours, minutes) = match bytes {
-        [] => return Some(None),
-        [b'Z' | b'z'] | b"UTC" | b"GMT" => return Some(Some(0)),
+        [] => return Ok(None),
+        [b'Z' | b'z'] | b"UTC" | b"GMT" => return Ok(Some(0)),
         [sign @ (b'+' | b'-'), h1, h2] => (sign, two(*h1, *h2), 0),
         [sign @ (b'+' | b'-'), h1, h2, m1, m2] | [sign @ (b'+' | b'-'), h1, h2, b':', m1, m2] => {
             (sign, two(*h1, *h2), two(*m1, *m2))
         }
-        _ => return None,
+        _ => return Err(()),
     };
     if hours > 23 || minutes > 59 {
-        return None;
+        return Err(());
     }
     let east = (hours * 3600 + minutes * 60) as i32;
-    Some(Some(if *sign == b'-' { -east } else { east }))
+    Ok(Some(if *sign == b'-' { -east } else { east }))
 }
