@@ -9,6 +9,7 @@ pub mod select;
 pub mod settings;
 pub mod sql;
 pub mod standard;
+pub mod syntax;
 pub mod template;
 
 use crate::metrics::FamilySpec;
