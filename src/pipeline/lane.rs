@@ -36,6 +36,8 @@ pub(super) struct Lane {
     captures: Vec<Option<Captures>>,
     /// The series that the record's work was counted in, with the value, where an exemplar may follow.
     touched: Vec<(SeriesId, f64)>,
+    /// The record has, or will get, a span that an exemplar can point at.
+    linked: bool,
 }
 
 /// What a group's cell remembers beside its series.
@@ -74,6 +76,7 @@ impl Lane {
             template: String::new(),
             captures: Vec::new(),
             touched: Vec::new(),
+            linked: false,
         }
     }
 
@@ -93,7 +96,7 @@ impl Lane {
         source: u64,
         counts: &mut Counts,
     ) {
-        self.touched.clear();
+        self.linked = plan.linked || self.spans.enabled();
         let severity = Severity(self.group(&plan.base, scene, None, Fact::Severity) as u8);
         let work = self.work(rules, plan, scene, severity);
         counts.records += 1;
@@ -112,9 +115,12 @@ impl Lane {
                 counts.requests += 1;
                 counts.failed_requests += u64::from(work.status_code >= 500);
             }
-            if plan.linked || self.spans.enabled() {
+            if self.linked {
                 self.link(scene, &work, source);
             }
+        }
+        if self.linked {
+            self.touched.clear();
         }
     }
 
@@ -231,7 +237,7 @@ impl Lane {
             && let Some(known) = self.memo.find(group, key)
         {
             for (measure, &series) in group.measures.iter().zip(known.series) {
-                apply(&mut self.writer, &mut self.touched, measure, series, scene, seconds);
+                apply(&mut self.writer, touched(self.linked, &mut self.touched), measure, series, scene, seconds);
             }
             return known.fact;
         }
@@ -266,7 +272,7 @@ impl Lane {
                 && let Some(known) = self.memo.find(group, key)
             {
                 for (measure, &series) in group.measures.iter().zip(known.series) {
-                    apply(&mut self.writer, &mut self.touched, measure, series, scene, seconds);
+                    apply(&mut self.writer, touched(self.linked, &mut self.touched), measure, series, scene, seconds);
                 }
                 return known.fact;
             }
@@ -314,7 +320,7 @@ impl Lane {
         scene: &Scene<'_>,
         seconds: Option<f64>,
     ) {
-        apply(&mut self.writer, &mut self.touched, measure, series, scene, seconds);
+        apply(&mut self.writer, touched(self.linked, &mut self.touched), measure, series, scene, seconds);
     }
 
     /// The rules that must be asked.
@@ -425,11 +431,20 @@ impl Lane {
     }
 }
 
+/// Where series are noted, if an exemplar may follow.
+#[inline]
+fn touched(
+    linked: bool,
+    list: &mut Vec<(SeriesId, f64)>,
+) -> Option<&mut Vec<(SeriesId, f64)>> {
+    if linked { Some(list) } else { None }
+}
+
 /// Puts the value of a measure where it belongs.
 #[inline]
 fn apply(
     writer: &mut ShardWriter,
-    touched: &mut Vec<(SeriesId, f64)>,
+    touched: Option<&mut Vec<(SeriesId, f64)>>,
     measure: &Measure,
     series: SeriesId,
     scene: &Scene<'_>,
@@ -440,7 +455,9 @@ fn apply(
     }
     if measure.kind == MeasureKind::Count {
         writer.add(series, 1);
-        touched.push((series, 1.0));
+        if let Some(touched) = touched {
+            touched.push((series, 1.0));
+        }
         return;
     }
     let Some(value) = value(&measure.value, scene, seconds) else { return };
@@ -448,7 +465,9 @@ fn apply(
         MeasureKind::Count => {}
         MeasureKind::Observe => {
             writer.observe(series, value);
-            touched.push((series, value));
+            if let Some(touched) = touched {
+                touched.push((series, value));
+            }
         }
         MeasureKind::Sum | MeasureKind::Add => writer.add_f64(series, value),
         MeasureKind::Set => writer.set(series, value, scene.record.observed),
