@@ -75,38 +75,49 @@ pub fn template(path: &str, out: &mut String) {
     let path = without_host(path);
     let bytes = path.as_bytes();
     let start = out.len();
+    out.reserve(TEMPLATE_BYTES_MAX);
     let mut at = 0;
+    // what is to be copied as it is, up to `at`
+    let mut kept = 0;
     let mut segments = 0;
-    let mut slash = false;
     loop {
+        let slash = at;
         while bytes.get(at) == Some(&b'/') {
-            slash = true;
             at += 1;
+        }
+        if at > slash + 1 {
+            out.push_str(&path[kept..slash]);
+            kept = at - 1;
         }
         let from = at;
         let is_id = segment(bytes, &mut at);
         if at > from {
-            let written = if is_id { ID } else { &path[from..at] };
+            let length = if is_id { ID.len() } else { at - from };
             let room = TEMPLATE_BYTES_MAX - REST.len();
-            if segments == SEGMENTS_MAX || out.len() - start + 1 + written.len() > room {
+            if segments == SEGMENTS_MAX || out.len() - start + (from - kept) + length > room {
+                let whole = from - usize::from(from > slash);
+                out.push_str(&path[kept..whole]);
                 out.push_str(REST);
                 return;
             }
-            if slash {
-                out.push('/');
+            if is_id {
+                out.push_str(&path[kept..from]);
+                out.push_str(ID);
+                kept = at;
             }
-            out.push_str(written);
             segments += 1;
-            slash = false;
         }
         if bytes.get(at) == Some(&b';') {
+            out.push_str(&path[kept..at]);
             at += bytes[at..].iter().take_while(|b| !matches!(b, b'/' | b'?' | b'#')).count();
+            kept = at;
         }
         if bytes.get(at) != Some(&b'/') {
             break;
         }
     }
-    if slash || out.len() == start {
+    out.push_str(&path[kept..at]);
+    if out.len() == start {
         out.push('/');
     }
 }
@@ -123,6 +134,42 @@ fn without_host(path: &str) -> &str {
         return path;
     }
     rest.find(['/', '?', '#']).map_or("", |end| &rest[end..])
+}
+
+/// Walks to the end of a segment and says whether it stands for an id. Nearly every segment is decided by
+/// which classes it has and how many digits.
+#[inline]
+fn segment(bytes: &[u8], at: &mut usize) -> bool {
+    let from = *at;
+    let mut classes = 0;
+    let mut digits = 0;
+    let mut length = 0;
+    for &byte in &bytes[from..] {
+        let class = CLASS[byte as usize];
+        if class == END {
+            break;
+        }
+        classes |= class;
+        digits += usize::from(class & DIGIT);
+        length += 1;
+    }
+    *at = from + length;
+    let segment = &bytes[from..*at];
+    if segment.len() > WORD_BYTES_MAX {
+        return true;
+    }
+    if classes & (DIGIT | OTHER) == 0 {
+        return false;
+    }
+    if classes & (LETTER | OTHER) == 0 {
+        return true;
+    }
+    let hash = classes & !HEX == 0 && segment.len() >= HASH_BYTES_MIN;
+    let token = classes & OTHER == 0 && segment.len() >= TOKEN_BYTES_MIN;
+    if digits >= 2 && (hash || token) {
+        return true;
+    }
+    walk(segment)
 }
 
 /// What the bytes of one segment were.
@@ -154,60 +201,54 @@ impl Part {
     }
 }
 
-/// Walks to the end of a segment and says whether it stands for an id.
-#[inline]
-fn segment(bytes: &[u8], at: &mut usize) -> bool {
-    let from = *at;
+/// Looks at a segment closely: where its digits stand.
+fn walk(segment: &[u8]) -> bool {
     let mut seen = Seen::default();
-    while let Some(&byte) = bytes.get(*at) {
+    let mut at = 0;
+    while let Some(&byte) = segment.get(at) {
         let class = CLASS[byte as usize];
+        seen.classes |= class;
+        let first = at == 0;
+        at += 1;
+        if class == SEPARATOR {
+            seen.run = 0;
+            seen.hashes |= seen.part.is_hash();
+            seen.part = Part::default();
+            continue;
+        }
         if class == DIGIT {
             seen.digits += 1;
             seen.runs += usize::from(seen.run == 0);
             seen.run += 1;
             seen.run_max = seen.run_max.max(seen.run);
             seen.part.digits += 1;
-        } else if class & (END | OTHER | SEPARATOR) == 0 {
-            seen.run = 0;
-        } else if class == END {
-            break;
-        } else if class == SEPARATOR {
-            seen.run = 0;
-            seen.hashes |= seen.part.is_hash();
-            seen.part = Part::default();
-            seen.classes |= class;
-            *at += 1;
-            continue;
         } else {
             seen.run = 0;
-            let escaped = byte == b'%' && escape(bytes, *at);
-            seen.address |=
-                *at > from && (byte == b'@' || (escaped && &bytes[*at + 1..*at + 3] == b"40"));
-            *at += if escaped { 2 } else { 0 };
         }
-        seen.classes |= class;
         seen.part.classes |= class;
         seen.part.len += 1;
-        *at += 1;
+        if byte == b'%' && escape(segment, at) {
+            seen.address |= !first && &segment[at..at + 2] == b"40";
+            at += 2;
+        }
+        seen.address |= !first && byte == b'@';
     }
-    is_id(&seen, &bytes[from..*at])
+    is_id(&seen, segment)
 }
 
-/// Whether a `%` begins an escape.
+/// Whether the bytes behind a `%` make an escape.
 fn escape(bytes: &[u8], at: usize) -> bool {
-    matches!(bytes.get(at + 1..at + 3), Some([a, b]) if a.is_ascii_hexdigit() && b.is_ascii_hexdigit())
+    matches!(bytes.get(at..at + 2), Some([a, b]) if a.is_ascii_hexdigit() && b.is_ascii_hexdigit())
 }
 
-#[inline]
 fn is_id(seen: &Seen, segment: &[u8]) -> bool {
-    if segment.len() > WORD_BYTES_MAX || seen.address {
+    if seen.address {
         return true;
     }
     if seen.digits == 0 {
         return false;
     }
-    let no_letter = seen.classes & (LETTER | OTHER) == 0;
-    if no_letter || seen.run_max >= 4 || seen.hashes || seen.part.is_hash() {
+    if seen.run_max >= 4 || seen.hashes || seen.part.is_hash() {
         return true;
     }
     if segment.len() >= TOKEN_BYTES_MIN && seen.digits >= 2 {
