@@ -6,6 +6,7 @@ pub mod decode;
 pub mod frame;
 pub mod health;
 pub mod metrics;
+pub mod otlp;
 pub mod outbox;
 pub mod pipeline;
 pub mod record;
