@@ -63,6 +63,7 @@ pub mod forward;
 pub mod frame;
 pub mod health;
 pub mod metrics;
+pub mod otlp;
 pub mod outbox;
 pub mod pipeline;
 pub mod record;
