@@ -1,6 +1,7 @@
 //! sidelight
 #![forbid(unsafe_code)]
 
+pub mod app;
 pub mod clock;
 pub mod decode;
 pub mod frame;
@@ -8,6 +9,7 @@ pub mod health;
 pub mod metrics;
 pub mod outbox;
 pub mod pipeline;
+pub mod receive;
 pub mod record;
 pub mod resource;
 pub mod rules;
