@@ -57,6 +57,7 @@
 //! 8. The application always starts: whatever is wrong with us, its socket is bound and read.
 #![forbid(unsafe_code)]
 
+pub mod app;
 pub mod clock;
 pub mod decode;
 pub mod forward;
@@ -66,6 +67,7 @@ pub mod metrics;
 pub mod otlp;
 pub mod outbox;
 pub mod pipeline;
+pub mod receive;
 pub mod record;
 pub mod resource;
 pub mod rules;
