@@ -16,7 +16,7 @@ use crate::forward::stdout::Passthrough;
 use crate::frame::multiline;
 use crate::health::Pulse;
 use crate::metrics::Registry;
-use crate::record::{Decoded, Envelope, Record, field};
+use crate::record::{Decoded, Envelope, Record};
 use crate::resource::Resource;
 use crate::rules::{Published, RuleSet};
 use crate::spans::SpanMaker;
@@ -195,9 +195,9 @@ impl Pipeline {
         }
     }
 
-    /// About once a second: what ages (start lines without an end).
-    pub fn tick(&mut self, now: UnixNanos) {
-        self.lane.tick(&self.rules, now);
+    /// About once a second: what ages (start lines without an end). Says whether some still do.
+    pub fn tick(&mut self, now: UnixNanos) -> bool {
+        self.lane.tick(&self.rules, now)
     }
 
     /// The JSON line at `at`: read and framed in one walk where its shape is known. Returns where the next

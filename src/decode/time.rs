@@ -7,4 +7,12 @@ pub struct Zone;
 #[derive(Debug, Clone, Default)]
 pub struct MinuteCache;
 /// z
-pub fn parse(text: &str, zone: &Zone, observed: UnixNanos, cache: &mut MinuteCache) -> Option<UnixNanos> { let _ = (text, zone, observed, cache); None }
+pub fn parse(
+    text: &str,
+    zone: &Zone,
+    observed: UnixNanos,
+    cache: &mut MinuteCache,
+) -> Option<UnixNanos> {
+    let _ = (text, zone, observed, cache);
+    None
+}

@@ -16,8 +16,9 @@ use crate::rules::action::{Action, LABELS_MAX, Measure, MeasureKind, Value};
 use crate::rules::extract::Captures;
 use crate::rules::template;
 use crate::rules::{On, Rule, RuleSet};
-use crate::spans::phrase::{self, Phrase, PhraseKind};
-use crate::spans::{Finished, Operation, SpanMaker, SpanRef};
+use crate::spans::assemble::{self, Pairs};
+use crate::spans::phrase::{Phrase, PhraseKind, phrase};
+use crate::spans::{Finished, Operation, SpanMaker, SpanRef, own_ids};
 use std::sync::Arc;
 
 /// Everything that one data thread needs for the effects of a record.
@@ -32,6 +33,11 @@ pub(super) struct Lane {
     /// Values of labels while a series is looked up.
     values: [String; LABELS_MAX],
     template: String,
+    /// Functions that started and have not ended.
+    functions: Pairs,
+    /// Requests that started and have not ended, and how many of them the gauge knows of.
+    requests: Pairs,
+    requests_told: usize,
     /// Room for the captures of each rule, by its number.
     captures: Vec<Option<Captures>>,
     /// The series that the record's work was counted in, with the value, where an exemplar may follow.
@@ -74,6 +80,9 @@ impl Lane {
             minute: MinuteCache::default(),
             values: Default::default(),
             template: String::new(),
+            functions: Pairs::new(),
+            requests: Pairs::new(),
+            requests_told: 0,
             captures: Vec::new(),
             touched: Vec::new(),
             linked: false,
@@ -98,7 +107,7 @@ impl Lane {
     ) {
         self.linked = plan.linked || self.spans.enabled();
         let severity = Severity(self.group(&plan.base, scene, None, Fact::Severity) as u8);
-        let work = self.work(rules, plan, scene, severity);
+        let work = self.work(rules, plan, scene, source, severity);
         counts.records += 1;
         counts.errors += u64::from(severity >= Severity::ERROR);
         if severity >= Severity::ERROR || plan.exception {
@@ -124,10 +133,43 @@ impl Lane {
         }
     }
 
-    /// What ages.
-    pub(super) fn tick(&mut self, rules: &RuleSet, now: UnixNanos) {
-        let _ = rules;
-        self.spans.tick(now);
+    /// What ages: starts whose end never came. Says whether some still wait.
+    pub(super) fn tick(&mut self, rules: &RuleSet, now: UnixNanos) -> bool {
+        self.functions.tick(now);
+        self.requests.tick(now);
+        self.tell_active(rules, now);
+        !self.functions.is_empty() || !self.requests.is_empty()
+    }
+
+    /// A line that says that a request began, with an id that its end will have too.
+    #[cold]
+    fn begin_request(&mut self, rules: &RuleSet, record: &Record<'_>) {
+        if let Some(key) = request_key(record) {
+            let at = self.time(record).unwrap_or(record.observed);
+            self.requests.started(key, at, record.observed);
+            self.tell_active(rules, record.observed);
+        }
+    }
+
+    /// The end of a request whose start was told: how long it took, by the two lines' times.
+    #[cold]
+    fn end_request(&mut self, rules: &RuleSet, record: &Record<'_>) -> Option<f64> {
+        let started = self.requests.ended(request_key(record)?)?;
+        self.tell_active(rules, record.observed);
+        let end = self.time(record).unwrap_or(record.observed);
+        Some(end.since(started.at).as_secs_f64())
+    }
+
+    /// Brings the gauge of active requests to what waits now.
+    fn tell_active(&mut self, rules: &RuleSet, now: UnixNanos) {
+        let (open, told) = (self.requests.len(), self.requests_told);
+        if open != told
+            && let Some(measure) = &rules.active_requests
+        {
+            let series = self.writer.series(measure.family, &[], now);
+            self.writer.add_f64(series, open as f64 - told as f64);
+            self.requests_told = open;
+        }
     }
 
     /// The line's own time, where it tells one that can be read.
@@ -143,17 +185,26 @@ impl Lane {
         rules: &RuleSet,
         plan: &Plan,
         scene: &mut Scene<'a>,
+        source: u64,
         severity: Severity,
     ) -> Option<Work<'a>> {
         let record = scene.record;
         if let Some(group) = &plan.request {
-            let seconds = record.seconds(field::DURATION);
+            let mut seconds = record.seconds(field::DURATION);
+            if !self.requests.is_empty() {
+                let paired = self.end_request(rules, record);
+                seconds = seconds.or(paired);
+            }
             let status_code = self.group(group, scene, seconds, Fact::StatusCode) as u16;
             if status_code != 0 {
                 let failed = status_code >= 500;
                 let operation = Operation::Request;
                 return Some(Work { operation, seconds, status_code, failed, phrase: None });
             }
+        }
+        if plan.begins && tells_start(record.body()) {
+            self.begin_request(rules, record);
+            return None;
         }
         if plan.query && label::query(record).is_some() {
             let seconds = record.seconds(field::DURATION);
@@ -165,7 +216,7 @@ impl Lane {
         if !rules.functions && !self.spans.enabled() {
             return None;
         }
-        self.function(rules, scene, severity)
+        self.function(rules, scene, source, severity)
     }
 
     /// A function that started, completed or failed, as the body or a duration field says.
@@ -173,28 +224,37 @@ impl Lane {
         &mut self,
         rules: &RuleSet,
         scene: &mut Scene<'a>,
+        source: u64,
         severity: Severity,
     ) -> Option<Work<'a>> {
         let record = scene.record;
-        let failing = severity >= Severity::WARN;
-        scene.phrase = phrase::read(record.body(), failing);
-        let seconds =
-            scene.phrase.and_then(|p| p.seconds).or_else(|| record.seconds(field::DURATION));
-        let failed = match scene.phrase.map(|phrase| phrase.kind) {
-            Some(PhraseKind::Completed) => {
-                self.standard(rules, On::Completed, scene, seconds);
-                false
-            }
-            Some(PhraseKind::Failed) => {
-                self.standard(rules, On::Failed, scene, seconds);
-                true
-            }
-            Some(PhraseKind::Started) => false,
-            None => severity >= Severity::ERROR,
+        scene.phrase = phrase(record.body(), severity >= Severity::WARN);
+        let said = scene.phrase.and_then(|p| p.seconds).or_else(|| record.seconds(field::DURATION));
+        let Some(found) = scene.phrase else {
+            // no function is named, but the line has a duration: work for a span all the same
+            let failed = severity >= Severity::ERROR;
+            let seconds = Some(said?);
+            let operation = Operation::Internal;
+            return Some(Work { operation, seconds, status_code: 0, failed, phrase: None });
         };
-        if scene.phrase.is_none() && seconds.is_none() {
+        let logger = record.text(field::LOGGER).unwrap_or_default();
+        let key = assemble::Key::new(source, logger, found.subject);
+        if found.kind == PhraseKind::Started {
+            let at = self.time(record).unwrap_or(record.observed);
+            self.functions.started(key, at, record.observed);
             return None;
         }
+        let mut seconds = said;
+        if !self.functions.is_empty()
+            && let Some(started) = self.functions.ended(key)
+            && seconds.is_none()
+        {
+            let end = self.time(record).unwrap_or(record.observed);
+            seconds = Some(end.since(started.at).as_secs_f64());
+        }
+        let failed = found.kind == PhraseKind::Failed;
+        let on = if failed { On::Failed } else { On::Completed };
+        self.standard(rules, on, scene, seconds);
         let operation = Operation::Internal;
         Some(Work { operation, seconds, status_code: 0, failed, phrase: scene.phrase })
     }
@@ -237,7 +297,14 @@ impl Lane {
             && let Some(known) = self.memo.find(group, key)
         {
             for (measure, &series) in group.measures.iter().zip(known.series) {
-                apply(&mut self.writer, touched(self.linked, &mut self.touched), measure, series, scene, seconds);
+                apply(
+                    &mut self.writer,
+                    touched(self.linked, &mut self.touched),
+                    measure,
+                    series,
+                    scene,
+                    seconds,
+                );
             }
             return known.fact;
         }
@@ -272,7 +339,14 @@ impl Lane {
                 && let Some(known) = self.memo.find(group, key)
             {
                 for (measure, &series) in group.measures.iter().zip(known.series) {
-                    apply(&mut self.writer, touched(self.linked, &mut self.touched), measure, series, scene, seconds);
+                    apply(
+                        &mut self.writer,
+                        touched(self.linked, &mut self.touched),
+                        measure,
+                        series,
+                        scene,
+                        seconds,
+                    );
                 }
                 return known.fact;
             }
@@ -320,7 +394,14 @@ impl Lane {
         scene: &Scene<'_>,
         seconds: Option<f64>,
     ) {
-        apply(&mut self.writer, touched(self.linked, &mut self.touched), measure, series, scene, seconds);
+        apply(
+            &mut self.writer,
+            touched(self.linked, &mut self.touched),
+            measure,
+            series,
+            scene,
+            seconds,
+        );
     }
 
     /// The rules that must be asked.
@@ -375,9 +456,7 @@ impl Lane {
     /// The span of the work, and with it the exemplars of what was counted.
     fn link(&mut self, scene: &Scene<'_>, work: &Work<'_>, source: u64) {
         let made = if self.spans.enabled() { self.span(scene, work, source) } else { None };
-        let Some(SpanRef { trace_id, span_id }) =
-            made.or_else(|| SpanRef::of_application(scene.record))
-        else {
+        let Some(SpanRef { trace_id, span_id }) = made.or_else(|| own_ids(scene.record)) else {
             return;
         };
         let at = scene.record.observed;
@@ -418,12 +497,7 @@ impl Lane {
             verb,
             status_code: work.status_code,
             failed: work.failed,
-            error_type: if work.failed || label::has_traceback(record) {
-                label::error_type(record)
-            } else {
-                ""
-            },
-            service: scene.service(),
+            asked: false,
         };
         let made = self.spans.finished(record, source, &finished);
         self.template = subject;
@@ -431,12 +505,24 @@ impl Lane {
     }
 }
 
+/// What the lines of one request have in common, whatever thread or logger wrote them.
+fn request_key(record: &Record<'_>) -> Option<assemble::Key> {
+    let id = record.text(field::REQUEST_ID).or_else(|| record.text(field::TRACE_ID))?;
+    let service = record.text(field::SERVICE).unwrap_or_default();
+    Some(assemble::Key::new(0, service, id))
+}
+
+/// Whether a message says that something begins: `Request started`, `Started GET "/"`, `request.start`.
+fn tells_start(body: &str) -> bool {
+    const WORDS: [&str; 4] = ["started", "starting", "start", "begin"];
+    let first = body.split([' ', ':']).next().unwrap_or_default();
+    let last = body.rsplit([' ', '.', '_']).next().unwrap_or_default();
+    WORDS.iter().any(|word| first.eq_ignore_ascii_case(word) || last.eq_ignore_ascii_case(word))
+}
+
 /// Where series are noted, if an exemplar may follow.
 #[inline]
-fn touched(
-    linked: bool,
-    list: &mut Vec<(SeriesId, f64)>,
-) -> Option<&mut Vec<(SeriesId, f64)>> {
+fn touched(linked: bool, list: &mut Vec<(SeriesId, f64)>) -> Option<&mut Vec<(SeriesId, f64)>> {
     if linked { Some(list) } else { None }
 }
 

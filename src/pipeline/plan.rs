@@ -39,6 +39,8 @@ pub(super) struct Plan {
     pub(super) request: Option<Group>,
     /// A user's own measures without condition.
     pub(super) always: Vec<Group>,
+    /// The beginning of a request may be told of: it has no status yet, but an id.
+    pub(super) begins: bool,
     /// A query may be told of.
     pub(super) query: bool,
     /// An exception is told of, whatever the severity.
@@ -143,6 +145,9 @@ impl Plans {
             base: self.number(base),
             request: is_request.then(|| self.number(request)),
             always: always.into_iter().map(|drawn| self.number(drawn)).collect(),
+            begins: has(field::HTTP_METHOD)
+                && !has(field::HTTP_STATUS)
+                && (has(field::REQUEST_ID) || has(field::TRACE_ID)),
             query: has(field::DB_QUERY) || has(field::DB_OPERATION),
             exception: has(field::EXCEPTION_STACKTRACE) || has(field::EXCEPTION_TYPE),
             linked: has(field::SPAN_ID) || has(field::TRACEPARENT),

@@ -9,7 +9,7 @@ use super::settings::{
 use super::standard::{self, Standard};
 use super::{On, Rule, RuleSet};
 use crate::metrics::{FamilyConflict, FamilyId, FamilyKind, FamilySpec, LabelSpec};
-use crate::record::field::{self, FieldId, FieldTable};
+use crate::record::field::{self, FieldTable};
 
 /// Takes a family's declaration and gives its number: the registry's, or that of a dry run.
 pub type Declare<'a> = &'a mut dyn FnMut(&FamilySpec) -> Result<FamilyId, FamilyConflict>;
