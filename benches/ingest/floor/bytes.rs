@@ -39,39 +39,76 @@ pub(crate) fn literal<const N: usize>(buf: &[u8], at: u32, expected: &[u8; N]) -
     load::<N>(buf, at) == *expected
 }
 
+/// A high bit for every quote, backslash and control character, exact up to the first one. With 2 flipped
+/// the quote falls among the control characters, and what was there stays there.
+#[inline(always)]
+fn string_stops(word: u64) -> u64 {
+    let quote_or_control = (word ^ (0x02 * ONES)).wrapping_sub(0x21 * ONES);
+    let backslash = (word ^ (0x5C * ONES)).wrapping_sub(ONES);
+    (quote_or_control | backslash) & !word & HIGH
+}
+
+/// The same for 16 bytes at once.
+#[inline(always)]
+pub(crate) fn string_stops_16(bytes: u128) -> u128 {
+    let (low, high) = (string_stops(bytes as u64), string_stops((bytes >> 64) as u64));
+    u128::from(low) | u128::from(high) << 64
+}
+
+/// The same with the space.
+#[inline(always)]
+fn token_stops(word: u64) -> u64 {
+    let quote_or_control = (word ^ (0x02 * ONES)).wrapping_sub(0x23 * ONES);
+    let backslash = (word ^ (0x5C * ONES)).wrapping_sub(ONES);
+    (quote_or_control | backslash) & !word & HIGH
+}
+
 /// The first quote, backslash or control character from `at` on. A newline is one, so it ends in the line.
 #[inline(always)]
-pub(crate) fn string_end(buf: &[u8], mut at: u32) -> u32 {
-    loop {
-        let hits = mask(load::<16>(buf, at), |b| (b == b'"') | (b == b'\\') | (b < 0x20));
-        if hits != 0 {
-            return at + hits.trailing_zeros() / 8;
-        }
-        at += 16;
-    }
+pub(crate) fn string_end(buf: &[u8], at: u32) -> u32 {
+    first(buf, at, string_stops)
 }
 
 /// The first space, quote, backslash or control character from `at` on.
 #[inline(always)]
-pub(crate) fn token_end(buf: &[u8], mut at: u32) -> u32 {
-    loop {
-        let hits = mask(load::<16>(buf, at), |b| (b == b'"') | (b == b'\\') | (b <= 0x20));
-        if hits != 0 {
-            return at + hits.trailing_zeros() / 8;
-        }
-        at += 16;
-    }
+pub(crate) fn token_end(buf: &[u8], at: u32) -> u32 {
+    first(buf, at, token_stops)
 }
 
 /// The first `byte` or newline from `at` on.
 #[inline(always)]
-pub(crate) fn find(buf: &[u8], mut at: u32, byte: u8) -> u32 {
+pub(crate) fn find(buf: &[u8], at: u32, byte: u8) -> u32 {
+    first(buf, at, |word| {
+        let newline = word ^ (u64::from(b'\n') * ONES);
+        let wanted = word ^ (u64::from(byte) * ONES);
+        (newline.wrapping_sub(ONES) | wanted.wrapping_sub(ONES)) & !word & HIGH
+    })
+}
+
+/// Whether a string (a bare value) goes on for at least `LEN` bytes.
+#[inline(always)]
+pub(crate) fn goes_on<const LEN: usize>(buf: &[u8], at: u32, bare: bool) -> bool {
+    let bytes = load::<LEN>(buf, at);
+    let mut stops = 0;
+    let mut i = 0;
+    while i < LEN {
+        // the last word overlaps the one before, where 8 does not divide the length
+        let from = if i + 8 <= LEN { i } else { LEN - 8 };
+        let word = u64::from_le_bytes(bytes[from..from + 8].try_into().expect("8 bytes"));
+        stops |= if bare { token_stops(word) } else { string_stops(word) };
+        i += 8;
+    }
+    stops == 0
+}
+
+#[inline(always)]
+fn first(buf: &[u8], mut at: u32, stops: impl Fn(u64) -> u64) -> u32 {
     loop {
-        let hits = mask(load::<16>(buf, at), |b| (b == byte) | (b == b'\n'));
+        let hits = stops(word(buf, at));
         if hits != 0 {
             return at + hits.trailing_zeros() / 8;
         }
-        at += 16;
+        at += 8;
     }
 }
 
@@ -85,15 +122,6 @@ pub(crate) fn first_in_word(word: u64, byte: u8) -> u32 {
 pub(crate) const ONES: u64 = 0x0101_0101_0101_0101;
 pub(crate) const HIGH: u64 = 0x8080_8080_8080_8080;
 
-#[inline(always)]
-fn mask(chunk: [u8; 16], hit: impl Fn(u8) -> bool) -> u128 {
-    let mut out = [0u8; 16];
-    for (to, from) in out.iter_mut().zip(chunk) {
-        *to = if hit(from) { 0xFF } else { 0 };
-    }
-    u128::from_le_bytes(out)
-}
-
 /// `KEEP[n]` keeps the first `n` of 32 bytes.
 static KEEP: [[u64; 4]; 33] = {
     let mut keep = [[0u64; 4]; 33];
@@ -104,6 +132,17 @@ static KEEP: [[u64; 4]; 33] = {
             keep[n][i / 8] |= 0xFF << (8 * (i % 8));
             i += 1;
         }
+        n += 1;
+    }
+    keep
+};
+
+/// `KEEP_16[n]` keeps the first `n` of 16 bytes.
+pub(crate) static KEEP_16: [u128; 17] = {
+    let mut keep = [u128::MAX; 17];
+    let mut n = 0;
+    while n < 16 {
+        keep[n] = (1 << (8 * n)) - 1;
         n += 1;
     }
     keep

@@ -1,23 +1,26 @@
 //! JSON by hand. The keys are tried in the order in which the application writes them, each as one literal;
-//! where another stands, members are read one by one until the expected one comes. What is stranger than
+//! where another stands, members are read one by one. What is stranger than
 //! that (escapes in a label, values of another type, damage) goes to a full parser.
 
-use super::bytes::{Span, TENS, decimal, literal, load, string_end, three_digits, word};
+use super::bytes::{
+    KEEP_16, Span, TENS, decimal, goes_on, literal, load, string_end, string_stops_16, three_digits,
+    word,
+};
 use super::{Fields, Floor};
 
-/// Members that are known, as bits of what was seen.
-pub(crate) const TIME: u32 = 1;
-pub(crate) const LEVEL: u32 = 2;
-pub(crate) const SERVICE: u32 = 4;
-const LOGGER: u32 = 8;
-const BODY: u32 = 16;
-const METHOD: u32 = 32;
-const PATH: u32 = 64;
-const STATUS: u32 = 128;
-const DURATION: u32 = 256;
-const TRACE: u32 = 512;
-const REQUEST: u32 = 1024;
-const CLIENT: u32 = 2048;
+/// Members that are known; 0 is any other.
+const TIME: u8 = 1;
+const LEVEL: u8 = 2;
+const SERVICE: u8 = 3;
+const BODY: u8 = 4;
+const METHOD: u8 = 5;
+const PATH: u8 = 6;
+const TRACE: u8 = 7;
+const REQUEST: u8 = 8;
+/// From here on numbers.
+const STATUS: u8 = 9;
+const DURATION: u8 = 10;
+const KNOWN: usize = 11;
 
 /// Reads all lines of a block.
 pub(crate) fn lines(floor: &mut Floor, buf: &[u8], end: u32) {
@@ -37,37 +40,28 @@ pub(crate) fn lines(floor: &mut Floor, buf: &[u8], end: u32) {
 /// Reads one line; None: it needs the full parser.
 #[inline(always)]
 fn line(buf: &[u8], start: u32, f: &mut Fields) -> Option<u32> {
-    let mut seen = 0;
     let mut at = start;
-    // 1: the cursor stands behind the literal; 0: the member was met before, or is not in the line
+    // one other member may stand before the expected one; what is more mixed than that is read by `rest`
     macro_rules! expect {
-        ($bit:expr, $literal:literal) => {
-            if seen & $bit != 0 {
-                false
-            } else if literal(buf, at, $literal) {
-                at += $literal.len() as u32;
-                true
-            } else {
-                at = others(buf, at, $bit, &mut seen, f)?;
-                if seen & $bit != 0 || buf[at as usize] == b'}' {
-                    false
-                } else {
-                    at += $literal.len() as u32;
-                    true
+        ($literal:literal) => {
+            if !literal(buf, at, $literal) {
+                at = other(buf, at, f)?;
+                if !literal(buf, at, $literal) {
+                    return rest(buf, at, b',', f);
                 }
             }
+            at += $literal.len() as u32;
         };
     }
     macro_rules! string {
-        ($bit:expr, $literal:literal, $field:ident, $len:literal) => {
-            if expect!($bit, $literal) {
-                let stop = string_end_near::<$len>(buf, at);
-                if buf[stop as usize] != b'"' {
-                    return None;
-                }
-                f.$field = Span::between(at, stop);
-                at = stop + 1;
+        ($literal:literal, $field:ident, $len:literal) => {
+            expect!($literal);
+            let stop = string_end_near::<$len>(buf, at);
+            if buf[stop as usize] != b'"' {
+                return None;
             }
+            f.$field = Span::between(at, stop);
+            at = stop + 1;
         };
     }
     if literal(buf, at, b"{\"timestamp\":\"") {
@@ -79,57 +73,40 @@ fn line(buf: &[u8], start: u32, f: &mut Fields) -> Option<u32> {
         f.time = Span::between(at, stop);
         at = stop + 1;
     } else {
-        at = first_member(buf, at, &mut seen, f)?;
-        string!(TIME, b",\"timestamp\":\"", time, 24);
+        return rest(buf, at, b'{', f);
     }
-    string!(LEVEL, b",\"level\":\"", level, 0);
-    string!(SERVICE, b",\"service\":\"", service, 0);
-    if expect!(LOGGER, b",\"logger\":\"") {
-        at = text(buf, at)?;
+    string!(b",\"level\":\"", level, 0);
+    string!(b",\"service\":\"", service, 0);
+    expect!(b",\"logger\":\"");
+    at = text(buf, at)?;
+    expect!(b",\"message\":\"");
+    let stop = text(buf, at)?;
+    f.body = Span::between(at, stop - 1);
+    at = stop;
+    string!(b",\"method\":\"", method, 0);
+    string!(b",\"path\":\"", path, 0);
+    expect!(b",\"status_code\":");
+    f.status = three_digits(word(buf, at));
+    if f.status == 0 {
+        return None;
     }
-    if expect!(BODY, b",\"message\":\"") {
-        let stop = text(buf, at)?;
-        f.body = Span::between(at, stop - 1);
-        at = stop;
-    }
-    string!(METHOD, b",\"method\":\"", method, 0);
-    string!(PATH, b",\"path\":\"", path, 0);
-    if expect!(STATUS, b",\"status_code\":") {
-        f.status = three_digits(word(buf, at));
-        if f.status == 0 {
-            return None;
-        }
-        at += 3;
-    }
-    if expect!(DURATION, b",\"duration_ms\":") {
-        let number = decimal(word(buf, at))?;
-        f.seconds = number.digits as f64 / (TENS[number.fraction as usize] * 1e3);
-        at += number.len;
-    }
-    string!(TRACE, b",\"trace_id\":\"", trace, 32);
-    string!(REQUEST, b",\"request_id\":\"", request, 36);
-    if expect!(CLIENT, b",\"client_ip\":\"") {
-        at = text(buf, at)?;
-    }
-    if !literal(buf, at, b"}\n") {
-        at = others(buf, at, 0, &mut seen, f)?;
-        if !literal(buf, at, b"}\n") {
-            return None;
-        }
-    }
-    Some(at + 2)
+    at += 3;
+    expect!(b",\"duration_ms\":");
+    let number = decimal(word(buf, at))?;
+    f.seconds = number.digits as f64 / (TENS[number.fraction as usize] * 1e3);
+    at += number.len;
+    string!(b",\"trace_id\":\"", trace, 32);
+    string!(b",\"request_id\":\"", request, 36);
+    expect!(b",\"client_ip\":\"");
+    at = text(buf, at)?;
+    if literal(buf, at, b"}\n") { Some(at + 2) } else { rest(buf, at, b',', f) }
 }
 
 /// The end of a string that mostly has `LEN` bytes.
 #[inline(always)]
 pub(crate) fn string_end_near<const LEN: usize>(buf: &[u8], at: u32) -> u32 {
-    if LEN > 0 {
-        let bytes = load::<LEN>(buf, at);
-        let stops = |b: u8| (b == b'"') | (b == b'\\') | (b < 0x20);
-        let any = bytes.iter().fold(0u8, |all, b| all | u8::from(stops(*b)));
-        if any == 0 && buf[at as usize + LEN] == b'"' {
-            return at + LEN as u32;
-        }
+    if LEN > 0 && goes_on::<LEN>(buf, at, false) && buf[at as usize + LEN] == b'"' {
+        return at + LEN as u32;
     }
     string_end(buf, at)
 }
@@ -158,7 +135,7 @@ fn text_escaped(buf: &[u8], mut at: u32) -> Option<u32> {
     }
 }
 
-/// Key and word of a key of at most 16 bytes, for one comparison.
+/// A key of at most 16 bytes as one number, zeros behind it.
 const fn key(text: &[u8]) -> u128 {
     let mut word = [0u8; 16];
     let mut i = 0;
@@ -169,137 +146,132 @@ const fn key(text: &[u8]) -> u128 {
     u128::from_le_bytes(word)
 }
 
-const KEY_TIME: u128 = key(b"timestamp");
-const KEY_LEVEL: u128 = key(b"level");
-const KEY_SERVICE: u128 = key(b"service");
-const KEY_LOGGER: u128 = key(b"logger");
-const KEY_BODY: u128 = key(b"message");
-const KEY_METHOD: u128 = key(b"method");
-const KEY_PATH: u128 = key(b"path");
-const KEY_STATUS: u128 = key(b"status_code");
-const KEY_DURATION: u128 = key(b"duration_ms");
-const KEY_TRACE: u128 = key(b"trace_id");
-const KEY_REQUEST: u128 = key(b"request_id");
-const KEY_CLIENT: u128 = key(b"client_ip");
+const KEYS: [(&[u8], u8); KNOWN - 1] = [
+    (b"timestamp", TIME),
+    (b"level", LEVEL),
+    (b"service", SERVICE),
+    (b"message", BODY),
+    (b"method", METHOD),
+    (b"path", PATH),
+    (b"trace_id", TRACE),
+    (b"request_id", REQUEST),
+    (b"status_code", STATUS),
+    (b"duration_ms", DURATION),
+];
 
+/// Where a key stands in `SLOTS`: its first letter and its length tell the known ones apart.
 #[inline(always)]
-fn known(word: u128) -> u32 {
-    match word {
-        KEY_TIME => TIME,
-        KEY_LEVEL => LEVEL,
-        KEY_SERVICE => SERVICE,
-        KEY_LOGGER => LOGGER,
-        KEY_BODY => BODY,
-        KEY_METHOD => METHOD,
-        KEY_PATH => PATH,
-        KEY_STATUS => STATUS,
-        KEY_DURATION => DURATION,
-        KEY_TRACE => TRACE,
-        KEY_REQUEST => REQUEST,
-        KEY_CLIENT => CLIENT,
-        _ => 0,
+const fn slot(first: u8, len: u32) -> usize {
+    (first as usize + 3 * len as usize) & 31
+}
+
+static SLOTS: [(u128, u8); 32] = {
+    let mut slots = [(u128::MAX, 0); 32];
+    let mut i = 0;
+    while i < KEYS.len() {
+        let (text, number) = KEYS[i];
+        let at = slot(text[0], text.len() as u32);
+        assert!(slots[at].1 == 0, "two keys in one place");
+        slots[at] = (key(text), number);
+        i += 1;
     }
-}
+    slots
+};
 
-fn first_member(buf: &[u8], at: u32, seen: &mut u32, f: &mut Fields) -> Option<u32> {
-    if buf[at as usize] == b'{' { member(buf, at, seen, f) } else { None }
-}
-
-/// Reads members until the next one is `wanted`, or the object ends. Stands at a comma or at the brace.
+/// One member that stood where another was expected.
 #[inline(never)]
-fn others(buf: &[u8], mut at: u32, wanted: u32, seen: &mut u32, f: &mut Fields) -> Option<u32> {
+fn other(buf: &[u8], at: u32, f: &mut Fields) -> Option<u32> {
+    let mut spans = [Span::default(); KNOWN];
+    if buf[at as usize] != b',' {
+        return None;
+    }
+    let (number, at) = member(buf, at, &mut spans, f)?;
+    if number != 0 {
+        settle(&spans, 1 << number, f);
+    }
+    Some(at)
+}
+
+/// All members to the end of the line. Stands at `opens`: a comma, or the brace.
+#[inline(never)]
+fn rest(buf: &[u8], mut at: u32, opens: u8, f: &mut Fields) -> Option<u32> {
+    if buf[at as usize] != opens {
+        return None;
+    }
+    let mut spans = [Span::default(); KNOWN];
+    let mut seen = 0u32;
     loop {
-        match buf[at as usize] {
-            b'}' => return Some(at),
-            b',' => {}
-            _ => return None,
+        let (number, next) = member(buf, at, &mut spans, f)?;
+        seen |= 1 << number;
+        at = next;
+        if buf[at as usize] != b',' {
+            break;
         }
-        let (next, _) = key_at(buf, at)?;
-        if next & wanted != 0 {
-            // `expect` jumps over the literal: only where it is one
-            let opens = buf[at as usize + 2 + key_len(wanted)..].starts_with(b"\":");
-            let quoted = wanted & (STATUS | DURATION) == 0;
-            let quote = buf[at as usize + 4 + key_len(wanted)] == b'"';
-            return if opens && quoted == quote { Some(at) } else { None };
-        }
-        at = member(buf, at, seen, f)?;
     }
+    settle(&spans, seen, f);
+    literal(buf, at, b"}\n").then_some(at + 2)
 }
 
-fn key_len(bit: u32) -> usize {
-    match bit {
-        PATH => 4,
-        LEVEL => 5,
-        LOGGER | METHOD => 6,
-        SERVICE | BODY => 7,
-        TRACE => 8,
-        TIME | CLIENT => 9,
-        REQUEST => 10,
-        _ => 11,
-    }
-}
-
-/// The key behind a comma or a brace: its bit, and where its closing quote stands.
-#[inline(always)]
-fn key_at(buf: &[u8], at: u32) -> Option<(u32, u32)> {
-    let start = at + 2;
-    let stop = string_end(buf, start);
-    if buf[at as usize + 1] != b'"' || buf[stop as usize] != b'"' {
-        return None;
-    }
-    let len = stop - start;
-    let bit = if len <= 16 {
-        let keep = if len == 16 { u128::MAX } else { (1u128 << (8 * len)) - 1 };
-        known(u128::from_le_bytes(load::<16>(buf, start)) & keep)
-    } else {
-        0
+fn settle(spans: &[Span; KNOWN], seen: u32, f: &mut Fields) {
+    let pick = |number: u8, old: Span| {
+        if seen >> number & 1 == 1 { spans[number as usize] } else { old }
     };
-    Some((bit, stop))
+    f.time = pick(TIME, f.time);
+    f.level = pick(LEVEL, f.level);
+    f.service = pick(SERVICE, f.service);
+    f.body = pick(BODY, f.body);
+    f.method = pick(METHOD, f.method);
+    f.path = pick(PATH, f.path);
+    f.trace = pick(TRACE, f.trace);
+    f.request = pick(REQUEST, f.request);
 }
 
-/// Reads one member, known or not.
-#[inline(never)]
-fn member(buf: &[u8], at: u32, seen: &mut u32, f: &mut Fields) -> Option<u32> {
-    let (bit, stop) = key_at(buf, at)?;
-    if buf[stop as usize + 1] != b':' {
+/// Reads one member, known or not, from the comma or brace before it: its number and where it ends.
+#[inline(always)]
+fn member(
+    buf: &[u8],
+    at: u32,
+    spans: &mut [Span; KNOWN],
+    f: &mut Fields,
+) -> Option<(u8, u32)> {
+    let start = at + 2;
+    let written = u128::from_le_bytes(load::<16>(buf, start));
+    let near = string_stops_16(written).trailing_zeros() / 8;
+    let stop = if near < 16 { start + near } else { string_end(buf, start + 16) };
+    if buf[at as usize + 1] != b'"' || !literal(buf, stop, b"\":") {
         return None;
     }
+    let len = (stop - start).min(16);
+    let (known, number) = SLOTS[slot(buf[start as usize], len)];
+    let keep = KEEP_16[len as usize];
+    let number = if written & keep == known && near < 16 { number } else { 0 };
     let at = stop + 2;
-    *seen |= bit;
-    if bit == STATUS {
-        f.status = three_digits(word(buf, at));
-        return if f.status == 0 { None } else { Some(at + 3) };
+    if buf[at as usize] == b'"' && number < STATUS {
+        let at = at + 1;
+        let mut stop = string_end(buf, at);
+        if buf[stop as usize] != b'"' {
+            // a label with an escape in it is not what its bytes say
+            if matches!(number, LEVEL | SERVICE | METHOD | PATH) {
+                return None;
+            }
+            stop = text_escaped(buf, stop)? - 1;
+        }
+        spans[number as usize] = Span::between(at, stop);
+        return Some((number, stop + 1));
     }
-    if bit == DURATION {
-        let number = decimal(word(buf, at))?;
-        f.seconds = number.digits as f64 / (TENS[number.fraction as usize] * 1e3);
-        return Some(at + number.len);
+    match number {
+        0 => Some((0, value(buf, at)?)),
+        STATUS => {
+            f.status = three_digits(word(buf, at));
+            (f.status != 0).then_some((number, at + 3))
+        }
+        DURATION => {
+            let read = decimal(word(buf, at))?;
+            f.seconds = read.digits as f64 / (TENS[read.fraction as usize] * 1e3);
+            Some((number, at + read.len))
+        }
+        _ => None,
     }
-    if bit == 0 {
-        return value(buf, at);
-    }
-    if buf[at as usize] != b'"' {
-        return None;
-    }
-    let at = at + 1;
-    let stop = text(buf, at)?;
-    let span = Span::between(at, stop - 1);
-    match bit {
-        TIME => f.time = span,
-        LEVEL => f.level = span,
-        SERVICE => f.service = span,
-        BODY => f.body = span,
-        METHOD => f.method = span,
-        PATH => f.path = span,
-        TRACE => f.trace = span,
-        REQUEST => f.request = span,
-        _ => {}
-    }
-    // a label with an escape in it is not what its bytes say
-    if bit & (LEVEL | SERVICE | METHOD | PATH) != 0 && span.of(buf).contains(&b'\\') {
-        return None;
-    }
-    Some(stop)
 }
 
 /// Walks over a value that nobody wants.

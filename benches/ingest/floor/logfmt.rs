@@ -1,7 +1,7 @@
 //! logfmt by hand: the keys in the order in which the application writes them, as literals; where another
 //! stands, pairs are read one by one.
 
-use super::bytes::{Span, TENS, decimal, literal, three_digits, token_end, word};
+use super::bytes::{Span, TENS, decimal, goes_on, literal, three_digits, token_end, word};
 use super::json::text;
 use super::{Fields, Floor};
 
@@ -31,13 +31,8 @@ pub(crate) fn lines(floor: &mut Floor, buf: &[u8], end: u32) {
 /// The end of a bare value that mostly has `LEN` bytes, `close` behind it.
 #[inline(always)]
 fn bare_end<const LEN: usize>(buf: &[u8], at: u32, close: u8) -> u32 {
-    if LEN > 0 {
-        let bytes = super::bytes::load::<LEN>(buf, at);
-        let stops = |b: u8| (b == b'"') | (b == b'\\') | (b <= 0x20);
-        let any = bytes.iter().fold(0u8, |all, b| all | u8::from(stops(*b)));
-        if any == 0 && buf[at as usize + LEN] == close {
-            return at + LEN as u32;
-        }
+    if LEN > 0 && goes_on::<LEN>(buf, at, true) && buf[at as usize + LEN] == close {
+        return at + LEN as u32;
     }
     token_end(buf, at)
 }
