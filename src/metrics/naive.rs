@@ -1,12 +1,19 @@
 //! For tests: a second reader of both text formats that shares nothing with the writer. Slow, strict about
 //! what the formats demand, and ignorant of how the writer works.
+#![allow(clippy::float_cmp)] // counts and the sums chosen here are exact
 
 use super::expose::{Encoding, Options, encode};
 use super::registry::Registry;
 use std::collections::BTreeMap;
 
 /// Sample name and labels, sorted.
-pub(super) type Key = (String, Vec<(String, String)>);
+pub(super) type Key = (String, Labels);
+
+/// Label names and values, sorted.
+pub(super) type Labels = Vec<(String, String)>;
+
+/// An exemplar's labels, value and time.
+pub(super) type ReadExemplar = (Labels, f64, f64);
 
 /// What an exposition says.
 #[derive(Default, Debug, PartialEq)]
@@ -16,8 +23,8 @@ pub(super) struct Read {
     pub(super) types: BTreeMap<String, String>,
     pub(super) help: BTreeMap<String, String>,
     pub(super) units: BTreeMap<String, String>,
-    /// Sample -> labels, value, timestamp of its exemplar.
-    pub(super) exemplars: BTreeMap<Key, (Vec<(String, String)>, f64, f64)>,
+    /// Sample -> its exemplar.
+    pub(super) exemplars: BTreeMap<Key, ReadExemplar>,
 }
 
 impl Read {
@@ -112,7 +119,7 @@ fn number(text: &str) -> f64 {
 }
 
 /// Sorted labels, and what follows them.
-fn labels(text: &str) -> (Vec<(String, String)>, &str) {
+fn labels(text: &str) -> (Labels, &str) {
     let mut labels = Vec::new();
     let Some(mut rest) = text.strip_prefix('{') else { return (labels, text) };
     loop {
@@ -126,12 +133,11 @@ fn labels(text: &str) -> (Vec<(String, String)>, &str) {
         });
         let (value, after) = after.split_at(end.expect("the value ends"));
         labels.push((name.to_owned(), unescape(value, true)));
-        match after.strip_prefix("\",") {
-            Some(more) => rest = more,
-            None => {
-                labels.sort();
-                return (labels, after.strip_prefix("\"}").expect("the labels end"));
-            }
+        if let Some(more) = after.strip_prefix("\",") {
+            rest = more;
+        } else {
+            labels.sort();
+            return (labels, after.strip_prefix("\"}").expect("the labels end"));
         }
     }
 }
@@ -157,7 +163,7 @@ fn unescape(text: &str, quotes: bool) -> String {
 /// Buckets ascend, the last is +Inf, and it equals the count.
 fn histograms(read: &Read) {
     for (family, _) in read.types.iter().filter(|(_, kind)| *kind == "histogram") {
-        let mut series: BTreeMap<Vec<(String, String)>, Vec<(f64, f64)>> = BTreeMap::new();
+        let mut series: BTreeMap<Labels, Vec<(f64, f64)>> = BTreeMap::new();
         for ((name, labels), value) in &read.samples {
             if *name == format!("{family}_bucket") {
                 let mut labels = labels.clone();

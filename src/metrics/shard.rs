@@ -1,6 +1,7 @@
 //! The one writer of one shard: what a data thread does to numbers. Adding takes an index, a load and a
 //! store; no lock, no allocation, no system call. A label set that this shard never met asks the admission.
 
+use super::buckets::Bounds;
 use super::cells::{CHUNK_CELLS, Chunk, Shard};
 use super::declare::{FULL, Family, LABELS_MAX, OVERFLOW_FULL, label_full};
 use super::exemplar::{EXEMPLARS_MAX, Exemplar, Exemplars};
@@ -15,6 +16,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 #[derive(Debug)]
 pub struct ShardWriter {
     chunks: Vec<Arc<Chunk>>,
+    /// By family: what adding and observing need, apart from what only meeting needs.
+    hot: Vec<Hot>,
     families: Vec<Known>,
     shard: Arc<Shard>,
     registry: Arc<Registry>,
@@ -29,6 +32,37 @@ pub struct ShardWriter {
 struct Slots {
     epoch: u32,
     filled: usize,
+}
+
+/// What every line asks of a family: 24 bytes, so that observing is two loads away from the bounds.
+#[derive(Debug)]
+struct Hot {
+    bounds: Bounds,
+    kind: HotKind,
+    /// Of a histogram: how far its sum lies behind its first bucket.
+    sum: u16,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum HotKind {
+    Counter,
+    FloatCounter,
+    SetGauge,
+    AddGauge,
+    Histogram,
+}
+
+impl Hot {
+    fn new(family: &Family) -> Hot {
+        let (kind, sum) = match &family.spec.kind {
+            FamilyKind::Counter => (HotKind::Counter, 0),
+            FamilyKind::FloatCounter => (HotKind::FloatCounter, 0),
+            FamilyKind::SetGauge => (HotKind::SetGauge, 0),
+            FamilyKind::AddGauge => (HotKind::AddGauge, 0),
+            FamilyKind::Histogram(bounds) => (HotKind::Histogram, bounds.len() as u16 + 1),
+        };
+        Hot { bounds: family.bounds.clone(), kind, sum }
+    }
 }
 
 /// What this shard knows of a family.
@@ -46,6 +80,7 @@ impl Registry {
     pub fn writer(self: &Arc<Self>) -> ShardWriter {
         ShardWriter {
             chunks: Vec::new(),
+            hot: Vec::new(),
             families: Vec::new(),
             shard: self.shard(),
             registry: Arc::clone(self),
@@ -90,7 +125,7 @@ impl ShardWriter {
     /// Adds to an integer counter.
     #[inline]
     pub fn add(&mut self, series: SeriesId, by: u64) {
-        debug_assert!(self.is(series, |kind| matches!(kind, FamilyKind::Counter)));
+        debug_assert_eq!(self.kind(series), Some(HotKind::Counter));
         let cell = self.cell(series.index);
         cell.store(cell.load(Ordering::Relaxed).wrapping_add(by), Ordering::Relaxed);
     }
@@ -99,17 +134,19 @@ impl ShardWriter {
     /// is ignored in both: a sum never comes back from it.
     #[inline]
     pub fn add_f64(&mut self, series: SeriesId, by: f64) {
-        let counter = self.is(series, |kind| matches!(kind, FamilyKind::FloatCounter));
-        debug_assert!(counter || self.is(series, |kind| matches!(kind, FamilyKind::AddGauge)));
+        let counter = self.kind(series) == Some(HotKind::FloatCounter);
+        debug_assert!(counter || self.kind(series) == Some(HotKind::AddGauge));
         if by.is_finite() && !(counter && by < 0.0) {
-            self.sum(series.index, by);
+            let cell = self.cell(series.index);
+            let sum = f64::from_bits(cell.load(Ordering::Relaxed)) + by;
+            cell.store(sum.to_bits(), Ordering::Relaxed);
         }
     }
 
     /// Sets a set gauge.
     #[inline]
     pub fn set(&mut self, series: SeriesId, value: f64, at: UnixNanos) {
-        debug_assert!(self.is(series, |kind| matches!(kind, FamilyKind::SetGauge)));
+        debug_assert_eq!(self.kind(series), Some(HotKind::SetGauge));
         // value first: who sees the time sees its value or a newer one; time 0 means never set
         self.cell(series.index + 1).store(value.to_bits(), Ordering::Relaxed);
         self.cell(series.index).store(at.0.max(1), Ordering::Release);
@@ -121,12 +158,20 @@ impl ShardWriter {
         if value.is_nan() {
             return;
         }
-        let Some(known) = self.families.get(series.family.0 as usize) else { return };
-        let FamilyKind::Histogram(bounds) = &known.family.spec.kind else { return };
-        let (bucket, sum) = (known.family.bounds.bucket(value), bounds.len() as u32 + 1);
-        let cell = self.cell(series.index + bucket);
-        cell.store(cell.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
-        self.sum(series.index + sum, value);
+        let (chunk, at) =
+            (series.index as usize / CHUNK_CELLS, series.index as usize % CHUNK_CELLS);
+        if chunk >= self.chunks.len() {
+            self.grow(series.index);
+        }
+        let Some(hot) = self.hot.get(series.family.0 as usize) else { return };
+        debug_assert_eq!(hot.kind, HotKind::Histogram);
+        // a series' cells lie in one chunk: the remainder is never taken, and spares the check
+        let cells = &*self.chunks[chunk];
+        let bucket = &cells[(at + hot.bounds.bucket(value) as usize) % CHUNK_CELLS];
+        bucket.store(bucket.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        let sum = &cells[(at + hot.sum as usize) % CHUNK_CELLS];
+        let all = f64::from_bits(sum.load(Ordering::Relaxed)) + value;
+        sum.store(all.to_bits(), Ordering::Relaxed);
     }
 
     /// Whether an exemplar for this value would be taken: none since the last scrape. A load or two.
@@ -161,26 +206,18 @@ impl ShardWriter {
     /// The cell that an exemplar of this value belongs to; gauges have none.
     #[inline]
     fn exemplar_cell(&self, series: SeriesId, value: f64) -> Option<u32> {
-        let family = &self.families.get(series.family.0 as usize)?.family;
-        match &family.spec.kind {
-            FamilyKind::Counter | FamilyKind::FloatCounter => Some(series.index),
-            FamilyKind::Histogram(_) if value.is_nan() => None,
-            FamilyKind::Histogram(_) => Some(series.index + family.bounds.bucket(value)),
-            FamilyKind::SetGauge | FamilyKind::AddGauge => None,
+        let hot = self.hot.get(series.family.0 as usize)?;
+        match hot.kind {
+            HotKind::Counter | HotKind::FloatCounter => Some(series.index),
+            HotKind::Histogram if value.is_nan() => None,
+            HotKind::Histogram => Some(series.index + hot.bounds.bucket(value)),
+            HotKind::SetGauge | HotKind::AddGauge => None,
         }
     }
 
     #[inline]
-    fn is(&self, series: SeriesId, kind: impl FnOnce(&FamilyKind) -> bool) -> bool {
-        let known = self.families.get(series.family.0 as usize);
-        known.is_some_and(|known| kind(&known.family.spec.kind))
-    }
-
-    #[inline]
-    fn sum(&mut self, index: u32, by: f64) {
-        let cell = self.cell(index);
-        let sum = f64::from_bits(cell.load(Ordering::Relaxed)) + by;
-        cell.store(sum.to_bits(), Ordering::Relaxed);
+    fn kind(&self, series: SeriesId) -> Option<HotKind> {
+        self.hot.get(series.family.0 as usize).map(|hot| hot.kind)
     }
 
     /// A cell of a series that this shard gave out, or another shard did.
@@ -211,6 +248,7 @@ impl ShardWriter {
             let mut values = Vec::new();
             values.resize_with(labels, ValueMap::default);
             let family = Arc::clone(family);
+            self.hot.push(Hot::new(&family));
             self.families.push(Known { family, values, sets: SetMap::new(labels), doors: 0 });
         }
     }

@@ -1,4 +1,5 @@
 //! The registry and its shards against a plain recount, the limits, and scrapes while others write.
+#![allow(clippy::float_cmp)] // counts and the sums chosen here are exact
 
 use super::expose::Encoding;
 use super::naive::{Key, Read, key, scrape};

@@ -171,7 +171,7 @@ impl<'s> Door<'s> {
                 }
                 KEY_LISTENER => {
                     sweep.any = true;
-                    self.accept(now);
+                    self.accept(now, &mut sweep, process);
                 }
                 slot => {
                     let flags = event.flags;
@@ -303,14 +303,14 @@ impl<'s> Door<'s> {
         self.meter.closed();
     }
 
-    fn accept(&mut self, now: Duration) {
+    fn accept(&mut self, now: Duration, sweep: &mut Sweep, process: &mut Process<'_>) {
         for _ in 0..ACCEPTS_A_SWEEP {
             match accept(&self.listener) {
-                Ok(socket) => self.admit(socket),
+                Ok(socket) => self.admit(now, socket, sweep, process),
                 Err(Errno::AGAIN) => return,
                 Err(Errno::INTR | Errno::CONNABORTED) => {}
                 Err(error) => {
-                    if self.refuse() {
+                    if self.accept_with_the_spare(process) {
                         continue;
                     }
                     tracing::warn!(%error, "cannot accept connections; trying again");
@@ -322,29 +322,45 @@ impl<'s> Door<'s> {
                 }
             }
         }
+        sweep.more = true;
     }
 
-    /// Gives the spare descriptor to somebody who waits, and closes both: a refusal is better than a hang.
-    fn refuse(&mut self) -> bool {
+    /// Gives the spare descriptor to somebody who waits, only to refuse: better than a hang.
+    fn accept_with_the_spare(&mut self, process: &mut Process<'_>) -> bool {
         if self.spare.take().is_none() {
             self.spare = spare();
             return false;
         }
-        let refused = accept(&self.listener).is_ok();
-        if refused {
-            self.meter.refused(Refusal::Descriptors);
+        let accepted = accept(&self.listener).ok();
+        let refused = accepted.is_some();
+        if let Some(socket) = accepted {
+            self.refuse(socket, Refusal::Descriptors, process);
         }
         self.spare = spare();
         refused
     }
 
-    fn admit(&mut self, socket: OwnedFd) {
+    /// Closes a connection that is one too many. What it has written already was accepted by the kernel in our
+    /// name, and is delivered.
+    fn refuse(&mut self, socket: OwnedFd, refusal: Refusal, process: &mut Process<'_>) {
+        self.meter.refused(refusal);
+        let finished = shut(&socket);
+        self.drain(&socket, delivery::source(Input::Stream), Tail::default(), finished, process);
+    }
+
+    fn admit(
+        &mut self,
+        now: Duration,
+        socket: OwnedFd,
+        sweep: &mut Sweep,
+        process: &mut Process<'_>,
+    ) {
         let Ok((socket, uid)) = self.peers.uid(socket) else {
             self.meter.refused(Refusal::Descriptors);
             return;
         };
         if let Err(refusal) = self.connections.admits(uid) {
-            self.meter.refused(refusal);
+            self.refuse(socket, refusal, process);
             return;
         }
         let slot = self.connections.insert(socket, uid, delivery::source(Input::Stream));
@@ -355,10 +371,12 @@ impl<'s> Door<'s> {
             Some(connection) => epoll::add(&self.epoll, &connection.socket, data, flags).is_ok(),
             None => false,
         };
-        if !watched {
-            self.connections.remove(slot);
+        if watched {
+            // one that wrote a line and left is done with here, and takes up no place
+            self.read(now, slot, true, sweep, process);
+        } else if let Some(connection) = self.connections.remove(slot) {
             self.meter.closed();
-            self.meter.refused(Refusal::Descriptors);
+            self.refuse(connection.socket, Refusal::Descriptors, process);
         }
     }
 

@@ -277,7 +277,9 @@ proptest! {
             let series = ids.map(|id| writer.series(id, &[a, b], NOW));
             writer.add(series[0], count as u64);
             writer.set(series[1], level, NOW);
-            values.iter().for_each(|value| writer.observe(series[2], *value));
+            for value in values {
+                writer.observe(series[2], *value);
+            }
             let mut counter = proto::Metric::from_label(labels([a, b]));
             let mut inner = proto::Counter::default();
             inner.set_value(count);
