@@ -50,7 +50,8 @@ pub fn read(text: &str) -> Option<Query<'_>> {
             {
                 continue;
             }
-            return Some(Query { operation, table: name(word) });
+            let table = if known(word).is_some() { "" } else { name(word) };
+            return Some(Query { operation, table });
         }
         found = after.iter().any(|keyword| word.eq_ignore_ascii_case(keyword));
         // `TRUNCATE users`, `DELETE users WHERE`: no keyword between
