@@ -13,7 +13,7 @@ mod out;
 mod request;
 mod stamp;
 mod tail;
-pub mod traceback;
+pub(crate) mod traceback;
 mod words;
 
 use crate::record::field::{BODY, SEVERITY};
@@ -21,6 +21,7 @@ use crate::record::slots::Place;
 use crate::record::{Decoded, Format};
 use memchr::memchr2;
 use out::Out;
+use std::ops::Range;
 
 /// Reads a line of one of the layouts; anything else leaves `into` as it is.
 #[inline]
@@ -98,6 +99,12 @@ fn with_text(
     into.scratch.clear();
     ansi::strip(line, &mut into.scratch);
     read(&into.scratch, &mut Out { slots: &mut into.slots, place: Place::Scratch })
+}
+
+/// Where type and message of the exception lie in the text of a traceback, as a JSON field carries it; the
+/// message may be empty. A text without frames (`ValueError: no`) has them too.
+pub fn exception_of(traceback: &str) -> Option<(Range<usize>, Range<usize>)> {
+    traceback::exception_of(traceback)
 }
 
 fn plain_body(bytes: &[u8], out: &mut Out<'_>) {

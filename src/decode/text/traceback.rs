@@ -58,7 +58,7 @@ pub(crate) fn write(text: &str, at: usize, place: Place, slots: &mut Slots) {
 
 /// Where type and message of the exception lie in the text of a traceback; the message may be empty.
 /// A text without frames (`ValueError: no`) has them too, and so has what begins with its type, as Java's.
-pub fn exception_of(traceback: &str) -> Option<(Range<usize>, Range<usize>)> {
+pub(crate) fn exception_of(traceback: &str) -> Option<(Range<usize>, Range<usize>)> {
     let mut found = None;
     let mut state = State::Start;
     for (at, line) in lines(traceback) {
