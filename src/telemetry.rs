@@ -242,6 +242,8 @@ mod tests {
     fn every_self_metric_registers() {
         let telemetry = Telemetry::new();
         telemetry.received.with_label_values(&["stream"]).inc();
-        assert!(telemetry.gather().iter().any(|f| f.get_name() == "sidelight_frames_received_total"));
+        assert!(
+            telemetry.gather().iter().any(|f| f.get_name() == "sidelight_frames_received_total")
+        );
     }
 }

@@ -3,6 +3,7 @@
 //! it is, where the walk stands behind it, and the nodes that came next. Every node was accepted by the
 //! grammar once, so that meeting its bytes again in the same state needs no second look. It is bounded, it
 //! never changes what a line means, and it holds for one `FieldTable` only. Unit: one node.
+#![allow(clippy::inline_always, reason = "the walk is one loop; every call in it was measured")]
 
 use super::scan::{STEP, window};
 use crate::record::Decoded;
