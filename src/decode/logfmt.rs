@@ -137,7 +137,7 @@ fn meet(
     let first = previous == NodeId::LOGFMT;
     let Found { next, key, end, plain } = literal(bytes, at, state.quoted(), first)?;
     let literal = &bytes[at..end];
-    let mut id = graph.find(state, literal);
+    let mut id = graph.find(state, bytes, at, end);
     if id == NodeId::NONE {
         let bound = bound(graph, &bytes[key.0..key.1], wanted)?;
         let state = State::new(ContainerId::PAIRS, next == Next::Text);
