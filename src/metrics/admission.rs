@@ -28,6 +28,9 @@ pub(super) struct Admission {
     next_cell: u32,
     /// Born since the last scrape took them; at most as many as there are series.
     births: Vec<Birth>,
+    /// How often a shard had to ask.
+    #[cfg(test)]
+    pub(super) asked: usize,
 }
 
 /// One family's part of the table.
@@ -118,6 +121,8 @@ impl Admission {
             all: 0,
             next_cell: 0,
             births: Vec::new(),
+            #[cfg(test)]
+            asked: 0,
         }
     }
 
@@ -182,6 +187,10 @@ impl Admission {
         values: &[&str],
         now: UnixNanos,
     ) -> ([u32; LABELS_MAX], u32) {
+        #[cfg(test)]
+        {
+            self.asked += 1;
+        }
         let entry = &mut self.families[family];
         let mut ids = [OTHER_ID; LABELS_MAX];
         for (label, value) in values.iter().enumerate() {

@@ -64,7 +64,7 @@ impl View {
 
     /// The sum of double cells.
     pub(super) fn sum(&self, cell: u32) -> f64 {
-        self.each(cell).map(|cell| f64::from_bits(cell.load(Ordering::Relaxed))).sum::<f64>() + 0.0
+        self.each(cell).map(|cell| f64::from_bits(cell.load(Ordering::Relaxed))).sum()
     }
 
     /// The newest value of a set gauge: `cell` has the time, the next one the value; 0 if never set.

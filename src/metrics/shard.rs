@@ -125,7 +125,7 @@ impl ShardWriter {
     /// Adds to an integer counter.
     #[inline]
     pub fn add(&mut self, series: SeriesId, by: u64) {
-        debug_assert_eq!(self.kind(series), Some(HotKind::Counter));
+        debug_assert!(self.kind(series).is_none_or(|kind| kind == HotKind::Counter));
         let cell = self.cell(series.index);
         cell.store(cell.load(Ordering::Relaxed).wrapping_add(by), Ordering::Relaxed);
     }
@@ -134,6 +134,9 @@ impl ShardWriter {
     /// is ignored in both: a sum never comes back from it.
     #[inline]
     pub fn add_f64(&mut self, series: SeriesId, by: f64) {
+        if series.family.0 as usize >= self.hot.len() {
+            self.learn_families();
+        }
         let counter = self.kind(series) == Some(HotKind::FloatCounter);
         debug_assert!(counter || self.kind(series) == Some(HotKind::AddGauge));
         if by.is_finite() && !(counter && by < 0.0) {
@@ -146,7 +149,7 @@ impl ShardWriter {
     /// Sets a set gauge.
     #[inline]
     pub fn set(&mut self, series: SeriesId, value: f64, at: UnixNanos) {
-        debug_assert_eq!(self.kind(series), Some(HotKind::SetGauge));
+        debug_assert!(self.kind(series).is_none_or(|kind| kind == HotKind::SetGauge));
         // value first: who sees the time sees its value or a newer one; time 0 means never set
         self.cell(series.index + 1).store(value.to_bits(), Ordering::Relaxed);
         self.cell(series.index).store(at.0.max(1), Ordering::Release);
@@ -162,6 +165,9 @@ impl ShardWriter {
             (series.index as usize / CHUNK_CELLS, series.index as usize % CHUNK_CELLS);
         if chunk >= self.chunks.len() {
             self.grow(series.index);
+        }
+        if series.family.0 as usize >= self.hot.len() {
+            self.learn_families();
         }
         let Some(hot) = self.hot.get(series.family.0 as usize) else { return };
         debug_assert_eq!(hot.kind, HotKind::Histogram);
