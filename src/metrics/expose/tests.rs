@@ -152,11 +152,12 @@ fn more_exemplars_than_slots_wait_for_the_next_scrape() {
     let count = crate::metrics::EXEMPLARS_MAX + 100;
     let series: Vec<SeriesId> =
         (0..count).map(|n| writer.series(family, &[&n.to_string()], NOW)).collect();
-    for (from, shown) in [(0, crate::metrics::EXEMPLARS_MAX), (1000, 124)] {
-        series[from..].iter().for_each(|series| writer.exemplar(*series, exemplar(1.0)));
-        let room = shown < crate::metrics::EXEMPLARS_MAX;
-        assert_eq!(writer.wants_exemplar(series[500], 1.0), room && from > 500);
-        assert!(!writer.wants_exemplar(series[1100], 1.0), "no room, or there is one");
+    for (from, to, shown) in [(0, count - 1, crate::metrics::EXEMPLARS_MAX), (1_000, count, 124)] {
+        assert!(writer.wants_exemplar(series[count - 1], 1.0));
+        for series in &series[from..to] {
+            writer.exemplar(*series, exemplar(1.0));
+        }
+        assert!(!writer.wants_exemplar(series[count - 1], 1.0), "no room, then one of its own");
         let text = text(&registry, &[], Encoding::OpenMetrics, false);
         assert_eq!(text.matches("trace_id").count(), shown);
     }
