@@ -21,7 +21,7 @@ mod registry;
 mod rendered;
 mod shard;
 
-pub use declare::{BOUNDS_MAX, FAMILIES_MAX, LABELS_MAX, OVERFLOW_SETS_MAX};
+pub use declare::{BOUNDS_MAX, FAMILIES_MAX, LABELS_MAX, OVERFLOW_SETS_MAX, SERIES_MAX};
 pub use exemplar::{EXEMPLARS_MAX, Exemplar};
 pub use family::{
     FamilyConflict, FamilyId, FamilyKind, FamilySpec, LabelSpec, Limits, OTHER, SeriesId,

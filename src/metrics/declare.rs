@@ -21,6 +21,15 @@ pub const FAMILIES_MAX: usize = 4096;
 /// these are no closed sets, whatever the rule says; they share the series with `_other` in every label.
 pub const OVERFLOW_SETS_MAX: usize = 256;
 
+/// Series a process, whatever the settings say: with every family's overflow series, each as wide as it
+/// may be, their cells are still numbered in 32 bits. A Prometheus server refuses far fewer of one target.
+pub const SERIES_MAX: usize = 1_000_000;
+
+const _: () = {
+    let all = SERIES_MAX + FAMILIES_MAX * (OVERFLOW_SETS_MAX + 1);
+    // the widest histograms lie three to a chunk
+    assert!(all / 3 * super::cells::CHUNK_CELLS <= u32::MAX as usize);
+};
 const _: () = assert!(BOUNDS_MAX + 2 <= super::cells::CHUNK_CELLS);
 const _: () = assert!(FAMILIES_MAX <= u16::MAX as usize && LABELS_MAX <= 16);
 

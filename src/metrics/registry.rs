@@ -3,6 +3,7 @@
 
 use super::admission::Admission;
 use super::cells::{Shard, View, held};
+use super::declare::SERIES_MAX;
 use super::exemplar::Exemplar;
 use super::family::{FamilyConflict, FamilyId, FamilySpec, Limits};
 use super::rendered::Rendered;
@@ -21,8 +22,9 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// An empty one.
-    pub fn new(limits: Limits) -> Arc<Registry> {
+    /// An empty one. It takes no more than [`SERIES_MAX`] series, whatever the limits say.
+    pub fn new(mut limits: Limits) -> Arc<Registry> {
+        limits.series_max = limits.series_max.min(SERIES_MAX);
         Arc::new(Registry {
             limits,
             admission: Mutex::new(Admission::new(limits)),
