@@ -1,6 +1,6 @@
-//! What numbers cost: adding and observing on a data thread, encoding at a scrape, beside the `prometheus`
-//! crate on the same data. CPU time of this thread, the best of several rounds, so that a busy neighbour
-//! shows less. Run: `cargo bench --bench scrape`.
+//! What numbers cost: adding and observing on a data thread, encoding at a scrape, beside the
+//! `prometheus` crate on the same data. CPU time of this thread, the best of several rounds, so
+//! that a busy neighbour shows less. Run: `cargo bench --bench scrape`.
 
 use prometheus::{Encoder as _, TextEncoder};
 use rustix::time::{ClockId, clock_gettime};

@@ -1,8 +1,9 @@
 //! The upper bounds of a histogram and which bucket a value falls into.
 //!
-//! Decision: a binary search, which compiles to conditional moves, because it takes 3.0 ns at 11 bounds
-//! whatever the values are; comparing all bounds padded to fours takes 6.5 in portable SSE2, in eights
-//! with an early end 2.7 to 4.9, and a scan that stops 8 to 10 once the values defy the branch predictor.
+//! Decision: a binary search, which compiles to conditional moves, because it takes 3.0 ns at 11
+//! bounds whatever the values are; comparing all bounds padded to fours takes 6.5 in portable SSE2,
+//! in eights with an early end 2.7 to 4.9, and a scan that stops 8 to 10 once the values defy the
+//! branch predictor.
 
 use std::sync::Arc;
 

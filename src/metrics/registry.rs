@@ -1,5 +1,6 @@
 //! The one place where families, the series table, the shards and what scrapes remember meet.
-//! Locks, never two at once but in this order: scrape, then admission, then shards, then a shard's chunks.
+//! Locks, never two at once but in this order: scrape, then admission, then shards, then a shard's
+//! chunks.
 
 use super::admission::Admission;
 use super::cells::{Shard, View, held};
@@ -34,12 +35,11 @@ impl Registry {
         })
     }
 
-    /// Declares a family; the same spec again gives the same number. A counter's name gets its `_total`
-    /// where it lacks; help and siblings may differ from the last time and are taken over.
+    /// Declares a family; the same spec again gives the same number. A counter's name gets its
+    /// `_total` where it lacks; help and siblings may differ from the last time and are taken over.
     ///
-    /// # Errors
-    /// The name is taken by a family of another type, unit, label list or buckets; or the name, a label
-    /// or the buckets are none that Prometheus accepts.
+    /// # Errors The name is taken by a family of another type, unit, label list or buckets; or the
+    /// name, a label or the buckets are none that Prometheus accepts.
     pub fn declare(&self, spec: FamilySpec) -> Result<FamilyId, FamilyConflict> {
         self.admission().declare(spec)
     }
@@ -49,8 +49,8 @@ impl Registry {
         self.admission().series_count()
     }
 
-    /// Which labels overflowed: (family name, label name, how many values were folded). Counted each time
-    /// that a series is asked for, so a value that comes back counts again.
+    /// Which labels overflowed: (family name, label name, how many values were folded). Counted
+    /// each time that a series is asked for, so a value that comes back counts again.
     pub fn overflows(&self) -> Vec<(String, String, u64)> {
         let mut overflows = Vec::new();
         for entry in self.admission().entries() {

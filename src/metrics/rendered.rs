@@ -25,8 +25,8 @@ pub(super) struct Rendered {
 pub(super) struct RenderedFamily {
     pub(super) family: Arc<Family>,
     pub(super) help: Arc<str>,
-    /// `name{labels} ` of a counter or gauge, `name_bucket{labels,` (the bucket's `le` to follow) of a
-    /// histogram; one after the other.
+    /// `name{labels} ` of a counter or gauge, `name_bucket{labels,` (the bucket's `le` to follow)
+    /// of a histogram; one after the other.
     text: Vec<u8>,
     series: Vec<RenderedSeries>,
 }

@@ -27,8 +27,9 @@ proptest! {
         let mut by_method: BTreeMap<&str, f64> = BTreeMap::new();
         for (shard, route, method) in &met {
             let method = ["GET", "PUT", "POST", "DELETE"][*method];
-            let series = writers[*shard].series(family, &[&route.to_string(), method], NOW);
-            prop_assert_eq!(series, writers[*shard].series(family, &[&route.to_string(), method], NOW));
+            let values = [&*route.to_string(), method];
+            let series = writers[*shard].series(family, &values, NOW);
+            prop_assert_eq!(series, writers[*shard].series(family, &values, NOW));
             writers[*shard].add(series, 1);
             *by_method.entry(method).or_default() += 1.0;
         }
@@ -43,15 +44,16 @@ proptest! {
         prop_assert!(routes.len() <= values_max + 1);
         prop_assert!(read.samples.len() <= label_sets_max.min(series_max) + 4);
         prop_assert_eq!(read.samples.len(), registry.series_count());
-        let folded: f64 = read.samples.iter().filter(|((_, l), _)| l[1].1 == OTHER).map(|(_, v)| v).sum();
+        let folded = read.samples.iter().filter(|((_, labels), _)| labels[1].1 == OTHER);
+        let folded: f64 = folded.map(|(_, value)| value).sum();
         let counted: u64 = registry.overflows().iter().map(|(_, _, n)| n).sum();
         // each was asked for twice and added once
         prop_assert_eq!(counted as f64, 2.0 * folded);
     }
 }
 
-/// Scenario: a million paths no rule foresaw (ten million behave the same: nothing below depends on how
-/// many there were), on two shards.
+/// Scenario: a million paths no rule foresaw (ten million behave the same: nothing below depends on
+/// how many there were), on two shards.
 /// Guarantees: series, values kept by the table and by each shard stay at the limit.
 #[test]
 fn distinct_values_cost_a_fixed_memory() {
@@ -146,7 +148,8 @@ fn the_open_label_with_most_values_is_named() {
     assert_eq!(registry.overflows(), [("seen_total".into(), "many".into(), 11)]);
 }
 
-/// Scenario: a full family with a full label, met by a shard that was there and one that came later.
+/// Scenario: a full family with a full label, met by a shard that was there and one that came
+/// later.
 /// Guarantees: after each closed door was seen once, nothing asks for the lock, whatever comes.
 #[test]
 fn a_full_family_is_answered_without_the_lock() {

@@ -99,7 +99,8 @@ fn apply(writer: &mut ShardWriter, ids: &[FamilyId], op: &Op, values: &[&str], a
 }
 
 proptest! {
-    /// Scenario: one to three shards, any operations on any series of all five kinds, scrapes between.
+    /// Scenario: one to three shards, any operations on any series of all five kinds, scrapes
+    /// between.
     /// Guarantees: every scrape shows exactly what a recount in one map shows.
     #[test]
     fn property_shards_agree_with_a_recount(
@@ -132,6 +133,7 @@ proptest! {
         prop_assert_eq!(&scrape(&registry, Encoding::Classic).samples, &recount.0);
         let open = scrape(&registry, Encoding::OpenMetrics);
         prop_assert_eq!(open.samples.get(&key("seen_total", &[])), None);
-        prop_assert_eq!(open.types.contains_key("seen"), recount.0.keys().any(|k| k.0 == "seen_total"));
+        let seen = recount.0.keys().any(|(name, _)| name == "seen_total");
+        prop_assert_eq!(open.types.contains_key("seen"), seen);
     }
 }
