@@ -38,7 +38,8 @@ impl Registry {
     /// Declares a family; the same spec again gives the same number. A counter's name gets its
     /// `_total` where it lacks; help and siblings may differ from the last time and are taken over.
     ///
-    /// # Errors The name is taken by a family of another type, unit, label list or buckets; or the
+    /// # Errors
+    /// The name is taken by a family of another type, unit, label list or buckets; or the
     /// name, a label or the buckets are none that Prometheus accepts.
     pub fn declare(&self, spec: FamilySpec) -> Result<FamilyId, FamilyConflict> {
         self.admission().declare(spec)
