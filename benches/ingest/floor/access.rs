@@ -15,7 +15,7 @@ pub(crate) fn lines(floor: &mut Floor, buf: &[u8], end: u32) {
         let behind = if line(buf, at, quote, &mut fields).is_some() { quote } else { at };
         let newline = newline(buf, behind, end);
         if behind == quote && request_time(buf, newline, &mut fields).is_some() {
-            floor.request(buf, &fields);
+            floor.access(buf, &fields);
         } else {
             floor.lines += u64::from(newline > at);
         }

@@ -3,8 +3,8 @@
 //! that (escapes in a label, values of another type, damage) goes to a full parser.
 
 use super::bytes::{
-    KEEP_16, Span, TENS, decimal, goes_on, literal, load, string_end, string_stops_16, three_digits,
-    word,
+    KEEP_16, Span, TENS, decimal, goes_on, literal, load, string_end, string_stops_16,
+    three_digits, word,
 };
 use super::{Fields, Floor};
 
@@ -228,12 +228,7 @@ fn settle(spans: &[Span; KNOWN], seen: u32, f: &mut Fields) {
 
 /// Reads one member, known or not, from the comma or brace before it: its number and where it ends.
 #[inline(always)]
-fn member(
-    buf: &[u8],
-    at: u32,
-    spans: &mut [Span; KNOWN],
-    f: &mut Fields,
-) -> Option<(u8, u32)> {
+fn member(buf: &[u8], at: u32, spans: &mut [Span; KNOWN], f: &mut Fields) -> Option<(u8, u32)> {
     let start = at + 2;
     let written = u128::from_le_bytes(load::<16>(buf, start));
     let near = string_stops_16(written).trailing_zeros() / 8;
