@@ -70,7 +70,7 @@ impl Floor {
             Shape::Python => python::lines(self, buf, end as u32),
             Shape::Nested => nested::lines(self, buf, end as u32),
             Shape::Json | Shape::Optional | Shape::Shuffled | Shape::ManySeries | Shape::Ids => {
-                json::lines(self, buf, end as u32)
+                json::lines(self, buf, end as u32);
             }
         }
     }
@@ -109,7 +109,7 @@ impl Floor {
     #[inline(never)]
     fn request_templated(&mut self, buf: &[u8], fields: &Fields) {
         let mut text = [0u8; template::BYTES_MAX + bytes::SLACK];
-        let Some(len) = template::template(fields.path.of(buf), &mut text) else {
+        let Some(len) = template::template(buf, fields.path, &mut text) else {
             return self.request_unkeyed(buf, fields);
         };
         let mut key = short_key(buf, fields, words4(&text, 0, len), len);
@@ -189,13 +189,12 @@ impl Floor {
             return self.apply(effects, f.seconds);
         }
         let key = plain_key(buf, f.level, f.path, 0);
-        let effects = match self.plain.get(&key) {
-            Some(effects) => effects,
-            None => {
-                let effects = self.record_effects(buf, fields);
-                self.plain.put(key, effects);
-                effects
-            }
+        let effects = if let Some(effects) = self.plain.get(&key) {
+            effects
+        } else {
+            let effects = self.record_effects(buf, fields);
+            self.plain.put(key, effects);
+            effects
         };
         self.apply(effects, f.seconds);
     }
@@ -211,13 +210,12 @@ impl Floor {
             let key = plain_key(buf, f.method, f.path, f.status);
             let words = [key.short[2], key.short[3], key.short[4], key.short[5]];
             if words.iter().fold(0, |all, word| all | digit_or_query(*word)) & bytes::HIGH == 0 {
-                let effects = match self.plain.get(&key) {
-                    Some(effects) => effects,
-                    None => {
-                        let effects = self.effects(buf, fields, f.path.of(buf));
-                        self.plain.put(key, effects);
-                        effects
-                    }
+                let effects = if let Some(effects) = self.plain.get(&key) {
+                    effects
+                } else {
+                    let effects = self.effects(buf, fields, f.path.of(buf));
+                    self.plain.put(key, effects);
+                    effects
                 };
                 return self.apply(effects, f.seconds);
             }
