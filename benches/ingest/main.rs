@@ -159,7 +159,9 @@ fn stay_on(place: Place) -> bool {
 /// What the process could use before a thread was kept anywhere.
 static ALLOWED: std::sync::OnceLock<rustix::io::Result<CpuSet>> = std::sync::OnceLock::new();
 
-/// Sends the corpus once and lets a contender read it: its CPU time a line in nanoseconds.
+/// Sends the corpus once and lets a contender read it: its CPU time a line in nanoseconds. A contender that is
+/// faster than the writer sleeps and is woken for every block, and pays for it: reading alone does. Waiting
+/// outside the clock until the buffer fills was tried, and is worse: the caches are cold after every nap.
 fn round<C: Contender>(corpus: &Corpus, buffer: &mut [u8], contender: &mut C) -> f64 {
     let (mut reader, mut writer) = UnixStream::pair().expect("a pair of sockets");
     let start = std::thread::scope(|scope| {
