@@ -5,6 +5,9 @@
 #[path = "support/corpus.rs"]
 #[allow(dead_code)] // the names on the command line are the bench's
 mod corpus;
+#[path = "support/pipeline.rs"]
+#[allow(dead_code)] // the bench renders
+mod standing;
 
 use corpus::{Shape, corpus};
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -92,16 +95,6 @@ const LINES_MEASURED: usize = 5_000;
 /// As a reader hands them over: what one read brings.
 const BLOCK_BYTES: usize = 64 * 1024;
 
-// ---------------------------------------------------------------------------------------------------------
-// completed where `Pipeline` has its constructor; the test below stands as it is
-
-/// A pipeline with the standard rules, no exporter, and limits that let every series of the corpora in.
-fn pipeline() -> Option<sidelight::pipeline::Pipeline> {
-    None
-}
-
-// ---------------------------------------------------------------------------------------------------------
-
 /// Calls `with` on blocks of whole lines.
 fn blocks(bytes: &[u8], mut with: impl FnMut(&[u8])) {
     let mut rest = bytes;
@@ -121,7 +114,7 @@ fn no_line_allocates_once_its_series_are_met() {
     use sidelight::clock::UnixNanos;
     use sidelight::pipeline::{Input, Source};
     for shape in Shape::ALL {
-        let Some(mut pipeline) = pipeline() else { return };
+        let (mut pipeline, _registry) = standing::standard_pipeline();
         let mut source = Source { id: 1, input: Input::Stream };
         let observed = UnixNanos(1_795_219_200_000_000_000);
         let warm: Vec<_> = (1..=3).map(|seed| corpus(shape, LINES_WARM, seed)).collect();

@@ -10,6 +10,9 @@ mod corpus;
 // the floor is what a compiler makes of one straight function a format; that it is one is said here
 #[allow(clippy::inline_always)]
 mod floor;
+#[path = "../../tests/support/pipeline.rs"]
+#[allow(dead_code)] // the tests want rules of their own
+mod standing;
 
 use corpus::{Corpus, Difference, Shape};
 use floor::Floor;
@@ -82,13 +85,11 @@ fn lines_differ(lines: usize, corpus: &Corpus, rounds: usize) -> Difference {
     Difference { samples, ..Difference::default() }
 }
 
-// ---------------------------------------------------------------------------------------------------------
-// sidelight's side: completed where `Pipeline` has its constructor. Everything else stands as it is.
-
-/// A pipeline with the standard rules, no exporter, and limits that let every series of the corpora in
-/// (500 routes, 10,000 series); with it what renders its metrics as text.
+/// A pipeline with the standard rules, no exporter, and limits that let every series of the corpora in; with it
+/// what renders its metrics as text.
 fn sidelight_pipeline() -> Option<(sidelight::pipeline::Pipeline, Box<dyn Fn() -> String>)> {
-    None
+    let (pipeline, registry) = standing::standard_pipeline();
+    Some((pipeline, Box::new(move || standing::render(&registry))))
 }
 
 struct Sidelight {
