@@ -1,7 +1,9 @@
 //! sidelight
 #![forbid(unsafe_code)]
 
+pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod decode;
 pub mod frame;
 pub mod health;
