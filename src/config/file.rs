@@ -5,7 +5,7 @@ use super::reader::{At, Reader};
 use super::rules::{self, Places};
 use super::settings::{
     Config, ExportSettings, HealthSettings, HeartbeatSettings, ListenSettings, Protocol,
-    SocketSettings,
+    RatioSettings, SocketSettings,
 };
 use super::tree::{Node, Value};
 use super::units;
@@ -196,24 +196,11 @@ fn health(reader: &mut Reader<'_>, at: &At<'_>, to: &mut HealthSettings) {
             window => set(&mut to.window, window),
         }
     }
-    if let Some(at) = keys.take("error_ratio")
-        && let Some(mut keys) = reader.keys(&at)
-    {
-        if let Some(at) = keys.take("warn") {
-            set(&mut to.error_ratio_warn, reader.ratio(&at));
-        }
-        if let Some(at) = keys.take("fail") {
-            set(&mut to.error_ratio_fail, reader.ratio(&at));
-        }
-        if let Some(at) = keys.take("records_min") {
-            let least = reader.integer(&at, 1..=1_000_000);
-            set(&mut to.records_min, least.map(|least| least as u64));
-        }
-        reader.finish(&keys);
-        if to.error_ratio_warn > to.error_ratio_fail {
-            let message = "it fails before it warns";
-            reader.refuse(&at, message, "`warn` must not be above `fail`");
-        }
+    if let Some(at) = keys.take("error_ratio") {
+        ratio(reader, &at, &mut to.errors);
+    }
+    if let Some(at) = keys.take("http_error_ratio") {
+        ratio(reader, &at, &mut to.http_errors);
     }
     if let Some(at) = keys.take("fatal") {
         set(&mut to.fatal, reader.parsed(&at, units::duration));
@@ -227,11 +214,29 @@ fn health(reader: &mut Reader<'_>, at: &At<'_>, to: &mut HealthSettings) {
     reader.finish(&keys);
 }
 
-/// A duration alone, or a map; twice the time may pass where no grace is given.
+fn ratio(reader: &mut Reader<'_>, at: &At<'_>, to: &mut RatioSettings) {
+    let Some(mut keys) = reader.keys(at) else { return };
+    if let Some(at) = keys.take("warn") {
+        set(&mut to.warn, reader.ratio(&at));
+    }
+    if let Some(at) = keys.take("fail") {
+        set(&mut to.fail, reader.ratio(&at));
+    }
+    if let Some(at) = keys.take("events_min") {
+        let least = reader.integer(&at, 1..=1_000_000);
+        set(&mut to.events_min, least.map(|least| least as u64));
+    }
+    reader.finish(&keys);
+    if to.warn > to.fail {
+        reader.refuse(at, "it fails before it warns", "`warn` must not be above `fail`");
+    }
+}
+
+/// A duration alone, or a map; it may be late by half of it where no grace is given.
 fn heartbeat(reader: &mut Reader<'_>, at: &At<'_>) -> Option<HeartbeatSettings> {
     if let Value::Text(_) = at.node.value {
         let every = positive(reader, at)?;
-        return Some(HeartbeatSettings { every, grace: every });
+        return Some(HeartbeatSettings { every, grace: every / 2 });
     }
     let mut keys = reader.keys(at)?;
     let every = keys.take("every");
@@ -242,7 +247,7 @@ fn heartbeat(reader: &mut Reader<'_>, at: &At<'_>) -> Option<HeartbeatSettings> 
         return None;
     };
     let every = positive(reader, &every)?;
-    Some(HeartbeatSettings { every, grace: grace.unwrap_or(every) })
+    Some(HeartbeatSettings { every, grace: grace.unwrap_or(every / 2) })
 }
 
 fn positive(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Duration> {
@@ -261,6 +266,9 @@ fn traces(reader: &mut Reader<'_>, at: &At<'_>, config: &mut Config) {
     }
     if let Some(at) = keys.take("internal_spans") {
         set(&mut config.traces.internal_spans, reader.parsed(&at, units::flag));
+    }
+    if let Some(at) = keys.take("exception_text") {
+        set(&mut config.traces.exception_text, reader.parsed(&at, units::flag));
     }
     reader.finish(&keys);
 }

@@ -184,15 +184,13 @@ impl LogLevel {
 /// When the application counts as ill, from its log.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct HealthSettings {
-    /// How far back errors are counted.
+    /// How far back is counted.
     pub window: Duration,
-    /// Share of errors from which it warns.
-    pub error_ratio_warn: f64,
-    /// Share of errors from which it fails.
-    pub error_ratio_fail: f64,
-    /// With fewer records in the window the share says nothing.
-    pub records_min: u64,
-    /// How long a record of severity FATAL is remembered.
+    /// Records of severity ERROR and above, among all records.
+    pub errors: RatioSettings,
+    /// Answers with a 5xx status, among all finished requests.
+    pub http_errors: RatioSettings,
+    /// How long a record of severity FATAL makes it ill; zero never does.
     pub fatal: Duration,
     /// A line that must come again and again.
     pub heartbeat: Option<HeartbeatSettings>,
@@ -204,13 +202,30 @@ impl Default for HealthSettings {
     fn default() -> Self {
         HealthSettings {
             window: Duration::from_mins(1),
-            error_ratio_warn: 0.05,
-            error_ratio_fail: 0.5,
-            records_min: 20, // below, one error more or less moves the share by over 5 %
+            errors: RatioSettings::default(),
+            http_errors: RatioSettings::default(),
             fatal: Duration::from_mins(5),
             heartbeat: None,
             recover: Duration::from_secs(30),
         }
+    }
+}
+
+/// Thresholds of a share of failures, each from 0 to 1.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct RatioSettings {
+    /// From here on it warns.
+    pub warn: f64,
+    /// From here on it fails.
+    pub fail: f64,
+    /// With fewer events in the window the share says nothing.
+    pub events_min: u64,
+}
+
+impl Default for RatioSettings {
+    /// Below 20 events, one failure more or less moves the share by over 5 %.
+    fn default() -> Self {
+        RatioSettings { warn: 0.05, fail: 0.5, events_min: 20 }
     }
 }
 
@@ -230,11 +245,13 @@ pub struct TracesSettings {
     pub enabled: bool,
     /// Functions, jobs and phrases as well, not only requests and queries.
     pub internal_spans: bool,
+    /// Message and stack trace of exceptions leave with their type; they may quote what a user typed.
+    pub exception_text: bool,
 }
 
 impl Default for TracesSettings {
     fn default() -> Self {
-        TracesSettings { enabled: true, internal_spans: true }
+        TracesSettings { enabled: true, internal_spans: true, exception_text: false }
     }
 }
 
@@ -258,7 +275,8 @@ pub struct ExportSettings {
 }
 
 impl Default for ExportSettings {
-    /// OpenTelemetry's defaults (SDK environment variables, OTLP exporter configuration).
+    /// OpenTelemetry's defaults (SDK environment variables, OTLP exporter configuration), except that a span
+    /// waits one second and not five: what a crash takes with it is less.
     fn default() -> Self {
         ExportSettings {
             endpoint: None,
@@ -267,7 +285,7 @@ impl Default for ExportSettings {
             timeout: Duration::from_secs(10),
             queue_spans_max: 2048,
             batch_spans_max: 512,
-            delay: Duration::from_secs(5),
+            delay: Duration::from_secs(1),
         }
     }
 }

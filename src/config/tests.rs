@@ -2,9 +2,10 @@
 
 use super::environment::Environment;
 use super::fault::{Fault, Level};
-use super::settings::{Config, LogLevel, Mode, Protocol};
+use super::settings::{Config, LogLevel, Mode, Protocol, RatioSettings};
 use super::{Flags, Loaded, load, parse};
 use crate::rules::settings::{Groups, MetricKind, RuleError, ValueSettings};
+use proptest::prelude::*;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -108,7 +109,7 @@ fn what_kubernetes_sets_for_services_is_ignored() {
 fn a_wrong_value_of_our_own_is_an_error_and_the_rest_stays() {
     let loaded = of("", &[("SIDELIGHT_MODE", "clasic"), ("SIDELIGHT_GRACE_SECONDS", "60")]);
     assert_eq!(told(&loaded.faults), [(Level::Error, "SIDELIGHT_MODE")]);
-    assert_eq!(loaded.config.grace, Duration::from_secs(60));
+    assert_eq!(loaded.config.grace, Duration::from_mins(1));
     assert_eq!(loaded.config.mode, Mode::Native);
 }
 
@@ -168,7 +169,7 @@ fn the_rest_of_opentelemetrys_variables() {
             ("POD_NAMESPACE", "prod"),
             ("OTEL_EXPORTER_OTLP_HEADERS", "Authorization=Bearer%20x, b=c"),
             ("OTEL_EXPORTER_OTLP_TIMEOUT", "3000"),
-            ("OTEL_BSP_SCHEDULE_DELAY", "1000"),
+            ("OTEL_BSP_SCHEDULE_DELAY", "2000"),
             ("OTEL_BSP_MAX_QUEUE_SIZE", "100"),
             ("OTEL_TRACES_EXPORTER", "none"),
             ("XDG_RUNTIME_DIR", "/run/user/1"),
@@ -183,7 +184,7 @@ fn the_rest_of_opentelemetrys_variables() {
     let headers = [("authorization", "Bearer x"), ("b", "c")];
     assert_eq!(config.export.headers, headers.map(|(k, v)| (k.to_owned(), v.to_owned())));
     assert_eq!(config.export.timeout, Duration::from_secs(3));
-    assert_eq!(config.export.delay, Duration::from_secs(1));
+    assert_eq!(config.export.delay, Duration::from_secs(2));
     assert_eq!((config.export.queue_spans_max, config.export.batch_spans_max), (100, 100));
     assert!(!config.traces.enabled);
     assert_eq!(config.runtime_directory, Some(PathBuf::from("/run/user/1")));
@@ -233,7 +234,9 @@ fn rules_as_they_are_used() {
     assert_eq!(queue.extract.as_ref().and_then(|e| e.field.as_deref()), Some("data.queue"));
     assert_eq!((alive.name.as_str(), alive.health.is_some()), ("rule 4", true));
     assert!(span.span.is_some());
-    assert_eq!(config.health.error_ratio_warn, 0.05);
+    let ratios = (config.health.errors, config.health.http_errors);
+    assert_eq!(ratios.0, RatioSettings::default());
+    assert_eq!(ratios.1, RatioSettings { warn: 0.01, fail: 0.1, events_min: 20 });
     assert_eq!(config.health.heartbeat.map(|h| h.grace), Some(Duration::from_secs(10)));
 }
 
@@ -298,4 +301,25 @@ fn errors_of_compiling_are_located() {
     let nowhere =
         RuleError { path: "[9]".to_owned(), offset: 0, message: "m".to_owned(), hint: None };
     assert_eq!(loaded.locate(&nowhere).located, None);
+}
+
+proptest! {
+    /// Whatever is done to a file, it is read or refused with places inside it, and rules stay in their order.
+    #[test]
+    fn property_any_damage_to_a_file_is_told(
+        cut in 0usize..1_900,
+        length in 0usize..30,
+        put in "[a-z0-9:{}\\[\\]\"'|>&*#, \n\t-]{0,6}",
+    ) {
+        let mut text = include_str!("../../tests/golden/config/everything.yaml").to_owned();
+        let start = cut.min(text.len());
+        text.replace_range(start..(start + length).min(text.len()), &put);
+        let loaded = of(&text, &[]);
+        for fault in &loaded.faults {
+            let located = fault.located.as_ref().expect("a file's faults have places");
+            prop_assert!(located.line <= text.lines().count() + 1);
+            prop_assert!(fault.to_string().contains(&fault.message));
+        }
+        prop_assert!(loaded.is_valid() || loaded.usable().rules.own.is_empty());
+    }
 }

@@ -86,7 +86,7 @@ pub fn template(path: &str, out: &mut String) {
             at += 1;
         }
         if at > slash + 1 {
-            out.push_str(&path[kept..slash]);
+            push(out, start, &path[kept..slash]);
             kept = at - 1;
         }
         let from = at;
@@ -96,19 +96,19 @@ pub fn template(path: &str, out: &mut String) {
             let room = TEMPLATE_BYTES_MAX - REST.len();
             if segments == SEGMENTS_MAX || out.len() - start + (from - kept) + length > room {
                 let whole = from - usize::from(from > slash);
-                out.push_str(&path[kept..whole]);
-                out.push_str(REST);
+                push(out, start, &path[kept..whole]);
+                push(out, start, REST);
                 return;
             }
             if is_id {
-                out.push_str(&path[kept..from]);
+                push(out, start, &path[kept..from]);
                 out.push_str(ID);
                 kept = at;
             }
             segments += 1;
         }
         if bytes.get(at) == Some(&b';') {
-            out.push_str(&path[kept..at]);
+            push(out, start, &path[kept..at]);
             at += bytes[at..].iter().take_while(|b| !matches!(b, b'/' | b'?' | b'#')).count();
             kept = at;
         }
@@ -116,10 +116,17 @@ pub fn template(path: &str, out: &mut String) {
             break;
         }
     }
-    out.push_str(&path[kept..at]);
+    push(out, start, &path[kept..at]);
     if out.len() == start {
         out.push('/');
     }
+}
+
+/// Appends a stretch; where a parameter was cut out, two slashes may meet.
+#[inline]
+fn push(out: &mut String, start: usize, stretch: &str) {
+    let meets = out.len() > start && out.ends_with('/') && stretch.starts_with('/');
+    out.push_str(&stretch[usize::from(meets)..]);
 }
 
 /// `http://host/path` -> `/path`.
@@ -353,6 +360,9 @@ mod tests {
             ("/users;jsessionid=1A2B/list", "/users/list"),
             ("/users;jsessionid=1A2B?x", "/users"),
             ("/;a", "/"),
+            ("/;/", "/"),
+            ("/;a/b", "/b"),
+            ("/a/;x", "/a/"),
             ("http://shop.example:8080/users/5?x=1", "/users/{id}"),
             ("https://shop.example", "/"),
             ("https://shop.example?x=1", "/"),
