@@ -86,7 +86,7 @@ pub fn template(path: &str, out: &mut String) {
             at += 1;
         }
         if at > slash + 1 {
-            push(out, start, &path[kept..slash]);
+            out.push_str(&path[kept..slash]);
             kept = at - 1;
         }
         let from = at;
@@ -96,37 +96,34 @@ pub fn template(path: &str, out: &mut String) {
             let room = TEMPLATE_BYTES_MAX - REST.len();
             if segments == SEGMENTS_MAX || out.len() - start + (from - kept) + length > room {
                 let whole = from - usize::from(from > slash);
-                push(out, start, &path[kept..whole]);
-                push(out, start, REST);
+                out.push_str(&path[kept..whole]);
+                out.push_str(REST);
                 return;
             }
             if is_id {
-                push(out, start, &path[kept..from]);
+                out.push_str(&path[kept..from]);
                 out.push_str(ID);
                 kept = at;
             }
             segments += 1;
         }
         if bytes.get(at) == Some(&b';') {
-            push(out, start, &path[kept..at]);
+            out.push_str(&path[kept..at]);
             at += bytes[at..].iter().take_while(|b| !matches!(b, b'/' | b'?' | b'#')).count();
             kept = at;
+            // two slashes that meet where the parameter was are one
+            if bytes.get(at) == Some(&b'/') && out.len() > start && out.ends_with('/') {
+                out.pop();
+            }
         }
         if bytes.get(at) != Some(&b'/') {
             break;
         }
     }
-    push(out, start, &path[kept..at]);
+    out.push_str(&path[kept..at]);
     if out.len() == start {
         out.push('/');
     }
-}
-
-/// Appends a stretch; where a parameter was cut out, two slashes may meet.
-#[inline]
-fn push(out: &mut String, start: usize, stretch: &str) {
-    let meets = out.len() > start && out.ends_with('/') && stretch.starts_with('/');
-    out.push_str(&stretch[usize::from(meets)..]);
 }
 
 /// `http://host/path` -> `/path`.
