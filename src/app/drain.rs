@@ -116,7 +116,7 @@ impl Drain<'_> {
             if now >= latest || (open.get() == 0 && now.saturating_sub(fed) >= QUIET) {
                 return;
             }
-            std::thread::sleep(LOOK.min(latest - now));
+            std::thread::sleep(LOOK.min(latest.saturating_sub(now)));
         }
     }
 

@@ -39,7 +39,7 @@ impl Stopper {
     /// Asks for the drain.
     pub fn stop(&mut self) {
         // the only failure is a full pipe or a process that is gone: both are told already
-        let _ = self.0.write(&[b'.']);
+        let _ = self.0.write(b".");
     }
 }
 

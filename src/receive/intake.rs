@@ -183,20 +183,19 @@ fn after_oversized<'a>(
     let mut at = 0;
     // `at` is where a line starts; what is left and no longer than a line with its end needs no look
     while block.len() - at > line_bytes_max + 1 {
-        match memrchr(b'\n', &block[at..=at + line_bytes_max]) {
-            Some(end) => at += end + 1,
-            None => {
-                if at > begin {
-                    emit(Piece::Lines(&block[begin..at]));
-                }
-                let from = at + line_bytes_max;
-                let more = memchr(b'\n', &block[from..]).expect("a block ends with a newline");
-                let prefix = &block[at..from];
-                emit(Piece::Oversized { prefix, bytes: (line_bytes_max + more) as u64 });
-                at = from + more + 1;
-                begin = at;
-            }
+        if let Some(end) = memrchr(b'\n', &block[at..=at + line_bytes_max]) {
+            at += end + 1;
+            continue;
         }
+        if at > begin {
+            emit(Piece::Lines(&block[begin..at]));
+        }
+        let from = at + line_bytes_max;
+        let more = memchr(b'\n', &block[from..]).expect("a block ends with a newline");
+        let prefix = &block[at..from];
+        emit(Piece::Oversized { prefix, bytes: (line_bytes_max + more) as u64 });
+        at = from + more + 1;
+        begin = at;
     }
     &block[begin..]
 }

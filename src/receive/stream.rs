@@ -334,7 +334,7 @@ impl<'s> Door<'s> {
         let accepted = accept(&self.listener).ok();
         let refused = accepted.is_some();
         if let Some(socket) = accepted {
-            self.refuse(socket, Refusal::Descriptors, process);
+            self.refuse(&socket, Refusal::Descriptors, process);
         }
         self.spare = spare();
         refused
@@ -342,10 +342,10 @@ impl<'s> Door<'s> {
 
     /// Closes a connection that is one too many. What it has written already was accepted by the kernel in our
     /// name, and is delivered.
-    fn refuse(&mut self, socket: OwnedFd, refusal: Refusal, process: &mut Process<'_>) {
+    fn refuse(&mut self, socket: &OwnedFd, refusal: Refusal, process: &mut Process<'_>) {
         self.meter.refused(refusal);
-        let finished = shut(&socket);
-        self.drain(&socket, delivery::source(Input::Stream), Tail::default(), finished, process);
+        let finished = shut(socket);
+        self.drain(socket, delivery::source(Input::Stream), Tail::default(), finished, process);
     }
 
     fn admit(
@@ -360,7 +360,7 @@ impl<'s> Door<'s> {
             return;
         };
         if let Err(refusal) = self.connections.admits(uid) {
-            self.refuse(socket, refusal, process);
+            self.refuse(&socket, refusal, process);
             return;
         }
         let slot = self.connections.insert(socket, uid, delivery::source(Input::Stream));
@@ -376,7 +376,7 @@ impl<'s> Door<'s> {
             self.read(now, slot, true, sweep, process);
         } else if let Some(connection) = self.connections.remove(slot) {
             self.meter.closed();
-            self.refuse(connection.socket, Refusal::Descriptors, process);
+            self.refuse(&connection.socket, Refusal::Descriptors, process);
         }
     }
 

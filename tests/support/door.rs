@@ -195,7 +195,7 @@ pub(crate) fn be_child() {
     let outputs = if is_set("DOOR_HANGS") {
         let finish = Box::new(move |_| {
             std::fs::write(hangs, "").expect("written");
-            std::thread::park_timeout(Duration::from_secs(60));
+            std::thread::park_timeout(Duration::from_mins(1));
         });
         vec![Output { name: "hangs", finish }]
     } else {
@@ -233,8 +233,8 @@ pub(crate) fn be_child() {
     };
     let code = sidelight::app::run(parts, &mut signals, |_| {}, || {}).expect("it runs");
     let counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
-    let text: String = counts.values().map(|count| format!("{}\n", count.lines)).collect();
-    std::fs::write(directory.join("told"), text).expect("written");
+    let lines: Vec<String> = counts.values().map(|count| count.lines.to_string()).collect();
+    std::fs::write(directory.join("told"), lines.join("\n")).expect("written");
     std::process::exit(i32::from(code));
 }
 
