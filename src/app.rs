@@ -9,12 +9,13 @@ pub mod signals;
 pub mod worker;
 
 use crate::clock::Clock;
+use crate::phase::Phase;
 use crate::pipeline::Input;
 use crate::receive::control::Control;
 use crate::receive::limits::Limits;
 use crate::receive::stream::Setup;
 use crate::telemetry::Telemetry;
-use crate::telemetry::standing::{Door, DoorState, Phase, Standing};
+use crate::telemetry::standing::{Door, DoorState, Standing};
 use doors::{DATAGRAM_NAME, Opened, Place, STREAM_NAME, Wanted};
 use drain::{Closing, Drain, Output};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -277,7 +278,7 @@ impl Running {
     /// Leaves: reads what was written, flushes, exports, closes the ledger.
     pub fn drain(self) -> Closing {
         let house = &self.house;
-        house.standing.enter(Phase::Reading);
+        house.standing.phase.advance(Phase::Reading);
         let drain = Drain {
             settings: house.settings.drain,
             clock: &house.clock,

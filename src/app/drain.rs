@@ -6,10 +6,11 @@
 
 use crate::app::worker::Worker;
 use crate::clock::Clock;
+use crate::phase::Phase;
 use crate::pipeline::Input;
 use crate::telemetry::Telemetry;
 use crate::telemetry::ledger::Ledger;
-use crate::telemetry::standing::{Phase, Standing};
+use crate::telemetry::standing::Standing;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -132,9 +133,9 @@ impl Drain<'_> {
             worker.control.close();
         }
         let mut unfinished = self.wait_for_workers(workers, ended, deadline);
-        self.standing.enter(Phase::Exporting);
+        self.standing.phase.advance(Phase::Exporting);
         unfinished.extend(self.export(outputs, deadline));
-        self.standing.enter(Phase::Lingering);
+        self.standing.phase.advance(Phase::Lingering);
         let left = deadline.saturating_sub(self.clock.monotonic() + CLOSING);
         let linger = self.settings.linger.min(left);
         if linger > Duration::ZERO {
@@ -147,7 +148,7 @@ impl Drain<'_> {
             tracing::error!(what = name, "not done when the time was over");
         }
         let ledger = Ledger::read(self.telemetry, 0);
-        self.standing.enter(Phase::Closed);
+        self.standing.phase.advance(Phase::Closed);
         Closing { ledger, lost: ledger.lost, unfinished }
     }
 
@@ -166,7 +167,7 @@ impl Drain<'_> {
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
             }
         }
-        self.standing.enter(Phase::Flushing);
+        self.standing.phase.advance(Phase::Flushing);
         running.into_iter().map(Input::name).collect()
     }
 

@@ -43,7 +43,7 @@ pub fn through(mut pipeline: Pipeline, clock: crate::clock::Clock) -> Box<Proces
             }
             Delivery::Datagram { source, bytes } => pipeline.datagram(source, bytes, now),
             Delivery::Flush => pipeline.flush(now),
-            Delivery::Tick => pipeline.tick(now),
+            Delivery::Tick => return pipeline.tick(now),
         }
         false
     })

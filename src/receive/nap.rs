@@ -3,8 +3,8 @@
 //!
 //! The kernel holds 167 messages of 200 bytes for a stream and 11 datagrams, then the application's `write`
 //! blocks. So the thread sleeps for half the time in which the fastest socket would fill, at most
-//! `nap_max`; below 0.2 ms sleeping costs more than it saves. After a wait the first nap is 1 ms and each doubles:
-//! a burst out of silence waits for a short one.
+//! `nap_max`; below 0.2 ms sleeping costs more than it saves. The first line out of silence is followed by no nap, the
+//! second by one of 1 ms, and each doubles: a sudden burst waits for a short one.
 
 use std::time::Duration;
 
@@ -13,6 +13,9 @@ pub const NAP_MIN: Duration = Duration::from_micros(200);
 
 /// The first nap after a wait.
 const NAP_FIRST: Duration = Duration::from_millis(1);
+
+/// By how much a sleeper may wake late before that counts as silence.
+const NAP_LATE: Duration = Duration::from_millis(5);
 
 /// A datagram socket holds 11 messages, so its thread never sleeps longer.
 pub const NAP_MAX_DATAGRAM: Duration = Duration::from_micros(500);
@@ -83,6 +86,11 @@ impl Rhythm {
         if sweep.more || sweep.fill >= 0.5 {
             return Next::Again;
         }
+        if since > self.nap_max + NAP_LATE {
+            // lines this rare share no wake-up
+            self.ramp = NAP_FIRST;
+            return Next::Wait;
+        }
         // at the rate since the last sweep, this long until the fullest socket is half full
         let half = since.as_secs_f64() * 0.5 / sweep.fill.max(1e-6);
         let nap = Duration::from_secs_f64(half.min(1.0)).min(self.ramp).min(self.nap_max);
@@ -113,7 +121,7 @@ mod tests {
             slept = match next {
                 Next::Nap(nap) => nap + Duration::from_micros(60),
                 Next::Again => Duration::from_micros(20),
-                Next::Wait => unreachable!("something came"),
+                Next::Wait => Duration::from_secs_f64(1.0 / rate),
             };
         }
         next
@@ -121,6 +129,7 @@ mod tests {
 
     #[test]
     fn the_nap_shrinks_as_the_rate_grows() {
+        assert_eq!(in_swing(50.0), Next::Wait);
         assert_eq!(in_swing(1_000.0), Next::Nap(NAP_MAX));
         assert_eq!(in_swing(2_500.0), Next::Nap(NAP_MAX), "10,000 lines/s on four connections");
         let Next::Nap(nap) = in_swing(100_000.0) else { panic!("100,000 lines/s still naps") };
@@ -141,6 +150,8 @@ mod tests {
         let mut rhythm = Rhythm::new(NAP_MAX);
         let one = Sweep { fill: stream_fill(1, 200), any: true, more: false };
         let mut now = Duration::from_secs(60);
+        assert_eq!(rhythm.after(now, one), Next::Wait, "nothing was there for a minute");
+        now += Duration::from_millis(3);
         let mut naps = Vec::new();
         for _ in 0..6 {
             let next = rhythm.after(now, one);
