@@ -1,7 +1,7 @@
 //! The whole process: doors are opened, data threads run, everything drains. Unit: one process.
 //!
-//! `App::new(parts).spawn()` opens what can be opened and serves; what cannot is tried again every second, while
-//! the process runs on: a sidecar must never keep its application from starting.
+//! `App::new(parts).spawn()` opens what can be opened and serves; what cannot is tried again every second,
+//! while the process runs on: a sidecar must never keep its application from starting.
 
 pub mod doors;
 pub mod drain;
@@ -120,8 +120,10 @@ impl App {
             house.standing.door(wanted.door(), DoorState::Closed);
         }
         stuck.retain(|wanted| !house.open(wanted));
-        if house.settings.stdin {
-            house.open_stdin(signals.stopper()?)?;
+        if house.settings.stdin
+            && let Err(error) = signals.stopper().and_then(|stopper| house.open_stdin(stopper))
+        {
+            tracing::warn!(%error, "standard input cannot be read");
         }
         if !stuck.is_empty() {
             let house = Arc::clone(&house);

@@ -1,8 +1,8 @@
 //! Leaving: named phases, one deadline, the closing of the ledger. Unit: one drain.
 //!
-//! `Reading` ends with everything read that a `write` of the application has returned for; `Flushing` with every
-//! pipeline's last batch handed over; `Exporting` with what the outputs could send in the time that is left;
-//! `Lingering` waits for a last scrape; `Closed` says what came and what became of it.
+//! `Reading` ends with everything read that a `write` of the application has returned for; `Flushing` with
+//! every pipeline's last batch handed over; `Exporting` with what the outputs could send in the time that is
+//! left; `Lingering` waits for a last scrape; `Closed` says what came and what became of it.
 
 use crate::app::worker::Worker;
 use crate::clock::Clock;
@@ -50,7 +50,8 @@ impl Default for Settings {
     }
 }
 
-/// In classic mode the application is over when all its connections are closed and nothing came for this long.
+/// In classic mode the application is over when all its connections are closed and nothing came for this
+/// long.
 pub const QUIET: Duration = Duration::from_secs(2);
 
 /// In classic mode serving ends this long before the grace period does.
@@ -66,8 +67,8 @@ const LOOK: Duration = Duration::from_millis(50);
 pub struct Output {
     /// Its name, the value of the label `output`.
     pub name: &'static str,
-    /// Sends what it holds within the time given, counts the rest as dropped, and returns. Called on a thread of
-    /// its own.
+    /// Sends what it holds within the time given, counts the rest as dropped, and returns. Called on a thread
+    /// of its own.
     pub finish: Box<dyn FnOnce(Duration) + Send>,
 }
 

@@ -1,5 +1,6 @@
-//! How the process is told to stop or to reload: SIGTERM and SIGINT, SIGHUP. To be installed before any socket is
-//! bound: a SIGTERM that finds no handler ends the process with lines unread (6 of 1,000 stops, measured).
+//! How the process is told to stop or to reload: SIGTERM and SIGINT, SIGHUP. To be installed before any
+//! socket is bound: a SIGTERM that finds no handler ends the process with lines unread (6 of 1,000 stops,
+//! measured).
 //! Unit: one signal.
 
 use rustix::event::{PollFd, PollFlags, poll};

@@ -1,6 +1,7 @@
 //! The data thread of the datagram socket. The kernel holds eleven datagrams, then the application waits (or
 //! loses, if it does not wait): so this thread has nothing else to do and never sleeps beyond 0.5 ms.
-//! Unit: one datagram, whatever newlines it holds. There is no peer to ask for: a datagram has no credentials.
+//! Unit: one datagram, whatever newlines it holds. There is no peer to ask for: a datagram has no
+//! credentials.
 
 use crate::pipeline::{Input, Source};
 use crate::receive::delivery::{self, Delivery, Process};
@@ -18,11 +19,12 @@ use std::time::Duration;
 /// Datagrams taken before the batch is flushed.
 const DATAGRAMS_A_SWEEP: u64 = 256;
 
-/// After the socket was shut, an empty read is its end or an empty datagram; of those it holds fewer than this.
+/// After the socket was shut, an empty read is its end or an empty datagram; of those it holds fewer than
+/// this.
 const EMPTY_AT_END: u32 = 1024;
 
-/// Serves `socket`, a bound datagram socket that does not block, until `setup.control` says to close; then takes
-/// what the kernel still holds, and returns.
+/// Serves `socket`, a bound datagram socket that does not block, until `setup.control` says to close; then
+/// takes what the kernel still holds, and returns.
 ///
 /// # Errors
 /// When the kernel refuses to wait for bytes.

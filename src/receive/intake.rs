@@ -1,12 +1,12 @@
-//! The bytes of one connection into blocks of whole lines. Pure: it is given what was read and calls back with
-//! what is whole. However the stream was cut, the same lines come out.
+//! The bytes of one connection into blocks of whole lines. Pure: it is given what was read and calls back
+//! with what is whole. However the stream was cut, the same lines come out.
 //! Unit: one read. A connection owns nothing but its tail, and that only while a line is unfinished or held.
 
 use crate::frame::multiline;
 use memchr::{memchr, memrchr};
 
-/// The read buffer of a thread: room for a tail, and behind it what the kernel gives. So a tail is copied only
-/// when its line becomes whole, not at every read of a slow writer.
+/// The read buffer of a thread: room for a tail, and behind it what the kernel gives. So a tail is copied
+/// only when its line becomes whole, not at every read of a slow writer.
 #[derive(Debug)]
 pub struct Buffer {
     bytes: Vec<u8>,

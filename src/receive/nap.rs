@@ -3,8 +3,8 @@
 //!
 //! The kernel holds 167 messages of 200 bytes for a stream and 11 datagrams, then the application's `write`
 //! blocks. So the thread sleeps for half the time in which the fastest socket would fill, at most
-//! `nap_max`; below 0.2 ms sleeping costs more than it saves. The first line out of silence is followed by no nap, the
-//! second by one of 1 ms, and each doubles: a sudden burst waits for a short one.
+//! `nap_max`; below 0.2 ms sleeping costs more than it saves. The first line out of silence is followed by no
+//! nap, the second by one of 1 ms, and each doubles: a sudden burst waits for a short one.
 
 use std::time::Duration;
 
@@ -27,7 +27,8 @@ pub const LARGE_READ_BYTES: usize = 32 * 1024;
 pub const DATAGRAMS_HELD: f64 = 11.0;
 
 /// The part of a stream socket's buffer (212,992 bytes by default) that `messages` of together `bytes` took,
-/// each with what the kernel adds: 167 of 200 bytes fill it, 93 of 1,000, about 20 of 8 KiB (measured 167, 93, 24).
+/// each with what the kernel adds: 167 of 200 bytes fill it, 93 of 1,000, about 20 of 8 KiB (measured 167,
+/// 93, 24).
 pub fn stream_fill(messages: u64, bytes: u64) -> f64 {
     (messages as f64 * 1024.0 + bytes as f64 * 1.25) / 212_992.0
 }
@@ -108,7 +109,8 @@ mod tests {
 
     const NAP_MAX: Duration = Duration::from_millis(10);
 
-    /// The naps of a thread whose fastest writer writes `rate` lines of 200 bytes a second, once it is in swing.
+    /// The naps of a thread whose fastest writer writes `rate` lines of 200 bytes a second, once it is in
+    /// swing.
     fn in_swing(rate: f64) -> Next {
         let mut rhythm = Rhythm::new(NAP_MAX);
         let (mut now, mut slept) = (Duration::from_secs(1), Duration::from_millis(1));

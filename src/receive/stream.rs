@@ -1,5 +1,5 @@
-//! The data thread of the stream socket: one epoll, one read buffer, all connections. Unit: one sweep over the
-//! ready connections.
+//! The data thread of the stream socket: one epoll, one read buffer, all connections. Unit: one sweep over
+//! the ready connections.
 //!
 //! It waits in epoll only while nothing comes. While lines flow it sleeps outside of epoll and then sweeps
 //! (`nap` says why and how long): a write of the application then wakes nobody.
@@ -340,8 +340,8 @@ impl<'s> Door<'s> {
         refused
     }
 
-    /// Closes a connection that is one too many. What it has written already was accepted by the kernel in our
-    /// name, and is delivered.
+    /// Closes a connection that is one too many. What it has written already was accepted by the kernel in
+    /// our name, and is delivered.
     fn refuse(&mut self, socket: &OwnedFd, refusal: Refusal, process: &mut Process<'_>) {
         self.meter.refused(refusal);
         let finished = shut(socket);
@@ -380,8 +380,9 @@ impl<'s> Door<'s> {
         }
     }
 
-    /// Reads everything that writers have written, to its end. Shutting the reading side makes a writer's next
-    /// `write` fail at once, while what it wrote stays readable: so there is an end, and nothing is lost.
+    /// Reads everything that writers have written, to its end. Shutting the reading side makes a writer's
+    /// next `write` fail at once, while what it wrote stays readable: so there is an end, and nothing is
+    /// lost.
     fn close(mut self, process: &mut Process<'_>) {
         let _ = rustix::net::shutdown(&self.listener, Shutdown::Read);
         let slots = self.connections.slots();
@@ -456,7 +457,8 @@ impl<'s> Door<'s> {
     }
 }
 
-/// Ends the reading side. True if the peer had ended its own before: then its last line is whole without newline.
+/// Ends the reading side. True if the peer had ended its own before: then its last line is whole without
+/// newline.
 fn shut(socket: &OwnedFd) -> bool {
     let mut polled = [PollFd::new(socket, PollFlags::RDHUP)];
     let finished = poll(&mut polled, Some(&Timespec::default())).is_ok()

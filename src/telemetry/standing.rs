@@ -1,6 +1,6 @@
-//! Where the process stands: its phase, its doors, and whether its data threads move. Written by `app` and the
-//! data threads, read by the admin port. Unit: one process. Nothing here may wait: `/livez` reads it while
-//! everything else is busy.
+//! Where the process stands: its phase, its doors, and whether its data threads move. Written by `app` and
+//! the data threads, read by the admin port. Unit: one process. Nothing here may wait: `/livez` reads it
+//! while everything else is busy.
 
 use crate::phase::{Phase, PhaseCell};
 use std::collections::BTreeMap;
@@ -12,8 +12,8 @@ use std::time::Duration;
 /// A data thread that is busy and has not come round for this long hangs (kubelet asks every 10 s).
 pub const SILENCE_MAX: Duration = Duration::from_secs(10);
 
-/// The pulse of one data thread. Waiting in the kernel for bytes is being alive: an idle thread is never woken
-/// to prove it.
+/// The pulse of one data thread. Waiting in the kernel for bytes is being alive: an idle thread is never
+/// woken to prove it.
 #[derive(Debug)]
 pub struct Beat {
     /// The thread's name, the value of the label `thread`.
