@@ -4,6 +4,7 @@
 //! The longer form of the stop test: `STOPS=1000 cargo test --release --test receive stops -- --nocapture`.
 
 #![forbid(unsafe_code)]
+#![allow(clippy::disallowed_methods)] // real sockets keep real time
 
 #[path = "support/door.rs"]
 mod door;
@@ -137,6 +138,30 @@ fn an_idle_thread_waits_in_the_kernel() {
     assert_eq!(sidecar.seen(|seen| seen.flushes + seen.ticks), wakes);
     assert_eq!(sidecar.standing().hanging(Duration::MAX / 2), None);
     drop(writer);
+    sidecar.close();
+}
+
+/// Scenario: a text line, which a traceback could follow, and then nothing.
+/// Guarantees: it is delivered without another byte.
+#[test]
+fn a_line_that_is_held_back_is_let_go() {
+    let sidecar = Sidecar::spawn();
+    let line = b"2026-11-21 09:00:00,000 - app - ERROR - it broke\n";
+    let mut writer = UnixStream::connect(&sidecar.stream).expect("it listens");
+    writer.write_all(line).expect("it reads");
+    sidecar.until(|seen| seen.by_source == vec![line.to_vec()]);
+    sidecar.close();
+}
+
+/// Scenario: a nudge, as a reload gives, while no line comes.
+/// Guarantees: every data thread flushes once, on which its pipeline looks at new rules.
+#[test]
+fn a_nudge_wakes_idle_threads() {
+    let sidecar = Sidecar::spawn();
+    for nudges in 1..=3 {
+        sidecar.nudge();
+        sidecar.until(|seen| seen.flushes == 2 * nudges);
+    }
     sidecar.close();
 }
 

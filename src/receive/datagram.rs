@@ -40,19 +40,15 @@ pub fn serve(socket: &OwnedFd, setup: &Setup, process: &mut Process<'_>) -> io::
     let mut tick_at: Option<Duration> = None;
     let mut look = Next::Wait;
     while !setup.control.is_closing() {
-        if look == Next::Wait {
-            door.wait(tick_at)?;
-        }
+        let called = look == Next::Wait && door.wait(tick_at)?;
         let now = setup.clock.monotonic();
         setup.control.beat.busy(now);
         let sweep = door.sweep(process);
         if sweep.any {
             setup.control.feed(now);
             tick_at.get_or_insert(now + TICK);
-            process(Delivery::Flush);
-        } else {
-            // no bytes, so somebody may have called
-            setup.control.hush();
+        }
+        if sweep.any || called {
             process(Delivery::Flush);
         }
         if tick_at.is_some_and(|at| at <= now) {
@@ -84,7 +80,8 @@ struct Door<'s> {
 }
 
 impl Door<'_> {
-    fn wait(&mut self, tick_at: Option<Duration>) -> io::Result<()> {
+    /// Waits for a datagram, a call (true) or the time of the next tick.
+    fn wait(&mut self, tick_at: Option<Duration>) -> io::Result<bool> {
         let control = &self.setup.control;
         let now = self.setup.clock.monotonic();
         self.meter.until(now, State::Busy);
@@ -99,8 +96,12 @@ impl Door<'_> {
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
+        let called = !polled[1].revents().is_empty();
+        if called {
+            control.hush();
+        }
         self.meter.until(self.setup.clock.monotonic(), State::Wait);
-        Ok(())
+        Ok(called)
     }
 
     /// Takes what is there, up to a bound.

@@ -151,7 +151,7 @@ mod tests {
     fn out_of_silence_the_first_nap_is_short() {
         let mut rhythm = Rhythm::new(NAP_MAX);
         let one = Sweep { fill: stream_fill(1, 200), any: true, more: false };
-        let mut now = Duration::from_secs(60);
+        let mut now = Duration::from_mins(1);
         assert_eq!(rhythm.after(now, one), Next::Wait, "nothing was there for a minute");
         now += Duration::from_millis(3);
         let mut naps = Vec::new();

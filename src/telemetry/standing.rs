@@ -166,7 +166,7 @@ mod tests {
         let standing = Standing::new();
         let beat = Arc::new(Beat::new("stream"));
         standing.watch(Arc::clone(&beat));
-        let day = Duration::from_secs(86_400);
+        let day = Duration::from_hours(24);
         assert_eq!(standing.hanging(day), None, "not begun");
         beat.busy(day);
         assert_eq!(standing.hanging(day + SILENCE_MAX), None);

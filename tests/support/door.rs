@@ -130,6 +130,10 @@ impl Sidecar {
         }
     }
 
+    pub(crate) fn nudge(&self) {
+        self.running.nudge();
+    }
+
     pub(crate) fn telemetry(&self) -> &Telemetry {
         &self.telemetry
     }
