@@ -3,6 +3,7 @@
 
 pub mod clock;
 pub mod decode;
+pub mod export;
 pub mod frame;
 pub mod health;
 pub mod metrics;
