@@ -4,6 +4,7 @@
 pub mod clock;
 pub mod decode;
 pub mod export;
+pub mod forward;
 pub mod frame;
 pub mod health;
 pub mod metrics;
