@@ -231,9 +231,11 @@ impl SpanMaker {
         let exception = exception(record, self.settings);
         let status_text = Digits::of(work.status_code);
         let error = if failed { error_type(record, work, &status_text) } else { "" };
+        let work = &Finished { subject: subject(work), ..*work };
         let verb = verb(work);
         let attributes = attributes(record, work, verb, error);
-        let service = record.text(field::SERVICE).filter(|name| is_service(name));
+        let service = record.text(field::SERVICE).or(record.envelope.tag);
+        let service = service.filter(|name| is_service(name));
         let span = Span {
             service: service.filter(|name| *name != self.service).unwrap_or_default(),
             trace_id: context.trace_id,
@@ -327,12 +329,20 @@ fn verb<'a>(work: &Finished<'a>) -> &'a str {
     }
 }
 
+/// The subject; of queries and functions only what looks like the name of one.
+fn subject<'a>(work: &Finished<'a>) -> &'a str {
+    match work.operation {
+        Operation::Query | Operation::Internal if !phrase::is_identifier(work.subject) => "",
+        Operation::Request | Operation::Query | Operation::Internal => work.subject,
+    }
+}
+
 fn name<'a>(work: &Finished<'a>, verb: &'a str) -> (&'a str, &'a str) {
     match work.operation {
         Operation::Request if matches!(verb, "" | "_OTHER") => ("HTTP", work.subject),
         Operation::Query if verb.is_empty() && work.subject.is_empty() => ("query", ""),
         Operation::Request | Operation::Query => (verb, work.subject),
-        Operation::Internal if work.subject.is_empty() => ("internal", ""),
+        Operation::Internal if work.subject.is_empty() => ("work", ""),
         Operation::Internal => ("", work.subject),
     }
 }

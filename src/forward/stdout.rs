@@ -1,237 +1,112 @@
-//! The writer of the passthrough: lines from an outbox to a descriptor, on a thread of its own, because a pipe that
-//! nobody reads may block it. Unit: one write.
-//!
-//! Decision: the descriptor stays blocking, because O_NONBLOCK would hold for whoever else has the same pipe open.
-//! Instead `poll` is asked first, and no more than PIPE_BUF is written at once, for which a pipe that polls as
-//! writable has room. Should another writer take that room in between, the thread blocks, and the close abandons it.
+//! The passthrough of the lines received, unchanged, to standard output: a data thread's end of it. A full pipe
+//! drops the copy, counted, and never holds up the thread. Unit: one line.
 
-use super::OUTPUT;
-use crate::outbox::{BatchSize, Chunk, Outbox};
+use crate::outbox::{Chunk, Outbox};
 use crate::telemetry::Telemetry;
+use memchr::memchr_iter;
 use prometheus::{IntCounter, IntCounterVec};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use std::fs::File;
-use std::io::{self, Write};
-use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, mpsc};
-use std::thread;
-use std::time::Duration;
+use std::sync::Arc;
 
-/// What Linux writes to a pipe in one piece, and has room for when the pipe polls as writable.
-const PIPE_BUF: usize = 4096;
-/// What is taken at once: several writes, so that the queue's lock is not taken for each.
-const BATCH: BatchSize = BatchSize { items_max: 1024, bytes_max: 64 * 1024 };
-/// How often a writer that waits for room looks whether it was given up.
-const POLL_MS_MAX: Duration = Duration::from_millis(100);
+/// The value of the label `output`.
+pub const OUTPUT: &str = "stdout";
+/// A batch that grew beyond this is handed over before the batch of lines ends: what a pipe holds.
+const CHUNK_BYTES_MAX: usize = 64 * 1024;
 
-/// A running writer.
+/// A data thread's end of the passthrough.
 #[derive(Debug)]
-pub struct Writer {
+pub struct Passthrough {
     outbox: Arc<Outbox>,
+    offered: IntCounter,
     dropped: IntCounterVec,
-    abandoned: Arc<AtomicBool>,
-    done: mpsc::Receiver<()>,
+    chunk: Chunk,
 }
 
-/// Writes what `outbox` gets to standard output.
-///
-/// # Errors
-/// Standard output is closed, or the system has no thread left.
-pub fn spawn(outbox: Arc<Outbox>, telemetry: &Telemetry) -> io::Result<Writer> {
-    spawn_to(io::stdout().as_fd().try_clone_to_owned()?, outbox, telemetry)
-}
-
-/// Writes what `outbox` gets to `target`.
-///
-/// # Errors
-/// The system has no thread left.
-pub fn spawn_to(target: OwnedFd, outbox: Arc<Outbox>, telemetry: &Telemetry) -> io::Result<Writer> {
-    let (finished, done) = mpsc::channel();
-    let abandoned = Arc::new(AtomicBool::new(false));
-    let work = Work {
-        target: File::from(target),
-        outbox: Arc::clone(&outbox),
-        sent: telemetry.sent.with_label_values(&[OUTPUT]),
-        dropped: telemetry.dropped.clone(),
-        abandoned: Arc::clone(&abandoned),
-        broken: false,
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-    thread::Builder::new().name("stdout".to_owned()).spawn(move || {
-        runtime.block_on(work.run());
-        // nobody waits any more when the close was given up
-        finished.send(()).ok();
-    })?;
-    Ok(Writer { outbox, dropped: telemetry.dropped.clone(), abandoned, done })
-}
-
-impl Writer {
-    /// Closes the outbox, gives the writer the time to write what it holds, and drops the rest (counted). A
-    /// writer that is stuck is abandoned: its thread ends with the process.
-    pub fn finish(self, within: Duration) {
-        self.outbox.close();
-        self.done.recv_timeout(within).ok();
-        self.abandoned.store(true, Ordering::Relaxed);
-        let held = self.outbox.abandon();
-        if held > 0 {
-            self.dropped.with_label_values(&[OUTPUT, "deadline"]).inc_by(held);
-        }
-    }
-}
-
-#[derive(Debug)]
-struct Work {
-    target: File,
-    outbox: Arc<Outbox>,
-    sent: IntCounter,
-    dropped: IntCounterVec,
-    abandoned: Arc<AtomicBool>,
-    /// The other end is gone: nothing can be written any more.
-    broken: bool,
-}
-
-impl Work {
-    async fn run(mut self) {
-        let mut lines = Chunk::default();
-        let outbox = Arc::clone(&self.outbox);
-        while outbox.take(&mut lines, BATCH, Duration::ZERO).await {
-            let written = if self.broken { 0 } else { self.write(&lines.bytes) };
-            let sent = lines.ends.partition_point(|&end| end as usize <= written) as u64;
-            self.sent.inc_by(outbox.settle(sent));
-            let dropped = outbox.settle(lines.len() as u64 - sent);
-            if dropped > 0 {
-                self.dropped.with_label_values(&[OUTPUT, "closed"]).inc_by(dropped);
-            }
+impl Passthrough {
+    /// Lines go to `outbox`, from which [`super::writer::spawn`] takes them.
+    pub fn new(outbox: Arc<Outbox>, telemetry: &Telemetry) -> Passthrough {
+        Passthrough {
+            outbox,
+            offered: telemetry.offered.with_label_values(&[OUTPUT]),
+            dropped: telemetry.dropped.clone(),
+            chunk: Chunk::default(),
         }
     }
 
-    /// Writes until all is written, the other end is gone, or the close has given up. How many bytes were.
-    fn write(&mut self, bytes: &[u8]) -> usize {
-        let mut written = 0;
-        while written < bytes.len() && !self.abandoned.load(Ordering::Relaxed) {
-            match self.step(&bytes[written..]) {
-                Ok(count) => written += count,
-                Err(error) if retriable(&error) => {}
-                Err(error) => {
-                    tracing::warn!(%error, "standard output cannot be written, lines do not pass");
-                    self.broken = true;
-                    break;
-                }
-            }
+    /// Copies whole lines; the last may lack its newline, which it gets.
+    pub fn lines(&mut self, block: &[u8]) {
+        let base = self.chunk.bytes.len() as u32;
+        self.chunk.bytes.extend_from_slice(block);
+        let ends = memchr_iter(b'\n', block).map(|at| base + at as u32 + 1);
+        self.chunk.ends.extend(ends);
+        if block.last().is_some_and(|&last| last != b'\n') {
+            self.chunk.bytes.push(b'\n');
+            self.chunk.end_item();
         }
-        written
+        self.bounded();
     }
 
-    /// Waits a while for room, and writes a piece; 0 where there was no room.
-    fn step(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let timeout = Timespec {
-            tv_sec: POLL_MS_MAX.as_secs() as i64,
-            tv_nsec: i64::from(POLL_MS_MAX.subsec_nanos()),
-        };
-        let mut descriptors = [PollFd::new(&self.target, PollFlags::OUT)];
-        if poll(&mut descriptors, Some(&timeout))? == 0 {
-            return Ok(0);
-        }
-        self.target.write(&bytes[..bytes.len().min(PIPE_BUF)])
+    /// Copies one line, or one datagram, given without its end.
+    pub fn line(&mut self, line: &[u8]) {
+        self.chunk.bytes.extend_from_slice(line);
+        self.chunk.bytes.push(b'\n');
+        self.chunk.end_item();
+        self.bounded();
     }
-}
 
-/// Whether a write may be tried again: a signal came, or somebody else made the pipe non-blocking.
-fn retriable(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock)
+    /// Hands the batch to the outbox.
+    pub fn flush(&mut self) {
+        if self.chunk.is_empty() {
+            return;
+        }
+        let offered = self.outbox.offer(&mut self.chunk);
+        self.offered.inc_by(offered.taken + offered.dropped);
+        if offered.dropped > 0 {
+            self.dropped.with_label_values(&[OUTPUT, offered.reason()]).inc_by(offered.dropped);
+        }
+    }
+
+    fn bounded(&mut self) {
+        if self.chunk.bytes.len() >= CHUNK_BYTES_MAX {
+            self.flush();
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::forward::Passthrough;
     use crate::outbox::Capacity;
-    use crate::telemetry::ledger::Ledger;
-    use std::io::Read;
 
-    /// Long enough for a loaded machine; a test that waits for it has failed.
-    const AMPLE: Duration = Duration::from_secs(20);
-
-    struct Bench {
-        telemetry: Telemetry,
-        outbox: Arc<Outbox>,
-        lines: Passthrough,
-        writer: Writer,
-        reader: File,
+    #[test]
+    fn blocks_and_lines_are_items() {
+        for (block, items) in [
+            ("", &[][..]),
+            ("a\n", &["a\n"]),
+            ("a\n\nb\r\n", &["a\n", "\n", "b\r\n"]),
+            ("a\nb", &["a\n", "b\n"]),
+        ] {
+            let telemetry = Telemetry::new();
+            let mut lines = Passthrough::new(Outbox::new(Capacity::LINES), &telemetry);
+            lines.line(b"first");
+            lines.lines(block.as_bytes());
+            let seen: Vec<&[u8]> = lines.chunk.items().collect();
+            let expected: Vec<&[u8]> = std::iter::once(&b"first\n"[..])
+                .chain(items.iter().map(|i| i.as_bytes()))
+                .collect();
+            assert_eq!(seen, expected, "{block:?}");
+            lines.flush();
+            let offered = telemetry.offered.with_label_values(&[OUTPUT]).get();
+            assert_eq!(offered, items.len() as u64 + 1);
+        }
     }
 
-    fn bench(capacity: Capacity) -> Bench {
-        let (reader, target) = rustix::pipe::pipe().expect("a pipe");
+    /// A large block does not wait for the end of the batch.
+    #[test]
+    fn the_batch_is_bounded() {
         let telemetry = Telemetry::new();
-        let outbox = Outbox::new(capacity);
-        let writer = spawn_to(target, Arc::clone(&outbox), &telemetry).expect("a thread");
-        let lines = Passthrough::new(Arc::clone(&outbox), &telemetry);
-        Bench { telemetry, outbox, lines, writer, reader: File::from(reader) }
-    }
-
-    fn dropped(telemetry: &Telemetry, reason: &str) -> u64 {
-        telemetry.dropped.with_label_values(&[OUTPUT, reason]).get()
-    }
-
-    /// Guarantee: what goes in comes out, byte for byte, whatever bytes it has.
-    #[test]
-    fn lines_pass_unchanged() {
-        let Bench { telemetry, outbox, mut lines, writer, mut reader } = bench(Capacity::LINES);
-        let mut expected = Vec::new();
-        for number in 0..1000 {
-            let line = format!("line {number} \u{1b}[31m\u{e9}\u{fffd}{}", "x".repeat(number % 90));
-            lines.line(line.as_bytes());
-            lines.line(b"\xff\x00");
-            expected.extend_from_slice(line.as_bytes());
-            expected.extend_from_slice(b"\n\xff\x00\n");
-        }
-        lines.flush();
-        let reading = thread::spawn(move || {
-            let mut seen = Vec::new();
-            reader.read_to_end(&mut seen).expect("a pipe");
-            seen
-        });
-        writer.finish(AMPLE);
-        assert_eq!(reading.join().expect("no panic"), expected);
-        let ledger = Ledger::read(&telemetry, outbox.held());
-        assert_eq!((ledger.offered, ledger.sent, ledger.lost), (2000, 2000, 0));
-    }
-
-    /// Scenario: nobody reads the pipe. Guarantees: the data thread never waits, copies are dropped and counted,
-    /// the close takes what it is given.
-    #[test]
-    fn a_stuck_pipe_drops_the_copy() {
-        let capacity = Capacity { items_max: 1000, bytes_max: 256 * 1024 };
-        let Bench { telemetry, outbox, mut lines, writer, reader } = bench(capacity);
-        for _ in 0..100 {
-            for _ in 0..100 {
-                lines.line(&[b'x'; 999]);
-            }
-            lines.flush();
-        }
-        assert!(dropped(&telemetry, "queue_full") > 9_000);
-        let began = std::time::Instant::now();
-        writer.finish(Duration::from_millis(50));
-        assert!(began.elapsed() < AMPLE / 2);
-        assert!(dropped(&telemetry, "deadline") > 0);
-        let ledger = Ledger::read(&telemetry, outbox.held());
-        assert_eq!((ledger.offered, ledger.held, ledger.lost), (10_000, 0, 0));
-        assert!(ledger.sent <= 65, "what the pipe holds");
-        drop(reader);
-    }
-
-    /// Scenario: the reader leaves. Guarantee: the rest is dropped as closed, without a word to the application.
-    #[test]
-    fn a_broken_pipe_drops_the_rest() {
-        let Bench { telemetry, outbox, mut lines, writer, reader } = bench(Capacity::LINES);
-        drop(reader);
-        for _ in 0..100 {
-            lines.line(b"x");
-            lines.flush();
-        }
-        writer.finish(AMPLE);
-        assert_eq!(dropped(&telemetry, "closed"), 100);
-        assert_eq!(Ledger::read(&telemetry, outbox.held()).lost, 0);
+        let outbox = Outbox::new(Capacity::LINES);
+        let mut lines = Passthrough::new(Arc::clone(&outbox), &telemetry);
+        lines.lines(&b"0123456789abcde\n".repeat(CHUNK_BYTES_MAX / 16));
+        assert_eq!(outbox.held(), CHUNK_BYTES_MAX as u64 / 16);
     }
 }

@@ -33,8 +33,8 @@ enum Step {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let item = prop::collection::vec(any::<u8>(), 0..40);
-    let large = (0..=255u8, 0..40_000usize).prop_map(|(byte, len)| vec![byte; len]);
+    let item = prop::collection::vec(any::<u8>(), 1..40);
+    let large = (0..=255u8, 1..40_000usize).prop_map(|(byte, len)| vec![byte; len]);
     let items = prop::collection::vec(prop_oneof![9 => item, 1 => large], 0..12);
     prop_oneof![
         6 => items.prop_map(Step::Offer),

@@ -316,7 +316,11 @@ fn canaries_stay_here() {
         let every = (0..field::FIRST_OWN).map(|field| (FieldId(field), canary.as_str()));
         let fields: Vec<_> = every.chain([(field::SPAN_ID, ""), (field::TRACE_ID, "")]).collect();
         for work in [REQUEST, QUERY, INTERNAL] {
-            let work = Finished { failed: true, verb: &canary, ..work };
+            let subject = match work.operation {
+                Operation::Request => work.subject,
+                Operation::Query | Operation::Internal => &canary,
+            };
+            let work = Finished { failed: true, verb: &canary, subject, ..work };
             bench.finish(&fields, &work).expect("a span");
         }
         bench.maker.flush();

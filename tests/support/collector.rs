@@ -157,7 +157,7 @@ async fn accept(listener: TcpListener, protocol: Protocol, state: Arc<Mutex<Stat
 /// Reads a little, writes the bytes, and keeps the connection open until the other side leaves.
 async fn babble(mut stream: TcpStream, bytes: &'static [u8]) {
     let mut seen = [0; 4096];
-    stream.read(&mut seen).await.ok();
+    let _some = stream.read(&mut seen).await;
     stream.write_all(bytes).await.ok();
     while stream.read(&mut seen).await.is_ok_and(|count| count > 0) {}
 }
