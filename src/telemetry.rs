@@ -2,6 +2,7 @@
 //! values come from closed sets. Data threads add once a batch, never once a line.
 
 pub mod ledger;
+pub mod standing;
 
 use prometheus::core::Collector;
 use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
@@ -242,6 +243,8 @@ mod tests {
     fn every_self_metric_registers() {
         let telemetry = Telemetry::new();
         telemetry.received.with_label_values(&["stream"]).inc();
-        assert!(telemetry.gather().iter().any(|f| f.get_name() == "sidelight_frames_received_total"));
+        assert!(
+            telemetry.gather().iter().any(|f| f.get_name() == "sidelight_frames_received_total")
+        );
     }
 }

@@ -1,7 +1,10 @@
 //! Spans from the outbox to a collector, whatever the collector does: each is counted once, and nothing takes
 //! longer than it may.
 
-use crate::support::collector::{FakeCollector, Reply};
+#[path = "support/collector.rs"]
+mod collector;
+
+use collector::{FakeCollector, Reply};
 use opentelemetry::trace::{SpanId, SpanKind, TraceId};
 use proptest::prelude::*;
 use sidelight::clock::{Clock, UnixNanos};
@@ -14,7 +17,7 @@ use sidelight::spans::encode::{self, Span};
 use sidelight::telemetry::Telemetry;
 use sidelight::telemetry::ledger::Ledger;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Long enough for a loaded machine; a test that waits for it has failed.
 const AMPLE: Duration = Duration::from_secs(20);
@@ -87,11 +90,11 @@ impl Bench {
 
     /// Closes, and says what the ledger says, which closes as well.
     fn finish(self, within: Duration) -> (Ledger, Telemetry, Duration) {
-        let began = Instant::now();
+        let clock = Clock::system();
         self.exporter.finish(within);
         let ledger = Ledger::read(&self.telemetry, self.outbox.held());
         assert_eq!((ledger.held, ledger.lost), (0, 0), "{ledger}");
-        (ledger, self.telemetry, began.elapsed())
+        (ledger, self.telemetry, clock.monotonic())
     }
 }
 

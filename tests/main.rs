@@ -1,4 +1,3 @@
-//! All tests that look at sidelight from outside, in one binary.
+//! All tests that need a whole crate but no server, in one binary.
 
-mod export;
-mod support;
+mod tidy;

@@ -1,3 +1,0 @@
-//! What several tests stand on.
-
-pub(crate) mod collector;
