@@ -1,9 +1,10 @@
-//! Spans out of the outbox to a collector, by OTLP over HTTP or gRPC. Nothing but this waits for the collector.
-//! Every span that is taken from the outbox is counted as sent or dropped with a reason; the close takes as long
-//! as it is given and not longer. Unit: one request.
+//! Spans out of the outbox to a collector, by OTLP over HTTP or gRPC. Nothing but this waits for
+//! the collector. Every span that is taken from the outbox is counted as sent or dropped with a
+//! reason; the close takes as long as it is given and not longer. Unit: one request.
 //!
-//! Decision: the exporter has a thread of its own with a current-thread runtime, because resolving a name and
-//! encoding a batch must not hold up `/livez` on the admin thread; it sleeps unless there are spans.
+//! Decision: the exporter has a thread of its own with a current-thread runtime, because resolving
+//! a name and encoding a batch must not hold up `/livez` on the admin thread; it sleeps unless
+//! there are spans.
 
 pub mod answer;
 pub mod batch;
@@ -33,8 +34,8 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 /// The value of the label `output`.
 const OUTPUT: &str = "spans";
-/// While closing, waits between attempts are no longer than this: a collector that is being restarted gets a
-/// few chances within the second that a close usually has.
+/// While closing, waits between attempts are no longer than this: a collector that is being
+/// restarted gets a few chances within the second that a close usually has.
 const CLOSING_WAIT_MAX: Duration = Duration::from_millis(200);
 
 /// How spans are exported.
@@ -147,7 +148,8 @@ pub fn spawn(settings: Settings, parts: Parts<'_>) -> Result<Exporter, ExportErr
     Ok(Exporter { outbox, stop, thread })
 }
 
-/// Runs an exporter as a task, until its outbox is closed and empty or the deadline of the close has passed.
+/// Runs an exporter as a task, until its outbox is closed and empty or the deadline of the close
+/// has passed.
 ///
 /// # Errors
 /// The endpoint is malformed or asks for TLS.
@@ -157,8 +159,8 @@ pub async fn run(settings: Settings, parts: Parts<'_>, stop: Stop) -> Result<(),
 }
 
 impl Exporter {
-    /// Closes the outbox, sends what it holds within the time given, drops the rest (counted). Blocks until
-    /// that is done; the spans' outbox holds nothing afterwards.
+    /// Closes the outbox, sends what it holds within the time given, drops the rest (counted).
+    /// Blocks until that is done; the spans' outbox holds nothing afterwards.
     pub fn finish(self, within: Duration) {
         self.outbox.close();
         // the exporter may have ended already: then nobody listens, and nothing is held
@@ -244,8 +246,8 @@ impl Worker {
         }
     }
 
-    /// Sends one request until it is accepted, rejected, or too old. False: the close leaves no time for another
-    /// attempt.
+    /// Sends one request until it is accepted, rejected, or too old. False: the close leaves no
+    /// time for another attempt.
     async fn deliver(&mut self, items: u64, body: Bytes, stop: &mut Stop) -> bool {
         let since = Instant::now();
         loop {
@@ -309,8 +311,9 @@ impl Worker {
     }
 }
 
-/// Waits before the next attempt. The close shortens a wait of our own, so that what is held gets its chance; a
-/// wait that the collector asked for is kept to. False: the close ends before the wait.
+/// Waits before the next attempt. The close shortens a wait of our own, so that what is held gets
+/// its chance; a wait that the collector asked for is kept to. False: the close ends before the
+/// wait.
 async fn pause(wait: Duration, advised: bool, stop: &mut Stop) -> bool {
     let until = Instant::now() + wait;
     let closing = *stop.borrow_and_update();

@@ -1,5 +1,5 @@
-//! Spans from the outbox to a collector, whatever the collector does: each is counted once, and nothing takes
-//! longer than it may.
+//! Spans from the outbox to a collector, whatever the collector does: each is counted once, and
+//! nothing takes longer than it may.
 
 #[path = "support/collector.rs"]
 mod collector;
@@ -106,8 +106,8 @@ fn ids(collector: &FakeCollector) -> Vec<u64> {
     ids
 }
 
-/// Scenario: a healthy collector. Guarantees: all spans arrive, by service, over one connection, with the
-/// headers that the protocol wants and the user's own.
+/// Scenario: a healthy collector. Guarantees: all spans arrive, by service, over one connection,
+/// with the headers that the protocol wants and the user's own.
 #[test]
 fn both_transports_deliver() {
     for (protocol, path, content_type) in [
@@ -139,8 +139,8 @@ fn both_transports_deliver() {
     }
 }
 
-/// Scenario: answers that mean "later". Guarantees: the same spans are sent again, once accepted they are
-/// counted once.
+/// Scenario: answers that mean "later". Guarantees: the same spans are sent again, once accepted
+/// they are counted once.
 #[test]
 fn what_may_be_repeated_is_repeated() {
     for (protocol, replies) in [
@@ -162,7 +162,8 @@ fn what_may_be_repeated_is_repeated() {
     }
 }
 
-/// Scenario: answers that mean "never". Guarantees: the batch is dropped with its reason, the next one is sent.
+/// Scenario: answers that mean "never". Guarantees: the batch is dropped with its reason, the next
+/// one is sent.
 #[test]
 fn what_is_rejected_is_dropped_and_counted() {
     for (protocol, reply, reason, dropped) in [
@@ -186,8 +187,8 @@ fn what_is_rejected_is_dropped_and_counted() {
     }
 }
 
-/// Scenario: a collector that answers slowly, without end, or never. Guarantees: an exchange ends within the
-/// timeout; a status of success counts although its body never ends.
+/// Scenario: a collector that answers slowly, without end, or never. Guarantees: an exchange ends
+/// within the timeout; a status of success counts although its body never ends.
 #[test]
 fn a_hostile_collector_costs_a_timeout() {
     for (protocol, reply, accepted) in [
@@ -212,8 +213,8 @@ fn a_hostile_collector_costs_a_timeout() {
     }
 }
 
-/// Scenario: nobody listens. Guarantees: the outbox fills, the newest are dropped, the close takes no longer than
-/// it is given, and all is counted.
+/// Scenario: nobody listens. Guarantees: the outbox fills, the newest are dropped, the close takes
+/// no longer than it is given, and all is counted.
 #[test]
 fn a_dead_collector_costs_the_newest_and_no_time() {
     let unused = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
@@ -232,7 +233,8 @@ fn a_dead_collector_costs_the_newest_and_no_time() {
     }
 }
 
-/// Scenario: a collector that hangs, at the close. Guarantee: the deadline of the close cuts the timeout short.
+/// Scenario: a collector that hangs, at the close. Guarantee: the deadline of the close cuts the
+/// timeout short.
 #[test]
 fn the_close_does_not_wait_for_a_timeout() {
     for protocol in [Protocol::Http, Protocol::Grpc] {
@@ -246,8 +248,8 @@ fn the_close_does_not_wait_for_a_timeout() {
     }
 }
 
-/// Scenario: the collector asks for an hour's silence, in seconds and as a date. Guarantees: it gets it; a close
-/// that ends before does not wait for nothing.
+/// Scenario: the collector asks for an hour's silence, in seconds and as a date. Guarantees: it
+/// gets it; a close that ends before does not wait for nothing.
 #[test]
 fn retry_after_is_kept_to() {
     for advice in ["3600", "Sun, 06 Nov 1994 09:49:37 GMT"] {
@@ -308,8 +310,9 @@ fn reply() -> impl Strategy<Value = Reply> {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
-    /// Whatever the collector answers and whenever the close comes: offered = sent + dropped, nothing held,
-    /// nothing unexplained; and what the collector took in full is what was counted as sent.
+    /// Whatever the collector answers and whenever the close comes: offered = sent + dropped,
+    /// nothing held, nothing unexplained; and what the collector took in full is what was counted
+    /// as sent.
     #[test]
     fn property_the_ledger_closes(
         replies in prop::collection::vec(reply(), 0..6), grpc: bool,

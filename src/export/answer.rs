@@ -41,8 +41,9 @@ impl Answer {
     }
 }
 
-/// Reads an `ExportTraceServiceResponse`: `partial_success` (1) with `rejected_spans` (1). A body that is no
-/// protobuf is read up to the damage: the status already said that the request was taken.
+/// Reads an `ExportTraceServiceResponse`: `partial_success` (1) with `rejected_spans` (1). A body
+/// that is no protobuf is read up to the damage: the status already said that the request was
+/// taken.
 pub fn rejected_spans(body: &[u8]) -> u64 {
     let mut rejected = 0;
     for (field, value) in otlp::fields(body) {

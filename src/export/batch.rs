@@ -1,5 +1,5 @@
-//! A batch of spans as one `ExportTraceServiceRequest`: the spans of each service under a resource of its own.
-//! Spans are copied as they lie in the outbox. Unit: one request.
+//! A batch of spans as one `ExportTraceServiceRequest`: the spans of each service under a resource
+//! of its own. Spans are copied as they lie in the outbox. Unit: one request.
 
 use crate::otlp;
 use crate::outbox::Chunk;
@@ -21,7 +21,8 @@ impl Encoder {
         Encoder { resource }
     }
 
-    /// Appends the request of all spans in `chunk` to `out`. Services stand in the order in which they are met.
+    /// Appends the request of all spans in `chunk` to `out`. Services stand in the order in which
+    /// they are met.
     pub fn request(&self, chunk: &Chunk, out: &mut Vec<u8>) {
         out.reserve(chunk.bytes.len() + 1024);
         let items: Vec<Item<'_>> = chunk.items().filter_map(Item::read).collect();
@@ -44,8 +45,9 @@ impl Encoder {
         }
     }
 
-    /// A line that names another service comes from the same pod: what describes the pod stays, what describes
-    /// the resource's own service (`service.version`, `service.instance.id`) does not.
+    /// A line that names another service comes from the same pod: what describes the pod stays,
+    /// what describes the resource's own service (`service.version`, `service.instance.id`) does
+    /// not.
     fn resource(&self, service: &str, out: &mut Vec<u8>) {
         let own = service.is_empty();
         let resource = otlp::open(out, 1);
@@ -79,8 +81,8 @@ mod tests {
     use prost::Message;
     use std::collections::BTreeMap;
 
-    /// Every span arrives once, under the service that it named, and other services do not inherit the version
-    /// of ours.
+    /// Every span arrives once, under the service that it named, and other services do not inherit
+    /// the version of ours.
     #[test]
     fn spans_are_grouped_by_service() {
         let attributes = [("k8s.pod.name", "shop-1"), ("service.version", "7")];

@@ -1,5 +1,5 @@
-//! One connection to the collector, made when it is needed and kept as long as it lives. Every exchange, the
-//! connecting included, ends within the timeout. Unit: one exchange.
+//! One connection to the collector, made when it is needed and kept as long as it lives. Every
+//! exchange, the connecting included, ends within the timeout. Unit: one exchange.
 
 use super::answer::{Answer, Exchange};
 use super::endpoint::{Endpoint, Protocol};
@@ -61,8 +61,8 @@ impl Client {
         Client { endpoint, protocol, timeout, clock, connection: None }
     }
 
-    /// Sends one request and reads its answer; `body` is a gRPC frame and its message. A connection that failed,
-    /// or whose answer was not read to its end, is thrown away.
+    /// Sends one request and reads its answer; `body` is a gRPC frame and its message. A connection
+    /// that failed, or whose answer was not read to its end, is thrown away.
     pub async fn send(&mut self, body: Bytes) -> Answer {
         let until = Instant::now() + self.timeout;
         match timeout_at(until, self.exchange(body, until)).await {

@@ -63,8 +63,9 @@ impl fmt::Display for EndpointError {
 impl std::error::Error for EndpointError {}
 
 impl Endpoint {
-    /// Reads `http://HOST[:PORT][/PATH]`; without a scheme it is http. For HTTP the path is used as it is. The
-    /// port is 4318 for HTTP and 4317 for gRPC where none is given and no scheme either; with a scheme it is 80.
+    /// Reads `http://HOST[:PORT][/PATH]`; without a scheme it is http. For HTTP the path is used as
+    /// it is. The port is 4318 for HTTP and 4317 for gRPC where none is given and no scheme either;
+    /// with a scheme it is 80.
     ///
     /// # Errors
     /// It is no address, or asks for TLS, or a header is not allowed.
@@ -109,8 +110,8 @@ impl Endpoint {
     }
 }
 
-/// The endpoint of one signal, where only the base is given (OTLP exporter specification: generic endpoints
-/// get `v1/traces` appended, those of a signal are used as they are).
+/// The endpoint of one signal, where only the base is given (OTLP exporter specification: generic
+/// endpoints get `v1/traces` appended, those of a signal are used as they are).
 pub fn traces_of(base: &str) -> String {
     format!("{}/v1/traces", base.trim().trim_end_matches('/'))
 }

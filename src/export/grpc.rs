@@ -1,5 +1,5 @@
-//! OTLP over gRPC on plain HTTP/2: one unary call, and what its status means (OTLP specification, "OTLP/gRPC
-//! Response"; gRPC over HTTP2). Unit: one call.
+//! OTLP over gRPC on plain HTTP/2: one unary call, and what its status means (OTLP specification,
+//! "OTLP/gRPC Response"; gRPC over HTTP2). Unit: one call.
 
 use super::answer::{Answer, Exchange, rejected_spans};
 use super::endpoint::Endpoint;
@@ -165,8 +165,8 @@ mod tests {
         assert_eq!(judge(&headers, &[]), *expected, "{code} {details:?}");
     }
 
-    /// google.rpc.Status { details: [Any { "type.googleapis.com/google.rpc.RetryInfo", RetryInfo { 7.5 s } }] },
-    /// written field by field.
+    /// google.rpc.Status { details: [Any { "type.googleapis.com/google.rpc.RetryInfo", RetryInfo {
+    /// 7.5 s } }] }, written field by field.
     fn details() -> Vec<u8> {
         let mut status = Vec::new();
         otlp::uint(&mut status, 1, 8);

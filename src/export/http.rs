@@ -39,7 +39,8 @@ pub async fn answer(response: Response<Incoming>, now: UnixNanos, until: Instant
     let body = timeout_at(until, body).await.ok().and_then(Result::ok);
     let reusable = body.is_some();
     let answer = if head.status.is_success() {
-        // the status says that the request was taken: a body that is damaged or has no end changes nothing
+        // the status says that the request was taken: a body that is damaged or has no end changes
+        // nothing
         let body = body.map(Collected::to_bytes).unwrap_or_default();
         Answer::Accepted { rejected: rejected_spans(&body) }
     } else {

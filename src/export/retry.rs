@@ -1,6 +1,6 @@
-//! When to try again: exponential backoff with jitter, what the collector advises, and the breaker that both
-//! make together: while the collector is out of reach, one attempt a wait is all that it costs. Pure; the
-//! seed and the time are handed in. Unit: one attempt.
+//! When to try again: exponential backoff with jitter, what the collector advises, and the breaker
+//! that both make together: while the collector is out of reach, one attempt a wait is all that it
+//! costs. Pure; the seed and the time are handed in. Unit: one attempt.
 
 use crate::clock::UnixNanos;
 use std::time::Duration;
@@ -19,8 +19,8 @@ pub struct Waits {
     pub min: Duration,
     /// After many.
     pub max: Duration,
-    /// A batch that was tried for so long is dropped, so that one that upsets the collector does not hold up
-    /// the others for ever.
+    /// A batch that was tried for so long is dropped, so that one that upsets the collector does
+    /// not hold up the others for ever.
     pub batch_max: Duration,
 }
 
@@ -50,8 +50,8 @@ impl Breaker {
         std::mem::take(&mut self.failures) > 0
     }
 
-    /// An attempt failed and may be repeated: how long to wait first. Advice of the collector counts where it
-    /// is longer than our own wait.
+    /// An attempt failed and may be repeated: how long to wait first. Advice of the collector
+    /// counts where it is longer than our own wait.
     pub fn failed(&mut self, advised: Option<Duration>) -> Duration {
         let doubled = self.waits.min.saturating_mul(1 << self.failures.min(20));
         self.failures = self.failures.saturating_add(1);
@@ -94,7 +94,8 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        /// Waits double between their bounds, with a jitter of at most half; advice is kept to, up to its bound.
+        /// Waits double between their bounds, with a jitter of at most half; advice is kept to, up
+        /// to its bound.
         #[test]
         fn property_waits_grow_within_bounds(
             seed: u64, failures in 1..40u32, advice in prop::option::of(0..1_000u64),

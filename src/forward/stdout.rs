@@ -1,5 +1,5 @@
-//! The passthrough of the lines received, unchanged, to standard output: a data thread's end of it. A full pipe
-//! drops the copy, counted, and never holds up the thread. Unit: one line.
+//! The passthrough of the lines received, unchanged, to standard output: a data thread's end of it.
+//! A full pipe drops the copy, counted, and never holds up the thread. Unit: one line.
 
 use crate::outbox::{Chunk, Outbox};
 use crate::telemetry::Telemetry;

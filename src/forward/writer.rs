@@ -1,9 +1,10 @@
-//! The writer of the passthrough: lines from an outbox to a descriptor, on a thread of its own, because a pipe that
-//! nobody reads may block it. Unit: one write.
+//! The writer of the passthrough: lines from an outbox to a descriptor, on a thread of its own,
+//! because a pipe that nobody reads may block it. Unit: one write.
 //!
-//! Decision: the descriptor stays blocking, because O_NONBLOCK would hold for whoever else has the same pipe open.
-//! Instead `poll` is asked first, and no more than PIPE_BUF is written at once, for which a pipe that polls as
-//! writable has room. Should another writer take that room in between, the thread blocks, and the close abandons it.
+//! Decision: the descriptor stays blocking, because O_NONBLOCK would hold for whoever else has the
+//! same pipe open. Instead `poll` is asked first, and no more than PIPE_BUF is written at once, for
+//! which a pipe that polls as writable has room. Should another writer take that room in between,
+//! the thread blocks, and the close abandons it.
 
 use super::stdout::OUTPUT;
 use crate::outbox::{BatchSize, Chunk, Outbox};
@@ -67,8 +68,8 @@ pub fn spawn_to(target: OwnedFd, outbox: Arc<Outbox>, telemetry: &Telemetry) -> 
 }
 
 impl Writer {
-    /// Closes the outbox, gives the writer the time to write what it holds, and drops the rest (counted). A
-    /// writer that is stuck is abandoned: its thread ends with the process.
+    /// Closes the outbox, gives the writer the time to write what it holds, and drops the rest
+    /// (counted). A writer that is stuck is abandoned: its thread ends with the process.
     pub fn finish(self, within: Duration) {
         self.outbox.close();
         self.done.recv_timeout(within).ok();
@@ -106,7 +107,8 @@ impl Work {
         }
     }
 
-    /// Writes until all is written, the other end is gone, or the close has given up. How many bytes were.
+    /// Writes until all is written, the other end is gone, or the close has given up. How many
+    /// bytes were.
     fn write(&mut self, bytes: &[u8]) -> usize {
         let mut written = 0;
         while written < bytes.len() && !self.abandoned.load(Ordering::Relaxed) {
@@ -199,8 +201,8 @@ mod tests {
         assert_eq!((ledger.offered, ledger.sent, ledger.lost), (2000, 2000, 0));
     }
 
-    /// Scenario: nobody reads the pipe. Guarantees: the data thread never waits, copies are dropped and counted,
-    /// the close takes what it is given.
+    /// Scenario: nobody reads the pipe. Guarantees: the data thread never waits, copies are dropped
+    /// and counted, the close takes what it is given.
     #[test]
     fn a_stuck_pipe_drops_the_copy() {
         let capacity = Capacity { items_max: 1000, bytes_max: 256 * 1024 };
@@ -222,7 +224,8 @@ mod tests {
         drop(reader);
     }
 
-    /// Scenario: the reader leaves. Guarantee: the rest is dropped as closed, without a word to the application.
+    /// Scenario: the reader leaves. Guarantee: the rest is dropped as closed, without a word to the
+    /// application.
     #[test]
     fn a_broken_pipe_drops_the_rest() {
         let Bench { telemetry, outbox, mut lines, writer, reader } = bench(Capacity::LINES);

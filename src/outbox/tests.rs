@@ -45,8 +45,8 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    /// Offered = sent + dropped + held after every step; items leave whole, in order, and only the newest are
-    /// dropped; neither bound is ever passed.
+    /// Offered = sent + dropped + held after every step; items leave whole, in order, and only the
+    /// newest are dropped; neither bound is ever passed.
     #[test]
     fn property_the_ledger_closes(steps in prop::collection::vec(step(), 0..60)) {
         let capacity = Capacity { items_max: 30, bytes_max: 50_000 };

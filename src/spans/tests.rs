@@ -156,14 +156,16 @@ fn names_kinds_and_attributes() {
             failed,
             "GET /orders/{id}",
             2,
-            "http.request.method=GET http.route=/orders/{id} http.response.status_code=503 error.type=503",
+            "http.request.method=GET http.route=/orders/{id} http.response.status_code=503 \
+             error.type=503",
         ),
         (
             &error,
             failed,
             "GET /orders/{id}",
             2,
-            "http.request.method=GET http.route=/orders/{id} http.response.status_code=503 error.type=ValueError",
+            "http.request.method=GET http.route=/orders/{id} http.response.status_code=503 \
+             error.type=ValueError",
         ),
         (
             &none,
@@ -203,8 +205,9 @@ fn names_kinds_and_attributes() {
     }
 }
 
-/// Scenario: a request and its queries carry a request id only. Guarantees: one trace, whose id is the MD5 of the
-/// request id, and the queries are children of the request, whichever line comes first.
+/// Scenario: a request and its queries carry a request id only. Guarantees: one trace, whose id is
+/// the MD5 of the request id, and the queries are children of the request, whichever line comes
+/// first.
 #[test]
 fn a_request_id_makes_a_tree() {
     let mut bench = bench(Settings::default());
@@ -338,8 +341,8 @@ fn services_of_their_own() {
     }
 }
 
-/// Guarantees: what is offered is counted, what does not fit is dropped with its reason, and without an exporter
-/// nothing is made.
+/// Guarantees: what is offered is counted, what does not fit is dropped with its reason, and
+/// without an exporter nothing is made.
 #[test]
 fn the_ledger_of_spans() {
     let mut bench = bench(Settings::default());

@@ -1,5 +1,6 @@
-//! A collector that answers as it is told, over HTTP/1 or HTTP/2, and keeps what it was sent. It reads the wire
-//! with types of its own (prost), not with sidelight's. It lives on a thread of its own until it is dropped.
+//! A collector that answers as it is told, over HTTP/1 or HTTP/2, and keeps what it was sent. It
+//! reads the wire with types of its own (prost), not with sidelight's. It lives on a thread of its
+//! own until it is dropped.
 
 use bytes::Bytes;
 use http_body_util::BodyExt;
@@ -41,8 +42,8 @@ pub(crate) enum Reply {
     Stuck,
     /// The connection is closed without an answer.
     Reset,
-    /// These bytes, whatever protocol is spoken, and then nothing more; the connection stays open. Only for the
-    /// first request of a connection.
+    /// These bytes, whatever protocol is spoken, and then nothing more; the connection stays open.
+    /// Only for the first request of a connection.
     Raw(&'static [u8]),
 }
 
