@@ -7,6 +7,7 @@ pub mod frame;
 pub mod health;
 pub mod metrics;
 pub mod outbox;
+pub mod phase;
 pub mod pipeline;
 pub mod record;
 pub mod resource;
