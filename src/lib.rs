@@ -12,5 +12,6 @@ pub mod pipeline;
 pub mod record;
 pub mod resource;
 pub mod rules;
+pub mod serve;
 pub mod spans;
 pub mod telemetry;

@@ -77,13 +77,9 @@ mod tests {
     fn a_phase_never_goes_back() {
         let cell = PhaseCell::new();
         assert_eq!(cell.get(), Phase::Serving);
-        for phase in [
-            Phase::Reading,
-            Phase::Flushing,
-            Phase::Exporting,
-            Phase::Lingering,
-            Phase::Closed,
-        ] {
+        for phase in
+            [Phase::Reading, Phase::Flushing, Phase::Exporting, Phase::Lingering, Phase::Closed]
+        {
             cell.advance(phase);
             assert_eq!(cell.get(), phase);
             cell.advance(Phase::Serving);
