@@ -1,6 +1,8 @@
 //! sidelight
 #![forbid(unsafe_code)]
 
+pub mod app;
+pub mod cli;
 pub mod clock;
 pub mod decode;
 pub mod frame;

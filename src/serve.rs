@@ -163,7 +163,7 @@ fn route<B>(request: &Request<B>, state: &State) -> Answer {
     };
     match (head, check) {
         ("/", None) => answer(StatusCode::OK, TEXT, format!("sidelight\n\n{PATHS}")),
-        ("/metrics", None) => metrics::scrape(headers, query, state),
+        ("/metrics", None) => metrics::scrape(request, state),
         ("/livez" | "/healthz", check) => probes::probe(Probe::Live, check, query, state),
         ("/readyz", check) => probes::probe(Probe::Ready, check, query, state),
         ("/startupz", check) => probes::probe(Probe::Started, check, query, state),

@@ -23,7 +23,7 @@ pub struct Settings {
 }
 
 /// The longest window, which bounds the samples kept: one a second.
-pub const WINDOW_MAX: Duration = Duration::from_secs(600);
+pub const WINDOW_MAX: Duration = Duration::from_mins(10);
 
 /// Thresholds of a share of failures, each in 0..=1.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -49,11 +49,11 @@ pub struct Heartbeat {
 impl Default for Settings {
     fn default() -> Self {
         Settings {
-            window: Duration::from_secs(60),
+            window: Duration::from_mins(1),
             errors: Ratio::default(),
             http_errors: Ratio::default(),
             recover_after: Duration::from_secs(30),
-            fatal_for: Duration::from_secs(300),
+            fatal_for: Duration::from_mins(5),
             heartbeat: None,
         }
     }

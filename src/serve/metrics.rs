@@ -9,8 +9,8 @@ use crate::serve::state::{Exposition, State};
 use crate::telemetry::Telemetry;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use hyper::StatusCode;
 use hyper::header::{self, HeaderMap, HeaderValue};
+use hyper::{Method, Request, StatusCode};
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -26,12 +26,15 @@ pub fn exposition(registry: Arc<Registry>, telemetry: Arc<Telemetry>) -> Exposit
 }
 
 /// Answers a scrape.
-pub fn scrape(headers: &HeaderMap, query_string: Option<&str>, state: &State) -> Answer {
+pub fn scrape<B>(request: &Request<B>, state: &State) -> Answer {
+    let (headers, query_string) = (request.headers(), request.uri().query());
     let chosen = negotiate::accept(joined(headers, &header::ACCEPT).as_deref());
     let created = state.created || query::switch(query_string, "created");
     let mut body = Vec::new();
     (state.exposition)(chosen.encoding, Options { created }, &mut body);
-    state.scrapes.fetch_add(1, Ordering::AcqRel);
+    if request.method() == Method::GET {
+        state.scrapes.fetch_add(1, Ordering::AcqRel);
+    }
     let wanted = negotiate::gzip(joined(headers, &header::ACCEPT_ENCODING).as_deref());
     let packed = (wanted && body.len() > PLAIN_BYTES_MAX).then(|| pack(&body)).flatten();
     let gzip = packed.is_some();

@@ -96,11 +96,11 @@ pub fn probe(
     }
     let called = probe.name();
     if failed {
-        told.push_str(&format!("{called} check failed\n"));
+        let _ = writeln!(told, "{called} check failed");
         return answer(StatusCode::SERVICE_UNAVAILABLE, TEXT, told);
     }
     if query::switch(query_string, "verbose") {
-        told.push_str(&format!("{called} check passed\n"));
+        let _ = writeln!(told, "{called} check passed");
         return answer(StatusCode::OK, TEXT, told);
     }
     answer(StatusCode::OK, TEXT, "ok")

@@ -1,0 +1,3 @@
+//! From a configuration to bound sockets, running threads and a drain.
+
+pub mod admin;
