@@ -1,6 +1,6 @@
-//! Effect 3: a verdict on the application from its logs. Data threads add to totals once a batch; the admin
-//! thread evaluates once a second with the clock it was given and publishes; a GET only reads. Liveness
-//! never depends on it, and no text of a log line ever reaches it.
+//! Effect 3: a verdict on the application from its logs. Data threads add to totals once a batch;
+//! the admin thread evaluates once a second with the clock it was given and publishes; a GET only
+//! reads. Liveness never depends on it, and no text of a log line ever reaches it.
 
 pub mod evaluate;
 pub mod pulse;
@@ -33,10 +33,10 @@ pub enum Signal {
 
 /// What data threads write and the admin thread reads.
 ///
-/// Decision: totals that only grow instead of a ring of per-second cells, because several threads can add
-/// to a total without agreeing on who empties an old cell; the evaluator keeps the samples. Times are
-/// those of the lines' arrival and only shown: ages are measured by the evaluator's own monotonic clock,
-/// so that a step of the wall clock neither ages nor renews anything.
+/// Decision: totals that only grow instead of a ring of per-second cells, because several threads
+/// can add to a total without agreeing on who empties an old cell; the evaluator keeps the samples.
+/// Times are those of the lines' arrival and only shown: ages are measured by the evaluator's own
+/// monotonic clock, so that a step of the wall clock neither ages nor renews anything.
 #[derive(Debug, Default)]
 pub struct Pulse(Beats);
 
@@ -50,7 +50,8 @@ impl Pulse {
         self.0.add(at, window::Totals { records, errors, requests, failed_requests });
     }
 
-    /// A record of severity FATAL; `kind` is its exception type, or empty. Never the text. Never waits.
+    /// A record of severity FATAL; `kind` is its exception type, or empty. Never the text. Never
+    /// waits.
     pub fn fatal(&self, at: UnixNanos, kind: &str) {
         self.0.fatal(at, kind);
     }

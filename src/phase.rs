@@ -1,5 +1,5 @@
-//! Where the process stands in its life: one byte that everybody may read and only the drain moves on.
-//! It never goes back. Unit: one process.
+//! Where the process stands in its life: one byte that everybody may read and only the drain moves
+//! on. It never goes back. Unit: one process.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 

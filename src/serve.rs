@@ -1,6 +1,6 @@
-//! The admin port: the table of routes and the connections around it. It answers from shared state and
-//! never waits for a data thread or a backend; a client that is slow, silent or strange costs one of a few
-//! places and is let go. Unit: one request.
+//! The admin port: the table of routes and the connections around it. It answers from shared state
+//! and never waits for a data thread or a backend; a client that is slow, silent or strange costs
+//! one of a few places and is let go. Unit: one request.
 
 pub mod metrics;
 pub mod negotiate;
@@ -30,11 +30,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::{interval, sleep};
 
-/// For the head of a request. A kubelet and a scraper need a packet; an attacker takes a place for no longer.
+/// For the head of a request. A kubelet and a scraper need a packet; an attacker takes a place for
+/// no longer.
 const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A connection on which no request began for this long is closed, the reading of its answer included:
-/// longer than the largest scrape timeout in use (10 s by default), shorter than a leak.
+/// A connection on which no request began for this long is closed, the reading of its answer
+/// included: longer than the largest scrape timeout in use (10 s by default), shorter than a leak.
 const IDLE_MAX: Duration = Duration::from_secs(30);
 
 /// Header lines of a request: Prometheus sends 6, a browser behind proxies 20.
@@ -58,8 +59,8 @@ const PATHS: &str = "\
 /startupz  did it start
 ";
 
-/// Serves until `until` is done, then closes within [`CLOSING_MAX`]. Never fails: what goes wrong with one
-/// connection ends that one.
+/// Serves until `until` is done, then closes within [`CLOSING_MAX`]. Never fails: what goes wrong
+/// with one connection ends that one.
 pub async fn serve(listener: TcpListener, state: Arc<State>, until: impl Future<Output = ()>) {
     let slots = Arc::new(Slots::default());
     let (closing, _) = watch::channel(false);
@@ -95,7 +96,8 @@ async fn connection(
     if full {
         refused("admin_evicted");
     }
-    // an answer is one write; waiting for a second packet only delays it. Without it, it is only later.
+    // an answer is one write; waiting for a second packet only delays it. Without it, it is only
+    // later.
     let _ = stream.set_nodelay(true);
     let service = service_fn(|request: Request<Incoming>| {
         slots.touch(&slot);

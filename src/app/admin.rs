@@ -1,6 +1,6 @@
-//! The admin thread: its own current-thread runtime, so that `/livez` and `/metrics` answer while the data
-//! threads are busy, and once a second the verdict on the application. A taken port is reported and tried
-//! again, never fatal: an application must start whatever is wrong with us.
+//! The admin thread: its own current-thread runtime, so that `/livez` and `/metrics` answer while
+//! the data threads are busy, and once a second the verdict on the application. A taken port is
+//! reported and tried again, never fatal: an application must start whatever is wrong with us.
 
 use crate::clock::Clock;
 use crate::health::Pulse;
@@ -193,7 +193,8 @@ mod tests {
         reply
     }
 
-    /// Guarantees: the first verdict stands in the first answers, and closing ends the thread and the port.
+    /// Guarantees: the first verdict stands in the first answers, and closing ends the thread and
+    /// the port.
     #[test]
     fn the_thread_serves_judges_and_closes() {
         let listener = bind_port(([127, 0, 0, 1], 0).into()).expect("a loopback port");

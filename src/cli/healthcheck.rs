@@ -1,5 +1,6 @@
-//! `healthcheck`: asks a running sidelight how it is, over the admin port or the socket alone, for images
-//! that hold no curl. Blocking and short: one second for everything. The answer is a line and an exit code.
+//! `healthcheck`: asks a running sidelight how it is, over the admin port or the socket alone, for
+//! images that hold no curl. Blocking and short: one second for everything. The answer is a line
+//! and an exit code.
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs};

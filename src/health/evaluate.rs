@@ -1,5 +1,6 @@
-//! From what was seen to a verdict: pure, with its memory for hysteresis in [`Evaluator`]. To be asked about
-//! once a second; the wall clock is only written into the verdict, all ages are monotonic.
+//! From what was seen to a verdict: pure, with its memory for hysteresis in [`Evaluator`]. To be
+//! asked about once a second; the wall clock is only written into the verdict, all ages are
+//! monotonic.
 
 use crate::clock::UnixNanos;
 use crate::health::pulse::{Kind, Snapshot};
@@ -80,7 +81,8 @@ struct Share {
     of: u64,
 }
 
-/// A status that rises at once and falls only after a while below half of the threshold that raised it.
+/// A status that rises at once and falls only after a while below half of the threshold that raised
+/// it.
 #[derive(Debug)]
 struct Latch {
     held: Status,

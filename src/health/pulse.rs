@@ -85,7 +85,8 @@ impl Beats {
 
     /// Counts a FATAL record.
     pub fn fatal(&self, at: UnixNanos, kind: &str) {
-        // a reader or another thread holds the lock: the type of this one is not shown, it is counted
+        // a reader or another thread holds the lock: the type of this one is not shown, it is
+        // counted
         if let Ok(mut kept) = self.fatal_kind.try_lock() {
             *kept = Kind::new(kind);
         }
@@ -99,7 +100,8 @@ impl Beats {
         self.heartbeats.fetch_add(1, Relaxed);
     }
 
-    /// Reads all cells. Failures are read before what they are a share of, so that no share exceeds 1.
+    /// Reads all cells. Failures are read before what they are a share of, so that no share exceeds
+    /// 1.
     pub fn read(&self) -> Snapshot {
         let errors = self.errors.load(Relaxed);
         let failed_requests = self.failed_requests.load(Relaxed);

@@ -1,13 +1,13 @@
-//! What the verdict on the application depends on. Defaults judge an application that nobody described:
-//! they warn early and call it unhealthy only when most of what it says is failure.
+//! What the verdict on the application depends on. Defaults judge an application that nobody
+//! described: they warn early and call it unhealthy only when most of what it says is failure.
 
 use std::time::Duration;
 
 /// Settings of the application's verdict.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Settings {
-    /// How far the ratios look back. Default 60 s: four scrapes, and short enough that a fixed fault is
-    /// forgotten in a minute. At most [`WINDOW_MAX`].
+    /// How far the ratios look back. Default 60 s: four scrapes, and short enough that a fixed
+    /// fault is forgotten in a minute. At most [`WINDOW_MAX`].
     pub window: Duration,
     /// Records of severity ERROR and above, among all records.
     pub errors: Ratio,
@@ -16,7 +16,8 @@ pub struct Settings {
     /// A ratio that was too high counts as recovered when it stayed below half of its threshold for
     /// this long. Default 30 s: a verdict does not flap with every scrape.
     pub recover_after: Duration,
-    /// For how long a FATAL record makes the application unhealthy. Default 5 minutes; zero never does.
+    /// For how long a FATAL record makes the application unhealthy. Default 5 minutes; zero never
+    /// does.
     pub fatal_for: Duration,
     /// A line that must come again and again; None (the default) expects none.
     pub heartbeat: Option<Heartbeat>,
@@ -32,8 +33,8 @@ pub struct Ratio {
     pub warn: f64,
     /// From here on unhealthy. Default 0.5. Above 1 it never comes.
     pub fail: f64,
-    /// With fewer events in the window no judgement is made. Default 20: one error among three lines
-    /// says nothing.
+    /// With fewer events in the window no judgement is made. Default 20: one error among three
+    /// lines says nothing.
     pub events_min: u64,
 }
 

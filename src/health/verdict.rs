@@ -1,5 +1,5 @@
-//! What was found: a verdict and its checks. A reason is written by sidelight from numbers and closed
-//! sets; the text of a log line never becomes part of it.
+//! What was found: a verdict and its checks. A reason is written by sidelight from numbers and
+//! closed sets; the text of a log line never becomes part of it.
 
 use crate::clock::UnixNanos;
 use std::sync::{Arc, Mutex, PoisonError};

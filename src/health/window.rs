@@ -1,5 +1,6 @@
-//! A sliding window over totals: each sample is what the totals said at one time, and what happened in the
-//! window is the newest sample minus the one just before its beginning. Bounded: one sample a second.
+//! A sliding window over totals: each sample is what the totals said at one time, and what happened
+//! in the window is the newest sample minus the one just before its beginning. Bounded: one sample
+//! a second.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -29,7 +30,8 @@ impl Totals {
     }
 }
 
-/// The samples that the window still needs, oldest first; the first lies at or before its beginning.
+/// The samples that the window still needs, oldest first; the first lies at or before its
+/// beginning.
 #[derive(Debug)]
 pub struct Window {
     span: Duration,
@@ -42,8 +44,8 @@ impl Window {
         Window { span, samples: VecDeque::from([(Duration::ZERO, Totals::default())]) }
     }
 
-    /// Takes a sample at the monotonic time `now` and says what happened in the window that ends there:
-    /// everything first seen after `now - span`, to the second.
+    /// Takes a sample at the monotonic time `now` and says what happened in the window that ends
+    /// there: everything first seen after `now - span`, to the second.
     pub fn slide(&mut self, now: Duration, totals: Totals) -> Totals {
         let newest = self.samples.back().map_or(Duration::ZERO, |last| last.0);
         let now = now.max(newest);
@@ -67,7 +69,8 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        /// Guarantees: what the window says is what a list of all events says that is searched anew each time.
+        /// Guarantees: what the window says is what a list of all events says that is searched anew
+        /// each time.
         #[test]
         fn property_the_window_agrees_with_a_list(
             span in 1u64..20,

@@ -1,4 +1,5 @@
-//! `/metrics`: the format and the compression that the scraper asked for, around the bytes of the encoder.
+//! `/metrics`: the format and the compression that the scraper asked for, around the bytes of the
+//! encoder.
 
 use crate::metrics::Registry;
 use crate::metrics::expose::{self, Options};
@@ -54,7 +55,8 @@ pub fn joined(headers: &HeaderMap, name: &header::HeaderName) -> Option<String> 
     (!values.is_empty()).then(|| values.join(","))
 }
 
-/// Level 1: a scrape is compressed on every interval and read once. None if it fails, which a Vec never does.
+/// Level 1: a scrape is compressed on every interval and read once. None if it fails, which a Vec
+/// never does.
 fn pack(body: &[u8]) -> Option<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 8), Compression::fast());
     encoder.write_all(body).ok()?;

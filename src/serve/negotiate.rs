@@ -1,5 +1,6 @@
-//! Content negotiation of the exposition: pure, from request headers to what is answered. It promises
-//! nothing that the encoder does not write: no protobuf, no OpenMetrics 2.0, no name escaped with dots.
+//! Content negotiation of the exposition: pure, from request headers to what is answered. It
+//! promises nothing that the encoder does not write: no protobuf, no OpenMetrics 2.0, no name
+//! escaped with dots.
 
 use crate::metrics::expose::Encoding;
 
@@ -20,7 +21,8 @@ pub struct Chosen {
 enum Offer {
     /// Text 0.0.4.
     Classic,
-    /// Text 1.0.0: 0.0.4 in which names may be quoted. Ours never need it, so the bytes are the same.
+    /// Text 1.0.0: 0.0.4 in which names may be quoted. Ours never need it, so the bytes are the
+    /// same.
     Classic100,
     /// OpenMetrics 0.0.1: the draft's name for what 1.0.0 became; the bytes are the same.
     OpenMetrics001,
@@ -28,8 +30,9 @@ enum Offer {
     OpenMetrics100,
 }
 
-/// How names outside of the legacy alphabet are written. All of ours are inside of it, where these three
-/// write the same; `dots` would double every underscore, so it is answered with `underscores`.
+/// How names outside of the legacy alphabet are written. All of ours are inside of it, where these
+/// three write the same; `dots` would double every underscore, so it is answered with
+/// `underscores`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Escaping {
     AllowUtf8,
@@ -47,8 +50,8 @@ impl Escaping {
     }
 }
 
-/// Chooses the format with the highest quality among those that can be written, the first of equals;
-/// text 0.0.4 when there is no header, only `*/*`, or nothing that can be written.
+/// Chooses the format with the highest quality among those that can be written, the first of
+/// equals; text 0.0.4 when there is no header, only `*/*`, or nothing that can be written.
 pub fn accept(header: Option<&str>) -> Chosen {
     let mut best: Option<(u16, Offer, Option<Escaping>)> = None;
     for item in header.unwrap_or_default().split(',').take(ITEMS_MAX) {
@@ -158,7 +161,8 @@ impl Offer {
         }
     }
 
-    /// 0.0.4 names the escaping only to those who asked for one: older scrapers compare the whole value.
+    /// 0.0.4 names the escaping only to those who asked for one: older scrapers compare the whole
+    /// value.
     fn content_type(self, escaping: Option<Escaping>) -> String {
         let base = match self {
             Offer::Classic => "text/plain; version=0.0.4; charset=utf-8",

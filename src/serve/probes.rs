@@ -1,7 +1,7 @@
-//! `/livez`, `/readyz`, `/startupz`, with the conventions of the kube-apiserver: `?verbose`, `?exclude=`, a
-//! path for each check, a failure always told in full. 503 instead of 500, because not being ready is no
-//! fault of the server. `/livez` fails only when a data thread hangs: never for a backend, a full queue
-//! or a drain, in which a restart would lose what is being saved.
+//! `/livez`, `/readyz`, `/startupz`, with the conventions of the kube-apiserver: `?verbose`,
+//! `?exclude=`, a path for each check, a failure always told in full. 503 instead of 500, because
+//! not being ready is no fault of the server. `/livez` fails only when a data thread hangs: never
+//! for a backend, a full queue or a drain, in which a restart would lose what is being saved.
 
 use crate::health::verdict::Status;
 use crate::phase::Phase;

@@ -1,6 +1,6 @@
-//! `/health`: the verdict on the application and on the sidecar, in the three shapes that people ask for.
-//! It only reads what was published. Every reason is sidelight's own words; the text of a log line never
-//! comes here. 503 only when something is unhealthy: a warning is a 200.
+//! `/health`: the verdict on the application and on the sidecar, in the three shapes that people
+//! ask for. It only reads what was published. Every reason is sidelight's own words; the text of a
+//! log line never comes here. 503 only when something is unhealthy: a warning is a 200.
 
 use crate::clock::UnixNanos;
 use crate::health::verdict::{Check, Status};
@@ -59,7 +59,8 @@ fn find(state: &State) -> Findings {
     Findings { checks, stale, at: verdict.at }
 }
 
-/// The sidecar's own part. Its troubles are warnings where the application does not suffer from them.
+/// The sidecar's own part. Its troubles are warnings where the application does not suffer from
+/// them.
 fn sidecar(state: &State) -> Vec<Check> {
     let draining = state.phase.get() != crate::phase::Phase::Serving;
     let (sockets, why) = state.sockets();
@@ -79,8 +80,8 @@ fn sidecar(state: &State) -> Vec<Check> {
     ]
 }
 
-/// `{"status": "healthy|unhealthy", "checks": {name: {"status": ..., "error": ...}}}`; `error` also as a
-/// status, for what could not be checked.
+/// `{"status": "healthy|unhealthy", "checks": {name: {"status": ..., "error": ...}}}`; `error` also
+/// as a status, for what could not be checked.
 fn plain(findings: &Findings, worst: Status) -> Value {
     let mut checks = Map::new();
     for check in &findings.checks {

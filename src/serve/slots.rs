@@ -1,6 +1,6 @@
-//! Who may hold a connection to the admin port: at most [`CONNECTIONS_MAX`]. When all are held, the one
-//! whose last request lies longest back gives way, so that a crowd of silent connections never keeps a
-//! scraper or a kubelet out.
+//! Who may hold a connection to the admin port: at most [`CONNECTIONS_MAX`]. When all are held, the
+//! one whose last request lies longest back gives way, so that a crowd of silent connections never
+//! keeps a scraper or a kubelet out.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

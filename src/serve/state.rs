@@ -1,5 +1,5 @@
-//! What the admin port answers from: plain shared state, filled by `app`. Reading it never waits for a data
-//! thread or an exporter.
+//! What the admin port answers from: plain shared state, filled by `app`. Reading it never waits
+//! for a data thread or an exporter.
 
 use crate::clock::Clock;
 use crate::health::verdict::{Published, Status};
@@ -16,7 +16,8 @@ pub type Exposition = Box<dyn Fn(Encoding, Options, &mut Vec<u8>) + Send + Sync>
 /// Asks a part of the process something; must not wait.
 pub type Ask<T> = Box<dyn Fn() -> T + Send + Sync>;
 
-/// From this share of the fullest outbox on the sidecar is not ready: the rest is a second or two of spans.
+/// From this share of the fullest outbox on the sidecar is not ready: the rest is a second or two
+/// of spans.
 pub const QUEUE_FILL_READY_MAX: f64 = 0.95;
 
 /// What `app` hands to the admin thread.

@@ -1,7 +1,7 @@
-//! sidelight's own log: lines on stderr, at most a few a minute for one cause, and never a wait: what a full
-//! pipe would make us wait for is dropped and counted. Control characters are escaped, so that nothing that
-//! came from outside moves a terminal or forges a line. The text of the application's log lines is no
-//! field of any event.
+//! sidelight's own log: lines on stderr, at most a few a minute for one cause, and never a wait:
+//! what a full pipe would make us wait for is dropped and counted. Control characters are escaped,
+//! so that nothing that came from outside moves a terminal or forges a line. The text of the
+//! application's log lines is no field of any event.
 
 use crate::clock::{Clock, UnixNanos};
 use prometheus::IntCounter;

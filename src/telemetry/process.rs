@@ -1,5 +1,5 @@
-//! What the kernel knows about this process, under the names that every Prometheus client uses. Read from
-//! /proc at each scrape; what cannot be read is left out rather than guessed.
+//! What the kernel knows about this process, under the names that every Prometheus client uses.
+//! Read from /proc at each scrape; what cannot be read is left out rather than guessed.
 
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
@@ -9,7 +9,8 @@ use rustix::time::{ClockId, clock_gettime};
 use std::collections::HashMap;
 use std::fs;
 
-/// Ticks a second in /proc/self/stat: USER_HZ, part of the kernel's interface and 100 on every Linux.
+/// Ticks a second in /proc/self/stat: USER_HZ, part of the kernel's interface and 100 on every
+/// Linux.
 const TICKS_A_SECOND: f64 = 100.0;
 
 const CPU: (&str, &str) =
@@ -105,7 +106,8 @@ fn start_time() -> Option<f64> {
     Some(boot + start_ticks(&stat)? / TICKS_A_SECOND)
 }
 
-/// Field 22 of /proc/PID/stat. Field 2, the command, may hold blanks and parentheses: count from its end.
+/// Field 22 of /proc/PID/stat. Field 2, the command, may hold blanks and parentheses: count from
+/// its end.
 fn start_ticks(stat: &str) -> Option<f64> {
     let after_command = stat.rsplit_once(')')?.1;
     after_command.split_ascii_whitespace().nth(22 - 3)?.parse().ok()

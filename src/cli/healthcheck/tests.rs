@@ -36,7 +36,7 @@ fn the_status_decides() {
         ("HTTP/1.1 302 Found\r\n\r\n", true, ": 302"),
         ("HTTP/1.1 404 Not Found\r\n\r\n", false, ": 404"),
         (
-            "HTTP/1.1 503 Service Unavailable\r\n\r\n[+]ping ok\n[-]shutdown failed: process is reading\n",
+            "HTTP/1.1 503 X\r\n\r\n[+]ping ok\n[-]shutdown failed: process is reading\n",
             false,
             ": 503 [-]shutdown failed: process is reading",
         ),

@@ -15,7 +15,8 @@ fn find<'v>(verdict: &'v Verdict, name: &str) -> &'v Check {
     verdict.checks.iter().find(|check| check.name == name).expect("a check of that name")
 }
 
-/// Scenario: totals in one window. Guarantees: the thresholds and the minimum are as the settings say.
+/// Scenario: totals in one window. Guarantees: the thresholds and the minimum are as the settings
+/// say.
 #[test]
 fn the_share_of_errors_is_judged() {
     for (records_seen, errors, expected) in [
@@ -47,8 +48,9 @@ fn failed_requests_are_judged_apart_from_errors() {
     assert_eq!(find(&verdict, "http_errors").reason, "30 of 40 in 60 s");
 }
 
-/// Scenario: half of all records are errors, then none. Guarantees: unhealthy at once, healthy again only
-/// when the share was below half of the threshold for 30 s, and a relapse starts the 30 s anew.
+/// Scenario: half of all records are errors, then none. Guarantees: unhealthy at once, healthy
+/// again only when the share was below half of the threshold for 30 s, and a relapse starts the 30
+/// s anew.
 #[test]
 fn a_verdict_recovers_late() {
     let settings = Settings { window: Duration::from_secs(10), ..Settings::default() };

@@ -10,7 +10,8 @@ const DRAFT: &str = "application/openmetrics-text; version=0.0.1; charset=utf-8;
 fn the_format_is_negotiated() {
     let prometheus = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,\
         application/openmetrics-text;version=0.0.1;q=0.4,\
-        text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,text/plain;version=0.0.4;q=0.2,*/*;q=0.1";
+        text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,\
+        text/plain;version=0.0.4;q=0.2,*/*;q=0.1";
     let with_protobuf = format!(
         "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;\
          encoding=delimited;q=0.6,{prometheus}"

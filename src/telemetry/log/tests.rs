@@ -35,7 +35,8 @@ fn a_line_has_time_level_target_message_and_fields() {
     let (log, bench) = log(Level::INFO);
     with_default(log, || {
         let reason = "connection refused";
-        tracing::error!(target: "sidelight::x", reason, port = 4317, empty = "", ok = %"fine", "lost");
+        let (ok, empty) = ("fine", "");
+        tracing::error!(target: "sidelight::x", reason, port = 4317, empty, %ok, "lost");
         tracing::debug!("below the level");
     });
     let expected = "2027-01-15T08:00:00.123Z ERROR sidelight::x: lost \
@@ -43,8 +44,8 @@ fn a_line_has_time_level_target_message_and_fields() {
     assert_eq!(bench.take(), expected);
 }
 
-/// Scenario: one cause again and again. Guarantees: five lines a minute, the rest counted and told later;
-/// another cause is not held back by it.
+/// Scenario: one cause again and again. Guarantees: five lines a minute, the rest counted and told
+/// later; another cause is not held back by it.
 #[test]
 fn one_cause_is_told_five_times_a_minute() {
     let (log, bench) = log(Level::INFO);
