@@ -1,3 +1,4 @@
 //! The commands.
 
+pub mod get;
 pub mod healthcheck;

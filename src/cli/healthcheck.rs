@@ -2,8 +2,9 @@
 //! images that hold no curl. Blocking and short: one second for everything. The answer is a line
 //! and an exit code.
 
-use std::io::{self, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs};
+use crate::cli::get::get;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
@@ -13,8 +14,8 @@ use std::time::Duration;
 /// What a kubelet gives an exec probe by default.
 pub const TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Bytes of an answer that are read, as a kubelet does.
-const ANSWER_BYTES_MAX: u64 = 10 * 1024;
+/// Characters of an answer that are repeated.
+const SAID_MAX: usize = 500;
 
 /// Whom to ask.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -57,7 +58,6 @@ pub fn admin(listen: SocketAddr, ready: bool) -> Target {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         // where there is no IPv6 the listener fell back to IPv4, and where there is it serves both
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(Ipv6Addr::LOCALHOST) => Ipv6Addr::LOCALHOST.into(),
         ip => ip,
     };
     let path = if ready { "/readyz" } else { "/livez" };
@@ -115,7 +115,7 @@ fn healthcheck_within(target: &Target, timeout: Duration) -> Outcome {
 
 fn ask(target: &Target, timeout: Duration) -> Outcome {
     let asked = match target {
-        Target::Http(url) => get(url, timeout),
+        Target::Http(url) => probe(url, timeout),
         Target::Socket(path) => connect(path).map(|()| (true, "accepts lines".to_owned())),
     };
     let name = name(target);
@@ -145,41 +145,24 @@ fn connect(path: &Path) -> io::Result<()> {
 }
 
 /// Whether the status is a success as a kubelet sees it (200 to 399), and what to say of it.
-fn get(url: &Url, timeout: Duration) -> io::Result<(bool, String)> {
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "no address");
+fn probe(url: &Url, timeout: Duration) -> io::Result<(bool, String)> {
+    let mut answer = Err(io::Error::new(io::ErrorKind::NotFound, "no address"));
     for address in url.authority.to_socket_addrs()? {
-        match TcpStream::connect_timeout(&address, timeout) {
-            Ok(stream) => return exchange(stream, url),
-            Err(error) => last = error,
+        answer = get(address, &url.path, timeout);
+        if answer.is_ok() {
+            break;
         }
     }
-    Err(last)
-}
-
-fn exchange(mut stream: TcpStream, url: &Url) -> io::Result<(bool, String)> {
-    let Url { authority, path } = url;
-    let request = format!(
-        "GET {path} HTTP/1.1\r\nHost: {authority}\r\nUser-Agent: sidelight-healthcheck\r\n\
-         Accept: text/plain\r\nConnection: close\r\n\r\n"
-    );
-    stream.write_all(request.as_bytes())?;
-    let mut answer = Vec::new();
-    stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer)?;
-    let answer = String::from_utf8_lossy(&answer);
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-    let status = head.strip_prefix("HTTP/1.").and_then(|rest| rest.get(2..5)?.parse::<u16>().ok());
-    let Some(status) = status else {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "the answer is not HTTP"));
-    };
-    let healthy = (200..400).contains(&status);
+    let (status, body) = answer?;
     let failures: Vec<&str> = body.lines().filter(|line| line.starts_with("[-]")).collect();
     let said = if failures.is_empty() {
         status.to_string()
     } else {
         format!("{status} {}", failures.join(", "))
     };
-    // what answers may be anything: one line, nothing that moves a terminal
-    Ok((healthy, said.chars().filter(|letter| !letter.is_control()).collect()))
+    // what answers may be anything: one short line, nothing that moves a terminal
+    let said = said.chars().filter(|letter| !letter.is_control()).take(SAID_MAX).collect();
+    Ok(((200..400).contains(&status), said))
 }
 
 #[cfg(test)]

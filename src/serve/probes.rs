@@ -4,10 +4,10 @@
 //! for a backend, a full queue or a drain, in which a restart would lose what is being saved.
 
 use crate::health::verdict::Status;
-use crate::phase::Phase;
 use crate::serve::query;
 use crate::serve::respond::{Answer, TEXT, answer};
 use crate::serve::state::State;
+use crate::telemetry::standing::Phase;
 use hyper::StatusCode;
 use std::fmt::Write;
 
@@ -41,11 +41,11 @@ impl Probe {
     fn checks(self, state: &State) -> Vec<Check> {
         let ping = Check { name: "ping", failed: None };
         match self {
-            Probe::Live => vec![ping, data_threads(state)],
-            Probe::Started => vec![ping, of("sockets", state.sockets())],
+            Probe::Live => vec![ping, of("data_threads", state.data_threads())],
+            Probe::Started => vec![ping, of("sockets", state.started())],
             Probe::Ready => vec![
                 ping,
-                data_threads(state),
+                of("data_threads", state.data_threads()),
                 of("sockets", state.sockets()),
                 of("queues", state.overload()),
                 shutdown(state),
@@ -110,13 +110,8 @@ fn of(name: &'static str, (status, reason): (Status, String)) -> Check {
     Check { name, failed: (status == Status::Fail).then_some(reason) }
 }
 
-fn data_threads(state: &State) -> Check {
-    let hangs = !(state.data_threads_alive)();
-    Check { name: "data_threads", failed: hangs.then(|| "no sign of life for 10 s".to_owned()) }
-}
-
 fn shutdown(state: &State) -> Check {
-    let phase = state.phase.get();
+    let phase = state.standing.phase();
     let leaving = phase != Phase::Serving;
     Check { name: "shutdown", failed: leaving.then(|| format!("process is {}", phase.name())) }
 }

@@ -62,18 +62,13 @@ fn find(state: &State) -> Findings {
 /// The sidecar's own part. Its troubles are warnings where the application does not suffer from
 /// them.
 fn sidecar(state: &State) -> Vec<Check> {
-    let draining = state.phase.get() != crate::phase::Phase::Serving;
     let (sockets, why) = state.sockets();
     let warnings = state.warnings.lock().unwrap_or_else(PoisonError::into_inner).join("; ");
     let exporter = (state.exporter_degraded)();
     let (overload, full) = state.overload();
     let warn = |bad: bool| if bad { Status::Warn } else { Status::Pass };
     vec![
-        if draining {
-            Check::new("sockets", Status::Warn, "draining")
-        } else {
-            Check::new("sockets", sockets, why)
-        },
+        Check::new("sockets", sockets, why),
         Check::new("config", warn(!warnings.is_empty()), warnings),
         Check::new("exporter", warn(exporter.is_some()), exporter.unwrap_or_default()),
         Check::new("overload", warn(overload != Status::Pass), full),

@@ -4,10 +4,10 @@
 use crate::clock::Clock;
 use crate::health::verdict::{Published, Status};
 use crate::metrics::expose::{Encoding, Options};
-use crate::phase::PhaseCell;
 use crate::telemetry::Telemetry;
+use crate::telemetry::standing::{DoorState, Phase, Standing};
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Writes the whole exposition.
@@ -26,18 +26,14 @@ pub struct State {
     pub clock: Clock,
     /// Counters of the admin port's own refusals.
     pub telemetry: Arc<Telemetry>,
-    /// Where the process stands.
-    pub phase: Arc<PhaseCell>,
+    /// Where the process stands: its phase, its doors, its data threads.
+    pub standing: Arc<Standing>,
     /// The verdict on the application.
     pub verdict: Arc<Published>,
     /// Writes `/metrics`.
     pub exposition: Exposition,
     /// `_created` samples in OpenMetrics without being asked (`?created=1` asks).
     pub created: bool,
-    /// All configured sockets are bound and accepting.
-    pub sockets_bound: AtomicBool,
-    /// All data threads turned their loop within the last 10 s. False restarts the container.
-    pub data_threads_alive: Ask<bool>,
     /// How full the fullest outbox is, 0..=1.
     pub queue_fill: Ask<f64>,
     /// Why the exporter is degraded, in sidelight's own words; None while it is well or absent.
@@ -50,16 +46,19 @@ pub struct State {
 
 impl State {
     /// A state in which all is well, to be filled by whoever knows better.
-    pub fn new(clock: Clock, telemetry: Arc<Telemetry>, exposition: Exposition) -> State {
+    pub fn new(
+        clock: Clock,
+        telemetry: Arc<Telemetry>,
+        standing: Arc<Standing>,
+        exposition: Exposition,
+    ) -> State {
         State {
             clock,
             telemetry,
-            phase: Arc::new(PhaseCell::new()),
+            standing,
             verdict: Arc::new(Published::default()),
             exposition,
             created: false,
-            sockets_bound: AtomicBool::new(false),
-            data_threads_alive: Box::new(|| true),
             queue_fill: Box::new(|| 0.0),
             exporter_degraded: Box::new(|| None),
             warnings: Mutex::new(Vec::new()),
@@ -85,18 +84,45 @@ impl State {
         }
     }
 
-    /// The sockets, as a check. While draining they are closed on purpose.
+    /// The doors, as a check: a stuck one fails it while lines are to be taken.
     pub(crate) fn sockets(&self) -> (Status, String) {
-        if self.sockets_bound.load(Ordering::Acquire) {
-            (Status::Pass, String::new())
-        } else {
-            (Status::Fail, "not every socket is bound".to_owned())
+        if self.standing.phase() != Phase::Serving {
+            return (Status::Warn, "draining".to_owned());
+        }
+        let shut = self.standing.doors().into_iter().find(|(_, state)| match state {
+            DoorState::Closed | DoorState::Stuck(_) => true,
+            DoorState::Open(_) => false,
+        });
+        match shut {
+            Some((door, state)) => (Status::Fail, format!("{} {state}", door.name())),
+            None => (Status::Pass, String::new()),
+        }
+    }
+
+    /// Every door was tried. One that is stuck does not count: a startup probe that fails for ever would
+    /// keep the application from starting.
+    pub(crate) fn started(&self) -> (Status, String) {
+        let untried = self.standing.doors().into_iter().find(|(_, state)| match state {
+            DoorState::Closed => true,
+            DoorState::Stuck(_) | DoorState::Open(_) => false,
+        });
+        match untried {
+            Some((door, state)) => (Status::Fail, format!("{} {state}", door.name())),
+            None => (Status::Pass, String::new()),
+        }
+    }
+
+    /// The data threads, as a check.
+    pub(crate) fn data_threads(&self) -> (Status, String) {
+        match self.standing.hanging(self.clock.monotonic()) {
+            Some(thread) => (Status::Fail, format!("thread {thread:?} hangs")),
+            None => (Status::Pass, String::new()),
         }
     }
 }
 
 impl fmt::Debug for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("State").field("phase", &self.phase.get()).finish_non_exhaustive()
+        f.debug_struct("State").field("standing", &self.standing).finish_non_exhaustive()
     }
 }

@@ -4,8 +4,8 @@ use super::*;
 use crate::clock::{Clock, Hand, UnixNanos};
 use crate::health::verdict::{Check, Status, Verdict};
 use crate::metrics::expose::Encoding;
-use crate::phase::Phase;
 use crate::telemetry::Telemetry;
+use crate::telemetry::standing::{Beat, Door, DoorState, Phase, Standing};
 use std::io::Read;
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
@@ -25,8 +25,9 @@ fn state() -> (State, Hand) {
             out.extend_from_slice(format!("# {encoding} created={}\n", options.created).as_bytes());
             out.resize(out.len() + 4096, b'#');
         });
-    let state = State::new(clock, Arc::new(Telemetry::new()), exposition);
-    state.sockets_bound.store(true, Ordering::Release);
+    let standing = Standing::new();
+    standing.door(Door::Stream, DoorState::Open("/run/lines.sock".to_owned()));
+    let state = State::new(clock, Arc::new(Telemetry::new()), standing, exposition);
     (state, hand)
 }
 
@@ -172,8 +173,7 @@ async fn draining_is_alive_and_not_ready() {
     let port = port(state().0).await;
     assert_eq!(port.get("/readyz").await.status, 200);
     for phase in [Phase::Reading, Phase::Flushing, Phase::Exporting, Phase::Lingering] {
-        port.state.phase.advance(phase);
-        port.state.sockets_bound.store(false, Ordering::Release);
+        port.state.standing.enter(phase);
         assert_eq!(port.get("/livez").await.status, 200, "{phase:?}");
         assert_eq!(port.get("/metrics").await.status, 200, "{phase:?}");
         assert_eq!(port.get("/health").await.status, 200, "{phase:?}");
@@ -214,18 +214,39 @@ async fn probes_speak_as_the_kube_apiserver_does() {
 }
 
 #[tokio::test]
-async fn alive_and_started_depend_on_their_own_checks_only() {
-    let (mut state, _) = state();
-    state.data_threads_alive = Box::new(|| false);
-    state.sockets_bound.store(false, Ordering::Release);
+async fn only_a_hanging_thread_is_not_alive() {
+    let (state, hand) = state();
+    let beat = Arc::new(Beat::new("stream"));
+    beat.busy(state.clock.monotonic());
+    state.standing.watch(beat);
+    state.standing.door(Door::Stream, DoorState::Stuck("no space".to_owned()));
     let port = port(state).await;
+    assert_eq!(port.get("/livez").await.status, 200);
+    hand.wind(Duration::from_secs(11));
     let live = port.get("/livez").await;
     assert_eq!(live.status, 503);
-    assert!(live.text().contains("[-]data_threads failed: no sign of life for 10 s\n"));
-    let started = port.get("/startupz").await;
-    assert_eq!(started.status, 503);
-    assert!(started.text().contains("[-]sockets failed: not every socket is bound\n"));
-    assert_eq!(port.get("/readyz").await.status, 503);
+    assert!(live.text().contains("[-]data_threads failed: thread \"stream\" hangs\n"));
+    assert_eq!(port.get("/readyz/data_threads").await.status, 503);
+    assert_eq!(port.get("/startupz").await.status, 200);
+}
+
+/// Guarantees: a door that cannot be opened makes us unready, never unstarted: the application would wait.
+#[tokio::test]
+async fn a_stuck_door_keeps_no_application_from_starting() {
+    let port = port(state().0).await;
+    port.state.standing.door(Door::Datagram, DoorState::Closed);
+    for path in ["/startupz", "/readyz", "/health"] {
+        let reply = port.get(path).await;
+        assert_eq!(reply.status, 503, "{path}");
+        assert!(reply.text().contains("datagram socket not open yet"), "{path}");
+    }
+    port.state.standing.door(Door::Datagram, DoorState::Stuck("denied".to_owned()));
+    assert_eq!(port.get("/startupz").await.status, 200);
+    let ready = port.get("/readyz").await;
+    assert_eq!(ready.status, 503);
+    let told = "[-]sockets failed: datagram socket cannot be opened: denied\n";
+    assert!(ready.text().contains(told), "{}", ready.text());
+    assert_eq!(port.get("/livez").await.status, 200);
 }
 
 fn verdict(status: Status) -> Verdict {

@@ -1,6 +1,7 @@
 //! Against listeners that answer well, badly, slowly and not at all.
 
 use super::*;
+use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
 
@@ -12,7 +13,7 @@ fn port(answer: &'static str) -> Target {
         let (mut stream, _) = listener.accept().expect("a client");
         let mut request = [0; 1024];
         let read = stream.read(&mut request).expect("a request");
-        assert!(request[..read].starts_with(b"GET /livez HTTP/1.1\r\nHost: 127.0.0.1:"));
+        assert!(request[..read].starts_with(b"GET /livez HTTP/1.0\r\nHost: 127.0.0.1:"));
         stream.write_all(answer.as_bytes()).expect("room");
         if answer.is_empty() {
             thread::park();
@@ -41,8 +42,8 @@ fn the_status_decides() {
             ": 503 [-]shutdown failed: process is reading",
         ),
         ("HTTP/1.1 503 X\r\n\r\n[-]a\u{1b}[31m\n[-]b\n", false, ": 503 [-]a[31m, [-]b"),
-        ("SSH-2.0-OpenSSH\r\n", false, ": the answer is not HTTP"),
-        ("HTTP/1.", false, ": the answer is not HTTP"),
+        ("SSH-2.0-OpenSSH\r\n", false, ": the answer is no HTTP"),
+        ("HTTP/1.", false, ": the answer is no HTTP"),
         ("", false, " did not answer within 300 ms"),
     ] {
         assert_eq!(line(&port(answer)), (healthy, said.to_owned()), "{answer:?}");
