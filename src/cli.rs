@@ -4,6 +4,7 @@
 pub mod check;
 pub mod demo;
 pub mod explain;
+pub mod get;
 pub mod healthcheck;
 pub mod replay;
 pub mod run;

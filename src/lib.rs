@@ -58,7 +58,6 @@
 #![forbid(unsafe_code)]
 
 pub mod app;
-pub mod app;
 pub mod cli;
 pub mod clock;
 pub mod config;

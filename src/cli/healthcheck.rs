@@ -1,6 +1,10 @@
 //! `sidelight healthcheck`: for images without a shell or an HTTP client. Exit code 0: well.
 
+pub mod ask;
+
 use crate::config::environment::Environment;
+use crate::config::{Flags, load};
+use ask::{Target, admin, healthcheck, url};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -18,8 +22,23 @@ pub struct Arguments {
     pub ready: bool,
 }
 
-/// Asks a running sidecar.
+/// Asks a running sidecar, and says in one line what it found.
 pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
-    let _ = (arguments, environment);
-    ExitCode::SUCCESS
+    let target = match (&arguments.url, &arguments.socket) {
+        (Some(text), _) => match url(text) {
+            Ok(url) => Target::Http(url),
+            Err(message) => {
+                eprintln!("healthcheck: {message}");
+                return ExitCode::from(2);
+            }
+        },
+        (None, Some(path)) => Target::Socket(path.clone()),
+        (None, None) => {
+            let listen = load(&Flags::default(), environment).config.listen.address;
+            admin(listen, arguments.ready)
+        }
+    };
+    let outcome = healthcheck(&target);
+    println!("{}", outcome.line);
+    ExitCode::from(outcome.exit_code())
 }
