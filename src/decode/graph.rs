@@ -5,10 +5,15 @@
 //! never changes what a line means, and it holds for one `FieldTable` only. Unit: one node.
 #![allow(clippy::inline_always, reason = "the walk is one loop; every call in it was measured")]
 
+mod node;
+
+pub(crate) use node::{Bound, Container, ContainerId, Fresh, Next, Node, NodeId, State, Tree};
+
 use super::scan::{FIXED_MAX, FIXED_MIN, STEP, window};
 use crate::record::Decoded;
-use crate::record::field::{Binding, FieldId, FieldTable, Unit};
-use crate::record::slots::{Entry, Kind, Place};
+use crate::record::field::FieldTable;
+use crate::record::slots::{Kind, Place};
+use node::{Key, SUCCESSORS_MAX};
 use std::fmt;
 
 /// Nodes: some fifty line shapes of twelve keys with their variants, in 100 KiB.
@@ -19,8 +24,6 @@ const CONTAINERS_MAX: usize = 256;
 const LITERAL_MAX: usize = 256;
 /// Objects below this depth are not addressed.
 pub(crate) const DEPTH_MAX: usize = 32;
-/// Successors tried before the table is asked.
-const SUCCESSORS_MAX: usize = 4;
 /// Cells of the table: a power of two, at most half full.
 const CELLS: usize = 2 * NODES_MAX;
 /// Cells looked at for one literal; a literal that finds no room in them is not learned, so that nobody can
@@ -30,250 +33,6 @@ const PROBES_MAX: usize = 8;
 /// Literals that found no room before all is forgotten and learned anew: an application that was replaced
 /// gets its own shapes, and one with ever new keys pays a hundredth more.
 const REFUSED_MAX: u32 = 100_000;
-
-/// What follows a literal.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u8)]
-pub(crate) enum Next {
-    /// A string; the walk stands behind its opening quote.
-    Text,
-    /// A number; the walk stands on its first byte.
-    Number,
-    /// Nothing: the literal ends with the word `true`.
-    True,
-    /// Nothing: it ends with `false`.
-    False,
-    /// Nothing: it ends with `null`.
-    Null,
-    /// A value of logfmt without quotes.
-    Word,
-    /// The end of the line; its newline belongs to the literal, where it has one.
-    End,
-    /// The node is none.
-    Never,
-}
-
-/// What a key means at its place: the field, a second one, and how good the key is for each.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Bound {
-    field: FieldId,
-    also: FieldId,
-    rank: u8,
-    also_rank: u8,
-    unit: Unit,
-}
-
-impl Bound {
-    /// A key that nobody wants.
-    pub(crate) const NOTHING: Bound = Bound {
-        field: FieldId::NONE,
-        also: FieldId::NONE,
-        rank: 0,
-        also_rank: 0,
-        unit: Unit::None,
-    };
-
-    /// The meaning of a key; `nested` where the path to it was not written as one key.
-    pub(crate) fn new(binding: Option<Binding>, nested: bool) -> Bound {
-        match binding {
-            None => Bound::NOTHING,
-            Some(Binding { field, also, rank, unit }) => {
-                Bound { field, also, rank: rank + nested as u8, also_rank: nested as u8, unit }
-            }
-        }
-    }
-
-    /// Whether anybody wants it.
-    #[inline]
-    pub(crate) fn wanted(&self) -> bool {
-        self.field != FieldId::NONE || self.also != FieldId::NONE
-    }
-
-    /// Writes a value of this key.
-    #[inline]
-    pub(crate) fn put(&self, into: &mut Decoded, kind: Kind, place: Place, span: (usize, usize)) {
-        let entry = Entry {
-            start: span.0 as u32,
-            len: (span.1 - span.0) as u32,
-            kind,
-            place,
-            unit: self.unit,
-            rank: self.rank,
-        };
-        if self.field != FieldId::NONE {
-            into.slots.put(self.field, entry);
-        }
-        if self.also != FieldId::NONE {
-            into.slots.put(self.also, Entry { rank: self.also_rank, ..entry });
-        }
-    }
-
-    /// Whether a value that this key may have given is present.
-    #[cold]
-    pub(crate) fn has_given(&self, into: &Decoded) -> bool {
-        let given = |field, rank| into.slots.get(field).is_some_and(|entry| entry.rank == rank);
-        (self.field != FieldId::NONE && given(self.field, self.rank))
-            || (self.also != FieldId::NONE && given(self.also, self.also_rank))
-    }
-}
-
-/// Where a walk stands between two values: in a container, behind a quoted value or not.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct State(u16);
-
-impl State {
-    /// At the start of a JSON line, or behind its value.
-    pub(crate) const JSON: State = State(0);
-    /// In a logfmt line.
-    pub(crate) const LOGFMT: State = State(2);
-
-    /// Inside a container.
-    #[inline]
-    pub(crate) fn new(container: ContainerId, quoted: bool) -> State {
-        State(container.0 << 1 | quoted as u16)
-    }
-
-    #[inline]
-    pub(crate) fn container(self) -> ContainerId {
-        ContainerId(self.0 >> 1)
-    }
-
-    /// Whether the walk stands on the closing quote of a string.
-    #[inline]
-    pub(crate) fn quoted(self) -> bool {
-        self.0 & 1 == 1
-    }
-}
-
-/// The number of a container.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct ContainerId(u16);
-
-impl ContainerId {
-    /// Outside of every JSON value.
-    pub(crate) const OUTSIDE: ContainerId = ContainerId(0);
-    /// The pairs of a logfmt line.
-    pub(crate) const PAIRS: ContainerId = ContainerId(1);
-}
-
-/// An object or array by where it stands. Two that no key distinguishes are the same.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Container {
-    pub(crate) parent: ContainerId,
-    pub(crate) depth: u8,
-    pub(crate) object: bool,
-    /// Whether keys below it are looked up.
-    pub(crate) tracked: bool,
-    /// The dotted path to it, empty at the top and where nothing looks at it.
-    pub(crate) path: Box<str>,
-    /// Its own meaning, when it closes.
-    pub(crate) bound: Bound,
-}
-
-/// A wanted container begins or ends inside a literal.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Tree {
-    /// It begins so many bytes into the literal.
-    Open { depth: u8, offset: u16 },
-    /// It ends before that byte.
-    Close { depth: u8, offset: u16, bound: Bound },
-}
-
-/// A literal and what follows it, as the grammar found it.
-#[derive(Debug)]
-pub(crate) struct Fresh {
-    pub(crate) len: usize,
-    pub(crate) next: Next,
-    pub(crate) state: State,
-    pub(crate) bound: Bound,
-    /// The keys with further keys below them that the literal names, a bit each.
-    pub(crate) seen: u64,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct Node {
-    head: u128,
-    mask: u128,
-    /// The last 16 bytes of a literal longer than 16.
-    tail: u128,
-    /// See [`Fresh::seen`].
-    pub(crate) seen: u64,
-    pub(crate) len: u16,
-    /// In which state the literal is met.
-    before: State,
-    /// In which state the walk stands behind the value.
-    pub(crate) after: State,
-    pub(crate) next: Next,
-    pub(crate) wanted: bool,
-    /// The length that the string behind it always had; 0 where it has none.
-    pub(crate) fixed: u16,
-    measured: bool,
-    /// The literal ends with the line's newline.
-    pub(crate) newline: bool,
-    /// Index of its list in `trees`; 0 for none.
-    pub(crate) trees: u16,
-    pub(crate) bound: Bound,
-    successors: [NodeId; SUCCESSORS_MAX],
-    replaced: u8,
-    literal: u32,
-}
-
-/// The number of a node.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct NodeId(u16);
-
-impl NodeId {
-    /// Matches nothing.
-    pub(crate) const NONE: NodeId = NodeId(0);
-    /// Before the first literal of a JSON line.
-    pub(crate) const JSON: NodeId = NodeId(1);
-    /// Before the first literal of a logfmt line.
-    pub(crate) const LOGFMT: NodeId = NodeId(2);
-    /// The literal that could not be learned, until the next one.
-    const SPARE: NodeId = NodeId(3);
-    const FIRST: usize = 4;
-}
-
-impl Node {
-    fn new(before: State, literal: &[u8], fresh: &Fresh, key: &Key) -> Option<Node> {
-        Some(Node {
-            head: key.head,
-            mask: key.mask,
-            tail: key.tail,
-            seen: fresh.seen,
-            len: u16::try_from(literal.len()).ok()?,
-            before,
-            next: fresh.next,
-            wanted: fresh.bound.wanted(),
-            newline: literal.last() == Some(&b'\n'),
-            bound: fresh.bound,
-            ..Node::empty(fresh.state)
-        })
-    }
-
-    /// 0xff stands in no valid text, so that no window equals it.
-    fn empty(after: State) -> Node {
-        Node {
-            head: u128::MAX,
-            mask: u128::MAX,
-            tail: 0,
-            seen: 0,
-            len: 0,
-            before: State::JSON,
-            after,
-            next: Next::Never,
-            wanted: false,
-            fixed: 0,
-            measured: false,
-            newline: false,
-            trees: 0,
-            bound: Bound::NOTHING,
-            successors: [NodeId::NONE; SUCCESSORS_MAX],
-            replaced: 0,
-            literal: 0,
-        }
-    }
-}
 
 /// What a data thread learned about JSON and logfmt lines.
 pub struct LineGraph {
@@ -333,28 +92,36 @@ impl LineGraph {
         self.len() == 0
     }
 
-    /// The node behind `previous` whose literal stands at `at`; [`NodeId::NONE`] where none of the recent
+    /// The node behind `previous` whose literal `text` starts with; [`NodeId::NONE`] where none of the recent
     /// ones does.
     #[inline(always)]
-    pub(crate) fn follow(&self, previous: NodeId, bytes: &[u8], at: usize) -> NodeId {
-        let text = window(bytes, at);
-        let successors = &self.node(previous).successors;
-        if self.stands(successors[0], text, bytes, at) {
-            return successors[0];
+    pub(crate) fn follow(&self, previous: NodeId, text: &[u8]) -> NodeId {
+        let first = self.node(previous).successors[0];
+        let Some(window) = text.first_chunk::<STEP>() else {
+            return self.follow_at_end(previous, text);
+        };
+        let window = u128::from_le_bytes(*window);
+        if self.stands(first, window, text) {
+            return first;
         }
-        self.follow_others(successors, text, bytes, at)
+        self.follow_others(previous, window, text)
     }
 
-    #[inline]
-    fn follow_others(
-        &self,
-        successors: &[NodeId; SUCCESSORS_MAX],
-        text: u128,
-        bytes: &[u8],
-        at: usize,
-    ) -> NodeId {
-        for &id in &successors[1..] {
-            if self.stands(id, text, bytes, at) {
+    #[inline(never)]
+    fn follow_others(&self, previous: NodeId, window: u128, text: &[u8]) -> NodeId {
+        for &id in &self.node(previous).successors[1..] {
+            if self.stands(id, window, text) {
+                return id;
+            }
+        }
+        NodeId::NONE
+    }
+
+    #[inline(never)]
+    fn follow_at_end(&self, previous: NodeId, text: &[u8]) -> NodeId {
+        let window = window(text, 0);
+        for &id in &self.node(previous).successors {
+            if self.node(id).len as usize <= text.len() && self.stands(id, window, text) {
                 return id;
             }
         }
@@ -362,20 +129,21 @@ impl LineGraph {
     }
 
     #[inline(always)]
-    fn stands(&self, id: NodeId, text: u128, bytes: &[u8], at: usize) -> bool {
+    fn stands(&self, id: NodeId, window: u128, text: &[u8]) -> bool {
         let node = self.node(id);
-        if (text ^ node.head) & node.mask != 0 {
-            return false;
-        }
-        let len = node.len as usize;
-        len <= STEP || (window(bytes, at + len - STEP) == node.tail && self.middle(node, bytes, at))
+        (window ^ node.head) & node.mask == 0
+            && (node.len as usize <= STEP || self.stands_long(node, text))
     }
 
-    /// What the first and the last 16 bytes leave out.
+    /// What the first 16 bytes leave out.
     #[inline(always)]
-    fn middle(&self, node: &Node, bytes: &[u8], at: usize) -> bool {
+    fn stands_long(&self, node: &Node, text: &[u8]) -> bool {
         let len = node.len as usize;
-        len <= 2 * STEP || self.literal(node) == bytes.get(at..at + len)
+        let Some(tail) = text.get(..len).and_then(|literal| literal.last_chunk::<STEP>()) else {
+            return false;
+        };
+        u128::from_le_bytes(*tail) == node.tail
+            && (len <= 2 * STEP || self.literal(node) == text.get(..len))
     }
 
     #[inline(never)]
@@ -425,13 +193,13 @@ impl LineGraph {
         (bound, 1 << bit)
     }
 
-    /// The node of the literal between two positions, if it was met in this state before.
+    /// The node of the literal that `text` starts with, if it was met in this state before.
     #[inline]
-    pub(crate) fn find(&self, state: State, bytes: &[u8], at: usize, end: usize) -> NodeId {
-        if end - at > LITERAL_MAX {
+    pub(crate) fn find(&self, state: State, text: &[u8], len: usize) -> NodeId {
+        if len > LITERAL_MAX {
             return NodeId::NONE;
         }
-        let key = Key::new(state, bytes, at, end);
+        let key = Key::new(state, text, len);
         for probe in 0..PROBES_MAX {
             let id = self.cells[(key.hash + probe) % CELLS];
             if id == NodeId::NONE {
@@ -439,8 +207,8 @@ impl LineGraph {
             }
             let node = self.node(id);
             let differs = (node.head ^ key.head) | (node.tail ^ key.tail);
-            let same = differs == 0 && node.len as usize == end - at && node.before == state;
-            if same && self.middle(node, bytes, at) {
+            let same = differs == 0 && node.len as usize == len && node.before == state;
+            if same && (len <= 2 * STEP || self.literal(node) == text.get(..len)) {
                 return id;
             }
         }
@@ -478,7 +246,7 @@ impl LineGraph {
 
     /// Keeps what the grammar found; where there is no room, only until the next literal that is not kept.
     pub(crate) fn learn(&mut self, before: State, literal: &[u8], fresh: &Fresh) -> Option<NodeId> {
-        let key = Key::new(before, literal, 0, literal.len());
+        let key = Key::new(before, literal, literal.len());
         let free = (0..PROBES_MAX)
             .map(|probe| (key.hash + probe) % CELLS)
             .find(|cell| self.cells[*cell] == NodeId::NONE)
@@ -490,9 +258,9 @@ impl LineGraph {
             }
             return self.spare(before, literal, fresh);
         };
-        let mut node = Node::new(before, literal, fresh, &key)?;
-        if !self.fresh_trees.is_empty() {
-            node.trees = self.trees.len() as u16;
+        let trees = if self.fresh_trees.is_empty() { 0 } else { self.trees.len() };
+        let mut node = Node::new(before, literal, fresh, trees as u16)?;
+        if trees != 0 {
             self.trees.push(self.fresh_trees.clone());
         }
         node.literal = self.literals.len() as u32;
@@ -505,10 +273,9 @@ impl LineGraph {
 
     /// A node that holds until the next literal that is not kept.
     pub(crate) fn spare(&mut self, before: State, literal: &[u8], fresh: &Fresh) -> Option<NodeId> {
-        let mut node =
-            Node::new(before, literal, fresh, &Key::new(before, literal, 0, literal.len()))?;
-        if !self.fresh_trees.is_empty() {
-            node.trees = 1;
+        let trees = !self.fresh_trees.is_empty();
+        let node = Node::new(before, literal, fresh, trees as u16)?;
+        if trees {
             std::mem::swap(&mut self.trees[1], &mut self.fresh_trees);
         }
         self.nodes[NodeId::SPARE.0 as usize] = node;
@@ -528,7 +295,6 @@ impl LineGraph {
     }
 
     /// Writes the wanted containers that end in a literal, and notes where others begin.
-    #[cold]
     pub(crate) fn trees(&mut self, list: u16, literal: usize, into: &mut Decoded) {
         for tree in &self.trees[list as usize] {
             match *tree {
@@ -557,31 +323,5 @@ impl fmt::Debug for LineGraph {
             .field("nodes", &self.len())
             .field("containers", &self.containers.len())
             .finish_non_exhaustive()
-    }
-}
-
-/// A literal as the table holds it.
-struct Key {
-    head: u128,
-    mask: u128,
-    tail: u128,
-    hash: usize,
-}
-
-impl Key {
-    #[inline(always)]
-    fn new(state: State, bytes: &[u8], at: usize, end: usize) -> Key {
-        let len = end - at;
-        let mask = if len >= STEP { u128::MAX } else { (1 << (8 * len)) - 1 };
-        let head = window(bytes, at) & mask;
-        let tail = if len > STEP { window(bytes, end - STEP) } else { 0 };
-        let fold = |word: u128, with: u64| {
-            let low = (word as u64 ^ with) as u128;
-            let product = low.wrapping_mul(((word >> 64) as u64 ^ 0x9e37_79b9_7f4a_7c15) as u128);
-            product as u64 ^ (product >> 64) as u64
-        };
-        let salt = (len as u64) << 32 | state.0 as u64;
-        let hash = fold(head, salt.wrapping_mul(0xa076_1d64_78bd_642f)) ^ fold(tail, salt);
-        Key { head, mask, tail, hash: (hash >> 16) as usize }
     }
 }

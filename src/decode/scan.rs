@@ -1,5 +1,5 @@
 //! Where a run of bytes ends: 16 bytes a step, in words, without a branch a byte. (Vectors would be faster, but
-//! are not reached from safe code.) Reads past the end of the text see zero bytes, which stop every run. Never allocates, never looks at what the bytes mean. Unit: one run.
+//! are not reached from safe code.) Past the end of the text stand zero bytes, which stop every run.
 #![allow(clippy::inline_always, reason = "the walk is one loop; every call in it was measured")]
 
 /// Strings of one length are taken as such from this length on...
@@ -9,6 +9,7 @@ pub(crate) const FIXED_MAX: usize = 64;
 
 /// Bytes looked at in one step.
 pub(crate) const STEP: usize = 16;
+const WORD: usize = 8;
 
 /// The 16 bytes at `at`, the first one lowest; zeros past the end.
 #[inline(always)]
@@ -29,36 +30,51 @@ fn window_at_end(bytes: &[u8], at: usize) -> u128 {
     u128::from_le_bytes(padded)
 }
 
-/// Position of the first quote, backslash or control character at or after `at`; the length of `bytes`, or
-/// a little more, where there is none.
+/// Position of the first quote, backslash or control character at or after `at`; where there is none, the
+/// length of `bytes`.
 #[inline(always)]
-pub(crate) fn string_stop(bytes: &[u8], mut at: usize) -> usize {
-    loop {
-        let count = kernel::string(window(bytes, at));
-        at += count;
-        if count < STEP {
-            return at;
-        }
-    }
+pub(crate) fn string_stop(bytes: &[u8], at: usize) -> usize {
+    run(bytes, at, kernel::string)
 }
 
-/// Whether a string of this very length, at least [`FIXED_MIN`], stands at `at`, its quote behind it. Where the
-/// next literal starts then does not wait for the bytes: the branch predictor has gone on already.
+/// Position of the first space or control character at or after `at`; where there is none, the length.
 #[inline(always)]
-pub(crate) fn is_string(bytes: &[u8], at: usize, len: usize) -> bool {
-    let Some(text) = bytes.get(at..).and_then(|rest| rest.get(..len + 1)) else {
+pub(crate) fn word_stop(bytes: &[u8], at: usize) -> usize {
+    run(bytes, at, kernel::word)
+}
+
+#[inline(always)]
+fn run(bytes: &[u8], at: usize, kernel: impl Fn(u128) -> usize) -> usize {
+    let mut rest = bytes.get(at..).unwrap_or_default();
+    while let Some((chunk, more)) = rest.split_first_chunk::<STEP>() {
+        let count = kernel(u128::from_le_bytes(*chunk));
+        if count < STEP {
+            return bytes.len() - rest.len() + count;
+        }
+        rest = more;
+    }
+    bytes.len() - rest.len() + kernel(window_at_end(rest, 0))
+}
+
+/// Whether a string of this very length, at least [`FIXED_MIN`], is what `text` starts with, its quote behind
+/// it. Where the next literal starts then does not wait for the bytes: the branch predictor has gone on
+/// already.
+#[inline(always)]
+pub(crate) fn is_string(text: &[u8], len: usize) -> bool {
+    let Some((text, [quote, ..])) = text.split_at_checked(len) else {
         return false;
     };
-    let text = &text[..len];
-    let mut stops = (bytes[at + len] ^ b'"') as u64;
+    let mut stops = (quote ^ b'"') as u64;
     if let Some(last) = text.last_chunk::<STEP>() {
-        let mut from = 0;
-        while from + STEP < len {
-            stops |= kernel::string_stops(window(text, from));
-            from += STEP;
+        let mut rest = text;
+        while let Some((chunk, more)) = rest.split_first_chunk::<STEP>() {
+            stops |= kernel::string_stops(u128::from_le_bytes(*chunk));
+            rest = more;
         }
         stops |= kernel::string_stops(u128::from_le_bytes(*last));
-    } else if let (Some(first), Some(last)) = (text.first_chunk::<8>(), text.last_chunk::<8>()) {
+    } else if let (Some(first), Some(last)) =
+        (text.first_chunk::<WORD>(), text.last_chunk::<WORD>())
+    {
         stops |= kernel::string_flags(u64::from_le_bytes(*first));
         stops |= kernel::string_flags(u64::from_le_bytes(*last));
     } else {
@@ -67,33 +83,25 @@ pub(crate) fn is_string(bytes: &[u8], at: usize, len: usize) -> bool {
     stops == 0
 }
 
-/// Position of the first space or control character at or after `at`; as [`string_stop`] at the end.
-#[inline(always)]
-pub(crate) fn word_stop(bytes: &[u8], mut at: usize) -> usize {
-    loop {
-        let count = kernel::word(window(bytes, at));
-        at += count;
-        if count < STEP {
-            return at;
-        }
-    }
-}
-
 /// The end of the JSON number at `at` (RFC 8259 section 6), or `None` where there is none. What follows the
 /// number is not looked at.
 #[inline(always)]
 pub(crate) fn number_end(bytes: &[u8], at: usize) -> Option<usize> {
-    let first = window(bytes, at);
+    let Some(first) = word(bytes, at) else {
+        return number_end_any(bytes, at);
+    };
     let count = kernel::digits(first);
-    // up to 15 digits without a leading zero; the next byte is then inside the text or a padding zero
-    if (1..STEP).contains(&count) && (count == 1 || first as u8 != b'0') {
+    // up to 7 digits without a leading zero; the byte behind them is then in the word
+    if (1..WORD).contains(&count) && (count == 1 || first as u8 != b'0') {
         let end = at + count;
-        match byte(bytes, end) {
+        match (first >> (8 * count)) as u8 {
             b'.' => {
-                let places = kernel::digits(window(bytes, end + 1));
-                let end = end + 1 + places;
-                if (1..STEP).contains(&places) && byte(bytes, end) | 0x20 != b'e' {
-                    return Some(end);
+                if let Some(fraction) = word(bytes, end + 1) {
+                    let places = kernel::digits(fraction);
+                    let exponent = (fraction >> (8 * (places & 7))) as u8 | 0x20 == b'e';
+                    if (1..WORD).contains(&places) && !exponent {
+                        return Some(end + 1 + places);
+                    }
                 }
             }
             b'e' | b'E' => {}
@@ -103,7 +111,12 @@ pub(crate) fn number_end(bytes: &[u8], at: usize) -> Option<usize> {
     number_end_any(bytes, at)
 }
 
-#[cold]
+#[inline(always)]
+fn word(bytes: &[u8], at: usize) -> Option<u64> {
+    let chunk = bytes.get(at..)?.first_chunk::<WORD>()?;
+    Some(u64::from_le_bytes(*chunk))
+}
+
 #[inline(never)]
 fn number_end_any(bytes: &[u8], mut at: usize) -> Option<usize> {
     if byte(bytes, at) == b'-' {
@@ -184,11 +197,10 @@ mod kernel {
     }
 
     #[inline(always)]
-    pub(super) fn digits(window: u128) -> usize {
-        first(window, |text| {
-            let value = text ^ all(b'0');
-            ((value & !HIGH).wrapping_add(all(0x80 - 10)) | value) & HIGH
-        })
+    pub(super) fn digits(text: u64) -> usize {
+        let value = text ^ all(b'0');
+        let others = ((value & !HIGH).wrapping_add(all(0x80 - 10)) | value) & HIGH;
+        (others.trailing_zeros() / 8) as usize
     }
 }
 
@@ -210,10 +222,10 @@ mod tests {
             let w = u128::from_le_bytes(bytes);
             let string = naive(&bytes, |b| b == b'"' || b == b'\\' || b < 0x20);
             let word = naive(&bytes, |b| b <= 0x20);
-            let digits = naive(&bytes, |b| !b.is_ascii_digit());
+            let digits = naive(&bytes[..8], |b| !b.is_ascii_digit()).min(8);
             prop_assert_eq!(kernel::string(w), string);
             prop_assert_eq!(kernel::word(w), word);
-            prop_assert_eq!(kernel::digits(w), digits);
+            prop_assert_eq!(kernel::digits(w as u64), digits);
         }
 
         /// The number's end is where serde_json's own grammar ends it.
