@@ -12,8 +12,8 @@ mod learn;
 use super::escape;
 use super::graph::{LineGraph, Next, Node, NodeId};
 use super::scan::{byte, is_string, number_end, string_stop};
-use crate::record::field::FieldTable;
-use crate::record::slots::{Entry, Place};
+use crate::record::field::{FieldId, FieldTable};
+use crate::record::slots::{Entry, MASKED_MAX, Place};
 use crate::record::{Decoded, Format};
 
 pub use exact::Work;
@@ -41,9 +41,11 @@ pub fn walk(
     loop {
         let mut id = graph.follow(previous, text);
         let mut node = graph.node(id);
-        let mut value = text.get(node.len as usize..).unwrap_or_default();
-        let mut len = value_len(node, value);
-        let mut escaped = false;
+        let (mut value, mut len, mut escaped) = (text, NO_VALUE, false);
+        if let Some(behind) = text.get(node.len as usize..) {
+            value = behind;
+            len = value_len(node, value);
+        }
         if len == NO_VALUE {
             Slow { id, len, escaped } = slow(graph, previous, id, text, wanted)?;
             node = graph.node(id);
@@ -54,6 +56,7 @@ pub fn walk(
             return None;
         }
         seen |= node.seen;
+        let last = node.next == Next::End;
         let from = whole - value.len() - node.back as usize;
         let size = len + node.back as usize;
         if node.special | escaped {
@@ -61,9 +64,10 @@ pub fn walk(
             special(graph, id, &block[start..], &found, into)?;
         } else if node.wanted {
             let entry = Entry { start: from as u32, len: size as u32, ..node.entry };
-            into.slots.put(node.field, entry);
+            // special where it has no bit of its own
+            into.slots.put(FieldId(node.field.0 % MASKED_MAX as u16), entry);
         }
-        if graph.node(id).next == Next::End {
+        if last {
             return Some(bytes.len() - value.len());
         }
         text = value.get(len..)?;
@@ -108,20 +112,20 @@ const NO_VALUE: usize = usize::MAX;
 /// The length of the value that `text` starts with, behind the literal of a node.
 #[inline(always)]
 fn value_len(node: &Node, text: &[u8]) -> usize {
+    if node.next == Next::Text {
+        let fixed = node.fixed as usize;
+        if fixed != 0 {
+            return if is_string(text, fixed) { fixed } else { NO_VALUE };
+        }
+        let len = string_stop(text, 0);
+        return if byte(text, len) == b'"' { len } else { NO_VALUE };
+    }
     match node.next {
-        Next::Text if node.fixed != 0 => {
-            let len = node.fixed as usize;
-            if is_string(text, len) { len } else { NO_VALUE }
-        }
-        Next::Text => {
-            let len = string_stop(text, 0);
-            if byte(text, len) == b'"' { len } else { NO_VALUE }
-        }
         Next::Number => number_end(text, 0).unwrap_or(NO_VALUE),
         Next::True | Next::False | Next::Null => 0,
         // the literal holds the newline, unless it ends the block
         Next::End if node.newline || text.is_empty() => 0,
-        Next::End | Next::Word | Next::Never => NO_VALUE,
+        Next::Text | Next::End | Next::Word | Next::Never => NO_VALUE,
     }
 }
 

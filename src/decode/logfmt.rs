@@ -7,8 +7,8 @@
 use super::escape;
 use super::graph::{Bound, ContainerId, Fresh, LineGraph, Next, Node, NodeId, State};
 use super::scan::{byte, string_stop, word_stop};
-use crate::record::field::FieldTable;
-use crate::record::slots::{Entry, Kind, Place};
+use crate::record::field::{FieldId, FieldTable};
+use crate::record::slots::{Entry, Kind, MASKED_MAX, Place};
 use crate::record::{Decoded, Format};
 
 /// Whether a line may be logfmt: an identifier and `=`. Cheap for every other format.
@@ -40,9 +40,11 @@ pub fn walk(
     loop {
         let mut id = graph.follow(previous, text);
         let mut node = graph.node(id);
-        let mut value = text.get(node.len as usize..).unwrap_or_default();
-        let mut len = value_len(node, value);
-        let mut escaped = false;
+        let (mut value, mut len, mut escaped) = (text, NO_VALUE, false);
+        if let Some(behind) = text.get(node.len as usize..) {
+            value = behind;
+            len = value_len(node, value);
+        }
         if len == NO_VALUE {
             Slow { id, len, escaped } = slow(graph, previous, id, text, wanted)?;
             node = graph.node(id);
@@ -58,7 +60,8 @@ pub fn walk(
             special(node, &block[start..], (from, from + len), escaped, into);
         } else if node.wanted {
             let entry = Entry { start: from as u32, len: len as u32, ..node.entry };
-            into.slots.put(node.field, entry);
+            // special where it has no bit of its own
+            into.slots.put(FieldId(node.field.0 % MASKED_MAX as u16), entry);
         }
         text = value.get(len..)?;
         previous = id;

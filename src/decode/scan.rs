@@ -1,4 +1,4 @@
-//! Where a run of bytes ends: 16 bytes a step, in words, without a branch a byte. (Vectors would be faster, but
+//! Where a run of bytes ends: eight bytes a step, in words, without a branch a byte. (Vectors would be faster, but
 //! are not reached from safe code.) Past the end of the text stand zero bytes, which stop every run.
 #![allow(clippy::inline_always, reason = "the walk is one loop; every call in it was measured")]
 
@@ -7,7 +7,7 @@ pub(crate) const FIXED_MIN: usize = 8;
 /// ...and up to this one: ids and times are shorter.
 pub(crate) const FIXED_MAX: usize = 64;
 
-/// Bytes looked at in one step.
+/// Bytes that a node keeps of either end of its literal.
 pub(crate) const STEP: usize = 16;
 const WORD: usize = 8;
 
@@ -34,26 +34,26 @@ fn window_at_end(bytes: &[u8], at: usize) -> u128 {
 /// length of `bytes`.
 #[inline(always)]
 pub(crate) fn string_stop(bytes: &[u8], at: usize) -> usize {
-    run(bytes, at, kernel::string)
+    run(bytes, at, kernel::string_flags)
 }
 
 /// Position of the first space or control character at or after `at`; where there is none, the length.
 #[inline(always)]
 pub(crate) fn word_stop(bytes: &[u8], at: usize) -> usize {
-    run(bytes, at, kernel::word)
+    run(bytes, at, kernel::word_flags)
 }
 
 #[inline(always)]
-fn run(bytes: &[u8], at: usize, kernel: impl Fn(u128) -> usize) -> usize {
+fn run(bytes: &[u8], at: usize, stops: impl Fn(u64) -> u64) -> usize {
     let mut rest = bytes.get(at..).unwrap_or_default();
-    while let Some((chunk, more)) = rest.split_first_chunk::<STEP>() {
-        let count = kernel(u128::from_le_bytes(*chunk));
-        if count < STEP {
-            return bytes.len() - rest.len() + count;
+    while let Some((chunk, more)) = rest.split_first_chunk::<WORD>() {
+        let flags = stops(u64::from_le_bytes(*chunk));
+        if flags != 0 {
+            return bytes.len() - rest.len() + kernel::first(flags);
         }
         rest = more;
     }
-    bytes.len() - rest.len() + kernel(window_at_end(rest, 0))
+    bytes.len() - rest.len() + kernel::first(stops(window_at_end(rest, 0) as u64))
 }
 
 /// Whether a string of this very length, at least [`FIXED_MIN`], is what `text` starts with, its quote behind
@@ -156,8 +156,8 @@ pub(crate) fn byte(bytes: &[u8], at: usize) -> u8 {
     }
 }
 
-/// How many bytes of a window, from its first, lie before the first stop; 16 where there is none. Two words
-/// a window and one branch: a borrow or a carry only spoils flags above the first true one.
+/// Flags in a word: the high bit of every byte that stops a run. A borrow only spoils flags above the first
+/// true one.
 mod kernel {
     const HIGH: u64 = all(0x80);
 
@@ -165,20 +165,13 @@ mod kernel {
         u64::from_le_bytes([byte; 8])
     }
 
+    /// Index of the first flagged byte; 8 where there is none.
     #[inline(always)]
-    fn first(window: u128, stops: impl Fn(u64) -> u64) -> usize {
-        let low = stops(window as u64);
-        let high = stops((window >> 64) as u64);
-        let (flags, before) = if low != 0 { (low, 0) } else { (high, 8) };
-        before + (flags.trailing_zeros() / 8) as usize
+    pub(super) fn first(flags: u64) -> usize {
+        (flags.trailing_zeros() / 8) as usize
     }
 
-    #[inline(always)]
-    pub(super) fn string(window: u128) -> usize {
-        first(window, string_flags)
-    }
-
-    /// Not 0 where a word has a quote, a backslash or a control character.
+    /// A quote, a backslash or a control character.
     #[inline(always)]
     pub(super) fn string_flags(text: u64) -> u64 {
         let quote = (text ^ all(b'"')).wrapping_sub(all(1));
@@ -186,21 +179,23 @@ mod kernel {
         (quote | backslash | text.wrapping_sub(all(0x20))) & !text & HIGH
     }
 
+    /// The same for 16 bytes, without their places.
     #[inline(always)]
     pub(super) fn string_stops(window: u128) -> u64 {
         string_flags(window as u64) | string_flags((window >> 64) as u64)
     }
 
+    /// A space or a control character.
     #[inline(always)]
-    pub(super) fn word(window: u128) -> usize {
-        first(window, |text| text.wrapping_sub(all(0x21)) & !text & HIGH)
+    pub(super) fn word_flags(text: u64) -> u64 {
+        text.wrapping_sub(all(0x21)) & !text & HIGH
     }
 
+    /// How many digits a word starts with. These flags are all exact.
     #[inline(always)]
     pub(super) fn digits(text: u64) -> usize {
         let value = text ^ all(b'0');
-        let others = ((value & !HIGH).wrapping_add(all(0x80 - 10)) | value) & HIGH;
-        (others.trailing_zeros() / 8) as usize
+        first((((value & !HIGH).wrapping_add(all(0x80 - 10))) | value) & HIGH)
     }
 }
 
@@ -210,22 +205,32 @@ mod tests {
     use proptest::prelude::*;
 
     fn naive(bytes: &[u8], stop: impl Fn(u8) -> bool) -> usize {
-        bytes.iter().position(|b| stop(*b)).unwrap_or(STEP)
+        bytes.iter().position(|b| stop(*b)).unwrap_or(bytes.len())
+    }
+
+    fn any_byte() -> impl Strategy<Value = u8> {
+        prop_oneof![
+            any::<u8>(),
+            Just(b'"'),
+            Just(b'\\'),
+            b'/'..b':',
+            0x1eu8..0x23,
+            0x7eu8..0x82,
+            Just(b'a')
+        ]
     }
 
     proptest! {
         /// Words agree with a loop over the bytes.
         #[test]
-        fn property_kernels_agree(bytes in proptest::array::uniform16(prop_oneof![
-            any::<u8>(), Just(b'"'), Just(b'\\'), b'/'..b':', 0x1eu8..0x23, 0x7eu8..0x82
-        ])) {
-            let w = u128::from_le_bytes(bytes);
-            let string = naive(&bytes, |b| b == b'"' || b == b'\\' || b < 0x20);
-            let word = naive(&bytes, |b| b <= 0x20);
-            let digits = naive(&bytes[..8], |b| !b.is_ascii_digit()).min(8);
-            prop_assert_eq!(kernel::string(w), string);
-            prop_assert_eq!(kernel::word(w), word);
-            prop_assert_eq!(kernel::digits(w as u64), digits);
+        fn property_runs_end_where_a_loop_ends_them(bytes in proptest::collection::vec(any_byte(), 0..40)) {
+            let special = |b| b == b'"' || b == b'\\' || b < 0x20;
+            let stop = naive(&bytes, special);
+            prop_assert_eq!(string_stop(&bytes, 0), stop);
+            prop_assert_eq!(word_stop(&bytes, 0), naive(&bytes, |b| b <= 0x20));
+            for len in FIXED_MIN..bytes.len() {
+                prop_assert_eq!(is_string(&bytes, len), stop == len && bytes[len] == b'"');
+            }
         }
 
         /// The number's end is where serde_json's own grammar ends it.
@@ -244,6 +249,7 @@ mod tests {
         assert_eq!(string_stop(text.as_bytes(), 41), 42, "the end stops");
         assert_eq!(word_stop(b"abc def", 0), 3);
         assert_eq!(word_stop(b"abc", 0), 3);
+        assert!(is_string(text.as_bytes(), 40) && !is_string(text.as_bytes(), 39));
         assert_eq!(window(b"ab", 7), 0);
     }
 }

@@ -181,7 +181,7 @@ pub(crate) struct Node {
     pub(crate) next: Next,
     /// The value goes to `field` and nothing else is to be done.
     pub(crate) wanted: bool,
-    /// Something else is to be done: wanted containers, a second field, null.
+    /// Something else is to be done: wanted containers, a second field or one without a bit, null.
     pub(crate) special: bool,
     /// Where a word is the value, its length: it belongs to the literal.
     pub(crate) back: u8,
@@ -234,7 +234,8 @@ impl Node {
             Next::Text | Next::Word | Next::End | Next::Never => (Kind::Text, 0),
         };
         let null = next == Next::Null && bound.wanted();
-        let special = null || trees != 0 || bound.also != FieldId::NONE;
+        let masked = bound.field.bit() != 0 || !bound.wanted();
+        let special = null || trees != 0 || !masked || bound.also != FieldId::NONE;
         Some(Node {
             head: key.head,
             mask: key.mask,
