@@ -13,7 +13,7 @@ use super::scan::{FIXED_MAX, FIXED_MIN, STEP, window};
 use crate::record::Decoded;
 use crate::record::field::FieldTable;
 use crate::record::slots::{Kind, Place};
-use node::{Key, SUCCESSORS_MAX};
+use node::Key;
 use std::fmt;
 
 /// Nodes: some fifty line shapes of twelve keys with their variants, in 100 KiB.
@@ -30,6 +30,10 @@ const CELLS: usize = 2 * NODES_MAX;
 /// make a lookup long by choosing keys that collide.
 const PROBES_MAX: usize = 8;
 
+/// Places for hints: a few for every key of the lines at hand, in 1 KiB.
+const HINTS: usize = 512;
+/// After so many others in the place of the usual successor, the next one becomes it.
+const UNUSUAL_MAX: u8 = 16;
 /// Literals that found no room before all is forgotten and learned anew: an application that was replaced
 /// gets its own shapes, and one with ever new keys pays a hundredth more.
 const REFUSED_MAX: u32 = 100_000;
@@ -39,6 +43,8 @@ pub struct LineGraph {
     nodes: Vec<Node>,
     literals: Vec<u8>,
     cells: Box<[NodeId; CELLS]>,
+    /// The node last met in a state behind eight bytes, by their hash; a wrong one is seen at its literal.
+    hints: Box<[NodeId; HINTS]>,
     containers: Vec<Container>,
     prefixes: Vec<Box<str>>,
     trees: Vec<Vec<Tree>>,
@@ -67,6 +73,7 @@ impl LineGraph {
             nodes: states.into_iter().map(Node::empty).collect(),
             literals: Vec::new(),
             cells: Box::new([NodeId::NONE; CELLS]),
+            hints: Box::new([NodeId::NONE; HINTS]),
             containers: vec![pairs.clone(), pairs],
             prefixes: Vec::new(),
             trees: vec![Vec::new(), Vec::new()],
@@ -92,36 +99,45 @@ impl LineGraph {
         self.len() == 0
     }
 
-    /// The node behind `previous` whose literal `text` starts with; [`NodeId::NONE`] where none of the recent
-    /// ones does.
+    /// The node behind `previous` whose literal `text` starts with: the usual successor, or the one that was
+    /// last met here with these first bytes. [`NodeId::NONE`] where it is neither.
     #[inline(always)]
-    pub(crate) fn follow(&self, previous: NodeId, text: &[u8]) -> NodeId {
-        let first = self.node(previous).successors[0];
+    pub(crate) fn follow(&mut self, previous: NodeId, text: &[u8]) -> NodeId {
+        let usual = self.node(previous).successor;
         let Some(window) = text.first_chunk::<STEP>() else {
             return self.follow_at_end(previous, text);
         };
         let window = u128::from_le_bytes(*window);
-        if self.stands(first, window, text) {
-            return first;
+        if self.stands(usual, window, text) {
+            return usual;
         }
-        self.follow_others(previous, window, text)
+        self.follow_hint(previous, window, text)
     }
 
-    #[inline(never)]
-    fn follow_others(&self, previous: NodeId, window: u128, text: &[u8]) -> NodeId {
-        for &id in &self.node(previous).successors[1..] {
-            if self.stands(id, window, text) {
-                return id;
-            }
+    #[inline]
+    fn follow_hint(&mut self, previous: NodeId, window: u128, text: &[u8]) -> NodeId {
+        let state = self.node(previous).after;
+        let id = self.hints[hint(state, window)];
+        if self.node(id).before != state || !self.stands(id, window, text) {
+            return NodeId::NONE;
         }
-        NodeId::NONE
+        let node = &mut self.nodes[previous.0 as usize];
+        node.unusual = node.unusual.wrapping_add(1);
+        if node.unusual % UNUSUAL_MAX == 0 {
+            node.successor = id;
+        }
+        id
     }
 
+    /// The last literal of a block may be shorter than a window.
     #[inline(never)]
     fn follow_at_end(&self, previous: NodeId, text: &[u8]) -> NodeId {
         let window = window(text, 0);
-        for &id in &self.node(previous).successors {
-            if self.node(id).len as usize <= text.len() && self.stands(id, window, text) {
+        let Node { successor, after, .. } = *self.node(previous);
+        for id in [successor, self.hints[hint(after, window)]] {
+            let node = self.node(id);
+            let here = node.before == after && node.len as usize <= text.len();
+            if here && self.stands(id, window, text) {
                 return id;
             }
         }
@@ -226,21 +242,16 @@ impl LineGraph {
         }
     }
 
-    /// Remembers that `next` came behind `previous`.
-    pub(crate) fn link(&mut self, previous: NodeId, next: NodeId) {
+    /// Remembers that `next` came behind `previous`, where `text` started.
+    pub(crate) fn link(&mut self, previous: NodeId, next: NodeId, text: &[u8]) {
         if previous == NodeId::SPARE || next == NodeId::SPARE {
             return;
         }
         let node = &mut self.nodes[previous.0 as usize];
-        if node.successors.contains(&next) {
-            return;
-        }
-        match node.successors.iter().position(|id| *id == NodeId::NONE) {
-            Some(free) => node.successors[free] = next,
-            None => {
-                node.successors[node.replaced as usize % SUCCESSORS_MAX] = next;
-                node.replaced = node.replaced.wrapping_add(1);
-            }
+        if node.successor == NodeId::NONE {
+            node.successor = next;
+        } else {
+            self.hints[hint(node.after, window(text, 0))] = next;
         }
     }
 
@@ -286,10 +297,11 @@ impl LineGraph {
     fn forget_nodes(&mut self) {
         self.nodes.truncate(NodeId::FIRST);
         for node in &mut self.nodes {
-            node.successors = [NodeId::NONE; SUCCESSORS_MAX];
+            node.successor = NodeId::NONE;
         }
         self.literals.clear();
         self.cells.fill(NodeId::NONE);
+        self.hints.fill(NodeId::NONE);
         self.trees.truncate(2);
         self.refused = 0;
     }
@@ -324,4 +336,12 @@ impl fmt::Debug for LineGraph {
             .field("containers", &self.containers.len())
             .finish_non_exhaustive()
     }
+}
+
+/// Where the hint for these bytes stands. Eight of them tell most keys apart, and more would reach into the
+/// value behind a short one.
+#[inline(always)]
+fn hint(state: State, window: u128) -> usize {
+    let word = window as u64 ^ (state.0 as u64) << 48;
+    (word.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 55) as usize % HINTS
 }

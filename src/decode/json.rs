@@ -180,7 +180,7 @@ fn meet(
         }
         id = graph.learn(state, &text[..end], &fresh)?;
     }
-    graph.link(previous, id);
+    graph.link(previous, id, text);
     Some(id)
 }
 

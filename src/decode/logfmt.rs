@@ -170,7 +170,7 @@ fn meet(
             graph.spare(before, literal, &fresh)?
         };
     }
-    graph.link(previous, id);
+    graph.link(previous, id, text);
     Some(id)
 }
 

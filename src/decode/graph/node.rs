@@ -6,9 +6,6 @@ use crate::record::Decoded;
 use crate::record::field::{Binding, FieldId, Unit};
 use crate::record::slots::{Entry, Kind, Place};
 
-/// Successors tried before the table is asked.
-pub(crate) const SUCCESSORS_MAX: usize = 4;
-
 /// What follows a literal.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
@@ -95,7 +92,7 @@ impl Bound {
 
 /// Where a walk stands between two values: in a container, behind a quoted value or not.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct State(u16);
+pub(crate) struct State(pub(crate) u16);
 
 impl State {
     /// At the start of a JSON line, or behind its value.
@@ -174,7 +171,8 @@ pub(crate) struct Node {
     pub(crate) mask: u128,
     /// See [`Fresh::seen`].
     pub(crate) seen: u64,
-    pub(crate) successors: [NodeId; SUCCESSORS_MAX],
+    /// The node that usually comes next.
+    pub(crate) successor: NodeId,
     pub(crate) len: u16,
     /// The length that the string behind it always had; 0 where it has none.
     pub(crate) fixed: u16,
@@ -200,7 +198,8 @@ pub(crate) struct Node {
     /// Index of its list in `trees`; 0 for none.
     pub(crate) trees: u16,
     pub(crate) bound: Bound,
-    pub(crate) replaced: u8,
+    /// How often another one came, wrapping.
+    pub(crate) unusual: u8,
     /// Where it begins in `literals`.
     pub(crate) literal: u32,
 }
@@ -262,7 +261,7 @@ impl Node {
             head: u128::MAX,
             mask: u128::MAX,
             seen: 0,
-            successors: [NodeId::NONE; SUCCESSORS_MAX],
+            successor: NodeId::NONE,
             len: 0,
             fixed: 0,
             next: Next::Never,
@@ -278,7 +277,7 @@ impl Node {
             after,
             trees: 0,
             bound: Bound::NOTHING,
-            replaced: 0,
+            unusual: 0,
             literal: 0,
         }
     }
