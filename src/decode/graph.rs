@@ -7,13 +7,12 @@
 
 mod node;
 
-pub(crate) use node::{Bound, Container, ContainerId, Fresh, Next, Node, NodeId, State, Tree};
+pub(crate) use node::{Bound, Container, ContainerId, Fresh, Key, Next, Node, NodeId, State, Tree};
 
 use super::scan::{FIXED_MAX, FIXED_MIN, STEP, window};
 use crate::record::Decoded;
 use crate::record::field::FieldTable;
 use crate::record::slots::{Kind, Place};
-use node::Key;
 use std::fmt;
 
 /// Nodes: some fifty line shapes of twelve keys with their variants, in 100 KiB.
@@ -211,11 +210,8 @@ impl LineGraph {
 
     /// The node of the literal that `text` starts with, if it was met in this state before.
     #[inline]
-    pub(crate) fn find(&self, state: State, text: &[u8], len: usize) -> NodeId {
-        if len > LITERAL_MAX {
-            return NodeId::NONE;
-        }
-        let key = Key::new(state, text, len);
+    pub(crate) fn find(&self, key: &Key, text: &[u8]) -> NodeId {
+        let len = key.len;
         for probe in 0..PROBES_MAX {
             let id = self.cells[(key.hash + probe) % CELLS];
             if id == NodeId::NONE {
@@ -223,7 +219,7 @@ impl LineGraph {
             }
             let node = self.node(id);
             let differs = (node.head ^ key.head) | (node.tail ^ key.tail);
-            let same = differs == 0 && node.len as usize == len && node.before == state;
+            let same = differs == 0 && node.len as usize == len && node.before == key.state;
             if same && (len <= 2 * STEP || self.literal(node) == text.get(..len)) {
                 return id;
             }
@@ -256,21 +252,20 @@ impl LineGraph {
     }
 
     /// Keeps what the grammar found; where there is no room, only until the next literal that is not kept.
-    pub(crate) fn learn(&mut self, before: State, literal: &[u8], fresh: &Fresh) -> Option<NodeId> {
-        let key = Key::new(before, literal, literal.len());
+    pub(crate) fn learn(&mut self, key: &Key, literal: &[u8], fresh: &Fresh) -> Option<NodeId> {
         let free = (0..PROBES_MAX)
             .map(|probe| (key.hash + probe) % CELLS)
             .find(|cell| self.cells[*cell] == NodeId::NONE)
-            .filter(|_| self.nodes.len() < NODES_MAX && literal.len() <= LITERAL_MAX);
+            .filter(|_| self.nodes.len() < NODES_MAX && key.len <= LITERAL_MAX);
         let Some(cell) = free else {
             self.refused += 1;
             if self.refused > REFUSED_MAX {
                 self.forget_nodes();
             }
-            return self.spare(before, literal, fresh);
+            return self.spare(key, literal, fresh);
         };
         let trees = if self.fresh_trees.is_empty() { 0 } else { self.trees.len() };
-        let mut node = Node::new(before, literal, fresh, trees as u16)?;
+        let mut node = Node::new(key, literal, fresh, trees as u16)?;
         if trees != 0 {
             self.trees.push(self.fresh_trees.clone());
         }
@@ -283,9 +278,9 @@ impl LineGraph {
     }
 
     /// A node that holds until the next literal that is not kept.
-    pub(crate) fn spare(&mut self, before: State, literal: &[u8], fresh: &Fresh) -> Option<NodeId> {
+    pub(crate) fn spare(&mut self, key: &Key, literal: &[u8], fresh: &Fresh) -> Option<NodeId> {
         let trees = !self.fresh_trees.is_empty();
-        let node = Node::new(before, literal, fresh, trees as u16)?;
+        let node = Node::new(key, literal, fresh, trees as u16)?;
         if trees {
             std::mem::swap(&mut self.trees[1], &mut self.fresh_trees);
         }

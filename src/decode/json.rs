@@ -10,7 +10,7 @@ mod exact;
 mod learn;
 
 use super::escape;
-use super::graph::{LineGraph, Next, Node, NodeId};
+use super::graph::{Key, LineGraph, Next, Node, NodeId};
 use super::scan::{byte, is_string, number_end, string_stop};
 use crate::record::field::{FieldId, FieldTable};
 use crate::record::slots::{Entry, MASKED_MAX, Place};
@@ -47,7 +47,8 @@ pub fn walk(
             len = value_len(node, value);
         }
         if len == NO_VALUE {
-            Slow { id, len, escaped } = slow(graph, previous, id, text, wanted)?;
+            Slow { id, len, escaped } =
+                slow(graph, previous, id, &block[block.len() - text.len()..], wanted)?;
             node = graph.node(id);
             value = text.get(node.len as usize..)?;
         }
@@ -143,7 +144,7 @@ fn slow(
     graph: &mut LineGraph,
     previous: NodeId,
     followed: NodeId,
-    text: &[u8],
+    text: &str,
     wanted: &FieldTable,
 ) -> Option<Slow> {
     let mut id = followed;
@@ -151,7 +152,7 @@ fn slow(
         id = meet(graph, previous, text, wanted)?;
     }
     let node = graph.node(id);
-    let value = text.get(node.len as usize..)?;
+    let value = text.as_bytes().get(node.len as usize..)?;
     if node.next != Next::Text {
         let len = value_len(node, value);
         return (len != NO_VALUE).then_some(Slow { id, len, escaped: false });
@@ -166,21 +167,23 @@ fn slow(
 fn meet(
     graph: &mut LineGraph,
     previous: NodeId,
-    text: &[u8],
+    text: &str,
     wanted: &FieldTable,
 ) -> Option<NodeId> {
     let state = graph.node(previous).after;
-    let end = learn::literal_end(text, state.quoted())?;
-    let mut id = graph.find(state, text, end);
+    let bytes = text.as_bytes();
+    let end = learn::literal_end(bytes, state.quoted())?;
+    let key = Key::new(state, bytes, end);
+    let mut id = graph.find(&key, bytes);
     if id == NodeId::NONE {
         let fresh = learn::literal(graph, text, state, wanted)?;
         // an element of an array that a colon follows, as if it were a key
         if fresh.len != end {
             return None;
         }
-        id = graph.learn(state, &text[..end], &fresh)?;
+        id = graph.learn(&key, &bytes[..end], &fresh)?;
     }
-    graph.link(previous, id, text);
+    graph.link(previous, id, bytes);
     Some(id)
 }
 

@@ -5,7 +5,7 @@
 #![allow(clippy::inline_always, reason = "the walk is one loop; every call in it was measured")]
 
 use super::escape;
-use super::graph::{Bound, ContainerId, Fresh, LineGraph, Next, Node, NodeId, State};
+use super::graph::{ContainerId, Fresh, Key, LineGraph, Next, Node, NodeId, State};
 use super::scan::{byte, string_stop, word_stop};
 use crate::record::field::{FieldId, FieldTable};
 use crate::record::slots::{Entry, Kind, MASKED_MAX, Place};
@@ -46,7 +46,8 @@ pub fn walk(
             len = value_len(node, value);
         }
         if len == NO_VALUE {
-            Slow { id, len, escaped } = slow(graph, previous, id, text, wanted)?;
+            Slow { id, len, escaped } =
+                slow(graph, previous, id, &block[block.len() - text.len()..], wanted)?;
             node = graph.node(id);
             value = text.get(node.len as usize..)?;
         }
@@ -102,7 +103,7 @@ fn slow(
     graph: &mut LineGraph,
     previous: NodeId,
     followed: NodeId,
-    text: &[u8],
+    text: &str,
     wanted: &FieldTable,
 ) -> Option<Slow> {
     let mut id = followed;
@@ -110,7 +111,7 @@ fn slow(
         id = meet(graph, previous, text, wanted)?;
     }
     let node = graph.node(id);
-    let value = text.get(node.len as usize..)?;
+    let value = text.as_bytes().get(node.len as usize..)?;
     let len = value_len(node, value);
     if len != NO_VALUE {
         return Some(Slow { id, len, escaped: false });
@@ -151,34 +152,31 @@ fn special(node: &Node, line: &str, mut span: (usize, usize), escaped: bool, int
 fn meet(
     graph: &mut LineGraph,
     previous: NodeId,
-    text: &[u8],
+    text: &str,
     wanted: &FieldTable,
 ) -> Option<NodeId> {
-    let before = graph.node(previous).after;
-    let first = previous == NodeId::LOGFMT;
-    let Found { next, key, end, plain } = literal(text, before.quoted(), first)?;
-    let mut id = graph.find(before, text, end);
+    let state = graph.node(previous).after;
+    let bytes = text.as_bytes();
+    let found = literal(bytes, state.quoted(), previous == NodeId::LOGFMT)?;
+    let Found { next, key: (from, to), end, plain } = found;
+    let key = Key::new(state, bytes, end);
+    let mut id = graph.find(&key, bytes);
     if id == NodeId::NONE {
-        let bound = bound(graph, &text[key.0..key.1], wanted)?;
+        graph.path.clear();
+        graph.path.push_str(&text[from..to]);
+        let (bound, _) = graph.look_up(wanted, false);
         let state = State::new(ContainerId::PAIRS, next == Next::Text);
         let fresh = Fresh { next, state, bound, seen: 0, len: end };
         graph.fresh_trees.clear();
-        let literal = &text[..end];
+        let literal = &bytes[..end];
         id = if plain {
-            graph.learn(before, literal, &fresh)?
+            graph.learn(&key, literal, &fresh)?
         } else {
-            graph.spare(before, literal, &fresh)?
+            graph.spare(&key, literal, &fresh)?
         };
     }
-    graph.link(previous, id, text);
+    graph.link(previous, id, bytes);
     Some(id)
-}
-
-fn bound(graph: &mut LineGraph, key: &[u8], wanted: &FieldTable) -> Option<Bound> {
-    graph.path.clear();
-    // a key ends at `=`, so that it is text again
-    graph.path.push_str(std::str::from_utf8(key).ok()?);
-    Some(graph.look_up(wanted, false).0)
 }
 
 /// What stands between two values.

@@ -222,8 +222,7 @@ impl NodeId {
 
 impl Node {
     /// `None` for a literal of more than 64 KiB.
-    pub(crate) fn new(before: State, literal: &[u8], fresh: &Fresh, trees: u16) -> Option<Node> {
-        let key = Key::new(before, literal, literal.len());
+    pub(crate) fn new(key: &Key, literal: &[u8], fresh: &Fresh, trees: u16) -> Option<Node> {
         let Fresh { next, bound, .. } = *fresh;
         let (kind, back) = match next {
             Next::True => (Kind::True, 4),
@@ -241,7 +240,7 @@ impl Node {
             tail: key.tail,
             seen: fresh.seen,
             len: u16::try_from(literal.len()).ok()?,
-            before,
+            before: key.state,
             next,
             wanted: bound.wanted() && !special,
             special,
@@ -289,9 +288,12 @@ pub(crate) struct Key {
     mask: u128,
     pub(crate) tail: u128,
     pub(crate) hash: usize,
+    pub(crate) len: usize,
+    pub(crate) state: State,
 }
 
 impl Key {
+    /// The first `len` bytes of `text`, met in `state`.
     #[inline]
     pub(crate) fn new(state: State, text: &[u8], len: usize) -> Key {
         let mask = if len >= STEP { u128::MAX } else { (1 << (8 * len)) - 1 };
@@ -304,6 +306,6 @@ impl Key {
         };
         let salt = (len as u64) << 32 | state.0 as u64;
         let hash = fold(head, salt.wrapping_mul(0xa076_1d64_78bd_642f)) ^ fold(tail, salt);
-        Key { head, mask, tail, hash: (hash >> 16) as usize }
+        Key { head, mask, tail, hash: (hash >> 16) as usize, len, state }
     }
 }

@@ -94,6 +94,7 @@ enum Expected {
 /// The literal as it is being read.
 struct Reading<'a> {
     graph: &'a mut LineGraph,
+    text: &'a str,
     bytes: &'a [u8],
     wanted: &'a FieldTable,
     /// Position in the literal.
@@ -106,19 +107,20 @@ struct Reading<'a> {
     seen: u64,
 }
 
-/// Reads the literal that `bytes` starts with. `None` where the line is no JSON, or where only the exact reading can tell.
+/// Reads the literal that `text` starts with. `None` where the line is no JSON, or where only the exact reading can tell.
 #[cold]
 #[inline(never)]
 pub(super) fn literal(
     graph: &mut LineGraph,
-    bytes: &[u8],
+    text: &str,
     state: State,
     wanted: &FieldTable,
 ) -> Option<Fresh> {
     graph.fresh_trees.clear();
     let mut reading = Reading {
         graph,
-        bytes,
+        text,
+        bytes: text.as_bytes(),
         wanted,
         at: state.quoted() as usize,
         container: state.container(),
@@ -179,8 +181,7 @@ impl Reading<'_> {
             path.push_str(&self.graph.container(self.container).path);
             path.push('.');
         }
-        // a key is cut at quotes, so that it is text again
-        escape::undo(std::str::from_utf8(&self.bytes[start..end]).ok()?, &mut path);
+        escape::undo(&self.text[start..end], &mut path);
         self.graph.path = path;
         (self.bound, self.prefix) = self.graph.look_up(self.wanted, nested);
         self.note_prefix()?;
