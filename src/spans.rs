@@ -300,7 +300,9 @@ fn context(record: &Record<'_>, service: &str, work: &Finished<'_>) -> Result<Co
     if !sampled || record.text(field::TRACE_FLAGS).is_some_and(identify::unsampled) {
         return Err(Skip::Unsampled);
     }
-    if named.is_some() && !work.asked && own_ids(record).is_some() {
+    let traced = named.is_some_and(|(_, origin)| origin == Origin::Tracer)
+        && own.is_some_and(|(_, origin)| origin == Origin::Tracer);
+    if traced && !work.asked {
         return Err(Skip::AlreadyTraced);
     }
     let parent = own.map(|(id, _)| id).or(parent).or_else(|| {
