@@ -28,8 +28,9 @@ use opentelemetry::trace::{SpanId, SpanKind, TraceId};
 use prometheus::{IntCounter, IntCounterVec};
 use std::sync::Arc;
 
-/// A batch that grew beyond this is handed over before the batch of lines ends.
-const CHUNK_BYTES_MAX: usize = 256 * 1024;
+/// A batch that grew beyond this is handed over before the batch of lines ends. With one more span it
+/// stays below 64 KiB, except for the text of exceptions, so that the outbox keeps its memory for reuse.
+const CHUNK_BYTES_MAX: usize = 60 * 1024;
 /// A longer duration is a mistake in the line: thirty days.
 const SECONDS_MAX: f64 = 30.0 * 86_400.0;
 
