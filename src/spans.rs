@@ -83,11 +83,19 @@ pub struct SpanRef {
 }
 
 /// What can be set.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Settings {
+    /// Functions, jobs and phrases become spans as well, not only requests and queries.
+    pub internal: bool,
     /// Message and stack trace of exceptions leave with their type. Off: they may quote what a user
     /// typed.
     pub exception_text: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings { internal: true, exception_text: false }
+    }
 }
 
 /// Why a line became no span.
@@ -176,7 +184,8 @@ impl SpanMaker {
         source: u64,
         work: &Finished<'_>,
     ) -> Option<SpanRef> {
-        if !self.enabled() {
+        let wanted = self.settings.internal || work.operation != Operation::Internal;
+        if !self.enabled() || !wanted {
             return None;
         }
         let context = match context(record, &self.service, work) {
