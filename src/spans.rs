@@ -28,8 +28,9 @@ use opentelemetry::trace::{SpanId, SpanKind, TraceId};
 use prometheus::{IntCounter, IntCounterVec};
 use std::sync::Arc;
 
-/// A batch that grew beyond this is handed over before the batch of lines ends.
-const CHUNK_BYTES_MAX: usize = 256 * 1024;
+/// A batch that grew beyond this is handed over before the batch of lines ends. With one more span it
+/// stays below 64 KiB, except for the text of exceptions, so that the outbox keeps its memory for reuse.
+const CHUNK_BYTES_MAX: usize = 60 * 1024;
 /// A longer duration is a mistake in the line: thirty days.
 const SECONDS_MAX: f64 = 30.0 * 86_400.0;
 
@@ -309,7 +310,9 @@ fn context(record: &Record<'_>, service: &str, work: &Finished<'_>) -> Result<Co
     if !sampled || record.text(field::TRACE_FLAGS).is_some_and(identify::unsampled) {
         return Err(Skip::Unsampled);
     }
-    if named.is_some() && !work.asked && own_ids(record).is_some() {
+    let traced = named.is_some_and(|(_, origin)| origin == Origin::Tracer)
+        && own.is_some_and(|(_, origin)| origin == Origin::Tracer);
+    if traced && !work.asked {
         return Err(Skip::AlreadyTraced);
     }
     let parent = own.map(|(id, _)| id).or(parent).or_else(|| {
