@@ -35,7 +35,7 @@
 //! | [`serve`] | the admin port: `/metrics`, `/health`, `/livez`, `/readyz`, `/startupz` |
 //! | [`telemetry`] | every metric that sidelight keeps about itself; the ledger; our own log lines |
 //! | [`config`] | as written -> as used: YAML, environment, flags; errors with place, caret and hint |
-//! | [`app`] | doors bound, threads started, the phases of leaving ([`app::drain`]) |
+//! | [`app`] | doors bound, threads started, the phases of leaving ([`phase`]) |
 //! | [`replay`] | a file of lines through the rules: what would have happened |
 //! | [`cli`] | run, demo, check, replay, explain, healthcheck |
 //! | [`clock`], [`resource`] | time as a value; who we speak for |
@@ -60,16 +60,20 @@
 pub mod app;
 pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod decode;
+pub mod export;
 pub mod forward;
 pub mod frame;
 pub mod health;
 pub mod metrics;
 pub mod otlp;
 pub mod outbox;
+pub mod phase;
 pub mod pipeline;
 pub mod receive;
 pub mod record;
+pub mod replay;
 pub mod resource;
 pub mod rules;
 pub mod serve;

@@ -4,9 +4,9 @@
 use crate::health::Pulse;
 use crate::health::evaluate::{Evaluator, Moment};
 use crate::health::settings::Settings;
+use crate::phase::Phase;
 use crate::serve;
 use crate::serve::state::State;
-use crate::telemetry::standing::Phase;
 use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -52,7 +52,7 @@ async fn evaluate(state: Arc<State>, pulse: Arc<Pulse>, settings: Settings) {
     let mut evaluator = Evaluator::new(settings);
     let mut second = interval(EVALUATE_EVERY);
     second.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    while state.standing.phase() != Phase::Closed {
+    while state.standing.phase.get() != Phase::Closed {
         second.tick().await;
         let now = Moment { wall: state.clock.now(), monotonic: state.clock.monotonic() };
         state.verdict.publish(evaluator.evaluate(&pulse.read(), now));
@@ -97,7 +97,7 @@ mod tests {
         let told = get(address, "/health/errors");
         assert!(told.starts_with("HTTP/1.1 503"), "{told}");
         assert!(told.contains("30 of 40 in 60 s"), "{told}");
-        state.standing.enter(Phase::Closed);
+        state.standing.phase.advance(Phase::Closed);
         thread.join().expect("ends by itself");
         assert!(TcpStream::connect(address).is_err(), "still listening");
     }

@@ -3,10 +3,13 @@
 //! and an exit code.
 
 use crate::cli::get::get;
-use std::io;
+use crate::config::environment::Environment;
+use crate::config::{self, Flags};
+use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -16,6 +19,52 @@ pub const TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Characters of an answer that are repeated.
 const SAID_MAX: usize = 500;
+
+/// Arguments of `healthcheck`.
+#[derive(Clone, PartialEq, Debug, clap::Args)]
+pub struct Arguments {
+    /// What to ask [default: /livez of the admin port that the environment names]
+    #[arg(long, value_name = "URL", conflicts_with = "socket")]
+    pub url: Option<String>,
+    /// Ask the socket alone: does somebody take lines there?
+    #[arg(long, value_name = "PATH")]
+    pub socket: Option<PathBuf>,
+    /// Ask for readiness (/readyz) instead of life
+    #[arg(long)]
+    pub ready: bool,
+}
+
+/// Asks a running sidecar and says in one line what it answered; exit code 0 when all is well.
+pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
+    let outcome = match targets(arguments, environment) {
+        // the port may have been taken: then it stands at the next
+        Ok(targets) => {
+            let mut asked = targets.iter().map(healthcheck);
+            let first = asked.next();
+            let healthy = first.as_ref().is_some_and(|first| first.healthy);
+            let other = if healthy { None } else { asked.find(|other| other.healthy) };
+            other.or(first)
+        }
+        Err(line) => Some(Outcome { healthy: false, line }),
+    };
+    let outcome = outcome.unwrap_or(Outcome { healthy: false, line: "nobody to ask".to_owned() });
+    // a closed standard output takes the line, not the answer
+    let _ = writeln!(io::stdout(), "{}", outcome.line);
+    ExitCode::from(outcome.exit_code())
+}
+
+/// Whom the arguments and the environment name, the likeliest first.
+fn targets(arguments: &Arguments, environment: &Environment) -> Result<Vec<Target>, String> {
+    if let Some(path) = &arguments.socket {
+        return Ok(vec![Target::Socket(path.clone())]);
+    }
+    if let Some(text) = &arguments.url {
+        return Ok(vec![Target::Http(url(text)?)]);
+    }
+    let listen = config::load(&Flags::default(), environment).config.listen;
+    let addresses = std::iter::once(listen.address).chain(listen.fallback);
+    Ok(addresses.map(|address| admin(address, arguments.ready)).collect())
+}
 
 /// Whom to ask.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -4,10 +4,10 @@
 //! for a backend, a full queue or a drain, in which a restart would lose what is being saved.
 
 use crate::health::verdict::Status;
+use crate::phase::Phase;
 use crate::serve::query;
 use crate::serve::respond::{Answer, TEXT, answer};
 use crate::serve::state::State;
-use crate::telemetry::standing::Phase;
 use hyper::StatusCode;
 use std::fmt::Write;
 
@@ -111,7 +111,7 @@ fn of(name: &'static str, (status, reason): (Status, String)) -> Check {
 }
 
 fn shutdown(state: &State) -> Check {
-    let phase = state.standing.phase();
+    let phase = state.standing.phase.get();
     let leaving = phase != Phase::Serving;
     Check { name: "shutdown", failed: leaving.then(|| format!("process is {}", phase.name())) }
 }

@@ -4,8 +4,9 @@
 use crate::clock::Clock;
 use crate::health::verdict::{Published, Status};
 use crate::metrics::expose::{Encoding, Options};
+use crate::phase::Phase;
 use crate::telemetry::Telemetry;
-use crate::telemetry::standing::{DoorState, Phase, Standing};
+use crate::telemetry::standing::{DoorState, Standing};
 use std::fmt;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -86,7 +87,7 @@ impl State {
 
     /// The doors, as a check: a stuck one fails it while lines are to be taken.
     pub(crate) fn sockets(&self) -> (Status, String) {
-        if self.standing.phase() != Phase::Serving {
+        if self.standing.phase.get() != Phase::Serving {
             return (Status::Warn, "draining".to_owned());
         }
         let shut = self.standing.doors().into_iter().find(|(_, state)| match state {

@@ -4,8 +4,9 @@ use super::*;
 use crate::clock::{Clock, Hand, UnixNanos};
 use crate::health::verdict::{Check, Status, Verdict};
 use crate::metrics::expose::Encoding;
+use crate::phase::Phase;
 use crate::telemetry::Telemetry;
-use crate::telemetry::standing::{Beat, Door, DoorState, Phase, Standing};
+use crate::telemetry::standing::{Beat, Door, DoorState, Standing};
 use std::io::Read;
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
@@ -173,7 +174,7 @@ async fn draining_is_alive_and_not_ready() {
     let port = port(state().0).await;
     assert_eq!(port.get("/readyz").await.status, 200);
     for phase in [Phase::Reading, Phase::Flushing, Phase::Exporting, Phase::Lingering] {
-        port.state.standing.enter(phase);
+        port.state.standing.phase.advance(phase);
         assert_eq!(port.get("/livez").await.status, 200, "{phase:?}");
         assert_eq!(port.get("/metrics").await.status, 200, "{phase:?}");
         assert_eq!(port.get("/health").await.status, 200, "{phase:?}");

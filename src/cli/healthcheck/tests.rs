@@ -1,7 +1,7 @@
 //! Against listeners that answer well, badly, slowly and not at all.
 
 use super::*;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
 
