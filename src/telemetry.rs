@@ -197,8 +197,8 @@ impl Telemetry {
         telemetry
     }
 
-    /// Adds the `process_*` metrics: for a process that runs, not for a replay, whose output must not vary.
-    /// A second call changes nothing.
+    /// Adds the `process_*` metrics: for a process that runs, not for a replay, whose output must not
+    /// vary. A second call changes nothing.
     pub fn watch_process(&self) {
         let _ = self.registry.register(Box::new(process::Process::new()));
     }
@@ -251,6 +251,8 @@ mod tests {
     fn every_self_metric_registers() {
         let telemetry = Telemetry::new();
         telemetry.received.with_label_values(&["stream"]).inc();
-        assert!(telemetry.gather().iter().any(|f| f.name() == "sidelight_frames_received_total"));
+        assert!(
+            telemetry.gather().iter().any(|f| f.name() == "sidelight_frames_received_total")
+        );
     }
 }

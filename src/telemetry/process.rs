@@ -116,7 +116,7 @@ fn start_ticks(stat: &str) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::{SystemTime, UNIX_EPOCH};
+    use crate::clock::Clock;
 
     /// Guarantees: on Linux every one of them is there and believable.
     #[test]
@@ -134,7 +134,7 @@ mod tests {
                 (family.name().to_owned(), value)
             })
             .collect();
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs_f64();
+        let now = Clock::system().now().as_seconds_f64();
         for (name, least, most) in [
             ("process_cpu_seconds_total", 1e-6, 1e6),
             ("process_resident_memory_bytes", 1e5, 1e11),
