@@ -6,6 +6,7 @@ use sidelight::app::signals::Signals;
 use sidelight::app::worker::Pipelines;
 use sidelight::app::{App, Parts, Running, Settings};
 use sidelight::clock::Clock;
+use sidelight::pipeline::Input;
 use sidelight::receive::delivery::Delivery;
 use sidelight::telemetry::Telemetry;
 use sidelight::telemetry::standing::Standing;
@@ -55,12 +56,16 @@ impl Seen {
     }
 }
 
+type OnLines = Box<dyn FnMut(&[u8]) + Send>;
+
 /// A sidecar in this process.
 pub(crate) struct Sidecar {
     pub(crate) stream: PathBuf,
     pub(crate) datagram: PathBuf,
     running: Running,
     seen: Arc<Mutex<Seen>>,
+    on_lines: Arc<Mutex<OnLines>>,
+    datagram_flushes: Arc<AtomicU64>,
     telemetry: Arc<Telemetry>,
     standing: Arc<Standing>,
     _directory: TempDir,
@@ -101,16 +106,27 @@ impl Sidecar {
             ..Settings::default()
         };
         change(&mut settings);
-        let into = Arc::clone(&seen);
+        let on_lines: Arc<Mutex<OnLines>> = Arc::new(Mutex::new(Box::new(|_| {})));
+        let datagram_flushes = Arc::new(AtomicU64::new(0));
+        let into = (Arc::clone(&seen), Arc::clone(&on_lines), Arc::clone(&datagram_flushes));
         let parts = Parts {
             settings,
             clock: Clock::system(),
             telemetry: Arc::clone(&telemetry),
             standing: Arc::clone(&standing),
-            pipelines: Pipelines::new(move |_| {
-                let into = Arc::clone(&into);
+            pipelines: Pipelines::new(move |input| {
+                let (seen, on_lines, datagram_flushes) = into.clone();
                 Box::new(move |delivery| {
-                    into.lock().unwrap_or_else(PoisonError::into_inner).take(delivery);
+                    match &delivery {
+                        Delivery::Lines { block, .. } => {
+                            (on_lines.lock().unwrap_or_else(PoisonError::into_inner))(block);
+                        }
+                        Delivery::Flush if input == Input::Datagram => {
+                            datagram_flushes.fetch_add(1, Ordering::Release);
+                        }
+                        _ => {}
+                    }
+                    seen.lock().unwrap_or_else(PoisonError::into_inner).take(delivery);
                     false
                 })
             }),
@@ -123,11 +139,23 @@ impl Sidecar {
             datagram,
             running,
             seen,
+            on_lines,
+            datagram_flushes,
             telemetry,
             standing,
             _directory: directory,
             _signals: signals,
         }
+    }
+
+    /// Calls `then` on the data thread before lines are recorded.
+    pub(crate) fn on_lines(&self, then: impl FnMut(&[u8]) + Send + 'static) {
+        *self.on_lines.lock().unwrap_or_else(PoisonError::into_inner) = Box::new(then);
+    }
+
+    /// How often the datagram thread flushed.
+    pub(crate) fn datagram_flushes(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.datagram_flushes)
     }
 
     pub(crate) fn nudge(&self) {
