@@ -10,7 +10,7 @@
 mod door;
 
 use door::{Seen, Sidecar};
-use sidelight::app::drain::Mode;
+use sidelight::app::drain::{Mode, Output};
 use std::io::Write;
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::process::{Command, Stdio};
@@ -304,6 +304,26 @@ fn descriptors_that_run_out_lose_nothing() {
     }
     let told = door::stop(child, directory.path());
     assert_eq!(told.lines.iter().sum::<u64>(), written);
+}
+
+/// Scenario: an output that never ends, as with a collector that hangs and an exporter that forgot its deadline.
+/// Guarantees: the process leaves in 1.5 s all the same, names the output, and its exit code is not 0.
+#[test]
+fn a_hanging_output_does_not_hold_up_the_end() {
+    let (never, hang) = std::sync::mpsc::channel::<()>();
+    let finish = Box::new(move |_: Duration| {
+        let _ = hang.recv();
+    });
+    let sidecar = Sidecar::spawn_outputs(vec![
+        Output { name: "hangs", finish },
+        Output { name: "sends", finish: Box::new(|left| assert!(left > Duration::from_secs(1))) },
+    ]);
+    let begin = Instant::now();
+    let closing = sidecar.drain();
+    let took = begin.elapsed();
+    assert!(took > Duration::from_millis(1400) && took < Duration::from_millis(1900), "{took:?}");
+    assert_eq!((closing.unfinished.as_slice(), closing.exit_code()), (&["hangs"][..], 1));
+    drop(never);
 }
 
 /// Scenario: SIGHUP, twice, then SIGTERM.

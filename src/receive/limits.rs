@@ -65,3 +65,17 @@ impl Limits {
 }
 
 const _: () = assert!(READ_BYTES >= 2 * 64 * 1024, "a read holds two lines of the default limit");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_line_limit_still_keeps_a_joined_record() {
+        let limits = |line_bytes_max| Limits { line_bytes_max, ..Limits::default() }.bounded();
+        assert_eq!(limits(0).line_bytes_max, 1024);
+        assert_eq!(limits(2048).tail_bytes_max(), TAIL_BYTES_JOINED);
+        assert_eq!(limits(1 << 20).tail_bytes_max(), 1 << 20);
+        assert_eq!(limits(usize::MAX).line_bytes_max, LINE_BYTES_CEILING);
+    }
+}

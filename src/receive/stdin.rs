@@ -178,3 +178,6 @@ impl Door<'_> {
         Ok(readable)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -81,18 +81,26 @@ pub(crate) struct Closing {
 
 impl Sidecar {
     pub(crate) fn spawn() -> Sidecar {
-        Sidecar::build(|_| {}, |_| {})
+        Sidecar::build(|_| {}, |_| {}, Vec::new())
+    }
+
+    pub(crate) fn spawn_outputs(outputs: Vec<Output>) -> Sidecar {
+        Sidecar::build(|_| {}, |_| {}, outputs)
     }
 
     pub(crate) fn spawn_with(change: impl FnOnce(&mut Settings)) -> Sidecar {
-        Sidecar::build(change, |_| {})
+        Sidecar::build(change, |_| {}, Vec::new())
     }
 
     pub(crate) fn spawn_behind(obstacle: impl FnOnce(&Path)) -> Sidecar {
-        Sidecar::build(|_| {}, obstacle)
+        Sidecar::build(|_| {}, obstacle, Vec::new())
     }
 
-    fn build(change: impl FnOnce(&mut Settings), obstacle: impl FnOnce(&Path)) -> Sidecar {
+    fn build(
+        change: impl FnOnce(&mut Settings),
+        obstacle: impl FnOnce(&Path),
+        outputs: Vec<Output>,
+    ) -> Sidecar {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let (stream, datagram) =
             (directory.path().join("log.sock"), directory.path().join("d.sock"));
@@ -131,7 +139,7 @@ impl Sidecar {
                 })
             }),
             admin: None,
-            outputs: Vec::new(),
+            outputs,
         };
         let running = App::new(parts).spawn(&signals).expect("it starts");
         Sidecar {
@@ -185,6 +193,11 @@ impl Sidecar {
             assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", self.lock());
             std::thread::park_timeout(Duration::from_millis(2));
         }
+    }
+
+    /// Leaves, whatever comes of it.
+    pub(crate) fn drain(self) -> sidelight::app::drain::Closing {
+        self.running.drain()
     }
 
     pub(crate) fn close(self) -> Closing {
