@@ -59,10 +59,24 @@ fn lines() {
     check("msg=\"a\\qb \\u00e9\"", Some(&[(field::BODY, "a\\qb \u{e9}")]));
     check("msg=\"tab\tin\"", Some(&[(field::BODY, "tab\tin")]));
     check("msg=a\"b\" level=x", Some(&[(field::BODY, "a\"b\""), (field::SEVERITY, "x")]));
-    check("msg=\u{e9}t\u{e9} level=x", Some(&[(field::BODY, "\u{e9}t\u{e9}"), (field::SEVERITY, "x")]));
+    check(
+        "msg=\u{e9}t\u{e9} level=x",
+        Some(&[(field::BODY, "\u{e9}t\u{e9}"), (field::SEVERITY, "x")]),
+    );
     check("level=info some words (took=3) here", Some(&[(field::SEVERITY, "info")]));
     check("x=1 == y=2", Some(&[]));
-    for none in ["", "=", "=a", " level=info", "level", "level: info", "1=2 3=4", "a b=c d=e", "{\"a\":1}", "a\u{0}=1"] {
+    for none in [
+        "",
+        "=",
+        "=a",
+        " level=info",
+        "level",
+        "level: info",
+        "1=2 3=4",
+        "a b=c d=e",
+        "{\"a\":1}",
+        "a\u{0}=1",
+    ] {
         check(none, None);
     }
 }
