@@ -151,7 +151,7 @@ fn no_span_allocates_once_chunks_have_grown() {
     use std::time::Duration;
     let telemetry = Telemetry::new();
     let outbox = Outbox::new(Capacity::SPANS);
-    let settings = Settings { exception_text: true };
+    let settings = Settings { exception_text: true, ..Settings::default() };
     let resource = Resource::default();
     let mut maker = SpanMaker::new(settings, &resource, std::sync::Arc::clone(&outbox), &telemetry);
     let line = "4bf92f35-77b3-4da6-a3ce-929d0e0e4736 REQ-7 cart ValueError";
