@@ -70,6 +70,11 @@ pub(super) fn parts(bytes: &[u8], start: usize, separator: u8, out: &mut Out<'_>
         }
         let Some((end, next)) = part(bytes, at, separator) else { break };
         if bytes[at] == b'[' {
+            // behind the level `[cache] - ` may be the message's own
+            let inside = &bytes[at + 1..end - 1];
+            if has_level && !ids::is_surely_id(inside) && !ids::is_absent(inside) {
+                break;
+            }
             id = Some((at + 1, end - 1));
         } else if !has_place && ids::place(bytes, at, end, out) {
             has_place = true;
