@@ -2,6 +2,7 @@
 //! values come from closed sets. Data threads add once a batch, never once a line.
 
 pub mod ledger;
+pub mod standing;
 
 use prometheus::core::Collector;
 use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};

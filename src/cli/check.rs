@@ -6,12 +6,11 @@ mod tests;
 
 use crate::config::environment::Environment;
 use crate::config::fault::{Fault, Level};
+use crate::config::settings::Config;
 use crate::config::{Flags, Loaded, load};
-use crate::record::field::FieldTable;
-use crate::rules::extract::Extract;
-use crate::rules::select::Condition;
-use crate::rules::settings::{RuleError, RuleSettings};
-use crate::rules::syntax::SyntaxError;
+use crate::metrics::{FamilySpec, Registry};
+use crate::rules::compile::compile;
+use crate::rules::settings::RuleError;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -64,7 +63,12 @@ fn plural(count: usize, word: &str) -> String {
 /// All that is wrong with a configuration, its rules compiled, in the order of the file.
 pub fn faults(loaded: &Loaded) -> Vec<Fault> {
     let mut faults = loaded.faults.clone();
-    faults.extend(compile(&loaded.config.rules.own).iter().map(|error| loaded.locate(error)));
+    for error in compiled(&loaded.config) {
+        let fault = loaded.locate(&error);
+        if !loaded.faults.iter().any(|known| explains(known, &fault)) {
+            faults.push(fault);
+        }
+    }
     let place = |fault: &Fault| match &fault.located {
         Some(located) => (0, located.line, located.column),
         None => (1, 0, 0),
@@ -73,24 +77,16 @@ pub fn faults(loaded: &Loaded) -> Vec<Fault> {
     faults
 }
 
-/// The errors of conditions and patterns.
-fn compile(rules: &[RuleSettings]) -> Vec<RuleError> {
-    let mut fields = FieldTable::standard();
-    let mut errors = Vec::new();
-    let mut note = |path: String, SyntaxError { offset, message, hint }| {
-        errors.push(RuleError { path, offset, message, hint });
-    };
-    for (index, rule) in rules.iter().enumerate() {
-        if let Some(when) = &rule.when
-            && let Err(error) = Condition::parse(when, &mut fields)
-        {
-            note(format!("[{index}].when"), error);
-        }
-        if let Some(extract) = &rule.extract
-            && let Err(error) = Extract::compile(&extract.pattern)
-        {
-            note(format!("[{index}].extract.pattern"), error);
-        }
-    }
-    errors
+/// A value that was refused while reading is wrong for compiling, too, and once is enough; a family is
+/// refused at its name, whatever of it was wrong.
+fn explains(known: &Fault, fault: &Fault) -> bool {
+    let whole = fault.path.strip_suffix(".name").unwrap_or(&fault.path);
+    known.level == Level::Error && known.path.starts_with(whole)
+}
+
+/// The errors of compiling the rules, their families declared as in a process of their own.
+fn compiled(config: &Config) -> Vec<RuleError> {
+    let registry = Registry::new(config.limits);
+    let declare = &mut |spec: &FamilySpec| registry.declare(spec.clone());
+    compile(&config.rules, declare).err().unwrap_or_default()
 }

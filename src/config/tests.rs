@@ -277,7 +277,8 @@ fn a_file_that_cannot_be_read() {
 /// Errors of compiling stand where the rule stands, also when only a part around them is known.
 #[test]
 fn errors_of_compiling_are_located() {
-    let text = "rules:\n- name: a\n  when: x == 1\n  counter:\n    name: n\n    labels:\n      shop: data.shop\n";
+    let text = "rules:\n- name: a\n  when: x == 1\n  counter:\n    name: n\n    \
+                labels:\n      shop: data.shop\n";
     let loaded = of(text, &[]);
     for (path, offset, written, line, column) in [
         ("[0].when", 5, "rules[0].when", 3, 14),
@@ -304,7 +305,8 @@ fn errors_of_compiling_are_located() {
 }
 
 proptest! {
-    /// Whatever is done to a file, it is read or refused with places inside it, and rules stay in their order.
+    /// Whatever is done to a file, it is read or refused with places inside it, and rules stay in their
+    /// order.
     #[test]
     fn property_any_damage_to_a_file_is_told(
         cut in 0usize..1_900,

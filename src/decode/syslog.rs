@@ -1,1 +1,6 @@
 //! stub
+use crate::record::Envelope;
+/// x
+pub fn peel(text: &str) -> (Envelope<'_>, &str) {
+    (Envelope::default(), text)
+}

@@ -2,7 +2,7 @@
 //! them. A `FieldTable` is what decoding is told to look for: the standard fields and those that a user's
 //! rules name. Built once when rules are compiled; read only on the way of a line.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// A field's number. Those below 64 have a bit in [`super::slots::Slots::present`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -174,7 +174,7 @@ pub struct Binding {
 pub struct FieldTable {
     names: Vec<Box<str>>,
     keys: HashMap<Box<str>, Binding>,
-    prefixes: HashMap<Box<str>, ()>,
+    prefixes: HashSet<Box<str>>,
     aliases: Vec<(FieldId, FieldId)>,
 }
 
@@ -184,7 +184,7 @@ impl FieldTable {
         let mut table = FieldTable {
             names: STANDARD.iter().map(|(name, _)| Box::from(*name)).collect(),
             keys: HashMap::new(),
-            prefixes: HashMap::new(),
+            prefixes: HashSet::new(),
             aliases: Vec::new(),
         };
         for (number, (_, keys)) in STANDARD.iter().enumerate() {
@@ -236,7 +236,7 @@ impl FieldTable {
     /// Whether some key lies below this path, so that an object there is to be looked into.
     #[inline]
     pub fn is_prefix(&self, path: &str) -> bool {
-        self.prefixes.contains_key(path)
+        self.prefixes.contains(path)
     }
 
     /// The name of a field.
@@ -259,13 +259,18 @@ impl FieldTable {
         &self.aliases
     }
 
+    /// The standard field that a rule's own field falls back to; itself where there is none.
+    pub fn standard_of(&self, own: FieldId) -> FieldId {
+        self.aliases.iter().find(|(of, _)| *of == own).map_or(own, |(_, standard)| *standard)
+    }
+
     fn bind(&mut self, path: &str, binding: Binding) {
         if self.keys.contains_key(path) {
             return;
         }
         for (at, byte) in path.bytes().enumerate() {
             if byte == b'.' {
-                self.prefixes.insert(Box::from(&path[..at]), ());
+                self.prefixes.insert(Box::from(&path[..at]));
             }
         }
         self.keys.insert(Box::from(path), binding);

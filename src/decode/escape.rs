@@ -1,0 +1,127 @@
+//! Strings with escapes: found to their end, checked, and undone into a scratch. All of it is off the usual
+//! way: nearly every string of a log line has no escape. Unit: one string.
+
+use super::scan::{byte, string_stop};
+
+/// The closing quote of the JSON string whose text starts at `at`, or `None` where an escape is none, a
+/// control character stands unescaped or the string does not end.
+#[inline(never)]
+pub(crate) fn string_end(bytes: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        at = string_stop(bytes, at);
+        match byte(bytes, at) {
+            b'"' => return Some(at),
+            b'\\' => at = after_escape(bytes, at)?,
+            _ => return None,
+        }
+    }
+}
+
+fn after_escape(bytes: &[u8], at: usize) -> Option<usize> {
+    match byte(bytes, at + 1) {
+        b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Some(at + 2),
+        b'u' => bytes.get(at + 2..at + 6)?.iter().all(u8::is_ascii_hexdigit).then_some(at + 6),
+        _ => None,
+    }
+}
+
+/// Appends `raw` with its escapes undone. Two surrogates make one character, one alone becomes U+FFFD. A
+/// backslash that starts no escape stays (logfmt; in JSON [`string_end`] has refused it before).
+pub(crate) fn undo(raw: &str, into: &mut String) {
+    let bytes = raw.as_bytes();
+    let mut from = 0;
+    while let Some(skipped) = memchr::memchr(b'\\', &bytes[from..]) {
+        let at = from + skipped;
+        into.push_str(&raw[from..at]);
+        let (character, length) = match byte(bytes, at + 1) {
+            b'n' => ('\n', 2),
+            b't' => ('\t', 2),
+            b'r' => ('\r', 2),
+            b'b' => ('\u{8}', 2),
+            b'f' => ('\u{c}', 2),
+            b'u' => match hex(bytes, at + 2) {
+                Some(unit) => joined(bytes, at, unit),
+                None => ('\\', 1),
+            },
+            plain @ (b'"' | b'\\' | b'/') => (plain as char, 2),
+            _ => ('\\', 1),
+        };
+        into.push(character);
+        from = at + length;
+    }
+    into.push_str(&raw[from..]);
+}
+
+/// The character of the `\uXXXX` at `at`, with the low surrogate behind it where one is needed.
+fn joined(bytes: &[u8], at: usize, unit: u32) -> (char, usize) {
+    let pair = (0xd800..0xdc00).contains(&unit) && bytes.get(at + 6..at + 8) == Some(b"\\u");
+    if let (true, Some(low @ 0xdc00..0xe000)) = (pair, hex(bytes, at + 8)) {
+        let code = 0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00);
+        return (char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER), 12);
+    }
+    (char::from_u32(unit).unwrap_or(char::REPLACEMENT_CHARACTER), 6)
+}
+
+fn hex(bytes: &[u8], at: usize) -> Option<u32> {
+    let digits = bytes.get(at..at + 4)?;
+    digits.iter().try_fold(0, |code, digit| Some(code << 4 | (*digit as char).to_digit(16)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn undone(raw: &str) -> String {
+        let mut text = String::new();
+        undo(raw, &mut text);
+        text
+    }
+
+    #[test]
+    fn escapes() {
+        for (raw, expected) in [
+            (r"plain", "plain"),
+            (r#"a\"b\\c\/d"#, "a\"b\\c/d"),
+            (r"\b\f\n\r\t", "\u{8}\u{c}\n\r\t"),
+            (r"\u00e9\u0000x", "\u{e9}\0x"),
+            (r"\ud83d\ude00!", "\u{1f600}!"),
+            (r"\ud83d", "\u{fffd}"),
+            (r"\ud83dx", "\u{fffd}x"),
+            (r"\ud83d\u0041", "\u{fffd}A"),
+            (r"\ude00\ud83d\ude00", "\u{fffd}\u{1f600}"),
+            (r"\ud83d\ud83d\ude00", "\u{fffd}\u{1f600}"),
+            (r"\x41 \q \", "\\x41 \\q \\"),
+            (r"\u12", "\\u12"),
+        ] {
+            assert_eq!(undone(raw), expected, "{raw}");
+        }
+    }
+
+    #[test]
+    fn ends() {
+        for (text, expected) in [
+            (r#"ab""#, Some(2)),
+            (r#"a\"b"x"#, Some(4)),
+            (r#"\u00e9""#, Some(6)),
+            (r#"\u00g9""#, None),
+            (r#"\x""#, None),
+            (r#"\"#, None),
+            ("a\tb\"", None),
+            ("ab", None),
+            ("\u{e9}\"", Some(2)),
+        ] {
+            assert_eq!(string_end(text.as_bytes(), 0), expected, "{text:?}");
+        }
+    }
+
+    proptest! {
+        /// What serde_json writes, we read back; what it reads, we read alike.
+        #[test]
+        fn property_as_serde_json(text in "\\PC*|[\\x00-\\x7f]{0,40}") {
+            let written = serde_json::to_string(&text).expect("strings can be written");
+            prop_assert_eq!(string_end(written.as_bytes(), 1), Some(written.len() - 1));
+            prop_assert_eq!(undone(&written[1..written.len() - 1]), text);
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! The exact reading of one JSON line, without anything learned: for lines on which the walk gave up, which are
+//! malformed, or name a key twice in a way that takes values back, or are deeper or more varied than the
+//! graph keeps. White space may hold newlines here. Never recurses. Unit: one line.
+
+use crate::decode::escape;
+use crate::decode::graph::{Bound, DEPTH_MAX};
+use crate::decode::scan::{byte, number_end};
+use crate::record::field::FieldTable;
+use crate::record::slots::{Kind, Place};
+use crate::record::{Decoded, Format};
+
+/// Containers within each other: what serde_json takes.
+const NESTING_MAX: usize = 127;
+
+/// Buffers of the exact reading, kept so that it does not allocate every time.
+#[derive(Debug, Default)]
+pub struct Work {
+    levels: Vec<Level>,
+    members: Vec<Member>,
+    /// The paths of the members and the one being looked up, one behind the other.
+    paths: String,
+}
+
+/// A container that is open.
+#[derive(Debug)]
+struct Level {
+    object: bool,
+    /// The keys in it are looked up.
+    tracked: bool,
+    /// Its own member, if it has one.
+    member: Option<usize>,
+    start: usize,
+}
+
+/// A key that is wanted, or below which others are, with what lies below it right behind it.
+#[derive(Debug)]
+struct Member {
+    path: (usize, usize),
+    /// How many members lie below it.
+    below: usize,
+    bound: Bound,
+    /// The value that stands, unless it is null.
+    value: Option<(Kind, Place, usize, usize)>,
+}
+
+/// Reads a line. `false` where it is no JSON object.
+#[cold]
+pub(super) fn read(line: &str, wanted: &FieldTable, work: &mut Work, into: &mut Decoded) -> bool {
+    into.clear();
+    into.format = Format::Json;
+    work.levels.clear();
+    work.members.clear();
+    work.paths.clear();
+    let mut reading = Reading { line, bytes: line.as_bytes(), at: 0, wanted, work, into };
+    if reading.object().is_none() {
+        return false;
+    }
+    for Member { bound, value, .. } in &work.members {
+        if let Some((kind, place, start, end)) = *value {
+            bound.put(into, kind, place, (start, end));
+        }
+    }
+    true
+}
+
+struct Reading<'a> {
+    line: &'a str,
+    bytes: &'a [u8],
+    at: usize,
+    wanted: &'a FieldTable,
+    work: &'a mut Work,
+    into: &'a mut Decoded,
+}
+
+impl Reading<'_> {
+    /// The whole line: an object and nothing behind it.
+    fn object(&mut self) -> Option<()> {
+        if self.skip_blank() != b'{' {
+            return None;
+        }
+        self.open(true, None);
+        // every turn is one member of the innermost container, or its end
+        let mut first = true;
+        while let Some(level) = self.work.levels.last() {
+            let object = level.object;
+            let byte = self.skip_blank();
+            if byte == if object { b'}' } else { b']' } {
+                self.close();
+                first = false;
+                continue;
+            }
+            if !first {
+                if byte != b',' {
+                    return None;
+                }
+                self.at += 1;
+            }
+            let member = if object { self.key()? } else { None };
+            first = self.value(member)?;
+        }
+        self.skip_blank();
+        (self.at == self.bytes.len()).then_some(())
+    }
+
+    fn skip_blank(&mut self) -> u8 {
+        while matches!(byte(self.bytes, self.at), b' ' | b'\t' | b'\r' | b'\n') {
+            self.at += 1;
+        }
+        byte(self.bytes, self.at)
+    }
+
+    /// A value; `true` where it is a container, which is now open.
+    fn value(&mut self, member: Option<usize>) -> Option<bool> {
+        let start = match self.skip_blank() {
+            open @ (b'{' | b'[') => {
+                if self.work.levels.len() >= NESTING_MAX {
+                    return None;
+                }
+                self.open(open == b'{', member);
+                return Some(true);
+            }
+            b'"' => self.at + 1,
+            _ => self.at,
+        };
+        let (kind, end) = self.scalar(start)?;
+        if let (Some(index), Some(kind)) = (member, kind) {
+            if self.work.members[index].bound.wanted() {
+                let raw = &self.line[start..end];
+                let span = if kind == Kind::Text && raw.contains('\\') {
+                    let from = self.into.scratch.len();
+                    escape::undo(raw, &mut self.into.scratch);
+                    (kind, Place::Scratch, from, self.into.scratch.len())
+                } else {
+                    (kind, Place::Line, start, end)
+                };
+                self.work.members[index].value = Some(span);
+            }
+        }
+        Some(false)
+    }
+
+    /// The scalar whose text starts at `start`: its kind (none for null) and the end of its text.
+    fn scalar(&mut self, start: usize) -> Option<(Option<Kind>, usize)> {
+        let rest = &self.bytes[self.at..];
+        let (kind, end) = if start > self.at {
+            let end = escape::string_end(self.bytes, start)?;
+            self.at = end + 1;
+            return Some((Some(Kind::Text), end));
+        } else if rest.starts_with(b"true") {
+            (Some(Kind::True), start + 4)
+        } else if rest.starts_with(b"false") {
+            (Some(Kind::False), start + 5)
+        } else if rest.starts_with(b"null") {
+            (None, start + 4)
+        } else {
+            (Some(Kind::Number), number_end(self.bytes, start)?)
+        };
+        self.at = end;
+        Some((kind, end))
+    }
+
+    fn open(&mut self, object: bool, member: Option<usize>) {
+        let top = self.work.levels.is_empty();
+        let deep = self.work.levels.len() >= DEPTH_MAX;
+        let below = member.is_some_and(|index| {
+            let (start, end) = self.work.members[index].path;
+            self.wanted.is_prefix(&self.work.paths[start..end])
+        });
+        let tracked = object && !deep && (top || below);
+        self.work.levels.push(Level { object, tracked, member, start: self.at });
+        self.at += 1;
+    }
+
+    fn close(&mut self) {
+        self.at += 1;
+        let Some(Level { member: Some(index), start, .. }) = self.work.levels.pop() else {
+            return;
+        };
+        let count = self.work.members.len();
+        let member = &mut self.work.members[index];
+        member.below = count - index - 1;
+        if member.bound.wanted() {
+            member.value = Some((Kind::Tree, Place::Line, start, self.at));
+        }
+    }
+
+    /// A key up to its colon, and its member where anything looks at it. Of two equal keys in one object the
+    /// first is taken back with all that lies below it.
+    fn key(&mut self) -> Option<Option<usize>> {
+        if self.skip_blank() != b'"' {
+            return None;
+        }
+        let start = self.at + 1;
+        let end = escape::string_end(self.bytes, start)?;
+        self.at = end + 1;
+        if self.skip_blank() != b':' {
+            return None;
+        }
+        self.at += 1;
+        let level = self.work.levels.last()?;
+        if !level.tracked {
+            return Some(None);
+        }
+        let owner = level.member;
+        let from = self.work.paths.len();
+        if let Some(index) = owner {
+            let (start, end) = self.work.members[index].path;
+            self.work.paths.extend_from_within(start..end);
+            self.work.paths.push('.');
+        }
+        escape::undo(&self.line[start..end], &mut self.work.paths);
+        let path = &self.work.paths[from..];
+        let bound = Bound::new(self.wanted.binding(path), owner.is_some());
+        if !bound.wanted() && !self.wanted.is_prefix(path) {
+            self.work.paths.truncate(from);
+            return Some(None);
+        }
+        self.take_back(owner.map_or(0, |index| index + 1), from);
+        let path = (from, self.work.paths.len());
+        self.work.members.push(Member { path, below: 0, bound, value: None });
+        Some(Some(self.work.members.len() - 1))
+    }
+
+    fn take_back(&mut self, mut sibling: usize, from: usize) {
+        while let Some(member) = self.work.members.get(sibling) {
+            let next = sibling + 1 + member.below;
+            let (start, end) = member.path;
+            if self.work.paths[start..end] == self.work.paths[from..] {
+                self.work.members.drain(sibling..next);
+                return;
+            }
+            sibling = next;
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! The grammar of what stands between two scalars of a JSON line: from the end of one to the start of the
+//! next, through any number of commas, keys, brackets and braces, or to the line's end. This is where a line
+//! is proven to be JSON; what was proven once is then kept as a node. Unit: one literal.
+
+use crate::decode::escape;
+use crate::decode::graph::{
+    Bound, Container, ContainerId, DEPTH_MAX, Fresh, LineGraph, Next, State, Tree,
+};
+use crate::decode::scan::{byte, string_stop};
+use crate::record::field::FieldTable;
+
+/// Where the literal that starts at `at` ends, by its characters alone: `None` where nothing that is JSON
+/// goes on. Agrees with [`literal`] on every line that is JSON.
+#[inline]
+pub(super) fn literal_end(bytes: &[u8], at: usize, quoted: bool) -> Option<usize> {
+    let mut at = at + quoted as usize;
+    // `,"key":` and nothing else: nearly all of them
+    if byte(bytes, at) == b',' && byte(bytes, at + 1) == b'"' {
+        let end = string_stop(bytes, at + 2);
+        if byte(bytes, end) == b'"' && byte(bytes, end + 1) == b':' {
+            match byte(bytes, end + 2) {
+                b'"' => return Some(end + 3),
+                b'0'..=b'9' => return Some(end + 2),
+                _ => {}
+            }
+        }
+    }
+    let mut value = false;
+    loop {
+        match byte(bytes, at) {
+            b' ' | b'\t' | b'\r' | b'}' | b']' => at += 1,
+            b',' | b'{' => {
+                value = false;
+                at += 1;
+            }
+            b':' | b'[' => {
+                value = true;
+                at += 1;
+            }
+            b'"' if value => return Some(at + 1),
+            b'"' => {
+                let end = escape::string_end(bytes, at + 1)?;
+                let colon = blank_end(bytes, end + 1);
+                if byte(bytes, colon) != b':' {
+                    return Some(at + 1);
+                }
+                value = true;
+                at = colon + 1;
+            }
+            b'\n' => return Some(at + 1),
+            b'-' | b'0'..=b'9' => return Some(at),
+            0 if at >= bytes.len() => return Some(bytes.len()),
+            _ => return word(bytes, at).map(|(_, end)| end),
+        }
+    }
+}
+
+fn word(bytes: &[u8], at: usize) -> Option<(Next, usize)> {
+    let rest = bytes.get(at..)?;
+    if rest.starts_with(b"true") {
+        Some((Next::True, at + 4))
+    } else if rest.starts_with(b"false") {
+        Some((Next::False, at + 5))
+    } else if rest.starts_with(b"null") {
+        Some((Next::Null, at + 4))
+    } else {
+        None
+    }
+}
+
+/// The newline is no blank: it ends the line.
+fn blank_end(bytes: &[u8], mut at: usize) -> usize {
+    while matches!(byte(bytes, at), b' ' | b'\t' | b'\r') {
+        at += 1;
+    }
+    at
+}
+
+/// What the grammar expects.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Expected {
+    /// The value of the line.
+    Line,
+    /// A key, or the end of an object that has none.
+    FirstKey,
+    Key,
+    /// A value, or the end of an array that has none.
+    FirstElement,
+    Value,
+    /// A comma or the end of the container; behind the line's value the end of the line.
+    Separator,
+}
+
+/// The literal as it is being read.
+struct Reading<'a> {
+    graph: &'a mut LineGraph,
+    bytes: &'a [u8],
+    wanted: &'a FieldTable,
+    from: usize,
+    at: usize,
+    container: ContainerId,
+    /// What the last key means, until its value begins.
+    bound: Bound,
+    /// The bit of the last key, where further keys lie below it.
+    prefix: u64,
+    seen: u64,
+}
+
+/// Reads the literal at `at`. `None` where the line is no JSON, or where only the exact reading can tell.
+#[cold]
+#[inline(never)]
+pub(super) fn literal(
+    graph: &mut LineGraph,
+    bytes: &[u8],
+    at: usize,
+    state: State,
+    wanted: &FieldTable,
+) -> Option<Fresh> {
+    graph.fresh_trees.clear();
+    let mut reading = Reading {
+        graph,
+        bytes,
+        wanted,
+        from: at,
+        at: at + state.quoted() as usize,
+        container: state.container(),
+        bound: Bound::NOTHING,
+        prefix: 0,
+        seen: 0,
+    };
+    let outside = state.container() == ContainerId::OUTSIDE;
+    reading.run(if outside { Expected::Line } else { Expected::Separator })
+}
+
+impl Reading<'_> {
+    fn run(&mut self, mut expected: Expected) -> Option<Fresh> {
+        loop {
+            self.at = blank_end(self.bytes, self.at);
+            let byte = byte(self.bytes, self.at);
+            expected = match (expected, byte) {
+                (Expected::FirstKey | Expected::Key, b'"') => self.key()?,
+                (Expected::FirstKey, b'}') => self.close()?,
+                (Expected::FirstElement, b']') => self.close()?,
+                (Expected::FirstElement | Expected::Value | Expected::Line, b'{') => {
+                    self.open(true)?
+                }
+                (Expected::FirstElement | Expected::Value, b'[') => self.open(false)?,
+                (Expected::FirstElement | Expected::Value, _) => return self.scalar(byte),
+                (Expected::Separator, _) if self.container == ContainerId::OUTSIDE => {
+                    return self.end(byte);
+                }
+                (Expected::Separator, b',') => {
+                    self.at += 1;
+                    let object = self.graph.container(self.container).object;
+                    if object { Expected::Key } else { Expected::Value }
+                }
+                (Expected::Separator, b'}' | b']') => self.close()?,
+                _ => return None,
+            };
+        }
+    }
+
+    fn key(&mut self) -> Option<Expected> {
+        let start = self.at + 1;
+        let end = escape::string_end(self.bytes, start)?;
+        let colon = blank_end(self.bytes, end + 1);
+        if byte(self.bytes, colon) != b':' {
+            return None;
+        }
+        self.at = colon + 1;
+        let container = self.graph.container(self.container);
+        if !container.tracked {
+            self.bound = Bound::NOTHING;
+            self.prefix = 0;
+            return Some(Expected::Value);
+        }
+        let nested = container.depth > 1;
+        let mut path = std::mem::take(&mut self.graph.path);
+        path.clear();
+        if nested {
+            path.push_str(&self.graph.container(self.container).path);
+            path.push('.');
+        }
+        // a key is cut at quotes, so that it is text again
+        escape::undo(std::str::from_utf8(&self.bytes[start..end]).ok()?, &mut path);
+        self.graph.path = path;
+        (self.bound, self.prefix) = self.graph.look_up(self.wanted, nested);
+        self.note_prefix()?;
+        Some(Expected::Value)
+    }
+
+    fn note_prefix(&mut self) -> Option<()> {
+        if self.seen & self.prefix != 0 {
+            return None;
+        }
+        self.seen |= self.prefix;
+        Some(())
+    }
+
+    fn open(&mut self, object: bool) -> Option<Expected> {
+        let parent = self.graph.container(self.container);
+        let depth = parent.depth + 1;
+        if depth as usize > DEPTH_MAX {
+            return None;
+        }
+        let top = self.container == ContainerId::OUTSIDE;
+        let tracked = object && (top || self.prefix != 0);
+        let bound = if top { Bound::NOTHING } else { self.bound };
+        if bound.wanted() {
+            let offset = u16::try_from(self.at - self.from).ok()?;
+            self.graph.fresh_trees.push(Tree::Open { depth, offset });
+        }
+        let path = if !top && (tracked || bound.wanted()) { self.graph.path.as_str() } else { "" };
+        let path = Box::from(path);
+        let parent = self.container;
+        let container = Container { parent, depth, object, tracked, path, bound };
+        self.container = self.graph.intern_container(container)?;
+        self.bound = Bound::NOTHING;
+        self.prefix = 0;
+        self.at += 1;
+        Some(if object { Expected::FirstKey } else { Expected::FirstElement })
+    }
+
+    fn close(&mut self) -> Option<Expected> {
+        let container = self.graph.container(self.container);
+        let Container { parent, depth, object, bound, .. } = *container;
+        if byte(self.bytes, self.at) != if object { b'}' } else { b']' } {
+            return None;
+        }
+        self.at += 1;
+        if bound.wanted() {
+            let offset = u16::try_from(self.at - self.from).ok()?;
+            self.graph.fresh_trees.push(Tree::Close { depth, offset, bound });
+        }
+        self.container = parent;
+        Some(Expected::Separator)
+    }
+
+    fn scalar(&mut self, first: u8) -> Option<Fresh> {
+        let (next, end) = match first {
+            b'"' => (Next::Text, self.at + 1),
+            b'-' | b'0'..=b'9' => (Next::Number, self.at),
+            _ => word(self.bytes, self.at)?,
+        };
+        let object = self.graph.container(self.container).object;
+        let bound = if object { self.bound } else { Bound::NOTHING };
+        Some(self.fresh(next, end, bound))
+    }
+
+    fn end(&mut self, byte: u8) -> Option<Fresh> {
+        let end = match byte {
+            b'\n' => self.at + 1,
+            _ if self.at >= self.bytes.len() => self.bytes.len(),
+            _ => return None,
+        };
+        Some(self.fresh(Next::End, end, Bound::NOTHING))
+    }
+
+    fn fresh(&self, next: Next, end: usize, bound: Bound) -> Fresh {
+        let state = State::new(self.container, next == Next::Text);
+        Fresh { len: end - self.from, next, state, bound, seen: self.seen }
+    }
+}
