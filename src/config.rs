@@ -10,6 +10,7 @@ pub mod environment;
 pub mod fault;
 mod file;
 mod lint;
+pub mod print;
 mod reader;
 mod rules;
 pub mod settings;

@@ -6,12 +6,14 @@ mod tests;
 
 use crate::config::environment::Environment;
 use crate::config::fault::{Fault, Level};
+use crate::config::print::print;
 use crate::config::settings::Config;
 use crate::config::{Flags, Loaded, load};
 use crate::metrics::{FamilySpec, Registry};
 use crate::rules::compile::compile;
 use crate::rules::settings::RuleError;
-use std::path::PathBuf;
+use crate::rules::{Rule, RuleSet};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Arguments of `check`.
@@ -23,16 +25,19 @@ pub struct Arguments {
     /// Warnings count as errors
     #[arg(long)]
     pub strict: bool,
+    /// Print the configuration as it is used: file, environment and defaults together
+    #[arg(long)]
+    pub print: bool,
 }
 
 /// Checks a configuration and tells what is wrong on standard error.
 pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
     let flags = Flags { config: arguments.file.clone(), ..Flags::default() };
     let loaded = load(&flags, environment);
-    let Some(file) = &loaded.file else {
+    if loaded.file.is_none() && !arguments.print {
         eprintln!("error: no file to check: name one, or set SIDELIGHT_CONFIG");
         return ExitCode::from(2);
-    };
+    }
     let faults = faults(&loaded);
     for fault in &faults {
         eprintln!("{fault}");
@@ -40,6 +45,7 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
     let count = |level| faults.iter().filter(|fault| fault.level == level).count();
     let (errors, warnings) = (count(Level::Error), count(Level::Warning));
     let rules = loaded.config.rules.own.len();
+    let file = loaded.file.as_deref().unwrap_or(Path::new("no file"));
     let summary = format!(
         "{}: {}, {}, {}",
         file.display(),
@@ -52,7 +58,15 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
         eprintln!("{summary}");
         return ExitCode::FAILURE;
     }
-    println!("{summary}");
+    if arguments.print {
+        print!("{}", print(&loaded.config));
+    } else {
+        println!("{summary}");
+        let linear = linear(&loaded.config);
+        if !linear.is_empty() {
+            println!("asked for every line: {}", linear.join(", "));
+        }
+    }
     ExitCode::SUCCESS
 }
 
@@ -63,7 +77,7 @@ fn plural(count: usize, word: &str) -> String {
 /// All that is wrong with a configuration, its rules compiled, in the order of the file.
 pub fn faults(loaded: &Loaded) -> Vec<Fault> {
     let mut faults = loaded.faults.clone();
-    for error in compiled(&loaded.config) {
+    for error in compiled(&loaded.config).err().unwrap_or_default() {
         let fault = loaded.locate(&error);
         if !loaded.faults.iter().any(|known| explains(known, &fault)) {
             faults.push(fault);
@@ -84,9 +98,19 @@ fn explains(known: &Fault, fault: &Fault) -> bool {
     known.level == Level::Error && known.path.starts_with(whole)
 }
 
-/// The errors of compiling the rules, their families declared as in a process of their own.
-fn compiled(config: &Config) -> Vec<RuleError> {
+/// The rules, compiled with families declared as in a process of their own.
+fn compiled(config: &Config) -> Result<RuleSet, Vec<RuleError>> {
     let registry = Registry::new(config.limits);
-    let declare = &mut |spec: &FamilySpec| registry.declare(spec.clone());
-    compile(&config.rules, declare).err().unwrap_or_default()
+    compile(&config.rules, &mut |spec: &FamilySpec| registry.declare(spec.clone()))
+}
+
+/// The names of own rules that every record is held against, because no field and no constant excludes
+/// them.
+fn linear(config: &Config) -> Vec<String> {
+    let Ok(set) = compiled(config) else { return Vec::new() };
+    let excluded = |rule: &Rule| {
+        rule.equality.is_some() || rule.required != 0 || !rule.required_extended.is_empty()
+    };
+    let own = set.rules.iter().filter(|rule| !rule.standard && !excluded(rule));
+    own.map(|rule| rule.name.to_string()).collect()
 }

@@ -2,6 +2,7 @@
 
 use super::environment::Environment;
 use super::fault::{Fault, Level};
+use super::print::print;
 use super::settings::{Config, LogLevel, Mode, Protocol, RatioSettings};
 use super::{Flags, Loaded, load, parse};
 use crate::rules::settings::{Groups, MetricKind, RuleError, ValueSettings};
@@ -302,6 +303,27 @@ fn errors_of_compiling_are_located() {
     let nowhere =
         RuleError { path: "[9]".to_owned(), offset: 0, message: "m".to_owned(), hint: None };
     assert_eq!(loaded.locate(&nowhere).located, None);
+}
+
+/// What is printed, read again, is the same; but no secret is printed.
+#[test]
+fn printed_and_read_again_is_the_same() {
+    let everything = include_str!("../../tests/golden/config/everything.yaml");
+    let odd = "time_zone: \"-05:30\"\nrules:\n- name: \"a \\\"b\\\"\\n- c: #d\"\n  \
+               counter: {name: x, by: 2.5, unit: bytes, help: \"it's: {x}\"}\n";
+    for text in ["", everything, odd] {
+        let loaded = of(text, &[]);
+        assert_eq!(loaded.faults, []);
+        let mut config = loaded.config;
+        let printed = print(&config);
+        assert!(!printed.contains("Bearer"), "{printed}");
+        let again = of(&printed, &[]);
+        assert_eq!(again.faults, [], "{printed}");
+        for (_, value) in &mut config.export.headers {
+            "***".clone_into(value);
+        }
+        assert_eq!(again.config, config, "{printed}");
+    }
 }
 
 proptest! {
