@@ -385,7 +385,8 @@ mod tests {
         let deep = format!("{}1{}", "[".repeat(100), "]".repeat(100));
         let mut laughs = "a: &a [x,x,x,x,x,x,x,x,x]\n".to_owned();
         for (name, of) in [("b", "a"), ("c", "b"), ("d", "c"), ("e", "d"), ("f", "e")] {
-            laughs += &format!("{name}: &{name} [{}]\n", vec![format!("*{of}"); 9].join(","));
+            let nine = vec![format!("*{of}"); 9].join(",");
+            laughs = format!("{laughs}{name}: &{name} [{nine}]\n");
         }
         let large = format!("a: {}", "x".repeat(FILE_BYTES_MAX));
         for (text, line, message) in [
