@@ -1,20 +1,23 @@
 //! The whole process: doors are opened, data threads run, everything drains. Unit: one process.
 //!
-//! `App::new(parts).spawn()` opens what can be opened and serves; what cannot is tried again every second, while
-//! the process runs on: a sidecar must never keep its application from starting.
+//! `App::new(parts).spawn()` opens what can be opened and serves; what cannot is tried again every second,
+//! while the process runs on: a sidecar must never keep its application from starting.
 
+pub mod admin;
+pub mod compose;
 pub mod doors;
 pub mod drain;
 pub mod signals;
 pub mod worker;
 
 use crate::clock::Clock;
+use crate::phase::Phase;
 use crate::pipeline::Input;
 use crate::receive::control::Control;
 use crate::receive::limits::Limits;
 use crate::receive::stream::Setup;
 use crate::telemetry::Telemetry;
-use crate::telemetry::standing::{Door, DoorState, Phase, Standing};
+use crate::telemetry::standing::{Door, DoorState, Standing};
 use doors::{DATAGRAM_NAME, Opened, Place, STREAM_NAME, Wanted};
 use drain::{Closing, Drain, Output};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -119,8 +122,10 @@ impl App {
             house.standing.door(wanted.door(), DoorState::Closed);
         }
         stuck.retain(|wanted| !house.open(wanted));
-        if house.settings.stdin {
-            house.open_stdin(signals.stopper()?)?;
+        if house.settings.stdin
+            && let Err(error) = signals.stopper().and_then(|stopper| house.open_stdin(stopper))
+        {
+            tracing::warn!(%error, "standard input cannot be read");
         }
         if !stuck.is_empty() {
             let house = Arc::clone(&house);
@@ -277,7 +282,7 @@ impl Running {
     /// Leaves: reads what was written, flushes, exports, closes the ledger.
     pub fn drain(self) -> Closing {
         let house = &self.house;
-        house.standing.enter(Phase::Reading);
+        house.standing.phase.advance(Phase::Reading);
         let drain = Drain {
             settings: house.settings.drain,
             clock: &house.clock,

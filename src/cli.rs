@@ -42,7 +42,7 @@ pub enum Command {
     /// Check a configuration: all errors at once, each with its line
     Check(check::Arguments),
     /// Play a web application into a sidecar and show what comes out
-    Demo(demo::Options),
+    Demo(demo::Arguments),
     /// Put a log file through the rules: the metrics, spans and health it would have given
     Replay(replay::Arguments),
     /// Show what happens to one line: its format, its fields, its rules, its series
@@ -65,7 +65,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: &Environ
     match arguments.command.unwrap_or(Command::Run(arguments.run)) {
         Command::Run(arguments) => run::run(&arguments, environment),
         Command::Check(arguments) => check::run(&arguments, environment),
-        Command::Demo(options) => demo::run(options),
+        Command::Demo(arguments) => demo::run(&arguments, environment),
         Command::Replay(arguments) => replay::run(&arguments, environment),
         Command::Explain(arguments) => explain::run(&arguments, environment),
         Command::Healthcheck(arguments) => healthcheck::run(&arguments, environment),
@@ -128,8 +128,8 @@ mod tests {
         let command = |line: &str| parse(line).expect(line).command.expect("a command");
         let Command::Demo(demo) = command("demo --for 30s --rate 50") else { panic!("demo") };
         assert_eq!(
-            (demo.lasting, demo.rate.to_bits()),
-            (Some(Duration::from_secs(30)), 50f64.to_bits())
+            (demo.duration, demo.rate),
+            (Some(Duration::from_secs(30)), 50)
         );
         let Command::Replay(replay) = command("replay - --format json") else { panic!("replay") };
         assert_eq!(replay.file, PathBuf::from("-"));

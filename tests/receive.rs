@@ -1,14 +1,16 @@
-//! The doors of a running process, on real sockets: what a `write` returned for is delivered, however it was cut
-//! and however the process ends.
+//! The doors of a running process, on real sockets: what a `write` returned for is delivered, however it was
+//! cut and however the process ends.
 //!
 //! The longer form of the stop test: `STOPS=1000 cargo test --release --test receive stops -- --nocapture`.
 
 #![forbid(unsafe_code)]
+#![allow(clippy::disallowed_methods)] // real sockets keep real time
 
 #[path = "support/door.rs"]
 mod door;
 
 use door::{Seen, Sidecar};
+use sidelight::app::drain::Mode;
 use std::io::Write;
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::process::{Command, Stdio};
@@ -52,7 +54,8 @@ fn any_cut_gives_the_same_lines() {
 }
 
 /// Scenario: one line of 1 MiB between two short ones, over the stream; one of 200,000 bytes as a datagram.
-/// Guarantees: the long line is told with prefix and length, the connection lives, the datagram is one record.
+/// Guarantees: the long line is told with prefix and length, the connection lives, the datagram is one
+/// record.
 #[test]
 fn a_long_line_is_told_and_the_connection_lives() {
     let sidecar = Sidecar::spawn();
@@ -74,7 +77,8 @@ fn a_long_line_is_told_and_the_connection_lives() {
 }
 
 /// Scenario: a writer stays connected in the middle of a line while we leave; others wait to be accepted.
-/// Guarantees: whole lines are delivered, the half one is counted as torn, nobody's `write` goes nowhere after.
+/// Guarantees: whole lines are delivered, the half one is counted as torn, nobody's `write` goes nowhere
+/// after.
 #[test]
 fn a_half_line_is_torn_when_we_close() {
     let sidecar = Sidecar::spawn();
@@ -137,6 +141,30 @@ fn an_idle_thread_waits_in_the_kernel() {
     sidecar.close();
 }
 
+/// Scenario: a text line, which a traceback could follow, and then nothing.
+/// Guarantees: it is delivered without another byte.
+#[test]
+fn a_line_that_is_held_back_is_let_go() {
+    let sidecar = Sidecar::spawn();
+    let line = b"2026-11-21 09:00:00,000 - app - ERROR - it broke\n";
+    let mut writer = UnixStream::connect(&sidecar.stream).expect("it listens");
+    writer.write_all(line).expect("it reads");
+    sidecar.until(|seen| seen.by_source == vec![line.to_vec()]);
+    sidecar.close();
+}
+
+/// Scenario: a nudge, as a reload gives, while no line comes.
+/// Guarantees: every data thread flushes once, on which its pipeline looks at new rules.
+#[test]
+fn a_nudge_wakes_idle_threads() {
+    let sidecar = Sidecar::spawn();
+    for nudges in 1..=3 {
+        sidecar.nudge();
+        sidecar.until(|seen| seen.flushes == 2 * nudges);
+    }
+    sidecar.close();
+}
+
 /// Scenario: the path of the socket is taken by a file when the process starts; then the file goes.
 /// Guarantees: the process runs, is not ready and says why; it opens the door by itself, and is ready.
 #[test]
@@ -181,9 +209,9 @@ fn the_end_of_standard_input_is_the_end() {
     assert_eq!(told.lines, vec![2001]);
 }
 
-/// Scenario: writers at full speed on several connections, one that connects, writes and leaves over and over, one of
-/// datagrams; SIGTERM at a random moment. `STOPS` times.
-/// Guarantees: every line whose `write` returned is delivered, once; the exit code is 0 and the exit is quick.
+/// Scenario: writers at full speed on several connections, one that connects, writes and leaves over and
+/// over, one of datagrams; SIGTERM at a random moment. `STOPS` times. Guarantees: every line whose `write`
+/// returned is delivered, once; the exit code is 0 and the exit is quick.
 #[test]
 fn stops_under_load_lose_nothing() {
     let stops = std::env::var("STOPS").ok().and_then(|n| n.parse().ok()).unwrap_or(10);
@@ -213,9 +241,96 @@ fn a_second_signal_ends_at_once() {
     assert!(begin.elapsed() < Duration::from_millis(500));
 }
 
+/// Scenario: the process may open 40 files, and a hundred writers come; they go, and others come.
+/// Guarantees: nobody hangs, every line whose `write` returned is delivered, and who comes later is served.
+#[test]
+fn descriptors_that_run_out_lose_nothing() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let child = door::child_with(directory.path(), &[("DOOR_FILES", "40")]);
+    let stream = directory.path().join("log.sock");
+    door::wait_for(&directory.path().join("d.sock"));
+    let (mut written, mut refused) = (0, 0);
+    let mut crowd = Vec::new();
+    for _ in 0..100 {
+        let mut writer = UnixStream::connect(&stream).expect("the queue is longer than this");
+        // who was refused already finds out here
+        match writer.write_all(b"#0 a line of the crowd\n") {
+            Ok(()) => written += 1,
+            Err(_) => refused += 1,
+        }
+        std::thread::yield_now();
+        crowd.push(writer);
+    }
+    drop(crowd);
+    for _ in 0..5 {
+        let mut writer = UnixStream::connect(&stream).expect("it listens");
+        written += u64::from(writer.write_all(b"#0 a line of who came later\n").is_ok());
+    }
+    let told = door::stop(child, directory.path());
+    assert_eq!(told.lines.iter().sum::<u64>(), written, "{refused} refused");
+}
+
+/// Scenario: SIGHUP, twice, then SIGTERM.
+/// Guarantees: each calls for a reload, and the process serves on.
+#[test]
+fn a_hangup_reloads() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let child = door::child_with(directory.path(), &[]);
+    door::wait_for(&directory.path().join("d.sock"));
+    for count in 1..=2 {
+        let pid = rustix::process::Pid::from_child(&child);
+        rustix::process::kill_process(pid, rustix::process::Signal::HUP).expect("it runs");
+        door::wait_for(&directory.path().join(format!("reloaded {count}")));
+    }
+    let mut writer =
+        UnixStream::connect(directory.path().join("log.sock")).expect("it still listens");
+    writer.write_all(b"#0 \n").expect("it reads");
+    drop(writer);
+    assert_eq!(door::stop(child, directory.path()).lines, vec![1]);
+}
+
+/// Scenario: an ordinary container: the application got SIGTERM in the same moment, writes on for a while,
+/// comes with a new connection even, and ends. Guarantees: all of it is delivered; the drain begins when
+/// nobody is connected and nothing came for 2 s.
+#[test]
+fn in_classic_mode_the_application_is_outlasted() {
+    let grace = Duration::from_secs(30);
+    let sidecar = Sidecar::spawn_with(|settings| settings.drain.mode = Mode::Classic { grace });
+    let path = sidecar.stream.clone();
+    let mut writer = UnixStream::connect(&path).expect("it listens");
+    let begin = Instant::now();
+    let application = std::thread::spawn(move || {
+        for _ in 0..20 {
+            writer.write_all(b"{\"late\":1}\n").expect("it reads on");
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+        let mut last = UnixStream::connect(&path).expect("it listens on");
+        last.write_all(b"{\"last\":1}\n").expect("it reads on");
+    });
+    let closing = sidecar.close();
+    let took = begin.elapsed();
+    application.join().expect("it could write");
+    assert_eq!(closing.seen.by_source[0], b"{\"late\":1}\n".repeat(20));
+    assert_eq!(closing.seen.by_source[1], b"{\"last\":1}\n");
+    assert!(took > Duration::from_secs(2) && took < Duration::from_secs(10), "{took:?}");
+}
+
+/// Scenario: the same, but the application never closes its connection.
+/// Guarantees: reading ends 3 s before the grace period does, with everything delivered.
+#[test]
+fn in_classic_mode_the_grace_period_is_the_end() {
+    let grace = Duration::from_millis(3200);
+    let sidecar = Sidecar::spawn_with(|settings| settings.drain.mode = Mode::Classic { grace });
+    let mut writer = UnixStream::connect(&sidecar.stream).expect("it listens");
+    writer.write_all(b"{\"open\":1}\n").expect("it reads");
+    let begin = Instant::now();
+    let closing = sidecar.close();
+    assert!(begin.elapsed() < Duration::from_secs(3), "{:?}", begin.elapsed());
+    assert_eq!(closing.seen.by_source, vec![b"{\"open\":1}\n".to_vec()]);
+}
+
 /// Not a test: what the tests above run as a process of its own.
 #[test]
-#[ignore = "the process that other tests start"]
 fn child() {
     door::be_child();
 }

@@ -13,7 +13,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("metrics", &["clock"]),
     ("record", &["clock"]),
     ("frame", &[]),
-    ("telemetry", &["clock", "metrics"]),
+    ("telemetry", &["clock", "metrics", "phase"]),
     ("outbox", &["clock", "telemetry"]),
     ("otlp", &[]),
     ("decode", &["clock", "record"]),

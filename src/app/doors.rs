@@ -1,10 +1,11 @@
-//! The doors of the process: which are wanted, and opening them, again and again if need be. A door that cannot
-//! be opened never ends the process: the application starts whatever is wrong with us, and `/readyz` says so.
+//! The doors of the process: which are wanted, and opening them, again and again if need be. A door that
+//! cannot be opened never ends the process: the application starts whatever is wrong with us, and `/readyz`
+//! says so.
 //! Unit: one door.
 //!
-//! Decision: a path that was asked for and cannot be bound is not replaced by another, where no application would
-//! look; it is tried again every second, since what stands in the way (a process that is leaving, a volume that
-//! comes late) often goes.
+//! Decision: a path that was asked for and cannot be bound is not replaced by another, where no application
+//! would look; it is tried again every second, since what stands in the way (a process that is leaving, a
+//! volume that comes late) often goes.
 
 use crate::receive::bind::place::default_directory;
 use crate::receive::bind::{self, Access, Bound, Kind};

@@ -1,15 +1,16 @@
 //! Leaving: named phases, one deadline, the closing of the ledger. Unit: one drain.
 //!
-//! `Reading` ends with everything read that a `write` of the application has returned for; `Flushing` with every
-//! pipeline's last batch handed over; `Exporting` with what the outputs could send in the time that is left;
-//! `Lingering` waits for a last scrape; `Closed` says what came and what became of it.
+//! `Reading` ends with everything read that a `write` of the application has returned for; `Flushing` with
+//! every pipeline's last batch handed over; `Exporting` with what the outputs could send in the time that is
+//! left; `Lingering` waits for a last scrape; `Closed` says what came and what became of it.
 
 use crate::app::worker::Worker;
 use crate::clock::Clock;
+use crate::phase::Phase;
 use crate::pipeline::Input;
 use crate::telemetry::Telemetry;
 use crate::telemetry::ledger::Ledger;
-use crate::telemetry::standing::{Phase, Standing};
+use crate::telemetry::standing::Standing;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -49,7 +50,8 @@ impl Default for Settings {
     }
 }
 
-/// In classic mode the application is over when all its connections are closed and nothing came for this long.
+/// In classic mode the application is over when all its connections are closed and nothing came for this
+/// long.
 pub const QUIET: Duration = Duration::from_secs(2);
 
 /// In classic mode serving ends this long before the grace period does.
@@ -65,8 +67,8 @@ const LOOK: Duration = Duration::from_millis(50);
 pub struct Output {
     /// Its name, the value of the label `output`.
     pub name: &'static str,
-    /// Sends what it holds within the time given, counts the rest as dropped, and returns. Called on a thread of
-    /// its own.
+    /// Sends what it holds within the time given, counts the rest as dropped, and returns. Called on a thread
+    /// of its own.
     pub finish: Box<dyn FnOnce(Duration) + Send>,
 }
 
@@ -116,7 +118,7 @@ impl Drain<'_> {
             if now >= latest || (open.get() == 0 && now.saturating_sub(fed) >= QUIET) {
                 return;
             }
-            std::thread::sleep(LOOK.min(latest - now));
+            std::thread::sleep(LOOK.min(latest.saturating_sub(now)));
         }
     }
 
@@ -132,9 +134,9 @@ impl Drain<'_> {
             worker.control.close();
         }
         let mut unfinished = self.wait_for_workers(workers, ended, deadline);
-        self.standing.enter(Phase::Exporting);
+        self.standing.phase.advance(Phase::Exporting);
         unfinished.extend(self.export(outputs, deadline));
-        self.standing.enter(Phase::Lingering);
+        self.standing.phase.advance(Phase::Lingering);
         let left = deadline.saturating_sub(self.clock.monotonic() + CLOSING);
         let linger = self.settings.linger.min(left);
         if linger > Duration::ZERO {
@@ -147,7 +149,7 @@ impl Drain<'_> {
             tracing::error!(what = name, "not done when the time was over");
         }
         let ledger = Ledger::read(self.telemetry, 0);
-        self.standing.enter(Phase::Closed);
+        self.standing.phase.advance(Phase::Closed);
         Closing { ledger, lost: ledger.lost, unfinished }
     }
 
@@ -166,7 +168,7 @@ impl Drain<'_> {
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
             }
         }
-        self.standing.enter(Phase::Flushing);
+        self.standing.phase.advance(Phase::Flushing);
         running.into_iter().map(Input::name).collect()
     }
 

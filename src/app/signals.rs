@@ -1,5 +1,6 @@
-//! How the process is told to stop or to reload: SIGTERM and SIGINT, SIGHUP. To be installed before any socket is
-//! bound: a SIGTERM that finds no handler ends the process with lines unread (6 of 1,000 stops, measured).
+//! How the process is told to stop or to reload: SIGTERM and SIGINT, SIGHUP. To be installed before any
+//! socket is bound: a SIGTERM that finds no handler ends the process with lines unread (6 of 1,000 stops,
+//! measured).
 //! Unit: one signal.
 
 use rustix::event::{PollFd, PollFlags, poll};
@@ -39,7 +40,7 @@ impl Stopper {
     /// Asks for the drain.
     pub fn stop(&mut self) {
         // the only failure is a full pipe or a process that is gone: both are told already
-        let _ = self.0.write(&[b'.']);
+        let _ = self.0.write(b".");
     }
 }
 

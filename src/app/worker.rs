@@ -123,7 +123,8 @@ impl Worker {
 
 type Run = Box<dyn FnOnce(&Setup, &mut Process<'_>) -> io::Result<()> + Send>;
 
-/// Standard input that ends ends the process: with `some-app | sidelight run --stdin` the application is gone.
+/// Standard input that ends ends the process: with `some-app | sidelight run --stdin` the application is
+/// gone.
 fn read_stdin(
     input: &OwnedFd,
     mut stopper: Stopper,

@@ -3,8 +3,9 @@
 //! it is, where the walk stands behind it, and the nodes that came next. Every node was accepted by the
 //! grammar once, so that meeting its bytes again in the same state needs no second look. It is bounded, it
 //! never changes what a line means, and it holds for one `FieldTable` only. Unit: one node.
+#![allow(clippy::inline_always, reason = "the walk is one loop; every call in it was measured")]
 
-use super::scan::{STEP, window};
+use super::scan::{FIXED_MAX, FIXED_MIN, STEP, window};
 use crate::record::Decoded;
 use crate::record::field::{Binding, FieldId, FieldTable, Unit};
 use crate::record::slots::{Entry, Kind, Place};
@@ -204,6 +205,9 @@ pub(crate) struct Node {
     pub(crate) after: State,
     pub(crate) next: Next,
     pub(crate) wanted: bool,
+    /// The length that the string behind it always had; 0 where it has none.
+    pub(crate) fixed: u16,
+    measured: bool,
     /// The literal ends with the line's newline.
     pub(crate) newline: bool,
     /// Index of its list in `trees`; 0 for none.
@@ -259,6 +263,8 @@ impl Node {
             after,
             next: Next::Never,
             wanted: false,
+            fixed: 0,
+            measured: false,
             newline: false,
             trees: 0,
             bound: Bound::NOTHING,
@@ -419,29 +425,37 @@ impl LineGraph {
         (bound, 1 << bit)
     }
 
-    /// The node of a literal that was met in this state before.
+    /// The node of the literal between two positions, if it was met in this state before.
     #[inline]
-    pub(crate) fn find(&self, state: State, literal: &[u8]) -> NodeId {
-        if literal.len() > LITERAL_MAX {
+    pub(crate) fn find(&self, state: State, bytes: &[u8], at: usize, end: usize) -> NodeId {
+        if end - at > LITERAL_MAX {
             return NodeId::NONE;
         }
-        let key = Key::new(state, literal);
+        let key = Key::new(state, bytes, at, end);
         for probe in 0..PROBES_MAX {
             let id = self.cells[(key.hash + probe) % CELLS];
             if id == NodeId::NONE {
                 return id;
             }
             let node = self.node(id);
-            let same = node.head == key.head
-                && node.mask == key.mask
-                && node.tail == key.tail
-                && node.len as usize == literal.len()
-                && node.before == state;
-            if same && (literal.len() <= 2 * STEP || self.literal(node) == Some(literal)) {
+            let differs = (node.head ^ key.head) | (node.tail ^ key.tail);
+            let same = differs == 0 && node.len as usize == end - at && node.before == state;
+            if same && self.middle(node, bytes, at) {
                 return id;
             }
         }
         NodeId::NONE
+    }
+
+    /// The length of the string behind a node, met first or not as it was expected.
+    pub(crate) fn note_length(&mut self, id: NodeId, len: usize) {
+        let node = &mut self.nodes[id.0 as usize];
+        if !node.measured {
+            node.measured = true;
+            node.fixed = if (FIXED_MIN..=FIXED_MAX).contains(&len) { len as u16 } else { 0 };
+        } else if node.fixed as usize != len {
+            node.fixed = 0;
+        }
     }
 
     /// Remembers that `next` came behind `previous`.
@@ -464,7 +478,7 @@ impl LineGraph {
 
     /// Keeps what the grammar found; where there is no room, only until the next literal that is not kept.
     pub(crate) fn learn(&mut self, before: State, literal: &[u8], fresh: &Fresh) -> Option<NodeId> {
-        let key = Key::new(before, literal);
+        let key = Key::new(before, literal, 0, literal.len());
         let free = (0..PROBES_MAX)
             .map(|probe| (key.hash + probe) % CELLS)
             .find(|cell| self.cells[*cell] == NodeId::NONE)
@@ -491,7 +505,8 @@ impl LineGraph {
 
     /// A node that holds until the next literal that is not kept.
     pub(crate) fn spare(&mut self, before: State, literal: &[u8], fresh: &Fresh) -> Option<NodeId> {
-        let mut node = Node::new(before, literal, fresh, &Key::new(before, literal))?;
+        let mut node =
+            Node::new(before, literal, fresh, &Key::new(before, literal, 0, literal.len()))?;
         if !self.fresh_trees.is_empty() {
             node.trees = 1;
             std::mem::swap(&mut self.trees[1], &mut self.fresh_trees);
@@ -554,15 +569,12 @@ struct Key {
 }
 
 impl Key {
-    #[inline]
-    fn new(state: State, literal: &[u8]) -> Key {
-        let len = literal.len();
-        let head = window(literal, 0);
-        let (mask, tail) = if len >= STEP {
-            (u128::MAX, if len == STEP { 0 } else { window(literal, len - STEP) })
-        } else {
-            ((1 << (8 * len)) - 1, 0)
-        };
+    #[inline(always)]
+    fn new(state: State, bytes: &[u8], at: usize, end: usize) -> Key {
+        let len = end - at;
+        let mask = if len >= STEP { u128::MAX } else { (1 << (8 * len)) - 1 };
+        let head = window(bytes, at) & mask;
+        let tail = if len > STEP { window(bytes, end - STEP) } else { 0 };
         let fold = |word: u128, with: u64| {
             let low = (word as u64 ^ with) as u128;
             let product = low.wrapping_mul(((word >> 64) as u64 ^ 0x9e37_79b9_7f4a_7c15) as u128);

@@ -4,13 +4,14 @@
 //!
 //! Every line that serde_json accepts as an object gives the same values here. A line that it refuses passes
 //! only for a surrogate without its pair, which becomes U+FFFD, or a number beyond an f64, which stays text.
+#![allow(clippy::inline_always, reason = "the walk is one loop; every call in it was measured")]
 
 mod exact;
 mod learn;
 
 use super::escape;
 use super::graph::{LineGraph, Next, Node, NodeId};
-use super::scan::{byte, number_end, string_stop};
+use super::scan::{byte, is_string, number_end, string_stop};
 use crate::record::field::FieldTable;
 use crate::record::slots::{Kind, Place};
 use crate::record::{Decoded, Format};
@@ -37,13 +38,12 @@ pub fn walk(
     let mut at = start;
     loop {
         let mut id = graph.follow(previous, bytes, at);
-        let mut value = measure(graph.node(id), bytes, at);
-        if value.is_none() {
-            id = meet(graph, previous, bytes, at, wanted)?;
-            value = measure_met(graph.node(id), bytes, at);
+        let mut end = value_end(graph.node(id), bytes, at);
+        let mut escaped = false;
+        if end == NO_VALUE {
+            Slow { id, end, escaped } = slow(graph, previous, id, block, at, wanted)?;
         }
         let node = graph.node(id);
-        let value = value?;
         // a key with keys below it, twice in one line: only the exact reading takes the first one back
         if seen & node.seen != 0 {
             return None;
@@ -54,12 +54,17 @@ pub fn walk(
         }
         let node = graph.node(id);
         if node.wanted {
-            put(node, block, start, &value, into)?;
+            let from = at + node.len as usize;
+            if escaped {
+                put_escaped(node, block, (from, end), into);
+            } else {
+                put(node, start, (from, end), into)?;
+            }
         }
         if node.next == Next::End {
-            return Some(value.next);
+            return Some(end);
         }
-        at = value.next;
+        at = end;
         previous = id;
     }
 }
@@ -95,57 +100,67 @@ pub fn validate(line: &str) -> Result<(), (usize, String)> {
     })
 }
 
-/// A value of the line, or its end.
-struct Value {
-    start: usize,
-    end: usize,
-    /// Where the next literal starts.
-    next: usize,
-    escaped: bool,
-}
+/// The literal is not followed by what its node says, or only the slow way can tell.
+const NO_VALUE: usize = usize::MAX;
 
+/// The end of the value behind the literal at `at`, which is where the next literal starts.
 #[inline(always)]
-fn measure(node: &Node, bytes: &[u8], at: usize) -> Option<Value> {
+fn value_end(node: &Node, bytes: &[u8], at: usize) -> usize {
     let start = at + node.len as usize;
-    let whole = |start, end| Some(Value { start, end, next: end, escaped: false });
     match node.next {
+        Next::Text if node.fixed != 0 => {
+            let len = node.fixed as usize;
+            if is_string(bytes, start, len) { start + len } else { NO_VALUE }
+        }
         Next::Text => {
             let end = string_stop(bytes, start);
-            match byte(bytes, end) {
-                b'"' => whole(start, end),
-                b'\\' => escaped(bytes, start, end),
-                _ => None,
-            }
+            if byte(bytes, end) == b'"' { end } else { NO_VALUE }
         }
-        Next::Number => whole(start, number_end(bytes, start)?),
-        Next::True | Next::Null => whole(start - 4, start),
-        Next::False => whole(start - 5, start),
+        Next::Number => number_end(bytes, start).unwrap_or(NO_VALUE),
+        Next::True | Next::False | Next::Null => start,
         // the literal holds the newline, unless it ends the block
-        Next::End => {
-            if node.newline || start >= bytes.len() {
-                return whole(start, start);
-            }
-            None
-        }
-        Next::Word | Next::Never => None,
+        Next::End if node.newline || start >= bytes.len() => start,
+        Next::End | Next::Word | Next::Never => NO_VALUE,
     }
 }
 
-#[cold]
-#[inline(never)]
-fn escaped(bytes: &[u8], start: usize, backslash: usize) -> Option<Value> {
-    let end = escape::string_end(bytes, backslash)?;
-    Some(Value { start, end, next: end, escaped: true })
+/// A value that the usual way left.
+struct Slow {
+    id: NodeId,
+    end: usize,
+    escaped: bool,
 }
 
+/// What the usual way left: another literal than the recent ones, a string with escapes, a string that had
+/// one length until now.
 #[cold]
 #[inline(never)]
-fn measure_met(node: &Node, bytes: &[u8], at: usize) -> Option<Value> {
-    measure(node, bytes, at)
+fn slow(
+    graph: &mut LineGraph,
+    previous: NodeId,
+    followed: NodeId,
+    block: &str,
+    at: usize,
+    wanted: &FieldTable,
+) -> Option<Slow> {
+    let bytes = block.as_bytes();
+    let mut id = followed;
+    if graph.node(id).next != Next::Text {
+        id = meet(graph, previous, bytes, at, wanted)?;
+    }
+    let node = graph.node(id);
+    let start = at + node.len as usize;
+    if node.next != Next::Text {
+        let end = value_end(node, bytes, at);
+        return (end != NO_VALUE).then_some(Slow { id, end, escaped: false });
+    }
+    let plain = string_stop(bytes, start);
+    let end = escape::string_end(bytes, plain)?;
+    graph.note_length(id, end - start);
+    Some(Slow { id, end, escaped: plain != end })
 }
 
 /// A literal that no recent successor is: looked up, or read by the grammar and learned.
-#[inline(never)]
 fn meet(
     graph: &mut LineGraph,
     previous: NodeId,
@@ -154,15 +169,15 @@ fn meet(
     wanted: &FieldTable,
 ) -> Option<NodeId> {
     let state = graph.node(previous).after;
-    let literal = &bytes[at..learn::literal_end(bytes, at, state.quoted())?];
-    let mut id = graph.find(state, literal);
+    let end = learn::literal_end(bytes, at, state.quoted())?;
+    let mut id = graph.find(state, bytes, at, end);
     if id == NodeId::NONE {
         let fresh = learn::literal(graph, bytes, at, state, wanted)?;
         // an element of an array that a colon follows, as if it were a key
-        if fresh.len != literal.len() {
+        if fresh.len != end - at {
             return None;
         }
-        id = graph.learn(state, literal, &fresh)?;
+        id = graph.learn(state, &bytes[at..end], &fresh)?;
     }
     graph.link(previous, id);
     Some(id)
@@ -171,28 +186,25 @@ fn meet(
 /// Writes the value of a wanted key. `None`: it is null and takes back what the same key gave before, which
 /// only the exact reading can.
 #[inline(always)]
-fn put(node: &Node, block: &str, start: usize, value: &Value, into: &mut Decoded) -> Option<()> {
-    let kind = match node.next {
-        Next::Text if value.escaped => {
-            put_escaped(node, block, value, into);
-            return Some(());
-        }
-        Next::Text => Kind::Text,
-        Next::Number => Kind::Number,
-        Next::True => Kind::True,
-        Next::False => Kind::False,
+fn put(node: &Node, start: usize, (from, end): (usize, usize), into: &mut Decoded) -> Option<()> {
+    let (kind, from) = match node.next {
+        Next::Text => (Kind::Text, from),
+        Next::Number => (Kind::Number, from),
+        Next::True => (Kind::True, from - 4),
+        Next::False => (Kind::False, from - 5),
         Next::Null => return (!node.bound.has_given(into)).then_some(()),
         Next::Word | Next::End | Next::Never => return Some(()),
     };
-    node.bound.put(into, kind, Place::Line, (value.start - start, value.end - start));
+    node.bound.put(into, kind, Place::Line, (from - start, end - start));
     Some(())
 }
 
 #[cold]
-fn put_escaped(node: &Node, block: &str, value: &Value, into: &mut Decoded) {
-    let from = into.scratch.len();
-    escape::undo(&block[value.start..value.end], &mut into.scratch);
-    let span = (from, into.scratch.len());
+#[inline(never)]
+fn put_escaped(node: &Node, block: &str, (from, end): (usize, usize), into: &mut Decoded) {
+    let start = into.scratch.len();
+    escape::undo(&block[from..end], &mut into.scratch);
+    let span = (start, into.scratch.len());
     node.bound.put(into, Kind::Text, Place::Scratch, span);
 }
 

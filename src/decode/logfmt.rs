@@ -2,6 +2,7 @@
 //! it starts with an identifier directly followed by `=` and has two pairs, or one whose key is wanted. Shares
 //! the learned line graph with JSON; every value is text. Of two equal keys the last one wins.
 //! Never allocates once a shape is known. Unit: one line.
+#![allow(clippy::inline_always, reason = "the walk is one loop; every call in it was measured")]
 
 use super::escape;
 use super::graph::{Bound, ContainerId, Fresh, LineGraph, Next, Node, NodeId, State};
@@ -136,7 +137,7 @@ fn meet(
     let first = previous == NodeId::LOGFMT;
     let Found { next, key, end, plain } = literal(bytes, at, state.quoted(), first)?;
     let literal = &bytes[at..end];
-    let mut id = graph.find(state, literal);
+    let mut id = graph.find(state, bytes, at, end);
     if id == NodeId::NONE {
         let bound = bound(graph, &bytes[key.0..key.1], wanted)?;
         let state = State::new(ContainerId::PAIRS, next == Next::Text);

@@ -1,5 +1,11 @@
 //! Where a run of bytes ends: 16 bytes a step, in words, without a branch a byte. (Vectors would be faster, but
 //! are not reached from safe code.) Reads past the end of the text see zero bytes, which stop every run. Never allocates, never looks at what the bytes mean. Unit: one run.
+#![allow(clippy::inline_always, reason = "the walk is one loop; every call in it was measured")]
+
+/// Strings of one length are taken as such from this length on...
+pub(crate) const FIXED_MIN: usize = 8;
+/// ...and up to this one: ids and times are shorter.
+pub(crate) const FIXED_MAX: usize = 64;
 
 /// Bytes looked at in one step.
 pub(crate) const STEP: usize = 16;
@@ -34,6 +40,31 @@ pub(crate) fn string_stop(bytes: &[u8], mut at: usize) -> usize {
             return at;
         }
     }
+}
+
+/// Whether a string of this very length, at least [`FIXED_MIN`], stands at `at`, its quote behind it. Where the
+/// next literal starts then does not wait for the bytes: the branch predictor has gone on already.
+#[inline(always)]
+pub(crate) fn is_string(bytes: &[u8], at: usize, len: usize) -> bool {
+    let Some(text) = bytes.get(at..).and_then(|rest| rest.get(..len + 1)) else {
+        return false;
+    };
+    let text = &text[..len];
+    let mut stops = (bytes[at + len] ^ b'"') as u64;
+    if let Some(last) = text.last_chunk::<STEP>() {
+        let mut from = 0;
+        while from + STEP < len {
+            stops |= kernel::string_stops(window(text, from));
+            from += STEP;
+        }
+        stops |= kernel::string_stops(u128::from_le_bytes(*last));
+    } else if let (Some(first), Some(last)) = (text.first_chunk::<8>(), text.last_chunk::<8>()) {
+        stops |= kernel::string_flags(u64::from_le_bytes(*first));
+        stops |= kernel::string_flags(u64::from_le_bytes(*last));
+    } else {
+        return false;
+    }
+    stops == 0
 }
 
 /// Position of the first space or control character at or after `at`; as [`string_stop`] at the end.
@@ -131,11 +162,20 @@ mod kernel {
 
     #[inline(always)]
     pub(super) fn string(window: u128) -> usize {
-        first(window, |text| {
-            let quote = (text ^ all(b'"')).wrapping_sub(all(1));
-            let backslash = (text ^ all(b'\\')).wrapping_sub(all(1));
-            (quote | backslash | text.wrapping_sub(all(0x20))) & !text & HIGH
-        })
+        first(window, string_flags)
+    }
+
+    /// Not 0 where a word has a quote, a backslash or a control character.
+    #[inline(always)]
+    pub(super) fn string_flags(text: u64) -> u64 {
+        let quote = (text ^ all(b'"')).wrapping_sub(all(1));
+        let backslash = (text ^ all(b'\\')).wrapping_sub(all(1));
+        (quote | backslash | text.wrapping_sub(all(0x20))) & !text & HIGH
+    }
+
+    #[inline(always)]
+    pub(super) fn string_stops(window: u128) -> u64 {
+        string_flags(window as u64) | string_flags((window >> 64) as u64)
     }
 
     #[inline(always)]

@@ -1,9 +1,10 @@
-//! Opens the doors: Unix sockets with the mode and group that were asked for, and the admin port. For `app` only.
+//! Opens the doors: Unix sockets with the mode and group that were asked for, and the admin port. For `app`
+//! only.
 //! Unit: one socket.
 //!
-//! A path in a shared volume belongs to whoever can write there. So: nothing is followed at the end of the path,
-//! nothing is removed but a socket that nobody listens on, modes and groups are set on what was opened and looked
-//! at, never on a path, and no process-wide mask is touched (threads run).
+//! A path in a shared volume belongs to whoever can write there. So: nothing is followed at the end of the
+//! path, nothing is removed but a socket that nobody listens on, modes and groups are set on what was opened
+//! and looked at, never on a path, and no process-wide mask is touched (threads run).
 
 pub mod error;
 pub mod place;
@@ -53,8 +54,8 @@ pub struct Access {
     pub directory_mode: u32,
     /// The group of socket and made directory, by number or by name; ours when absent.
     pub group: Option<String>,
-    /// The directory must be ours and nobody else may write there: for one under `/tmp`, where anybody may have
-    /// made it first.
+    /// The directory must be ours and nobody else may write there: for one under `/tmp`, where anybody may
+    /// have made it first.
     pub private_directory: bool,
 }
 
@@ -95,8 +96,8 @@ impl SocketFile {
     }
 }
 
-/// Binds a Unix socket at `path`. Its directory is made if it is missing, its parents are not. A socket file on
-/// which nobody listens is replaced.
+/// Binds a Unix socket at `path`. Its directory is made if it is missing, its parents are not. A socket file
+/// on which nobody listens is replaced.
 ///
 /// # Errors
 /// Whatever is in the way, with the path, both sides' ids and what to do.
@@ -126,7 +127,8 @@ fn bind_unix(kind: Kind, path: &Path, access: &Access) -> Result<Bound, Problem>
     let socket = rustix::net::socket_with(AddressFamily::UNIX, kind.socket_type(), flags, None)
         .map_err(Problem::Socket)?;
     let mode = Mode::from_raw_mode(access.mode & 0o777);
-    // the file's mode is this one less the process' mask: narrower at most, never wider, from its first moment
+    // the file's mode is this one less the process' mask: narrower at most, never wider, from its first
+    // moment
     rustix::fs::fchmod(&socket, mode).map_err(Problem::Socket)?;
     let address = SocketAddrUnix::new(path).map_err(Problem::Socket)?;
     rustix::net::bind(&socket, &address).map_err(|errno| in_the_way(&directory, name, errno))?;
@@ -138,8 +140,8 @@ fn bind_unix(kind: Kind, path: &Path, access: &Access) -> Result<Bound, Problem>
     Ok(Bound { socket, file })
 }
 
-/// Gives the file that was just bound its group and mode: on an open handle that was looked at, so that whoever
-/// puts something else in its place gains nothing.
+/// Gives the file that was just bound its group and mode: on an open handle that was looked at, so that
+/// whoever puts something else in its place gains nothing.
 fn grant(
     directory: &OwnedFd,
     name: &OsStr,

@@ -1,6 +1,7 @@
 //! The data thread of the datagram socket. The kernel holds eleven datagrams, then the application waits (or
 //! loses, if it does not wait): so this thread has nothing else to do and never sleeps beyond 0.5 ms.
-//! Unit: one datagram, whatever newlines it holds. There is no peer to ask for: a datagram has no credentials.
+//! Unit: one datagram, whatever newlines it holds. There is no peer to ask for: a datagram has no
+//! credentials.
 
 use crate::pipeline::{Input, Source};
 use crate::receive::delivery::{self, Delivery, Process};
@@ -18,11 +19,12 @@ use std::time::Duration;
 /// Datagrams taken before the batch is flushed.
 const DATAGRAMS_A_SWEEP: u64 = 256;
 
-/// After the socket was shut, an empty read is its end or an empty datagram; of those it holds fewer than this.
+/// After the socket was shut, an empty read is its end or an empty datagram; of those it holds fewer than
+/// this.
 const EMPTY_AT_END: u32 = 1024;
 
-/// Serves `socket`, a bound datagram socket that does not block, until `setup.control` says to close; then takes
-/// what the kernel still holds, and returns.
+/// Serves `socket`, a bound datagram socket that does not block, until `setup.control` says to close; then
+/// takes what the kernel still holds, and returns.
 ///
 /// # Errors
 /// When the kernel refuses to wait for bytes.
@@ -38,19 +40,15 @@ pub fn serve(socket: &OwnedFd, setup: &Setup, process: &mut Process<'_>) -> io::
     let mut tick_at: Option<Duration> = None;
     let mut look = Next::Wait;
     while !setup.control.is_closing() {
-        if look == Next::Wait {
-            door.wait(tick_at)?;
-        }
+        let called = look == Next::Wait && door.wait(tick_at)?;
         let now = setup.clock.monotonic();
         setup.control.beat.busy(now);
         let sweep = door.sweep(process);
         if sweep.any {
             setup.control.feed(now);
             tick_at.get_or_insert(now + TICK);
-            process(Delivery::Flush);
-        } else {
-            // no bytes, so somebody may have called
-            setup.control.hush();
+        }
+        if sweep.any || called {
             process(Delivery::Flush);
         }
         if tick_at.is_some_and(|at| at <= now) {
@@ -82,7 +80,8 @@ struct Door<'s> {
 }
 
 impl Door<'_> {
-    fn wait(&mut self, tick_at: Option<Duration>) -> io::Result<()> {
+    /// Waits for a datagram, a call (true) or the time of the next tick.
+    fn wait(&mut self, tick_at: Option<Duration>) -> io::Result<bool> {
         let control = &self.setup.control;
         let now = self.setup.clock.monotonic();
         self.meter.until(now, State::Busy);
@@ -97,8 +96,12 @@ impl Door<'_> {
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
+        let called = !polled[1].revents().is_empty();
+        if called {
+            control.hush();
+        }
         self.meter.until(self.setup.clock.monotonic(), State::Wait);
-        Ok(())
+        Ok(called)
     }
 
     /// Takes what is there, up to a bound.

@@ -1,12 +1,12 @@
-//! The bytes of one connection into blocks of whole lines. Pure: it is given what was read and calls back with
-//! what is whole. However the stream was cut, the same lines come out.
+//! The bytes of one connection into blocks of whole lines. Pure: it is given what was read and calls back
+//! with what is whole. However the stream was cut, the same lines come out.
 //! Unit: one read. A connection owns nothing but its tail, and that only while a line is unfinished or held.
 
 use crate::frame::multiline;
 use memchr::{memchr, memrchr};
 
-/// The read buffer of a thread: room for a tail, and behind it what the kernel gives. So a tail is copied only
-/// when its line becomes whole, not at every read of a slow writer.
+/// The read buffer of a thread: room for a tail, and behind it what the kernel gives. So a tail is copied
+/// only when its line becomes whole, not at every read of a slow writer.
 #[derive(Debug)]
 pub struct Buffer {
     bytes: Vec<u8>,
@@ -183,20 +183,19 @@ fn after_oversized<'a>(
     let mut at = 0;
     // `at` is where a line starts; what is left and no longer than a line with its end needs no look
     while block.len() - at > line_bytes_max + 1 {
-        match memrchr(b'\n', &block[at..=at + line_bytes_max]) {
-            Some(end) => at += end + 1,
-            None => {
-                if at > begin {
-                    emit(Piece::Lines(&block[begin..at]));
-                }
-                let from = at + line_bytes_max;
-                let more = memchr(b'\n', &block[from..]).expect("a block ends with a newline");
-                let prefix = &block[at..from];
-                emit(Piece::Oversized { prefix, bytes: (line_bytes_max + more) as u64 });
-                at = from + more + 1;
-                begin = at;
-            }
+        if let Some(end) = memrchr(b'\n', &block[at..=at + line_bytes_max]) {
+            at += end + 1;
+            continue;
         }
+        if at > begin {
+            emit(Piece::Lines(&block[begin..at]));
+        }
+        let from = at + line_bytes_max;
+        let more = memchr(b'\n', &block[from..]).expect("a block ends with a newline");
+        let prefix = &block[at..from];
+        emit(Piece::Oversized { prefix, bytes: (line_bytes_max + more) as u64 });
+        at = from + more + 1;
+        begin = at;
     }
     &block[begin..]
 }

@@ -5,8 +5,9 @@ use std::time::Duration;
 /// The longest line that a setting may allow: a read buffer holds one.
 pub const LINE_BYTES_CEILING: usize = 16 * 1024 * 1024;
 
-/// What one read asks the kernel for. A stream socket with the default buffer holds at most 233 KB, and 200 byte
-/// lines fill it at 33 KB; more than this in one read gains nothing (measured: 64 KiB and 256 KiB are equal).
+/// What one read asks the kernel for. A stream socket with the default buffer holds at most 233 KB, and 200
+/// byte lines fill it at 33 KB; more than this in one read gains nothing (measured: 64 KiB and 256 KiB are
+/// equal).
 pub const READ_BYTES: usize = 128 * 1024;
 
 /// A datagram's buffer: with the default send buffer the kernel refuses 262,144 bytes and more.

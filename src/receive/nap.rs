@@ -3,8 +3,8 @@
 //!
 //! The kernel holds 167 messages of 200 bytes for a stream and 11 datagrams, then the application's `write`
 //! blocks. So the thread sleeps for half the time in which the fastest socket would fill, at most
-//! `nap_max`; below 0.2 ms sleeping costs more than it saves. After a wait the first nap is 1 ms and each doubles:
-//! a burst out of silence waits for a short one.
+//! `nap_max`; below 0.2 ms sleeping costs more than it saves. The first line out of silence is followed by no
+//! nap, the second by one of 1 ms, and each doubles: a sudden burst waits for a short one.
 
 use std::time::Duration;
 
@@ -13,6 +13,9 @@ pub const NAP_MIN: Duration = Duration::from_micros(200);
 
 /// The first nap after a wait.
 const NAP_FIRST: Duration = Duration::from_millis(1);
+
+/// By how much a sleeper may wake late before that counts as silence.
+const NAP_LATE: Duration = Duration::from_millis(5);
 
 /// A datagram socket holds 11 messages, so its thread never sleeps longer.
 pub const NAP_MAX_DATAGRAM: Duration = Duration::from_micros(500);
@@ -24,7 +27,8 @@ pub const LARGE_READ_BYTES: usize = 32 * 1024;
 pub const DATAGRAMS_HELD: f64 = 11.0;
 
 /// The part of a stream socket's buffer (212,992 bytes by default) that `messages` of together `bytes` took,
-/// each with what the kernel adds: 167 of 200 bytes fill it, 93 of 1,000, about 20 of 8 KiB (measured 167, 93, 24).
+/// each with what the kernel adds: 167 of 200 bytes fill it, 93 of 1,000, about 20 of 8 KiB (measured 167,
+/// 93, 24).
 pub fn stream_fill(messages: u64, bytes: u64) -> f64 {
     (messages as f64 * 1024.0 + bytes as f64 * 1.25) / 212_992.0
 }
@@ -83,6 +87,11 @@ impl Rhythm {
         if sweep.more || sweep.fill >= 0.5 {
             return Next::Again;
         }
+        if since > self.nap_max + NAP_LATE {
+            // lines this rare share no wake-up
+            self.ramp = NAP_FIRST;
+            return Next::Wait;
+        }
         // at the rate since the last sweep, this long until the fullest socket is half full
         let half = since.as_secs_f64() * 0.5 / sweep.fill.max(1e-6);
         let nap = Duration::from_secs_f64(half.min(1.0)).min(self.ramp).min(self.nap_max);
@@ -100,7 +109,8 @@ mod tests {
 
     const NAP_MAX: Duration = Duration::from_millis(10);
 
-    /// The naps of a thread whose fastest writer writes `rate` lines of 200 bytes a second, once it is in swing.
+    /// The naps of a thread whose fastest writer writes `rate` lines of 200 bytes a second, once it is in
+    /// swing.
     fn in_swing(rate: f64) -> Next {
         let mut rhythm = Rhythm::new(NAP_MAX);
         let (mut now, mut slept) = (Duration::from_secs(1), Duration::from_millis(1));
@@ -113,7 +123,7 @@ mod tests {
             slept = match next {
                 Next::Nap(nap) => nap + Duration::from_micros(60),
                 Next::Again => Duration::from_micros(20),
-                Next::Wait => unreachable!("something came"),
+                Next::Wait => Duration::from_secs_f64(1.0 / rate),
             };
         }
         next
@@ -121,6 +131,7 @@ mod tests {
 
     #[test]
     fn the_nap_shrinks_as_the_rate_grows() {
+        assert_eq!(in_swing(50.0), Next::Wait);
         assert_eq!(in_swing(1_000.0), Next::Nap(NAP_MAX));
         assert_eq!(in_swing(2_500.0), Next::Nap(NAP_MAX), "10,000 lines/s on four connections");
         let Next::Nap(nap) = in_swing(100_000.0) else { panic!("100,000 lines/s still naps") };
@@ -140,7 +151,9 @@ mod tests {
     fn out_of_silence_the_first_nap_is_short() {
         let mut rhythm = Rhythm::new(NAP_MAX);
         let one = Sweep { fill: stream_fill(1, 200), any: true, more: false };
-        let mut now = Duration::from_secs(60);
+        let mut now = Duration::from_mins(1);
+        assert_eq!(rhythm.after(now, one), Next::Wait, "nothing was there for a minute");
+        now += Duration::from_millis(3);
         let mut naps = Vec::new();
         for _ in 0..6 {
             let next = rhythm.after(now, one);

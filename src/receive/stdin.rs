@@ -1,5 +1,7 @@
-//! The data thread of standard input: `some-app | sidelight run --stdin`. The same framing as the stream socket.
-//! Unit: one read. A pipe cannot be shut for reading: at a stop it is read until its writer closes or is quiet.
+//! The data thread of standard input: `some-app | sidelight run --stdin`. The same framing as the stream
+//! socket.
+//! Unit: one read. A pipe cannot be shut for reading: at a stop it is read until its writer closes or is
+//! quiet.
 
 use crate::pipeline::Input;
 use crate::receive::delivery::{self, Delivery, Process, hand_on};

@@ -1,11 +1,12 @@
-//! The data thread of the stream socket: one epoll, one read buffer, all connections. Unit: one sweep over the
-//! ready connections.
+//! The data thread of the stream socket: one epoll, one read buffer, all connections. Unit: one
+//! sweep over the ready connections.
 //!
-//! It waits in epoll only while nothing comes. While lines flow it sleeps outside of epoll and then sweeps
-//! (`nap` says why and how long): a write of the application then wakes nobody.
-//! It must never wait for anything else, and never leave bytes that the kernel has accepted.
+//! It waits in epoll only while nothing comes. While lines flow it sleeps outside of epoll and then
+//! sweeps (`nap` says why and how long): a write of the application then wakes nobody. It must
+//! never wait for anything else, and never leave bytes that the kernel has accepted.
 
 pub mod connections;
+pub mod gate;
 pub mod peer;
 
 use crate::clock::Clock;
@@ -18,13 +19,12 @@ use crate::receive::meter::{Meter, Refusal, State};
 use crate::receive::nap::{LARGE_READ_BYTES, Next, Rhythm, Sweep, stream_fill};
 use crate::telemetry::Telemetry;
 use connections::Connections;
+use gate::{Came, Gate};
 use memchr::memchr_iter;
-use peer::Peers;
 use rustix::event::{PollFd, PollFlags, Timespec, epoll, poll};
 use rustix::fd::OwnedFd;
-use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, Shutdown, SocketFlags};
+use rustix::net::{RecvFlags, Shutdown};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::io;
@@ -62,8 +62,8 @@ pub struct Setup {
     pub telemetry: Arc<Telemetry>,
 }
 
-/// Serves `listener`, a bound and listening stream socket, until `setup.control` says to close; then reads to
-/// its end what writers have written, and returns.
+/// Serves `listener`, a bound and listening stream socket, until `setup.control` says to close;
+/// then reads to its end what writers have written, and returns.
 ///
 /// # Errors
 /// When the kernel refuses an epoll or has no descriptor left, before anything was read.
@@ -93,10 +93,7 @@ pub fn serve(listener: OwnedFd, setup: &Setup, process: &mut Process<'_>) -> io:
 struct Door<'s> {
     setup: &'s Setup,
     epoll: OwnedFd,
-    listener: OwnedFd,
-    /// Given up for a moment to accept and refuse somebody when there is no other descriptor.
-    spare: Option<OwnedFd>,
-    peers: Peers,
+    gate: Gate,
     buffer: Buffer,
     connections: Connections,
     rhythm: Rhythm,
@@ -115,12 +112,11 @@ impl<'s> Door<'s> {
         let wake = epoll::EventData::new_u64(KEY_WAKE);
         epoll::add(&epoll, setup.control.fd(), wake, epoll::EventFlags::IN)?;
         let incoming = epoll::EventData::new_u64(KEY_LISTENER);
-        epoll::add(&epoll, &listener, incoming, epoll::EventFlags::IN)?;
+        let gate = Gate::new(listener)?;
+        epoll::add(&epoll, gate.fd(), incoming, epoll::EventFlags::IN)?;
         Ok(Door {
             epoll,
-            listener,
-            spare: spare(),
-            peers: Peers::new()?,
+            gate,
             buffer: Buffer::new(limits.line_bytes_max, READ_BYTES),
             connections: Connections::new(limits),
             rhythm: Rhythm::new(limits.nap_max),
@@ -132,7 +128,8 @@ impl<'s> Door<'s> {
         })
     }
 
-    /// Fills `events` with what is ready; waits for something only when `look` says so. True if it waited.
+    /// Fills `events` with what is ready; waits for something only when `look` says so. True if it
+    /// waited.
     fn wait(&mut self, look: Next, events: &mut Vec<epoll::Event>) -> io::Result<bool> {
         let waits = look == Next::Wait;
         let timeout = if waits {
@@ -193,7 +190,7 @@ impl<'s> Door<'s> {
         if self.accept_at.is_some_and(|at| at <= now) {
             self.accept_at = None;
             let data = epoll::EventData::new_u64(KEY_LISTENER);
-            if epoll::add(&self.epoll, &self.listener, data, epoll::EventFlags::IN).is_err() {
+            if epoll::add(&self.epoll, self.gate.fd(), data, epoll::EventFlags::IN).is_err() {
                 self.accept_at = Some(now + BACK_OFF);
             }
         }
@@ -305,17 +302,15 @@ impl<'s> Door<'s> {
 
     fn accept(&mut self, now: Duration, sweep: &mut Sweep, process: &mut Process<'_>) {
         for _ in 0..ACCEPTS_A_SWEEP {
-            match accept(&self.listener) {
-                Ok(socket) => self.admit(now, socket, sweep, process),
-                Err(Errno::AGAIN) => return,
-                Err(Errno::INTR | Errno::CONNABORTED) => {}
-                Err(error) => {
-                    if self.accept_with_the_spare(process) {
-                        continue;
-                    }
+            match self.gate.take() {
+                Came::Writer(socket, uid) => self.admit(now, socket, uid, sweep, process),
+                Came::OneTooMany(socket) => self.refuse(&socket, Refusal::Descriptors, process),
+                Came::Unknown => self.meter.refused(Refusal::Descriptors),
+                Came::Nobody => return,
+                Came::Stuck(error) => {
                     tracing::warn!(%error, "cannot accept connections; trying again");
                     // without the pause epoll would report the listener for ever
-                    if epoll::delete(&self.epoll, &self.listener).is_ok() {
+                    if epoll::delete(&self.epoll, self.gate.fd()).is_ok() {
                         self.accept_at = Some(now + BACK_OFF);
                     }
                     return;
@@ -325,42 +320,24 @@ impl<'s> Door<'s> {
         sweep.more = true;
     }
 
-    /// Gives the spare descriptor to somebody who waits, only to refuse: better than a hang.
-    fn accept_with_the_spare(&mut self, process: &mut Process<'_>) -> bool {
-        if self.spare.take().is_none() {
-            self.spare = spare();
-            return false;
-        }
-        let accepted = accept(&self.listener).ok();
-        let refused = accepted.is_some();
-        if let Some(socket) = accepted {
-            self.refuse(socket, Refusal::Descriptors, process);
-        }
-        self.spare = spare();
-        refused
-    }
-
-    /// Closes a connection that is one too many. What it has written already was accepted by the kernel in our
-    /// name, and is delivered.
-    fn refuse(&mut self, socket: OwnedFd, refusal: Refusal, process: &mut Process<'_>) {
+    /// Closes a connection that is one too many. What it has written already was accepted by the
+    /// kernel in our name, and is delivered.
+    fn refuse(&mut self, socket: &OwnedFd, refusal: Refusal, process: &mut Process<'_>) {
         self.meter.refused(refusal);
-        let finished = shut(&socket);
-        self.drain(&socket, delivery::source(Input::Stream), Tail::default(), finished, process);
+        let finished = shut(socket);
+        self.drain(socket, delivery::source(Input::Stream), Tail::default(), finished, process);
     }
 
     fn admit(
         &mut self,
         now: Duration,
         socket: OwnedFd,
+        uid: u32,
         sweep: &mut Sweep,
         process: &mut Process<'_>,
     ) {
-        let Ok((socket, uid)) = self.peers.uid(socket) else {
-            self.meter.refused(Refusal::Descriptors);
-            return;
-        };
         if let Err(refusal) = self.connections.admits(uid) {
-            self.refuse(socket, refusal, process);
+            self.refuse(&socket, refusal, process);
             return;
         }
         let slot = self.connections.insert(socket, uid, delivery::source(Input::Stream));
@@ -376,14 +353,15 @@ impl<'s> Door<'s> {
             self.read(now, slot, true, sweep, process);
         } else if let Some(connection) = self.connections.remove(slot) {
             self.meter.closed();
-            self.refuse(connection.socket, Refusal::Descriptors, process);
+            self.refuse(&connection.socket, Refusal::Descriptors, process);
         }
     }
 
-    /// Reads everything that writers have written, to its end. Shutting the reading side makes a writer's next
-    /// `write` fail at once, while what it wrote stays readable: so there is an end, and nothing is lost.
+    /// Reads everything that writers have written, to its end. Shutting the reading side makes a
+    /// writer's next `write` fail at once, while what it wrote stays readable: so there is an end,
+    /// and nothing is lost.
     fn close(mut self, process: &mut Process<'_>) {
-        let _ = rustix::net::shutdown(&self.listener, Shutdown::Read);
+        self.gate.shut();
         let slots = self.connections.slots();
         let mut finished = Vec::with_capacity(slots.len());
         for slot in &slots {
@@ -398,25 +376,14 @@ impl<'s> Door<'s> {
                 self.meter.closed();
             }
         }
-        // connections that nobody accepted yet hold lines as well; they are taken one by one, without limits
-        loop {
-            match accept(&self.listener) {
-                Ok(socket) => {
-                    self.meter.opened();
-                    let finished = shut(&socket);
-                    let source = delivery::source(Input::Stream);
-                    self.drain(&socket, source, Tail::default(), finished, process);
-                    self.meter.closed();
-                }
-                Err(Errno::INTR | Errno::CONNABORTED) => {}
-                Err(Errno::AGAIN | Errno::INVAL) => break,
-                Err(error) => {
-                    if self.spare.take().is_none() {
-                        tracing::error!(%error, "connections that waited could not be read");
-                        break;
-                    }
-                }
-            }
+        // connections that nobody accepted yet hold lines as well; they are taken one by one,
+        // without limits
+        while let Some(socket) = self.gate.last() {
+            self.meter.opened();
+            let finished = shut(&socket);
+            let source = delivery::source(Input::Stream);
+            self.drain(&socket, source, Tail::default(), finished, process);
+            self.meter.closed();
         }
         process(Delivery::Flush);
         self.meter.until(self.setup.clock.monotonic(), State::Busy);
@@ -456,21 +423,14 @@ impl<'s> Door<'s> {
     }
 }
 
-/// Ends the reading side. True if the peer had ended its own before: then its last line is whole without newline.
+/// Ends the reading side. True if the peer had ended its own before: then its last line is whole
+/// without newline.
 fn shut(socket: &OwnedFd) -> bool {
     let mut polled = [PollFd::new(socket, PollFlags::RDHUP)];
     let finished = poll(&mut polled, Some(&Timespec::default())).is_ok()
         && polled[0].revents().intersects(PollFlags::RDHUP | PollFlags::HUP);
     let _ = rustix::net::shutdown(socket, Shutdown::Read);
     finished
-}
-
-fn accept(listener: &OwnedFd) -> Result<OwnedFd, Errno> {
-    rustix::net::accept_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)
-}
-
-fn spare() -> Option<OwnedFd> {
-    rustix::fs::open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()
 }
 
 /// For the kernel, at least a millisecond: an earlier end would only be waited out in a loop.

@@ -11,8 +11,8 @@
 //! | Google Cloud, `projects/P/traces/ID` | that of ID |
 //! | anything else (`REQ123`) | its MD5: `printf %s REQ123 \| md5sum` |
 //!
-//! A span id is 16 hex digits or a decimal number of 64 bits; of any other form, the first 8 bytes of the id
-//! that it would be as a trace id.
+//! A span id is 16 hex digits or a decimal number of 64 bits; of any other form, the first 8 bytes
+//! of the id that it would be as a trace id.
 
 use super::md5::md5;
 use opentelemetry::trace::{SpanId, TraceId};
@@ -101,7 +101,8 @@ fn x_ray(text: &str) -> Option<u128> {
     Some(hex(rest.get(..8)?)? << 96 | hex(rest.get(9..)?)?)
 }
 
-/// A decimal number of 64 bits. `digits_min` keeps short numbers, which count something, from being ids.
+/// A decimal number of 64 bits. `digits_min` keeps short numbers, which count something, from being
+/// ids.
 fn decimal(text: &str, digits_min: usize) -> Option<u64> {
     let digits = text.len() >= digits_min && text.bytes().all(|byte| byte.is_ascii_digit());
     if digits { text.parse().ok() } else { None }
@@ -131,7 +132,8 @@ pub fn trace_id(text: &str) -> Option<(TraceId, Origin)> {
     Some((TraceId::from_bytes(bits.to_be_bytes()), origin))
 }
 
-/// The trace id of a request id. Numbers below 17 digits are hashed: they count requests since some start.
+/// The trace id of a request id. Numbers below 17 digits are hashed: they count requests since some
+/// start.
 pub fn request_id(text: &str) -> Option<TraceId> {
     let (bits, _) = bits(present(text)?, 17);
     Some(TraceId::from_bytes(bits.to_be_bytes()))
@@ -151,8 +153,8 @@ pub fn span_id(text: &str) -> Option<(SpanId, Origin)> {
     (id != 0).then(|| (SpanId::from_bytes(id.to_be_bytes()), origin))
 }
 
-/// A traceparent header (W3C Trace Context section 3.2): `00-{32 hex}-{16 hex}-{2 hex}`. Later versions may be
-/// longer; `ff` is invalid.
+/// A traceparent header (W3C Trace Context section 3.2): `00-{32 hex}-{16 hex}-{2 hex}`. Later
+/// versions may be longer; `ff` is invalid.
 pub fn traceparent(text: &str) -> Option<Traceparent> {
     let text = present(text)?;
     let dashes = [2, 35, 52].iter().all(|&at| text.as_bytes().get(at) == Some(&b'-'));

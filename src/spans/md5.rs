@@ -1,6 +1,6 @@
-//! MD5 (RFC 1321), because anybody can compute it anywhere: `printf %s REQ123 | md5sum` gives the trace id of
-//! the request id `REQ123`. It spreads ids evenly and protects nothing: who may write log lines may choose
-//! their ids. Never use it where a collision would matter.
+//! MD5 (RFC 1321), because anybody can compute it anywhere: `printf %s REQ123 | md5sum` gives the
+//! trace id of the request id `REQ123`. It spreads ids evenly and protects nothing: who may write
+//! log lines may choose their ids. Never use it where a collision would matter.
 
 /// The sines of RFC 1321 section 3.4: `floor(2^32 * abs(sin(i + 1)))`.
 const SINES: [u32; 64] = [

@@ -1,59 +1,19 @@
-//! Where the process stands: its phase, its doors, and whether its data threads move. Written by `app` and the
-//! data threads, read by the admin port. Unit: one process. Nothing here may wait: `/livez` reads it while
-//! everything else is busy.
+//! Where the process stands: its phase, its doors, and whether its data threads move. Written by `app` and
+//! the data threads, read by the admin port. Unit: one process. Nothing here may wait: `/livez` reads it
+//! while everything else is busy.
 
+use crate::phase::{Phase, PhaseCell};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// A data thread that is busy and has not come round for this long hangs (kubelet asks every 10 s).
 pub const SILENCE_MAX: Duration = Duration::from_secs(10);
 
-/// What the process does now; only ever later, never back.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-#[repr(u8)]
-pub enum Phase {
-    /// Doors are open (or being opened), lines are taken.
-    Serving,
-    /// A stop was asked for: what writers have written is read to its end.
-    Reading,
-    /// The pipelines hand over their last batches.
-    Flushing,
-    /// The outputs send what they hold.
-    Exporting,
-    /// Everything left; `/metrics` still answers a last scrape.
-    Lingering,
-    /// The ledger is closed.
-    Closed,
-}
-
-impl Phase {
-    const ALL: [Phase; 6] = [
-        Phase::Serving,
-        Phase::Reading,
-        Phase::Flushing,
-        Phase::Exporting,
-        Phase::Lingering,
-        Phase::Closed,
-    ];
-
-    /// The name, for `/health` and the log.
-    pub fn name(self) -> &'static str {
-        match self {
-            Phase::Serving => "serving",
-            Phase::Reading => "reading",
-            Phase::Flushing => "flushing",
-            Phase::Exporting => "exporting",
-            Phase::Lingering => "lingering",
-            Phase::Closed => "closed",
-        }
-    }
-}
-
-/// The pulse of one data thread. Waiting in the kernel for bytes is being alive: an idle thread is never woken
-/// to prove it.
+/// The pulse of one data thread. Waiting in the kernel for bytes is being alive: an idle thread is never
+/// woken to prove it.
 #[derive(Debug)]
 pub struct Beat {
     /// The thread's name, the value of the label `thread`.
@@ -133,7 +93,8 @@ impl fmt::Display for DoorState {
 /// The whole of it; shared.
 #[derive(Debug)]
 pub struct Standing {
-    phase: AtomicU8,
+    /// What the process does now.
+    pub phase: Arc<PhaseCell>,
     /// Configured doors only.
     doors: Mutex<BTreeMap<Door, DoorState>>,
     beats: Mutex<Vec<Arc<Beat>>>,
@@ -143,20 +104,10 @@ impl Standing {
     /// Serving, with no doors yet.
     pub fn new() -> Arc<Standing> {
         Arc::new(Standing {
-            phase: AtomicU8::new(Phase::Serving as u8),
+            phase: Arc::new(PhaseCell::new()),
             doors: Mutex::new(BTreeMap::new()),
             beats: Mutex::new(Vec::new()),
         })
-    }
-
-    /// What the process does now.
-    pub fn phase(&self) -> Phase {
-        Phase::ALL[usize::from(self.phase.load(Ordering::Acquire))]
-    }
-
-    /// Goes on to `phase`; an earlier one is ignored.
-    pub fn enter(&self, phase: Phase) {
-        self.phase.fetch_max(phase as u8, Ordering::AcqRel);
     }
 
     /// Says how `door` stands. A door counts for [`Standing::is_ready`] from its first mention.
@@ -178,7 +129,7 @@ impl Standing {
 
     /// True while lines are taken at every configured door (`/readyz`).
     pub fn is_ready(&self) -> bool {
-        self.phase() == Phase::Serving && self.is_started()
+        self.phase.get() == Phase::Serving && self.is_started()
     }
 
     /// Adds the pulse of a data thread.
@@ -198,18 +149,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_phase_never_goes_back() {
-        let standing = Standing::new();
-        assert_eq!(standing.phase(), Phase::Serving);
-        standing.enter(Phase::Exporting);
-        standing.enter(Phase::Reading);
-        assert_eq!(standing.phase(), Phase::Exporting);
-        for (at, phase) in Phase::ALL.into_iter().enumerate() {
-            assert_eq!(phase as usize, at, "{} stands where its number says", phase.name());
-        }
-    }
-
-    #[test]
     fn ready_is_serving_with_every_door_open() {
         let standing = Standing::new();
         assert!(!standing.is_ready(), "no door, no readiness");
@@ -218,7 +157,7 @@ mod tests {
         assert!(!standing.is_ready());
         standing.door(Door::Admin, DoorState::Open("127.0.0.1:1".to_owned()));
         assert!(standing.is_ready() && standing.is_started());
-        standing.enter(Phase::Reading);
+        standing.phase.advance(Phase::Reading);
         assert!(!standing.is_ready() && standing.is_started());
     }
 
@@ -227,7 +166,7 @@ mod tests {
         let standing = Standing::new();
         let beat = Arc::new(Beat::new("stream"));
         standing.watch(Arc::clone(&beat));
-        let day = Duration::from_secs(86_400);
+        let day = Duration::from_hours(24);
         assert_eq!(standing.hanging(day), None, "not begun");
         beat.busy(day);
         assert_eq!(standing.hanging(day + SILENCE_MAX), None);

@@ -130,6 +130,10 @@ impl Sidecar {
         }
     }
 
+    pub(crate) fn nudge(&self) {
+        self.running.nudge();
+    }
+
     pub(crate) fn telemetry(&self) -> &Telemetry {
         &self.telemetry
     }
@@ -172,8 +176,17 @@ pub(crate) fn child(directory: &Path, stdin: bool) -> Child {
 }
 
 pub(crate) fn child_with(directory: &Path, environment: &[(&str, &str)]) -> Child {
-    Command::new(std::env::current_exe().expect("we run"))
-        .args(["child", "--exact", "--ignored", "--nocapture", "--test-threads=1"])
+    let program = std::env::current_exe().expect("we run");
+    let files = environment.iter().find(|(name, _)| *name == "DOOR_FILES");
+    let mut command = if let Some((_, files)) = files {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("ulimit -n {files}; exec \"$0\" \"$@\"")]).arg(program);
+        shell
+    } else {
+        Command::new(program)
+    };
+    command
+        .args(["child", "--exact", "--nocapture", "--test-threads=1"])
         .env("DOOR_CHILD", directory)
         .envs(environment.iter().copied())
         .stdin(Stdio::piped())
@@ -195,7 +208,7 @@ pub(crate) fn be_child() {
     let outputs = if is_set("DOOR_HANGS") {
         let finish = Box::new(move |_| {
             std::fs::write(hangs, "").expect("written");
-            std::thread::park_timeout(Duration::from_secs(60));
+            std::thread::park_timeout(Duration::from_mins(1));
         });
         vec![Output { name: "hangs", finish }]
     } else {
@@ -231,10 +244,15 @@ pub(crate) fn be_child() {
         admin: None,
         outputs,
     };
-    let code = sidelight::app::run(parts, &mut signals, |_| {}, || {}).expect("it runs");
+    let mut reloads = 0;
+    let reload = || {
+        reloads += 1;
+        std::fs::write(directory.join(format!("reloaded {reloads}")), "").expect("written");
+    };
+    let code = sidelight::app::run(parts, &mut signals, |_| {}, reload).expect("it runs");
     let counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
-    let text: String = counts.values().map(|count| format!("{}\n", count.lines)).collect();
-    std::fs::write(directory.join("told"), text).expect("written");
+    let lines: Vec<String> = counts.values().map(|count| count.lines.to_string()).collect();
+    std::fs::write(directory.join("told"), lines.join("\n")).expect("written");
     std::process::exit(i32::from(code));
 }
 
@@ -264,6 +282,15 @@ pub(crate) fn wait_for(path: &Path) {
         assert!(begin.elapsed() < Duration::from_secs(20), "{} never came", path.display());
         std::thread::park_timeout(Duration::from_millis(1));
     }
+}
+
+/// Stops a child and returns what it told.
+pub(crate) fn stop(child: Child, directory: &Path) -> Seen {
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it runs");
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    Seen::read(directory)
 }
 
 /// All stops together.

@@ -122,7 +122,7 @@ impl fmt::Display for Problem {
                 kind_name(*kind)
             ),
             Problem::InUse => f.write_str(
-                "another process listens there; stop it (is a second sidelight running?), or set another path",
+                "another process listens there (a second sidelight?); stop it, or set another path",
             ),
             Problem::Locked(owner) => write!(
                 f,
