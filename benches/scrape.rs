@@ -1,6 +1,6 @@
-//! What numbers cost: adding and observing on a data thread, encoding at a scrape, beside the `prometheus`
-//! crate on the same data. CPU time of this thread, the best of several rounds, so that a busy neighbour
-//! shows less. Run: `cargo bench --bench scrape`.
+//! What numbers cost: adding and observing on a data thread, encoding at a scrape, beside the
+//! `prometheus` crate on the same data. CPU time of this thread, the best of several rounds, so
+//! that a busy neighbour shows less. Run: `cargo bench --bench scrape`.
 
 use prometheus::{Encoder as _, TextEncoder};
 use rustix::time::{ClockId, clock_gettime};
@@ -9,14 +9,39 @@ use sidelight::metrics::expose::{Encoding, Options, encode};
 use sidelight::metrics::{
     FamilyKind, FamilySpec, LabelSpec, Limits, Registry, SeriesId, ShardWriter,
 };
+use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 const NOW: UnixNanos = UnixNanos(1_700_000_000_000_000_000);
 const LABELS: [&str; 3] = ["method", "endpoint", "status_code"];
 const BOUNDS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
 /// Rounds of which the best counts.
 const ROUNDS: u32 = 7;
+
+/// The system's allocator, counting calls and the bytes that are held.
+struct Counting;
+
+static CALLS: AtomicU64 = AtomicU64::new(0);
+static HELD: AtomicU64 = AtomicU64::new(0);
+
+// SAFETY: every call goes to the system's allocator unchanged
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        CALLS.fetch_add(1, Ordering::Relaxed);
+        HELD.fetch_add(layout.size() as u64, Ordering::Relaxed);
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        HELD.fetch_sub(layout.size() as u64, Ordering::Relaxed);
+        unsafe { System.dealloc(block, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
 
 fn main() {
     hot_path();
@@ -81,12 +106,13 @@ fn hot_path() {
     println!("hot path, 1,000 series, ns a call (CPU)");
     let (_registry, mut writer, series) = derived(FamilyKind::Counter, 1000);
     let at = |n: u64| (n * 7 % 1000) as usize;
+    let all: Vec<[String; 3]> = (0..1000).map(values).collect();
+    let allocations = self::CALLS.load(Ordering::Relaxed);
     let empty = best(CALLS, |calls| (0..calls).for_each(|n| hold(series[at(n)])));
     let add = best(CALLS, |calls| (0..calls).for_each(|n| writer.add(series[at(n)], 1)));
     let exemplar = best(CALLS, |calls| {
         (0..calls).for_each(|n| hold(writer.wants_exemplar(series[at(n)], 1.0)));
     });
-    let all: Vec<[String; 3]> = (0..1000).map(values).collect();
     let family = series[0].family;
     let lookup = best(CALLS / 10, |calls| {
         for n in 0..calls {
@@ -94,16 +120,38 @@ fn hot_path() {
             black_box(writer.series(family, &values, NOW));
         }
     });
-    let (_registry, mut writer, series) = derived(FamilyKind::Histogram(BOUNDS.to_vec()), 1000);
-    let took: Vec<f64> = (0..997).map(|n| f64::from(n * n % 997) / 150.0).collect();
-    let observe = best(CALLS, |calls| {
-        for n in 0..calls {
-            writer.observe(series[at(n)], took[(n % 997) as usize]);
-        }
+    let allocated = self::CALLS.load(Ordering::Relaxed) - allocations;
+    assert_eq!(allocated, 0, "met series are looked up and added to without an allocation");
+    let took = durations();
+    let observe = [8, 1024].map(|count: u64| {
+        let (_registry, mut writer, series) =
+            derived(FamilyKind::Histogram(BOUNDS.to_vec()), count as usize);
+        let allocations = self::CALLS.load(Ordering::Relaxed);
+        let observe = best(CALLS, |calls| {
+            for n in 0..calls {
+                writer.observe(series[((n * 7) & (count - 1)) as usize], took[n as usize & 0xffff]);
+            }
+        });
+        assert_eq!(self::CALLS.load(Ordering::Relaxed), allocations);
+        observe
     });
-    println!("  loop alone {empty:.2}, add {add:.2}, observe (11 buckets) {observe:.2}");
+    println!("  loop alone {empty:.2}, add {add:.2}");
+    println!("  observe, 11 buckets: 8 series {:.2}, 1,024 series {:.2}", observe[0], observe[1]);
     println!("  wants_exemplar {exemplar:.2}, series (3 labels, met before) {lookup:.1}");
     their_hot_path(&all, &took);
+}
+
+/// 65,536 durations as a web application has them: most of a few ms, a long tail, no period for the
+/// branch predictor to learn.
+fn durations() -> Vec<f64> {
+    let mut state = 12345u64;
+    let uniform = std::iter::repeat_with(move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 11) as f64 / (1u64 << 53) as f64
+    });
+    uniform.take(65_536).map(|u| 0.002 * (1.0 / (1.0 - u)).powf(1.5)).collect()
 }
 
 fn their_hot_path(all: &[[String; 3]], took: &[f64]) {
@@ -120,7 +168,7 @@ fn their_hot_path(all: &[[String; 3]], took: &[f64]) {
     let handles: Vec<_> = all.iter().map(|v| histograms.with_label_values(v)).collect();
     let observe = best(CALLS, |calls| {
         for n in 0..calls {
-            handles[(n * 7 % 1000) as usize].observe(took[(n % 997) as usize]);
+            handles[(n * 7 % 1000) as usize].observe(took[n as usize & 0xffff]);
         }
     });
     println!("  prometheus crate: add {add:.2}, observe {observe:.2}, lookup and add {lookup:.1}");
@@ -178,10 +226,16 @@ fn report(what: &str, series: usize, registry: &Registry, theirs: f64) {
 }
 
 fn counters(count: usize) {
+    let held = HELD.load(Ordering::Relaxed);
     let (registry, mut writer, series) = derived(FamilyKind::Counter, count);
     for series in &series {
         writer.add(*series, 12_345);
     }
+    let met = HELD.load(Ordering::Relaxed) - held - (count * size_of::<SeriesId>()) as u64;
+    ours(&registry, Encoding::Classic);
+    let shown = HELD.load(Ordering::Relaxed) - held - (count * size_of::<SeriesId>()) as u64;
+    let (met, shown) = (met as f64 / count as f64, shown as f64 / count as f64);
+    println!("{count} counters hold {met:.0} bytes a series when met, {shown:.0} after a scrape");
     let all: Vec<[String; 3]> = (0..count).map(values).collect();
     let oracle = prometheus::Registry::new();
     oracle.register(Box::new(their_counters(&all))).expect("distinct");

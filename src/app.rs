@@ -3,6 +3,8 @@
 //! `App::new(parts).spawn()` opens what can be opened and serves; what cannot is tried again every second,
 //! while the process runs on: a sidecar must never keep its application from starting.
 
+pub mod admin;
+pub mod compose;
 pub mod doors;
 pub mod drain;
 pub mod signals;

@@ -58,8 +58,11 @@
 #![forbid(unsafe_code)]
 
 pub mod app;
+pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod decode;
+pub mod export;
 pub mod forward;
 pub mod frame;
 pub mod health;
@@ -70,7 +73,9 @@ pub mod phase;
 pub mod pipeline;
 pub mod receive;
 pub mod record;
+pub mod replay;
 pub mod resource;
 pub mod rules;
+pub mod serve;
 pub mod spans;
 pub mod telemetry;

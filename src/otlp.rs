@@ -56,8 +56,8 @@ pub fn bytes(out: &mut Vec<u8>, field: u32, value: &[u8]) {
     out.extend_from_slice(value);
 }
 
-/// Begins a message whose length is not known yet. The length is filled in by [`close`] as a varint padded to
-/// four bytes, which is legal protobuf and saves moving the message.
+/// Begins a message whose length is not known yet. The length is filled in by [`close`] as a varint
+/// padded to four bytes, which is legal protobuf and saves moving the message.
 #[inline]
 pub fn open(out: &mut Vec<u8>, field: u32) -> Open {
     tag(out, field, BYTES);

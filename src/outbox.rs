@@ -1,9 +1,9 @@
-//! The only queue: bounded in items and bytes, counts what it drops. A data thread hands over whole chunks
-//! and never waits for an exporter; an exporter takes batches and settles them when they are sent or dropped.
-//! Unit: one item (a span, a record, a line).
+//! The only queue: bounded in items and bytes, counts what it drops. A data thread hands over whole
+//! chunks and never waits for an exporter; an exporter takes batches and settles them when they are
+//! sent or dropped. Unit: one item (a span, a record, a line).
 //!
-//! Decision: what does not fit is the newest, because the oldest are already promised to the batch on its
-//! way; instead of a ring that overwrites, whose readers would have to be fenced.
+//! Decision: what does not fit is the newest, because the oldest are already promised to the batch
+//! on its way; instead of a ring that overwrites, whose readers would have to be fenced.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,13 +11,15 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
-/// Offers smaller than this are copied behind the last chunk, so that a trickle of single items does not
-/// become a list of thousands of chunks; larger ones change hands without a copy.
+/// Offers smaller than this are copied behind the last chunk, so that a trickle of single items
+/// does not become a list of thousands of chunks; larger ones change hands without a copy.
 const MERGE_BYTES_MAX: usize = 32 * 1024;
-/// Empty chunks kept for reuse: one for each data thread that commonly runs, one for the exporter.
-const SPARE_CHUNKS_MAX: usize = 4;
-/// A chunk that grew beyond this is freed instead of kept.
-const SPARE_BYTES_MAX: usize = 256 * 1024;
+/// Empty chunks kept for reuse: half a second of a busy application between two takes. A longer queue
+/// allocates once a chunk.
+const SPARE_CHUNKS_MAX: usize = 8;
+/// A chunk that grew beyond this is freed instead of kept: twice what the makers hand over at most, since
+/// a growing vector doubles. All spares together stay below 1 MiB.
+const SPARE_BYTES_MAX: usize = 128 * 1024;
 
 /// A batch of encoded items, one behind the other; recycled, so that no line allocates.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -150,8 +152,8 @@ impl Outbox {
         Arc::new(Outbox { capacity, state: Mutex::new(state), wake: Notify::new() })
     }
 
-    /// Hands over all items of `chunk`, which comes back empty with its (or a recycled) allocation. Never waits
-    /// longer than the lock of a moment. What does not fit is dropped: the new items.
+    /// Hands over all items of `chunk`, which comes back empty with its (or a recycled) allocation.
+    /// Never waits longer than the lock of a moment. What does not fit is dropped: the new items.
     pub fn offer(&self, chunk: &mut Chunk) -> Offered {
         if chunk.is_empty() {
             return Offered::default();
@@ -176,8 +178,9 @@ impl Outbox {
         offered
     }
 
-    /// Waits for the first item, then at most `linger` for a full batch; moves the oldest items to the empty
-    /// `into`. They stay held until they are settled. False: closed, and nothing is left. For one taker at a time.
+    /// Waits for the first item, then at most `linger` for a full batch; moves the oldest items to
+    /// the empty `into`. They stay held until they are settled. False: closed, and nothing is left.
+    /// For one taker at a time.
     pub async fn take(&self, into: &mut Chunk, most: BatchSize, linger: Duration) -> bool {
         into.clear();
         if !self.wait(1, None).await {
@@ -190,8 +193,8 @@ impl Outbox {
         true
     }
 
-    /// `items` that were taken are sent or dropped now. Says how many of them were still held: those that
-    /// [`Outbox::abandon`] took over are not, and must not be counted again.
+    /// `items` that were taken are sent or dropped now. Says how many of them were still held:
+    /// those that [`Outbox::abandon`] took over are not, and must not be counted again.
     pub fn settle(&self, items: u64) -> u64 {
         let mut state = self.lock();
         let settled = (items as usize).min(state.in_flight);
@@ -205,8 +208,8 @@ impl Outbox {
         self.wake.notify_one();
     }
 
-    /// Closes and gives up all that is held, in flight too: the number of items that the caller has to count
-    /// as dropped.
+    /// Closes and gives up all that is held, in flight too: the number of items that the caller has
+    /// to count as dropped.
     pub fn abandon(&self) -> u64 {
         let mut state = self.lock();
         let held = state.items + state.in_flight;

@@ -4,6 +4,7 @@
 
 pub mod field;
 pub mod number;
+pub mod sentinel;
 pub mod severity;
 pub mod slots;
 

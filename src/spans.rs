@@ -1,13 +1,15 @@
 //! Effect 2: spans. A line with a duration, or a start line and its end, becomes one OTLP span.
 //! Without an endpoint no span is built. No I/O; encoded spans go to the outbox a batch at a time.
 //!
-//! What leaves is an allow-list: method, route template, status, operation, table, function, exception type.
-//! Never a path, a query, a statement or the text of a message; the text of exceptions only by setting.
+//! What leaves is an allow-list: method, route template, status, operation, table, function,
+//! exception type. Never a path, a query, a statement or the text of a message; the text of
+//! exceptions only by setting.
 //!
-//! Which trace a request belongs to stands in [`identify`]. Where the trace id was made of an id that no tracer
-//! writes, the id of the SERVER span is a hash of trace id and service alone, so that the request's other spans
-//! know their parent before it has ended. The service is in it because the same request id may pass through
-//! several services, and two spans of one trace must not share an id.
+//! Which trace a request belongs to stands in [`identify`]. Where the trace id was made of an id
+//! that no tracer writes, the id of the SERVER span is a hash of trace id and service alone, so
+//! that the request's other spans know their parent before it has ended. The service is in it
+//! because the same request id may pass through several services, and two spans of one trace must
+//! not share an id.
 
 pub mod assemble;
 pub mod encode;
@@ -26,8 +28,9 @@ use opentelemetry::trace::{SpanId, SpanKind, TraceId};
 use prometheus::{IntCounter, IntCounterVec};
 use std::sync::Arc;
 
-/// A batch that grew beyond this is handed over before the batch of lines ends.
-const CHUNK_BYTES_MAX: usize = 256 * 1024;
+/// A batch that grew beyond this is handed over before the batch of lines ends. With one more span it
+/// stays below 64 KiB, except for the text of exceptions, so that the outbox keeps its memory for reuse.
+const CHUNK_BYTES_MAX: usize = 60 * 1024;
 /// A longer duration is a mistake in the line: thirty days.
 const SECONDS_MAX: f64 = 30.0 * 86_400.0;
 
@@ -80,10 +83,19 @@ pub struct SpanRef {
 }
 
 /// What can be set.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Settings {
-    /// Message and stack trace of exceptions leave with their type. Off: they may quote what a user typed.
+    /// Functions, jobs and phrases become spans as well, not only requests and queries.
+    pub internal: bool,
+    /// Message and stack trace of exceptions leave with their type. Off: they may quote what a user
+    /// typed.
     pub exception_text: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings { internal: true, exception_text: false }
+    }
 }
 
 /// Why a line became no span.
@@ -164,15 +176,16 @@ impl SpanMaker {
         self.output.is_some()
     }
 
-    /// Builds the span of a line that says how long its work took. None where the line has no id to hang it
-    /// on, or an instrumented application made the span itself (counted).
+    /// Builds the span of a line that says how long its work took. None where the line has no id to
+    /// hang it on, or an instrumented application made the span itself (counted).
     pub fn finished(
         &mut self,
         record: &Record<'_>,
         source: u64,
         work: &Finished<'_>,
     ) -> Option<SpanRef> {
-        if !self.enabled() {
+        let wanted = self.settings.internal || work.operation != Operation::Internal;
+        if !self.enabled() || !wanted {
             return None;
         }
         let context = match context(record, &self.service, work) {
@@ -231,9 +244,11 @@ impl SpanMaker {
         let exception = exception(record, self.settings);
         let status_text = Digits::of(work.status_code);
         let error = if failed { error_type(record, work, &status_text) } else { "" };
+        let work = &Finished { subject: subject(work), ..*work };
         let verb = verb(work);
         let attributes = attributes(record, work, verb, error);
-        let service = record.text(field::SERVICE).filter(|name| is_service(name));
+        let service = record.text(field::SERVICE).or(record.envelope.tag);
+        let service = service.filter(|name| is_service(name));
         let span = Span {
             service: service.filter(|name| *name != self.service).unwrap_or_default(),
             trace_id: context.trace_id,
@@ -263,8 +278,8 @@ pub fn server_span_id(trace: TraceId, service: &str) -> SpanId {
     Mix::of(trace).text(service).span_id()
 }
 
-/// The line's own ids, where an instrumented application wrote it and records the trace: ids for exemplars of
-/// a line that becomes no span here.
+/// The line's own ids, where an instrumented application wrote it and records the trace: ids for
+/// exemplars of a line that becomes no span here.
 pub fn own_ids(record: &Record<'_>) -> Option<SpanRef> {
     if record.text(field::TRACE_FLAGS).is_some_and(identify::unsampled) {
         return None;
@@ -295,7 +310,9 @@ fn context(record: &Record<'_>, service: &str, work: &Finished<'_>) -> Result<Co
     if !sampled || record.text(field::TRACE_FLAGS).is_some_and(identify::unsampled) {
         return Err(Skip::Unsampled);
     }
-    if named.is_some() && !work.asked && own_ids(record).is_some() {
+    let traced = named.is_some_and(|(_, origin)| origin == Origin::Tracer)
+        && own.is_some_and(|(_, origin)| origin == Origin::Tracer);
+    if traced && !work.asked {
         return Err(Skip::AlreadyTraced);
     }
     let parent = own.map(|(id, _)| id).or(parent).or_else(|| {
@@ -327,12 +344,20 @@ fn verb<'a>(work: &Finished<'a>) -> &'a str {
     }
 }
 
+/// The subject; of queries and functions only what looks like the name of one.
+fn subject<'a>(work: &Finished<'a>) -> &'a str {
+    match work.operation {
+        Operation::Query | Operation::Internal if !phrase::is_identifier(work.subject) => "",
+        Operation::Request | Operation::Query | Operation::Internal => work.subject,
+    }
+}
+
 fn name<'a>(work: &Finished<'a>, verb: &'a str) -> (&'a str, &'a str) {
     match work.operation {
         Operation::Request if matches!(verb, "" | "_OTHER") => ("HTTP", work.subject),
         Operation::Query if verb.is_empty() && work.subject.is_empty() => ("query", ""),
         Operation::Request | Operation::Query => (verb, work.subject),
-        Operation::Internal if work.subject.is_empty() => ("internal", ""),
+        Operation::Internal if work.subject.is_empty() => ("work", ""),
         Operation::Internal => ("", work.subject),
     }
 }

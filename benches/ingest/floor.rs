@@ -37,7 +37,10 @@ pub(crate) struct Fields {
 /// Memo, cells and what a line leaves behind.
 #[derive(Debug)]
 pub(crate) struct Floor {
-    memo: Memo,
+    /// Status and lengths, method, level, service (2), path (4).
+    requests: Memo<9>,
+    /// Lines without a service: status and lengths, method or level, path or function (4).
+    plain: Memo<6>,
     pub(crate) cells: Cells,
     /// Lines that were read.
     pub(crate) lines: u64,
@@ -47,7 +50,13 @@ pub(crate) struct Floor {
 
 impl Floor {
     pub(crate) fn new() -> Floor {
-        Floor { memo: Memo::new(), cells: Cells::default(), lines: 0, located: 0 }
+        Floor {
+            requests: Memo::new(),
+            plain: Memo::new(),
+            cells: Cells::default(),
+            lines: 0,
+            located: 0,
+        }
     }
 
     /// Reads the whole lines in `buf[..end]`; behind them stand [`bytes::SLACK`] bytes of anything.
@@ -61,7 +70,7 @@ impl Floor {
             Shape::Python => python::lines(self, buf, end as u32),
             Shape::Nested => nested::lines(self, buf, end as u32),
             Shape::Json | Shape::Optional | Shape::Shuffled | Shape::ManySeries | Shape::Ids => {
-                json::lines(self, buf, end as u32)
+                json::lines(self, buf, end as u32);
             }
         }
     }
@@ -90,7 +99,7 @@ impl Floor {
             return self.request_templated(buf, fields);
         }
         let key = short_key(buf, fields, path, f.path.len);
-        match self.memo.get(&key) {
+        match self.requests.get(&key) {
             Some(effects) => self.apply(effects, f.seconds),
             None => self.first(key, buf, fields, f.path.of(buf)),
         }
@@ -100,14 +109,14 @@ impl Floor {
     #[inline(never)]
     fn request_templated(&mut self, buf: &[u8], fields: &Fields) {
         let mut text = [0u8; template::BYTES_MAX + bytes::SLACK];
-        let Some(len) = template::template(fields.path.of(buf), &mut text) else {
+        let Some(len) = template::template(buf, fields.path, &mut text) else {
             return self.request_unkeyed(buf, fields);
         };
         let mut key = short_key(buf, fields, words4(&text, 0, len), len);
         if len > 32 {
             key.long = words4(&text, 32, len - 32);
         }
-        match self.memo.get(&key) {
+        match self.requests.get(&key) {
             Some(effects) => self.apply(effects, fields.seconds),
             None => self.first(key, buf, fields, &text[..len as usize]),
         }
@@ -130,9 +139,9 @@ impl Floor {
     }
 
     #[cold]
-    fn first(&mut self, key: Key, buf: &[u8], fields: &Fields, path: &[u8]) {
+    fn first(&mut self, key: Key<9>, buf: &[u8], fields: &Fields, path: &[u8]) {
         let effects = self.effects(buf, fields, path);
-        self.memo.put(key, effects);
+        self.requests.put(key, effects);
         self.apply(effects, fields.seconds);
     }
 
@@ -179,16 +188,39 @@ impl Floor {
             let effects = self.record_effects(buf, fields);
             return self.apply(effects, f.seconds);
         }
-        let key = short_key(buf, fields, words4(buf, f.path.at, f.path.len), f.path.len);
-        let effects = match self.memo.get(&key) {
-            Some(effects) => effects,
-            None => {
-                let effects = self.record_effects(buf, fields);
-                self.memo.put(key, effects);
-                effects
-            }
+        let key = plain_key(buf, f.level, f.path, 0);
+        let effects = if let Some(effects) = self.plain.get(&key) {
+            effects
+        } else {
+            let effects = self.record_effects(buf, fields);
+            self.plain.put(key, effects);
+            effects
         };
         self.apply(effects, f.seconds);
+    }
+
+    /// Counts a request of a line that has neither level nor service, such as nginx'.
+    #[inline(always)]
+    pub(crate) fn access(&mut self, buf: &[u8], fields: &Fields) {
+        let f = fields;
+        self.lines += 1;
+        self.located = self.located.wrapping_add(u64::from(f.time.at));
+        // as long as the memo can be asked with the path as it stands
+        if f.path.len <= 32 && f.method.len <= 8 {
+            let key = plain_key(buf, f.method, f.path, f.status);
+            let words = [key.short[2], key.short[3], key.short[4], key.short[5]];
+            if words.iter().fold(0, |all, word| all | digit_or_query(*word)) & bytes::HIGH == 0 {
+                let effects = if let Some(effects) = self.plain.get(&key) {
+                    effects
+                } else {
+                    let effects = self.effects(buf, fields, f.path.of(buf));
+                    self.plain.put(key, effects);
+                    effects
+                };
+                return self.apply(effects, f.seconds);
+            }
+        }
+        self.request_long(buf, fields);
     }
 
     #[cold]
@@ -207,14 +239,14 @@ impl Floor {
 }
 
 #[inline(always)]
-fn short_key(buf: &[u8], f: &Fields, path: [u64; 4], path_len: u32) -> Key {
+fn short_key(buf: &[u8], f: &Fields, path: [u64; 4], path_len: u32) -> Key<9> {
     let service = words2(buf, f.service.at, f.service.len);
     let rest = f.status | u64::from(path_len) << 32 | u64::from(f.service.len) << 48;
     Key {
         short: [
+            rest,
             word1(buf, f.method.at, f.method.len),
             word1(buf, f.level.at, f.level.len),
-            rest,
             service[0],
             service[1],
             path[0],
@@ -224,6 +256,14 @@ fn short_key(buf: &[u8], f: &Fields, path: [u64; 4], path_len: u32) -> Key {
         ],
         long: [0; 4],
     }
+}
+
+#[inline(always)]
+fn plain_key(buf: &[u8], name: Span, path: Span, status: u64) -> Key<6> {
+    let words = words4(buf, path.at, path.len);
+    let rest = status | u64::from(path.len) << 32;
+    let name = word1(buf, name.at, name.len);
+    Key { short: [rest, name, words[0], words[1], words[2], words[3]], long: [0; 4] }
 }
 
 /// The high bit of every byte from `0` to `?`: all digits, the question mark, and six that are rare.

@@ -42,15 +42,12 @@ pub(crate) struct Stop {
 
 /// The binary to measure: `SIDELIGHT_BINARY`, or what `cargo build --release` leaves.
 pub(crate) fn binary() -> Result<PathBuf, String> {
-    let path = match std::env::var_os("SIDELIGHT_BINARY") {
-        Some(path) => PathBuf::from(path),
-        None => {
-            let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(
-                || Path::new(env!("CARGO_MANIFEST_DIR")).join("target"),
-                PathBuf::from,
-            );
-            target.join("release/sidelight")
-        }
+    let path = if let Some(path) = std::env::var_os("SIDELIGHT_BINARY") {
+        PathBuf::from(path)
+    } else {
+        let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("target");
+        let target = std::env::var_os("CARGO_TARGET_DIR").map_or(here, PathBuf::from);
+        target.join("release/sidelight")
     };
     if path.is_file() {
         return Ok(path);

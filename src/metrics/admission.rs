@@ -1,8 +1,9 @@
-//! The process-wide table of series: who exists, who may still be born, what overflows. Under one lock,
-//! taken on the first meeting of a label set by a shard and never again for it; held for a few lookups.
+//! The process-wide table of series: who exists, who may still be born, what overflows. Under one
+//! lock, taken on the first meeting of a label set by a shard and never again for it; held for a
+//! few lookups.
 //!
-//! Decision: series are never forgotten while the process lives, because a forgotten counter that comes
-//! back is a reset that no reader asked for; the limits bound what that costs.
+//! Decision: series are never forgotten while the process lives, because a forgotten counter that
+//! comes back is a reset that no reader asked for; the limits bound what that costs.
 
 use super::cells::CHUNK_CELLS;
 use super::declare::{self, FAMILIES_MAX, FULL, Family, LABELS_MAX, OVERFLOW_FULL};
@@ -28,6 +29,9 @@ pub(super) struct Admission {
     next_cell: u32,
     /// Born since the last scrape took them; at most as many as there are series.
     births: Vec<Birth>,
+    /// How often a shard had to ask.
+    #[cfg(test)]
+    pub(super) asked: usize,
 }
 
 /// One family's part of the table.
@@ -118,6 +122,8 @@ impl Admission {
             all: 0,
             next_cell: 0,
             births: Vec::new(),
+            #[cfg(test)]
+            asked: 0,
         }
     }
 
@@ -174,14 +180,18 @@ impl Admission {
         std::mem::take(&mut self.births)
     }
 
-    /// The numbers and the first cell of the series with these values, already cut: met again, born with
-    /// its siblings, or the overflow series where a limit is reached, which is counted.
+    /// The numbers and the first cell of the series with these values, already cut: met again, born
+    /// with its siblings, or the overflow series where a limit is reached, which is counted.
     pub(super) fn admit(
         &mut self,
         family: usize,
         values: &[&str],
         now: UnixNanos,
     ) -> ([u32; LABELS_MAX], u32) {
+        #[cfg(test)]
+        {
+            self.asked += 1;
+        }
         let entry = &mut self.families[family];
         let mut ids = [OTHER_ID; LABELS_MAX];
         for (label, value) in values.iter().enumerate() {
@@ -251,8 +261,8 @@ impl Admission {
         (ids, cell)
     }
 
-    /// The series that differ in one label only and shall be there from the beginning. They take what
-    /// room there is and never more: an overflow series has siblings in closed labels alone.
+    /// The series that differ in one label only and shall be there from the beginning. They take
+    /// what room there is and never more: an overflow series has siblings in closed labels alone.
     fn bear_siblings(&mut self, family: usize, ids: [u32; LABELS_MAX], now: UnixNanos) {
         let siblings = std::mem::take(&mut self.families[family].siblings);
         for (label, values) in &siblings {
@@ -276,7 +286,8 @@ impl Admission {
         self.families[family].siblings = siblings;
     }
 
-    /// Gives a set its cells; whether it is an ordinary or an overflow series follows from the door.
+    /// Gives a set its cells; whether it is an ordinary or an overflow series follows from the
+    /// door.
     fn born(&mut self, family: usize, ids: &[u32], now: UnixNanos) -> u32 {
         let entry = &mut self.families[family];
         let cells = entry.family.spec.kind.cells();

@@ -1,11 +1,13 @@
-//! One shard's cells: chunks that never move, written by one thread and read by a scrape. Every cell is
-//! its own truth; no two cells are read as one except a set gauge's time and value, in that order.
+//! One shard's cells: chunks that never move, written by one thread and read by a scrape. Every
+//! cell is its own truth; no two cells are read as one except a set gauge's time and value, in that
+//! order.
 
 use super::exemplar::Exemplars;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-/// Cells a chunk: 8 KiB, so that a shard with few series costs two pages, and 10,000 counters ten chunks.
+/// Cells a chunk: 8 KiB, so that a shard with few series costs two pages, and 10,000 counters ten
+/// chunks.
 pub(super) const CHUNK_CELLS: usize = 1024;
 
 /// A chunk of cells; its address is fixed for life.
@@ -23,7 +25,8 @@ pub(super) struct Shard {
 }
 
 impl Shard {
-    /// Copies the handles of chunks that `known` lacks, after making those up to the one with `cell`.
+    /// Copies the handles of chunks that `known` lacks, after making those up to the one with
+    /// `cell`.
     pub(super) fn grow(&self, known: &mut Vec<Arc<Chunk>>, cell: u32) {
         let mut chunks = held(&self.chunks);
         while chunks.len() <= cell as usize / CHUNK_CELLS {
@@ -64,14 +67,16 @@ impl View {
 
     /// The sum of double cells.
     pub(super) fn sum(&self, cell: u32) -> f64 {
-        self.each(cell).map(|cell| f64::from_bits(cell.load(Ordering::Relaxed))).sum::<f64>() + 0.0
+        self.each(cell).map(|cell| f64::from_bits(cell.load(Ordering::Relaxed))).sum()
     }
 
-    /// The newest value of a set gauge: `cell` has the time, the next one the value; 0 if never set.
+    /// The newest value of a set gauge: `cell` has the time, the next one the value; 0 if never
+    /// set.
     pub(super) fn newest(&self, cell: u32) -> f64 {
         let mut newest = (0, 0.0);
         for (time, value) in self.each(cell).zip(self.each(cell + 1)) {
-            // the writer stores the value first: whoever sees this time sees its value or a newer one
+            // the writer stores the value first: whoever sees this time sees its value or a newer
+            // one
             let time = time.load(Ordering::Acquire);
             if time > newest.0 {
                 newest = (time, f64::from_bits(value.load(Ordering::Relaxed)));

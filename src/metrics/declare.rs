@@ -1,5 +1,5 @@
-//! What a family must be to be declared, and what it may not change later. Everything refused here is
-//! refused before a series exists; nothing past this point checks a name again.
+//! What a family must be to be declared, and what it may not change later. Everything refused here
+//! is refused before a series exists; nothing past this point checks a name again.
 
 use super::buckets::Bounds;
 use super::family::{FamilyConflict, FamilyId, FamilyKind, FamilySpec};
@@ -17,10 +17,21 @@ pub const BOUNDS_MAX: usize = 256;
 /// [`OVERFLOW_SETS_MAX`] series beyond the limits.
 pub const FAMILIES_MAX: usize = 4096;
 
-/// Overflow series a family beyond its limits: nine methods by 28 status codes. More combinations than
-/// these are no closed sets, whatever the rule says; they share the series with `_other` in every label.
+/// Overflow series a family beyond its limits: nine methods by 28 status codes. More combinations
+/// than these are no closed sets, whatever the rule says; they share the series with `_other` in
+/// every label.
 pub const OVERFLOW_SETS_MAX: usize = 256;
 
+/// Series a process, whatever the settings say: with every family's overflow series, each as wide
+/// as it may be, their cells are still numbered in 32 bits. A Prometheus server refuses far fewer
+/// of one target.
+pub const SERIES_MAX: usize = 1_000_000;
+
+const _: () = {
+    let all = SERIES_MAX + FAMILIES_MAX * (OVERFLOW_SETS_MAX + 1);
+    // the widest histograms lie three to a chunk
+    assert!(all / 3 * super::cells::CHUNK_CELLS <= u32::MAX as usize);
+};
 const _: () = assert!(BOUNDS_MAX + 2 <= super::cells::CHUNK_CELLS);
 const _: () = assert!(FAMILIES_MAX <= u16::MAX as usize && LABELS_MAX <= 16);
 
@@ -138,8 +149,8 @@ fn check_labels(spec: &FamilySpec) -> Result<(), FamilyConflict> {
     }
 }
 
-/// Whether the same name may be declared again like this. Help and siblings may change, the rest not:
-/// a stored series would change its meaning under its reader.
+/// Whether the same name may be declared again like this. Help and siblings may change, the rest
+/// not: a stored series would change its meaning under its reader.
 pub(super) fn compatible(old: &FamilySpec, new: &FamilySpec) -> Result<(), FamilyConflict> {
     let name = &old.name;
     if old.kind != new.kind {

@@ -1,12 +1,14 @@
-//! Exemplars: a measured value with the span that it came from. Each shard has a fixed number of slots,
-//! filled first come, first kept; a scrape opens the next epoch, takes what the last one left, and the
-//! slots fill anew. A slot is a seqlock of atomics: a torn one is skipped, never shown.
+//! Exemplars: a measured value with the span that it came from. Each shard has a fixed number of
+//! slots, filled first come, first kept; a scrape opens the next epoch, takes what the last one
+//! left, and the slots fill anew. A slot is a seqlock of atomics: a torn one is skipped, never
+//! shown.
 
 use crate::clock::UnixNanos;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 
-/// Exemplars a shard keeps between two scrapes: 56 KiB, made when the first one comes. More cells than
-/// these rarely see a traced line between two scrapes, and those that do get theirs at the next.
+/// Exemplars a shard keeps between two scrapes: 56 KiB, made when the first one comes. More cells
+/// than these rarely see a traced line between two scrapes, and those that do get theirs at the
+/// next.
 pub const EXEMPLARS_MAX: usize = 1024;
 
 /// A measured value with the span that it came from.
@@ -33,12 +35,16 @@ pub(super) struct Exemplars {
 
 impl Exemplars {
     pub(super) fn new() -> Exemplars {
-        let empty = || [const { AtomicU64::new(0) }; 7];
-        Exemplars { slots: (0..EXEMPLARS_MAX).map(|_| empty()).collect() }
+        Exemplars::of(EXEMPLARS_MAX)
     }
 
-    /// Writes slot `at`, by the shard's one writer. The sequence only ever counts up, so that a reader
-    /// cannot take two writes for one.
+    fn of(slots: usize) -> Exemplars {
+        let empty = || [const { AtomicU64::new(0) }; 7];
+        Exemplars { slots: (0..slots).map(|_| empty()).collect() }
+    }
+
+    /// Writes slot `at`, by the shard's one writer. The sequence only ever counts up, so that a
+    /// reader cannot take two writes for one.
     pub(super) fn put(&self, at: usize, epoch: u32, cell: u32, exemplar: &Exemplar) {
         let Some([sequence, rest @ ..]) = self.slots.get(at) else { return };
         let words = words(epoch, cell, exemplar);
@@ -108,7 +114,7 @@ mod tests {
     /// Guarantees: what is taken was left whole, by one write.
     #[test]
     fn a_torn_exemplar_is_never_taken() {
-        let slots = Exemplars::new();
+        let slots = Exemplars::of(1);
         std::thread::scope(|scope| {
             let writer = scope.spawn(|| {
                 for n in 1..400_000 {

@@ -1,8 +1,9 @@
-//! From cells to text: one encoder for the derived families and for sidelight's own. No data thread ever
-//! waits for it: what is read are atomics, and the admission is held only while handles are copied.
+//! From cells to text: one encoder for the derived families and for sidelight's own. No data thread
+//! ever waits for it: what is read are atomics, and the admission is held only while handles are
+//! copied.
 //!
-//! Decision: a family without series is not written at all, as the `prometheus` crate and client_golang
-//! do; a type line without samples tells a reader nothing.
+//! Decision: a family without series is not written at all, as the `prometheus` crate and
+//! client_golang do; a type line without samples tells a reader nothing.
 
 mod derived;
 mod number;
@@ -28,8 +29,8 @@ pub struct Options {
     pub created: bool,
 }
 
-/// Writes everything: the registry's families, then `own` (sidelight's, as the `prometheus` crate gathers them).
-/// OpenMetrics shows the exemplars left since it was last written, once.
+/// Writes everything: the registry's families, then `own` (sidelight's, as the `prometheus` crate
+/// gathers them). OpenMetrics shows the exemplars left since it was last written, once.
 pub fn encode(
     registry: &Registry,
     own: &[prometheus::proto::MetricFamily],

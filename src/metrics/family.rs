@@ -42,8 +42,8 @@ impl FamilyKind {
         }
     }
 
-    /// Cells a series takes: a set gauge keeps its time and its value, a histogram each bucket, +Inf
-    /// included, and the sum.
+    /// Cells a series takes: a set gauge keeps its time and its value, a histogram each bucket,
+    /// +Inf included, and the sum.
     pub(super) fn cells(&self) -> u32 {
         match self {
             FamilyKind::Counter | FamilyKind::FloatCounter | FamilyKind::AddGauge => 1,
@@ -77,7 +77,8 @@ pub struct FamilySpec {
     pub kind: FamilyKind,
     /// Its labels, in order.
     pub labels: Vec<LabelSpec>,
-    /// When a series is met, the series with these values in this label (by index) are born at 0 with it.
+    /// When a series is met, the series with these values in this label (by index) are born at 0
+    /// with it.
     pub siblings: Vec<(usize, Vec<String>)>,
 }
 

@@ -1,6 +1,6 @@
-//! Label values as numbers, label sets as rows of such numbers, and long values cut. Every lookup takes
-//! a borrowed key, compares it whole and allocates nothing. Used by the process-wide table and, each
-//! with its own copy, by the shards.
+//! Label values as numbers, label sets as rows of such numbers, and long values cut. Every lookup
+//! takes a borrowed key, compares it whole and allocates nothing. Used by the process-wide table
+//! and, each with its own copy, by the shards.
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
@@ -95,9 +95,9 @@ impl SetMap {
 /// Bytes that a cut value ends with: `~` and eight digits of a hash of the whole.
 const CUT_MARK_BYTES: usize = 9;
 
-/// A value of more than `bytes_max` bytes cut at a character, with a hash of the whole appended, so that
-/// two long values stay two series; the result is no longer than `bytes_max` (but at least the mark).
-/// The hash is the same in every process: a restart renames no series.
+/// A value of more than `bytes_max` bytes cut at a character, with a hash of the whole appended, so
+/// that two long values stay two series; the result is no longer than `bytes_max` (but at least the
+/// mark). The hash is the same in every process: a restart renames no series.
 pub(super) fn cut<'a>(value: &'a str, bytes_max: usize, scratch: &'a mut String) -> &'a str {
     if value.len() <= bytes_max {
         return value;

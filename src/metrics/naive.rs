@@ -1,5 +1,5 @@
-//! For tests: a second reader of both text formats that shares nothing with the writer. Slow, strict about
-//! what the formats demand, and ignorant of how the writer works.
+//! For tests: a second reader of both text formats that shares nothing with the writer. Slow,
+//! strict about what the formats demand, and ignorant of how the writer works.
 #![allow(clippy::float_cmp)] // counts and the sums chosen here are exact
 
 use super::expose::{Encoding, Options, encode};

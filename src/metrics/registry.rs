@@ -1,8 +1,10 @@
 //! The one place where families, the series table, the shards and what scrapes remember meet.
-//! Locks, never two at once but in this order: scrape, then admission, then shards, then a shard's chunks.
+//! Locks, never two at once but in this order: scrape, then admission, then shards, then a shard's
+//! chunks.
 
 use super::admission::Admission;
 use super::cells::{Shard, View, held};
+use super::declare::SERIES_MAX;
 use super::exemplar::Exemplar;
 use super::family::{FamilyConflict, FamilyId, FamilySpec, Limits};
 use super::rendered::Rendered;
@@ -21,8 +23,9 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// An empty one.
-    pub fn new(limits: Limits) -> Arc<Registry> {
+    /// An empty one. It takes no more than [`SERIES_MAX`] series, whatever the limits say.
+    pub fn new(mut limits: Limits) -> Arc<Registry> {
+        limits.series_max = limits.series_max.min(SERIES_MAX);
         Arc::new(Registry {
             limits,
             admission: Mutex::new(Admission::new(limits)),
@@ -32,12 +35,12 @@ impl Registry {
         })
     }
 
-    /// Declares a family; the same spec again gives the same number. A counter's name gets its `_total`
-    /// where it lacks; help and siblings may differ from the last time and are taken over.
+    /// Declares a family; the same spec again gives the same number. A counter's name gets its
+    /// `_total` where it lacks; help and siblings may differ from the last time and are taken over.
     ///
     /// # Errors
-    /// The name is taken by a family of another type, unit, label list or buckets; or the name, a label
-    /// or the buckets are none that Prometheus accepts.
+    /// The name is taken by a family of another type, unit, label list or buckets; or the
+    /// name, a label or the buckets are none that Prometheus accepts.
     pub fn declare(&self, spec: FamilySpec) -> Result<FamilyId, FamilyConflict> {
         self.admission().declare(spec)
     }
@@ -47,8 +50,8 @@ impl Registry {
         self.admission().series_count()
     }
 
-    /// Which labels overflowed: (family name, label name, how many values were folded). Counted each time
-    /// that a series is asked for, so a value that comes back counts again.
+    /// Which labels overflowed: (family name, label name, how many values were folded). Counted
+    /// each time that a series is asked for, so a value that comes back counts again.
     pub fn overflows(&self) -> Vec<(String, String, u64)> {
         let mut overflows = Vec::new();
         for entry in self.admission().entries() {

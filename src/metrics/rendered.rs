@@ -25,8 +25,8 @@ pub(super) struct Rendered {
 pub(super) struct RenderedFamily {
     pub(super) family: Arc<Family>,
     pub(super) help: Arc<str>,
-    /// `name{labels} ` of a counter or gauge, `name_bucket{labels,` (the bucket's `le` to follow) of a
-    /// histogram; one after the other.
+    /// `name{labels} ` of a counter or gauge, `name_bucket{labels,` (the bucket's `le` to follow)
+    /// of a histogram; one after the other.
     text: Vec<u8>,
     series: Vec<RenderedSeries>,
 }
@@ -34,7 +34,7 @@ pub(super) struct RenderedFamily {
 /// Where a series' text ends, and where its cells begin.
 #[derive(Debug)]
 struct RenderedSeries {
-    end: u32,
+    end: usize,
     cell: u32,
     created: UnixNanos,
 }
@@ -81,8 +81,11 @@ impl RenderedFamily {
             }
             text.push(b' ');
         }
-        let end = u32::try_from(text.len()).expect("series and label bytes are limited");
-        self.series.push(RenderedSeries { end, cell: birth.cell, created: birth.created });
+        self.series.push(RenderedSeries {
+            end: text.len(),
+            cell: birth.cell,
+            created: birth.created,
+        });
     }
 
     /// How many series there are.
@@ -99,8 +102,8 @@ impl RenderedFamily {
     pub(super) fn iter(&self) -> impl Iterator<Item = (&[u8], u32, UnixNanos)> {
         let mut start = 0;
         self.series.iter().map(move |series| {
-            let text = &self.text[start..series.end as usize];
-            start = series.end as usize;
+            let text = &self.text[start..series.end];
+            start = series.end;
             (text, series.cell, series.created)
         })
     }

@@ -1,5 +1,6 @@
-//! The one writer of one shard: what a data thread does to numbers. Adding takes an index, a load and a
-//! store; no lock, no allocation, no system call. A label set that this shard never met asks the admission.
+//! The one writer of one shard: what a data thread does to numbers. Adding takes an index, a load
+//! and a store; no lock, no allocation, no system call. A label set that this shard never met asks
+//! the admission.
 
 use super::buckets::Bounds;
 use super::cells::{CHUNK_CELLS, Chunk, Shard};
@@ -98,9 +99,9 @@ impl Drop for ShardWriter {
 }
 
 impl ShardWriter {
-    /// The series with these label values, in the order of the family's labels; born at 0, with its siblings,
-    /// when it is met for the first time; the overflow series where a limit is reached. Values are cut and
-    /// capped here. Called on a miss of the caller's memo, not for every line.
+    /// The series with these label values, in the order of the family's labels; born at 0, with its
+    /// siblings, when it is met for the first time; the overflow series where a limit is reached.
+    /// Values are cut and capped here. Called on a miss of the caller's memo, not for every line.
     ///
     /// # Panics
     /// The family is not of this registry, or has another number of labels than `values`.
@@ -125,15 +126,18 @@ impl ShardWriter {
     /// Adds to an integer counter.
     #[inline]
     pub fn add(&mut self, series: SeriesId, by: u64) {
-        debug_assert_eq!(self.kind(series), Some(HotKind::Counter));
+        debug_assert!(self.kind(series).is_none_or(|kind| kind == HotKind::Counter));
         let cell = self.cell(series.index);
         cell.store(cell.load(Ordering::Relaxed).wrapping_add(by), Ordering::Relaxed);
     }
 
-    /// Adds to a float counter (negative and NaN are ignored) or to an added gauge. What is not finite
-    /// is ignored in both: a sum never comes back from it.
+    /// Adds to a float counter (negative and NaN are ignored) or to an added gauge. What is not
+    /// finite is ignored in both: a sum never comes back from it.
     #[inline]
     pub fn add_f64(&mut self, series: SeriesId, by: f64) {
+        if series.family.0 as usize >= self.hot.len() {
+            self.learn_families();
+        }
         let counter = self.kind(series) == Some(HotKind::FloatCounter);
         debug_assert!(counter || self.kind(series) == Some(HotKind::AddGauge));
         if by.is_finite() && !(counter && by < 0.0) {
@@ -146,7 +150,7 @@ impl ShardWriter {
     /// Sets a set gauge.
     #[inline]
     pub fn set(&mut self, series: SeriesId, value: f64, at: UnixNanos) {
-        debug_assert_eq!(self.kind(series), Some(HotKind::SetGauge));
+        debug_assert!(self.kind(series).is_none_or(|kind| kind == HotKind::SetGauge));
         // value first: who sees the time sees its value or a newer one; time 0 means never set
         self.cell(series.index + 1).store(value.to_bits(), Ordering::Relaxed);
         self.cell(series.index).store(at.0.max(1), Ordering::Release);
@@ -163,6 +167,9 @@ impl ShardWriter {
         if chunk >= self.chunks.len() {
             self.grow(series.index);
         }
+        if series.family.0 as usize >= self.hot.len() {
+            self.learn_families();
+        }
         let Some(hot) = self.hot.get(series.family.0 as usize) else { return };
         debug_assert_eq!(hot.kind, HotKind::Histogram);
         // a series' cells lie in one chunk: the remainder is never taken, and spares the check
@@ -174,7 +181,8 @@ impl ShardWriter {
         sum.store(all.to_bits(), Ordering::Relaxed);
     }
 
-    /// Whether an exemplar for this value would be taken: none since the last scrape. A load or two.
+    /// Whether an exemplar for this value would be taken: none since the last scrape. A load or
+    /// two.
     #[inline]
     pub fn wants_exemplar(&self, series: SeriesId, value: f64) -> bool {
         let epoch = self.registry.epoch.load(Ordering::Relaxed);
@@ -253,7 +261,8 @@ impl ShardWriter {
         }
     }
 
-    /// Not known here: where a door shut since, copies what is behind it and looks again; else asks.
+    /// Not known here: where a door shut since, copies what is behind it and looks again; else
+    /// asks.
     #[cold]
     fn meet(&mut self, at: usize, values: &[&str], now: UnixNanos) -> u32 {
         let registry = Arc::clone(&self.registry);

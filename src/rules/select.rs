@@ -22,6 +22,7 @@
 //! - `matches` takes the syntax of the `regex` crate without Unicode classes, and looks anywhere in the text.
 
 mod leaf;
+mod meaning;
 mod parse;
 mod token;
 

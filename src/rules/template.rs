@@ -111,6 +111,10 @@ pub fn template(path: &str, out: &mut String) {
             out.push_str(&path[kept..at]);
             at += bytes[at..].iter().take_while(|b| !matches!(b, b'/' | b'?' | b'#')).count();
             kept = at;
+            // two slashes that meet where the parameter was are one
+            if bytes.get(at) == Some(&b'/') && out.len() > start && out.ends_with('/') {
+                out.pop();
+            }
         }
         if bytes.get(at) != Some(&b'/') {
             break;
@@ -353,6 +357,9 @@ mod tests {
             ("/users;jsessionid=1A2B/list", "/users/list"),
             ("/users;jsessionid=1A2B?x", "/users"),
             ("/;a", "/"),
+            ("/;/", "/"),
+            ("/;a/b", "/b"),
+            ("/a/;x", "/a/"),
             ("http://shop.example:8080/users/5?x=1", "/users/{id}"),
             ("https://shop.example", "/"),
             ("https://shop.example?x=1", "/"),

@@ -1,6 +1,6 @@
-//! Pairs: a line that says that work started and the one that says that it ended become one span. The newest
-//! start of a key ends first, so that nested work of one name is told apart. Memory is bounded: the oldest
-//! start gives way. Pure. Unit: one start.
+//! Pairs: a line that says that work started and the one that says that it ended become one span.
+//! The newest start of a key ends first, so that nested work of one name is told apart. Memory is
+//! bounded: the oldest start gives way. Pure. Unit: one start.
 
 use super::identify::Mix;
 use crate::clock::UnixNanos;
@@ -9,8 +9,8 @@ use opentelemetry::trace::TraceId;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// Starts that wait for their end. What an application does at once is far less; what never ends must not
-/// take memory.
+/// Starts that wait for their end. What an application does at once is far less; what never ends
+/// must not take memory.
 pub const STARTS_MAX: usize = 4_096;
 /// How long a start waits. Longer work is not what a trace is for.
 pub const AGE_MAX: Duration = Duration::from_mins(10);

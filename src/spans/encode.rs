@@ -1,6 +1,6 @@
-//! One span as it lies in the outbox: a small header that `export` groups by, then the bytes of OTLP's
-//! `ScopeSpans.spans` (field 2), written by hand straight into the thread's chunk. Nothing is allocated once
-//! the chunk has grown. Unit: one span.
+//! One span as it lies in the outbox: a small header that `export` groups by, then the bytes of
+//! OTLP's `ScopeSpans.spans` (field 2), written by hand straight into the thread's chunk. Nothing
+//! is allocated once the chunk has grown. Unit: one span.
 
 use crate::clock::UnixNanos;
 use crate::otlp;

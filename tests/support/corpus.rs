@@ -345,24 +345,21 @@ fn request(
     random: &mut Random,
     totals: &mut Totals,
 ) -> Request {
-    let (service, method, path, route) = match shape {
-        Shape::ManySeries => {
-            let chosen = random.below(words.len());
-            let path = words[chosen].clone();
-            (ROUTES[chosen % 4].0, random.pick(&METHODS), path.clone(), path)
-        }
-        _ => {
-            // the square makes the first routes frequent
-            let share = (random.below(1_000) * random.below(1_000)) / 1_000;
-            let (service, route, methods) = ROUTES[share * ROUTES.len() / 1_000];
-            let ids = shape == Shape::Ids || (shape == Shape::Nested && random.chance(50));
-            let (path, route) = if ids && route.starts_with("/api/") {
-                with_id(route, random)
-            } else {
-                (route.to_owned(), route.to_owned())
-            };
-            (service, random.pick(methods), path, route)
-        }
+    let (service, method, path, route) = if shape == Shape::ManySeries {
+        let chosen = random.below(words.len());
+        let path = words[chosen].clone();
+        (ROUTES[chosen % 4].0, random.pick(&METHODS), path.clone(), path)
+    } else {
+        // the square makes the first routes frequent
+        let share = (random.below(1_000) * random.below(1_000)) / 1_000;
+        let (service, route, methods) = ROUTES[share * ROUTES.len() / 1_000];
+        let ids = shape == Shape::Ids || (shape == Shape::Nested && random.chance(50));
+        let (path, route) = if ids && route.starts_with("/api/") {
+            with_id(route, random)
+        } else {
+            (route.to_owned(), route.to_owned())
+        };
+        (service, random.pick(methods), path, route)
     };
     let path = if shape == Shape::Ids && random.chance(30) {
         format!("{path}?page={}&sort=name", random.below(50))

@@ -2,7 +2,7 @@
 //! status; the request time is read backwards from the end of the line.
 
 use super::bytes::{
-    Span, TENS, decimal, find, first_in_word, literal, three_digits, token_end, word,
+    Span, TENS, decimal, find, first_in_word, literal, newline, three_digits, token_end, word,
 };
 use super::{Fields, Floor};
 
@@ -15,18 +15,12 @@ pub(crate) fn lines(floor: &mut Floor, buf: &[u8], end: u32) {
         let behind = if line(buf, at, quote, &mut fields).is_some() { quote } else { at };
         let newline = newline(buf, behind, end);
         if behind == quote && request_time(buf, newline, &mut fields).is_some() {
-            floor.request(buf, &fields);
+            floor.access(buf, &fields);
         } else {
             floor.lines += u64::from(newline > at);
         }
         at = newline + 1;
     }
-}
-
-#[inline(always)]
-fn newline(buf: &[u8], from: u32, end: u32) -> u32 {
-    let rest = &buf[from as usize..end as usize];
-    from + memchr::memchr(b'\n', rest).unwrap_or(rest.len()) as u32
 }
 
 #[inline(always)]

@@ -85,16 +85,24 @@ pub(crate) fn find(buf: &[u8], at: u32, byte: u8) -> u32 {
     })
 }
 
+/// The next newline, or `end`.
+#[inline(always)]
+pub(crate) fn newline(buf: &[u8], from: u32, end: u32) -> u32 {
+    let rest = &buf[from as usize..end as usize];
+    from + memchr::memchr(b'\n', rest).unwrap_or(rest.len()) as u32
+}
+
 /// Whether a string (a bare value) goes on for at least `LEN` bytes.
 #[inline(always)]
 pub(crate) fn goes_on<const LEN: usize>(buf: &[u8], at: u32, bare: bool) -> bool {
-    let bytes = load::<LEN>(buf, at);
+    // no copy: the overlapping load of a copy would wait for both stores under it
+    let bytes = &buf[at as usize..at as usize + LEN];
     let mut stops = 0;
     let mut i = 0;
     while i < LEN {
         // the last word overlaps the one before, where 8 does not divide the length
         let from = if i + 8 <= LEN { i } else { LEN - 8 };
-        let word = u64::from_le_bytes(bytes[from..from + 8].try_into().expect("8 bytes"));
+        let word = word(bytes, from as u32);
         stops |= if bare { token_stops(word) } else { string_stops(word) };
         i += 8;
     }
@@ -179,12 +187,12 @@ pub(crate) fn word1(buf: &[u8], at: u32, len: u32) -> u64 {
 #[inline(always)]
 pub(crate) fn three_digits(word: u64) -> u64 {
     let digits = word & 0xFF_FFFF;
-    if non_digits(digits) & 0xFF_FFFF == 0 { digits } else { 0 }
+    if non_digits(digits).trailing_zeros() >= 24 { digits } else { 0 }
 }
 
 /// A set bit in the upper half of every byte that is no digit; right up to the first one.
 #[inline(always)]
-fn non_digits(word: u64) -> u64 {
+pub(crate) fn non_digits(word: u64) -> u64 {
     let x = word ^ (0x30 * ONES);
     (x.wrapping_add(6 * ONES) | x) & (0xF0 * ONES)
 }

@@ -1,7 +1,7 @@
 //! logfmt by hand: the keys in the order in which the application writes them, as literals; where another
 //! stands, pairs are read one by one.
 
-use super::bytes::{Span, TENS, decimal, goes_on, literal, three_digits, token_end, word};
+use super::bytes::{Span, TENS, decimal, goes_on, literal, newline, three_digits, token_end, word};
 use super::json::text;
 use super::{Fields, Floor};
 
@@ -10,20 +10,17 @@ pub(crate) fn lines(floor: &mut Floor, buf: &[u8], end: u32) {
     let mut at = 0;
     while at < end {
         let mut fields = Fields { seconds: f64::NAN, ..Fields::default() };
-        at = match line(buf, at, &mut fields).or_else(|| {
+        let read = line(buf, at, &mut fields).or_else(|| {
             fields = Fields { seconds: f64::NAN, ..Fields::default() };
             pairs(buf, at, &mut fields)
-        }) {
-            Some(next) => {
-                floor.request(buf, &fields);
-                next
-            }
-            None => {
-                let rest = &buf[at as usize..end as usize];
-                let len = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
-                floor.lines += u64::from(len > 0);
-                at + len as u32 + 1
-            }
+        });
+        at = if let Some(next) = read {
+            floor.request(buf, &fields);
+            next
+        } else {
+            let newline = newline(buf, at, end);
+            floor.lines += u64::from(newline > at);
+            newline + 1
         };
     }
 }

@@ -1,11 +1,11 @@
 //! From the raw bytes of all label fields to the series of all families: one lookup a line. A key is the
 //! bytes themselves, zeros behind them, with their lengths, and is compared whole.
 
-/// The label fields of a line: method, level, (status and lengths), service (2 words), path (4 words,
-/// 4 more where it is longer than 32 bytes).
+/// The label fields of a line: first status and lengths in one word, then the bytes of the others, a path
+/// last with 4 words, and 4 more where it is longer than 32 bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Key {
-    pub(crate) short: [u64; 9],
+pub(crate) struct Key<const N: usize> {
+    pub(crate) short: [u64; N],
     pub(crate) long: [u64; 4],
 }
 
@@ -18,8 +18,8 @@ pub(crate) struct Effects {
 }
 
 #[derive(Clone, Debug)]
-struct Entry {
-    key: Key,
+struct Entry<const N: usize> {
+    key: Key<N>,
     effects: Effects,
     used: bool,
 }
@@ -29,17 +29,19 @@ const ENTRIES_MAX: usize = 16 * 1024;
 
 /// Open addressing, at most half full.
 #[derive(Debug)]
-pub(crate) struct Memo {
-    slots: Vec<Entry>,
+pub(crate) struct Memo<const N: usize> {
+    slots: Vec<Entry<N>>,
     used: usize,
     seed: u64,
 }
 
-const EMPTY: Entry = Entry {
-    key: Key { short: [0; 9], long: [0; 4] },
-    effects: Effects { counter: 0, histogram: 0, log: 0 },
-    used: false,
-};
+impl<const N: usize> Entry<N> {
+    const EMPTY: Entry<N> = Entry {
+        key: Key { short: [0; N], long: [0; 4] },
+        effects: Effects { counter: 0, histogram: 0, log: 0 },
+        used: false,
+    };
+}
 
 const K: [u64; 10] = [
     0x243F_6A88_85A3_08D3,
@@ -60,21 +62,20 @@ fn folded(a: u64, b: u64) -> u64 {
     (product as u64) ^ ((product >> 64) as u64)
 }
 
-impl Memo {
-    pub(crate) fn new() -> Memo {
+impl<const N: usize> Memo<N> {
+    pub(crate) fn new() -> Memo<N> {
         use std::hash::BuildHasher as _;
         let seed = foldhash::fast::RandomState::default().hash_one(0);
-        Memo { slots: vec![EMPTY; 1_024], used: 0, seed }
+        Memo { slots: vec![Entry::EMPTY; 1_024], used: 0, seed }
     }
 
     #[inline(always)]
-    fn hash(&self, key: &Key) -> usize {
-        let w = &key.short;
-        let mut hash = folded(w[0] ^ K[0] ^ self.seed, w[1] ^ K[1])
-            ^ folded(w[2] ^ K[2] ^ self.seed, w[3] ^ K[3])
-            ^ folded(w[4] ^ K[4] ^ self.seed, w[5] ^ K[5])
-            ^ folded(w[6] ^ K[6] ^ self.seed, w[7] ^ K[7])
-            ^ folded(w[8] ^ K[8] ^ self.seed, K[9]);
+    fn hash(&self, key: &Key<N>) -> usize {
+        let mut hash = 0;
+        for (pair, salt) in key.short.chunks(2).zip(K.chunks_exact(2)) {
+            let second = pair.get(1).copied().unwrap_or(0);
+            hash ^= folded(pair[0] ^ salt[0] ^ self.seed, second ^ salt[1]);
+        }
         if key.is_long() {
             let l = &key.long;
             hash ^= folded(l[0] ^ K[1], l[1] ^ K[0]) ^ folded(l[2] ^ K[3], l[3] ^ K[2]);
@@ -83,7 +84,7 @@ impl Memo {
     }
 
     #[inline(always)]
-    pub(crate) fn get(&self, key: &Key) -> Option<Effects> {
+    pub(crate) fn get(&self, key: &Key<N>) -> Option<Effects> {
         let last = self.slots.len() - 1;
         let mut at = self.hash(key);
         loop {
@@ -99,13 +100,13 @@ impl Memo {
     }
 
     #[cold]
-    pub(crate) fn put(&mut self, key: Key, effects: Effects) {
+    pub(crate) fn put(&mut self, key: Key<N>, effects: Effects) {
         if self.used * 2 >= self.slots.len() {
             let old = if self.used >= ENTRIES_MAX {
-                self.slots.fill(EMPTY);
+                self.slots.fill(Entry::EMPTY);
                 Vec::new()
             } else {
-                let more = vec![EMPTY; self.slots.len() * 2];
+                let more = vec![Entry::EMPTY; self.slots.len() * 2];
                 std::mem::replace(&mut self.slots, more)
             };
             self.used = 0;
@@ -123,15 +124,15 @@ impl Memo {
     }
 }
 
-impl Key {
+impl<const N: usize> Key<N> {
     /// Whether the path has more than 32 bytes: its last words are those of `long`.
     #[inline(always)]
     fn is_long(&self) -> bool {
-        (self.short[2] >> 32) as u8 > 32
+        (self.short[0] >> 32) as u8 > 32
     }
 
     #[inline(always)]
-    fn is(&self, other: &Key) -> bool {
+    fn is(&self, other: &Key<N>) -> bool {
         let differ = self.short.iter().zip(&other.short).fold(0, |all, (a, b)| all | (a ^ b));
         differ == 0 && (!other.is_long() || self.long == other.long)
     }

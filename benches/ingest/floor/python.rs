@@ -1,6 +1,6 @@
 //! `asctime - name - LEVEL - message` by hand, and `f executed in 0.125s` in the message.
 
-use super::bytes::{Span, TENS, decimal, find, first_in_word, literal, word};
+use super::bytes::{ONES, Span, TENS, decimal, find, first_in_word, literal, newline, word};
 use super::{Fields, Floor};
 
 /// Reads all lines of a block.
@@ -8,22 +8,16 @@ pub(crate) fn lines(floor: &mut Floor, buf: &[u8], end: u32) {
     let mut at = 0;
     while at < end {
         let mut fields = Fields { seconds: f64::NAN, ..Fields::default() };
-        at = match line(buf, at, &mut fields) {
-            Some(newline) => {
-                floor.record(buf, &fields);
-                newline + 1
-            }
-            None => {
-                // a line of another kind, or what follows one: a record without a level, by itself
-                let newline = newline(buf, at, end);
-                floor.lines += u64::from(newline > at);
-                newline + 1
-            }
+        let newline = if let Some(newline) = line(buf, at, &mut fields) {
+            floor.record(buf, &fields);
+            newline
+        } else {
+            // a line of another kind, or what follows one
+            let newline = newline(buf, at, end);
+            floor.lines += u64::from(newline > at);
+            newline
         };
-    }
-    fn newline(buf: &[u8], from: u32, end: u32) -> u32 {
-        let rest = &buf[from as usize..end as usize];
-        from + memchr::memchr(b'\n', rest).unwrap_or(rest.len()) as u32
+        at = newline + 1;
     }
 }
 
@@ -59,13 +53,31 @@ fn line(buf: &[u8], start: u32, f: &mut Fields) -> Option<u32> {
 /// `2026-11-21 10:00:00,123 - `: the separators where they belong, digits between them.
 #[inline(always)]
 fn asctime(buf: &[u8], at: u32) -> bool {
-    const SHAPE: &[u8; 26] = b"dddd-dd-dd dd:dd:dd,ddd - ";
-    let text = super::bytes::load::<26>(buf, at);
-    let mut wrong = false;
-    for (shape, byte) in SHAPE.iter().zip(text) {
-        wrong |= if *shape == b'd' { byte.wrapping_sub(b'0') > 9 } else { byte != *shape };
+    // 8 bytes each, the last overlapping the one before
+    const SHAPES: [(u32, [u64; 2]); 4] = [
+        (0, shape(*b"dddd-dd-")),
+        (8, shape(*b"dd dd:dd")),
+        (16, shape(*b":dd,ddd ")),
+        (18, shape(*b"d,ddd - ")),
+    ];
+    let mut wrong = 0;
+    for (offset, [expected, reach]) in SHAPES {
+        // a digit leaves 0 to 9, a separator 0; what is added carries anything more into the upper half
+        let left = word(buf, at + offset) ^ expected;
+        wrong |= left | left.wrapping_add(reach);
     }
-    !wrong
+    wrong & (0xF0 * ONES) == 0
+}
+
+/// What is expected, and what carries a byte that is not into its upper half; `d` is a digit.
+const fn shape(text: [u8; 8]) -> [u64; 2] {
+    let (mut expected, mut reach) = ([0; 8], [0; 8]);
+    let mut i = 0;
+    while i < 8 {
+        (expected[i], reach[i]) = if text[i] == b'd' { (b'0', 6) } else { (text[i], 15) };
+        i += 1;
+    }
+    [u64::from_le_bytes(expected), u64::from_le_bytes(reach)]
 }
 
 /// The rest of `f executed in 0.125s`, if the line ends so.

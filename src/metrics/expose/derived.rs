@@ -1,5 +1,5 @@
-//! The families that rules made. A counter's line is a copy and an integer; a bucket's line two copies
-//! and an integer.
+//! The families that rules made. A counter's line is a copy and an integer; a bucket's line two
+//! copies and an integer.
 
 use super::number;
 use super::page::{Header, Page};

@@ -1,4 +1,5 @@
-//! Numbers as the formats write them: integers by hand, doubles as their shortest text that reads back.
+//! Numbers as the formats write them: integers by hand, doubles as their shortest text that reads
+//! back.
 
 use crate::clock::UnixNanos;
 use std::io::Write;
@@ -56,8 +57,8 @@ pub(super) fn double(out: &mut Vec<u8>, value: f64) {
     }
 }
 
-/// Writes a bucket's bound as Go's `%g` does, which is how Prometheus' own libraries name their buckets
-/// in both formats; OpenMetrics has a `.0` after a whole number.
+/// Writes a bucket's bound as Go's `%g` does, which is how Prometheus' own libraries name their
+/// buckets in both formats; OpenMetrics has a `.0` after a whole number.
 pub(super) fn bound(out: &mut Vec<u8>, value: f64, open: bool) {
     if let Some(word) = not_finite(value) {
         return out.extend_from_slice(word.as_bytes());

@@ -1,5 +1,5 @@
-//! sidelight's own families, as the `prometheus` crate gathers them: a few dozen series, written by the
-//! same rules as the derived ones.
+//! sidelight's own families, as the `prometheus` crate gathers them: a few dozen series, written by
+//! the same rules as the derived ones.
 
 use super::number;
 use super::page::{Header, Page};

@@ -1,4 +1,5 @@
-//! The page being written, and what both kinds of families share: the lines that say what a family is.
+//! The page being written, and what both kinds of families share: the lines that say what a family
+//! is.
 
 /// An exposition on its way out.
 #[derive(Debug)]
@@ -24,8 +25,9 @@ impl Page<'_> {
         self.out.extend_from_slice(text.as_bytes());
     }
 
-    /// HELP, TYPE and UNIT. OpenMetrics names a counter's family without `_total`, takes a unit only
-    /// where the name ends in it, and escapes quotes in the help, which the classic format does not.
+    /// HELP, TYPE and UNIT. OpenMetrics names a counter's family without `_total`, takes a unit
+    /// only where the name ends in it, and escapes quotes in the help, which the classic format
+    /// does not.
     pub(super) fn header(&mut self, header: Header<'_>) {
         let mut name = header.name;
         if self.open && header.kind == "counter" {

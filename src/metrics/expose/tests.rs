@@ -1,4 +1,5 @@
-//! Our bytes against golden text, against the `prometheus` crate's encoder, and read back by a naive reader.
+//! Our bytes against golden text, against the `prometheus` crate's encoder, and read back by a
+//! naive reader.
 
 use super::*;
 use crate::clock::UnixNanos;
@@ -101,8 +102,8 @@ fn created_is_only_written_when_asked_for() {
     assert_eq!(lines(&text(&registry, &own, Encoding::OpenMetrics, true)), 3);
 }
 
-/// Guarantees: one exemplar a cell between two scrapes in OpenMetrics, the first; the classic format
-/// takes none; the next one is wanted as soon as one was taken.
+/// Guarantees: one exemplar a cell between two scrapes in OpenMetrics, the first; the classic
+/// format takes none; the next one is wanted as soon as one was taken.
 #[test]
 fn an_exemplar_is_shown_once_and_then_wanted_again() {
     let (registry, _, mut writer, [seen, took]) = everything();
@@ -152,8 +153,12 @@ fn more_exemplars_than_slots_wait_for_the_next_scrape() {
     let count = crate::metrics::EXEMPLARS_MAX + 100;
     let series: Vec<SeriesId> =
         (0..count).map(|n| writer.series(family, &[&n.to_string()], NOW)).collect();
-    for (from, shown) in [(0, crate::metrics::EXEMPLARS_MAX), (1000, 124)] {
-        series[from..].iter().for_each(|series| writer.exemplar(*series, exemplar(1.0)));
+    for (from, to, shown) in [(0, count - 1, crate::metrics::EXEMPLARS_MAX), (1_000, count, 124)] {
+        assert!(writer.wants_exemplar(series[count - 1], 1.0));
+        for series in &series[from..to] {
+            writer.exemplar(*series, exemplar(1.0));
+        }
+        assert!(!writer.wants_exemplar(series[count - 1], 1.0), "no room, then one of its own");
         let text = text(&registry, &[], Encoding::OpenMetrics, false);
         assert_eq!(text.matches("trace_id").count(), shown);
     }
@@ -245,6 +250,12 @@ fn histogram(bounds: &[f64], values: &[f64]) -> proto::Histogram {
     histogram
 }
 
+/// Label sets, the second value made of what must be escaped.
+fn sets() -> impl Strategy<Value = BTreeSet<(String, String)>> {
+    let awkward = "[a\"\\\\\n{},=\u{e9} ]{0,6}";
+    proptest::collection::btree_set((any::<String>(), awkward), 0..8)
+}
+
 fn value() -> impl Strategy<Value = f64> {
     prop_oneof![Just(0.0), 1e-6..1e6f64, (0..5000i32).prop_map(|n| f64::from(n) / 100.0)]
 }
@@ -252,11 +263,11 @@ fn value() -> impl Strategy<Value = f64> {
 proptest! {
     /// Scenario: a counter, a gauge and a histogram with any label values and numbers.
     /// Guarantees: our classic text is the `prometheus` crate's, byte by byte (built from its plain
-    /// messages, as its vectors merge label values that hash alike); that crate's families written by
-    /// us too; and both formats read back to the values and labels that went in.
+    /// messages, as its vectors merge label values that hash alike); that crate's families written
+    /// by us too; and both formats read back to the values and labels that went in.
     #[test]
     fn property_classic_text_is_the_prometheus_crates(
-        sets in proptest::collection::btree_set((any::<String>(), "[a\"\\\\\n{},=\u{e9} ]{0,6}"), 0..8),
+        sets in sets(),
         values in proptest::collection::vec(value(), 0..20),
         bounds in proptest::collection::btree_set(1..99_999u32, 0..12),
     ) {

@@ -1,13 +1,12 @@
 //! Tokens -> a tree of tests without a negation in it: `!` is carried down to the tests while the text is read
 //! (De Morgan holds in three values too), so that the tree needs two values on the way of a line.
 
-use super::leaf::{Leaf, Looks, Part, Test};
+use super::leaf::Leaf;
+use super::meaning::{self, Constant, Named};
 use super::token::{Comparison, Token, tokens};
-use crate::record::field::{self, FieldId, FieldTable};
+use crate::record::field::FieldTable;
 use crate::record::severity::Severity;
-use crate::rules::extract;
 use crate::rules::syntax::{SyntaxError, nearest};
-use memchr::memmem::Finder;
 
 /// Bytes of a condition: far beyond what people write, small enough that a compile costs nothing.
 const TEXT_BYTES_MAX: usize = 16 * 1024;
@@ -28,37 +27,6 @@ pub(super) enum Node {
     All(Vec<Node>),
     /// At least one of them; of none: false.
     Any(Vec<Node>),
-}
-
-/// What stands on the other side of a comparison.
-#[derive(Clone, PartialEq, Debug)]
-enum Constant {
-    Text(String),
-    Number(f64),
-    Seconds(f64),
-    Flag(bool),
-    /// A level's name without quotes.
-    Level(String),
-}
-
-/// What a name in a condition means.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Subject {
-    /// The level, under any of the keys that loggers use for it.
-    Severity,
-    /// The level as OpenTelemetry's number.
-    SeverityNumber,
-    /// The message.
-    Body,
-    /// Any other field.
-    Other,
-}
-
-/// A field as a condition names it.
-#[derive(Clone, Copy, Debug)]
-struct Named<'text> {
-    name: &'text str,
-    offset: usize,
 }
 
 pub(super) fn parse(text: &str, fields: &mut FieldTable) -> Result<Node, SyntaxError> {
@@ -180,7 +148,13 @@ impl<'text> Parser<'text, '_> {
         let (Token::Word(name) | Token::Field(name)) = self.next() else {
             return Err(SyntaxError::new(offset, "one side of a comparison must be a field"));
         };
-        let leaf = self.compare(Named { name, offset }, comparison.flipped(), constant, negated)?;
+        let leaf = meaning::compare(
+            self.fields,
+            Named { name, offset },
+            comparison.flipped(),
+            constant,
+            negated,
+        )?;
         Ok(Node::Leaf(leaf))
     }
 
@@ -190,7 +164,7 @@ impl<'text> Parser<'text, '_> {
         match self.next() {
             Token::Comparison(comparison) => {
                 let constant = self.constant()?;
-                self.compare(field, comparison, constant, negated).map(Node::Leaf)
+                meaning::compare(self.fields, field, comparison, constant, negated).map(Node::Leaf)
             }
             Token::Word("in") => self.list(field, negated),
             Token::Word(method) if METHODS.contains(&method) => {
@@ -201,7 +175,8 @@ impl<'text> Parser<'text, '_> {
                         format!("`{method}` wants a string"),
                     ));
                 };
-                self.part(field, method, text, text_offset, negated).map(Node::Leaf)
+                meaning::part(self.fields, field, method, text, text_offset, negated)
+                    .map(Node::Leaf)
             }
             Token::Word(word @ ("and" | "or")) => {
                 Err(instead(offset, word, if word == "and" { "&&" } else { "||" }))
@@ -240,7 +215,7 @@ impl<'text> Parser<'text, '_> {
             let constant = self.constant()?;
             self.tests += 1;
             self.check_tests()?;
-            let leaf = self.compare(field, Comparison::Equal, constant, negated)?;
+            let leaf = meaning::compare(self.fields, field, Comparison::Equal, constant, negated)?;
             parts.push(Node::Leaf(leaf));
             if !self.take(&Token::Comma) && self.peek() != &Token::CloseList {
                 return Err(SyntaxError::new(self.offset(), "`,` or `]` is missing in a list"));
@@ -263,7 +238,7 @@ impl<'text> Parser<'text, '_> {
                 return Err(SyntaxError::new(field_offset, "`has` wants a field's name"));
             };
             self.close(offset)?;
-            return Ok(Node::Leaf(self.present(name, negated)));
+            return Ok(Node::Leaf(meaning::present(self.fields, name, negated)));
         }
         let (name, method) = called.rsplit_once('.').unwrap_or(("", called));
         let method_offset = offset + called.len() - method.len();
@@ -285,7 +260,7 @@ impl<'text> Parser<'text, '_> {
         };
         self.close(method_offset)?;
         let field = Named { name, offset };
-        self.part(field, method, text, text_offset, negated).map(Node::Leaf)
+        meaning::part(self.fields, field, method, text, text_offset, negated).map(Node::Leaf)
     }
 
     fn close(&mut self, offset: usize) -> Result<(), SyntaxError> {
@@ -318,102 +293,6 @@ impl<'text> Parser<'text, '_> {
             Token::End => Err(SyntaxError::new(offset, "a constant is missing")),
             _ => Err(SyntaxError::new(offset, "a constant is expected here")
                 .hint("a string in quotes, a number, a duration such as 250ms, true or false")),
-        }
-    }
-
-    fn compare(
-        &mut self,
-        field: Named<'_>,
-        comparison: Comparison,
-        constant: Constant,
-        negated: bool,
-    ) -> Result<Leaf, SyntaxError> {
-        let equality = matches!(comparison, Comparison::Equal | Comparison::Unequal);
-        let name = field.name;
-        let subject = self.subject(name);
-        let test = match (subject, constant) {
-            (Subject::Severity, Constant::Text(word) | Constant::Level(word))
-                if level(&word).is_some() =>
-            {
-                let (least, most) = level(&word).unwrap_or_default();
-                return Ok(severity_leaf(comparison, least, most, negated));
-            }
-            (Subject::SeverityNumber, Constant::Number(number))
-                if (1.0..=24.0).contains(&number) && number.fract() == 0.0 =>
-            {
-                let number = Severity(number as u8);
-                return Ok(severity_leaf(comparison, number, number, negated));
-            }
-            (_, Constant::Level(word)) => {
-                return Err(SyntaxError::new(
-                    field.offset,
-                    format!("`{word}` without quotes is a level, and `{name}` is none"),
-                )
-                .hint(format!("text stands in quotes: \"{word}\"")));
-            }
-            (_, Constant::Flag(_)) if !equality => {
-                return Err(SyntaxError::new(field.offset, "true and false have no order")
-                    .hint("use `==` or `!=`"));
-            }
-            (_, Constant::Text(text)) => Test::Text(comparison, text.into()),
-            (_, Constant::Number(number)) => Test::Number(comparison, number),
-            (_, Constant::Seconds(seconds)) => Test::Seconds(comparison, seconds),
-            (_, Constant::Flag(flag)) => Test::Flag(comparison, flag),
-        };
-        Ok(Leaf { field: self.intern(name, subject), test, negated })
-    }
-
-    fn part(
-        &mut self,
-        field: Named<'_>,
-        method: &str,
-        text: String,
-        text_offset: usize,
-        negated: bool,
-    ) -> Result<Leaf, SyntaxError> {
-        let looks = match method {
-            "contains" => Looks::Anywhere(Box::new(Finder::new(text.as_bytes()).into_owned())),
-            "startsWith" => Looks::AtStart(text.into()),
-            "endsWith" => Looks::AtEnd(text.into()),
-            _ => {
-                let pattern = extract::pattern(&text).map_err(|error| {
-                    // behind the quote; exact where the pattern has no escapes before the error
-                    SyntaxError { offset: text_offset + 1 + error.offset, ..error }
-                })?;
-                Looks::Pattern(pattern)
-            }
-        };
-        let or_line = self.subject(field.name) == Subject::Body;
-        let test = Test::Part(Part { or_line, looks });
-        Ok(Leaf { field: self.intern(field.name, Subject::Other), test, negated })
-    }
-
-    fn present(&mut self, name: &str, negated: bool) -> Leaf {
-        match self.subject(name) {
-            Subject::Severity => {
-                Leaf { field: field::SEVERITY, test: Test::SeverityPresent, negated }
-            }
-            subject => Leaf { field: self.intern(name, subject), test: Test::Present, negated },
-        }
-    }
-
-    /// The severity is the standard field under every key that means it; a key inside an object is itself.
-    fn subject(&self, name: &str) -> Subject {
-        match self.fields.binding(name) {
-            Some(binding) if binding.rank < 128 => match binding.field {
-                field::SEVERITY => Subject::Severity,
-                field::SEVERITY_NUMBER => Subject::SeverityNumber,
-                field::BODY => Subject::Body,
-                _ => Subject::Other,
-            },
-            _ => Subject::Other,
-        }
-    }
-
-    fn intern(&mut self, name: &str, subject: Subject) -> FieldId {
-        match subject {
-            Subject::SeverityNumber => field::SEVERITY_NUMBER,
-            Subject::Severity | Subject::Body | Subject::Other => self.fields.intern(name),
         }
     }
 
@@ -472,23 +351,6 @@ impl<'text> Parser<'text, '_> {
             }
         }
     }
-}
-
-fn severity_leaf(comparison: Comparison, least: Severity, most: Severity, negated: bool) -> Leaf {
-    let test = Test::Severity(comparison, least, most);
-    Leaf { field: field::SEVERITY, test, negated }
-}
-
-/// The SeverityNumbers that a level's name covers: `ERROR` all four of its class, `NOTICE` or `INFO2` one. A
-/// digit is no name: it is compared as it is written.
-fn level(word: &str) -> Option<(Severity, Severity)> {
-    let severity = Severity::from_text(word);
-    if severity == Severity::UNSPECIFIED || word.trim().starts_with(|c: char| c.is_ascii_digit()) {
-        return None;
-    }
-    let first = (severity.0 - 1) / 4 * 4 + 1;
-    let most = if severity.0 == first { first + 3 } else { severity.0 };
-    Some((severity, Severity(most)))
 }
 
 #[cold]

@@ -4,7 +4,7 @@ use super::Readers;
 use proptest::prelude::*;
 
 /// Enough for the rare ways, short enough for every run.
-const CASES: usize = if cfg!(debug_assertions) { 12_000 } else { 400_000 };
+const CASES: usize = if cfg!(debug_assertions) { 4_000 } else { 400_000 };
 
 const KEYS: &[&str] = &[
     "a",
