@@ -3,7 +3,7 @@
 //! rules name. Built once when rules are compiled; read only on the way of a line.
 
 use foldhash::fast::RandomState;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// A field's number. Those below 64 have a bit in [`super::slots::Slots::present`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -176,7 +176,7 @@ pub struct FieldTable {
     names: Vec<Box<str>>,
     // every unknown key of every line is looked up here, twice: a hash of 2 ns, not of 20
     keys: HashMap<Box<str>, Binding, RandomState>,
-    prefixes: HashMap<Box<str>, (), RandomState>,
+    prefixes: HashSet<Box<str>, RandomState>,
     aliases: Vec<(FieldId, FieldId)>,
 }
 
@@ -186,7 +186,7 @@ impl FieldTable {
         let mut table = FieldTable {
             names: STANDARD.iter().map(|(name, _)| Box::from(*name)).collect(),
             keys: HashMap::default(),
-            prefixes: HashMap::default(),
+            prefixes: HashSet::default(),
             aliases: Vec::new(),
         };
         for (number, (_, keys)) in STANDARD.iter().enumerate() {
@@ -238,7 +238,7 @@ impl FieldTable {
     /// Whether some key lies below this path, so that an object there is to be looked into.
     #[inline]
     pub fn is_prefix(&self, path: &str) -> bool {
-        self.prefixes.contains_key(path)
+        self.prefixes.contains(path)
     }
 
     /// The name of a field.
@@ -267,7 +267,7 @@ impl FieldTable {
         }
         for (at, byte) in path.bytes().enumerate() {
             if byte == b'.' {
-                self.prefixes.insert(Box::from(&path[..at]), ());
+                self.prefixes.insert(Box::from(&path[..at]));
             }
         }
         self.keys.insert(Box::from(path), binding);

@@ -162,7 +162,8 @@ impl Reading<'_> {
 
     fn key(&mut self) -> Option<Expected> {
         let start = self.at + 1;
-        let end = escape::string_end(self.bytes, start)?;
+        let plain = string_stop(self.bytes, start);
+        let end = escape::string_end(self.bytes, plain)?;
         let colon = blank_end(self.bytes, end + 1);
         if byte(self.bytes, colon) != b':' {
             return None;
@@ -181,7 +182,11 @@ impl Reading<'_> {
             path.push_str(&self.graph.container(self.container).path);
             path.push('.');
         }
-        escape::undo(&self.text[start..end], &mut path);
+        if plain == end {
+            path.push_str(&self.text[start..end]);
+        } else {
+            escape::undo(&self.text[start..end], &mut path);
+        }
         self.graph.path = path;
         (self.bound, self.prefix) = self.graph.look_up(self.wanted, nested);
         self.note_prefix()?;
