@@ -3,7 +3,8 @@
 //! graph keeps. White space may hold newlines here. Never recurses. Unit: one line.
 
 use crate::decode::escape;
-use crate::decode::graph::{Bound, DEPTH_MAX};
+use crate::decode::graph::DEPTH_MAX;
+use crate::decode::graph::node::Bound;
 use crate::decode::scan::{byte, number_end};
 use crate::record::field::FieldTable;
 use crate::record::slots::{Kind, Place};

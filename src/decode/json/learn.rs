@@ -3,9 +3,8 @@
 //! is proven to be JSON; what was proven once is then kept as a node. Unit: one literal.
 
 use crate::decode::escape;
-use crate::decode::graph::{
-    Bound, Container, ContainerId, DEPTH_MAX, Fresh, LineGraph, Next, State, Tree,
-};
+use crate::decode::graph::node::{Bound, Container, ContainerId, Fresh, Next, State, Tree};
+use crate::decode::graph::{DEPTH_MAX, LineGraph};
 use crate::decode::scan::{byte, string_stop};
 use crate::record::field::FieldTable;
 
