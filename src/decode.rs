@@ -55,7 +55,7 @@ pub fn decode(line: &str, wanted: &FieldTable, memory: &mut Memory, into: &mut D
         }
     }
     into.clear();
-    into.format = Format::Plain;
+    text::plain(line, into);
     into.malformed = json;
 }
 

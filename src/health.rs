@@ -1,7 +1,15 @@
-//! Effect 3: a verdict on the application from its logs. Data threads write per-second cells; the admin
-//! thread evaluates once a second with the clock it was given. Liveness never depends on it.
+//! Effect 3: a verdict on the application from its logs. Data threads add to totals once a batch;
+//! the admin thread evaluates once a second with the clock it was given and publishes; a GET only
+//! reads. Liveness never depends on it, and no text of a log line ever reaches it.
+
+pub mod evaluate;
+pub mod pulse;
+pub mod settings;
+pub mod verdict;
+pub mod window;
 
 use crate::clock::UnixNanos;
+use pulse::Beats;
 
 /// What a data thread saw in one batch.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -23,26 +31,38 @@ pub enum Signal {
     Heartbeat,
 }
 
-/// The cells that data threads write and the admin thread reads.
+/// What data threads write and the admin thread reads.
+///
+/// Decision: totals that only grow instead of a ring of per-second cells, because several threads
+/// can add to a total without agreeing on who empties an old cell; the evaluator keeps the samples.
+/// Times are those of the lines' arrival and only shown: ages are measured by the evaluator's own
+/// monotonic clock, so that a step of the wall clock neither ages nor renews anything.
 #[derive(Debug, Default)]
-pub struct Pulse {}
+pub struct Pulse(Beats);
 
 impl Pulse {
-    /// Adds a batch to the cell of its second.
+    /// Adds a batch that arrived at `at`. Four relaxed additions, once a batch.
     pub fn add(&self, at: UnixNanos, counts: Counts) {
-        let _ = (at, counts);
-        todo!()
+        if counts == Counts::default() {
+            return;
+        }
+        let Counts { records, errors, requests, failed_requests } = counts;
+        self.0.add(at, window::Totals { records, errors, requests, failed_requests });
     }
 
-    /// A record of severity FATAL; `kind` is its exception type, or empty. Never the text.
+    /// A record of severity FATAL; `kind` is its exception type, or empty. Never the text. Never
+    /// waits.
     pub fn fatal(&self, at: UnixNanos, kind: &str) {
-        let _ = (at, kind);
-        todo!()
+        self.0.fatal(at, kind);
     }
 
     /// A heartbeat line.
     pub fn heartbeat(&self, at: UnixNanos) {
-        let _ = at;
-        todo!()
+        self.0.heartbeat(at);
+    }
+
+    /// What the evaluator needs, at one time.
+    pub fn read(&self) -> pulse::Snapshot {
+        self.0.read()
     }
 }

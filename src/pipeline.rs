@@ -1,13 +1,39 @@
-//! THE WHOLE LIFE OF ONE LINE, in order: frame, decode, match, and the effects.
+//! THE WHOLE LIFE OF ONE LINE, in order: framed, decoded, matched, and its effects: a metric, a span, a sign of
+//! health, a forwarded copy. One pipeline a data thread; between a byte read and its metric there is no queue,
+//! no lock and no allocation, except when a series is met for the first time. Never async; cannot fail:
+//! what is lost is counted. Unit: one record.
+
+mod batch;
+mod label;
+mod lane;
+mod memo;
+mod plan;
 
 use crate::clock::UnixNanos;
+use crate::decode::time::Zone;
+use crate::decode::{self, Memory, json, syslog};
+use crate::forward::stdout::Passthrough;
+use crate::frame::multiline;
+use crate::health::Pulse;
+use crate::metrics::Registry;
+use crate::record::{Decoded, Envelope, Record};
+use crate::resource::Resource;
+use crate::rules::{Published, RuleSet};
+use crate::spans::SpanMaker;
+use crate::telemetry::Telemetry;
+use batch::{Batch, Totals};
+use label::Scene;
+use lane::Lane;
+use plan::Plans;
+use std::borrow::Cow;
+use std::sync::Arc;
 
 /// What a connection remembers; one a connection, owned by it.
 #[derive(Debug)]
 pub struct Source {
     /// A number of its own, for the life of the process.
     pub id: u64,
-    /// The input that it belongs to: `stream`, `datagram`, `stdin`.
+    /// The input that it belongs to.
     pub input: Input,
 }
 
@@ -34,23 +60,103 @@ impl Input {
     }
 }
 
-/// One data thread's way of a line. Never async, cannot fail: losses are counted.
+/// What a pipeline is made of.
 #[derive(Debug)]
-pub struct Pipeline {}
+pub struct Parts {
+    /// The rules now in force, and those to come.
+    pub rules: Arc<Published>,
+    /// Where series are admitted.
+    pub registry: Arc<Registry>,
+    /// Where batches are counted.
+    pub telemetry: Arc<Telemetry>,
+    /// Where signs of health go.
+    pub pulse: Arc<Pulse>,
+    /// The maker of spans.
+    pub spans: SpanMaker,
+    /// The copy of every line to standard output, where it is on.
+    pub passthrough: Option<Passthrough>,
+    /// Who wrote the lines that do not say it.
+    pub resource: Arc<Resource>,
+    /// The longest line in bytes; of a longer one the beginning is kept.
+    pub line_bytes_max: usize,
+    /// The zone of times that name none.
+    pub zone: Zone,
+}
+
+/// One data thread's way of a line.
+#[derive(Debug)]
+pub struct Pipeline {
+    rules: Arc<RuleSet>,
+    generation: u64,
+    published: Arc<Published>,
+    memory: Memory,
+    decoded: Decoded,
+    plans: Plans,
+    lane: Lane,
+    batch: Batch,
+    totals: Totals,
+    telemetry: Arc<Telemetry>,
+    passthrough: Option<Passthrough>,
+    resource: Arc<Resource>,
+    line_bytes_max: usize,
+    skew_due: bool,
+}
 
 impl Pipeline {
+    /// A pipeline with the rules now in force.
+    pub fn new(parts: Parts) -> Pipeline {
+        let generation = parts.rules.generation();
+        let lane = Lane::new(parts.registry.writer(), parts.spans, parts.pulse, parts.zone);
+        Pipeline {
+            rules: parts.rules.current(),
+            generation,
+            published: parts.rules,
+            memory: Memory::default(),
+            decoded: Decoded::new(),
+            plans: Plans::default(),
+            lane,
+            batch: Batch::default(),
+            totals: Totals::of(&parts.telemetry),
+            telemetry: parts.telemetry,
+            passthrough: parts.passthrough,
+            resource: parts.resource,
+            line_bytes_max: parts.line_bytes_max,
+            skew_due: true,
+        }
+    }
+
     /// Processes whole lines; the last may lack its newline (the peer closed). Lines that belong together are
     /// joined here; what may still be continued is held back by the caller (`frame::multiline::settled`).
     pub fn lines(&mut self, source: &mut Source, block: &[u8], observed: UnixNanos) {
-        let _ = (source, block, observed);
+        if let Some(passthrough) = &mut self.passthrough {
+            passthrough.lines(block);
+        }
+        // one check for the whole block: a line ends at a newline, so no character is cut
+        let text = simdutf8::basic::from_utf8(block).ok();
+        let mut at = 0;
+        while at < block.len() {
+            at = match (block[at], text) {
+                (b'{', Some(text)) => self.object(source, text, at, observed),
+                _ => self.line(source, block, text, at, observed),
+            };
+        }
     }
 
     /// Processes one datagram: one record, whatever newlines it holds.
     pub fn datagram(&mut self, source: &mut Source, bytes: &[u8], observed: UnixNanos) {
-        let _ = (source, bytes, observed);
+        if let Some(passthrough) = &mut self.passthrough {
+            passthrough.line(bytes);
+        }
+        if bytes.is_empty() {
+            return;
+        }
+        self.batch.received[source.input as usize] += 1;
+        let text = self.repaired(bytes, None);
+        let (envelope, message) = syslog::peel(&text);
+        self.record(source, message.trim_end_matches(['\n', '\r']), 1, observed, envelope);
     }
 
-    /// A line longer than the limit: its beginning, and its whole length in bytes.
+    /// A line longer than the limit: its beginning, and its whole length in bytes. It counts as decoded.
     pub fn oversized(
         &mut self,
         source: &mut Source,
@@ -58,17 +164,163 @@ impl Pipeline {
         bytes: u64,
         observed: UnixNanos,
     ) {
-        let _ = (source, prefix, bytes, observed);
+        debug_assert!(bytes >= prefix.len() as u64, "a line is at least as long as its beginning");
+        self.batch.received[source.input as usize] += 1;
+        self.batch.oversized += 1;
+        // the cut may lie within a character
+        let whole = match std::str::from_utf8(prefix) {
+            Err(error) if error.error_len().is_none() => &prefix[..error.valid_up_to()],
+            _ => prefix,
+        };
+        let text = self.repaired(whole, None);
+        self.record(source, &text, 1, observed, Envelope::default());
     }
 
     /// The end of a batch: counters to telemetry, batches to the outboxes, a look at new rules. To be called
     /// after every sweep in which something was processed, and before the ledger is read.
     pub fn flush(&mut self, now: UnixNanos) {
-        let _ = now;
+        self.lane.pulse.add(now, self.batch.health);
+        self.totals.add(&mut self.batch);
+        self.lane.spans.flush();
+        if let Some(passthrough) = &mut self.passthrough {
+            passthrough.flush();
+        }
+        self.skew_due = true;
+        if self.published.generation() != self.generation {
+            self.generation = self.published.generation();
+            self.rules = self.published.current();
+            self.memory.forget();
+            self.plans.forget();
+            self.lane.forget();
+        }
     }
 
-    /// About once a second: what ages (start lines without an end).
-    pub fn tick(&mut self, now: UnixNanos) {
-        let _ = now;
+    /// About once a second: what ages (start lines without an end). Says whether some still do.
+    pub fn tick(&mut self, now: UnixNanos) -> bool {
+        self.lane.tick(&self.rules, now)
     }
+
+    /// The JSON line at `at`: read and framed in one walk where its shape is known. Returns where the next
+    /// line begins.
+    #[inline]
+    fn object(&mut self, source: &mut Source, text: &str, at: usize, observed: UnixNanos) -> usize {
+        self.decoded.clear();
+        let walked =
+            json::walk(text, at, &self.rules.fields, &mut self.memory.graph, &mut self.decoded);
+        match walked {
+            Some(end) if end - at <= self.line_bytes_max => {
+                self.batch.received[source.input as usize] += 1;
+                let line = text[at..end].trim_end_matches(['\n', '\r']);
+                self.effects(source, line, 1, observed, Envelope::default());
+                end
+            }
+            _ => self.line(source, text.as_bytes(), Some(text), at, observed),
+        }
+    }
+
+    /// The line at `at` of a block, with what is joined to it. Returns where the next line begins.
+    #[inline]
+    fn line(
+        &mut self,
+        source: &mut Source,
+        block: &[u8],
+        text: Option<&str>,
+        at: usize,
+        observed: UnixNanos,
+    ) -> usize {
+        let rest = &block[at..];
+        let first_end = memchr::memchr(b'\n', rest).map_or(block.len(), |length| at + length + 1);
+        if first_end - at > self.line_bytes_max + 1 {
+            let length =
+                rest[..first_end - at].strip_suffix(b"\n").map_or(first_end - at, <[u8]>::len);
+            self.oversized(source, &rest[..self.line_bytes_max], length as u64, observed);
+            return first_end;
+        }
+        let (end, lines) = multiline::joined(block, at, first_end);
+        let mut stop = end;
+        while stop > at && matches!(block[stop - 1], b'\n' | b'\r') {
+            stop -= 1;
+        }
+        if stop == at {
+            return end;
+        }
+        self.batch.received[source.input as usize] += lines;
+        self.batch.joined += lines - 1;
+        match text.and_then(|text| text.get(at..stop)) {
+            Some(line) => self.record(source, line, lines, observed, Envelope::default()),
+            None => {
+                let line = self.repaired(&block[at..stop], None);
+                self.record(source, &line, lines, observed, Envelope::default());
+            }
+        }
+        end
+    }
+
+    /// Text, its invalid UTF-8 replaced and counted.
+    fn repaired<'a>(&mut self, bytes: &'a [u8], valid: Option<&'a str>) -> Cow<'a, str> {
+        if let Some(text) = valid {
+            return Cow::Borrowed(text);
+        }
+        let text = String::from_utf8_lossy(bytes);
+        self.batch.invalid_utf8 += u64::from(matches!(text, Cow::Owned(_)));
+        text
+    }
+
+    /// Decodes a frame and lets it have its effects.
+    #[inline]
+    fn record(
+        &mut self,
+        source: &Source,
+        line: &str,
+        lines: u64,
+        observed: UnixNanos,
+        envelope: Envelope<'_>,
+    ) {
+        self.decoded.clear();
+        decode::decode(line, &self.rules.fields, &mut self.memory, &mut self.decoded);
+        self.effects(source, line, lines, observed, envelope);
+    }
+
+    /// Everything that follows from a decoded record.
+    #[inline]
+    fn effects(
+        &mut self,
+        source: &Source,
+        line: &str,
+        lines: u64,
+        observed: UnixNanos,
+        envelope: Envelope<'_>,
+    ) {
+        let format = self.decoded.format as usize;
+        self.batch.decoded[format] += lines;
+        if self.decoded.malformed {
+            self.batch.malformed[malformed_as(line) as usize] += 1;
+        }
+        // a rule's own name of a field falls back to the standard one that has this name as a key
+        for &(own, standard) in self.rules.fields.aliases() {
+            if self.decoded.slots.get(own).is_none()
+                && let Some(&entry) = self.decoded.slots.get(standard)
+            {
+                self.decoded.slots.put(own, entry);
+            }
+        }
+        let record = Record::new(line, &self.decoded, observed, envelope);
+        let plan = self.plans.of(record.present(), &self.rules);
+        let service = self.resource.service_name.as_str();
+        let mut scene = Scene { record: &record, service, phrase: None, captured: None };
+        self.lane.record(&self.rules, plan, &mut scene, source.id, &mut self.batch.health);
+        if self.skew_due
+            && let Some(time) = self.lane.time(&record)
+        {
+            // once a batch: the line's clock against ours
+            let skew = observed.0 as i64 - time.0 as i64;
+            self.telemetry.clock_skew.set(skew as f64 / 1e9);
+            self.skew_due = false;
+        }
+    }
+}
+
+/// Which format a malformed line began like.
+fn malformed_as(line: &str) -> crate::record::Format {
+    if line.starts_with('{') { crate::record::Format::Json } else { crate::record::Format::Logfmt }
 }

@@ -4,6 +4,7 @@
 
 pub mod field;
 pub mod number;
+pub mod sentinel;
 pub mod severity;
 pub mod slots;
 
@@ -125,6 +126,12 @@ impl<'line> Record<'line> {
         self.line
     }
 
+    /// The text beside it that was rewritten: escapes undone.
+    #[inline]
+    pub fn scratch(&self) -> &'line str {
+        &self.decoded.scratch
+    }
+
     /// Who understood it.
     #[inline]
     pub fn format(&self) -> Format {
@@ -183,12 +190,14 @@ impl<'line> Record<'line> {
     /// The severity: of the line's own field, else of the envelope, else unspecified.
     #[inline]
     pub fn severity(&self) -> Severity {
-        let own = match self.entry(field::SEVERITY) {
-            Some(entry) => Severity::read(self.slice(entry), entry.kind),
-            None => match self.entry(field::SEVERITY_NUMBER) {
-                Some(entry) => Severity::read_number(self.slice(entry)),
-                None => Severity::UNSPECIFIED,
-            },
+        let own = if let Some(entry) = self.entry(field::SEVERITY) {
+            Severity::read(self.slice(entry), entry.kind)
+        } else if let Some(number) = self.text(field::SEVERITY_NUMBER) {
+            Severity::read_number(number)
+        } else if let Some(number) = self.text(field::PYTHON_LEVEL) {
+            Severity::from_python_number(number)
+        } else {
+            Severity::UNSPECIFIED
         };
         if own == Severity::UNSPECIFIED { self.envelope.severity } else { own }
     }

@@ -1,7 +1,38 @@
 //! Effect 2: spans. A line with a duration, or a start line and its end, becomes one OTLP span.
 //! Without an endpoint no span is built. No I/O; encoded spans go to the outbox a batch at a time.
+//!
+//! What leaves is an allow-list: method, route template, status, operation, table, function,
+//! exception type. Never a path, a query, a statement or the text of a message; the text of
+//! exceptions only by setting.
+//!
+//! Which trace a request belongs to stands in [`identify`]. Where the trace id was made of an id
+//! that no tracer writes, the id of the SERVER span is a hash of trace id and service alone, so
+//! that the request's other spans know their parent before it has ended. The service is in it
+//! because the same request id may pass through several services, and two spans of one trace must
+//! not share an id.
 
-use crate::record::Record;
+pub mod assemble;
+pub mod encode;
+pub mod identify;
+pub mod md5;
+pub mod phrase;
+
+use crate::clock::UnixNanos;
+use crate::outbox::{Chunk, Outbox};
+use crate::record::{Record, field};
+use crate::resource::Resource;
+use crate::telemetry::Telemetry;
+use encode::{Attribute, Exception, Span, TEXT_BYTES_MAX, cut};
+use identify::{Mix, Origin};
+use opentelemetry::trace::{SpanId, SpanKind, TraceId};
+use prometheus::{IntCounter, IntCounterVec};
+use std::sync::Arc;
+
+/// A batch that grew beyond this is handed over before the batch of lines ends. With one more span it
+/// stays below 64 KiB, except for the text of exceptions, so that the outbox keeps its memory for reuse.
+const CHUNK_BYTES_MAX: usize = 60 * 1024;
+/// A longer duration is a mistake in the line: thirty days.
+const SECONDS_MAX: f64 = 30.0 * 86_400.0;
 
 /// What kind of work a span stands for; decides its name, kind and attributes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -28,6 +59,8 @@ pub struct Finished<'a> {
     pub operation: Operation,
     /// How long it took.
     pub seconds: f64,
+    /// When it ended: the line's own time where it is sane, else its arrival.
+    pub end: UnixNanos,
     /// Route template, table, or name of the function: safe to leave the pod.
     pub subject: &'a str,
     /// Method, SQL operation; empty for none.
@@ -36,6 +69,8 @@ pub struct Finished<'a> {
     pub status_code: u16,
     /// It failed.
     pub failed: bool,
+    /// A user's rule asks for the span, even of an application that makes its own.
+    pub asked: bool,
 }
 
 /// The ids of a span that was made, for exemplars.
@@ -47,29 +82,368 @@ pub struct SpanRef {
     pub span_id: [u8; 8],
 }
 
+/// What can be set.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Settings {
+    /// Functions, jobs and phrases become spans as well, not only requests and queries.
+    pub internal: bool,
+    /// Message and stack trace of exceptions leave with their type. Off: they may quote what a user
+    /// typed.
+    pub exception_text: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings { internal: true, exception_text: false }
+    }
+}
+
+/// Why a line became no span.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Skip {
+    NoId,
+    AlreadyTraced,
+    Unsampled,
+    BadDuration,
+}
+
+impl Skip {
+    const ALL: [&'static str; 4] = ["no_id", "already_traced", "unsampled", "bad_duration"];
+}
+
+/// Where a span belongs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Context {
+    trace_id: TraceId,
+    parent_id: SpanId,
+    origin: Origin,
+}
+
 /// A data thread's maker of spans.
 #[derive(Debug)]
-pub struct SpanMaker {}
+pub struct SpanMaker {
+    /// None: no exporter is configured.
+    output: Option<Output>,
+    settings: Settings,
+    service: String,
+    chunk: Chunk,
+    /// Spans made by this maker: part of the hash of an id, so that equal lines give different spans.
+    sequence: u64,
+    skipped: [u64; Skip::ALL.len()],
+}
+
+#[derive(Debug)]
+struct Output {
+    outbox: Arc<Outbox>,
+    offered: IntCounter,
+    dropped: IntCounterVec,
+    skipped: IntCounterVec,
+}
 
 impl SpanMaker {
+    /// A maker whose spans go to `outbox`.
+    pub fn new(
+        settings: Settings,
+        resource: &Resource,
+        outbox: Arc<Outbox>,
+        telemetry: &Telemetry,
+    ) -> SpanMaker {
+        let output = Output {
+            outbox,
+            offered: telemetry.offered.with_label_values(&["spans"]),
+            dropped: telemetry.dropped.clone(),
+            skipped: telemetry.spans_skipped.clone(),
+        };
+        let service = resource.service_name.clone();
+        SpanMaker { output: Some(output), settings, service, ..SpanMaker::disabled() }
+    }
+
+    /// The maker of a process without an exporter: makes nothing.
+    pub fn disabled() -> SpanMaker {
+        SpanMaker {
+            output: None,
+            settings: Settings::default(),
+            service: String::new(),
+            chunk: Chunk::default(),
+            sequence: 0,
+            skipped: [0; Skip::ALL.len()],
+        }
+    }
+
     /// Whether an exporter is configured; otherwise nothing else here need be called.
     #[inline]
     pub fn enabled(&self) -> bool {
-        false
+        self.output.is_some()
     }
 
-    /// Builds the span of a line that says how long its work took. None where the line has no id to hang it
-    /// on, or an instrumented application made the span itself (counted).
+    /// Builds the span of a line that says how long its work took. None where the line has no id to
+    /// hang it on, or an instrumented application made the span itself (counted).
     pub fn finished(
         &mut self,
         record: &Record<'_>,
         source: u64,
         work: &Finished<'_>,
     ) -> Option<SpanRef> {
-        let _ = (record, source, work);
-        None
+        let wanted = self.settings.internal || work.operation != Operation::Internal;
+        if !self.enabled() || !wanted {
+            return None;
+        }
+        let context = match context(record, &self.service, work) {
+            Ok(context) => context,
+            Err(skip) => {
+                self.skipped[skip as usize] += 1;
+                return None;
+            }
+        };
+        let span_id = self.span_id(&context, source, work);
+        self.write(record, &context, span_id, work);
+        Some(SpanRef { trace_id: context.trace_id.to_bytes(), span_id: span_id.to_bytes() })
     }
 
     /// Hands the batch to the outbox.
-    pub fn flush(&mut self) {}
+    pub fn flush(&mut self) {
+        let Some(output) = &self.output else { return };
+        for (count, reason) in self.skipped.iter_mut().zip(Skip::ALL) {
+            if *count > 0 {
+                output.skipped.with_label_values(&[reason]).inc_by(*count);
+                *count = 0;
+            }
+        }
+        if self.chunk.is_empty() {
+            return;
+        }
+        let offered = output.outbox.offer(&mut self.chunk);
+        output.offered.inc_by(offered.taken + offered.dropped);
+        if offered.dropped > 0 {
+            output.dropped.with_label_values(&["spans", offered.reason()]).inc_by(offered.dropped);
+        }
+    }
+
+    fn span_id(&mut self, context: &Context, source: u64, work: &Finished<'_>) -> SpanId {
+        if work.operation == Operation::Request && context.origin == Origin::Made {
+            return server_span_id(context.trace_id, &self.service);
+        }
+        self.sequence += 1;
+        Mix::of(context.trace_id)
+            .text(work.verb)
+            .text(work.subject)
+            .word(work.end.0)
+            .word(source)
+            .word(self.sequence)
+            .span_id()
+    }
+
+    fn write(
+        &mut self,
+        record: &Record<'_>,
+        context: &Context,
+        span_id: SpanId,
+        work: &Finished<'_>,
+    ) {
+        let failed = work.failed || work.status_code >= 500;
+        let exception = exception(record, self.settings);
+        let status_text = Digits::of(work.status_code);
+        let error = if failed { error_type(record, work, &status_text) } else { "" };
+        let work = &Finished { subject: subject(work), ..*work };
+        let verb = verb(work);
+        let attributes = attributes(record, work, verb, error);
+        let service = record.text(field::SERVICE).or(record.envelope.tag);
+        let service = service.filter(|name| is_service(name));
+        let span = Span {
+            service: service.filter(|name| *name != self.service).unwrap_or_default(),
+            trace_id: context.trace_id,
+            span_id,
+            parent_id: context.parent_id,
+            name: name(work, verb),
+            kind: match work.operation {
+                Operation::Request => SpanKind::Server,
+                Operation::Query => SpanKind::Client,
+                Operation::Internal => SpanKind::Internal,
+            },
+            start: UnixNanos(work.end.0.saturating_sub((work.seconds * 1e9) as u64)),
+            end: work.end,
+            attributes: &attributes,
+            exception,
+            failed,
+        };
+        encode::write(&mut self.chunk, &span);
+        if self.chunk.bytes.len() >= CHUNK_BYTES_MAX {
+            self.flush();
+        }
+    }
 }
+
+/// The id of the SERVER span of a trace that was made of a request id.
+pub fn server_span_id(trace: TraceId, service: &str) -> SpanId {
+    Mix::of(trace).text(service).span_id()
+}
+
+/// The line's own ids, where an instrumented application wrote it and records the trace: ids for
+/// exemplars of a line that becomes no span here.
+pub fn own_ids(record: &Record<'_>) -> Option<SpanRef> {
+    if record.text(field::TRACE_FLAGS).is_some_and(identify::unsampled) {
+        return None;
+    }
+    let (trace_id, trace) = identify::trace_id(record.text(field::TRACE_ID)?)?;
+    let (span_id, span) = identify::span_id(record.text(field::SPAN_ID)?)?;
+    let traced = trace == Origin::Tracer && span == Origin::Tracer;
+    traced.then(|| SpanRef { trace_id: trace_id.to_bytes(), span_id: span_id.to_bytes() })
+}
+
+/// Finds trace and parent, or why there is no span to make.
+fn context(record: &Record<'_>, service: &str, work: &Finished<'_>) -> Result<Context, Skip> {
+    if !(0.0..=SECONDS_MAX).contains(&work.seconds) {
+        return Err(Skip::BadDuration);
+    }
+    let own = record.text(field::SPAN_ID).and_then(identify::span_id);
+    let named = record.text(field::TRACE_ID).and_then(identify::trace_id);
+    let traceparent = || record.text(field::TRACEPARENT).and_then(identify::traceparent);
+    let (trace_id, origin, parent, sampled) = if let Some((trace_id, origin)) = named {
+        (trace_id, origin, None, true)
+    } else if let Some(header) = traceparent() {
+        // the header came with the request: its span is the caller's
+        (header.trace_id, Origin::Tracer, Some(header.parent_id), header.sampled)
+    } else {
+        let id = record.text(field::REQUEST_ID).and_then(identify::request_id);
+        (id.ok_or(Skip::NoId)?, Origin::Made, None, true)
+    };
+    if !sampled || record.text(field::TRACE_FLAGS).is_some_and(identify::unsampled) {
+        return Err(Skip::Unsampled);
+    }
+    let traced = named.is_some_and(|(_, origin)| origin == Origin::Tracer)
+        && own.is_some_and(|(_, origin)| origin == Origin::Tracer);
+    if traced && !work.asked {
+        return Err(Skip::AlreadyTraced);
+    }
+    let parent = own.map(|(id, _)| id).or(parent).or_else(|| {
+        let (id, _) = record.text(field::PARENT_SPAN_ID).and_then(identify::span_id)?;
+        Some(id)
+    });
+    let parent_id = match parent {
+        Some(id) => id,
+        None if origin == Origin::Made && work.operation != Operation::Request => {
+            server_span_id(trace_id, service)
+        }
+        None => SpanId::INVALID,
+    };
+    Ok(Context { trace_id, parent_id, origin })
+}
+
+/// Methods that the semantic conventions know; any other is `_OTHER`, and `HTTP` in a span's name.
+fn verb<'a>(work: &Finished<'a>) -> &'a str {
+    const METHODS: [&str; 10] =
+        ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"];
+    match work.operation {
+        Operation::Request => METHODS
+            .iter()
+            .find(|method| method.eq_ignore_ascii_case(work.verb))
+            .copied()
+            .unwrap_or(if work.verb.is_empty() { "" } else { "_OTHER" }),
+        Operation::Query if phrase::is_identifier(work.verb) => work.verb,
+        Operation::Query | Operation::Internal => "",
+    }
+}
+
+/// The subject; of queries and functions only what looks like the name of one.
+fn subject<'a>(work: &Finished<'a>) -> &'a str {
+    match work.operation {
+        Operation::Query | Operation::Internal if !phrase::is_identifier(work.subject) => "",
+        Operation::Request | Operation::Query | Operation::Internal => work.subject,
+    }
+}
+
+fn name<'a>(work: &Finished<'a>, verb: &'a str) -> (&'a str, &'a str) {
+    match work.operation {
+        Operation::Request if matches!(verb, "" | "_OTHER") => ("HTTP", work.subject),
+        Operation::Query if verb.is_empty() && work.subject.is_empty() => ("query", ""),
+        Operation::Request | Operation::Query => (verb, work.subject),
+        Operation::Internal if work.subject.is_empty() => ("work", ""),
+        Operation::Internal => ("", work.subject),
+    }
+}
+
+fn attributes<'a>(
+    record: &'a Record<'_>,
+    work: &'a Finished<'_>,
+    verb: &'a str,
+    error: &'a str,
+) -> [Attribute<'a>; 4] {
+    let error = Attribute::Text("error.type", error);
+    match work.operation {
+        Operation::Request => [
+            Attribute::Text("http.request.method", verb),
+            Attribute::Text("http.route", work.subject),
+            Attribute::Number("http.response.status_code", u32::from(work.status_code)),
+            error,
+        ],
+        Operation::Query => {
+            let system = record.text(field::DB_SYSTEM).filter(|name| phrase::is_identifier(name));
+            [
+                Attribute::Text("db.operation.name", verb),
+                Attribute::Text("db.collection.name", work.subject),
+                Attribute::Text("db.system.name", system.unwrap_or_default()),
+                error,
+            ]
+        }
+        Operation::Internal => {
+            let none = Attribute::Text("", "");
+            [Attribute::Text("code.function.name", work.subject), error, none, none]
+        }
+    }
+}
+
+/// The class of the exception, as long as it is the name of one; its text only by setting.
+fn exception<'a>(record: &Record<'a>, settings: Settings) -> Option<Exception<'a>> {
+    let kind = record.text(field::EXCEPTION_TYPE).filter(|name| phrase::is_identifier(name));
+    let text = |of| if settings.exception_text { record.text(of).unwrap_or_default() } else { "" };
+    let message = text(field::EXCEPTION_MESSAGE);
+    let stacktrace = text(field::EXCEPTION_STACKTRACE);
+    let some = kind.is_some() || !message.is_empty() || !stacktrace.is_empty();
+    some.then(|| Exception { kind: kind.unwrap_or_default(), message, stacktrace })
+}
+
+/// `error.type`: what the line names, the exception's class, the status code, or `_OTHER`.
+fn error_type<'a>(record: &'a Record<'_>, work: &Finished<'_>, status: &'a Digits) -> &'a str {
+    let named = [field::ERROR_TYPE, field::EXCEPTION_TYPE]
+        .into_iter()
+        .filter_map(|field| record.text(field))
+        .find(|name| phrase::is_identifier(name));
+    match named {
+        Some(name) => name,
+        None if work.status_code >= 500 => status.text(),
+        None => "_OTHER",
+    }
+}
+
+/// Whether a text can be a service's name: short, and without blanks or control characters.
+fn is_service(text: &str) -> bool {
+    !text.is_empty()
+        && cut(text, TEXT_BYTES_MAX).len() == text.len()
+        && !text.contains(|c: char| c.is_whitespace() || c.is_control())
+}
+
+/// A small number as text, without an allocation.
+#[derive(Debug)]
+struct Digits {
+    bytes: [u8; 5],
+    start: usize,
+}
+
+impl Digits {
+    fn of(mut number: u16) -> Digits {
+        let mut digits = Digits { bytes: [b'0'; 5], start: 5 };
+        while number > 0 {
+            digits.start -= 1;
+            digits.bytes[digits.start] = b'0' + (number % 10) as u8;
+            number /= 10;
+        }
+        digits
+    }
+
+    fn text(&self) -> &str {
+        std::str::from_utf8(&self.bytes[self.start..]).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests;

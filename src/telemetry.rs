@@ -2,6 +2,9 @@
 //! values come from closed sets. Data threads add once a batch, never once a line.
 
 pub mod ledger;
+pub mod log;
+pub mod process;
+pub mod standing;
 
 use prometheus::core::Collector;
 use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
@@ -194,6 +197,12 @@ impl Telemetry {
         telemetry
     }
 
+    /// Adds the `process_*` metrics: for a process that runs, not for a replay, whose output must not
+    /// vary. A second call changes nothing.
+    pub fn watch_process(&self) {
+        let _ = self.registry.register(Box::new(process::Process::new()));
+    }
+
     /// All self-metrics as the `prometheus` crate gathers them.
     pub fn gather(&self) -> Vec<prometheus::proto::MetricFamily> {
         self.registry.gather()
@@ -243,7 +252,7 @@ mod tests {
         let telemetry = Telemetry::new();
         telemetry.received.with_label_values(&["stream"]).inc();
         assert!(
-            telemetry.gather().iter().any(|f| f.get_name() == "sidelight_frames_received_total")
+            telemetry.gather().iter().any(|f| f.name() == "sidelight_frames_received_total")
         );
     }
 }

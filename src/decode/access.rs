@@ -1,8 +1,196 @@
-//! placeholder
+//! Access lines: NCSA common and combined, nginx with `request_time` behind them, Django's short form.
+//! Four jumps from quote to quote; nothing is validated beyond what tells an access line from another line,
+//! and no value is read here. Unit: one line.
 
-use crate::record::Decoded;
+mod trailing;
 
-/// Reads one line.
-pub fn read(_line: &str, _into: &mut Decoded) -> bool {
-    false
+use crate::decode::scan;
+use crate::record::field::{
+    CLIENT_ADDRESS, HTTP_METHOD, HTTP_STATUS, TIMESTAMP, URL_PATH, USER_AGENT,
+};
+use crate::record::slots::Entry;
+use crate::record::{Decoded, Format};
+use memchr::{memchr, memrchr};
+
+/// `[21/Nov/2026:10:00:00 +0000] "`: from the bracket to the quote.
+const CLF_TIME_BYTES: usize = 29;
+
+/// The longest method: `VERSION-CONTROL` has 15 letters.
+const METHOD_BYTES_MAX: usize = 16;
+
+/// Reads an access line; anything else leaves `into` as it is.
+#[inline]
+pub fn read(line: &str, into: &mut Decoded) -> bool {
+    let bytes = line.as_bytes();
+    // a level word or a date at the start is some other line; neither begins an address
+    match bytes {
+        [b'A'..=b'Z', ..] | [b'0'..=b'9', _, _, _, b'-' | b'/', ..] | [] => return false,
+        _ => {}
+    }
+    let Some((client, open, quote)) = head(bytes) else { return false };
+    let request = quote + 1;
+    let Some(closing) = closing(bytes, request) else { return false };
+    let status = closing + 2;
+    let behind = scan::window(bytes, closing);
+    if !is_status(behind as u64 >> 16) || behind as u16 != u16::from_le_bytes(*b"\" ") {
+        return false;
+    }
+    into.format = Format::Access;
+    let slots = &mut into.slots;
+    if client > 0 {
+        slots.put(CLIENT_ADDRESS, Entry::text(0, client));
+    }
+    slots.put(TIMESTAMP, Entry::text(open + 1, quote - 2));
+    if let Some((method, path)) = request_line(&bytes[request..closing]) {
+        slots.put(HTTP_METHOD, Entry::text(request, request + method));
+        slots.put(URL_PATH, Entry::text(request + method + 1, request + path));
+    }
+    slots.put(HTTP_STATUS, Entry::text(status, status + 3));
+    if let Some((from, to)) = user_agent(bytes, status + 3) {
+        if from < to && &bytes[from..to] != b"-" {
+            slots.put(USER_AGENT, Entry::text(from, to));
+        }
+        trailing::read(bytes, to + 1, slots);
+    } else {
+        trailing::read(bytes, status + 3, slots);
+    }
+    true
 }
+
+/// Where the client's address ends, the bracket of the time opens and the request's quote stands.
+#[inline]
+fn head(bytes: &[u8]) -> Option<(usize, usize, usize)> {
+    let quote = memchr(b'"', bytes)?;
+    // an address without users, by far the most: `address - - [21/Nov/2026:10:00:00 +0000] "`
+    if let Some(client) = quote.checked_sub(CLF_TIME_BYTES + 5)
+        && let Some(b" - - [") = bytes.get(client..client + 6)
+        && let Some(b"] ") = bytes.get(quote - 2..quote)
+        && (bytes[client + 8] == b'/' && bytes[client + 12] == b'/' && client > 0)
+    {
+        return Some((client, client + 5, quote));
+    }
+    let (client, open) = before(bytes, quote)?;
+    Some((client, open, quote))
+}
+
+/// Three digits that a space or the end of the line follows.
+#[inline]
+fn is_status(word: u64) -> bool {
+    let digits = (word ^ 0x30_3030) as u32 & 0x00ff_ffff;
+    let over = digits | digits.wrapping_add(0x0006_0606);
+    over & 0x00f0_f0f0 == 0 && matches!((word >> 24) as u8, b' ' | 0)
+}
+
+/// What lies before the first quote, where that is not the common form.
+#[cold]
+fn before(bytes: &[u8], quote: usize) -> Option<(usize, usize)> {
+    if let Some(open) = quote.checked_sub(CLF_TIME_BYTES)
+        && let [b'[', _, _, b'/', _, _, _, b'/', ..] = bytes[open..quote]
+        && let [.., b']', b' '] = bytes[..quote]
+    {
+        return Some((client(&bytes[..open])?, open));
+    }
+    other_time(bytes, quote)
+}
+
+/// `address user user [`: the address is the first word; with a virtual host before it, the second.
+#[cold]
+fn client(before: &[u8]) -> Option<usize> {
+    let end = memchr(b' ', before)?;
+    let words = before.split(|byte| *byte == b' ').filter(|word| !word.is_empty()).count();
+    (end > 0 && words >= 2).then_some(end)
+}
+
+/// A time in brackets of another shape: Django's without zone, nginx's `$time_iso8601`.
+#[cold]
+fn other_time(bytes: &[u8], quote: usize) -> Option<(usize, usize)> {
+    let [.., b']', b' '] = bytes[..quote] else { return None };
+    let open = memrchr(b'[', &bytes[..quote])?;
+    let inside = &bytes[open + 1..quote - 2];
+    let is_time = matches!(
+        inside,
+        [_, _, b'/', _, _, _, b'/', _, _, _, _, b' ' | b':', _, _, b':', ..]
+            | [_, _, _, _, b'-', _, _, b'-', _, _, b'T' | b' ', _, _, b':', ..]
+    );
+    if !is_time || !inside[0].is_ascii_digit() {
+        return None;
+    }
+    if open == 0 {
+        return Some((0, 0));
+    }
+    Some((client(&bytes[..open])?, open))
+}
+
+/// The quote that ends a field which starts at `from`: not one behind a backslash.
+#[inline]
+fn closing(bytes: &[u8], from: usize) -> Option<usize> {
+    let end = from + memchr(b'"', bytes.get(from..)?)?;
+    if bytes[end - 1] == b'\\' { closing_escaped(bytes, from) } else { Some(end) }
+}
+
+#[cold]
+fn closing_escaped(bytes: &[u8], from: usize) -> Option<usize> {
+    let mut at = from;
+    loop {
+        match bytes.get(at)? {
+            b'\\' => at += 2,
+            b'"' => return Some(at),
+            _ => at += 1,
+        }
+    }
+}
+
+/// Lengths of the method, and of method, space and path, of `GET /path HTTP/1.1`; `None` for what is no
+/// request: `-`, nothing, the first bytes of a TLS handshake.
+#[inline]
+fn request_line(request: &[u8]) -> Option<(usize, usize)> {
+    const PROTOCOL: &[u8] = b" HTTP/";
+    let method = match request {
+        [b'G', b'E', b'T', b' ', ..] => 3,
+        [b'P', b'O', b'S', b'T', b' ', ..] => 4,
+        _ => method(request)?,
+    };
+    let end = match request.len().checked_sub(9) {
+        // ` HTTP/1.1`, by far the most
+        Some(end) if &request[end..end + 6] == PROTOCOL => end,
+        Some(end) if &request[end + 2..end + 8] == PROTOCOL => end + 2,
+        _ => request.len(),
+    };
+    (end > method + 1).then_some((method, end))
+}
+
+fn method(request: &[u8]) -> Option<usize> {
+    let length = memchr(b' ', request)?;
+    let word = &request[..length];
+    let is_method = (1..=METHOD_BYTES_MAX).contains(&length)
+        && word[0] != b'-'
+        && word.iter().all(|byte| byte.is_ascii_uppercase() || *byte == b'-');
+    is_method.then_some(length)
+}
+
+/// Behind the status: the size, the referrer, the user agent. Where the agent starts and ends.
+#[inline]
+fn user_agent(bytes: &[u8], status_end: usize) -> Option<(usize, usize)> {
+    const NO_REFERRER: u64 = u64::from_le_bytes(*b" \"-\" \"\0\0");
+    const QUOTED: u16 = u16::from_le_bytes(*b" \"");
+    let mut at = status_end + 1;
+    while scan::byte(bytes, at).is_ascii_digit() || scan::byte(bytes, at) == b'-' {
+        at += 1;
+    }
+    let window = scan::window(bytes, at) as u64;
+    let agent = if window << 16 >> 16 == NO_REFERRER {
+        at + 6
+    } else if window as u16 == QUOTED {
+        let referrer = closing(bytes, at + 2)?;
+        if bytes.get(referrer + 1..referrer + 3) != Some(b" \"") {
+            return None;
+        }
+        referrer + 3
+    } else {
+        return None;
+    };
+    Some((agent, closing(bytes, agent)?))
+}
+
+#[cfg(test)]
+mod tests;

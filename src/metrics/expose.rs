@@ -1,6 +1,17 @@
-//! From cells to text: one encoder for the derived families and for sidelight's own.
+//! From cells to text: one encoder for the derived families and for sidelight's own. No data thread
+//! ever waits for it: what is read are atomics, and the admission is held only while handles are
+//! copied.
+//!
+//! Decision: a family without series is not written at all, as the `prometheus` crate and
+//! client_golang do; a type line without samples tells a reader nothing.
 
-use super::Registry;
+mod derived;
+mod number;
+mod own;
+mod page;
+
+use super::registry::Registry;
+use page::Page;
 
 /// An exposition format.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -18,7 +29,8 @@ pub struct Options {
     pub created: bool,
 }
 
-/// Writes everything: the registry's families, then `own` (sidelight's, as the `prometheus` crate gathers them).
+/// Writes everything: the registry's families, then `own` (sidelight's, as the `prometheus` crate
+/// gathers them). OpenMetrics shows the exemplars left since it was last written, once.
 pub fn encode(
     registry: &Registry,
     own: &[prometheus::proto::MetricFamily],
@@ -26,6 +38,23 @@ pub fn encode(
     options: Options,
     out: &mut Vec<u8>,
 ) {
-    let _ = (registry, own, encoding, options, out);
-    todo!()
+    let (rendered, cells) = registry.scrape();
+    let (open, exemplars) = match encoding {
+        Encoding::Classic => (false, Vec::new()),
+        Encoding::OpenMetrics => (true, registry.take_exemplars()),
+    };
+    let mut page = Page { out, open };
+    for family in &rendered.families {
+        derived::write(&mut page, family, &cells, &exemplars, open && options.created);
+    }
+    drop(rendered);
+    for family in own {
+        own::write(&mut page, family);
+    }
+    if open {
+        page.put("# EOF\n");
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -261,6 +261,11 @@ impl FieldTable {
         &self.aliases
     }
 
+    /// The standard field that a rule's own field falls back to; itself where there is none.
+    pub fn standard_of(&self, own: FieldId) -> FieldId {
+        self.aliases.iter().find(|(of, _)| *of == own).map_or(own, |(_, standard)| *standard)
+    }
+
     fn bind(&mut self, path: &str, binding: Binding) {
         if self.keys.contains_key(path) {
             return;

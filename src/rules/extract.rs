@@ -1,5 +1,257 @@
-//! Captures: a pattern over one field, compiled when rules are loaded.
+//! Captures: a pattern over one field, compiled when rules are loaded. The syntax of the `regex` crate without
+//! Unicode classes: `\d`, `\w`, `.` and `(?i)` mean ASCII. Linear time whatever a line holds; nothing is
+//! allocated a line. Unit: one field of one record.
 
-/// A compiled pattern.
+use crate::rules::syntax::{SyntaxError, nearest};
+use memchr::memmem::Finder;
+use regex::bytes::{CaptureLocations, Regex, RegexBuilder};
+use regex_syntax::hir::{Hir, HirKind};
+
+/// Bytes of a pattern's text.
+const PATTERN_BYTES_MAX: usize = 4 * 1024;
+/// Bytes that a compiled pattern may take: a thousandth of it is usual, and 1,000 rules may have one each.
+const COMPILED_BYTES_MAX: usize = 1 << 20;
+/// Groups within each other.
+const NESTING_MAX: u32 = 64;
+
+/// A compiled pattern with named groups.
 #[derive(Clone, Debug)]
-pub struct Extract {}
+pub struct Extract {
+    regex: Regex,
+    /// Text that every match contains: most lines are told apart by it alone.
+    literal: Option<Finder<'static>>,
+    names: Vec<String>,
+    /// The group of each name.
+    groups: Vec<usize>,
+}
+
+/// Where the groups of a match lie. Made once by [`Extract::captures`], reused for every line.
+#[derive(Clone, Debug)]
+pub struct Captures(CaptureLocations);
+
+impl Extract {
+    /// Compiles a pattern.
+    ///
+    /// # Errors
+    /// The pattern is no regular expression, is too large, or names no group.
+    pub fn compile(pattern: &str) -> Result<Extract, SyntaxError> {
+        let (regex, hir) = compile(pattern)?;
+        let mut names = Vec::new();
+        let mut groups = Vec::new();
+        for (group, name) in regex.capture_names().enumerate() {
+            if let Some(name) = name {
+                names.push(name.to_owned());
+                groups.push(group);
+            }
+        }
+        if names.is_empty() {
+            return Err(SyntaxError::new(0, "the pattern has no named group")
+                .hint("name what is wanted, as in `took (?<seconds>[0-9.]+)`"));
+        }
+        let literal = literal(&hir).map(|bytes| Finder::new(bytes).into_owned());
+        Ok(Extract { regex, literal, names, groups })
+    }
+
+    /// The names of the groups, in the order of the pattern.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// The number of a named group, for [`Extract::group`].
+    ///
+    /// # Errors
+    /// There is no such group; the hint says which was meant.
+    pub fn index_of(&self, name: &str) -> Result<usize, SyntaxError> {
+        if let Some(index) = self.names.iter().position(|known| known == name) {
+            return Ok(index);
+        }
+        let error = SyntaxError::new(0, format!("the pattern has no group `{name}`"));
+        Err(match nearest(name, self.names.iter().map(String::as_str)) {
+            Some(meant) => error.hint(format!("did you mean `{meant}`?")),
+            None => error.hint(format!("it has {}", self.names.join(", "))),
+        })
+    }
+
+    /// Room for the groups of a match.
+    pub fn captures(&self) -> Captures {
+        Captures(self.regex.capture_locations())
+    }
+
+    /// Whether the pattern matches somewhere in `haystack`; the groups are then in `captures`.
+    #[inline]
+    pub fn read(&self, haystack: &str, captures: &mut Captures) -> bool {
+        let bytes = haystack.as_bytes();
+        if self.literal.as_ref().is_some_and(|literal| literal.find(bytes).is_none()) {
+            return false;
+        }
+        self.regex.captures_read(&mut captures.0, bytes).is_some()
+    }
+
+    /// What the named group with this index caught in the `haystack` just read. None where it took no part,
+    /// or where it cut a character in two.
+    #[inline]
+    pub fn group<'line>(
+        &self,
+        index: usize,
+        haystack: &'line str,
+        captures: &Captures,
+    ) -> Option<&'line str> {
+        let (start, end) = captures.0.get(*self.groups.get(index)?)?;
+        haystack.get(start..end)
+    }
+}
+
+/// Compiles a pattern whose groups do not matter.
+///
+/// # Errors
+/// The pattern is no regular expression or is too large.
+pub fn pattern(pattern: &str) -> Result<Regex, SyntaxError> {
+    compile(pattern).map(|(regex, _)| regex)
+}
+
+fn compile(pattern: &str) -> Result<(Regex, Hir), SyntaxError> {
+    if pattern.len() > PATTERN_BYTES_MAX {
+        let message = format!("the pattern is longer than {PATTERN_BYTES_MAX} bytes");
+        return Err(SyntaxError::new(PATTERN_BYTES_MAX, message));
+    }
+    // parsed once here for the place of an error and the literal, which the compiled form does not tell
+    let hir = regex_syntax::ParserBuilder::new()
+        .unicode(false)
+        .utf8(false)
+        .nest_limit(NESTING_MAX)
+        .build()
+        .parse(pattern)
+        .map_err(|error| located(&error))?;
+    let regex = RegexBuilder::new(pattern)
+        .unicode(false)
+        .nest_limit(NESTING_MAX)
+        .size_limit(COMPILED_BYTES_MAX)
+        .build()
+        .map_err(|_| {
+            SyntaxError::new(
+                0,
+                format!("the compiled pattern takes over {COMPILED_BYTES_MAX} bytes"),
+            )
+            .hint("use smaller repetitions than {n,m} with large n or m")
+        })?;
+    Ok((regex, hir))
+}
+
+#[cold]
+fn located(error: &regex_syntax::Error) -> SyntaxError {
+    let (offset, message) = match error {
+        regex_syntax::Error::Parse(error) => (error.span().start.offset, error.kind().to_string()),
+        regex_syntax::Error::Translate(error) => {
+            (error.span().start.offset, error.kind().to_string())
+        }
+        _ => (0, error.to_string()),
+    };
+    let found = SyntaxError::new(offset, message);
+    if found.message.contains("look-around") || found.message.contains("backreference") {
+        return found.hint("patterns take linear time here, and so know neither");
+    }
+    if found.message.contains("Unicode") {
+        return found.hint("classes are ASCII here: [a-z], \\d, \\w");
+    }
+    found
+}
+
+/// Text that every match contains, the longest found; none where only classes or alternatives stand.
+fn literal(hir: &Hir) -> Option<&[u8]> {
+    match hir.kind() {
+        HirKind::Literal(literal) => Some(&literal.0),
+        HirKind::Capture(capture) => literal(&capture.sub),
+        HirKind::Repetition(repetition) if repetition.min > 0 => literal(&repetition.sub),
+        HirKind::Concat(parts) => parts.iter().filter_map(literal).max_by_key(|text| text.len()),
+        HirKind::Repetition(_)
+        | HirKind::Alternation(_)
+        | HirKind::Class(_)
+        | HirKind::Look(_)
+        | HirKind::Empty => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(pattern: &str, haystack: &str, expected: Option<&[(&str, Option<&str>)]>) {
+        let extract = Extract::compile(pattern).expect(pattern);
+        let mut captures = extract.captures();
+        let found = extract.read(haystack, &mut captures).then(|| {
+            let of = |(index, name): (usize, &String)| {
+                (name.clone(), extract.group(index, haystack, &captures))
+            };
+            extract.names().iter().enumerate().map(of).collect::<Vec<_>>()
+        });
+        let expected = expected.map(|pairs| {
+            pairs.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect::<Vec<_>>()
+        });
+        assert_eq!(found, expected, "{pattern:?} on {haystack:?}");
+    }
+
+    #[test]
+    fn groups_by_name() {
+        let order = r"order (?<id>\d+) took (?<ms>[0-9.]+)ms(?: by (?<who>\w+))?";
+        check(
+            order,
+            "order 17 took 12.5ms by ann",
+            Some(&[("id", Some("17")), ("ms", Some("12.5")), ("who", Some("ann"))]),
+        );
+        check(
+            order,
+            "an order 1 took 2ms",
+            Some(&[("id", Some("1")), ("ms", Some("2")), ("who", None)]),
+        );
+        check(order, "order x took 2ms", None);
+        check(order, "", None);
+        check("(a)(?<b>b)", "ab", Some(&[("b", Some("b"))]));
+        check("(?i)(?<x>error)", "An ERROR", Some(&[("x", Some("ERROR"))]));
+        check("(?<x>gr\u{fc}n)", "ist gr\u{fc}n", Some(&[("x", Some("gr\u{fc}n"))]));
+        check("(?<x>.)", "\u{fc}", Some(&[("x", None)]));
+    }
+
+    /// The literal only tells lines apart that cannot match.
+    #[test]
+    fn the_literal_that_every_match_contains() {
+        for (pattern, expected) in [
+            (r"an order (?<id>\d+) took ", Some("an order ")),
+            (r"(?<x>\d+)ms", Some("ms")),
+            (r"(?:abc)?(?<x>d)", Some("d")),
+            (r"(?<x>abc|xyz)", None),
+            (r"(?<x>(?:xy)+)", Some("xy")),
+            (r"(?<x>(?:xy)*)", None),
+            (r"(?i)(?<x>abc)", None),
+        ] {
+            let (_, hir) = compile(pattern).expect(pattern);
+            let found = literal(&hir).map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+            assert_eq!(found.as_deref(), expected, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn errors_say_where() {
+        for (pattern, offset, message) in [
+            ("a(?<x>b", 1, "unclosed group"),
+            ("ab*[", 3, "unclosed character class"),
+            ("(?<x>a)(?=b)", 7, "look-around"),
+            (r"(?<x>\pL)", 5, "Unicode"),
+            ("abc", 0, "no named group"),
+            ("(?<x>(?:a{1000}){1000})", 0, "over"),
+        ] {
+            let error = Extract::compile(pattern).expect_err(pattern);
+            assert_eq!(error.offset, offset, "{pattern}: {error:?}");
+            assert!(error.message.contains(message), "{pattern}: {error:?}");
+        }
+        let nested = format!("{}(?<x>a){}", "(?:".repeat(100), ")".repeat(100));
+        assert!(Extract::compile(&nested).is_err());
+    }
+
+    #[test]
+    fn a_group_is_found_by_name_or_suggested() {
+        let extract = Extract::compile("(?<shop>a)(?<item>b)").expect("a pattern");
+        assert_eq!(extract.index_of("item"), Ok(1));
+        let error = extract.index_of("shpo").expect_err("no such group");
+        assert_eq!(error.hint.as_deref(), Some("did you mean `shop`?"));
+    }
+}

@@ -1,7 +1,422 @@
 //! Route templates: a path as it was asked for -> a route of bounded variety. Pure, no memory: numbers, UUIDs,
-//! hashes, long tokens and dates become `{id}`; the query is cut off.
+//! hashes, long tokens, dates and addresses of people become `{id}`; the query and the fragment are cut off.
+//! Everything else stays as it is and is left to the cap of the family. Unit: one path.
+//!
+//! Segment by segment (between slashes):
+//! - no letters but a digit: `12345`, `2024-01-31`, `1.2.3`, `52.5,13.4`;
+//! - four digits in a row, or a number behind a separator at the end: `item1234`, `2024-01-31T10:00Z`, `user-42`;
+//! - hexadecimal with two digits and seven characters, alone or between separators: `9f8e7d6c`, `app.3f2a1b9c.js`,
+//!   any UUID;
+//! - from 16 characters with two digits, from 8 with digits in two places and both cases: `V1StGXR8_Z5jdHi6B-myT`,
+//!   `dQw4w9WgXcQ`; from 41 whatever they are;
+//! - an `@` (or `%40`) that is not the first character: `ann@example.com`.
+//!
+//! Words with few digits stay (`v1`, `v1.41`, `oauth2`, `sha256`, `i18n`), and so do `@me`, `{id}`, `:id`. Percent
+//! escapes are left as they are; their digits do not count. Parameters behind `;` are cut off. Slashes are
+//! not doubled; one at the end stays, because frameworks tell `/users` and `/users/` apart. Of a whole URL only the
+//! path is taken. A path that is too deep or too long ends in `/{rest}`.
 
-/// Writes the template of `path` to `out`.
+/// Bytes of a template: below the default limit of a label value (128), which would append a hash.
+const TEMPLATE_BYTES_MAX: usize = 120;
+/// Segments of a template: routes of real services have at most a dozen.
+const SEGMENTS_MAX: usize = 16;
+/// A longer segment is content (a slug, a token), not a route.
+const WORD_BYTES_MAX: usize = 40;
+/// From here on two digits make a token of it.
+const TOKEN_BYTES_MIN: usize = 16;
+/// From here on digits in two places and both cases make a token of it.
+const MIXED_BYTES_MIN: usize = 8;
+/// The shortest hash that people print: git's.
+const HASH_BYTES_MIN: usize = 7;
+
+const ID: &str = "{id}";
+const REST: &str = "/{rest}";
+
+const DIGIT: u8 = 1;
+/// a-f
+const LOWER_HEX: u8 = 2;
+/// A-F
+const UPPER_HEX: u8 = 4;
+/// g-z
+const LOWER: u8 = 8;
+/// G-Z
+const UPPER: u8 = 16;
+/// `- _ . : ~ , + =`
+const SEPARATOR: u8 = 32;
+/// `/ ? # ;`
+const END: u8 = 64;
+/// Everything else.
+const OTHER: u8 = 128;
+
+const HEX: u8 = DIGIT | LOWER_HEX | UPPER_HEX;
+const LETTER: u8 = LOWER_HEX | UPPER_HEX | LOWER | UPPER;
+
+const CLASS: [u8; 256] = {
+    let mut table = [OTHER; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = match byte as u8 {
+            b'0'..=b'9' => DIGIT,
+            b'a'..=b'f' => LOWER_HEX,
+            b'A'..=b'F' => UPPER_HEX,
+            b'g'..=b'z' => LOWER,
+            b'G'..=b'Z' => UPPER,
+            b'-' | b'_' | b'.' | b':' | b'~' | b',' | b'+' | b'=' => SEPARATOR,
+            b'/' | b'?' | b'#' | b';' => END,
+            _ => OTHER,
+        };
+        byte += 1;
+    }
+    table
+};
+
+/// Appends the template of `path` to `out`.
 pub fn template(path: &str, out: &mut String) {
-    out.push_str(path);
+    let path = without_host(path);
+    let bytes = path.as_bytes();
+    let start = out.len();
+    out.reserve(TEMPLATE_BYTES_MAX);
+    let mut at = 0;
+    // what is to be copied as it is, up to `at`
+    let mut kept = 0;
+    let mut segments = 0;
+    loop {
+        let slash = at;
+        while bytes.get(at) == Some(&b'/') {
+            at += 1;
+        }
+        if at > slash + 1 {
+            out.push_str(&path[kept..slash]);
+            kept = at - 1;
+        }
+        let from = at;
+        let is_id = segment(bytes, &mut at);
+        if at > from {
+            let length = if is_id { ID.len() } else { at - from };
+            let room = TEMPLATE_BYTES_MAX - REST.len();
+            if segments == SEGMENTS_MAX || out.len() - start + (from - kept) + length > room {
+                let whole = from - usize::from(from > slash);
+                out.push_str(&path[kept..whole]);
+                out.push_str(REST);
+                return;
+            }
+            if is_id {
+                out.push_str(&path[kept..from]);
+                out.push_str(ID);
+                kept = at;
+            }
+            segments += 1;
+        }
+        if bytes.get(at) == Some(&b';') {
+            out.push_str(&path[kept..at]);
+            at += bytes[at..].iter().take_while(|b| !matches!(b, b'/' | b'?' | b'#')).count();
+            kept = at;
+            // two slashes that meet where the parameter was are one
+            if bytes.get(at) == Some(&b'/') && out.len() > start && out.ends_with('/') {
+                out.pop();
+            }
+        }
+        if bytes.get(at) != Some(&b'/') {
+            break;
+        }
+    }
+    out.push_str(&path[kept..at]);
+    if out.len() == start {
+        out.push('/');
+    }
+}
+
+/// `http://host/path` -> `/path`.
+#[inline]
+fn without_host(path: &str) -> &str {
+    if path.starts_with('/') {
+        return path;
+    }
+    let Some((scheme, rest)) = path.split_once("://") else { return path };
+    let is_scheme = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.');
+    if scheme.is_empty() || !scheme.bytes().all(is_scheme) {
+        return path;
+    }
+    rest.find(['/', '?', '#']).map_or("", |end| &rest[end..])
+}
+
+/// Walks to the end of a segment and says whether it stands for an id. Nearly every segment is decided by
+/// which classes it has and how many digits.
+#[inline]
+fn segment(bytes: &[u8], at: &mut usize) -> bool {
+    let from = *at;
+    let mut classes = 0;
+    let mut digits = 0;
+    let mut length = 0;
+    for &byte in &bytes[from..] {
+        let class = CLASS[byte as usize];
+        if class == END {
+            break;
+        }
+        classes |= class;
+        digits += usize::from(class & DIGIT);
+        length += 1;
+    }
+    *at = from + length;
+    let segment = &bytes[from..*at];
+    if segment.len() > WORD_BYTES_MAX {
+        return true;
+    }
+    if classes & (DIGIT | OTHER) == 0 {
+        return false;
+    }
+    if classes & (LETTER | OTHER) == 0 {
+        return true;
+    }
+    let hash = classes & !HEX == 0 && segment.len() >= HASH_BYTES_MIN;
+    let token = classes & OTHER == 0 && segment.len() >= TOKEN_BYTES_MIN;
+    if digits >= 2 && (hash || token) {
+        return true;
+    }
+    walk(segment)
+}
+
+/// What the bytes of one segment were.
+#[derive(Default)]
+struct Seen {
+    classes: u8,
+    digits: usize,
+    /// Digits right before the next byte, and the most that ever stood in a row.
+    run: usize,
+    run_max: usize,
+    /// How many times digits began.
+    runs: usize,
+    /// Since the last separator.
+    part: Part,
+    hashes: bool,
+    address: bool,
+}
+
+#[derive(Default)]
+struct Part {
+    classes: u8,
+    len: usize,
+    digits: usize,
+}
+
+impl Part {
+    fn is_hash(&self) -> bool {
+        self.classes & !HEX == 0 && self.len >= HASH_BYTES_MIN && self.digits >= 2
+    }
+}
+
+/// Looks at a segment closely: where its digits stand.
+fn walk(segment: &[u8]) -> bool {
+    let mut seen = Seen::default();
+    let mut at = 0;
+    while let Some(&byte) = segment.get(at) {
+        let class = CLASS[byte as usize];
+        seen.classes |= class;
+        let first = at == 0;
+        at += 1;
+        if class == SEPARATOR {
+            seen.run = 0;
+            seen.hashes |= seen.part.is_hash();
+            seen.part = Part::default();
+            continue;
+        }
+        if class == DIGIT {
+            seen.digits += 1;
+            seen.runs += usize::from(seen.run == 0);
+            seen.run += 1;
+            seen.run_max = seen.run_max.max(seen.run);
+            seen.part.digits += 1;
+        } else {
+            seen.run = 0;
+        }
+        seen.part.classes |= class;
+        seen.part.len += 1;
+        if byte == b'%' && escape(segment, at) {
+            seen.address |= !first && &segment[at..at + 2] == b"40";
+            at += 2;
+        }
+        seen.address |= !first && byte == b'@';
+    }
+    is_id(&seen, segment)
+}
+
+/// Whether the bytes behind a `%` make an escape.
+fn escape(bytes: &[u8], at: usize) -> bool {
+    matches!(bytes.get(at..at + 2), Some([a, b]) if a.is_ascii_hexdigit() && b.is_ascii_hexdigit())
+}
+
+fn is_id(seen: &Seen, segment: &[u8]) -> bool {
+    if seen.address {
+        return true;
+    }
+    if seen.digits == 0 {
+        return false;
+    }
+    if seen.run_max >= 4 || seen.hashes || seen.part.is_hash() {
+        return true;
+    }
+    if segment.len() >= TOKEN_BYTES_MIN && seen.digits >= 2 {
+        return true;
+    }
+    let lower = seen.classes & (LOWER | LOWER_HEX) != 0;
+    let upper = seen.classes & (UPPER | UPPER_HEX) != 0;
+    if lower && upper && seen.runs >= 2 && segment.len() >= MIXED_BYTES_MIN {
+        return true;
+    }
+    // only digits since the last separator; `v1.41` is a version
+    let numbered = seen.part.len > 0 && seen.part.digits == seen.part.len;
+    numbered && !is_version(segment)
+}
+
+/// `v1.41`, `v2.0`
+fn is_version(segment: &[u8]) -> bool {
+    matches!(segment, [b'v' | b'V', b'0'..=b'9', ..])
+        && segment[1..].iter().all(|byte| byte.is_ascii_digit() || *byte == b'.')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn of(path: &str) -> String {
+        let mut out = String::new();
+        template(path, &mut out);
+        out
+    }
+
+    fn check(path: &str, expected: &str) {
+        assert_eq!(of(path), expected, "{path}");
+    }
+
+    #[test]
+    fn ids_of_every_kind() {
+        for (segment, is_id) in [
+            ("12345", true),
+            ("0", true),
+            ("-5", true),
+            ("1.2.3", true),
+            ("52.5,13.4", true),
+            ("192.168.1.7", true),
+            ("2024-01-31", true),
+            ("20240131", true),
+            ("2024-01-31T10:11:12Z", true),
+            ("550e8400-e29b-41d4-a716-446655440000", true),
+            ("550E8400-E29B-41D4-A716-446655440000", true),
+            ("d41d8cd98f00b204e9800998ecf8427e", true),
+            ("9f8e7d6", true),
+            ("507f1f77bcf86cd799439011", true),
+            ("01ARZ3NDEKTSV4RRFFQ69G5FAV", true),
+            ("V1StGXR8_Z5jdHi6B-myT", true),
+            ("dQw4w9WgXcQ", true),
+            ("cus_9s6XKzkNRiz8i3", true),
+            ("app.3f2a1b9c.js", true),
+            ("user-42", true),
+            ("ord_7", true),
+            ("item1234", true),
+            ("ann@example.com", true),
+            ("ann%40example.com", true),
+            ("how-to-make-a-cup-of-tea-in-five-minutes", false),
+            ("how-to-make-a-cup-of-tea-in-five-minutes2", true),
+            ("users", false),
+            ("v1", false),
+            ("v2beta1", false),
+            ("v1.41", false),
+            ("v12345", true),
+            ("oauth2", false),
+            ("sha256", false),
+            ("i18n", false),
+            ("s3", false),
+            ("decade", false),
+            ("facade", false),
+            ("deadbeef", false),
+            ("@me", false),
+            ("%20a%31", false),
+            ("a%20b", false),
+            ("100%", false),
+            ("{id}", false),
+            (":id", false),
+            ("<int:pk>", false),
+            ("index.html", false),
+            ("gr\u{fc}n", false),
+            ("..", false),
+        ] {
+            let kept = segment;
+            let expected = format!("/a/{}/b", if is_id { ID } else { kept });
+            check(&format!("/a/{segment}/b"), &expected);
+        }
+    }
+
+    #[test]
+    fn the_shape_of_a_path() {
+        for (path, expected) in [
+            ("/api/users/12345/orders/9f8e7d6c5b4a", "/api/users/{id}/orders/{id}"),
+            ("/users?id=5&x=/y", "/users"),
+            ("/users/5?", "/users/{id}"),
+            ("/users#top", "/users"),
+            ("/users;jsessionid=1A2B/list", "/users/list"),
+            ("/users;jsessionid=1A2B?x", "/users"),
+            ("/;a", "/"),
+            ("/;/", "/"),
+            ("/;a/b", "/b"),
+            ("/a/;x", "/a/"),
+            ("http://shop.example:8080/users/5?x=1", "/users/{id}"),
+            ("https://shop.example", "/"),
+            ("https://shop.example?x=1", "/"),
+            ("//a///b", "/a/b"),
+            ("/users/", "/users/"),
+            ("/users/5/", "/users/{id}/"),
+            ("/", "/"),
+            ("", "/"),
+            ("?x", "/"),
+            ("*", "*"),
+            ("users/5", "users/{id}"),
+            ("/go?to=http://x/y", "/go"),
+            ("a b://x/y", "a b:/x/y"),
+        ] {
+            check(path, expected);
+        }
+    }
+
+    #[test]
+    fn too_deep_or_too_long_ends_in_rest() {
+        let deep = "/a".repeat(40);
+        assert_eq!(of(&deep), format!("{}{REST}", "/a".repeat(SEGMENTS_MAX)));
+        let long = "/abcdefghijklmnopqrstuvwxyzabcdefghi".repeat(9);
+        assert_eq!(of(&long), format!("{}{REST}", &long[..36 * 3]));
+    }
+
+    #[test]
+    fn it_appends() {
+        let mut out = "GET ".to_owned();
+        template("/users/5", &mut out);
+        assert_eq!(out, "GET /users/{id}");
+    }
+
+    proptest! {
+        /// Whatever is asked for: bounded, never a query, and a template is its own template.
+        #[test]
+        fn property_bounded_and_stable(path in "/?([a-zA-Z0-9@%{}.:;?#\u{fc}_-]{0,50}/{0,2}){0,20}") {
+            let once = of(&path);
+            prop_assert!(once.len() <= TEMPLATE_BYTES_MAX);
+            prop_assert!(!once.is_empty());
+            prop_assert!(!once.contains(['?', '#', ';']) && !once.contains("//"));
+            prop_assert_eq!(of(&once), once);
+        }
+
+        /// The numbers in a route do not show.
+        #[test]
+        fn property_numbers_give_one_template(left: u64, right: u64) {
+            prop_assert_eq!(of(&format!("/users/{left}/x")), of(&format!("/users/{right}/x")));
+        }
+
+        /// Every UUID in every case is an id.
+        #[test]
+        fn property_uuids(bits: u128, upper: bool) {
+            let hex = format!("{bits:032x}");
+            let uuid = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-");
+            let uuid = if upper { uuid.to_uppercase() } else { uuid };
+            prop_assert_eq!(of(&format!("/a/{uuid}")), "/a/{id}");
+        }
+    }
 }

@@ -1,0 +1,141 @@
+//! The doors alone, at a pace: the processor time that reading takes, and how long the application's `write`
+//! takes. Lines are counted, not understood; `paced` measures the whole sidecar.
+//!
+//! `cargo bench --bench doors`; `DOORS_SECONDS` says for how long each row is measured.
+
+#![forbid(unsafe_code)]
+#![allow(clippy::disallowed_methods)] // real sockets keep real time
+
+use sidelight::app::doors::Place;
+use sidelight::app::signals::Signals;
+use sidelight::app::worker::Pipelines;
+use sidelight::app::{Parts, Settings};
+use sidelight::clock::Clock;
+use sidelight::receive::delivery::Delivery;
+use sidelight::telemetry::Telemetry;
+use sidelight::telemetry::standing::Standing;
+use std::io::Write;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+const LINE: &str = r#"{"timestamp":"2026-11-21T09:00:00.000Z","level":"INFO","service":"web","message":"request completed","method":"GET","path":"/api/users/12345","status":200,"duration_ms":12.5,"request_id":"0123456789abcdef"}"#;
+
+fn main() {
+    if let Some(directory) = std::env::var_os("DOORS_CHILD") {
+        be_child(&PathBuf::from(directory));
+    }
+    let seconds = std::env::var("DOORS_SECONDS").ok().and_then(|n| n.parse().ok()).unwrap_or(5);
+    println!(
+        "lines/s  connections  % of a core  write p50 us  p99 us  p99.9 us  max us  lines delivered"
+    );
+    for (rate, connections) in
+        [(0, 4), (100, 4), (1_000, 4), (10_000, 4), (10_000, 100), (100_000, 4), (100_000, 1)]
+    {
+        measure(rate, connections, Duration::from_secs(seconds));
+    }
+}
+
+fn measure(rate: u64, connections: usize, span: Duration) {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("log.sock");
+    let child = spawn(directory.path());
+    while UnixStream::connect(&path).is_err() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let mut writers: Vec<UnixStream> =
+        (0..connections).map(|_| UnixStream::connect(&path).expect("it listens")).collect();
+    let line = format!("{LINE}\n");
+    // the first lines meet their series and learn; they are not measured
+    for writer in &mut writers {
+        writer.write_all(line.as_bytes()).expect("it reads");
+    }
+    std::thread::sleep(Duration::from_millis(300));
+    let before = processor_time(child.id());
+    let begin = Instant::now();
+    let total = rate * span.as_secs();
+    let mut took = Vec::with_capacity(total as usize);
+    for at in 0..total {
+        let due = begin + Duration::from_nanos(at * 1_000_000_000 / rate);
+        let now = Instant::now();
+        if due > now {
+            std::thread::sleep(due - now);
+        }
+        let writer = &mut writers[at as usize % connections];
+        let start = Instant::now();
+        writer.write_all(line.as_bytes()).expect("it reads");
+        took.push(start.elapsed());
+    }
+    std::thread::sleep(span.saturating_sub(begin.elapsed()));
+    let spent = processor_time(child.id()).saturating_sub(before);
+    let share = 100.0 * spent.as_secs_f64() / begin.elapsed().as_secs_f64();
+    drop(writers);
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it runs");
+    let output = child.wait_with_output().expect("it ends");
+    took.sort_unstable();
+    let micros = |part: f64| {
+        let at = (took.len() as f64 * part) as usize;
+        took.get(at.min(took.len().saturating_sub(1))).map_or(0.0, |one| one.as_secs_f64() * 1e6)
+    };
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    println!(
+        "{rate:7}  {connections:11}  {share:11.2}  {:12.1}  {:6.1}  {:8.1}  {:6.0}  {} of {}",
+        micros(0.5),
+        micros(0.99),
+        micros(0.999),
+        micros(1.0),
+        std::fs::read_to_string(directory.path().join("told")).unwrap_or_default(),
+        total + connections as u64,
+    );
+}
+
+fn spawn(directory: &Path) -> Child {
+    let mut command = Command::new(std::env::current_exe().expect("we run"));
+    command.env("DOORS_CHILD", directory);
+    command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts")
+}
+
+/// The processor time of all threads of a process, from the scheduler's own books.
+fn processor_time(pid: u32) -> Duration {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).expect("it runs");
+    let spent = tasks.flatten().map(|task| {
+        let text = std::fs::read_to_string(task.path().join("schedstat")).unwrap_or_default();
+        text.split(' ').next().and_then(|first| first.parse().ok()).unwrap_or(0)
+    });
+    Duration::from_nanos(spent.sum())
+}
+
+fn be_child(directory: &Path) -> ! {
+    let mut signals = Signals::install().expect("handlers");
+    let lines = Arc::new(AtomicU64::new(0));
+    let into = Arc::clone(&lines);
+    let parts = Parts {
+        settings: Settings {
+            stream: Some(Place { path: Some(directory.join("log.sock")), ..Place::default() }),
+            ..Settings::default()
+        },
+        clock: Clock::system(),
+        telemetry: Arc::new(Telemetry::new()),
+        standing: Standing::new(),
+        pipelines: Pipelines::new(move |_| {
+            let into = Arc::clone(&into);
+            Box::new(move |delivery| {
+                if let Delivery::Lines { block, .. } = delivery {
+                    let count = memchr::memchr_iter(b'\n', block).count() as u64;
+                    into.fetch_add(count, Ordering::Relaxed);
+                }
+                false
+            })
+        }),
+        admin: None,
+        outputs: Vec::new(),
+    };
+    let code = sidelight::app::run(parts, &mut signals, |_| {}, || {}).expect("it runs");
+    let told = lines.load(Ordering::Relaxed).to_string();
+    std::fs::write(directory.join("told"), told).expect("written");
+    std::process::exit(i32::from(code));
+}

@@ -1,0 +1,319 @@
+//! From the socket to the cells: CPU time a line of reading alone, of the floor (the same job by hand) and of
+//! sidelight, in turn in one process, over a real Unix stream socket whose writer is another thread.
+//!
+//! `cargo bench --bench ingest -- [CORPUS ...] [--rounds N] [--count LINES]`
+//!
+//! Unit: one round, all lines of a corpus once.
+
+#[path = "../../tests/support/corpus.rs"]
+mod corpus;
+// the floor is what a compiler makes of one straight function a format; that it is one is said here
+#[allow(clippy::inline_always)]
+mod floor;
+#[path = "../../tests/support/pipeline.rs"]
+#[allow(dead_code)] // the tests want rules of their own
+mod standing;
+
+use corpus::{Corpus, Difference, Shape};
+use floor::Floor;
+use floor::bytes::SLACK;
+use rustix::thread::CpuSet;
+use rustix::time::{ClockId, clock_gettime};
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixStream;
+
+/// Room for two writes of the writer and an unfinished line; the kernel seldom has more.
+const BUFFER_BYTES: usize = 128 * 1024;
+/// What the writer hands to the kernel at once.
+const WRITE_BYTES: usize = 64 * 1024;
+const ROUNDS_DEFAULT: usize = 15;
+const ROUNDS_MAX: usize = 1_001;
+/// At this count a round takes about 20 ms a contender, a thousand times the clock's grain.
+const LINES_DEFAULT: usize = 60_000;
+const LINES_MAX: usize = 2_000_000;
+const SEED: u64 = 11;
+
+/// A contender takes blocks of whole lines; behind them the buffer has `SLACK` bytes of anything.
+trait Contender {
+    fn block(&mut self, buffer: &[u8], end: usize);
+    /// Once a read, when its block was processed.
+    fn flush(&mut self) {}
+    fn check(&self, corpus: &Corpus, rounds: usize) -> Difference;
+}
+
+struct Alone {
+    lines: usize,
+}
+
+impl Contender for Alone {
+    fn block(&mut self, buffer: &[u8], end: usize) {
+        self.lines += memchr::memchr_iter(b'\n', &buffer[..end]).count();
+    }
+
+    fn check(&self, corpus: &Corpus, rounds: usize) -> Difference {
+        lines_differ(self.lines, corpus, rounds)
+    }
+}
+
+struct ByHand {
+    floor: Floor,
+    shape: Shape,
+}
+
+impl Contender for ByHand {
+    fn block(&mut self, buffer: &[u8], end: usize) {
+        self.floor.block(self.shape, buffer, end);
+    }
+
+    fn check(&self, corpus: &Corpus, rounds: usize) -> Difference {
+        std::hint::black_box(self.floor.located);
+        let mut difference = lines_differ(self.floor.lines as usize, corpus, rounds);
+        let samples = corpus.truth.compare(&self.floor.cells.render(), rounds as f64);
+        difference.samples.extend(samples.samples);
+        difference.families_missing.extend(samples.families_missing);
+        difference
+    }
+}
+
+fn lines_differ(lines: usize, corpus: &Corpus, rounds: usize) -> Difference {
+    let expected = corpus.lines * rounds;
+    let samples = if lines == expected {
+        Vec::new()
+    } else {
+        vec![format!("lines: expected {expected}, found {lines}")]
+    };
+    Difference { samples, ..Difference::default() }
+}
+
+/// A pipeline with the standard rules, no exporter, and limits that let every series of the corpora in; with it
+/// what renders its metrics as text.
+fn sidelight_pipeline() -> Option<(sidelight::pipeline::Pipeline, Box<dyn Fn() -> String>)> {
+    let (pipeline, registry) = standing::standard_pipeline();
+    Some((pipeline, Box::new(move || standing::render(&registry))))
+}
+
+struct Sidelight {
+    pipeline: sidelight::pipeline::Pipeline,
+    source: sidelight::pipeline::Source,
+    render: Box<dyn Fn() -> String>,
+    observed: sidelight::clock::UnixNanos,
+}
+
+impl Sidelight {
+    fn new() -> Option<Sidelight> {
+        let (pipeline, render) = sidelight_pipeline()?;
+        let input = sidelight::pipeline::Input::Stream;
+        let source = sidelight::pipeline::Source { id: 1, input };
+        // the corpora begin here
+        let observed = sidelight::clock::UnixNanos(1_795_219_200_000_000_000);
+        Some(Sidelight { pipeline, source, render, observed })
+    }
+}
+
+impl Contender for Sidelight {
+    fn block(&mut self, buffer: &[u8], end: usize) {
+        self.pipeline.lines(&mut self.source, &buffer[..end], self.observed);
+    }
+
+    fn flush(&mut self) {
+        self.pipeline.flush(self.observed);
+    }
+
+    fn check(&self, corpus: &Corpus, rounds: usize) -> Difference {
+        corpus.truth.compare(&(self.render)(), rounds as f64)
+    }
+}
+
+// ---------------------------------------------------------------------------------------------------------
+
+/// CPU time of this thread in nanoseconds, user and system.
+fn cpu_ns() -> u64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+/// Which thread stays where.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Reader,
+    Writer,
+}
+
+/// Keeps this thread on one core: the reader on the first that the process may use, the writer on the last.
+/// Left to the scheduler they share a core at times, and then reading costs less than half, because the bytes
+/// are still in that core's cache. True where there are two.
+fn stay_on(place: Place) -> bool {
+    let Ok(allowed) = ALLOWED.get_or_init(|| rustix::thread::sched_getaffinity(None)) else {
+        return false;
+    };
+    let mut cores = (0..CpuSet::MAX_CPU).filter(|core| allowed.is_set(*core));
+    let core = match place {
+        Place::Reader => cores.next(),
+        Place::Writer => cores.next_back(),
+    };
+    let Some(core) = core else { return false };
+    let mut one = CpuSet::new();
+    one.set(core);
+    allowed.count() > 1 && rustix::thread::sched_setaffinity(None, &one).is_ok()
+}
+
+/// What the process could use before a thread was kept anywhere.
+static ALLOWED: std::sync::OnceLock<rustix::io::Result<CpuSet>> = std::sync::OnceLock::new();
+
+/// Sends the corpus once and lets a contender read it: its CPU time a line in nanoseconds. A contender that is
+/// faster than the writer sleeps and is woken for every block, and pays for it: reading alone does. Waiting
+/// outside the clock until the buffer fills was tried, and is worse: the caches are cold after every nap.
+fn round<C: Contender>(corpus: &Corpus, buffer: &mut [u8], contender: &mut C) -> f64 {
+    let (reader, mut writer) = UnixStream::pair().expect("a pair of sockets");
+    let start = std::thread::scope(|scope| {
+        // in here, so that a contender that panics does not leave the writer waiting for it
+        let mut reader = reader;
+        scope.spawn(move || {
+            stay_on(Place::Writer);
+            for chunk in corpus.bytes.chunks(WRITE_BYTES) {
+                writer.write_all(chunk).expect("the reader reads to the end");
+            }
+        });
+        let start = cpu_ns();
+        let mut filled = 0;
+        loop {
+            let room = BUFFER_BYTES - filled;
+            let got = reader.read(&mut buffer[filled..filled + room]).expect("a read");
+            if got == 0 {
+                break;
+            }
+            filled += got;
+            let end = memchr::memrchr(b'\n', &buffer[..filled]).map_or(0, |at| at + 1);
+            if end > 0 {
+                contender.block(buffer, end);
+                contender.flush();
+            }
+            buffer.copy_within(end..filled, 0);
+            filled -= end;
+        }
+        assert_eq!(filled, 0, "a corpus ends with a newline");
+        cpu_ns() - start
+    });
+    start as f64 / corpus.lines as f64
+}
+
+/// The middle of some figures.
+fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures[figures.len() / 2]
+}
+
+fn ratios(of: &[f64], to: &[f64]) -> f64 {
+    median(of.iter().zip(to).map(|(a, b)| a / b).collect())
+}
+
+struct Arguments {
+    shapes: Vec<Shape>,
+    rounds: usize,
+    lines: usize,
+}
+
+fn arguments() -> Result<Arguments, String> {
+    let mut chosen = Arguments { shapes: Vec::new(), rounds: ROUNDS_DEFAULT, lines: LINES_DEFAULT };
+    let mut words = std::env::args().skip(1);
+    while let Some(word) = words.next() {
+        let mut number = |most: usize| {
+            let value = words.next().and_then(|value| value.parse::<usize>().ok());
+            value.filter(|n| (1..=most).contains(n)).ok_or(format!("{word} wants 1 to {most}"))
+        };
+        match word.as_str() {
+            "--rounds" => chosen.rounds = number(ROUNDS_MAX)?,
+            "--count" => chosen.lines = number(LINES_MAX)?,
+            // cargo's own
+            "--bench" | "--test" => {}
+            name => {
+                let known = Shape::ALL.iter().find(|shape| shape.name() == name);
+                let names: Vec<&str> = Shape::ALL.iter().map(|shape| shape.name()).collect();
+                let wrong = format!("no corpus {name:?}; there are {}", names.join(", "));
+                chosen.shapes.push(*known.ok_or(wrong)?);
+            }
+        }
+    }
+    if chosen.shapes.is_empty() {
+        chosen.shapes = Shape::ALL.to_vec();
+    }
+    Ok(chosen)
+}
+
+fn main() -> std::process::ExitCode {
+    let chosen = match arguments() {
+        Ok(chosen) => chosen,
+        Err(wrong) => {
+            eprintln!("{wrong}");
+            return std::process::ExitCode::from(2);
+        }
+    };
+    let places = if stay_on(Place::Reader) { "a core each" } else { "wherever they are put" };
+    println!(
+        "CPU ns a line of the reading thread; medians of {} rounds of {} lines in turn; reader and writer on {places}\n",
+        chosen.rounds, chosen.lines
+    );
+    println!(
+        "| corpus | bytes | read | floor | sidelight | sidelight/floor | sidelight/read | floor/read |"
+    );
+    println!("|---|---|---|---|---|---|---|---|");
+    let mut right = true;
+    for shape in chosen.shapes {
+        right &= report(shape, &corpus::corpus(shape, chosen.lines, SEED), chosen.rounds);
+    }
+    if right { std::process::ExitCode::SUCCESS } else { std::process::ExitCode::FAILURE }
+}
+
+/// Measures one corpus; false where a contender's counts are wrong.
+fn report(shape: Shape, corpus: &Corpus, rounds: usize) -> bool {
+    let mut buffer = vec![0; BUFFER_BYTES + SLACK];
+    let mut alone = Alone { lines: 0 };
+    let mut by_hand = ByHand { floor: Floor::new(), shape };
+    let mut sidelight = Sidelight::new();
+    let (mut read, mut floor, mut ours) = (Vec::new(), Vec::new(), Vec::new());
+    // the first round meets the series, and is not counted
+    for number in 0..=rounds {
+        let alone_ns = round(corpus, &mut buffer, &mut alone);
+        let floor_ns = round(corpus, &mut buffer, &mut by_hand);
+        let ours_ns = sidelight.as_mut().map(|ours| round(corpus, &mut buffer, ours));
+        if number > 0 {
+            read.push(alone_ns);
+            floor.push(floor_ns);
+            ours.extend(ours_ns);
+        }
+    }
+    let (figure, to_floor, to_read) = if ours.is_empty() {
+        ("-".to_owned(), "-".to_owned(), "-".to_owned())
+    } else {
+        (
+            format!("{:.1}", median(ours.clone())),
+            format!("{:.2}", ratios(&ours, &floor)),
+            format!("{:.2}", ratios(&ours, &read)),
+        )
+    };
+    println!(
+        "| {} | {} | {:.1} | {:.1} | {figure} | {to_floor} | {to_read} | {:.2} |",
+        shape.name(),
+        corpus.bytes.len() / corpus.lines,
+        median(read.clone()),
+        median(floor.clone()),
+        ratios(&floor, &read),
+    );
+    let mut right = said("read", shape, &alone.check(corpus, rounds + 1));
+    right &= said("floor", shape, &by_hand.check(corpus, rounds + 1));
+    if let Some(ours) = &sidelight {
+        right &= said("sidelight", shape, &ours.check(corpus, rounds + 1));
+    }
+    right
+}
+
+/// Prints how counts differ from the truth; true where they do not.
+fn said(who: &str, shape: Shape, difference: &Difference) -> bool {
+    for sample in &difference.samples {
+        eprintln!("{who} on {}: {sample}", shape.name());
+    }
+    if !difference.families_missing.is_empty() {
+        eprintln!("{who} on {}: no {}", shape.name(), difference.families_missing.join(", "));
+    }
+    difference.is_none()
+}

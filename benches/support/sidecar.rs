@@ -1,0 +1,220 @@
+//! A real sidelight as a child process, used through what is documented: `run` with its three addresses,
+//! the admin port, SIGTERM, and the closing ledger as the last line on stderr. It is ended by its own
+//! process number and nothing else. Unit: one child.
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// A start that takes longer has failed.
+const START_MAX: Duration = Duration::from_secs(10);
+/// A stop that takes longer has failed; the child is killed then.
+pub(crate) const STOP_MAX: Duration = Duration::from_secs(40);
+/// Between two looks at whether something has happened.
+const LOOK: Duration = Duration::from_micros(200);
+/// An answer of the admin port that is longer is cut: 10,000 series take about 1 MB.
+const ANSWER_BYTES_MAX: u64 = 64 << 20;
+
+/// A running child; killed when it is dropped while it still runs.
+#[derive(Debug)]
+pub(crate) struct Sidecar {
+    child: Child,
+    stderr: Option<JoinHandle<String>>,
+    started: Instant,
+    listen: SocketAddr,
+    directory: tempfile::TempDir,
+}
+
+/// How a child left.
+#[derive(Debug)]
+pub(crate) struct Stop {
+    /// From the signal to the end.
+    pub(crate) took: Duration,
+    /// Exit code; None where it was killed.
+    pub(crate) code: Option<i32>,
+    /// All that it said.
+    pub(crate) stderr: String,
+}
+
+/// The binary to measure: `SIDELIGHT_BINARY`, or what `cargo build --release` leaves.
+pub(crate) fn binary() -> Result<PathBuf, String> {
+    let path = if let Some(path) = std::env::var_os("SIDELIGHT_BINARY") {
+        PathBuf::from(path)
+    } else {
+        let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("target");
+        let target = std::env::var_os("CARGO_TARGET_DIR").map_or(here, PathBuf::from);
+        target.join("release/sidelight")
+    };
+    if path.is_file() {
+        return Ok(path);
+    }
+    let path = path.display();
+    Err(format!("no binary at {path}: `cargo build --release`, or set SIDELIGHT_BINARY"))
+}
+
+impl Sidecar {
+    /// Starts one on a directory and a port of its own. Returns at once: it is not ready yet.
+    pub(crate) fn spawn(binary: &Path) -> std::io::Result<Sidecar> {
+        let directory = tempfile::tempdir()?;
+        // free a moment ago; nobody else here takes ports
+        let listen = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let started = Instant::now();
+        let mut child = Command::new(binary)
+            .arg("run")
+            .arg("--socket")
+            .arg(directory.path().join("stream.sock"))
+            .arg("--datagram-socket")
+            .arg(directory.path().join("datagram.sock"))
+            .arg("--listen")
+            .arg(listen.to_string())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let mut pipe = child.stderr.take().expect("stderr is piped");
+        let stderr = std::thread::spawn(move || {
+            let mut said = Vec::new();
+            let _ = pipe.read_to_end(&mut said);
+            String::from_utf8_lossy(&said).into_owned()
+        });
+        Ok(Sidecar { child, stderr: Some(stderr), started, listen, directory })
+    }
+
+    /// Waits for the first 200 on `/readyz`: the time since the start.
+    pub(crate) fn ready(&mut self) -> Result<Duration, String> {
+        loop {
+            if let Ok((200, _)) = self.get("/readyz") {
+                return Ok(self.started.elapsed());
+            }
+            self.still_starting()?;
+        }
+    }
+
+    /// Connects to the stream socket as soon as it is there.
+    pub(crate) fn connect(&mut self) -> Result<UnixStream, String> {
+        let path = self.directory.path().join("stream.sock");
+        loop {
+            if let Ok(stream) = UnixStream::connect(&path) {
+                return Ok(stream);
+            }
+            self.still_starting()?;
+        }
+    }
+
+    fn still_starting(&mut self) -> Result<(), String> {
+        if self.started.elapsed() > START_MAX {
+            return Err(format!("not ready after {} s", START_MAX.as_secs()));
+        }
+        if let Ok(Some(status)) = self.child.try_wait() {
+            return Err(format!("ended while starting: {status}"));
+        }
+        std::thread::sleep(LOOK);
+        Ok(())
+    }
+
+    /// One request on a connection of its own: status and body.
+    pub(crate) fn get(&self, path: &str) -> std::io::Result<(u16, String)> {
+        let mut stream = TcpStream::connect_timeout(&self.listen, Duration::from_secs(2))?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: sidelight\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes())?;
+        let mut answer = Vec::new();
+        stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer)?;
+        let answer = String::from_utf8_lossy(&answer);
+        let status = answer.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0);
+        let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+        Ok((status, body.to_owned()))
+    }
+
+    /// CPU time of all its threads so far. The scheduler's own nanoseconds where it shows them: at
+    /// 1,000 lines/s five seconds cost two or three of the 10 ms ticks of `/proc/PID/stat`.
+    pub(crate) fn cpu(&self) -> Duration {
+        let pid = self.child.id();
+        let threads = std::fs::read_dir(format!("/proc/{pid}/task"));
+        let nanos: Option<u64> = threads.ok().and_then(|threads| {
+            let times = threads.flatten().map(|thread| {
+                let text = std::fs::read_to_string(thread.path().join("schedstat")).ok()?;
+                text.split(' ').next()?.parse::<u64>().ok()
+            });
+            times.sum()
+        });
+        match nanos {
+            Some(nanos) if nanos > 0 => Duration::from_nanos(nanos),
+            _ => Duration::from_millis(10 * self.ticks()),
+        }
+    }
+
+    /// utime and stime of `/proc/PID/stat`, in ticks of 10 ms.
+    fn ticks(&self) -> u64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()));
+        let stat = stat.unwrap_or_default();
+        let behind_name = stat.rsplit(')').next().unwrap_or("");
+        let fields: Vec<&str> = behind_name.split_whitespace().collect();
+        let at = |index: usize| fields.get(index).and_then(|f| f.parse::<u64>().ok()).unwrap_or(0);
+        at(11) + at(12)
+    }
+
+    /// A line of `/proc/PID/status` such as `VmRSS`, in KiB.
+    pub(crate) fn memory_kib(&self, name: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        let status = status.unwrap_or_default();
+        let line = status.lines().find(|line| line.starts_with(name)).unwrap_or("");
+        line.split_whitespace().nth(1).and_then(|kib| kib.parse().ok()).unwrap_or(0)
+    }
+
+    /// Sends SIGTERM; the end is waited for by [`Sidecar::stopped`].
+    pub(crate) fn terminate(&self) {
+        let pid = rustix::process::Pid::from_raw(self.child.id() as i32);
+        let pid = pid.expect("a child has a process number");
+        // an error means that it has ended by itself, which `stopped` tells
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+    }
+
+    /// Waits for the end after a signal sent at `since`.
+    pub(crate) fn stopped(mut self, since: Instant) -> Stop {
+        let code = loop {
+            match self.child.try_wait() {
+                Ok(Some(status)) => break status.code(),
+                Ok(None) if since.elapsed() < STOP_MAX => std::thread::sleep(LOOK),
+                Ok(None) | Err(_) => {
+                    let _ = self.child.kill();
+                    let _ = self.child.wait();
+                    break None;
+                }
+            }
+        };
+        let took = since.elapsed();
+        let stderr = self.stderr.take().and_then(|thread| thread.join().ok()).unwrap_or_default();
+        Stop { took, code, stderr }
+    }
+}
+
+impl Drop for Sidecar {
+    fn drop(&mut self) {
+        if let Ok(None) = self.child.try_wait() {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+impl Stop {
+    /// A term of the closing ledger, which is the last line.
+    pub(crate) fn ledger(&self, term: &str) -> Option<u64> {
+        let line = self.stderr.lines().last()?.strip_prefix("ledger ")?;
+        let mut terms = line.split(' ').filter_map(|pair| pair.split_once('='));
+        terms.find(|(name, _)| *name == term)?.1.parse().ok()
+    }
+}
+
+/// The value below which a share of the sorted figures lies.
+pub(crate) fn quantile(sorted: &[u64], share: f64) -> u64 {
+    let last = sorted.len().saturating_sub(1);
+    sorted.get((last as f64 * share).ceil() as usize).copied().unwrap_or(0)
+}

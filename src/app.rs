@@ -1,0 +1,333 @@
+//! The whole process: doors are opened, data threads run, everything drains. Unit: one process.
+//!
+//! `App::new(parts).spawn()` opens what can be opened and serves; what cannot is tried again every second,
+//! while the process runs on: a sidecar must never keep its application from starting.
+
+pub mod admin;
+pub mod compose;
+pub mod doors;
+pub mod drain;
+pub mod signals;
+pub mod worker;
+
+use crate::clock::Clock;
+use crate::phase::Phase;
+use crate::pipeline::Input;
+use crate::receive::control::Control;
+use crate::receive::limits::Limits;
+use crate::receive::stream::Setup;
+use crate::telemetry::Telemetry;
+use crate::telemetry::standing::{Door, DoorState, Standing};
+use doors::{DATAGRAM_NAME, Opened, Place, STREAM_NAME, Wanted};
+use drain::{Closing, Drain, Output};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use signals::{Signals, Stopper, Told};
+use std::fmt;
+use std::io::{self, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use worker::{Pipelines, Serves, Worker};
+
+/// How often a door that is stuck is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Descriptors that are asked for: all connections and as many again.
+const DESCRIPTORS: u64 = 8192;
+
+/// What the process is to do.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// The bounds of what comes in.
+    pub limits: Limits,
+    /// The stream socket, if wanted.
+    pub stream: Option<Place>,
+    /// The datagram socket, if wanted.
+    pub datagram: Option<Place>,
+    /// `$XDG_RUNTIME_DIR`.
+    pub runtime_directory: Option<PathBuf>,
+    /// The admin port, if wanted.
+    pub listen: Option<SocketAddr>,
+    /// Standard input is read; when it ends, the process drains and leaves.
+    pub stdin: bool,
+    /// How the process leaves.
+    pub drain: drain::Settings,
+}
+
+/// Serves the admin port from its own thread; called once, when the port is bound.
+pub struct Admin(pub Box<dyn FnOnce(TcpListener) + Send>);
+
+impl fmt::Debug for Admin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Admin")
+    }
+}
+
+/// All that an `App` is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// What to do.
+    pub settings: Settings,
+    /// The time.
+    pub clock: Clock,
+    /// Where everything is counted.
+    pub telemetry: Arc<Telemetry>,
+    /// Where everybody sees how we stand.
+    pub standing: Arc<Standing>,
+    /// What deliveries are handed to.
+    pub pipelines: Pipelines,
+    /// Who serves the admin port.
+    pub admin: Option<Admin>,
+    /// What has to be sent before the end.
+    pub outputs: Vec<Output>,
+}
+
+/// The process before it runs.
+#[derive(Debug)]
+pub struct App(Parts);
+
+impl App {
+    /// From its parts.
+    pub fn new(parts: Parts) -> App {
+        App(parts)
+    }
+
+    /// Opens the doors, starts the data threads, and goes on trying where a door is stuck. `signals` must be
+    /// installed before, so that no stop finds the process unprepared.
+    ///
+    /// # Errors
+    /// When the kernel refuses threads or descriptors to begin with.
+    pub fn spawn(self, signals: &Signals) -> io::Result<Running> {
+        let parts = self.0;
+        raise_descriptor_limit();
+        let (ended, has_ended) = channel();
+        let house = Arc::new(House {
+            settings: Settings { limits: parts.settings.limits.bounded(), ..parts.settings },
+            clock: parts.clock,
+            telemetry: parts.telemetry,
+            standing: parts.standing,
+            pipelines: parts.pipelines,
+            inside: Mutex::new(Inside {
+                workers: Vec::new(),
+                admin: parts.admin,
+                ended,
+                leaving: false,
+            }),
+            leave: Condvar::new(),
+        });
+        let mut stuck = house.wanted();
+        for wanted in &stuck {
+            house.standing.door(wanted.door(), DoorState::Closed);
+        }
+        stuck.retain(|wanted| !house.open(wanted));
+        if house.settings.stdin
+            && let Err(error) = signals.stopper().and_then(|stopper| house.open_stdin(stopper))
+        {
+            tracing::warn!(%error, "standard input cannot be read");
+        }
+        if !stuck.is_empty() {
+            let house = Arc::clone(&house);
+            std::thread::Builder::new()
+                .name("doors".to_owned())
+                .spawn(move || house.keep_trying(stuck))?;
+        }
+        Ok(Running { house, ended: has_ended, outputs: parts.outputs })
+    }
+}
+
+/// What main thread, door keeper and drain share.
+#[derive(Debug)]
+struct House {
+    settings: Settings,
+    clock: Clock,
+    telemetry: Arc<Telemetry>,
+    standing: Arc<Standing>,
+    pipelines: Pipelines,
+    inside: Mutex<Inside>,
+    /// Told when `Inside::leaving` is set.
+    leave: Condvar,
+}
+
+#[derive(Debug)]
+struct Inside {
+    workers: Vec<Worker>,
+    admin: Option<Admin>,
+    ended: Sender<Input>,
+    /// No door is opened any more.
+    leaving: bool,
+}
+
+impl House {
+    fn inside(&self) -> MutexGuard<'_, Inside> {
+        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wanted(&self) -> Vec<Wanted> {
+        let runtime = self.settings.runtime_directory.as_deref();
+        let mut wanted = Vec::new();
+        if let Some(place) = &self.settings.stream {
+            let (path, access) = place.resolve(STREAM_NAME, runtime);
+            wanted.push(Wanted::Stream(path, access));
+        }
+        if let Some(place) = &self.settings.datagram {
+            let (path, access) = place.resolve(DATAGRAM_NAME, runtime);
+            wanted.push(Wanted::Datagram(path, access));
+        }
+        wanted.extend(self.settings.listen.map(Wanted::Admin));
+        wanted
+    }
+
+    /// Tries to open a door and to put somebody behind it; false if it is to be tried again.
+    fn open(&self, wanted: &Wanted) -> bool {
+        let mut inside = self.inside();
+        if inside.leaving {
+            return true;
+        }
+        let Some(opened) = wanted.open(&self.standing) else { return false };
+        let staffed = match opened {
+            Opened::Stream(bound) => self.staff(&mut inside, Serves::Stream(bound), "stream"),
+            Opened::Datagram(bound) => self.staff(&mut inside, Serves::Datagram(bound), "datagram"),
+            Opened::Admin(listener) => {
+                if let Some(Admin(serve)) = inside.admin.take() {
+                    serve(listener);
+                }
+                Ok(())
+            }
+        };
+        if let Err(error) = &staffed {
+            self.standing.door(wanted.door(), DoorState::Stuck(error.to_string()));
+        }
+        staffed.is_ok()
+    }
+
+    fn open_stdin(&self, stopper: Stopper) -> io::Result<()> {
+        let input = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?;
+        self.staff(&mut self.inside(), Serves::Stdin(input, stopper), "stdin")
+    }
+
+    fn staff(&self, inside: &mut Inside, serves: Serves, thread: &'static str) -> io::Result<()> {
+        let control = Control::new(thread)?;
+        self.standing.watch(Arc::clone(&control.beat));
+        let setup = Setup {
+            limits: self.settings.limits,
+            clock: self.clock.clone(),
+            control,
+            telemetry: Arc::clone(&self.telemetry),
+        };
+        let worker = Worker::spawn(serves, setup, &self.pipelines, inside.ended.clone())?;
+        inside.workers.push(worker);
+        Ok(())
+    }
+
+    /// Tries the doors that are stuck until they are open or the process leaves.
+    fn keep_trying(&self, mut stuck: Vec<Wanted>) {
+        while !stuck.is_empty() {
+            let inside = self.inside();
+            let waited = self.leave.wait_timeout_while(inside, RETRY, |inside| !inside.leaving);
+            let (inside, _) = waited.unwrap_or_else(PoisonError::into_inner);
+            if inside.leaving {
+                return;
+            }
+            drop(inside);
+            stuck.retain(|wanted| {
+                let open = self.open(wanted);
+                if open {
+                    tracing::info!(door = wanted.door().name(), "open now");
+                }
+                !open
+            });
+        }
+    }
+}
+
+/// The process while it runs.
+#[derive(Debug)]
+pub struct Running {
+    house: Arc<House>,
+    ended: Receiver<Input>,
+    outputs: Vec<Output>,
+}
+
+impl Running {
+    /// The doors and how they stand, for the first lines that are printed.
+    pub fn doors(&self) -> Vec<(Door, DoorState)> {
+        self.house.standing.doors()
+    }
+
+    /// Wakes every data thread, so that pipelines look at new rules also where no line comes.
+    pub fn nudge(&self) {
+        for worker in &self.house.inside().workers {
+            worker.control.wake();
+        }
+    }
+
+    /// Waits until the process is told to stop; `reload` is called on SIGHUP.
+    ///
+    /// # Errors
+    /// When the kernel refuses to wait for signals.
+    pub fn wait(&self, signals: &mut Signals, mut reload: impl FnMut()) -> io::Result<()> {
+        loop {
+            match signals.wait()? {
+                Told::Stop => return Ok(()),
+                Told::Reload => {
+                    reload();
+                    self.nudge();
+                }
+            }
+        }
+    }
+
+    /// Leaves: reads what was written, flushes, exports, closes the ledger.
+    pub fn drain(self) -> Closing {
+        let house = &self.house;
+        house.standing.phase.advance(Phase::Reading);
+        let drain = Drain {
+            settings: house.settings.drain,
+            clock: &house.clock,
+            telemetry: &house.telemetry,
+            standing: &house.standing,
+        };
+        drain.outlast(|| house.inside().workers.iter().map(|one| one.control.fed()).collect());
+        let workers = {
+            let mut inside = house.inside();
+            inside.leaving = true;
+            house.leave.notify_all();
+            std::mem::take(&mut inside.workers)
+        };
+        drain.run(&workers, &self.ended, self.outputs)
+    }
+}
+
+/// The life of the sidecar: serves until it is told to stop, drains, prints the ledger as the last line on
+/// stderr, and returns the exit code.
+///
+/// # Errors
+/// When the kernel refuses what the process needs to begin with.
+pub fn run(
+    parts: Parts,
+    signals: &mut Signals,
+    started: impl FnOnce(&[(Door, DoorState)]),
+    reload: impl FnMut(),
+) -> io::Result<u8> {
+    let running = App::new(parts).spawn(signals)?;
+    started(&running.doors());
+    running.wait(signals, reload)?;
+    let closing = running.drain();
+    // nobody may read stderr any more; the exit code says the same
+    let _ = writeln!(io::stderr(), "{}", closing.ledger);
+    Ok(closing.exit_code())
+}
+
+/// A container often starts with 1,024 descriptors and may have many more.
+fn raise_descriptor_limit() {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let wanted = maximum.map_or(DESCRIPTORS, |maximum| maximum.min(DESCRIPTORS));
+    if current.is_some_and(|current| current < wanted) {
+        let raised = Rlimit { current: Some(wanted), maximum };
+        if let Err(error) = setrlimit(Resource::Nofile, raised) {
+            tracing::warn!(%error, "the limit of open files stays as it is");
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! The admin thread: its own current-thread runtime, so that `/livez` and `/metrics` answer while the
+//! data threads are busy, and once a second the verdict on the application.
+
+use crate::health::Pulse;
+use crate::health::evaluate::{Evaluator, Moment};
+use crate::health::settings::Settings;
+use crate::phase::Phase;
+use crate::serve;
+use crate::serve::state::State;
+use std::io;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+use tokio::time::{MissedTickBehavior, interval};
+
+/// A verdict a second: the resolution of its window.
+const EVALUATE_EVERY: Duration = Duration::from_secs(1);
+
+/// What the admin thread works on.
+#[derive(Debug)]
+pub struct Admin {
+    /// What it answers from.
+    pub state: Arc<State>,
+    /// What the data threads see.
+    pub pulse: Arc<Pulse>,
+    /// How the application is judged.
+    pub settings: Settings,
+}
+
+impl Admin {
+    /// Starts the thread on a bound listener that does not block. It ends within a second of
+    /// [`Phase::Closed`].
+    ///
+    /// # Errors
+    /// The kernel gives no thread or no runtime, or refuses to watch the listener.
+    pub fn spawn(self, listener: TcpListener) -> io::Result<JoinHandle<()>> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let listener = {
+            let _inside = runtime.enter();
+            tokio::net::TcpListener::from_std(listener)?
+        };
+        thread::Builder::new().name("admin".to_owned()).spawn(move || {
+            let evaluated = evaluate(Arc::clone(&self.state), self.pulse, self.settings);
+            runtime.block_on(serve::serve(listener, self.state, evaluated));
+        })
+    }
+}
+
+/// Renews the verdict until the ledger is closed.
+async fn evaluate(state: Arc<State>, pulse: Arc<Pulse>, settings: Settings) {
+    let mut evaluator = Evaluator::new(settings);
+    let mut second = interval(EVALUATE_EVERY);
+    second.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while state.standing.phase.get() != Phase::Closed {
+        second.tick().await;
+        let now = Moment { wall: state.clock.now(), monotonic: state.clock.monotonic() };
+        state.verdict.publish(evaluator.evaluate(&pulse.read(), now));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::{Clock, UnixNanos};
+    use crate::health::Counts;
+    use crate::receive::bind;
+    use crate::telemetry::Telemetry;
+    use crate::telemetry::standing::Standing;
+    use std::io::{Read, Write};
+    use std::net::{SocketAddr, TcpStream};
+
+    fn get(address: SocketAddr, path: &str) -> String {
+        let mut stream = TcpStream::connect(address).expect("a listener");
+        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).expect("room");
+        let mut reply = String::new();
+        stream.read_to_string(&mut reply).expect("an answer");
+        reply
+    }
+
+    /// Guarantees: the first verdict stands in the first answers, and the last phase ends the thread.
+    #[test]
+    fn the_thread_serves_judges_and_ends() {
+        let listener = bind::tcp(([127, 0, 0, 1], 0).into()).expect("a loopback port");
+        let address = listener.local_addr().expect("bound");
+        let exposition = Box::new(|_, _, out: &mut Vec<u8>| out.extend_from_slice(b"# EOF\n"));
+        let (clock, standing) = (Clock::system(), Standing::new());
+        let state = State::new(clock, Arc::new(Telemetry::new()), standing, exposition);
+        let state = Arc::new(state);
+        let pulse = Arc::new(Pulse::default());
+        pulse.add(UnixNanos(1), Counts { records: 40, errors: 30, ..Counts::default() });
+        let settings = Settings::default();
+        let thread = Admin { state: Arc::clone(&state), pulse, settings }.spawn(listener);
+        let thread = thread.expect("a thread");
+        assert!(get(address, "/metrics").ends_with("# EOF\n"));
+        let told = get(address, "/health/errors");
+        assert!(told.starts_with("HTTP/1.1 503"), "{told}");
+        assert!(told.contains("30 of 40 in 60 s"), "{told}");
+        state.standing.phase.advance(Phase::Closed);
+        thread.join().expect("ends by itself");
+        assert!(TcpStream::connect(address).is_err(), "still listening");
+    }
+}

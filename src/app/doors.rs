@@ -1,0 +1,143 @@
+//! The doors of the process: which are wanted, and opening them, again and again if need be. A door that
+//! cannot be opened never ends the process: the application starts whatever is wrong with us, and `/readyz`
+//! says so.
+//! Unit: one door.
+//!
+//! Decision: a path that was asked for and cannot be bound is not replaced by another, where no application
+//! would look; it is tried again every second, since what stands in the way (a process that is leaving, a
+//! volume that comes late) often goes.
+
+use crate::receive::bind::place::default_directory;
+use crate::receive::bind::{self, Access, Bound, Kind};
+use crate::telemetry::standing::{Door, DoorState, Standing};
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+
+/// File name of the stream socket where no path is given.
+pub const STREAM_NAME: &str = "log.sock";
+
+/// File name of the datagram socket where no path is given.
+pub const DATAGRAM_NAME: &str = "datagram.sock";
+
+/// A Unix socket that is wanted.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Place {
+    /// Where; in the default directory when absent.
+    pub path: Option<PathBuf>,
+    /// Who may use it.
+    pub access: Access,
+}
+
+impl Place {
+    /// The path, and who may use it, with `name` in the default directory where no path is given.
+    pub fn resolve(&self, name: &str, runtime: Option<&Path>) -> (PathBuf, Access) {
+        let mut access = self.access.clone();
+        if let Some(path) = &self.path {
+            return (path.clone(), access);
+        }
+        let (directory, private) = default_directory(runtime);
+        if private {
+            access.private_directory = true;
+            access.directory_mode = 0o700;
+        }
+        (directory.join(name), access)
+    }
+}
+
+/// A door that is wanted and not open yet.
+#[derive(Clone, Debug)]
+pub enum Wanted {
+    /// The stream socket.
+    Stream(PathBuf, Access),
+    /// The datagram socket.
+    Datagram(PathBuf, Access),
+    /// The admin port.
+    Admin(SocketAddr),
+}
+
+/// A door that is open.
+#[derive(Debug)]
+pub enum Opened {
+    /// The stream socket.
+    Stream(Bound),
+    /// The datagram socket.
+    Datagram(Bound),
+    /// The admin port.
+    Admin(TcpListener),
+}
+
+impl Wanted {
+    /// Which door it is.
+    pub fn door(&self) -> Door {
+        match self {
+            Wanted::Stream(..) => Door::Stream,
+            Wanted::Datagram(..) => Door::Datagram,
+            Wanted::Admin(_) => Door::Admin,
+        }
+    }
+
+    /// Tries once, and says in `standing` how it went; a problem that is new there is logged.
+    pub fn open(&self, standing: &Standing) -> Option<Opened> {
+        let tried = match self {
+            Wanted::Stream(path, access) => bind::unix(Kind::Stream, path, access)
+                .map(|bound| (Opened::Stream(bound), path.display().to_string()))
+                .map_err(|error| error.to_string()),
+            Wanted::Datagram(path, access) => bind::unix(Kind::Datagram, path, access)
+                .map(|bound| (Opened::Datagram(bound), path.display().to_string()))
+                .map_err(|error| error.to_string()),
+            Wanted::Admin(address) => bind::tcp(*address)
+                .and_then(|listener| {
+                    let at = listener.local_addr()?.to_string();
+                    Ok((Opened::Admin(listener), at))
+                })
+                .map_err(|error| format!("cannot listen on {address}: {error}")),
+        };
+        match tried {
+            Ok((opened, at)) => {
+                standing.door(self.door(), DoorState::Open(at));
+                Some(opened)
+            }
+            Err(why) => {
+                let stuck = DoorState::Stuck(why);
+                let known = standing.doors().contains(&(self.door(), stuck.clone()));
+                if !known {
+                    tracing::warn!(door = self.door().name(), "{stuck}; trying again every second");
+                }
+                standing.door(self.door(), stuck);
+                None
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_door_that_is_stuck_says_why_and_opens_when_the_way_is_free() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join("log.sock");
+        std::fs::write(&path, "precious").expect("a file in the way");
+        let standing = Standing::new();
+        let wanted = Wanted::Stream(path.clone(), Access::default());
+        assert!(wanted.open(&standing).is_none());
+        let doors = standing.doors();
+        let (Door::Stream, DoorState::Stuck(why)) = &doors[0] else { panic!("{doors:?}") };
+        assert!(why.contains("a file stands there"), "{why}");
+        assert!(!standing.is_started());
+        std::fs::remove_file(&path).expect("the way is free");
+        let opened = wanted.open(&standing);
+        assert!(matches!(opened, Some(Opened::Stream(_))) && standing.is_started());
+    }
+
+    #[test]
+    fn a_taken_admin_port_is_no_end() {
+        let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = taken.local_addr().expect("its address");
+        let standing = Standing::new();
+        assert!(Wanted::Admin(address).open(&standing).is_none());
+        drop(taken);
+        assert!(Wanted::Admin(address).open(&standing).is_some() && standing.is_ready());
+    }
+}

@@ -1,0 +1,200 @@
+//! Leaving: named phases, one deadline, the closing of the ledger. Unit: one drain.
+//!
+//! `Reading` ends with everything read that a `write` of the application has returned for; `Flushing` with
+//! every pipeline's last batch handed over; `Exporting` with what the outputs could send in the time that is
+//! left; `Lingering` waits for a last scrape; `Closed` says what came and what became of it.
+
+use crate::app::worker::Worker;
+use crate::clock::Clock;
+use crate::phase::Phase;
+use crate::pipeline::Input;
+use crate::telemetry::Telemetry;
+use crate::telemetry::ledger::Ledger;
+use crate::telemetry::standing::Standing;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::Duration;
+
+/// How the process leaves.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mode {
+    /// A native sidecar: the application is gone when SIGTERM comes, and 2 s may be all there is.
+    Native,
+    /// An ordinary container: the application got SIGTERM in the same moment and still writes.
+    Classic {
+        /// The pod's grace period.
+        grace: Duration,
+    },
+}
+
+/// How long the leaving may take.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Settings {
+    /// How the process leaves.
+    pub mode: Mode,
+    /// From the end of serving to the exit.
+    pub deadline: Duration,
+    /// How long a last scrape is waited for, within the deadline.
+    pub linger: Duration,
+}
+
+impl Default for Settings {
+    /// Kubelet gives a native sidecar at least 2 s.
+    fn default() -> Self {
+        Settings {
+            mode: Mode::Native,
+            deadline: Duration::from_millis(1500),
+            linger: Duration::ZERO,
+        }
+    }
+}
+
+/// In classic mode the application is over when all its connections are closed and nothing came for this
+/// long.
+pub const QUIET: Duration = Duration::from_secs(2);
+
+/// In classic mode serving ends this long before the grace period does.
+pub const BEFORE_GRACE_ENDS: Duration = Duration::from_secs(3);
+
+/// What is kept of the deadline behind the lingering, to close in time.
+const CLOSING: Duration = Duration::from_millis(200);
+
+/// How often classic mode looks whether the application is over.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Something that still holds items when the data threads have ended.
+pub struct Output {
+    /// Its name, the value of the label `output`.
+    pub name: &'static str,
+    /// Sends what it holds within the time given, counts the rest as dropped, and returns. Called on a thread
+    /// of its own.
+    pub finish: Box<dyn FnOnce(Duration) + Send>,
+}
+
+impl fmt::Debug for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Output").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// The end.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Closing {
+    /// What came in and what became of it.
+    pub ledger: Ledger,
+    /// Frames and items that no counter explains.
+    pub lost: u64,
+    /// Threads and outputs that were not done in time: what they held is unknown.
+    pub unfinished: Vec<&'static str>,
+}
+
+impl Closing {
+    /// 0 only when nothing was lost unexplained.
+    pub fn exit_code(&self) -> u8 {
+        u8::from(self.lost > 0 || !self.unfinished.is_empty())
+    }
+}
+
+/// What a drain works on.
+#[derive(Debug)]
+pub(super) struct Drain<'a> {
+    pub(super) settings: Settings,
+    pub(super) clock: &'a Clock,
+    pub(super) telemetry: &'a Telemetry,
+    pub(super) standing: &'a Arc<Standing>,
+}
+
+impl Drain<'_> {
+    /// In classic mode: goes on serving until the application is over or the grace period nearly so.
+    pub(super) fn outlast(&self, workers: impl Fn() -> Vec<Duration>) {
+        let Mode::Classic { grace } = self.settings.mode else { return };
+        let begin = self.clock.monotonic();
+        let latest = begin + grace.saturating_sub(BEFORE_GRACE_ENDS);
+        let open = self.telemetry.connections_open.with_label_values(&[Input::Stream.name()]);
+        loop {
+            let now = self.clock.monotonic();
+            let fed = workers().into_iter().max().unwrap_or_default().max(begin);
+            if now >= latest || (open.get() == 0 && now.saturating_sub(fed) >= QUIET) {
+                return;
+            }
+            std::thread::sleep(LOOK.min(latest.saturating_sub(now)));
+        }
+    }
+
+    /// Everything from the last byte to the ledger.
+    pub(super) fn run(
+        &self,
+        workers: &[Worker],
+        ended: &Receiver<Input>,
+        outputs: Vec<Output>,
+    ) -> Closing {
+        let deadline = self.clock.monotonic() + self.settings.deadline;
+        for worker in workers {
+            worker.control.close();
+        }
+        let mut unfinished = self.wait_for_workers(workers, ended, deadline);
+        self.standing.phase.advance(Phase::Exporting);
+        unfinished.extend(self.export(outputs, deadline));
+        self.standing.phase.advance(Phase::Lingering);
+        let left = deadline.saturating_sub(self.clock.monotonic() + CLOSING);
+        let linger = self.settings.linger.min(left);
+        if linger > Duration::ZERO {
+            std::thread::sleep(linger);
+        }
+        for file in workers.iter().filter_map(|worker| worker.file.as_ref()) {
+            file.remove();
+        }
+        for name in &unfinished {
+            tracing::error!(what = name, "not done when the time was over");
+        }
+        let ledger = Ledger::read(self.telemetry, 0);
+        self.standing.phase.advance(Phase::Closed);
+        Closing { ledger, lost: ledger.lost, unfinished }
+    }
+
+    /// Each thread reads to the end and flushes its pipeline; returns those that did not in time.
+    fn wait_for_workers(
+        &self,
+        workers: &[Worker],
+        ended: &Receiver<Input>,
+        deadline: Duration,
+    ) -> Vec<&'static str> {
+        let mut running: Vec<Input> = workers.iter().map(|worker| worker.input).collect();
+        while !running.is_empty() {
+            let left = deadline.saturating_sub(self.clock.monotonic());
+            match ended.recv_timeout(left) {
+                Ok(input) => running.retain(|one| *one != input),
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        self.standing.phase.advance(Phase::Flushing);
+        running.into_iter().map(Input::name).collect()
+    }
+
+    /// All outputs at once, each with what is left of the deadline; returns those that were not done.
+    fn export(&self, outputs: Vec<Output>, deadline: Duration) -> Vec<&'static str> {
+        let mut running: Vec<&'static str> = outputs.iter().map(|output| output.name).collect();
+        let (done, finished) = channel();
+        let left = || deadline.saturating_sub(self.clock.monotonic());
+        for output in outputs {
+            let (done, left) = (done.clone(), left());
+            let spawned =
+                std::thread::Builder::new().name(output.name.to_owned()).spawn(move || {
+                    (output.finish)(left);
+                    let _ = done.send(output.name);
+                });
+            if let Err(error) = spawned {
+                tracing::error!(%error, "an output could not be finished");
+            }
+        }
+        while !running.is_empty() {
+            // an output counts its rest as dropped at the deadline, and needs a moment to say that it has
+            match finished.recv_timeout(left() + CLOSING / 2) {
+                Ok(name) => running.retain(|one| *one != name),
+                Err(_) => break,
+            }
+        }
+        running
+    }
+}

@@ -1,0 +1,288 @@
+//! `sidelight demo`: the sidecar itself as a child process on embedded defaults, a web shop that logs to its real
+//! socket, and one screen that reads `/metrics` and `/health` over HTTP like anybody else.
+
+mod collector;
+mod play;
+mod scrape;
+mod screen;
+
+use super::get::get;
+use crate::clock::Clock;
+use crate::config::environment::Environment;
+use crate::config::units;
+use play::{Line, Play, Service};
+use rustix::process::{Pid, Signal, kill_process};
+use scrape::Scrape;
+use screen::View;
+use std::collections::BTreeMap;
+use std::io::{self, BufRead, BufReader, IsTerminal, Read, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// How often the shop looks for lines that are due.
+const STEP: Duration = Duration::from_millis(10);
+
+/// How often the screen is drawn.
+const REDRAW: Duration = Duration::from_secs(1);
+
+/// How long the sidecar may take to bind its socket.
+const START_MAX: Duration = Duration::from_secs(5);
+
+/// Arguments of `demo`.
+#[derive(Clone, PartialEq, Debug, clap::Args)]
+pub struct Arguments {
+    /// End after this long, as in 30s; otherwise at Ctrl-C
+    #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
+    pub duration: Option<Duration>,
+    /// Requests a second
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub rate: u32,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    units::duration(text).map_err(|refused| refused.hint.unwrap_or(refused.message))
+}
+
+/// Plays until Ctrl-C or the end of its time; then drains, and prints the sidecar's closing ledger.
+pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        if let Err(error) = signal_hook::flag::register(signal, Arc::clone(&stop)) {
+            eprintln!("demo: no handler for signal {signal}: {error}");
+        }
+    }
+    match Stage::set(environment) {
+        Ok(stage) => match play(stage, arguments, &stop) {
+            Ok(code) => code,
+            Err(error) => failed(&error),
+        },
+        Err(error) => failed(&error),
+    }
+}
+
+fn failed(error: &io::Error) -> ExitCode {
+    eprintln!("demo: {error}");
+    ExitCode::FAILURE
+}
+
+/// The sidecar and all that it needs.
+struct Stage {
+    folder: PathBuf,
+    socket: PathBuf,
+    admin: SocketAddr,
+    child: Child,
+}
+
+impl Stage {
+    fn set(environment: &Environment) -> io::Result<Stage> {
+        let folder = std::env::temp_dir().join(format!("sidelight-demo-{}", std::process::id()));
+        std::fs::create_dir_all(&folder)?;
+        let socket = folder.join("log.sock");
+        let admin = free_address(19464)?;
+        let collector = collector::start()?;
+        let mut command = Command::new(std::env::current_exe()?);
+        command
+            .args(["run", "--mode", "classic", "--listen", &admin.to_string()])
+            .arg("--socket")
+            .arg(&socket)
+            .arg("--datagram-socket")
+            .arg(folder.join("dgram.sock"))
+            .env("SIDELIGHT_GRACE_SECONDS", "6")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            // Ctrl-C is for the shop, which then closes its connections and tells the sidecar
+            .process_group(0);
+        if environment.get("OTEL_EXPORTER_OTLP_ENDPOINT").is_none() {
+            command.env("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://{collector}"));
+        }
+        let child = command.spawn()?;
+        Ok(Stage { folder, socket, admin, child })
+    }
+
+    /// Waits until the sidecar accepts.
+    fn connect(&mut self, clock: &Clock) -> io::Result<UnixStream> {
+        loop {
+            match UnixStream::connect(&self.socket) {
+                Ok(stream) => return Ok(stream),
+                Err(error) if clock.monotonic() > START_MAX => return Err(error),
+                Err(_) => {}
+            }
+            if let Some(status) = self.child.try_wait()? {
+                return Err(io::Error::other(format!("the sidecar ended: {status}")));
+            }
+            std::thread::sleep(STEP);
+        }
+    }
+
+    /// Tells the sidecar to leave, and gives the last line that it said.
+    fn close(mut self) -> io::Result<(ExitCode, String)> {
+        let pid = Pid::from_child(&self.child);
+        kill_process(pid, Signal::TERM)?;
+        let mut said = String::new();
+        if let Some(stderr) = self.child.stderr.take() {
+            BufReader::new(stderr).read_to_string(&mut said)?;
+        }
+        let status = self.child.wait()?;
+        // the folder is ours; what is left of it does not matter
+        let _ = std::fs::remove_dir_all(&self.folder);
+        let last = said.lines().last().unwrap_or_default().to_owned();
+        let code = if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        Ok((code, last))
+    }
+}
+
+fn play(mut stage: Stage, arguments: &Arguments, stop: &AtomicBool) -> io::Result<ExitCode> {
+    let clock = Clock::system();
+    let mut connections = Vec::new();
+    for service in Service::ALL {
+        connections.push((service, stage.connect(&clock)?));
+    }
+    // what the sidecar says while it runs would break the picture; the pipe must not fill either
+    let stderr = stage.child.stderr.take().map(BufReader::new);
+    let said = stderr.map(|stderr| std::thread::spawn(move || last_line(stderr)));
+    let mut shop = Shop::new(f64::from(arguments.rate), clock.now().0);
+    let mut picture = Picture::new(&stage, io::stdout().is_terminal());
+    let begun = clock.monotonic();
+    while !stop.load(Ordering::Relaxed) {
+        let elapsed = clock.monotonic() - begun;
+        if arguments.duration.is_some_and(|lasting| elapsed >= lasting) {
+            break;
+        }
+        shop.step(&clock, &mut connections)?;
+        picture.step(elapsed);
+        std::thread::sleep(STEP);
+    }
+    drop(connections);
+    picture.end(clock.monotonic() - begun);
+    println!("draining ...");
+    let (code, _) = stage.close()?;
+    let ledger = said.and_then(|thread| thread.join().ok()).unwrap_or_default();
+    println!("wrote    {} lines\n{ledger}", shop.written);
+    Ok(code)
+}
+
+fn last_line(lines: impl BufRead) -> String {
+    lines.lines().map_while(Result::ok).last().unwrap_or_default()
+}
+
+/// The shop at work: requests begin at their rate, and their lines are written when they are due.
+struct Shop {
+    play: Play,
+    rate: f64,
+    begun: u64,
+    requests: u64,
+    due: BTreeMap<(Duration, u64), Line>,
+    numbered: u64,
+    written: u64,
+}
+
+impl Shop {
+    fn new(rate: f64, seed: u64) -> Shop {
+        let due = BTreeMap::new();
+        Shop { play: Play::new(seed), rate, begun: seed, requests: 0, due, numbered: 0, written: 0 }
+    }
+
+    fn step(&mut self, clock: &Clock, to: &mut [(Service, UnixStream)]) -> io::Result<()> {
+        let now = clock.now();
+        let since = Duration::from_nanos(now.0.saturating_sub(self.begun));
+        let due = (since.as_secs_f64() * self.rate) as u64;
+        while self.requests < due {
+            self.requests += 1;
+            for line in self.play.request(now) {
+                self.numbered += 1;
+                self.due.insert((since + line.after, self.numbered), line);
+            }
+        }
+        let later = self.due.split_off(&(since, u64::MAX));
+        for line in std::mem::replace(&mut self.due, later).into_values() {
+            let Some((_, stream)) = to.iter_mut().find(|(service, _)| *service == line.service)
+            else {
+                continue;
+            };
+            stream.write_all(format!("{}\n", line.text).as_bytes())?;
+            self.written += line.text.lines().count() as u64;
+        }
+        Ok(())
+    }
+}
+
+/// The screen, and what it was drawn from last.
+struct Picture {
+    admin: SocketAddr,
+    socket: String,
+    terminal: bool,
+    drawn: Option<Duration>,
+    before: Scrape,
+}
+
+impl Picture {
+    fn new(stage: &Stage, terminal: bool) -> Picture {
+        let socket = stage.socket.display().to_string();
+        Picture { admin: stage.admin, socket, terminal, drawn: None, before: Scrape::default() }
+    }
+
+    fn step(&mut self, elapsed: Duration) {
+        let due = self.drawn.map_or(REDRAW, |drawn| drawn + REDRAW);
+        // without a terminal one picture at the end is enough
+        if elapsed < due || !self.terminal {
+            return;
+        }
+        self.show(elapsed);
+    }
+
+    fn end(&mut self, elapsed: Duration) {
+        self.show(elapsed);
+    }
+
+    fn show(&mut self, elapsed: Duration) {
+        let Ok((200, text)) = get(self.admin, "/metrics", REDRAW) else { return };
+        let now = Scrape::parse(&text);
+        let (health, complaints) = self.health();
+        let between = elapsed - self.drawn.unwrap_or_default();
+        let view = View {
+            before: &self.before,
+            now: &now,
+            between,
+            elapsed,
+            health: &health,
+            complaints: &complaints,
+            admin: &self.admin.to_string(),
+            socket: &self.socket,
+            colour: self.terminal,
+        };
+        let clear = if self.terminal { "\x1b[H\x1b[2J" } else { "" };
+        print!("{clear}{}", screen::draw(&view));
+        // a closed terminal is the end of the demo, which the next signal tells
+        let _ = io::stdout().flush();
+        self.before = now;
+        self.drawn = Some(elapsed);
+    }
+
+    /// The verdict, and what is not as it should be.
+    fn health(&self) -> (String, Vec<String>) {
+        let Ok((_, body)) = get(self.admin, "/health", REDRAW) else {
+            return ("unknown".to_owned(), Vec::new());
+        };
+        let report: serde_json::Value = serde_json::from_str(&body).unwrap_or_default();
+        let status = report["status"].as_str().unwrap_or("unknown").to_owned();
+        let complaints =
+            report["checks"].as_object().into_iter().flatten().filter_map(|(name, check)| {
+                let error = check["error"].as_str()?;
+                Some(format!("{name}: {error}"))
+            });
+        (status, complaints.collect())
+    }
+}
+
+/// The address that documents name, or, where it is taken, any that is free.
+fn free_address(port: u16) -> io::Result<SocketAddr> {
+    let free = |port: u16| TcpListener::bind(("127.0.0.1", port)).and_then(|l| l.local_addr());
+    free(port).or_else(|_| free(0))
+}

@@ -1,0 +1,309 @@
+//! Variables of the environment, handed in as a map. Three kinds: our own (`SIDELIGHT_*`), OpenTelemetry's
+//! (`OTEL_*`), and names that the application shares with us (`LOG_LEVEL`, `METRICS_PORT`, ...), which are weaker than
+//! the file because they were set for somebody else. Nothing here is an error except a wrong value of our own; an
+//! empty value is none. Unit: one variable.
+
+use super::fault::{Fault, Level};
+use super::file::{PROTOCOLS, endpoint, socket_path};
+use super::settings::{Config, Protocol};
+use super::units::{self, Refused};
+use crate::rules::settings::Groups;
+use crate::rules::syntax::nearest;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The variables of the process.
+pub type Environment = BTreeMap<String, String>;
+
+/// The file, for those who start us without flags.
+pub(super) const CONFIG: &str = "SIDELIGHT_CONFIG";
+
+const OWN: [&str; 9] = [
+    CONFIG,
+    "SIDELIGHT_SOCKET",
+    "SIDELIGHT_DATAGRAM_SOCKET",
+    "SIDELIGHT_LISTEN",
+    "SIDELIGHT_MODE",
+    "SIDELIGHT_GRACE_SECONDS",
+    "SIDELIGHT_STDIN",
+    "SIDELIGHT_PASSTHROUGH",
+    "SIDELIGHT_LOG_LEVEL",
+];
+
+/// Reads variables and notes what is wrong with them.
+struct Reader<'e> {
+    environment: &'e Environment,
+    faults: Vec<Fault>,
+}
+
+impl<'e> Reader<'e> {
+    fn get(&self, name: &str) -> Option<&'e str> {
+        let value = self.environment.get(name)?.trim();
+        (!value.is_empty()).then_some(value)
+    }
+
+    fn fault(&mut self, level: Level, name: &str, refused: Refused) {
+        let Refused { message, hint } = refused;
+        self.faults.push(Fault { level, path: name.to_owned(), message, hint, located: None });
+    }
+
+    fn parsed<T>(
+        &mut self,
+        level: Level,
+        name: &str,
+        parse: impl FnOnce(&str) -> Result<T, Refused>,
+    ) -> Option<T> {
+        let value = self.get(name)?;
+        let service = is_service_value(value);
+        match parse(value) {
+            Ok(value) => Some(value),
+            Err(refused) => {
+                let level = if service { Level::Warning } else { level };
+                self.fault(level, name, refused);
+                None
+            }
+        }
+    }
+
+    fn own<T>(&mut self, to: &mut T, name: &str, parse: impl FnOnce(&str) -> Result<T, Refused>) {
+        if let Some(value) = self.parsed(Level::Error, name, parse) {
+            *to = value;
+        }
+    }
+
+    fn foreign<T>(
+        &mut self,
+        to: &mut T,
+        name: &str,
+        parse: impl FnOnce(&str) -> Result<T, Refused>,
+    ) {
+        if let Some(value) = self.parsed(Level::Warning, name, parse) {
+            *to = value;
+        }
+    }
+}
+
+/// What Kubernetes puts into variables for a Service.
+fn is_service_value(value: &str) -> bool {
+    ["tcp://", "udp://", "sctp://"].iter().any(|scheme| value.starts_with(scheme))
+}
+
+/// Puts the names that the application shares with us over the defaults. Case does not matter in them.
+pub(super) fn apply_shared(environment: &Environment, config: &mut Config) -> Vec<Fault> {
+    let shared = ["LOG_LEVEL", "METRICS_PORT", "ENABLE_METRICS", "ENVIRONMENT"];
+    let folded: Environment = environment
+        .iter()
+        .map(|(name, value)| (name.to_ascii_uppercase(), value.clone()))
+        .filter(|(name, _)| shared.contains(&name.as_str()))
+        .collect();
+    let mut reader = Reader { environment: &folded, faults: Vec::new() };
+    reader.foreign(&mut config.log_level, "LOG_LEVEL", |text| {
+        units::choice(text, &units::LOG_LEVELS)
+    });
+    let before = config.listen;
+    reader.foreign(&mut config.listen, "METRICS_PORT", |text| units::metrics_port(text, before));
+    if reader.parsed(Level::Warning, "ENABLE_METRICS", units::flag) == Some(false) {
+        config.rules.groups = Groups { http: false, database: false, log: false, functions: false };
+    }
+    let attributes = &mut config.resource.attributes;
+    if let Some(name) = reader.get("ENVIRONMENT") {
+        put(attributes, "deployment.environment.name", name);
+    }
+    for (variable, attribute) in [
+        ("POD_NAME", "k8s.pod.name"),
+        ("POD_NAMESPACE", "k8s.namespace.name"),
+        ("POD_UID", "k8s.pod.uid"),
+        ("NODE_NAME", "k8s.node.name"),
+    ] {
+        if let Some(value) = environment.get(variable).filter(|value| !value.is_empty()) {
+            put(attributes, attribute, value);
+        }
+    }
+    if let Some(directory) = environment.get("XDG_RUNTIME_DIR").filter(|path| !path.is_empty()) {
+        config.runtime_directory = Some(PathBuf::from(directory));
+    }
+    reader.faults
+}
+
+/// Puts our own variables and OpenTelemetry's over what the file says.
+pub(super) fn apply(environment: &Environment, config: &mut Config) -> Vec<Fault> {
+    let mut reader = Reader { environment, faults: Vec::new() };
+    own(&mut reader, config);
+    unknown(&mut reader);
+    resource(&mut reader, config);
+    export(&mut reader, config);
+    reader.faults
+}
+
+fn own(reader: &mut Reader<'_>, config: &mut Config) {
+    reader.own(&mut config.socket.path, "SIDELIGHT_SOCKET", |text| socket_path(text).map(Some));
+    reader.own(&mut config.datagram_socket.path, "SIDELIGHT_DATAGRAM_SOCKET", |text| {
+        socket_path(text).map(Some)
+    });
+    let before = config.listen.address;
+    let listen =
+        reader.parsed(Level::Error, "SIDELIGHT_LISTEN", |text| units::listen(text, before));
+    if let Some(address) = listen {
+        config.listen.address = address;
+        config.listen.fallback = None;
+    }
+    reader.own(&mut config.mode, "SIDELIGHT_MODE", |text| units::choice(text, &units::MODES));
+    reader.own(&mut config.grace, "SIDELIGHT_GRACE_SECONDS", units::seconds);
+    reader.own(&mut config.stdin, "SIDELIGHT_STDIN", units::flag);
+    reader.own(&mut config.passthrough, "SIDELIGHT_PASSTHROUGH", |text| {
+        units::choice(text, &units::PASSTHROUGHS)
+    });
+    reader.own(&mut config.log_level, "SIDELIGHT_LOG_LEVEL", |text| {
+        units::choice(text, &units::LOG_LEVELS)
+    });
+}
+
+/// Warns of every `SIDELIGHT_*` that is none of ours; those of a Service named sidelight in one breath.
+fn unknown(reader: &mut Reader<'_>) {
+    let mut of_service = Vec::new();
+    for (name, value) in reader.environment {
+        if !name.starts_with("SIDELIGHT_") || OWN.contains(&name.as_str()) {
+            continue;
+        }
+        if is_service_name(name) || is_service_value(value) {
+            of_service.push(name.as_str());
+            continue;
+        }
+        let hint = match nearest(name, OWN) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => format!("known are {}", OWN.join(", ")),
+        };
+        reader.fault(Level::Warning, name, Refused::new("unknown variable, ignored", hint));
+    }
+    if let Some(first) = of_service.first() {
+        let message = format!("{} variables of a Kubernetes Service are ignored", of_service.len());
+        let hint = "set enableServiceLinks: false in the pod to be rid of them";
+        reader.fault(Level::Warning, first, Refused::new(message, hint));
+    }
+}
+
+fn is_service_name(name: &str) -> bool {
+    name == "SIDELIGHT_PORT"
+        || name.ends_with("_SERVICE_HOST")
+        || name.contains("_SERVICE_PORT")
+        || ["_TCP", "_UDP", "_SCTP"].iter().any(|end| name.contains("_PORT_") && name.contains(end))
+}
+
+/// `OTEL_RESOURCE_ATTRIBUTES` and `OTEL_SERVICE_NAME`, the latter stronger.
+fn resource(reader: &mut Reader<'_>, config: &mut Config) {
+    let name = "OTEL_RESOURCE_ATTRIBUTES";
+    let pairs = reader.parsed(Level::Warning, name, |text| pairs(text, "key1=value1,key2=value2"));
+    for (key, value) in pairs.unwrap_or_default() {
+        if key != "service.name" {
+            put(&mut config.resource.attributes, &key, &value);
+        } else if !value.is_empty() {
+            config.resource.service_name = value;
+        }
+    }
+    if let Some(name) = reader.get("OTEL_SERVICE_NAME") {
+        name.clone_into(&mut config.resource.service_name);
+    }
+}
+
+/// Sorted by key, each key once.
+fn put(attributes: &mut Vec<(String, String)>, key: &str, value: &str) {
+    match attributes.binary_search_by(|(known, _)| known.as_str().cmp(key)) {
+        Ok(at) => value.clone_into(&mut attributes[at].1),
+        Err(at) => attributes.insert(at, (key.to_owned(), value.to_owned())),
+    }
+}
+
+/// Where spans go: OpenTelemetry's exporter variables, the form for traces stronger than the general one.
+fn export(reader: &mut Reader<'_>, config: &mut Config) {
+    let disabled = reader.parsed(Level::Warning, "OTEL_SDK_DISABLED", units::flag);
+    let exporter = reader.parsed(Level::Warning, "OTEL_TRACES_EXPORTER", |text| {
+        units::choice(text, &[("otlp", true), ("none", false)])
+    });
+    if disabled == Some(true) || exporter == Some(false) {
+        config.traces.enabled = false;
+    }
+    let to = &mut config.export;
+    let protocol = |text: &str| match text {
+        "http/json" => Err(Refused::new("http/json is not spoken here", "http/protobuf is used")),
+        _ => units::choice(text, &PROTOCOLS),
+    };
+    for name in ["OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"] {
+        reader.foreign(&mut to.protocol, name, protocol);
+    }
+    let grpc = to.protocol == Protocol::Grpc;
+    reader.foreign(&mut to.endpoint, "OTEL_EXPORTER_OTLP_ENDPOINT", |text| {
+        let base = endpoint(text)?;
+        let path = if base.ends_with('/') { "v1/traces" } else { "/v1/traces" };
+        Ok(Some(if grpc { base } else { base + path }))
+    });
+    reader.foreign(&mut to.endpoint, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", |text| {
+        endpoint(text).map(Some)
+    });
+    for name in ["OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS"] {
+        reader.foreign(&mut to.headers, name, |text| {
+            let headers = pairs(text, "key1=value1,key2=value2")?;
+            Ok(headers.into_iter().map(|(key, value)| (key.to_ascii_lowercase(), value)).collect())
+        });
+    }
+    for name in ["OTEL_EXPORTER_OTLP_TIMEOUT", "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT"] {
+        reader.foreign(&mut to.timeout, name, milliseconds);
+    }
+    for name in ["OTEL_EXPORTER_OTLP_COMPRESSION", "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION"] {
+        let compression = reader.get(name).filter(|value| *value != "none");
+        if let Some(value) = compression {
+            let message = format!("compression `{value}` is not spoken here");
+            reader.fault(Level::Warning, name, Refused::new(message, "spans are sent as they are"));
+        }
+    }
+    reader.foreign(&mut to.delay, "OTEL_BSP_SCHEDULE_DELAY", milliseconds);
+    reader.foreign(&mut to.queue_spans_max, "OTEL_BSP_MAX_QUEUE_SIZE", count);
+    reader.foreign(&mut to.batch_spans_max, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", count);
+    to.batch_spans_max = to.batch_spans_max.min(to.queue_spans_max);
+}
+
+fn milliseconds(text: &str) -> Result<Duration, Refused> {
+    match text.parse::<u32>() {
+        Ok(number) if number > 0 => Ok(Duration::from_millis(u64::from(number))),
+        _ => Err(Refused::new(format!("`{text}` are no milliseconds"), "a number without a unit")),
+    }
+}
+
+fn count(text: &str) -> Result<usize, Refused> {
+    match text.parse::<u32>() {
+        Ok(number) if number > 0 => Ok(number as usize),
+        _ => Err(Refused::new(format!("`{text}` is no number"), "a number above 0")),
+    }
+}
+
+/// `key=value,key=value`, values percent-encoded.
+fn pairs(text: &str, example: &str) -> Result<Vec<(String, String)>, Refused> {
+    let mut found = Vec::new();
+    for pair in text.split(',').map(str::trim).filter(|pair| !pair.is_empty()) {
+        let pair = pair.split_once('=').filter(|(key, _)| !key.trim().is_empty());
+        // the value may be a secret: it is not repeated
+        let Some((key, value)) = pair else {
+            return Err(Refused::new("no list of keys and values", format!("as in {example}")));
+        };
+        found.push((decoded(key.trim()), decoded(value.trim())));
+    }
+    Ok(found)
+}
+
+fn decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [byte, tail @ ..] = rest {
+        let escaped = match (byte, tail) {
+            (b'%', [high, low, ..]) => hex(*high).zip(hex(*low)).map(|(h, l)| h * 16 + l),
+            _ => None,
+        };
+        bytes.push(escaped.unwrap_or(*byte));
+        rest = if escaped.is_some() { &tail[2..] } else { tail };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    (digit as char).to_digit(16).map(|value| value as u8)
+}

@@ -1,0 +1,322 @@
+//! The keys of a configuration file. Unit: one file.
+
+use super::fault::Level;
+use super::reader::{At, Reader};
+use super::rules::{self, Places};
+use super::settings::{
+    Config, ExportSettings, HealthSettings, HeartbeatSettings, ListenSettings, Protocol,
+    RatioSettings, SocketSettings,
+};
+use super::tree::{Node, Value};
+use super::units;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The longest path of a Unix socket: `sun_path` with its closing NUL.
+pub(super) const SOCKET_PATH_BYTES_MAX: usize = 107;
+/// The longest line that may be kept; every connection may hold one.
+const LINE_BYTES: std::ops::RangeInclusive<usize> = 1024..=16 * 1024 * 1024;
+
+/// Puts what the file says over `config`; returns where the values of the rules stand.
+pub(super) fn apply(reader: &mut Reader<'_>, root: &Node, config: &mut Config) -> Places {
+    let mut places = Places::default();
+    let at = At { node: root, path: String::new() };
+    let Some(mut keys) = reader.keys(&at) else { return places };
+    if let Some(at) = keys.take("socket")
+        && let Some(limits) = socket(reader, &at, &mut config.socket, true)
+    {
+        config.line_bytes_max = limits.0.unwrap_or(config.line_bytes_max);
+        config.connections_max = limits.1.unwrap_or(config.connections_max);
+    }
+    if let Some(at) = keys.take("datagram_socket") {
+        socket(reader, &at, &mut config.datagram_socket, false);
+    }
+    if let Some(at) = keys.take("listen") {
+        let before = config.listen.address;
+        if let Some(address) = reader.parsed(&at, |text| units::listen(text, before)) {
+            config.listen = ListenSettings { address, fallback: None };
+        }
+    }
+    if let Some(at) = keys.take("mode") {
+        set(&mut config.mode, reader.parsed(&at, |text| units::choice(text, &units::MODES)));
+    }
+    if let Some(at) = keys.take("grace_seconds") {
+        set(&mut config.grace, reader.parsed(&at, units::seconds));
+    }
+    if let Some(at) = keys.take("stdin") {
+        set(&mut config.stdin, reader.parsed(&at, units::flag));
+    }
+    if let Some(at) = keys.take("passthrough") {
+        let words = &units::PASSTHROUGHS;
+        set(&mut config.passthrough, reader.parsed(&at, |text| units::choice(text, words)));
+    }
+    if let Some(at) = keys.take("log_level") {
+        let words = &units::LOG_LEVELS;
+        set(&mut config.log_level, reader.parsed(&at, |text| units::choice(text, words)));
+    }
+    if let Some(at) = keys.take("time_zone") {
+        set(&mut config.time_zone, reader.parsed(&at, units::time_zone));
+    }
+    if let Some(at) = keys.take("service") {
+        set(&mut config.resource.service_name, reader.text(&at).map(str::to_owned));
+    }
+    if let Some(at) = keys.take("metrics") {
+        metrics(reader, &at, config);
+    }
+    if let Some(at) = keys.take("rules") {
+        (config.rules.own, places) = rules::read(reader, &at);
+    }
+    if let Some(at) = keys.take("health") {
+        health(reader, &at, &mut config.health);
+    }
+    if let Some(at) = keys.take("traces") {
+        traces(reader, &at, config);
+    }
+    if let Some(at) = keys.take("export") {
+        export(reader, &at, &mut config.export);
+    }
+    reader.finish(&keys);
+    places
+}
+
+fn set<T>(to: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *to = value;
+    }
+}
+
+type LineLimits = (Option<usize>, Option<usize>);
+
+/// A path alone, or a map.
+fn socket(
+    reader: &mut Reader<'_>,
+    at: &At<'_>,
+    to: &mut SocketSettings,
+    stream: bool,
+) -> Option<LineLimits> {
+    if let Value::Text(_) = at.node.value {
+        set(&mut to.path, reader.parsed(at, socket_path).map(Some));
+        return None;
+    }
+    let mut keys = reader.keys(at)?;
+    if let Some(at) = keys.take("path") {
+        set(&mut to.path, reader.parsed(&at, socket_path).map(Some));
+    }
+    if let Some(at) = keys.take("mode") {
+        set(&mut to.mode, reader.parsed(&at, units::mode_bits));
+        if to.mode & 0o002 != 0 {
+            let message = "every user of the machine may write to this socket";
+            reader.fault(Level::Warning, &at, message, Some("use a group".to_owned()));
+        }
+    }
+    if let Some(at) = keys.take("group") {
+        set(&mut to.group, reader.text(&at).map(|text| Some(text.to_owned())));
+    }
+    let mut limits = (None, None);
+    if stream {
+        if let Some(at) = keys.take("line_bytes_max") {
+            limits.0 = reader.size(&at, LINE_BYTES);
+        }
+        if let Some(at) = keys.take("connections_max") {
+            limits.1 = reader.integer(&at, 1..=65_536);
+        }
+    }
+    reader.finish(&keys);
+    Some(limits)
+}
+
+/// A path that a Unix socket can have.
+pub(super) fn socket_path(text: &str) -> Result<PathBuf, units::Refused> {
+    if text.is_empty() {
+        return Err(units::Refused::new("a path is missing", "as in /run/sidelight/log.sock"));
+    }
+    if text.len() > SOCKET_PATH_BYTES_MAX {
+        let message = format!("the path is longer than {SOCKET_PATH_BYTES_MAX} bytes");
+        return Err(units::Refused::new(
+            message,
+            "the kernel's limit for sockets: use a shorter one",
+        ));
+    }
+    Ok(PathBuf::from(text))
+}
+
+fn metrics(reader: &mut Reader<'_>, at: &At<'_>, config: &mut Config) {
+    let Some(mut keys) = reader.keys(at) else { return };
+    if let Some(at) = keys.take("prefix") {
+        set(&mut config.rules.prefix, reader.parsed(&at, rules::prefix));
+    }
+    if let Some(at) = keys.take("groups")
+        && let Some(mut keys) = reader.keys(&at)
+    {
+        let groups = &mut config.rules.groups;
+        for (name, group) in [
+            ("http", &mut groups.http),
+            ("database", &mut groups.database),
+            ("log", &mut groups.log),
+            ("functions", &mut groups.functions),
+        ] {
+            if let Some(at) = keys.take(name) {
+                set(group, reader.parsed(&at, units::flag));
+            }
+        }
+        reader.finish(&keys);
+    }
+    if let Some(at) = keys.take("limits")
+        && let Some(mut keys) = reader.keys(&at)
+    {
+        if let Some(at) = keys.take("series") {
+            set(&mut config.limits.series_max, reader.integer(&at, 1..=1_000_000));
+        }
+        if let Some(at) = keys.take("label_sets") {
+            set(&mut config.limits.label_sets_max, reader.integer(&at, 1..=1_000_000));
+        }
+        if let Some(at) = keys.take("routes") {
+            set(&mut config.rules.routes_max, reader.integer(&at, 1..=10_000).map(Some));
+        }
+        if let Some(at) = keys.take("label_value_bytes") {
+            set(&mut config.limits.label_value_bytes_max, reader.size(&at, 32..=4096));
+        }
+        reader.finish(&keys);
+    }
+    if let Some(at) = keys.take("created_timestamps") {
+        set(&mut config.created_timestamps, reader.parsed(&at, units::flag));
+    }
+    reader.finish(&keys);
+}
+
+fn health(reader: &mut Reader<'_>, at: &At<'_>, to: &mut HealthSettings) {
+    let Some(mut keys) = reader.keys(at) else { return };
+    if let Some(at) = keys.take("window") {
+        let longest = Duration::from_mins(10);
+        let window = reader.parsed(&at, units::duration);
+        match window {
+            Some(window) if window < Duration::from_secs(5) || window > longest => {
+                reader.refuse(&at, "the window is out of bounds", "from 5s to 10m");
+            }
+            window => set(&mut to.window, window),
+        }
+    }
+    if let Some(at) = keys.take("error_ratio") {
+        ratio(reader, &at, &mut to.errors);
+    }
+    if let Some(at) = keys.take("http_error_ratio") {
+        ratio(reader, &at, &mut to.http_errors);
+    }
+    if let Some(at) = keys.take("fatal") {
+        set(&mut to.fatal, reader.parsed(&at, units::duration));
+    }
+    if let Some(at) = keys.take("recover") {
+        set(&mut to.recover, reader.parsed(&at, units::duration));
+    }
+    if let Some(at) = keys.take("heartbeat") {
+        to.heartbeat = heartbeat(reader, &at);
+    }
+    reader.finish(&keys);
+}
+
+fn ratio(reader: &mut Reader<'_>, at: &At<'_>, to: &mut RatioSettings) {
+    let Some(mut keys) = reader.keys(at) else { return };
+    if let Some(at) = keys.take("warn") {
+        set(&mut to.warn, reader.ratio(&at));
+    }
+    if let Some(at) = keys.take("fail") {
+        set(&mut to.fail, reader.ratio(&at));
+    }
+    if let Some(at) = keys.take("events_min") {
+        let least = reader.integer(&at, 1..=1_000_000);
+        set(&mut to.events_min, least.map(|least| least as u64));
+    }
+    reader.finish(&keys);
+    if to.warn > to.fail {
+        reader.refuse(at, "it fails before it warns", "`warn` must not be above `fail`");
+    }
+}
+
+/// A duration alone, or a map; it may be late by half of it where no grace is given.
+fn heartbeat(reader: &mut Reader<'_>, at: &At<'_>) -> Option<HeartbeatSettings> {
+    if let Value::Text(_) = at.node.value {
+        let every = positive(reader, at)?;
+        return Some(HeartbeatSettings { every, grace: every / 2 });
+    }
+    let mut keys = reader.keys(at)?;
+    let every = keys.take("every");
+    let grace = keys.take("grace").and_then(|at| reader.parsed(&at, units::duration));
+    reader.finish(&keys);
+    let Some(every) = every else {
+        reader.refuse(at, "`every` is missing", "how often the line must come, as in `every: 30s`");
+        return None;
+    };
+    let every = positive(reader, &every)?;
+    Some(HeartbeatSettings { every, grace: grace.unwrap_or(every / 2) })
+}
+
+fn positive(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Duration> {
+    let duration = reader.parsed(at, units::duration)?;
+    if duration.is_zero() {
+        reader.refuse(at, "it must be longer than 0", "");
+        return None;
+    }
+    Some(duration)
+}
+
+fn traces(reader: &mut Reader<'_>, at: &At<'_>, config: &mut Config) {
+    let Some(mut keys) = reader.keys(at) else { return };
+    if let Some(at) = keys.take("enabled") {
+        set(&mut config.traces.enabled, reader.parsed(&at, units::flag));
+    }
+    if let Some(at) = keys.take("internal_spans") {
+        set(&mut config.traces.internal_spans, reader.parsed(&at, units::flag));
+    }
+    if let Some(at) = keys.take("exception_text") {
+        set(&mut config.traces.exception_text, reader.parsed(&at, units::flag));
+    }
+    reader.finish(&keys);
+}
+
+/// The words for [`Protocol`].
+pub(super) const PROTOCOLS: [(&str, Protocol); 2] =
+    [("http/protobuf", Protocol::HttpProtobuf), ("grpc", Protocol::Grpc)];
+
+fn export(reader: &mut Reader<'_>, at: &At<'_>, to: &mut ExportSettings) {
+    let Some(mut keys) = reader.keys(at) else { return };
+    if let Some(at) = keys.take("endpoint") {
+        set(&mut to.endpoint, reader.parsed(&at, endpoint).map(Some));
+    }
+    if let Some(at) = keys.take("protocol") {
+        set(&mut to.protocol, reader.parsed(&at, |text| units::choice(text, &PROTOCOLS)));
+    }
+    if let Some(at) = keys.take("headers")
+        && let Some(headers) = reader.keys(&at)
+    {
+        for (name, value) in headers.all() {
+            if let Some(text) = reader.text(&value) {
+                to.headers.push((name.key().to_ascii_lowercase(), text.to_owned()));
+            }
+        }
+    }
+    if let Some(at) = keys.take("timeout") {
+        set(&mut to.timeout, positive(reader, &at));
+    }
+    if let Some(at) = keys.take("queue_spans_max") {
+        set(&mut to.queue_spans_max, reader.integer(&at, 1..=1_000_000));
+    }
+    if let Some(at) = keys.take("batch_spans_max") {
+        set(&mut to.batch_spans_max, reader.integer(&at, 1..=65_536));
+    }
+    if let Some(at) = keys.take("delay") {
+        set(&mut to.delay, positive(reader, &at));
+    }
+    reader.finish(&keys);
+}
+
+/// A URL that spans can be sent to.
+pub(super) fn endpoint(text: &str) -> Result<String, units::Refused> {
+    let host = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    match host {
+        Some(host) if !host.is_empty() && !host.starts_with('/') => Ok(text.to_owned()),
+        _ => Err(units::Refused::new(
+            format!("`{text}` is no URL to send spans to"),
+            "as in http://collector:4318/v1/traces, or http://collector:4317 with protocol grpc",
+        )),
+    }
+}

@@ -1,0 +1,81 @@
+//! What is allowed in a user's rules and yet probably not meant. Unit: one label.
+
+use crate::record::field::{self, FieldTable};
+use std::sync::LazyLock;
+
+/// Which keys mean what; made once, because a thousand rules may have a thousand labels.
+static STANDARD: LazyLock<FieldTable> = LazyLock::new(FieldTable::standard);
+
+/// Labels that Prometheus and its operators set on every target: a metric's own label of that name is renamed
+/// to `exported_...` when it is scraped.
+const SCRAPER: [&str; 9] = [
+    "job",
+    "instance",
+    "namespace",
+    "pod",
+    "container",
+    "node",
+    "endpoint",
+    "cluster",
+    "prometheus",
+];
+
+/// Message and hint for a label that scrapers set themselves.
+pub(super) fn scraper_label(name: &str) -> Option<(String, String)> {
+    SCRAPER.contains(&name).then(|| {
+        (
+            format!("scrapers set the label `{name}` themselves"),
+            format!("it would arrive as `exported_{name}`: call it otherwise"),
+        )
+    })
+}
+
+/// Message and hint for a label whose values have no end.
+pub(super) fn free_text(name: &str) -> Option<(String, String)> {
+    let binding = STANDARD.binding(name)?;
+    let what = match binding.field {
+        field::BODY
+        | field::EXCEPTION_MESSAGE
+        | field::EXCEPTION_STACKTRACE
+        | field::DB_QUERY
+        | field::USER_AGENT => "free text",
+        field::TRACE_ID
+        | field::SPAN_ID
+        | field::PARENT_SPAN_ID
+        | field::TRACEPARENT
+        | field::REQUEST_ID => "an id that is new with every request",
+        field::TIMESTAMP | field::DURATION => "a number that never repeats",
+        field::CLIENT_ADDRESS => "an address",
+        field::URL_PATH => "a path as it was asked for",
+        _ => return None,
+    };
+    let hint = match binding.field {
+        field::URL_PATH => "use http.route, where ids are {id}".to_owned(),
+        _ => "use a field with few values, or `extract` the part that has".to_owned(),
+    };
+    Some((format!("`{name}` is {what}: nearly every line would be a series of its own"), hint))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_that_are_probably_not_meant() {
+        for (label, warned) in [("pod", true), ("endpoint", true), ("shop", false)] {
+            assert_eq!(scraper_label(label).is_some(), warned, "{label}");
+        }
+        for (name, warned) in [
+            ("body", true),
+            ("msg", true),
+            ("trace_id", true),
+            ("req.id", true),
+            ("url.path", true),
+            ("http.route", false),
+            ("level", false),
+            ("data.shop", false),
+        ] {
+            assert_eq!(free_text(name).is_some(), warned, "{name}");
+        }
+    }
+}

@@ -1,0 +1,419 @@
+//! The list of own rules, and where each of their values stands. Unit: one rule.
+
+use super::fault::{Fault, Level, Located};
+use super::lint;
+use super::reader::{At, Reader};
+use super::tree::{Node, Source, Value};
+use super::units::{self, Refused};
+use crate::health::Signal;
+use crate::rules::settings::{
+    ExtractSettings, MetricKind, MetricSettings, RuleError, RuleSettings, ValueSettings,
+};
+use crate::spans::{Operation, SpanRule};
+use std::collections::HashMap;
+
+/// Rules of one file: a thousand are planned for.
+const RULES_MAX: usize = 10_000;
+/// Bounds of a histogram: every one is a series more.
+const BUCKETS_MAX: usize = 64;
+/// Labels of a metric.
+const LABELS_MAX: usize = 16;
+/// Bounds where a rule names none: those of the standard durations, in seconds.
+const BUCKETS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+/// Where the values of the rules stand, by the paths of [`RuleError`].
+#[derive(Clone, Debug, Default)]
+pub(super) struct Places(HashMap<String, Place>);
+
+#[derive(Clone, Debug)]
+struct Place {
+    /// The value; of a list or map only its place.
+    node: Node,
+    /// The path as it is written in the file.
+    written: String,
+}
+
+impl Places {
+    fn put(&mut self, path: String, at: &At<'_>) {
+        let Node { start, end, ref value } = *at.node;
+        let value = match value {
+            Value::Text(text) => Value::Text(text.clone()),
+            Value::Null | Value::List(_) | Value::Map(_) => Value::Null,
+        };
+        let node = Node { start, end, value };
+        self.0.insert(path, Place { node, written: at.path.clone() });
+    }
+
+    /// An error of compiling as a fault of the file: at its byte, or at the nearest value around it.
+    pub(super) fn locate(&self, source: &Source, error: &RuleError) -> Fault {
+        let mut path = error.path.as_str();
+        let mut found = self.0.get(path);
+        while found.is_none() && !path.is_empty() {
+            path = &path[..path.rfind(['.', '[']).unwrap_or(0)];
+            found = self.0.get(path);
+        }
+        let exact = path == error.path;
+        let located = found.map(|Place { node, .. }| {
+            let text = node.key();
+            let offset = if exact { error.offset.min(text.len()) } else { 0 };
+            let rest = text.get(offset..).unwrap_or_default();
+            let word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.');
+            // a word where one begins, one character elsewhere; all of a value that is no text of ours
+            let key = path.rsplit('.').next().unwrap_or_default();
+            let is_code = matches!(key, "when" | "pattern");
+            let width = match rest.find(|c| !word(c)) {
+                _ if !is_code => node.end.saturating_sub(node.start),
+                Some(0) | None if rest.is_empty() => 1,
+                Some(0) => 1,
+                Some(width) => width,
+                None => rest.len(),
+            };
+            let start = node.offset_in(source, offset);
+            Located::find(&source.name, &source.text, start, start + width)
+        });
+        let path = match found {
+            Some(place) if exact => place.written.clone(),
+            _ => format!("rules{}", error.path),
+        };
+        Fault {
+            level: Level::Error,
+            path,
+            message: error.message.clone(),
+            hint: error.hint.clone(),
+            located,
+        }
+    }
+}
+
+/// Reads the list of own rules.
+pub(super) fn read(reader: &mut Reader<'_>, at: &At<'_>) -> (Vec<RuleSettings>, Places) {
+    let mut places = Places::default();
+    let mut rules = Vec::new();
+    let list = reader.list(at);
+    if list.len() > RULES_MAX {
+        reader.refuse(at, format!("more than {RULES_MAX} rules"), "");
+        return (rules, places);
+    }
+    for (index, at) in list.iter().enumerate() {
+        let mut rule = RuleReader { reader, places: &mut places, path: format!("[{index}]") };
+        rules.push(rule.rule(at, index));
+    }
+    (rules, places)
+}
+
+struct RuleReader<'r, 's> {
+    reader: &'r mut Reader<'s>,
+    places: &'r mut Places,
+    /// The path of the rule as [`RuleError`] says it.
+    path: String,
+}
+
+impl RuleReader<'_, '_> {
+    fn rule(&mut self, at: &At<'_>, index: usize) -> RuleSettings {
+        let mut rule = RuleSettings::default();
+        self.places.put(self.path.clone(), at);
+        let Some(mut keys) = self.reader.keys(at) else { return rule };
+        if let Some(at) = keys.take("name") {
+            rule.name = self.text(&at, ".name").unwrap_or_default();
+        }
+        if let Some(at) = keys.take("when") {
+            rule.when = self.text(&at, ".when");
+        }
+        if let Some(at) = keys.take("extract") {
+            rule.extract = self.extract(&at);
+        }
+        for kind in ["counter", "gauge", "histogram"] {
+            if let Some(at) = keys.take(kind) {
+                self.metric(&at, kind, &mut rule.metrics);
+            }
+        }
+        if let Some(at) = keys.take("metrics") {
+            for at in self.reader.list(&at) {
+                self.one_of_metrics(&at, &mut rule.metrics);
+            }
+        }
+        if let Some(at) = keys.take("span") {
+            rule.span = self.span(&at);
+        }
+        if let Some(at) = keys.take("health") {
+            self.places.put(format!("{}.health", self.path), &at);
+            let words = [("heartbeat", ())];
+            let signal = self.reader.parsed(&at, |text| units::choice(text, &words));
+            rule.health = signal.map(|()| Signal::Heartbeat);
+        }
+        self.reader.finish(&keys);
+        let nothing = ["counter", "gauge", "histogram", "metrics", "span", "health"];
+        let effect = nothing.into_iter().any(|key| keys.take(key).is_some());
+        if !effect {
+            let hint = "give it a counter, gauge, histogram, span or health";
+            self.reader.refuse(at, "the rule does nothing", hint);
+        }
+        if rule.name.is_empty() {
+            let of_metric = rule.metrics.first().map(|metric| metric.name.clone());
+            rule.name = of_metric.unwrap_or_else(|| format!("rule {}", index + 1));
+        }
+        rule
+    }
+
+    fn text(&mut self, at: &At<'_>, under: &str) -> Option<String> {
+        self.places.put(format!("{}{under}", self.path), at);
+        self.reader.text(at).map(str::to_owned)
+    }
+
+    /// A pattern over the message, or a map that names the field.
+    fn extract(&mut self, at: &At<'_>) -> Option<ExtractSettings> {
+        self.places.put(format!("{}.extract", self.path), at);
+        if let Value::Text(pattern) = &at.node.value {
+            self.places.put(format!("{}.extract.pattern", self.path), at);
+            return Some(ExtractSettings { field: None, pattern: pattern.clone() });
+        }
+        let mut keys = self.reader.keys(at)?;
+        let field = keys.take("field").and_then(|at| self.text(&at, ".extract.field"));
+        let pattern = keys.take("pattern");
+        self.reader.finish(&keys);
+        let Some(pattern) = pattern else {
+            self.reader.refuse(at, "`pattern` is missing", "as in `order (?<id>[0-9]+)`");
+            return None;
+        };
+        let pattern = self.text(&pattern, ".extract.pattern")?;
+        Some(ExtractSettings { field, pattern })
+    }
+
+    /// An element of `metrics`: a map with one of three keys.
+    fn one_of_metrics(&mut self, at: &At<'_>, metrics: &mut Vec<MetricSettings>) {
+        let Some(mut keys) = self.reader.keys(at) else { return };
+        let before = self.reader.faults.len();
+        let mut found = 0;
+        for kind in ["counter", "gauge", "histogram"] {
+            if let Some(at) = keys.take(kind) {
+                found += 1;
+                self.metric(&at, kind, metrics);
+            }
+        }
+        self.reader.finish(&keys);
+        if found != 1 && self.reader.faults.len() == before {
+            let hint = "as in `- counter: {name: orders_total}`";
+            self.reader.refuse(at, "one of counter, gauge and histogram is expected", hint);
+        }
+    }
+
+    fn metric(&mut self, at: &At<'_>, kind: &'static str, metrics: &mut Vec<MetricSettings>) {
+        let path = format!("{}.metrics[{}]", self.path, metrics.len());
+        self.places.put(path.clone(), at);
+        let outer = std::mem::replace(&mut self.path, path);
+        if let Some(metric) = self.metric_inner(at, kind) {
+            metrics.push(metric);
+        }
+        self.path = outer;
+    }
+
+    fn metric_inner(&mut self, at: &At<'_>, kind: &str) -> Option<MetricSettings> {
+        let mut keys = self.reader.keys(at)?;
+        let name = keys.take("name");
+        let help = keys.take("help").and_then(|at| self.text(&at, ".help"));
+        let unit = keys.take("unit").and_then(|at| {
+            self.places.put(format!("{}.unit", self.path), &at);
+            self.reader.parsed(&at, unit)
+        });
+        let labels = keys.take("labels").map(|at| self.labels(&at)).unwrap_or_default();
+        let kind = match kind {
+            "counter" => {
+                let by = keys.take("by").and_then(|at| self.value(&at, ".by", true));
+                Some(MetricKind::Counter { by })
+            }
+            "gauge" => {
+                let add = keys.take("add").and_then(|at| self.reader.parsed(&at, units::flag));
+                let value = keys.take("value").map(|at| self.value(&at, ".value", true));
+                let value = self.wanted(at, value)?;
+                value.map(|value| MetricKind::Gauge { value, add: add.unwrap_or(false) })
+            }
+            _ => {
+                let buckets = keys.take("buckets").map(|at| self.buckets(&at));
+                let buckets = buckets.unwrap_or_else(|| BUCKETS.to_vec());
+                let value = keys.take("value").map(|at| self.value(&at, ".value", true));
+                let value = self.wanted(at, value)?;
+                value.map(|value| MetricKind::Histogram { value, buckets })
+            }
+        };
+        self.reader.finish(&keys);
+        let Some(name) = name else {
+            self.reader.refuse(at, "`name` is missing", "as in `name: orders_total`");
+            return None;
+        };
+        self.places.put(format!("{}.name", self.path), &name);
+        let name = self.reader.parsed(&name, metric_name)?;
+        let (help, unit) = (help.unwrap_or_default(), unit.unwrap_or_default());
+        let is_histogram = matches!(kind, Some(MetricKind::Histogram { .. }));
+        if is_histogram && labels.iter().any(|(label, _)| label == "le") {
+            self.reader.refuse(at, "`le` is the label of the buckets", "call it otherwise");
+        }
+        Some(MetricSettings { kind: kind?, name, help, unit, labels })
+    }
+
+    /// Notes a missing `value`; an outer `None` ends the metric.
+    #[allow(clippy::option_option)] // absent, present and wrong, present and right
+    fn wanted(
+        &mut self,
+        at: &At<'_>,
+        value: Option<Option<ValueSettings>>,
+    ) -> Option<Option<ValueSettings>> {
+        if value.is_none() {
+            let hint = "the field that holds it, as in `value: duration_ms`";
+            self.reader.refuse(at, "`value` is missing", hint);
+        }
+        value
+    }
+
+    fn labels(&mut self, at: &At<'_>) -> Vec<(String, ValueSettings)> {
+        self.places.put(format!("{}.labels", self.path), at);
+        let mut labels = Vec::new();
+        let Some(keys) = self.reader.keys(at) else { return labels };
+        let all = keys.all();
+        if all.len() > LABELS_MAX {
+            self.reader.refuse(at, format!("more than {LABELS_MAX} labels"), "");
+        }
+        for (key, value) in all {
+            let name = key.key();
+            let at_key = At { node: key, path: value.path.clone() };
+            if let Err(refused) = label_name(name) {
+                self.reader.fault(Level::Error, &at_key, refused.message, refused.hint);
+            }
+            let source = self.value(&value, &format!(".labels.{name}"), false);
+            if let Some((message, hint)) = lint::scraper_label(name) {
+                self.reader.fault(Level::Warning, &at_key, message, Some(hint));
+            }
+            if let Some(ValueSettings::Field(field)) = &source
+                && let Some((message, hint)) = lint::free_text(field)
+            {
+                self.reader.fault(Level::Warning, &value, message, Some(hint));
+            }
+            if let Some(source) = source {
+                labels.push((name.to_owned(), source));
+            }
+        }
+        labels
+    }
+
+    /// A field's name, or a map with one of `field`, `value` and `capture`; a number where one is wanted.
+    fn value(&mut self, at: &At<'_>, under: &str, number: bool) -> Option<ValueSettings> {
+        self.places.put(format!("{}{under}", self.path), at);
+        if let Value::Text(text) = &at.node.value {
+            let is_number = text.parse::<f64>().is_ok();
+            if text.is_empty() || (is_number && !number) {
+                let hint = format!("a constant is written {{value: \"{text}\"}}");
+                self.reader.refuse(at, format!("`{text}` is no field's name"), &hint);
+                return None;
+            }
+            let text = text.clone();
+            let constant = is_number && number;
+            let of = if constant { ValueSettings::Constant } else { ValueSettings::Field };
+            return Some(of(text));
+        }
+        let mut keys = self.reader.keys(at)?;
+        let before = self.reader.faults.len();
+        let mut found = Vec::new();
+        for key in ["field", "value", "capture"] {
+            let Some(at) = keys.take(key) else { continue };
+            let Some(text) = self.reader.text(&at).map(str::to_owned) else { continue };
+            found.push(match key {
+                "field" => ValueSettings::Field(text),
+                "value" => ValueSettings::Constant(text),
+                _ => ValueSettings::Capture(text),
+            });
+        }
+        self.reader.finish(&keys);
+        if found.len() != 1 && self.reader.faults.len() == before {
+            let hint = "a field's name, {value: constant} or {capture: group}";
+            self.reader.refuse(at, "one of field, value and capture is expected", hint);
+        }
+        found.pop()
+    }
+
+    fn buckets(&mut self, at: &At<'_>) -> Vec<f64> {
+        self.places.put(format!("{}.buckets", self.path), at);
+        let list = self.reader.list(at);
+        if list.is_empty() || list.len() > BUCKETS_MAX {
+            let message = format!("from 1 to {BUCKETS_MAX} bounds are expected");
+            self.reader.refuse(at, message, "as in [0.1, 0.5, 1, 5]; +Inf is added");
+        }
+        let mut bounds: Vec<f64> = Vec::new();
+        for at in &list {
+            let Some(bound) = self.reader.number(at) else { continue };
+            if bounds.last().is_some_and(|last| *last >= bound) {
+                self.reader.refuse(at, "the bounds do not ascend", "each must be above the last");
+            }
+            bounds.push(bound);
+        }
+        bounds
+    }
+
+    fn span(&mut self, at: &At<'_>) -> Option<SpanRule> {
+        self.places.put(format!("{}.span", self.path), at);
+        let words = [
+            ("request", Operation::Request),
+            ("query", Operation::Query),
+            ("internal", Operation::Internal),
+        ];
+        let mut of = |at: &At<'_>| self.reader.parsed(at, |text| units::choice(text, &words));
+        if let Value::Text(_) = at.node.value {
+            return of(at).map(|operation| SpanRule { operation });
+        }
+        let mut keys = self.reader.keys(at)?;
+        let operation = keys.take("operation");
+        self.reader.finish(&keys);
+        let Some(operation) = operation else {
+            self.reader.refuse(at, "`operation` is missing", "one of request, query, internal");
+            return None;
+        };
+        let operation = self.reader.parsed(&operation, |text| units::choice(text, &words))?;
+        Some(SpanRule { operation })
+    }
+}
+
+/// A prefix of metric names; empty for none.
+pub(super) fn prefix(text: &str) -> Result<String, Refused> {
+    if text.is_empty() { Ok(String::new()) } else { metric_name(text) }
+}
+
+fn metric_name(text: &str) -> Result<String, Refused> {
+    if text.starts_with("sidelight_") {
+        let hint = "names that begin with sidelight_ are its own";
+        return Err(Refused::new(format!("`{text}` is taken"), hint));
+    }
+    let inner = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':');
+    if !text.bytes().all(inner) || text.bytes().next().is_none_or(|b| b.is_ascii_digit()) {
+        let hint = "letters, digits and _, no digit first";
+        return Err(Refused::new(format!("`{text}` is no name of a metric"), hint));
+    }
+    Ok(text.to_owned())
+}
+
+fn label_name(text: &str) -> Result<(), Refused> {
+    if text.starts_with("__") {
+        let hint = "names that begin with __ are Prometheus' own";
+        return Err(Refused::new(format!("`{text}` is no name of a label"), hint));
+    }
+    let inner = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    if !text.bytes().all(inner) || text.bytes().next().is_none_or(|b| b.is_ascii_digit()) {
+        let hint = "letters, digits and _, no digit first";
+        return Err(Refused::new(format!("`{text}` is no name of a label"), hint));
+    }
+    Ok(())
+}
+
+fn unit(text: &str) -> Result<String, Refused> {
+    let base = match text {
+        "s" | "sec" | "ms" | "milliseconds" | "us" | "ns" | "minutes" => Some("seconds"),
+        "B" | "kb" | "KiB" | "kilobytes" | "MiB" => Some("bytes"),
+        "%" | "percent" => Some("ratio"),
+        _ => None,
+    };
+    if let Some(base) = base {
+        let hint = format!("Prometheus wants base units: did you mean `{base}`?");
+        return Err(Refused::new(format!("`{text}` is no base unit"), hint));
+    }
+    if !text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+        return Err(Refused::new(format!("`{text}` is no unit"), "as in seconds or bytes"));
+    }
+    Ok(text.to_owned())
+}

@@ -1,0 +1,325 @@
+//! Layers over each other, and the environment. Files in every shape of wrong are golden cases.
+
+use super::environment::Environment;
+use super::fault::{Fault, Level};
+use super::settings::{Config, LogLevel, Mode, Protocol, RatioSettings};
+use super::{Flags, Loaded, load, parse};
+use crate::rules::settings::{Groups, MetricKind, RuleError, ValueSettings};
+use proptest::prelude::*;
+use std::path::PathBuf;
+use std::time::Duration;
+
+fn environment(pairs: &[(&str, &str)]) -> Environment {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+fn of(text: &str, pairs: &[(&str, &str)]) -> Loaded {
+    parse("f.yaml", text, &Flags::default(), &environment(pairs))
+}
+
+fn told(faults: &[Fault]) -> Vec<(Level, &str)> {
+    faults.iter().map(|fault| (fault.level, fault.path.as_str())).collect()
+}
+
+#[test]
+fn nothing_said_is_the_defaults() {
+    let loaded = load(&Flags::default(), &Environment::new());
+    assert_eq!((loaded.config, loaded.faults, loaded.file), (Config::default(), Vec::new(), None));
+}
+
+/// Each layer wins over the ones before it.
+#[test]
+fn flags_over_environment_over_file_over_defaults() {
+    let file = "socket: /file\nlisten: 127.0.0.1:2\nmode: classic\nlog_level: error\n";
+    let own =
+        [("SIDELIGHT_SOCKET", "/env"), ("SIDELIGHT_LISTEN", ":3"), ("SIDELIGHT_MODE", "native")];
+    let flags = Flags {
+        socket: Some("/flag".into()),
+        listen: "127.0.0.1:4".parse().ok(),
+        mode: Some(Mode::Classic),
+        ..Flags::default()
+    };
+    let seen = |loaded: Loaded| {
+        assert_eq!(loaded.faults, []);
+        let Config { socket, listen, mode, .. } = loaded.config;
+        (socket.path, listen.address.to_string(), mode)
+    };
+    let path = |path: &str| Some(PathBuf::from(path));
+    assert_eq!(seen(of("", &[])), (None, "127.0.0.1:19464".to_owned(), Mode::Native));
+    assert_eq!(seen(of(file, &[])), (path("/file"), "127.0.0.1:2".to_owned(), Mode::Classic));
+    assert_eq!(seen(of(file, &own)), (path("/env"), "[::]:3".to_owned(), Mode::Native));
+    let all = parse("f.yaml", file, &flags, &environment(&own));
+    assert_eq!(seen(all), (path("/flag"), "127.0.0.1:4".to_owned(), Mode::Classic));
+}
+
+/// What was set for the application counts for us only where nobody speaks to us.
+#[test]
+fn shared_names_are_weaker_than_the_file() {
+    let shared = [
+        ("metrics_port", "9090"),
+        ("Log_Level", "DEBUG"),
+        ("ENABLE_METRICS", "false"),
+        ("ENVIRONMENT", "production"),
+        ("LOG_FORMAT", "json"),
+    ];
+    let loaded = of("", &shared);
+    assert_eq!(loaded.faults, []);
+    let config = loaded.config;
+    assert_eq!(config.listen.address.to_string(), "127.0.0.1:9090");
+    assert_eq!(config.listen.fallback.map(|a| a.to_string()).as_deref(), Some("127.0.0.1:19464"));
+    assert_eq!(config.log_level, LogLevel::Debug);
+    assert!(!config.rules.groups.http && !config.rules.groups.log);
+    let attribute = ("deployment.environment.name".to_owned(), "production".to_owned());
+    assert_eq!(config.resource.attributes, [attribute]);
+    let file = "listen: 127.0.0.1:2\nlog_level: warn\n\
+                metrics: {groups: {http: true, database: true, log: true, functions: true}}\n";
+    let config = of(file, &shared).config;
+    assert_eq!(config.listen.address.to_string(), "127.0.0.1:2");
+    assert_eq!((config.listen.fallback, config.log_level), (None, LogLevel::Warn));
+    assert_eq!(config.rules.groups, Groups::default());
+    let config = of("", &[("METRICS_PORT", "9090"), ("SIDELIGHT_LISTEN", "127.0.0.1:5")]).config;
+    assert_eq!(config.listen.address.to_string(), "127.0.0.1:5");
+    assert_eq!(config.listen.fallback, None);
+}
+
+/// A Service named metrics or sidelight must not keep the application from starting.
+#[test]
+fn what_kubernetes_sets_for_services_is_ignored() {
+    let loaded = of(
+        "",
+        &[
+            ("METRICS_PORT", "tcp://10.0.0.1:9090"),
+            ("SIDELIGHT_LISTEN", "tcp://10.0.0.2:80"),
+            ("SIDELIGHT_PORT", "tcp://10.0.0.2:80"),
+            ("SIDELIGHT_PORT_80_TCP_ADDR", "10.0.0.2"),
+            ("SIDELIGHT_SERVICE_HOST", "10.0.0.2"),
+            ("SIDELIGHT_SERVICE_PORT_HTTP", "80"),
+            ("SIDELIGHT_SOKCET", "/x"),
+        ],
+    );
+    assert!(loaded.is_valid());
+    assert_eq!(loaded.config, Config::default());
+    let expected = ["METRICS_PORT", "SIDELIGHT_LISTEN", "SIDELIGHT_SOKCET", "SIDELIGHT_PORT"];
+    assert_eq!(told(&loaded.faults), expected.map(|name| (Level::Warning, name)));
+    assert_eq!(loaded.faults[2].hint.as_deref(), Some("did you mean `SIDELIGHT_SOCKET`?"));
+    assert!(loaded.faults[3].message.starts_with("4 variables"));
+}
+
+#[test]
+fn a_wrong_value_of_our_own_is_an_error_and_the_rest_stays() {
+    let loaded = of("", &[("SIDELIGHT_MODE", "clasic"), ("SIDELIGHT_GRACE_SECONDS", "60")]);
+    assert_eq!(told(&loaded.faults), [(Level::Error, "SIDELIGHT_MODE")]);
+    assert_eq!(loaded.config.grace, Duration::from_mins(1));
+    assert_eq!(loaded.config.mode, Mode::Native);
+}
+
+#[test]
+fn where_spans_go() {
+    for (pairs, endpoint, protocol) in [
+        (&[][..], None, Protocol::HttpProtobuf),
+        (
+            &[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318")],
+            Some("http://c:4318/v1/traces"),
+            Protocol::HttpProtobuf,
+        ),
+        (
+            &[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318/otlp/")],
+            Some("http://c:4318/otlp/v1/traces"),
+            Protocol::HttpProtobuf,
+        ),
+        (
+            &[
+                ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4317"),
+                ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
+            ],
+            Some("http://c:4317"),
+            Protocol::Grpc,
+        ),
+        (
+            &[
+                ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318"),
+                ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://t/as/it/is"),
+                ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
+                ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/protobuf"),
+            ],
+            Some("http://t/as/it/is"),
+            Protocol::HttpProtobuf,
+        ),
+        (&[("OTEL_EXPORTER_OTLP_ENDPOINT", "")], None, Protocol::HttpProtobuf),
+    ] {
+        let loaded = of("", pairs);
+        assert_eq!(loaded.faults, [], "{pairs:?}");
+        assert_eq!(loaded.config.export.endpoint.as_deref(), endpoint, "{pairs:?}");
+        assert_eq!(loaded.config.export.protocol, protocol, "{pairs:?}");
+    }
+    let file = "export: {endpoint: \"http://file/v1/traces\", headers: {A: b}}\n";
+    let from_file = of(file, &[]).config.export;
+    assert_eq!(from_file.endpoint.as_deref(), Some("http://file/v1/traces"));
+    assert_eq!(from_file.headers, [("a".to_owned(), "b".to_owned())]);
+}
+
+#[test]
+fn the_rest_of_opentelemetrys_variables() {
+    let loaded = of(
+        "service: file\n",
+        &[
+            ("OTEL_SERVICE_NAME", "shop"),
+            ("OTEL_RESOURCE_ATTRIBUTES", "service.name=x,team=a%20b,k8s.pod.name=y"),
+            ("POD_NAME", "shop-1"),
+            ("POD_NAMESPACE", "prod"),
+            ("OTEL_EXPORTER_OTLP_HEADERS", "Authorization=Bearer%20x, b=c"),
+            ("OTEL_EXPORTER_OTLP_TIMEOUT", "3000"),
+            ("OTEL_BSP_SCHEDULE_DELAY", "2000"),
+            ("OTEL_BSP_MAX_QUEUE_SIZE", "100"),
+            ("OTEL_TRACES_EXPORTER", "none"),
+            ("XDG_RUNTIME_DIR", "/run/user/1"),
+        ],
+    );
+    assert_eq!(loaded.faults, []);
+    let config = loaded.config;
+    assert_eq!(config.resource.service_name, "shop");
+    let pairs = [("k8s.namespace.name", "prod"), ("k8s.pod.name", "y"), ("team", "a b")];
+    let pairs = pairs.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    assert_eq!(config.resource.attributes, pairs);
+    let headers = [("authorization", "Bearer x"), ("b", "c")];
+    assert_eq!(config.export.headers, headers.map(|(k, v)| (k.to_owned(), v.to_owned())));
+    assert_eq!(config.export.timeout, Duration::from_secs(3));
+    assert_eq!(config.export.delay, Duration::from_secs(2));
+    assert_eq!((config.export.queue_spans_max, config.export.batch_spans_max), (100, 100));
+    assert!(!config.traces.enabled);
+    assert_eq!(config.runtime_directory, Some(PathBuf::from("/run/user/1")));
+    let loaded = of("", &[("OTEL_RESOURCE_ATTRIBUTES", "service.name=x")]);
+    assert_eq!(loaded.config.resource.service_name, "x");
+}
+
+/// Wrong values that were not meant for us are warnings, and a secret in them is not repeated.
+#[test]
+fn foreign_variables_only_warn() {
+    let pairs = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "secret"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "soon"),
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip"),
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "0"),
+        ("LOG_LEVEL", "chatty"),
+        ("METRICS_PORT", "99999"),
+        ("ENABLE_METRICS", "2"),
+    ];
+    let loaded = of("", &pairs);
+    assert!(loaded.is_valid());
+    assert_eq!(loaded.faults.len(), pairs.len(), "{:?}", loaded.faults);
+    assert!(loaded.faults.iter().all(|fault| !fault.to_string().contains("secret")));
+    assert_eq!(loaded.config, Config::default());
+}
+
+#[test]
+fn rules_as_they_are_used() {
+    let text = include_str!("../../tests/golden/config/everything.yaml");
+    let loaded = of(text, &[]);
+    assert_eq!(loaded.faults, []);
+    let config = loaded.config;
+    assert_eq!(config.rules.prefix, "shop_");
+    let [orders, payments, queue, alive, span] = &config.rules.own[..] else { panic!("five") };
+    assert_eq!(orders.when.as_deref(), Some("event == \"order_placed\" && amount > 0"));
+    let expected = [
+        ("shop".to_owned(), ValueSettings::Field("data.shop".to_owned())),
+        ("env".to_owned(), ValueSettings::Constant("prod".to_owned())),
+    ];
+    assert_eq!(orders.metrics[0].labels, expected);
+    assert_eq!(orders.metrics[0].kind, MetricKind::Counter { by: None });
+    let ms = ValueSettings::Capture("ms".to_owned());
+    let kind = MetricKind::Histogram { value: ms, buckets: vec![0.1, 1.0, 10.0] };
+    assert_eq!((&payments.metrics[0].kind, payments.metrics.len()), (&kind, 2));
+    assert_eq!(queue.extract.as_ref().and_then(|e| e.field.as_deref()), Some("data.queue"));
+    assert_eq!((alive.name.as_str(), alive.health.is_some()), ("rule 4", true));
+    assert!(span.span.is_some());
+    let ratios = (config.health.errors, config.health.http_errors);
+    assert_eq!(ratios.0, RatioSettings::default());
+    assert_eq!(ratios.1, RatioSettings { warn: 0.01, fail: 0.1, events_min: 20 });
+    assert_eq!(config.health.heartbeat.map(|h| h.grace), Some(Duration::from_secs(10)));
+}
+
+/// Errors of a file take its rules out of use, and nothing else.
+#[test]
+fn a_file_with_errors_gives_its_settings_and_no_rule() {
+    let text = "socket: /a\nmode: clasic\nrules: [{counter: {name: x}}]\n";
+    let loaded = of(text, &[]);
+    assert!(!loaded.is_valid());
+    assert_eq!(loaded.config.rules.own.len(), 1);
+    let usable = loaded.usable();
+    assert_eq!((usable.rules.own.len(), usable.mode), (0, Mode::Native));
+    assert_eq!(usable.socket.path, Some(PathBuf::from("/a")));
+    assert_eq!(of("rules: [{counter: {name: x}}]\n", &[]).usable().rules.own.len(), 1);
+}
+
+#[test]
+fn a_file_that_cannot_be_read() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("c.yaml");
+    let load =
+        || load(&Flags { config: Some(path.clone()), ..Flags::default() }, &Environment::new());
+    let loaded = load();
+    assert_eq!((loaded.faults.len(), loaded.is_valid()), (1, false));
+    assert_eq!(loaded.config, Config::default());
+    std::fs::write(&path, b"service: \xff").expect("written");
+    assert!(load().faults[0].message.contains("UTF-8"));
+    std::fs::write(&path, format!("# {}", "x".repeat(2 << 20))).expect("written");
+    assert!(load().faults[0].message.contains("larger"));
+    std::fs::write(&path, "service: shop\n").expect("written");
+    assert_eq!(load().config.resource.service_name, "shop");
+    let named = environment(&[("SIDELIGHT_CONFIG", &path.to_string_lossy())]);
+    let loaded = super::load(&Flags::default(), &named);
+    assert_eq!(loaded.config.resource.service_name, "shop");
+    assert_eq!(loaded.file, Some(path));
+}
+
+/// Errors of compiling stand where the rule stands, also when only a part around them is known.
+#[test]
+fn errors_of_compiling_are_located() {
+    let text = "rules:\n- name: a\n  when: x == 1\n  counter:\n    name: n\n    labels:\n      shop: data.shop\n";
+    let loaded = of(text, &[]);
+    for (path, offset, written, line, column) in [
+        ("[0].when", 5, "rules[0].when", 3, 14),
+        ("[0].when", 500, "rules[0].when", 3, 15),
+        ("[0].metrics[0].labels.shop", 0, "rules[0].counter.labels.shop", 7, 13),
+        ("[0].metrics[0].name", 0, "rules[0].counter.name", 5, 11),
+        ("[0].metrics[0].buckets[3]", 0, "rules[0].metrics[0].buckets[3]", 5, 5),
+        ("[0].span", 0, "rules[0].span", 2, 3),
+    ] {
+        let error = RuleError {
+            path: path.to_owned(),
+            offset,
+            message: "m".to_owned(),
+            hint: Some("h".to_owned()),
+        };
+        let fault = loaded.locate(&error);
+        let located = fault.located.expect("a place");
+        assert_eq!(fault.path, written);
+        assert_eq!((located.line, located.column), (line, column), "{path}");
+    }
+    let nowhere =
+        RuleError { path: "[9]".to_owned(), offset: 0, message: "m".to_owned(), hint: None };
+    assert_eq!(loaded.locate(&nowhere).located, None);
+}
+
+proptest! {
+    /// Whatever is done to a file, it is read or refused with places inside it, and rules stay in their order.
+    #[test]
+    fn property_any_damage_to_a_file_is_told(
+        cut in 0usize..1_900,
+        length in 0usize..30,
+        put in "[a-z0-9:{}\\[\\]\"'|>&*#, \n\t-]{0,6}",
+    ) {
+        let mut text = include_str!("../../tests/golden/config/everything.yaml").to_owned();
+        let start = cut.min(text.len());
+        text.replace_range(start..(start + length).min(text.len()), &put);
+        let loaded = of(&text, &[]);
+        for fault in &loaded.faults {
+            let located = fault.located.as_ref().expect("a file's faults have places");
+            prop_assert!(located.line <= text.lines().count() + 1);
+            prop_assert!(fault.to_string().contains(&fault.message));
+        }
+        prop_assert!(loaded.is_valid() || loaded.usable().rules.own.is_empty());
+    }
+}

@@ -1,0 +1,408 @@
+//! YAML -> a tree in which every value knows where it stands. The one module that knows `serde_yaml`: text,
+//! numbers and truth values all stay text as they are written, because only the setting knows what it wants.
+//! Unit: one file.
+
+use super::fault::{Fault, Level, Located};
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_yaml::Spanned;
+use std::fmt;
+
+/// Bytes of a file: a thousand rules need 300 KiB.
+pub(super) const FILE_BYTES_MAX: usize = 1 << 20;
+/// Collections within each other: no setting lies deeper than eight, and reading recurses with large frames.
+const DEPTH_MAX: usize = 24;
+/// Values of a file, those of repeated aliases among them.
+const NODES_MAX: usize = 100_000;
+/// Uses of anchors.
+const ALIASES_MAX: usize = 1_000;
+
+/// A file's name and text.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub(super) struct Source {
+    pub(super) name: String,
+    pub(super) text: String,
+}
+
+/// A value and the bytes that it was written with.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Node {
+    pub(super) start: usize,
+    pub(super) end: usize,
+    pub(super) value: Value,
+}
+
+/// A value.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) enum Value {
+    /// Nothing, `~` or `null`.
+    Null,
+    /// Text, or what may be read as a number or a truth value.
+    Text(String),
+    List(Vec<Node>),
+    /// Keys and values in the order of the file, duplicates among them.
+    Map(Vec<(Node, Node)>),
+}
+
+impl Node {
+    /// What it is, for messages.
+    pub(super) fn kind(&self) -> &'static str {
+        match self.value {
+            Value::Null => "nothing",
+            Value::Text(_) => "a single value",
+            Value::List(_) => "a list",
+            Value::Map(_) => "a map",
+        }
+    }
+
+    /// The text of a key.
+    pub(super) fn key(&self) -> &str {
+        match &self.value {
+            Value::Text(text) => text,
+            Value::Null | Value::List(_) | Value::Map(_) => "",
+        }
+    }
+
+    /// Where the byte at `offset` of its text stands in the file.
+    pub(super) fn offset_in(&self, source: &Source, offset: usize) -> usize {
+        match &self.value {
+            Value::Text(text) => align(&source.text, self.start..self.end, text, offset),
+            Value::Null | Value::List(_) | Value::Map(_) => self.start,
+        }
+    }
+}
+
+/// Reads a file; an empty one has no tree.
+pub(super) fn read(source: &Source) -> Result<Option<Node>, Box<Fault>> {
+    let text = source.text.as_str();
+    if text.len() > FILE_BYTES_MAX {
+        return Err(fault(source, 0, format!("the file is larger than {FILE_BYTES_MAX} bytes")));
+    }
+    let options = serde_yaml::options! {
+        budget: serde_yaml::budget! {
+            max_depth: DEPTH_MAX,
+            max_nodes: NODES_MAX,
+            max_events: 4 * NODES_MAX,
+            max_aliases: ALIASES_MAX,
+            max_anchors: ALIASES_MAX,
+            max_documents: 2, // the second is refused with a better message
+        },
+        // all pairs are handed over, and told to be duplicates together with all other faults
+        duplicate_keys: serde_yaml::DuplicateKeyPolicy::LastWins,
+        with_snippet: false,
+    };
+    let raw: Option<Spanned<Raw>> =
+        serde_yaml::from_str_with_options(text, options).map_err(|error| {
+            let at = error
+                .location()
+                .map_or(0, |place| byte_of(text, place.line() as usize, place.column() as usize));
+            let message = error.without_snippet().to_string();
+            fault(source, at, clean(&message))
+        })?;
+    Ok(raw.map(|raw| node(text, raw)))
+}
+
+#[cold]
+fn fault(source: &Source, at: usize, message: String) -> Box<Fault> {
+    Box::new(Fault {
+        level: Level::Error,
+        path: String::new(),
+        message,
+        hint: None,
+        located: Some(Located::find(&source.name, &source.text, at, at + 1)),
+    })
+}
+
+/// The parser's message without its own way of saying where.
+fn clean(message: &str) -> String {
+    let first = message.lines().next().unwrap_or(message);
+    let first = first.strip_prefix("error: ").unwrap_or(first);
+    let first = match first.split_once(": ") {
+        Some((place, rest)) if place.starts_with("line ") => rest,
+        _ => first,
+    };
+    if first.starts_with("multiple YAML documents") {
+        return "a second document begins here; one is read".to_owned();
+    }
+    if first.starts_with("budget breached") || first.contains("limit exceeded") {
+        return format!("the file is deeper than {DEPTH_MAX}, too large, or repeats too much");
+    }
+    match first.split_once(" at line ") {
+        Some((text, _)) => text.to_owned(),
+        None => first.to_owned(),
+    }
+}
+
+/// Line and column, in characters from 1, as a byte.
+fn byte_of(text: &str, line: usize, column: usize) -> usize {
+    let start = match line {
+        0 | 1 => 0,
+        _ => text.match_indices('\n').nth(line - 2).map_or(text.len(), |(at, _)| at + 1),
+    };
+    let characters = text[start..].char_indices();
+    let at = characters.map(|(at, _)| at).nth(column.max(1) - 1);
+    at.map_or(text.len(), |at| start + at)
+}
+
+/// A value as the deserializer tells it: with its type, which is forgotten again.
+enum Raw {
+    Null,
+    /// A number or a truth value: its text stands in the file.
+    Written,
+    Text(String),
+    List(Vec<Spanned<Raw>>),
+    Map(Vec<(Spanned<String>, Spanned<Raw>)>),
+}
+
+struct RawVisitor;
+
+impl<'de> Visitor<'de> for RawVisitor {
+    type Value = Raw;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Raw, E> {
+        Ok(Raw::Written)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Raw, E> {
+        Ok(Raw::Written)
+    }
+
+    fn visit_i128<E>(self, _: i128) -> Result<Raw, E> {
+        Ok(Raw::Written)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Raw, E> {
+        Ok(Raw::Written)
+    }
+
+    fn visit_u128<E>(self, _: u128) -> Result<Raw, E> {
+        Ok(Raw::Written)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Raw, E> {
+        Ok(Raw::Written)
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Raw, E> {
+        Ok(Raw::Text(text.to_owned()))
+    }
+
+    fn visit_unit<E>(self) -> Result<Raw, E> {
+        Ok(Raw::Null)
+    }
+
+    fn visit_none<E>(self) -> Result<Raw, E> {
+        Ok(Raw::Null)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Raw, D::Error> {
+        Raw::deserialize(deserializer)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Raw, A::Error> {
+        let mut list = Vec::new();
+        while let Some(element) = access.next_element()? {
+            list.push(element);
+        }
+        Ok(Raw::List(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Raw, A::Error> {
+        let mut map = Vec::new();
+        while let Some(key) = access.next_key()? {
+            map.push((key, access.next_value()?));
+        }
+        Ok(Raw::Map(map))
+    }
+}
+
+impl<'de> Deserialize<'de> for Raw {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Raw, D::Error> {
+        deserializer.deserialize_any(RawVisitor)
+    }
+}
+
+fn node(text: &str, raw: Spanned<Raw>) -> Node {
+    // an alias shows what it stands for
+    let (start, end) = bytes_of(text, &raw.defined);
+    let value = match raw.value {
+        Raw::Null => Value::Null,
+        Raw::Written => Value::Text(text.get(start..end).unwrap_or_default().trim().to_owned()),
+        Raw::Text(text) => Value::Text(text),
+        Raw::List(list) => {
+            Value::List(list.into_iter().map(|element| node(text, element)).collect())
+        }
+        Raw::Map(map) => {
+            let pair = |(key, value): (Spanned<String>, Spanned<Raw>)| {
+                let (start, end) = bytes_of(text, &key.defined);
+                (Node { start, end, value: Value::Text(key.value) }, node(text, value))
+            };
+            Value::Map(map.into_iter().map(pair).collect())
+        }
+    };
+    Node { start, end, value }
+}
+
+fn bytes_of(text: &str, place: &serde_yaml::Location) -> (usize, usize) {
+    let span = place.span();
+    let known = span.byte_offset().zip(span.byte_len());
+    let (start, length) = match known {
+        Some((start, length)) => (start as usize, length as usize),
+        None => (byte_of(text, place.line() as usize, place.column() as usize), 0),
+    };
+    let start = start.min(text.len());
+    (start, (start + length).min(text.len()))
+}
+
+/// Walks a value and the bytes that it was written with side by side to the byte `offset` of the value: quotes,
+/// escapes, line ends that became spaces and the indentation of blocks are stepped over.
+fn align(text: &str, span: std::ops::Range<usize>, value: &str, offset: usize) -> usize {
+    let written = text.get(span.clone()).unwrap_or_default();
+    let line_start = text[..span.start].rfind('\n').map_or(0, |at| at + 1);
+    let indent = span.start - line_start;
+    let quote = written.chars().next().filter(|first| matches!(first, '"' | '\''));
+    let quoted = quote.is_some_and(|quote| written.len() > 1 && written.ends_with(quote));
+    let mut at = usize::from(quoted);
+    let bytes = written.as_bytes();
+    for (index, character) in value.char_indices() {
+        if index >= offset || at >= bytes.len() {
+            break;
+        }
+        at = match bytes[at] {
+            b'\\' if quoted && quote == Some('"') => at + escape_bytes(&bytes[at..]),
+            b'\'' if quoted && quote == Some('\'') => at + 2,
+            b'\n' if character == '\n' => skip(bytes, at + 1, indent),
+            b'\n' | b' ' | b'\t' | b'\r' if character == ' ' || character == '\n' => {
+                skip(bytes, at, usize::MAX)
+            }
+            _ => at + character.len_utf8(),
+        };
+    }
+    span.start + at.min(written.len())
+}
+
+/// Steps over at most `most` blanks; over a line end only where there is no bound.
+fn skip(bytes: &[u8], from: usize, most: usize) -> usize {
+    let blank = |byte: &u8| *byte == b' ' || (most == usize::MAX && byte.is_ascii_whitespace());
+    from + bytes[from..].iter().take(most).take_while(|byte| blank(byte)).count()
+}
+
+fn escape_bytes(bytes: &[u8]) -> usize {
+    match bytes.get(1) {
+        Some(b'x') => 4,
+        Some(b'u') => 6,
+        Some(b'U') => 10,
+        _ => 2,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source(text: &str) -> Source {
+        Source { name: "f.yaml".to_owned(), text: text.to_owned() }
+    }
+
+    fn tree(text: &str) -> Node {
+        read(&source(text)).expect(text).expect("not empty")
+    }
+
+    fn at<'t>(node: &'t Node, key: &str) -> &'t Node {
+        let Value::Map(map) = &node.value else { panic!("a map") };
+        &map.iter().find(|(known, _)| known.key() == key).expect("the key").1
+    }
+
+    /// Every value stays as it is written, with its place.
+    #[test]
+    fn values_and_places() {
+        let text =
+            "a: 0660\nb: \"x\\ty\"\nc: yes\nd: ~\ne:\nf: [1.50, {g: '1'}]\nh: |\n  two\n  lines\n";
+        let node = tree(text);
+        for (key, value, written) in [
+            ("a", Value::Text("0660".to_owned()), "0660"),
+            ("b", Value::Text("x\ty".to_owned()), "\"x\\ty\""),
+            ("c", Value::Text("yes".to_owned()), "yes"),
+            ("d", Value::Null, "~"),
+            ("e", Value::Null, ""),
+            ("h", Value::Text("two\nlines\n".to_owned()), "two\n  lines\n"),
+        ] {
+            let found = at(&node, key);
+            assert_eq!(found.value, value, "{key}");
+            assert_eq!(&text[found.start..found.end], written, "{key}");
+        }
+        let Value::List(list) = &at(&node, "f").value else { panic!("a list") };
+        assert_eq!(list[0].value, Value::Text("1.50".to_owned()));
+        assert_eq!(at(&list[1], "g").value, Value::Text("1".to_owned()));
+        assert!(read(&source("# nothing\n")).expect("valid").is_none());
+    }
+
+    #[test]
+    fn duplicates_are_all_there() {
+        let node = tree("a: 1\nb: 2\na: 3\n");
+        let Value::Map(map) = &node.value else { panic!("a map") };
+        assert_eq!(map.iter().map(|(key, _)| key.key()).collect::<Vec<_>>(), ["a", "b", "a"]);
+    }
+
+    #[test]
+    fn an_alias_shows_what_it_stands_for() {
+        let text = "a: &x berlin\nb: *x\n";
+        let node = tree(text);
+        assert_eq!(at(&node, "b"), at(&node, "a"));
+    }
+
+    /// Bytes of a value are found again in every style of writing.
+    #[test]
+    fn bytes_of_a_value_in_the_file() {
+        for (text, needle) in [
+            ("k: a == b !! c\n", "!!"),
+            ("k: 'it''s == b !! c'\n", "!!"),
+            ("k: \"a\\t\\u00fc \\\"x\\\" !! c\"\n", "!!"),
+            ("k: |\n    a\n      b\n    c !! d\n", "!!"),
+            ("k: |-\n  a\n\n  c !! d\n", "!!"),
+            ("k: >\n  a\n  b\n  c !! d\n", "!!"),
+            ("k: a\n  b\n  c !! d\n", "!!"),
+            ("k: \"a\n  b\n  c !! d\"\n", "!!"),
+            ("k: gr\u{fc}n !! d\n", "!!"),
+        ] {
+            let source = source(text);
+            let node = read(&source).expect(text).expect("not empty");
+            let value = at(&node, "k");
+            let offset = value.key().find(needle).expect("in the value");
+            let expected = text.find(needle).expect("in the text");
+            assert_eq!(value.offset_in(&source, offset), expected, "{text:?}");
+            let end = value.offset_in(&source, value.key().len() + 5);
+            assert!(end <= text.len(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_yaml_or_too_much_of_it() {
+        let deep = format!("{}1{}", "[".repeat(100), "]".repeat(100));
+        let laughs = "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b]\n\
+                      d: &d [*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d]\nf: [*e,*e,*e,*e,*e,*e,*e,*e]\n";
+        let large = format!("a: {}", "x".repeat(FILE_BYTES_MAX));
+        for (text, line, message) in [
+            ("a: [1,\nb: 2\n", 1, ""),
+            ("a:\n\t- x\n", 2, "tab"),
+            ("a: \"x\n", 2, "quoted"),
+            ("a: 1\n---\nb: 1\n", 3, "second document"),
+            ("a: *x\n", 1, "anchor"),
+            (&deep, 1, ""),
+            (laughs, 0, ""),
+            (&large, 1, "larger"),
+        ] {
+            let fault = read(&source(text)).expect_err("refused");
+            let located = fault.located.expect("a place");
+            if line > 0 {
+                assert_eq!(located.line, line, "{}", fault.message);
+            }
+            assert!(fault.message.contains(message), "{}", fault.message);
+            assert!(!fault.message.contains(" at line "), "{}", fault.message);
+            assert!(!fault.message.starts_with("line "), "{}", fault.message);
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! For tests of decoding: every field of a line, by name.
+
+use crate::clock::UnixNanos;
+use crate::record::field::{FieldId, STANDARD, Unit};
+use crate::record::{Decoded, Envelope, Record};
+use std::collections::BTreeMap;
+
+/// Every field that was found, a duration with its unit.
+pub(crate) fn all_of(line: &str, decoded: &Decoded) -> BTreeMap<String, String> {
+    let record = Record::new(line, decoded, UnixNanos(0), Envelope::default());
+    let field = |number: usize| {
+        let entry = record.entry(FieldId(number as u16))?;
+        let unit = match entry.unit {
+            Unit::None => "",
+            Unit::Seconds => "s",
+            Unit::Milliseconds => "ms",
+            Unit::Microseconds => "us",
+            Unit::Nanoseconds => "ns",
+        };
+        let whole = match entry.place {
+            crate::record::slots::Place::Line => line,
+            crate::record::slots::Place::Scratch => decoded.scratch.as_str(),
+        };
+        let text = &whole[entry.start as usize..(entry.start + entry.len) as usize];
+        Some((STANDARD[number].0.to_string(), format!("{text}{unit}")))
+    };
+    (0..STANDARD.len()).filter_map(field).collect()
+}
+
+/// What is expected, in the same form.
+pub(crate) fn expected(fields: &[(&str, &str)]) -> BTreeMap<String, String> {
+    fields.iter().map(|(name, value)| ((*name).to_string(), (*value).to_string())).collect()
+}

@@ -1,0 +1,356 @@
+//! Spans out of the outbox to a collector, by OTLP over HTTP or gRPC. Nothing but this waits for
+//! the collector. Every span that is taken from the outbox is counted as sent or dropped with a
+//! reason; the close takes as long as it is given and not longer. Unit: one request.
+//!
+//! Decision: the exporter has a thread of its own with a current-thread runtime, because resolving
+//! a name and encoding a batch must not hold up `/livez` on the admin thread; it sleeps unless
+//! there are spans.
+
+pub mod answer;
+pub mod batch;
+pub mod client;
+pub mod endpoint;
+pub mod grpc;
+pub mod http;
+pub mod retry;
+
+use crate::clock::Clock;
+use crate::outbox::{BatchSize, Chunk, Outbox};
+use crate::resource::Resource;
+use crate::telemetry::Telemetry;
+use answer::Answer;
+use batch::Encoder;
+use bytes::Bytes;
+use client::Client;
+use endpoint::{Endpoint, EndpointError, Protocol};
+use prometheus::{IntCounter, IntCounterVec};
+use retry::{Breaker, Waits};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use std::{fmt, io, thread};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+/// The value of the label `output`.
+const OUTPUT: &str = "spans";
+/// While closing, waits between attempts are no longer than this: a collector that is being
+/// restarted gets a few chances within the second that a close usually has.
+const CLOSING_WAIT_MAX: Duration = Duration::from_millis(200);
+
+/// How spans are exported.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Settings {
+    /// Where to: the whole address, path included, for HTTP; host and port for gRPC.
+    pub endpoint: String,
+    /// How.
+    pub protocol: Protocol,
+    /// Headers of every request.
+    pub headers: Vec<(String, String)>,
+    /// One exchange, connecting included, takes at most this long.
+    pub timeout: Duration,
+    /// A request has at most so many spans and bytes of spans.
+    pub batch: BatchSize,
+    /// A span waits at most this long for others to fill its request.
+    pub schedule_delay: Duration,
+    /// How attempts are repeated.
+    pub waits: Waits,
+}
+
+impl Default for Settings {
+    /// OpenTelemetry's defaults, except that a span waits one second and not five.
+    fn default() -> Self {
+        Settings {
+            endpoint: endpoint::traces_of("http://localhost:4318"),
+            protocol: Protocol::Http,
+            headers: Vec::new(),
+            timeout: Duration::from_secs(10),
+            batch: BatchSize { items_max: 512, bytes_max: 1 << 20 },
+            schedule_delay: Duration::from_secs(1),
+            waits: Waits::default(),
+        }
+    }
+}
+
+/// Why there is no exporter.
+#[derive(Debug)]
+pub enum ExportError {
+    /// The endpoint cannot be used.
+    Endpoint(EndpointError),
+    /// No thread or no runtime could be had.
+    Thread(io::Error),
+}
+
+impl fmt::Display for ExportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ExportError::Endpoint(_) => write!(f, "spans cannot be exported"),
+            ExportError::Thread(_) => write!(f, "the exporter's thread cannot be started"),
+        }
+    }
+}
+
+impl std::error::Error for ExportError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            ExportError::Endpoint(error) => Some(error),
+            ExportError::Thread(error) => Some(error),
+        }
+    }
+}
+
+/// When to stop: unset, or the deadline of the close.
+pub type Stop = watch::Receiver<Option<Instant>>;
+
+/// A running exporter.
+#[derive(Debug)]
+pub struct Exporter {
+    outbox: Arc<Outbox>,
+    stop: watch::Sender<Option<Instant>>,
+    thread: JoinHandle<()>,
+}
+
+/// What an exporter works with.
+#[derive(Debug)]
+pub struct Parts<'a> {
+    /// Whose spans they are.
+    pub resource: Resource,
+    /// Where they wait.
+    pub outbox: Arc<Outbox>,
+    /// Where it is counted.
+    pub telemetry: &'a Telemetry,
+    /// What time it is, for a Retry-After that names a date.
+    pub clock: Clock,
+    /// Spreads the retries of sidecars that fail together: anything that differs between them.
+    pub seed: u64,
+}
+
+/// Starts an exporter on a thread of its own.
+///
+/// # Errors
+/// The endpoint is malformed or asks for TLS, or the system has no thread left.
+pub fn spawn(settings: Settings, parts: Parts<'_>) -> Result<Exporter, ExportError> {
+    let outbox = Arc::clone(&parts.outbox);
+    let worker = Worker::new(settings, parts).map_err(ExportError::Endpoint)?;
+    let (stop, stopped) = watch::channel(None);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(ExportError::Thread)?;
+    let thread = thread::Builder::new()
+        .name("export".to_owned())
+        .spawn(move || {
+            runtime.block_on(worker.run(stopped));
+            // a name that is still being resolved must not hold up the exit
+            runtime.shutdown_background();
+        })
+        .map_err(ExportError::Thread)?;
+    Ok(Exporter { outbox, stop, thread })
+}
+
+/// Runs an exporter as a task, until its outbox is closed and empty or the deadline of the close
+/// has passed.
+///
+/// # Errors
+/// The endpoint is malformed or asks for TLS.
+pub async fn run(settings: Settings, parts: Parts<'_>, stop: Stop) -> Result<(), EndpointError> {
+    Worker::new(settings, parts)?.run(stop).await;
+    Ok(())
+}
+
+impl Exporter {
+    /// Closes the outbox, sends what it holds within the time given, drops the rest (counted).
+    /// Blocks until that is done; the spans' outbox holds nothing afterwards.
+    pub fn finish(self, within: Duration) {
+        self.outbox.close();
+        // the exporter may have ended already: then nobody listens, and nothing is held
+        self.stop.send(Some(Instant::now() + within)).ok();
+        self.thread.join().ok();
+    }
+}
+
+#[derive(Debug)]
+struct Worker {
+    settings: Settings,
+    outbox: Arc<Outbox>,
+    encoder: Encoder,
+    client: Client,
+    breaker: Breaker,
+    counters: Counters,
+    /// Spans were rejected and nothing was accepted since: said once.
+    rejecting: bool,
+}
+
+#[derive(Debug)]
+struct Counters {
+    sent: IntCounter,
+    dropped: IntCounterVec,
+    requests: IntCounterVec,
+}
+
+impl Counters {
+    fn dropped(&self, reason: &str, count: u64) {
+        if count > 0 {
+            self.dropped.with_label_values(&[OUTPUT, reason]).inc_by(count);
+        }
+    }
+
+    fn request(&self, result: &str) {
+        self.requests.with_label_values(&[OUTPUT, result]).inc();
+    }
+}
+
+impl Worker {
+    fn new(settings: Settings, parts: Parts<'_>) -> Result<Worker, EndpointError> {
+        let endpoint = Endpoint::parse(&settings.endpoint, settings.protocol, &settings.headers)?;
+        let telemetry = parts.telemetry;
+        Ok(Worker {
+            outbox: parts.outbox,
+            encoder: Encoder::new(parts.resource),
+            client: Client::new(endpoint, settings.protocol, settings.timeout, parts.clock),
+            breaker: Breaker::new(settings.waits, parts.seed),
+            counters: Counters {
+                sent: telemetry.sent.with_label_values(&[OUTPUT]),
+                dropped: telemetry.dropped.clone(),
+                requests: telemetry.export_requests.clone(),
+            },
+            rejecting: false,
+            settings,
+        })
+    }
+
+    async fn run(mut self, mut stop: Stop) {
+        let expired = deadline(stop.clone());
+        let outbox = Arc::clone(&self.outbox);
+        tokio::select! {
+            biased;
+            () = expired => {}
+            () = self.work(&mut stop) => {}
+        }
+        // nothing is left unless the deadline cut the work short
+        self.counters.dropped("deadline", outbox.abandon());
+    }
+
+    async fn work(&mut self, stop: &mut Stop) {
+        let mut items = Chunk::default();
+        let Settings { batch, schedule_delay, .. } = self.settings;
+        let outbox = Arc::clone(&self.outbox);
+        while outbox.take(&mut items, batch, schedule_delay).await {
+            let mut body = vec![0; grpc::FRAME_BYTES];
+            self.encoder.request(&items, &mut body);
+            let frame = grpc::frame(body.len() - grpc::FRAME_BYTES);
+            body[..grpc::FRAME_BYTES].copy_from_slice(&frame);
+            if !self.deliver(items.len() as u64, Bytes::from(body), stop).await {
+                return;
+            }
+        }
+    }
+
+    /// Sends one request until it is accepted, rejected, or too old. False: the close leaves no
+    /// time for another attempt.
+    async fn deliver(&mut self, items: u64, body: Bytes, stop: &mut Stop) -> bool {
+        let since = Instant::now();
+        loop {
+            match self.client.send(body.clone()).await {
+                Answer::Accepted { rejected } => {
+                    self.accepted(items, rejected);
+                    return true;
+                }
+                Answer::Rejected { why } => {
+                    self.rejected(items, &why);
+                    return true;
+                }
+                Answer::Retry { after, why } => {
+                    self.counters.request("retry");
+                    if self.breaker.failures() == 0 {
+                        tracing::warn!(why, "the collector is out of reach, spans wait");
+                    }
+                    let wait = self.breaker.failed(after);
+                    let too_old = since.elapsed() + wait > self.settings.waits.batch_max;
+                    if too_old {
+                        self.settle("expired", items);
+                    }
+                    // the next batch waits as well: the breaker is open
+                    let again = pause(wait, after.is_some(), stop).await;
+                    if too_old || !again {
+                        return again;
+                    }
+                }
+            }
+        }
+    }
+
+    fn accepted(&mut self, items: u64, rejected: u64) {
+        let rejected = rejected.min(items);
+        let settled = self.outbox.settle(items);
+        let dropped = rejected.min(settled);
+        self.counters.sent.inc_by(settled - dropped);
+        self.counters.dropped("partial", dropped);
+        self.counters.request(if rejected == 0 { "ok" } else { "partial" });
+        if self.breaker.succeeded() {
+            tracing::info!("the collector is back");
+        }
+        if rejected > 0 && !self.rejecting {
+            tracing::warn!(rejected, "the collector took only a part of the spans");
+        }
+        self.rejecting = rejected > 0;
+    }
+
+    fn rejected(&mut self, items: u64, why: &str) {
+        self.settle("rejected", items);
+        self.counters.request("rejected");
+        self.breaker.succeeded();
+        if !self.rejecting {
+            tracing::warn!(why, "the collector rejects spans");
+        }
+        self.rejecting = true;
+    }
+
+    fn settle(&self, reason: &str, items: u64) {
+        self.counters.dropped(reason, self.outbox.settle(items));
+    }
+}
+
+/// Waits before the next attempt. The close shortens a wait of our own, so that what is held gets
+/// its chance; a wait that the collector asked for is kept to. False: the close ends before the
+/// wait.
+async fn pause(wait: Duration, advised: bool, stop: &mut Stop) -> bool {
+    let until = Instant::now() + wait;
+    let closing = *stop.borrow_and_update();
+    let deadline = match closing {
+        Some(deadline) => deadline,
+        None => match timeout_at(until, stop.changed()).await {
+            Err(_) => return true,
+            Ok(Ok(())) => match *stop.borrow_and_update() {
+                // the first attempt of the close needs no wait
+                Some(_) if !advised => return true,
+                Some(deadline) => deadline,
+                None => return true,
+            },
+            // nobody is left who could stop us
+            Ok(Err(_)) => {
+                sleep_until(until).await;
+                return true;
+            }
+        },
+    };
+    let until = if advised { until } else { until.min(Instant::now() + CLOSING_WAIT_MAX) };
+    if until >= deadline {
+        return false;
+    }
+    sleep_until(until).await;
+    true
+}
+
+/// Waits until the deadline of the close, once there is one.
+async fn deadline(mut stop: Stop) {
+    let until = match stop.wait_for(Option::is_some).await {
+        Ok(until) => *until,
+        // whoever could stop us is gone: run until the outbox is closed
+        Err(_) => None,
+    };
+    match until {
+        Some(until) => sleep_until(until).await,
+        None => std::future::pending().await,
+    }
+}

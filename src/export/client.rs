@@ -1,0 +1,145 @@
+//! One connection to the collector, made when it is needed and kept as long as it lives. Every
+//! exchange, the connecting included, ends within the timeout. Unit: one exchange.
+
+use super::answer::{Answer, Exchange};
+use super::endpoint::{Endpoint, Protocol};
+use super::{grpc, http};
+use crate::clock::Clock;
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::client::conn::{http1, http2};
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout_at};
+
+/// An answer of a collector has a handful of headers.
+const HEADERS_MAX: usize = 64;
+/// Bytes read ahead of the parser: hyper's smallest.
+const READ_BYTES_MAX: usize = 8 * 1024;
+/// Bytes of headers in HTTP/2.
+const HEADER_LIST_BYTES_MAX: u32 = 16 * 1024;
+
+/// Why there was no answer; only its text is used.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// The way to one collector.
+#[derive(Debug)]
+pub struct Client {
+    endpoint: Endpoint,
+    protocol: Protocol,
+    timeout: Duration,
+    clock: Clock,
+    connection: Option<Connection>,
+}
+
+#[derive(Debug)]
+struct Connection {
+    sender: Sender,
+    /// Moves the bytes; ends with the connection.
+    driver: JoinHandle<()>,
+}
+
+#[derive(Debug)]
+enum Sender {
+    Http(http1::SendRequest<Full<Bytes>>),
+    Grpc(http2::SendRequest<Full<Bytes>>),
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+impl Client {
+    /// A client that has not connected yet.
+    pub fn new(endpoint: Endpoint, protocol: Protocol, timeout: Duration, clock: Clock) -> Client {
+        Client { endpoint, protocol, timeout, clock, connection: None }
+    }
+
+    /// Sends one request and reads its answer; `body` is a gRPC frame and its message. A connection
+    /// that failed, or whose answer was not read to its end, is thrown away.
+    pub async fn send(&mut self, body: Bytes) -> Answer {
+        let until = Instant::now() + self.timeout;
+        match timeout_at(until, self.exchange(body, until)).await {
+            Ok(Ok(Exchange { answer, reusable })) => {
+                if !reusable {
+                    self.connection = None;
+                }
+                answer
+            }
+            Ok(Err(error)) => {
+                self.connection = None;
+                Answer::lost(error.to_string())
+            }
+            Err(_) => {
+                self.connection = None;
+                Answer::lost("timeout")
+            }
+        }
+    }
+
+    async fn exchange(&mut self, body: Bytes, until: Instant) -> Result<Exchange, Failure> {
+        let request = match self.protocol {
+            Protocol::Http => http::request(&self.endpoint, body.slice(grpc::FRAME_BYTES..))?,
+            Protocol::Grpc => grpc::request(&self.endpoint, body, self.timeout)?,
+        };
+        let response = self.connected().await?.sender.send(request).await?;
+        Ok(match self.protocol {
+            Protocol::Http => http::answer(response, self.clock.now(), until).await,
+            Protocol::Grpc => grpc::answer(response).await,
+        })
+    }
+
+    async fn connected(&mut self) -> Result<&mut Connection, Failure> {
+        if let Some(mut kept) = self.connection.take()
+            && kept.sender.ready().await
+        {
+            return Ok(self.connection.insert(kept));
+        }
+        let fresh = connect(&self.endpoint, self.protocol).await?;
+        Ok(self.connection.insert(fresh))
+    }
+}
+
+impl Sender {
+    async fn ready(&mut self) -> bool {
+        match self {
+            Sender::Http(sender) => sender.ready().await.is_ok(),
+            Sender::Grpc(sender) => sender.ready().await.is_ok(),
+        }
+    }
+
+    async fn send(&mut self, request: Request<Full<Bytes>>) -> hyper::Result<Response<Incoming>> {
+        match self {
+            Sender::Http(sender) => sender.send_request(request).await,
+            Sender::Grpc(sender) => sender.send_request(request).await,
+        }
+    }
+}
+
+async fn connect(endpoint: &Endpoint, protocol: Protocol) -> Result<Connection, Failure> {
+    let stream = TcpStream::connect((endpoint.host.as_str(), endpoint.port)).await?;
+    stream.set_nodelay(true)?;
+    let io = TokioIo::new(stream);
+    let (sender, driver) = match protocol {
+        Protocol::Http => {
+            let mut builder = http1::Builder::new();
+            builder.max_headers(HEADERS_MAX).max_buf_size(READ_BYTES_MAX);
+            let (sender, connection) = builder.handshake(io).await?;
+            // an error of the connection comes out of the request that it breaks
+            (Sender::Http(sender), tokio::spawn(async { drop(connection.await) }))
+        }
+        Protocol::Grpc => {
+            let mut builder = http2::Builder::new(TokioExecutor::new());
+            builder.max_header_list_size(HEADER_LIST_BYTES_MAX);
+            let (sender, connection) = builder.handshake(io).await?;
+            (Sender::Grpc(sender), tokio::spawn(async { drop(connection.await) }))
+        }
+    };
+    Ok(Connection { sender, driver })
+}

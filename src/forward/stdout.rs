@@ -1,0 +1,112 @@
+//! The passthrough of the lines received, unchanged, to standard output: a data thread's end of it.
+//! A full pipe drops the copy, counted, and never holds up the thread. Unit: one line.
+
+use crate::outbox::{Chunk, Outbox};
+use crate::telemetry::Telemetry;
+use memchr::memchr_iter;
+use prometheus::{IntCounter, IntCounterVec};
+use std::sync::Arc;
+
+/// The value of the label `output`.
+pub const OUTPUT: &str = "stdout";
+/// A batch that grew beyond this is handed over before the batch of lines ends: what a pipe holds.
+const CHUNK_BYTES_MAX: usize = 64 * 1024;
+
+/// A data thread's end of the passthrough.
+#[derive(Debug)]
+pub struct Passthrough {
+    outbox: Arc<Outbox>,
+    offered: IntCounter,
+    dropped: IntCounterVec,
+    chunk: Chunk,
+}
+
+impl Passthrough {
+    /// Lines go to `outbox`, from which [`super::writer::spawn`] takes them.
+    pub fn new(outbox: Arc<Outbox>, telemetry: &Telemetry) -> Passthrough {
+        Passthrough {
+            outbox,
+            offered: telemetry.offered.with_label_values(&[OUTPUT]),
+            dropped: telemetry.dropped.clone(),
+            chunk: Chunk::default(),
+        }
+    }
+
+    /// Copies whole lines; the last may lack its newline, which it gets.
+    pub fn lines(&mut self, block: &[u8]) {
+        let base = self.chunk.bytes.len() as u32;
+        self.chunk.bytes.extend_from_slice(block);
+        let ends = memchr_iter(b'\n', block).map(|at| base + at as u32 + 1);
+        self.chunk.ends.extend(ends);
+        if block.last().is_some_and(|&last| last != b'\n') {
+            self.chunk.bytes.push(b'\n');
+            self.chunk.end_item();
+        }
+        self.bounded();
+    }
+
+    /// Copies one line, or one datagram, given without its end.
+    pub fn line(&mut self, line: &[u8]) {
+        self.chunk.bytes.extend_from_slice(line);
+        self.chunk.bytes.push(b'\n');
+        self.chunk.end_item();
+        self.bounded();
+    }
+
+    /// Hands the batch to the outbox.
+    pub fn flush(&mut self) {
+        if self.chunk.is_empty() {
+            return;
+        }
+        let offered = self.outbox.offer(&mut self.chunk);
+        self.offered.inc_by(offered.taken + offered.dropped);
+        if offered.dropped > 0 {
+            self.dropped.with_label_values(&[OUTPUT, offered.reason()]).inc_by(offered.dropped);
+        }
+    }
+
+    fn bounded(&mut self) {
+        if self.chunk.bytes.len() >= CHUNK_BYTES_MAX {
+            self.flush();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outbox::Capacity;
+
+    #[test]
+    fn blocks_and_lines_are_items() {
+        for (block, items) in [
+            ("", &[][..]),
+            ("a\n", &["a\n"]),
+            ("a\n\nb\r\n", &["a\n", "\n", "b\r\n"]),
+            ("a\nb", &["a\n", "b\n"]),
+        ] {
+            let telemetry = Telemetry::new();
+            let mut lines = Passthrough::new(Outbox::new(Capacity::LINES), &telemetry);
+            lines.line(b"first");
+            lines.lines(block.as_bytes());
+            let seen: Vec<&[u8]> = lines.chunk.items().collect();
+            let expected: Vec<&[u8]> = std::iter::once(&b"first\n"[..])
+                .chain(items.iter().map(|i| i.as_bytes()))
+                .collect();
+            assert_eq!(seen, expected, "{block:?}");
+            lines.flush();
+            let offered = telemetry.offered.with_label_values(&[OUTPUT]).get();
+            assert_eq!(offered, items.len() as u64 + 1);
+        }
+    }
+
+    /// A large block does not wait for the end of the batch.
+    #[test]
+    fn the_batch_is_bounded() {
+        let telemetry = Telemetry::new();
+        let outbox = Outbox::new(Capacity::LINES);
+        let mut lines = Passthrough::new(Arc::clone(&outbox), &telemetry);
+        lines.lines(&b"0123456789abcde\n".repeat(CHUNK_BYTES_MAX / 16));
+        assert_eq!(outbox.held(), CHUNK_BYTES_MAX as u64 / 16);
+    }
+}

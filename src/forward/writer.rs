@@ -1,0 +1,241 @@
+//! The writer of the passthrough: lines from an outbox to a descriptor, on a thread of its own,
+//! because a pipe that nobody reads may block it. Unit: one write.
+//!
+//! Decision: the descriptor stays blocking, because O_NONBLOCK would hold for whoever else has the
+//! same pipe open. Instead `poll` is asked first, and no more than PIPE_BUF is written at once, for
+//! which a pipe that polls as writable has room. Should another writer take that room in between,
+//! the thread blocks, and the close abandons it.
+
+use super::stdout::OUTPUT;
+use crate::outbox::{BatchSize, Chunk, Outbox};
+use crate::telemetry::Telemetry;
+use prometheus::{IntCounter, IntCounterVec};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::Duration;
+
+/// What Linux writes to a pipe in one piece, and has room for when the pipe polls as writable.
+const PIPE_BUF: usize = 4096;
+/// What is taken at once: several writes, so that the queue's lock is not taken for each.
+const BATCH: BatchSize = BatchSize { items_max: 1024, bytes_max: 64 * 1024 };
+/// How often a writer that waits for room looks whether it was given up.
+const POLL_MS_MAX: Duration = Duration::from_millis(100);
+
+/// A running writer.
+#[derive(Debug)]
+pub struct Writer {
+    outbox: Arc<Outbox>,
+    dropped: IntCounterVec,
+    abandoned: Arc<AtomicBool>,
+    done: mpsc::Receiver<()>,
+}
+
+/// Writes what `outbox` gets to standard output.
+///
+/// # Errors
+/// Standard output is closed, or the system has no thread left.
+pub fn spawn(outbox: Arc<Outbox>, telemetry: &Telemetry) -> io::Result<Writer> {
+    spawn_to(io::stdout().as_fd().try_clone_to_owned()?, outbox, telemetry)
+}
+
+/// Writes what `outbox` gets to `target`.
+///
+/// # Errors
+/// The system has no thread left.
+pub fn spawn_to(target: OwnedFd, outbox: Arc<Outbox>, telemetry: &Telemetry) -> io::Result<Writer> {
+    let (finished, done) = mpsc::channel();
+    let abandoned = Arc::new(AtomicBool::new(false));
+    let work = Work {
+        target: File::from(target),
+        outbox: Arc::clone(&outbox),
+        sent: telemetry.sent.with_label_values(&[OUTPUT]),
+        dropped: telemetry.dropped.clone(),
+        abandoned: Arc::clone(&abandoned),
+        broken: false,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    thread::Builder::new().name("stdout".to_owned()).spawn(move || {
+        runtime.block_on(work.run());
+        // nobody waits any more when the close was given up
+        finished.send(()).ok();
+    })?;
+    Ok(Writer { outbox, dropped: telemetry.dropped.clone(), abandoned, done })
+}
+
+impl Writer {
+    /// Closes the outbox, gives the writer the time to write what it holds, and drops the rest
+    /// (counted). A writer that is stuck is abandoned: its thread ends with the process.
+    pub fn finish(self, within: Duration) {
+        self.outbox.close();
+        self.done.recv_timeout(within).ok();
+        self.abandoned.store(true, Ordering::Relaxed);
+        let held = self.outbox.abandon();
+        if held > 0 {
+            self.dropped.with_label_values(&[OUTPUT, "deadline"]).inc_by(held);
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Work {
+    target: File,
+    outbox: Arc<Outbox>,
+    sent: IntCounter,
+    dropped: IntCounterVec,
+    abandoned: Arc<AtomicBool>,
+    /// The other end is gone: nothing can be written any more.
+    broken: bool,
+}
+
+impl Work {
+    async fn run(mut self) {
+        let mut lines = Chunk::default();
+        let outbox = Arc::clone(&self.outbox);
+        while outbox.take(&mut lines, BATCH, Duration::ZERO).await {
+            let written = if self.broken { 0 } else { self.write(&lines.bytes) };
+            let sent = lines.ends.partition_point(|&end| end as usize <= written) as u64;
+            self.sent.inc_by(outbox.settle(sent));
+            let dropped = outbox.settle(lines.len() as u64 - sent);
+            if dropped > 0 {
+                self.dropped.with_label_values(&[OUTPUT, "closed"]).inc_by(dropped);
+            }
+        }
+    }
+
+    /// Writes until all is written, the other end is gone, or the close has given up. How many
+    /// bytes were.
+    fn write(&mut self, bytes: &[u8]) -> usize {
+        let mut written = 0;
+        while written < bytes.len() && !self.abandoned.load(Ordering::Relaxed) {
+            match self.step(&bytes[written..]) {
+                Ok(count) => written += count,
+                Err(error) if retriable(&error) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "standard output cannot be written, lines do not pass");
+                    self.broken = true;
+                    break;
+                }
+            }
+        }
+        written
+    }
+
+    /// Waits a while for room, and writes a piece; 0 where there was no room.
+    fn step(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let timeout = Timespec {
+            tv_sec: POLL_MS_MAX.as_secs() as i64,
+            tv_nsec: i64::from(POLL_MS_MAX.subsec_nanos()),
+        };
+        let mut descriptors = [PollFd::new(&self.target, PollFlags::OUT)];
+        if poll(&mut descriptors, Some(&timeout))? == 0 {
+            return Ok(0);
+        }
+        self.target.write(&bytes[..bytes.len().min(PIPE_BUF)])
+    }
+}
+
+/// Whether a write may be tried again: a signal came, or somebody else made the pipe non-blocking.
+fn retriable(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+    use crate::forward::stdout::Passthrough;
+    use crate::outbox::Capacity;
+    use crate::telemetry::ledger::Ledger;
+    use std::io::Read;
+
+    /// Long enough for a loaded machine; a test that waits for it has failed.
+    const AMPLE: Duration = Duration::from_secs(20);
+
+    struct Bench {
+        telemetry: Telemetry,
+        outbox: Arc<Outbox>,
+        lines: Passthrough,
+        writer: Writer,
+        reader: File,
+    }
+
+    fn bench(capacity: Capacity) -> Bench {
+        let (reader, target) = rustix::pipe::pipe().expect("a pipe");
+        let telemetry = Telemetry::new();
+        let outbox = Outbox::new(capacity);
+        let writer = spawn_to(target, Arc::clone(&outbox), &telemetry).expect("a thread");
+        let lines = Passthrough::new(Arc::clone(&outbox), &telemetry);
+        Bench { telemetry, outbox, lines, writer, reader: File::from(reader) }
+    }
+
+    fn dropped(telemetry: &Telemetry, reason: &str) -> u64 {
+        telemetry.dropped.with_label_values(&[OUTPUT, reason]).get()
+    }
+
+    /// Guarantee: what goes in comes out, byte for byte, whatever bytes it has.
+    #[test]
+    fn lines_pass_unchanged() {
+        let Bench { telemetry, outbox, mut lines, writer, mut reader } = bench(Capacity::LINES);
+        let mut expected = Vec::new();
+        for number in 0..1000 {
+            let line = format!("line {number} \u{1b}[31m\u{e9}\u{fffd}{}", "x".repeat(number % 90));
+            lines.line(line.as_bytes());
+            lines.line(b"\xff\x00");
+            expected.extend_from_slice(line.as_bytes());
+            expected.extend_from_slice(b"\n\xff\x00\n");
+        }
+        lines.flush();
+        let reading = thread::spawn(move || {
+            let mut seen = Vec::new();
+            reader.read_to_end(&mut seen).expect("a pipe");
+            seen
+        });
+        writer.finish(AMPLE);
+        assert_eq!(reading.join().expect("no panic"), expected);
+        let ledger = Ledger::read(&telemetry, outbox.held());
+        assert_eq!((ledger.offered, ledger.sent, ledger.lost), (2000, 2000, 0));
+    }
+
+    /// Scenario: nobody reads the pipe. Guarantees: the data thread never waits, copies are dropped
+    /// and counted, the close takes what it is given.
+    #[test]
+    fn a_stuck_pipe_drops_the_copy() {
+        let capacity = Capacity { items_max: 1000, bytes_max: 256 * 1024 };
+        let Bench { telemetry, outbox, mut lines, writer, reader } = bench(capacity);
+        for _ in 0..100 {
+            for _ in 0..100 {
+                lines.line(&[b'x'; 999]);
+            }
+            lines.flush();
+        }
+        assert!(dropped(&telemetry, "queue_full") > 9_000);
+        let clock = Clock::system();
+        writer.finish(Duration::from_millis(50));
+        assert!(clock.monotonic() < AMPLE / 2);
+        assert!(dropped(&telemetry, "deadline") > 0);
+        let ledger = Ledger::read(&telemetry, outbox.held());
+        assert_eq!((ledger.offered, ledger.held, ledger.lost), (10_000, 0, 0));
+        assert!(ledger.sent <= 65, "what the pipe holds");
+        drop(reader);
+    }
+
+    /// Scenario: the reader leaves. Guarantee: the rest is dropped as closed, without a word to the
+    /// application.
+    #[test]
+    fn a_broken_pipe_drops_the_rest() {
+        let Bench { telemetry, outbox, mut lines, writer, reader } = bench(Capacity::LINES);
+        drop(reader);
+        for _ in 0..100 {
+            lines.line(b"x");
+            lines.flush();
+        }
+        writer.finish(AMPLE);
+        assert_eq!(dropped(&telemetry, "closed"), 100);
+        assert_eq!(Ledger::read(&telemetry, outbox.held()).lost, 0);
+    }
+}

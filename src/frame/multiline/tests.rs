@@ -1,0 +1,268 @@
+use super::*;
+use proptest::prelude::*;
+
+/// Walks whole lines as the pipeline does: every record with its count of lines.
+fn records(block: &[u8]) -> Vec<(String, u64)> {
+    let mut found = Vec::new();
+    let mut start = 0;
+    while start < block.len() {
+        let first_end = line_end(block, start);
+        if Line::of(&block[start..first_end]) == Line::Empty {
+            start = first_end;
+            continue;
+        }
+        let (end, lines) = joined(block, start, first_end);
+        found.push((String::from_utf8_lossy(&block[start..end]).into_owned(), lines));
+        start = end;
+    }
+    found
+}
+
+/// A naive connection: reads end at `cuts`, whole lines that are settled are processed after each read,
+/// the rest at the end.
+fn connection(stream: &[u8], cuts: &[usize]) -> Vec<(String, u64)> {
+    let mut found = Vec::new();
+    let mut tail = Vec::new();
+    let mut from = 0;
+    for &cut in cuts.iter().chain([&stream.len()]) {
+        tail.extend_from_slice(&stream[from..cut]);
+        from = cut;
+        let whole = tail.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        let settled = settled(&tail[..whole]);
+        found.extend(records(&tail[..settled]));
+        tail.drain(..settled);
+    }
+    found.extend(records(&tail));
+    found
+}
+
+/// `=` at a line's start marks that it continues the record.
+#[track_caller]
+fn check(marked: &str) {
+    let mut expected: Vec<(String, u64)> = Vec::new();
+    for line in marked.split_inclusive('\n') {
+        match line.strip_prefix('=') {
+            Some(line) => {
+                let (text, lines) = expected.last_mut().expect("a record to continue");
+                text.push_str(line);
+                *lines += u64::from(!line.trim().is_empty());
+            }
+            None if line.trim().is_empty() => {}
+            None => expected.push((line.to_string(), 1)),
+        }
+    }
+    let stream = marked.replace("\n=", "\n");
+    assert_eq!(records(stream.as_bytes()), expected, "{stream}");
+    for cut in 0..=stream.len() {
+        assert_eq!(connection(stream.as_bytes(), &[cut]), expected, "cut at {cut}: {stream}");
+    }
+    let every: Vec<usize> = (0..stream.len()).collect();
+    assert_eq!(connection(stream.as_bytes(), &every), expected, "byte by byte: {stream}");
+}
+
+const TEXT: &str = "2026-01-01 10:00:00,123 - shop - ERROR - failed\n";
+const TRACE: &str =
+    "=Traceback (most recent call last):\n=  File \"a.py\", line 3, in f\n=    g()\n=    ~^^\n";
+const GROUP: &str = "=  + Exception Group Traceback (most recent call last):\n=  |   File \"a.py\", line 1, in <module>\n=  |     raise eg\n=  | ExceptionGroup: many (2 sub-exceptions)\n=  +-+---------------- 1 ----------------\n=    | ValueError: 1\n=    +---------------- 2 ----------------\n=    | TypeError: 2\n=    +------------------------------------\n";
+
+/// Scenario: what CPython writes behind a text line, cut at every byte. Guarantees: the same records.
+#[test]
+fn records_of_a_stream() {
+    let chain = "=\n=During handling of the above exception, another exception occurred:\n=\n";
+    let cause = "=\n=The above exception was the direct cause of the following exception:\n=\n";
+    for marked in [
+        format!("{TEXT}{TRACE}=ValueError: no\n{TEXT}"),
+        format!("{TEXT}{TRACE}=ValueError: no\n\n{TEXT}"),
+        format!("{TEXT}{TRACE}=ValueError: no"),
+        format!("{TEXT}{TRACE}=KeyboardInterrupt\n{TEXT}"),
+        format!("{TEXT}{TRACE}=KeyboardInterrupt\nfield\n  indented\n"),
+        format!("{TEXT}{TRACE}=a.b.<locals>.E: x\n=  more\n{TEXT}"),
+        format!("{TEXT}{TRACE}=KeyError: 'a'\n{chain}{TRACE}=E: no\n{TEXT}"),
+        format!("{TEXT}{TRACE}=KeyError: 'a'\n{cause}{TRACE}=E: no\n{chain}{TRACE}=F: no\nplain\n"),
+        format!("{TEXT}{TRACE}=KeyError: 'a'\n{chain}{GROUP}{TEXT}"),
+        format!("{TEXT}{GROUP}{chain}{TRACE}=E: no\n{TEXT}"),
+        format!("{TEXT}{TRACE}=KeyError: 'a'\n{}\nnext\n", chain.trim_end_matches("=\n")),
+        format!(
+            "{TEXT}{TRACE}=E: two\nlines of it\n\nDuring handling of the above exception, another exception occurred:\n=\n{TRACE}=F: x\n"
+        ),
+        format!("{TEXT}{TRACE}=KeyError: 'a'\n\nplain\n"),
+        format!("{TEXT}{TRACE}=KeyError: 'a'\n\n\nplain\n"),
+        format!("{TEXT}{TRACE}INFO: still alive\n{TEXT}"),
+        format!("{TEXT}{TRACE}plain words\n"),
+        format!("{TEXT}=Traceback (most recent call last):\n=E: x\n{TEXT}"),
+        format!("{TEXT}=NoneType: None\n{TEXT}"),
+        format!("{TEXT}=NoneType: None\n  indented\n"),
+        format!(
+            "{TEXT}=Stack (most recent call last):\n=  File \"a.py\", line 1, in <module>\n=    f()\n{TEXT}"
+        ),
+        format!("{TEXT}{TRACE}=E: x\n=Stack (most recent call last):\n=  File \"a.py\"\n{TEXT}"),
+        format!("{TEXT}=future: <Task finished name='Task-1'>\n{TRACE}=E: x\n{TEXT}"),
+        format!(
+            "{TEXT}{TRACE}=pydantic.ValidationError: 2 errors for M\n=items.0.x\n=  Input should be\n=    For further\n=y[1]\n=  Input\n{TEXT}"
+        ),
+        format!("{TEXT}{TRACE}=pydantic.ValidationError: 2 errors for M\ntick\ntick\n"),
+        format!(
+            "{TEXT}{TRACE}=psycopg2.errors.UniqueViolation: duplicate\n=DETAIL:  Key (id)=(1)\n{TEXT}"
+        ),
+        format!(
+            "{TEXT}{TRACE}=sqlalchemy.exc.E: x\n=[SQL: SELECT a\n=FROM t\n=WHERE a = ?]\n=[parameters: (1,)]\n=(Background on this error at: https://sqlalche.me/e/20/x)\n{TEXT}"
+        ),
+        format!("{TEXT}{TRACE}=E: x\na note of PEP 678\n{TEXT}"),
+        format!("{TEXT}  indented\n  more\n{TEXT}"),
+        format!("{TEXT}{TRACE}=E: x\n{}", &TRACE.replacen('=', "", 1)),
+        // a traceback that follows nothing, or a line that nothing is joined to
+        format!("{}=E: x\n{TEXT}", TRACE.replacen('=', "", 1)),
+        format!("{}{TEXT}", GROUP.replacen('=', "", 1)),
+        format!("{{\"a\":1}}\n{}=E: x\n{TEXT}", TRACE.replacen('=', "", 1)),
+        format!("level=error msg=x\n{}=E: x\n{{}}\n", TRACE.replacen('=', "", 1)),
+        format!(
+            "1.2.3.4 - - [21/Nov/2026:10:00:00 +0000] \"GET / HTTP/1.1\" 200 5\n{}=E: x\n",
+            TRACE.replacen('=', "", 1)
+        ),
+        String::from(
+            "Foo: bar\nFoo: bar\nKeyboardInterrupt\ntick\n=Traceback (most recent call last):\n=E: x\n",
+        ),
+    ] {
+        check(&marked);
+        check(&marked.replace('\n', "\r\n"));
+    }
+}
+
+/// Scenario: a block that ends with lines which nothing is joined to, or with a text line. Guarantees: only
+/// the text line and what was joined to it is held.
+#[test]
+fn what_is_held() {
+    for (block, held) in [
+        ("{\"a\":1}\n{\"a\":1}\n", ""),
+        ("level=info msg=x\n", ""),
+        ("time=2026-01-01T10:00:00Z level=info\n", ""),
+        ("@timestamp=1 msg=x\n", ""),
+        ("1.2.3.4 - bob [21/Nov/2026:10:00:00 +0000] \"GET / HTTP/1.1\" 200 5\n", ""),
+        ("::1 - - [21/Nov/2026:10:00:00 +0000] \"GET / HTTP/1.1\" 200 5\n", ""),
+        ("", ""),
+        ("\n\n", ""),
+        ("INFO:a:b\n", "INFO:a:b\n"),
+        ("{}\nINFO:a:b\n{}\n", ""),
+        ("INFO:a:b\nINFO:a:b\n", "INFO:a:b\n"),
+        ("INFO:a:b\n\n", ""),
+        ("INFO:a:b\nNoneType: None\n", ""),
+        (
+            "x\nTraceback (most recent call last):\n  File\n",
+            "x\nTraceback (most recent call last):\n  File\n",
+        ),
+        (
+            "x\nTraceback (most recent call last):\n  File\nE: y\n\n",
+            "x\nTraceback (most recent call last):\n  File\nE: y\n\n",
+        ),
+        ("x\nTraceback (most recent call last):\n  File\nE: y\n\n\n", ""),
+        ("x\nTraceback (most recent call last):\n  File\nE: y\n{}\n", ""),
+    ] {
+        assert_eq!(&block[settled(block.as_bytes())..], held, "{block:?}");
+    }
+}
+
+/// Scenario: tracebacks beyond the bounds. Guarantees: the record ends at the bound, the rest are records of
+/// their own, wherever the stream is cut.
+#[test]
+fn bounds() {
+    let long = format!("{TEXT}Traceback (most recent call last):\n{}{TEXT}", "  x\n".repeat(3000));
+    let found = records(long.as_bytes());
+    assert_eq!(found[0].1, JOINED_LINES_MAX as u64);
+    assert_eq!(found.iter().map(|(_, lines)| lines).sum::<u64>(), 3003);
+    let wide = format!(
+        "{TEXT}Traceback (most recent call last):\n{}{TEXT}",
+        format!("  {}\n", "x".repeat(997)).repeat(200)
+    );
+    let found = records(wide.as_bytes());
+    assert!(found[0].0.len() <= JOINED_BYTES_MAX && found[0].0.len() > JOINED_BYTES_MAX - 1000);
+    for stream in [long, wide] {
+        let expected = records(stream.as_bytes());
+        for step in [997, 4096, 30_011] {
+            let cuts: Vec<usize> = (1..stream.len()).step_by(step).collect();
+            assert_eq!(connection(stream.as_bytes(), &cuts), expected);
+        }
+    }
+}
+
+/// Scenario: what CPython 3.11's `logging` wrote for exceptions of every kind, a JSON line between two.
+/// Guarantees: one record each.
+#[test]
+fn what_cpython_wrote() {
+    let log = include_str!("cpython.log");
+    let expected: Vec<String> = log
+        .split_inclusive("{}\n")
+        .flat_map(|both| [both.trim_end_matches("{}\n"), "{}\n"])
+        .map(str::to_string)
+        .take(11)
+        .collect();
+    // every byte is cut in the tests above; here each line is, at another place
+    for cut in (0..=log.len()).step_by(13) {
+        let found = connection(log.as_bytes(), &[cut]);
+        assert_eq!(found.into_iter().map(|(text, _)| text).collect::<Vec<_>>(), expected);
+    }
+}
+
+const PIECES: [&str; 24] = [
+    "2026-01-01 10:00:00 - a - INFO - x",
+    "{\"a\":1}",
+    "a=1 b=2",
+    "1.2.3.4 - - [21/Nov/2026:10:00:00 +0000] \"GET / HTTP/1.1\" 200 5",
+    "Traceback (most recent call last):",
+    "Traceback (most recent call last):",
+    "  + Exception Group Traceback (most recent call last):",
+    "Stack (most recent call last):",
+    "  File \"a.py\", line 1",
+    "    | ValueError: x",
+    "\tx",
+    "ValueError: x",
+    "a.b.Error: x",
+    "KeyboardInterrupt",
+    "items.0",
+    "a[0]",
+    "DETAIL: x",
+    "FROM t",
+    "",
+    "",
+    "During handling of the above exception, another exception occurred:",
+    "The above exception was the direct cause of the following exception:",
+    "NoneType: None",
+    "future: <Task>",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    /// Any lines in any order, cut anywhere: the same records as uncut, no byte lost but empty lines.
+    #[test]
+    fn property_any_cut_gives_the_same_records(
+        lines in proptest::collection::vec((0..PIECES.len(), 0..8u8), 0..14),
+        mut cuts in proptest::collection::vec(0usize..600, 0..6),
+        last_newline in any::<bool>(),
+    ) {
+        let mut stream = String::new();
+        for (piece, end) in &lines {
+            stream.push_str(PIECES[*piece]);
+            stream.push_str(if *end == 0 { "\r\n" } else { "\n" });
+        }
+        if !last_newline {
+            stream.pop();
+        }
+        let stream = stream.as_bytes();
+        let expected = records(stream);
+        cuts.retain(|cut| *cut <= stream.len());
+        cuts.sort_unstable();
+        prop_assert_eq!(connection(stream, &cuts), expected.clone());
+        for cut in 0..=stream.len() {
+            prop_assert_eq!(connection(stream, &[cut]), expected.clone(), "cut at {}", cut);
+        }
+        let nonempty = lines.iter().filter(|(piece, _)| !PIECES[*piece].is_empty()).count();
+        prop_assert_eq!(expected.iter().map(|(_, lines)| lines).sum::<u64>(), nonempty as u64);
+    }
+
+    /// Any bytes: no panic, and `settled` stays inside.
+    #[test]
+    fn property_any_bytes(block in "(\\PC|\n|T|  ){0,60}") {
+        prop_assert!(settled(block.as_bytes()) <= block.len());
+        records(block.as_bytes());
+    }
+}

@@ -1,0 +1,149 @@
+//! The atomics behind the pulse. Never allocates and never waits: a data thread writes here.
+
+use crate::clock::UnixNanos;
+use crate::health::window::Totals;
+use std::fmt;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// Bytes of an exception type that are kept: the longest in CPython's standard library has 29, a
+/// dotted path of a framework rarely 80.
+pub const KIND_BYTES_MAX: usize = 96;
+
+/// The name of an exception's type: letters, digits, `_`, `.`, `:` and `$`. Anything else was text.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Kind {
+    bytes: [u8; KIND_BYTES_MAX],
+    len: usize,
+}
+
+impl Kind {
+    /// None: no type, or something that is not one and might be the text of a line.
+    pub fn new(name: &str) -> Option<Kind> {
+        let name = name.as_bytes();
+        let part = |byte: &u8| byte.is_ascii_alphanumeric() || b"_.:$".contains(byte);
+        if name.is_empty() || name.len() > KIND_BYTES_MAX || !name.iter().all(part) {
+            return None;
+        }
+        let mut bytes = [0; KIND_BYTES_MAX];
+        bytes[..name.len()].copy_from_slice(name);
+        Some(Kind { bytes, len: name.len() })
+    }
+
+    /// As text.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.bytes[..self.len]).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What was seen until now; times are arrival times, the epoch when there was none.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Snapshot {
+    /// Totals since the process began.
+    pub totals: Totals,
+    /// When the last batch arrived.
+    pub last_line: UnixNanos,
+    /// FATAL records.
+    pub fatals: u64,
+    /// When the last of them arrived.
+    pub last_fatal: UnixNanos,
+    /// Its exception type, where it had one.
+    pub fatal_kind: Option<Kind>,
+    /// Heartbeat lines.
+    pub heartbeats: u64,
+}
+
+/// The cells.
+#[derive(Debug, Default)]
+pub struct Beats {
+    records: AtomicU64,
+    errors: AtomicU64,
+    requests: AtomicU64,
+    failed_requests: AtomicU64,
+    last_line: AtomicU64,
+    fatals: AtomicU64,
+    last_fatal: AtomicU64,
+    fatal_kind: Mutex<Option<Kind>>,
+    heartbeats: AtomicU64,
+}
+
+impl Beats {
+    /// Adds a batch.
+    pub fn add(&self, at: UnixNanos, batch: Totals) {
+        self.records.fetch_add(batch.records, Relaxed);
+        self.errors.fetch_add(batch.errors, Relaxed);
+        self.requests.fetch_add(batch.requests, Relaxed);
+        self.failed_requests.fetch_add(batch.failed_requests, Relaxed);
+        self.last_line.store(at.0, Relaxed);
+    }
+
+    /// Counts a FATAL record.
+    pub fn fatal(&self, at: UnixNanos, kind: &str) {
+        // a reader or another thread holds the lock: the type of this one is not shown, it is
+        // counted
+        if let Ok(mut kept) = self.fatal_kind.try_lock() {
+            *kept = Kind::new(kind);
+        }
+        self.last_fatal.store(at.0, Relaxed);
+        self.fatals.fetch_add(1, Relaxed);
+    }
+
+    /// Counts a heartbeat.
+    pub fn heartbeat(&self, at: UnixNanos) {
+        self.last_line.store(at.0, Relaxed);
+        self.heartbeats.fetch_add(1, Relaxed);
+    }
+
+    /// Reads all cells. Failures are read before what they are a share of, so that no share exceeds
+    /// 1.
+    pub fn read(&self) -> Snapshot {
+        let errors = self.errors.load(Relaxed);
+        let failed_requests = self.failed_requests.load(Relaxed);
+        let totals = Totals {
+            errors,
+            failed_requests,
+            records: self.records.load(Relaxed).max(errors),
+            requests: self.requests.load(Relaxed).max(failed_requests),
+        };
+        Snapshot {
+            totals,
+            last_line: UnixNanos(self.last_line.load(Relaxed)),
+            fatals: self.fatals.load(Relaxed),
+            last_fatal: UnixNanos(self.last_fatal.load(Relaxed)),
+            fatal_kind: self.fatal_kind.lock().ok().and_then(|kept| *kept),
+            heartbeats: self.heartbeats.load(Relaxed),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_type_is_kept_of_a_fatal() {
+        let long = "x".repeat(KIND_BYTES_MAX + 1);
+        for (given, kept) in [
+            ("ValueError", Some("ValueError")),
+            ("django.db.utils.OperationalError", Some("django.db.utils.OperationalError")),
+            ("std::bad_alloc", Some("std::bad_alloc")),
+            ("", None),
+            ("password is hunter2", None),
+            ("a\nb", None),
+            ("caf\u{e9}", None),
+            (long.as_str(), None),
+        ] {
+            let beats = Beats::default();
+            beats.fatal(UnixNanos(7), given);
+            let seen = beats.read();
+            assert_eq!(seen.fatal_kind.as_ref().map(Kind::as_str), kept, "{given}");
+            assert_eq!((seen.fatals, seen.last_fatal), (1, UnixNanos(7)));
+        }
+    }
+}

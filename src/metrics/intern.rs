@@ -1,0 +1,166 @@
+//! Label values as numbers, label sets as rows of such numbers, and long values cut. Every lookup
+//! takes a borrowed key, compares it whole and allocates nothing. Used by the process-wide table
+//! and, each with its own copy, by the shards.
+
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
+use std::hash::BuildHasher;
+use std::sync::Arc;
+
+/// The number of `_other` in every label.
+pub(super) const OTHER_ID: u32 = 0;
+
+/// Label value -> its number.
+#[derive(Default, Debug)]
+pub(super) struct ValueMap {
+    table: HashTable<(Arc<str>, u32)>,
+    hasher: RandomState,
+}
+
+impl ValueMap {
+    pub(super) fn find(&self, value: &str) -> Option<u32> {
+        let hash = self.hasher.hash_one(value);
+        self.table.find(hash, |(known, _)| **known == *value).map(|(_, id)| *id)
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Learns a value; one already known keeps its number.
+    pub(super) fn insert(&mut self, value: &Arc<str>, id: u32) {
+        let hash = self.hasher.hash_one(&**value);
+        if self.table.find(hash, |(known, _)| **known == **value).is_none() {
+            let hasher = &self.hasher;
+            self.table.insert_unique(hash, (Arc::clone(value), id), |(known, _)| {
+                hasher.hash_one(&**known)
+            });
+        }
+    }
+}
+
+/// Label set, as value numbers -> the series' first cell.
+#[derive(Debug)]
+pub(super) struct SetMap {
+    labels: usize,
+    ids: Vec<u32>,
+    cells: Vec<u32>,
+    table: HashTable<u32>,
+    hasher: RandomState,
+}
+
+impl SetMap {
+    /// For sets of so many labels.
+    pub(super) fn new(labels: usize) -> SetMap {
+        SetMap {
+            labels,
+            ids: Vec::new(),
+            cells: Vec::new(),
+            table: HashTable::new(),
+            hasher: RandomState::default(),
+        }
+    }
+
+    fn row(&self, row: u32) -> &[u32] {
+        &self.ids[row as usize * self.labels..][..self.labels]
+    }
+
+    pub(super) fn find(&self, ids: &[u32]) -> Option<u32> {
+        let hash = self.hasher.hash_one(ids);
+        let row = self.table.find(hash, |row| self.row(*row) == ids)?;
+        Some(self.cells[*row as usize])
+    }
+
+    /// Learns a set; one already known keeps its cell.
+    pub(super) fn insert(&mut self, ids: &[u32], cell: u32) {
+        if self.find(ids).is_some() {
+            return;
+        }
+        let row = self.cells.len() as u32;
+        self.ids.extend_from_slice(ids);
+        self.cells.push(cell);
+        let (labels, all, hasher) = (self.labels, &self.ids, &self.hasher);
+        self.table.insert_unique(hasher.hash_one(ids), row, |row| {
+            hasher.hash_one(&all[*row as usize * labels..][..labels])
+        });
+    }
+
+    /// Every set with its cell, in the order they came.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&[u32], u32)> {
+        self.cells.iter().enumerate().map(|(row, cell)| (self.row(row as u32), *cell))
+    }
+}
+
+/// Bytes that a cut value ends with: `~` and eight digits of a hash of the whole.
+const CUT_MARK_BYTES: usize = 9;
+
+/// A value of more than `bytes_max` bytes cut at a character, with a hash of the whole appended, so
+/// that two long values stay two series; the result is no longer than `bytes_max` (but at least the
+/// mark). The hash is the same in every process: a restart renames no series.
+pub(super) fn cut<'a>(value: &'a str, bytes_max: usize, scratch: &'a mut String) -> &'a str {
+    if value.len() <= bytes_max {
+        return value;
+    }
+    let kept = value.floor_char_boundary(bytes_max.saturating_sub(CUT_MARK_BYTES));
+    // FNV-1a, folded to 32 bits
+    let hash = value.bytes().fold(0xcbf29ce484222325u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x100000001b3)
+    });
+    let folded = (hash >> 32) as u32 ^ hash as u32;
+    scratch.clear();
+    scratch.push_str(&value[..kept]);
+    scratch.push('~');
+    for digit in (0..8).rev() {
+        let nibble = folded >> (4 * digit) & 15;
+        scratch.push(char::from_digit(nibble, 16).expect("a nibble is a hexadecimal digit"));
+    }
+    scratch
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_cut_at_a_character_and_stay_apart() {
+        let mut scratch = String::new();
+        assert_eq!(cut("short", 5, &mut scratch), "short");
+        let long = "\u{e9}".repeat(20);
+        let one = cut(&long, 24, &mut scratch).to_owned();
+        assert_eq!(one.len(), 23, "15 bytes are no character's end: 14, and the mark");
+        assert!(one.starts_with(&"\u{e9}".repeat(7)) && one.as_bytes()[14] == b'~');
+        let other = cut(&format!("{long}x"), 24, &mut scratch).to_owned();
+        assert_eq!(one[..14], other[..14]);
+        assert_ne!(one, other);
+        assert_eq!(cut("0123456789", 0, &mut scratch).len(), CUT_MARK_BYTES);
+        let a = cut("the same in every process, forever", 12, &mut scratch);
+        assert_eq!(a, "the~5e474b98");
+    }
+
+    #[test]
+    fn sets_of_no_label_are_one() {
+        let mut sets = SetMap::new(0);
+        assert_eq!(sets.find(&[]), None);
+        sets.insert(&[], 7);
+        sets.insert(&[], 8);
+        assert_eq!(sets.find(&[]), Some(7));
+        assert_eq!(sets.iter().count(), 1);
+    }
+
+    #[test]
+    fn a_thousand_sets_are_found_by_full_comparison() {
+        let (mut sets, mut values) = (SetMap::new(2), ValueMap::default());
+        for n in 0..1000u32 {
+            sets.insert(&[n, n % 7], n);
+            values.insert(&n.to_string().into(), n);
+            values.insert(&n.to_string().into(), 5000);
+        }
+        for n in 0..1000u32 {
+            assert_eq!(sets.find(&[n, n % 7]), Some(n));
+            assert_eq!(sets.find(&[n, n % 7 + 1]), None);
+            assert_eq!(values.find(&n.to_string()), Some(n), "the first number stays");
+        }
+        assert_eq!(values.find("1000"), None);
+    }
+}

@@ -1,0 +1,121 @@
+//! The one place where families, the series table, the shards and what scrapes remember meet.
+//! Locks, never two at once but in this order: scrape, then admission, then shards, then a shard's
+//! chunks.
+
+use super::admission::Admission;
+use super::cells::{Shard, View, held};
+use super::declare::SERIES_MAX;
+use super::exemplar::Exemplar;
+use super::family::{FamilyConflict, FamilyId, FamilySpec, Limits};
+use super::rendered::Rendered;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+/// All families and series of the process.
+#[derive(Debug)]
+pub struct Registry {
+    pub(super) limits: Limits,
+    admission: Mutex<Admission>,
+    shards: Mutex<Vec<Arc<Shard>>>,
+    rendered: Mutex<Rendered>,
+    /// Counts up when a scrape takes the exemplars; starts at 1, as 0 means never.
+    pub(super) epoch: AtomicU32,
+}
+
+impl Registry {
+    /// An empty one. It takes no more than [`SERIES_MAX`] series, whatever the limits say.
+    pub fn new(mut limits: Limits) -> Arc<Registry> {
+        limits.series_max = limits.series_max.min(SERIES_MAX);
+        Arc::new(Registry {
+            limits,
+            admission: Mutex::new(Admission::new(limits)),
+            shards: Mutex::default(),
+            rendered: Mutex::default(),
+            epoch: AtomicU32::new(1),
+        })
+    }
+
+    /// Declares a family; the same spec again gives the same number. A counter's name gets its
+    /// `_total` where it lacks; help and siblings may differ from the last time and are taken over.
+    ///
+    /// # Errors
+    /// The name is taken by a family of another type, unit, label list or buckets; or the
+    /// name, a label or the buckets are none that Prometheus accepts.
+    pub fn declare(&self, spec: FamilySpec) -> Result<FamilyId, FamilyConflict> {
+        self.admission().declare(spec)
+    }
+
+    /// Series now alive, overflow series included.
+    pub fn series_count(&self) -> usize {
+        self.admission().series_count()
+    }
+
+    /// Which labels overflowed: (family name, label name, how many values were folded). Counted
+    /// each time that a series is asked for, so a value that comes back counts again.
+    pub fn overflows(&self) -> Vec<(String, String, u64)> {
+        let mut overflows = Vec::new();
+        for entry in self.admission().entries() {
+            let spec = &entry.family.spec;
+            for (label, folded) in spec.labels.iter().zip(&entry.family.folded) {
+                let folded = folded.load(Ordering::Relaxed);
+                if folded > 0 {
+                    overflows.push((spec.name.clone(), label.name.clone(), folded));
+                }
+            }
+        }
+        overflows
+    }
+
+    pub(super) fn admission(&self) -> MutexGuard<'_, Admission> {
+        held(&self.admission)
+    }
+
+    /// A shard without a writer, or a new one: numbers of a writer that left stay.
+    pub(super) fn shard(&self) -> Arc<Shard> {
+        let mut shards = held(&self.shards);
+        let free = shards.iter().find(|shard| !shard.held.swap(true, Ordering::Acquire));
+        if let Some(free) = free {
+            return Arc::clone(free);
+        }
+        let shard = Arc::new(Shard::default());
+        shard.held.store(true, Ordering::Relaxed);
+        shards.push(Arc::clone(&shard));
+        shard
+    }
+
+    #[cfg(test)]
+    pub(super) fn shard_count(&self) -> usize {
+        held(&self.shards).len()
+    }
+
+    /// What a scrape reads: every series' text, up to date, and all shards' cells. Holds up another
+    /// scrape for as long as the texts are borrowed, a data thread only for the copying of handles.
+    pub(super) fn scrape(&self) -> (MutexGuard<'_, Rendered>, View) {
+        let mut rendered = held(&self.rendered);
+        let births = {
+            let mut admission = self.admission();
+            for entry in admission.entries() {
+                rendered.learn(&entry.family, &entry.help);
+            }
+            admission.take_births()
+        };
+        rendered.bear(&births);
+        let view = View::of(&held(&self.shards));
+        (rendered, view)
+    }
+
+    /// Takes the exemplars left since this was last called, the newest of each cell, by cell. To be
+    /// called under a scrape.
+    pub(super) fn take_exemplars(&self) -> Vec<(u32, Exemplar)> {
+        let mut taken = Vec::new();
+        let epoch = self.epoch.fetch_add(1, Ordering::Relaxed);
+        for shard in held(&self.shards).iter() {
+            if let Some(exemplars) = shard.exemplars.get() {
+                exemplars.take(epoch, &mut taken);
+            }
+        }
+        taken.sort_by_key(|(cell, exemplar)| (*cell, std::cmp::Reverse(exemplar.at)));
+        taken.dedup_by_key(|(cell, _)| *cell);
+        taken
+    }
+}

@@ -1,0 +1,135 @@
+//! What a scrape keeps between scrapes: each series' text, rendered once. Only scrapes touch it.
+
+use super::declare::Family;
+use super::family::{FamilyId, FamilyKind};
+use crate::clock::UnixNanos;
+use std::sync::Arc;
+
+/// A series as the admission reports it.
+#[derive(Debug)]
+pub(super) struct Birth {
+    pub(super) family: FamilyId,
+    pub(super) cell: u32,
+    pub(super) created: UnixNanos,
+    pub(super) labels: Box<str>,
+}
+
+/// All families in the order of their declaration, series in the order of their birth.
+#[derive(Default, Debug)]
+pub(super) struct Rendered {
+    pub(super) families: Vec<RenderedFamily>,
+}
+
+/// One family's texts, end to end in one buffer.
+#[derive(Debug)]
+pub(super) struct RenderedFamily {
+    pub(super) family: Arc<Family>,
+    pub(super) help: Arc<str>,
+    /// `name{labels} ` of a counter or gauge, `name_bucket{labels,` (the bucket's `le` to follow)
+    /// of a histogram; one after the other.
+    text: Vec<u8>,
+    series: Vec<RenderedSeries>,
+}
+
+/// Where a series' text ends, and where its cells begin.
+#[derive(Debug)]
+struct RenderedSeries {
+    end: usize,
+    cell: u32,
+    created: UnixNanos,
+}
+
+impl Rendered {
+    /// Learns a family, or its new help.
+    pub(super) fn learn(&mut self, family: &Arc<Family>, help: &Arc<str>) {
+        match self.families.get_mut(family.id.0 as usize) {
+            Some(known) if Arc::ptr_eq(&known.help, help) => {}
+            Some(known) => known.help = Arc::clone(help),
+            None => self.families.push(RenderedFamily {
+                family: Arc::clone(family),
+                help: Arc::clone(help),
+                text: Vec::new(),
+                series: Vec::new(),
+            }),
+        }
+    }
+
+    /// Renders what was born, after its family was learned.
+    pub(super) fn bear(&mut self, births: &[Birth]) {
+        for birth in births {
+            self.families[birth.family.0 as usize].bear(birth);
+        }
+    }
+}
+
+impl RenderedFamily {
+    fn bear(&mut self, birth: &Birth) {
+        let text = &mut self.text;
+        text.extend_from_slice(self.family.spec.name.as_bytes());
+        let labels = birth.labels.as_bytes();
+        if let FamilyKind::Histogram(_) = self.family.spec.kind {
+            text.extend_from_slice(b"_bucket{");
+            text.extend_from_slice(labels);
+            if !labels.is_empty() {
+                text.push(b',');
+            }
+        } else {
+            if !labels.is_empty() {
+                text.push(b'{');
+                text.extend_from_slice(labels);
+                text.push(b'}');
+            }
+            text.push(b' ');
+        }
+        self.series.push(RenderedSeries {
+            end: text.len(),
+            cell: birth.cell,
+            created: birth.created,
+        });
+    }
+
+    /// How many series there are.
+    pub(super) fn len(&self) -> usize {
+        self.series.len()
+    }
+
+    /// Bytes of all texts.
+    pub(super) fn text_bytes(&self) -> usize {
+        self.text.len()
+    }
+
+    /// (text, first cell, when born), in the order of birth.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&[u8], u32, UnixNanos)> {
+        let mut start = 0;
+        self.series.iter().map(move |series| {
+            let text = &self.text[start..series.end];
+            start = series.end;
+            (text, series.cell, series.created)
+        })
+    }
+}
+
+/// `a="b",c="d"`, values escaped as both text formats want it.
+pub(super) fn label_text<'a>(
+    names: impl Iterator<Item = &'a str>,
+    values: impl Iterator<Item = &'a str>,
+) -> Box<str> {
+    let mut text = String::new();
+    for (name, value) in names.zip(values) {
+        if !text.is_empty() {
+            text.push(',');
+        }
+        text.push_str(name);
+        text.push_str("=\"");
+        for c in value.chars() {
+            match c {
+                '\\' => text.push_str("\\\\"),
+                '"' => text.push_str("\\\""),
+                '\n' => text.push_str("\\n"),
+                c => text.push(c),
+            }
+        }
+        text.push('"');
+    }
+    text.into_boxed_str()
+}

@@ -1,0 +1,365 @@
+//! The one writer of one shard: what a data thread does to numbers. Adding takes an index, a load
+//! and a store; no lock, no allocation, no system call. A label set that this shard never met asks
+//! the admission.
+
+use super::buckets::Bounds;
+use super::cells::{CHUNK_CELLS, Chunk, Shard};
+use super::declare::{FULL, Family, LABELS_MAX, OVERFLOW_FULL, label_full};
+use super::exemplar::{EXEMPLARS_MAX, Exemplar, Exemplars};
+use super::family::{FamilyId, FamilyKind, SeriesId};
+use super::intern::{OTHER_ID, SetMap, ValueMap, cut};
+use super::registry::Registry;
+use crate::clock::UnixNanos;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The one writer of one shard. Dropped, it leaves its numbers to the next.
+#[derive(Debug)]
+pub struct ShardWriter {
+    chunks: Vec<Arc<Chunk>>,
+    /// By family: what adding and observing need, apart from what only meeting needs.
+    hot: Vec<Hot>,
+    families: Vec<Known>,
+    shard: Arc<Shard>,
+    registry: Arc<Registry>,
+    /// By cell: the epoch in which it last got an exemplar. Empty until the first one.
+    filled: Vec<u32>,
+    slots: Slots,
+    scratch: String,
+}
+
+/// How many exemplar slots were filled in which epoch.
+#[derive(Default, Debug)]
+struct Slots {
+    epoch: u32,
+    filled: usize,
+}
+
+/// What every line asks of a family: 24 bytes, so that observing is two loads away from the bounds.
+#[derive(Debug)]
+struct Hot {
+    bounds: Bounds,
+    kind: HotKind,
+    /// Of a histogram: how far its sum lies behind its first bucket.
+    sum: u16,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum HotKind {
+    Counter,
+    FloatCounter,
+    SetGauge,
+    AddGauge,
+    Histogram,
+}
+
+impl Hot {
+    fn new(family: &Family) -> Hot {
+        let (kind, sum) = match &family.spec.kind {
+            FamilyKind::Counter => (HotKind::Counter, 0),
+            FamilyKind::FloatCounter => (HotKind::FloatCounter, 0),
+            FamilyKind::SetGauge => (HotKind::SetGauge, 0),
+            FamilyKind::AddGauge => (HotKind::AddGauge, 0),
+            FamilyKind::Histogram(bounds) => (HotKind::Histogram, bounds.len() as u16 + 1),
+        };
+        Hot { bounds: family.bounds.clone(), kind, sum }
+    }
+}
+
+/// What this shard knows of a family.
+#[derive(Debug)]
+struct Known {
+    family: Arc<Family>,
+    values: Vec<ValueMap>,
+    sets: SetMap,
+    /// The doors that were shut when everything behind them was copied here.
+    doors: u32,
+}
+
+impl Registry {
+    /// A new shard: one for each data thread.
+    pub fn writer(self: &Arc<Self>) -> ShardWriter {
+        ShardWriter {
+            chunks: Vec::new(),
+            hot: Vec::new(),
+            families: Vec::new(),
+            shard: self.shard(),
+            registry: Arc::clone(self),
+            filled: Vec::new(),
+            slots: Slots::default(),
+            scratch: String::new(),
+        }
+    }
+}
+
+impl Drop for ShardWriter {
+    fn drop(&mut self) {
+        self.shard.held.store(false, Ordering::Release);
+    }
+}
+
+impl ShardWriter {
+    /// The series with these label values, in the order of the family's labels; born at 0, with its
+    /// siblings, when it is met for the first time; the overflow series where a limit is reached.
+    /// Values are cut and capped here. Called on a miss of the caller's memo, not for every line.
+    ///
+    /// # Panics
+    /// The family is not of this registry, or has another number of labels than `values`.
+    pub fn series(&mut self, family: FamilyId, values: &[&str], now: UnixNanos) -> SeriesId {
+        let at = family.0 as usize;
+        if at >= self.families.len() {
+            self.learn_families();
+        }
+        let known = &self.families[at];
+        assert_eq!(values.len(), known.values.len(), "a value for each label");
+        let bytes_max = self.registry.limits.label_value_bytes_max;
+        let index = match known.find(values, bytes_max, &mut self.scratch) {
+            Some(cell) => cell,
+            None => self.meet(at, values, now),
+        };
+        if index as usize >= self.chunks.len() * CHUNK_CELLS {
+            self.grow(index);
+        }
+        SeriesId { family, index }
+    }
+
+    /// Adds to an integer counter.
+    #[inline]
+    pub fn add(&mut self, series: SeriesId, by: u64) {
+        debug_assert!(self.kind(series).is_none_or(|kind| kind == HotKind::Counter));
+        let cell = self.cell(series.index);
+        cell.store(cell.load(Ordering::Relaxed).wrapping_add(by), Ordering::Relaxed);
+    }
+
+    /// Adds to a float counter (negative and NaN are ignored) or to an added gauge. What is not
+    /// finite is ignored in both: a sum never comes back from it.
+    #[inline]
+    pub fn add_f64(&mut self, series: SeriesId, by: f64) {
+        if series.family.0 as usize >= self.hot.len() {
+            self.learn_families();
+        }
+        let counter = self.kind(series) == Some(HotKind::FloatCounter);
+        debug_assert!(counter || self.kind(series) == Some(HotKind::AddGauge));
+        if by.is_finite() && !(counter && by < 0.0) {
+            let cell = self.cell(series.index);
+            let sum = f64::from_bits(cell.load(Ordering::Relaxed)) + by;
+            cell.store(sum.to_bits(), Ordering::Relaxed);
+        }
+    }
+
+    /// Sets a set gauge.
+    #[inline]
+    pub fn set(&mut self, series: SeriesId, value: f64, at: UnixNanos) {
+        debug_assert!(self.kind(series).is_none_or(|kind| kind == HotKind::SetGauge));
+        // value first: who sees the time sees its value or a newer one; time 0 means never set
+        self.cell(series.index + 1).store(value.to_bits(), Ordering::Relaxed);
+        self.cell(series.index).store(at.0.max(1), Ordering::Release);
+    }
+
+    /// Observes a value in a histogram; exactly 0 counts, NaN does not.
+    #[inline]
+    pub fn observe(&mut self, series: SeriesId, value: f64) {
+        if value.is_nan() {
+            return;
+        }
+        let (chunk, at) =
+            (series.index as usize / CHUNK_CELLS, series.index as usize % CHUNK_CELLS);
+        if chunk >= self.chunks.len() {
+            self.grow(series.index);
+        }
+        if series.family.0 as usize >= self.hot.len() {
+            self.learn_families();
+        }
+        let Some(hot) = self.hot.get(series.family.0 as usize) else { return };
+        debug_assert_eq!(hot.kind, HotKind::Histogram);
+        // a series' cells lie in one chunk: the remainder is never taken, and spares the check
+        let cells = &*self.chunks[chunk];
+        let bucket = &cells[(at + hot.bounds.bucket(value) as usize) % CHUNK_CELLS];
+        bucket.store(bucket.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        let sum = &cells[(at + hot.sum as usize) % CHUNK_CELLS];
+        let all = f64::from_bits(sum.load(Ordering::Relaxed)) + value;
+        sum.store(all.to_bits(), Ordering::Relaxed);
+    }
+
+    /// Whether an exemplar for this value would be taken: none since the last scrape. A load or
+    /// two.
+    #[inline]
+    pub fn wants_exemplar(&self, series: SeriesId, value: f64) -> bool {
+        let epoch = self.registry.epoch.load(Ordering::Relaxed);
+        let Some(cell) = self.exemplar_cell(series, value) else { return false };
+        self.filled.get(cell as usize) != Some(&epoch)
+            && (self.slots.epoch != epoch || self.slots.filled < EXEMPLARS_MAX)
+    }
+
+    /// Leaves an exemplar with a counter (value: what was added) or a histogram's bucket.
+    pub fn exemplar(&mut self, series: SeriesId, exemplar: Exemplar) {
+        if !self.wants_exemplar(series, exemplar.value) {
+            return;
+        }
+        let epoch = self.registry.epoch.load(Ordering::Relaxed);
+        let Some(cell) = self.exemplar_cell(series, exemplar.value) else { return };
+        if self.slots.epoch != epoch {
+            self.slots = Slots { epoch, filled: 0 };
+        }
+        if cell as usize >= self.filled.len() {
+            self.filled.resize(self.chunks.len().max(1) * CHUNK_CELLS, 0);
+        }
+        let Some(filled) = self.filled.get_mut(cell as usize) else { return };
+        *filled = epoch;
+        let slots = self.shard.exemplars.get_or_init(Exemplars::new);
+        slots.put(self.slots.filled, epoch, cell, &exemplar);
+        self.slots.filled += 1;
+    }
+
+    /// The cell that an exemplar of this value belongs to; gauges have none.
+    #[inline]
+    fn exemplar_cell(&self, series: SeriesId, value: f64) -> Option<u32> {
+        let hot = self.hot.get(series.family.0 as usize)?;
+        match hot.kind {
+            HotKind::Counter | HotKind::FloatCounter => Some(series.index),
+            HotKind::Histogram if value.is_nan() => None,
+            HotKind::Histogram => Some(series.index + hot.bounds.bucket(value)),
+            HotKind::SetGauge | HotKind::AddGauge => None,
+        }
+    }
+
+    #[inline]
+    fn kind(&self, series: SeriesId) -> Option<HotKind> {
+        self.hot.get(series.family.0 as usize).map(|hot| hot.kind)
+    }
+
+    /// A cell of a series that this shard gave out, or another shard did.
+    #[inline]
+    fn cell(&mut self, index: u32) -> &AtomicU64 {
+        let (chunk, at) = (index as usize / CHUNK_CELLS, index as usize % CHUNK_CELLS);
+        if chunk >= self.chunks.len() {
+            self.grow(index);
+        }
+        &self.chunks[chunk][at]
+    }
+
+    /// How many values of a family's labels this shard keeps.
+    #[cfg(test)]
+    pub(super) fn known_values(&self, family: FamilyId) -> usize {
+        self.families[family.0 as usize].values.iter().map(ValueMap::len).sum()
+    }
+
+    #[cold]
+    fn grow(&mut self, index: u32) {
+        self.shard.grow(&mut self.chunks, index);
+    }
+
+    #[cold]
+    fn learn_families(&mut self) {
+        for family in self.registry.admission().families_from(self.families.len()) {
+            let labels = family.spec.labels.len();
+            let mut values = Vec::new();
+            values.resize_with(labels, ValueMap::default);
+            let family = Arc::clone(family);
+            self.hot.push(Hot::new(&family));
+            self.families.push(Known { family, values, sets: SetMap::new(labels), doors: 0 });
+        }
+    }
+
+    /// Not known here: where a door shut since, copies what is behind it and looks again; else
+    /// asks.
+    #[cold]
+    fn meet(&mut self, at: usize, values: &[&str], now: UnixNanos) -> u32 {
+        let registry = Arc::clone(&self.registry);
+        let bytes_max = registry.limits.label_value_bytes_max;
+        let known = &mut self.families[at];
+        if known.family.doors.load(Ordering::Acquire) != known.doors {
+            known.copy_all(registry.admission().entry(at));
+            if let Some(cell) = known.find(values, bytes_max, &mut self.scratch) {
+                return cell;
+            }
+        }
+        let mut scratches = [const { String::new() }; LABELS_MAX];
+        let mut short = [""; LABELS_MAX];
+        for ((short, value), scratch) in short.iter_mut().zip(values).zip(&mut scratches) {
+            *short = cut(value, bytes_max, scratch);
+        }
+        let short = &short[..values.len()];
+        let mut admission = registry.admission();
+        let (ids, cell) = admission.admit(at, short, now);
+        let entry = admission.entry(at);
+        for ((value, known), all) in short.iter().zip(&mut known.values).zip(&entry.values) {
+            if let Some((value, id)) = all.get(value) {
+                known.insert(value, id);
+            }
+        }
+        known.sets.insert(&ids[..values.len()], cell);
+        cell
+    }
+}
+
+impl Known {
+    /// The series with these values as far as this shard can tell without a lock, folds counted.
+    fn find(&self, values: &[&str], bytes_max: usize, scratch: &mut String) -> Option<u32> {
+        let mut ids = [OTHER_ID; LABELS_MAX];
+        let (mut unknown, mut folded) = (0u32, 0u32);
+        for (label, (value, known)) in values.iter().zip(&self.values).enumerate() {
+            match known.find(cut(value, bytes_max, scratch)) {
+                Some(id) => ids[label] = id,
+                None if self.doors & label_full(label) != 0 => folded |= label_full(label),
+                None => unknown |= label_full(label),
+            }
+        }
+        let labels = values.len();
+        let mut overflow = false;
+        let mut cell = if unknown == 0 { self.sets.find(&ids[..labels]) } else { None };
+        if cell.is_none() && self.doors & FULL != 0 {
+            cell = self.find_overflow(&mut ids, unknown, &mut overflow);
+        }
+        if cell.is_some() && folded | u32::from(overflow) != 0 {
+            self.count(folded, overflow);
+        }
+        cell
+    }
+
+    /// The overflow series of a full family: closed labels kept, or none.
+    fn find_overflow(
+        &self,
+        ids: &mut [u32; LABELS_MAX],
+        mut unknown: u32,
+        overflow: &mut bool,
+    ) -> Option<u32> {
+        let spec = &self.family.spec;
+        for (label, spec) in spec.labels.iter().enumerate().filter(|(_, spec)| !spec.closed) {
+            debug_assert!(!spec.closed);
+            *overflow |= ids[label] != OTHER_ID || unknown & label_full(label) != 0;
+            ids[label] = OTHER_ID;
+            unknown &= !label_full(label);
+        }
+        let labels = spec.labels.len();
+        let kept = if unknown == 0 { self.sets.find(&ids[..labels]) } else { None };
+        if kept.is_some() || self.doors & OVERFLOW_FULL == 0 {
+            return kept;
+        }
+        *overflow = true;
+        self.sets.find(&[OTHER_ID; LABELS_MAX][..labels])
+    }
+
+    #[cold]
+    fn count(&self, folded: u32, overflow: bool) {
+        for label in (0..LABELS_MAX).filter(|label| folded & label_full(*label) != 0) {
+            self.family.count_folded(label);
+        }
+        if overflow {
+            self.family.count_overflow();
+        }
+    }
+
+    /// Copies everything; happens at most once for each of a family's doors.
+    fn copy_all(&mut self, entry: &super::admission::Entry) {
+        for (known, all) in self.values.iter_mut().zip(&entry.values) {
+            for (id, value) in all.names.iter().enumerate() {
+                known.insert(value, id as u32);
+            }
+        }
+        for (ids, cell) in entry.sets.iter() {
+            self.sets.insert(ids, cell);
+        }
+        self.doors = self.family.doors.load(Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,578 @@
+//! What a decoded record does: counters and buckets first, then the rules that must be asked, then its span.
+//! Owns all that one data thread needs for it. The base of every record is its severity; a request, a query or
+//! a function that ended is its work.
+
+use super::label::{self, Captured, Scene};
+use super::memo::{Key, Memo, NO_SERIES};
+use super::plan::{Group, Plan};
+use crate::clock::UnixNanos;
+use crate::decode::time::{self, MinuteCache, Zone};
+use crate::health::{Counts, Pulse, Signal};
+use crate::metrics::{Exemplar, SeriesId, ShardWriter};
+use crate::record::number;
+use crate::record::severity::Severity;
+use crate::record::{Envelope, Record, field};
+use crate::rules::action::{Action, LABELS_MAX, Measure, MeasureKind, Value};
+use crate::rules::extract::Captures;
+use crate::rules::template;
+use crate::rules::{On, Rule, RuleSet};
+use crate::spans::assemble::{self, Pairs};
+use crate::spans::phrase::{Phrase, PhraseKind, phrase};
+use crate::spans::{Finished, Operation, SpanMaker, SpanRef, own_ids};
+use std::sync::Arc;
+
+/// Everything that one data thread needs for the effects of a record.
+#[derive(Debug)]
+pub(super) struct Lane {
+    writer: ShardWriter,
+    pub(super) spans: SpanMaker,
+    pub(super) pulse: Arc<Pulse>,
+    memo: Memo,
+    zone: Zone,
+    minute: MinuteCache,
+    /// Values of labels while a series is looked up.
+    values: [String; LABELS_MAX],
+    template: String,
+    /// Functions that started and have not ended.
+    functions: Pairs,
+    /// Requests that started and have not ended, and how many of them the gauge knows of.
+    requests: Pairs,
+    requests_told: usize,
+    /// Room for the captures of each rule, by its number.
+    captures: Vec<Option<Captures>>,
+    /// The series that the record's work was counted in, with the value, where an exemplar may follow.
+    touched: Vec<(SeriesId, f64)>,
+    /// The record has, or will get, a span that an exemplar can point at.
+    linked: bool,
+}
+
+/// What a group's cell remembers beside its series.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fact {
+    Severity,
+    StatusCode,
+    Nothing,
+}
+
+/// Work that ended, as far as metrics and spans need it.
+#[derive(Clone, Copy)]
+struct Work<'a> {
+    operation: Operation,
+    seconds: Option<f64>,
+    status_code: u16,
+    failed: bool,
+    phrase: Option<Phrase<'a>>,
+}
+
+impl Lane {
+    pub(super) fn new(
+        writer: ShardWriter,
+        spans: SpanMaker,
+        pulse: Arc<Pulse>,
+        zone: Zone,
+    ) -> Lane {
+        Lane {
+            writer,
+            spans,
+            pulse,
+            memo: Memo::new(),
+            zone,
+            minute: MinuteCache::default(),
+            values: Default::default(),
+            template: String::new(),
+            functions: Pairs::new(),
+            requests: Pairs::new(),
+            requests_told: 0,
+            captures: Vec::new(),
+            touched: Vec::new(),
+            linked: false,
+        }
+    }
+
+    /// The rules changed: what was remembered of the old ones is void.
+    pub(super) fn forget(&mut self) {
+        self.memo.forget();
+        self.captures.clear();
+    }
+
+    /// All effects of one record.
+    #[inline]
+    pub(super) fn record(
+        &mut self,
+        rules: &RuleSet,
+        plan: &Plan,
+        scene: &mut Scene<'_>,
+        source: u64,
+        counts: &mut Counts,
+    ) {
+        self.linked = plan.linked || self.spans.enabled();
+        let severity = Severity(self.group(&plan.base, scene, None, Fact::Severity) as u8);
+        let work = self.work(rules, plan, scene, source, severity);
+        counts.records += 1;
+        counts.errors += u64::from(severity >= Severity::ERROR);
+        if severity >= Severity::ERROR || plan.exception {
+            self.error(rules, scene, severity);
+        }
+        for group in &plan.always {
+            self.group(group, scene, None, Fact::Nothing);
+        }
+        if !plan.asked.is_empty() || !plan.switches.is_empty() {
+            self.ask(rules, plan, scene);
+        }
+        if let Some(work) = work {
+            if work.operation == Operation::Request {
+                counts.requests += 1;
+                counts.failed_requests += u64::from(work.status_code >= 500);
+            }
+            if self.linked {
+                self.link(scene, &work, source);
+            }
+        }
+        if self.linked {
+            self.touched.clear();
+        }
+    }
+
+    /// What ages: starts whose end never came. Says whether some still wait.
+    pub(super) fn tick(&mut self, rules: &RuleSet, now: UnixNanos) -> bool {
+        self.functions.tick(now);
+        self.requests.tick(now);
+        self.tell_active(rules, now);
+        !self.functions.is_empty() || !self.requests.is_empty()
+    }
+
+    /// A line that says that a request began, with an id that its end will have too.
+    #[cold]
+    fn begin_request(&mut self, rules: &RuleSet, record: &Record<'_>) {
+        if let Some(key) = request_key(record) {
+            let at = self.time(record).unwrap_or(record.observed);
+            self.requests.started(key, at, record.observed);
+            self.tell_active(rules, record.observed);
+        }
+    }
+
+    /// The end of a request whose start was told: how long it took, by the two lines' times.
+    #[cold]
+    fn end_request(&mut self, rules: &RuleSet, record: &Record<'_>) -> Option<f64> {
+        let started = self.requests.ended(request_key(record)?)?;
+        self.tell_active(rules, record.observed);
+        let end = self.time(record).unwrap_or(record.observed);
+        Some(end.since(started.at).as_secs_f64())
+    }
+
+    /// Brings the gauge of active requests to what waits now.
+    fn tell_active(&mut self, rules: &RuleSet, now: UnixNanos) {
+        let (open, told) = (self.requests.len(), self.requests_told);
+        if open != told
+            && let Some(measure) = &rules.active_requests
+        {
+            let series = self.writer.series(measure.family, &[], now);
+            self.writer.add_f64(series, open as f64 - told as f64);
+            self.requests_told = open;
+        }
+    }
+
+    /// The line's own time, where it tells one that can be read.
+    pub(super) fn time(&mut self, record: &Record<'_>) -> Option<UnixNanos> {
+        let text = record.text(field::TIMESTAMP)?;
+        time::parse(text, &self.zone, record.observed, &mut self.minute)
+    }
+
+    /// The work that the record tells of, counted.
+    #[inline]
+    fn work<'a>(
+        &mut self,
+        rules: &RuleSet,
+        plan: &Plan,
+        scene: &mut Scene<'a>,
+        source: u64,
+        severity: Severity,
+    ) -> Option<Work<'a>> {
+        let record = scene.record;
+        if let Some(group) = &plan.request {
+            let mut seconds = record.seconds(field::DURATION);
+            if !self.requests.is_empty() {
+                let paired = self.end_request(rules, record);
+                seconds = seconds.or(paired);
+            }
+            let status_code = self.group(group, scene, seconds, Fact::StatusCode) as u16;
+            if status_code != 0 {
+                let failed = status_code >= 500;
+                let operation = Operation::Request;
+                return Some(Work { operation, seconds, status_code, failed, phrase: None });
+            }
+        }
+        if plan.begins && tells_start(record.body()) {
+            self.begin_request(rules, record);
+            return None;
+        }
+        if plan.query && label::query(record).is_some() {
+            let seconds = record.seconds(field::DURATION);
+            self.standard(rules, On::Query, scene, seconds);
+            let failed = severity >= Severity::ERROR;
+            let operation = Operation::Query;
+            return Some(Work { operation, seconds, status_code: 0, failed, phrase: None });
+        }
+        if !rules.functions && !self.spans.enabled() {
+            return None;
+        }
+        self.function(rules, scene, source, severity)
+    }
+
+    /// A function that started, completed or failed, as the body or a duration field says.
+    fn function<'a>(
+        &mut self,
+        rules: &RuleSet,
+        scene: &mut Scene<'a>,
+        source: u64,
+        severity: Severity,
+    ) -> Option<Work<'a>> {
+        let record = scene.record;
+        scene.phrase = phrase(record.body(), severity >= Severity::WARN);
+        let said = scene.phrase.and_then(|p| p.seconds).or_else(|| record.seconds(field::DURATION));
+        let Some(found) = scene.phrase else {
+            // no function is named, but the line has a duration: work for a span all the same
+            let failed = severity >= Severity::ERROR;
+            let seconds = Some(said?);
+            let operation = Operation::Internal;
+            return Some(Work { operation, seconds, status_code: 0, failed, phrase: None });
+        };
+        let logger = record.text(field::LOGGER).unwrap_or_default();
+        let key = assemble::Key::new(source, logger, found.subject);
+        if found.kind == PhraseKind::Started {
+            let at = self.time(record).unwrap_or(record.observed);
+            self.functions.started(key, at, record.observed);
+            return None;
+        }
+        let mut seconds = said;
+        if !self.functions.is_empty()
+            && let Some(started) = self.functions.ended(key)
+            && seconds.is_none()
+        {
+            let end = self.time(record).unwrap_or(record.observed);
+            seconds = Some(end.since(started.at).as_secs_f64());
+        }
+        let failed = found.kind == PhraseKind::Failed;
+        let on = if failed { On::Failed } else { On::Completed };
+        self.standard(rules, on, scene, seconds);
+        let operation = Operation::Internal;
+        Some(Work { operation, seconds, status_code: 0, failed, phrase: scene.phrase })
+    }
+
+    /// An error: counted by its type and kind, and a fatal one told to the verdict.
+    #[cold]
+    fn error(&mut self, rules: &RuleSet, scene: &Scene<'_>, severity: Severity) {
+        if severity < Severity::ERROR && !label::has_traceback(scene.record) {
+            return;
+        }
+        self.standard(rules, On::Error, scene, None);
+        if severity >= Severity::FATAL {
+            self.pulse.fatal(scene.record.observed, label::error_type(scene.record));
+        }
+    }
+
+    /// The measures of the standard rules for one occasion.
+    fn standard(&mut self, rules: &RuleSet, on: On, scene: &Scene<'_>, seconds: Option<f64>) {
+        for rule in rules.standard().filter(|rule| rule.on == on) {
+            for measure in rule.measures() {
+                self.direct(measure, scene, seconds);
+            }
+        }
+    }
+
+    /// One measure whose series is looked up by the values of its labels.
+    fn direct(&mut self, measure: &Measure, scene: &Scene<'_>, seconds: Option<f64>) {
+        if let Some(series) = self.series(measure, scene) {
+            self.apply(measure, series, scene, seconds);
+        }
+    }
+
+    /// All measures of a group, by one lookup. Returns the fact that its cell remembers.
+    #[inline]
+    fn group(&mut self, group: &Group, scene: &Scene<'_>, seconds: Option<f64>, fact: Fact) -> u32 {
+        // what a syslog header says is not among the fields that a key is made of
+        let bare = scene.record.envelope == Envelope::default();
+        let key = if bare { Key::of(group, scene.record, None) } else { None };
+        if let Some(key) = &key
+            && let Some(known) = self.memo.find(group, key)
+        {
+            for (measure, &series) in group.measures.iter().zip(known.series) {
+                apply(
+                    &mut self.writer,
+                    touched(self.linked, &mut self.touched),
+                    measure,
+                    series,
+                    scene,
+                    seconds,
+                );
+            }
+            return known.fact;
+        }
+        self.meet(group, scene, seconds, fact, key)
+    }
+
+    /// A key that is not remembered. Where its path is not its own template (an id, a query), the template
+    /// stands in for it: such paths are rarely met twice and would flood the memo.
+    #[cold]
+    fn meet(
+        &mut self,
+        group: &Group,
+        scene: &Scene<'_>,
+        seconds: Option<f64>,
+        fact: Fact,
+        mut key: Option<Key>,
+    ) -> u32 {
+        let record = scene.record;
+        if key.is_some() || record.envelope == Envelope::default() {
+            if let Some(path) =
+                record.text(field::URL_PATH).filter(|_| group.inputs.contains(&field::URL_PATH))
+            {
+                let mut route = std::mem::take(&mut self.template);
+                route.clear();
+                template::template(path, &mut route);
+                if route != path {
+                    key = Key::of(group, record, Some(&route));
+                }
+                self.template = route;
+            }
+            if let Some(key) = &key
+                && let Some(known) = self.memo.find(group, key)
+            {
+                for (measure, &series) in group.measures.iter().zip(known.series) {
+                    apply(
+                        &mut self.writer,
+                        touched(self.linked, &mut self.touched),
+                        measure,
+                        series,
+                        scene,
+                        seconds,
+                    );
+                }
+                return known.fact;
+            }
+        }
+        let fact = match fact {
+            Fact::Severity => u32::from(record.severity().0),
+            Fact::StatusCode => u32::from(label::status_code(record).unwrap_or(0)),
+            Fact::Nothing => 1,
+        };
+        let mut all = Vec::with_capacity(group.measures.len());
+        for measure in &group.measures {
+            let is_request = fact != 0 || group.inputs.first() != Some(&field::HTTP_STATUS);
+            let series = if is_request { self.series(measure, scene) } else { None };
+            all.push(series.unwrap_or(NO_SERIES));
+        }
+        for (measure, &series) in group.measures.iter().zip(&all) {
+            self.apply(measure, series, scene, seconds);
+        }
+        if let Some(key) = &key {
+            self.memo.insert(group, key, fact, &all);
+        }
+        fact
+    }
+
+    /// The series of a measure, by the values of its labels.
+    fn series(&mut self, measure: &Measure, scene: &Scene<'_>) -> Option<SeriesId> {
+        let count = measure.labels.len();
+        for (label, value) in measure.labels.iter().zip(&mut self.values) {
+            if !scene.write(label, value) {
+                return None;
+            }
+        }
+        let mut values = [""; LABELS_MAX];
+        for (slot, value) in values.iter_mut().zip(&self.values[..count]) {
+            *slot = value;
+        }
+        Some(self.writer.series(measure.family, &values[..count], scene.record.observed))
+    }
+
+    #[inline]
+    fn apply(
+        &mut self,
+        measure: &Measure,
+        series: SeriesId,
+        scene: &Scene<'_>,
+        seconds: Option<f64>,
+    ) {
+        apply(
+            &mut self.writer,
+            touched(self.linked, &mut self.touched),
+            measure,
+            series,
+            scene,
+            seconds,
+        );
+    }
+
+    /// The rules that must be asked.
+    fn ask(&mut self, rules: &RuleSet, plan: &Plan, scene: &Scene<'_>) {
+        for switch in &plan.switches {
+            let Some(value) = scene.record.text(switch.field) else { continue };
+            for &number in switch.cases.get(value).map_or(&[][..], Vec::as_slice) {
+                self.rule(number, &rules.rules[number], scene);
+            }
+        }
+        for &number in &plan.asked {
+            self.rule(number, &rules.rules[number], scene);
+        }
+    }
+
+    fn rule(&mut self, number: usize, rule: &Rule, scene: &Scene<'_>) {
+        let record = scene.record;
+        if rule.required_extended.iter().any(|field| record.entry(*field).is_none())
+            || rule.condition.as_ref().is_some_and(|condition| !condition.holds(record))
+        {
+            return;
+        }
+        let Some((of, pattern)) = &rule.extract else {
+            return self.act(rule, scene);
+        };
+        if self.captures.len() <= number {
+            self.captures.resize(number + 1, None);
+        }
+        let mut groups = self.captures[number].take().unwrap_or_else(|| pattern.captures());
+        let haystack = if *of == field::BODY { Some(record.body()) } else { record.text(*of) };
+        if let Some(haystack) = haystack
+            && pattern.read(haystack, &mut groups)
+        {
+            let captured = Some(Captured { pattern, groups: &groups, haystack });
+            self.act(rule, &Scene { captured, ..*scene });
+        }
+        self.captures[number] = Some(groups);
+    }
+
+    fn act(&mut self, rule: &Rule, scene: &Scene<'_>) {
+        for action in &rule.actions {
+            match action {
+                Action::Measure(measure) => {
+                    self.direct(measure, scene, scene.record.seconds(field::DURATION));
+                }
+                Action::Health(Signal::Heartbeat) => self.pulse.heartbeat(scene.record.observed),
+                Action::Span(_) => {}
+            }
+        }
+    }
+
+    /// The span of the work, and with it the exemplars of what was counted.
+    fn link(&mut self, scene: &Scene<'_>, work: &Work<'_>, source: u64) {
+        let made = if self.spans.enabled() { self.span(scene, work, source) } else { None };
+        let Some(SpanRef { trace_id, span_id }) = made.or_else(|| own_ids(scene.record)) else {
+            return;
+        };
+        let at = scene.record.observed;
+        for &(series, value) in &self.touched {
+            if self.writer.wants_exemplar(series, value) {
+                self.writer.exemplar(series, Exemplar { value, at, trace_id, span_id });
+            }
+        }
+    }
+
+    fn span(&mut self, scene: &Scene<'_>, work: &Work<'_>, source: u64) -> Option<SpanRef> {
+        let record = scene.record;
+        let seconds = work.seconds?;
+        let end = self.time(record).unwrap_or(record.observed);
+        let mut subject = std::mem::take(&mut self.template);
+        subject.clear();
+        let verb = match work.operation {
+            Operation::Request => {
+                label::endpoint(record, &mut subject);
+                label::method(record)
+            }
+            Operation::Query => {
+                let query = label::query(record)?;
+                subject.push_str(query.table);
+                query.operation
+            }
+            Operation::Internal => {
+                let named = work.phrase.map(|p| p.subject).or_else(|| record.text(field::FUNCTION));
+                subject.push_str(named.unwrap_or("work"));
+                ""
+            }
+        };
+        let finished = Finished {
+            operation: work.operation,
+            end,
+            seconds,
+            subject: &subject,
+            verb,
+            status_code: work.status_code,
+            failed: work.failed,
+            asked: false,
+        };
+        let made = self.spans.finished(record, source, &finished);
+        self.template = subject;
+        made
+    }
+}
+
+/// What the lines of one request have in common, whatever thread or logger wrote them.
+fn request_key(record: &Record<'_>) -> Option<assemble::Key> {
+    let id = record.text(field::REQUEST_ID).or_else(|| record.text(field::TRACE_ID))?;
+    let service = record.text(field::SERVICE).unwrap_or_default();
+    Some(assemble::Key::new(0, service, id))
+}
+
+/// Whether a message says that something begins: `Request started`, `Started GET "/"`, `request.start`.
+fn tells_start(body: &str) -> bool {
+    const WORDS: [&str; 4] = ["started", "starting", "start", "begin"];
+    let first = body.split([' ', ':']).next().unwrap_or_default();
+    let last = body.rsplit([' ', '.', '_']).next().unwrap_or_default();
+    WORDS.iter().any(|word| first.eq_ignore_ascii_case(word) || last.eq_ignore_ascii_case(word))
+}
+
+/// Where series are noted, if an exemplar may follow.
+#[inline]
+fn touched(linked: bool, list: &mut Vec<(SeriesId, f64)>) -> Option<&mut Vec<(SeriesId, f64)>> {
+    if linked { Some(list) } else { None }
+}
+
+/// Puts the value of a measure where it belongs.
+#[inline]
+fn apply(
+    writer: &mut ShardWriter,
+    touched: Option<&mut Vec<(SeriesId, f64)>>,
+    measure: &Measure,
+    series: SeriesId,
+    scene: &Scene<'_>,
+    seconds: Option<f64>,
+) {
+    if series == NO_SERIES {
+        return;
+    }
+    if measure.kind == MeasureKind::Count {
+        writer.add(series, 1);
+        if let Some(touched) = touched {
+            touched.push((series, 1.0));
+        }
+        return;
+    }
+    let Some(value) = value(&measure.value, scene, seconds) else { return };
+    match measure.kind {
+        MeasureKind::Count => {}
+        MeasureKind::Observe => {
+            writer.observe(series, value);
+            if let Some(touched) = touched {
+                touched.push((series, value));
+            }
+        }
+        MeasureKind::Sum | MeasureKind::Add => writer.add_f64(series, value),
+        MeasureKind::Set => writer.set(series, value, scene.record.observed),
+    }
+}
+
+/// The value of a measure; None where the record has none.
+#[inline]
+fn value(value: &Value, scene: &Scene<'_>, seconds: Option<f64>) -> Option<f64> {
+    let capture = |number: &usize| scene.captured.as_ref().and_then(|c| c.group(*number));
+    match value {
+        Value::Work => seconds,
+        Value::One => Some(1.0),
+        Value::Constant(constant) => Some(*constant),
+        Value::Number(field) => scene.record.number(*field),
+        Value::Seconds(field) => scene.record.seconds(*field),
+        Value::Capture(number) => number::decimal(capture(number)?),
+        Value::CaptureSeconds(number) => {
+            number::seconds(capture(number)?, crate::record::field::Unit::Seconds)
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! Why a socket could not be bound: what happened, where, who is who, and what to do. Unit: one attempt.
+
+use super::PATH_BYTES_MAX;
+use super::place::Owner;
+use rustix::fs::FileType;
+use rustix::io::Errno;
+use std::fmt;
+use std::path::PathBuf;
+
+/// A failed attempt to bind a Unix socket.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct BindError {
+    /// Where.
+    pub path: PathBuf,
+    /// Why.
+    pub problem: Problem,
+}
+
+/// What was in the way.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Problem {
+    /// The path does not fit into the kernel's address.
+    TooLong {
+        /// Its length.
+        bytes: usize,
+    },
+    /// The path has no last part.
+    NoName,
+    /// The directory above the socket's directory is missing.
+    NoParent,
+    /// The socket's directory is missing and cannot be made.
+    Parent {
+        /// What the kernel said.
+        errno: Errno,
+        /// Who owns the directory above.
+        owner: Option<Owner>,
+    },
+    /// The socket's directory is a link to nowhere, or no directory.
+    DirectoryLink,
+    /// The socket's directory cannot be used.
+    Directory {
+        /// What the kernel said.
+        errno: Errno,
+        /// Who owns it.
+        owner: Option<Owner>,
+    },
+    /// The default directory under `/tmp` is somebody else's.
+    Foreign,
+    /// A link stands at the path.
+    Link,
+    /// Something that is not a socket stands at the path.
+    NotASocket(FileType),
+    /// Somebody listens there.
+    InUse,
+    /// A socket that we may not connect to stands there: it cannot be told whether somebody listens.
+    Locked(Owner),
+    /// Nobody listens on the socket that stands there, but it cannot be removed.
+    Stale {
+        /// What the kernel said.
+        errno: Errno,
+        /// Who owns the directory.
+        owner: Option<Owner>,
+    },
+    /// No group has this name.
+    NoGroup(String),
+    /// The group cannot be given.
+    Group {
+        /// Which.
+        group: u32,
+        /// What the kernel said.
+        errno: Errno,
+    },
+    /// The mode cannot be set.
+    Mode(Errno),
+    /// Somebody replaced the socket while it was being set up.
+    Swapped(Errno),
+    /// The kernel refused a socket.
+    Socket(Errno),
+}
+
+impl std::error::Error for BindError {}
+
+impl fmt::Display for BindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot bind {}: {}", self.path.display(), self.problem)
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Problem::TooLong { bytes } => write!(
+                f,
+                "the path has {bytes} bytes, a socket's may have {PATH_BYTES_MAX}; choose a shorter one"
+            ),
+            Problem::NoName => f.write_str("the path names no file"),
+            Problem::NoParent => f.write_str(
+                "the directory above its directory does not exist; make it, or mount a volume there",
+            ),
+            Problem::Parent { errno, owner } => {
+                write!(f, "its directory does not exist and cannot be made ({errno}")?;
+                sides(f, "the directory above it", *owner)?;
+                f.write_str("); make it writable, or set another --socket")
+            }
+            Problem::DirectoryLink => f.write_str(
+                "its directory is a link to nowhere or no directory; remove it, or set another --socket",
+            ),
+            Problem::Directory { errno, owner } => {
+                write!(f, "its directory cannot be used ({errno}")?;
+                sides(f, "the directory", *owner)?;
+                f.write_str("); make it writable for us, or set another --socket")
+            }
+            Problem::Foreign => f.write_str(
+                "its directory is writable for others; set --socket to a path of your own",
+            ),
+            Problem::Link => {
+                f.write_str("a symbolic link stands there and is not followed; remove it")
+            }
+            Problem::NotASocket(kind) => write!(
+                f,
+                "{} stands there, not a socket; it is left alone: move it, or set another path",
+                kind_name(*kind)
+            ),
+            Problem::InUse => f.write_str(
+                "another process listens there (a second sidelight?); stop it, or set another path",
+            ),
+            Problem::Locked(owner) => write!(
+                f,
+                "a socket of {owner} stands there that we (uid {}, gid {}) may not connect to, so it \
+                 cannot be told whether somebody listens; remove it if nobody does",
+                rustix::process::geteuid().as_raw(),
+                rustix::process::getegid().as_raw()
+            ),
+            Problem::Stale { errno, owner } => {
+                write!(f, "a socket without a listener stands there and cannot be removed ({errno}")?;
+                sides(f, "the directory", *owner)?;
+                f.write_str("); remove it")
+            }
+            Problem::NoGroup(name) => {
+                write!(f, "no group is named {name:?} here; give its number instead")
+            }
+            Problem::Group { group, errno } => write!(
+                f,
+                "the group {group} cannot be given ({errno}); we must be a member of it (uid {}, gid {})",
+                rustix::process::geteuid().as_raw(),
+                rustix::process::getegid().as_raw()
+            ),
+            Problem::Mode(errno) => write!(f, "its mode cannot be set ({errno})"),
+            Problem::Swapped(errno) => write!(
+                f,
+                "something else was put in its place while it was set up ({errno}); who else writes there?"
+            ),
+            Problem::Socket(errno) => write!(f, "the kernel refused ({errno})"),
+        }
+    }
+}
+
+/// Who the two sides are.
+fn sides(f: &mut fmt::Formatter<'_>, what: &str, owner: Option<Owner>) -> fmt::Result {
+    let uid = rustix::process::geteuid().as_raw();
+    let gid = rustix::process::getegid().as_raw();
+    write!(f, "; we are uid {uid}, gid {gid}")?;
+    owner.map_or(Ok(()), |owner| write!(f, ", {what} has {owner}"))
+}
+
+fn kind_name(kind: FileType) -> &'static str {
+    match kind {
+        FileType::RegularFile => "a file",
+        FileType::Directory => "a directory",
+        FileType::Fifo => "a named pipe",
+        FileType::CharacterDevice | FileType::BlockDevice => "a device",
+        FileType::Symlink => "a symbolic link",
+        FileType::Socket => "a socket",
+        FileType::Unknown => "something",
+    }
+}

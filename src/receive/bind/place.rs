@@ -1,0 +1,127 @@
+//! The directory of a socket, and who owns what. Unit: one directory.
+
+use super::error::Problem;
+use rustix::fd::OwnedFd;
+use rustix::fs::{AtFlags, Gid, Mode, OFlags, Stat};
+use rustix::io::Errno;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// Who owns a file, and what others may do with it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Owner {
+    /// User id.
+    pub uid: u32,
+    /// Group id.
+    pub gid: u32,
+    /// Permission bits.
+    pub mode: u32,
+}
+
+impl Owner {
+    /// The owner in `stat`.
+    pub fn of(stat: &Stat) -> Owner {
+        Owner { uid: stat.st_uid, gid: stat.st_gid, mode: stat.st_mode & 0o7777 }
+    }
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "uid {}, gid {}, mode {:04o}", self.uid, self.gid, self.mode)
+    }
+}
+
+/// Opens `path`, making its last part if it is missing.
+pub(super) fn open_directory(
+    path: &Path,
+    mode: u32,
+    group: Option<u32>,
+) -> Result<OwnedFd, Problem> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let open = || rustix::fs::open(path, flags, Mode::empty());
+    match open() {
+        Ok(directory) => return Ok(directory),
+        Err(Errno::NOENT) => {}
+        Err(errno) => return Err(Problem::Directory { errno, owner: None }),
+    }
+    let mode = Mode::from_raw_mode(mode & 0o777);
+    match rustix::fs::mkdir(path, mode) {
+        Ok(()) => {}
+        Err(Errno::EXIST) => return open().map_err(|_| Problem::DirectoryLink),
+        Err(Errno::NOENT) => return Err(Problem::NoParent),
+        Err(errno) => {
+            let owner = path.parent().and_then(|parent| rustix::fs::stat(parent).ok());
+            return Err(Problem::Parent { errno, owner: owner.map(|stat| Owner::of(&stat)) });
+        }
+    }
+    let directory = open().map_err(|errno| Problem::Directory { errno, owner: None })?;
+    if let Some(group) = group {
+        rustix::fs::chownat(&directory, "", None, Some(Gid::from_raw(group)), AtFlags::EMPTY_PATH)
+            .map_err(|errno| Problem::Group { group, errno })?;
+    }
+    Ok(directory)
+}
+
+/// The number of a group given by number or by name.
+pub(super) fn group_id(group: &str) -> Result<u32, Problem> {
+    if let Ok(id) = group.parse() {
+        return Ok(id);
+    }
+    let known = std::fs::read_to_string("/etc/group").unwrap_or_default();
+    named(&known, group).ok_or_else(|| Problem::NoGroup(group.to_owned()))
+}
+
+fn named(known: &str, group: &str) -> Option<u32> {
+    known.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        (fields.next() == Some(group)).then(|| fields.nth(1)?.parse().ok())?
+    })
+}
+
+/// Where sockets are put when nobody says: `/run/sidelight` if we can write there, else `$XDG_RUNTIME_DIR`
+/// (`runtime`), else a directory of our own under `/tmp`, which has to be private (the second value).
+pub fn default_directory(runtime: Option<&Path>) -> (PathBuf, bool) {
+    let run = Path::new("/run/sidelight");
+    let usable = |path: &Path| {
+        let access = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
+        rustix::fs::access(path, access).is_ok()
+    };
+    if usable(run) || (!run.exists() && usable(Path::new("/run"))) {
+        return (run.to_owned(), false);
+    }
+    if let Some(runtime) = runtime.filter(|path| path.is_absolute() && usable(path)) {
+        return (runtime.to_owned(), false);
+    }
+    (PathBuf::from(format!("/tmp/sidelight-{}", rustix::process::geteuid().as_raw())), true)
+}
+
+/// True if the directory is ours and nobody else may write there.
+pub(super) fn is_private(directory: &OwnedFd) -> bool {
+    let ours = rustix::process::geteuid().as_raw();
+    rustix::fs::fstat(directory).is_ok_and(|stat| stat.st_uid == ours && stat.st_mode & 0o022 == 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_by_number_or_by_name() {
+        let known = "root:x:0:\nlogs:x:1234:a,b\nbroken\n";
+        assert_eq!(named(known, "logs"), Some(1234));
+        assert_eq!(named(known, "log"), None);
+        assert_eq!(named(known, "broken"), None);
+        assert_eq!(group_id("65532").ok(), Some(65532));
+        assert!(matches!(group_id("no such group"), Err(Problem::NoGroup(_))));
+    }
+
+    #[test]
+    fn a_runtime_directory_is_taken_only_if_it_can_be_written() {
+        let runtime = tempfile::tempdir().expect("a temporary directory");
+        let (found, private) = default_directory(Some(runtime.path()));
+        assert!(!private);
+        assert!(found == Path::new("/run/sidelight") || found == runtime.path(), "{found:?}");
+        let (missing, _) = default_directory(Some(&runtime.path().join("missing")));
+        assert_ne!(missing, runtime.path().join("missing"));
+    }
+}

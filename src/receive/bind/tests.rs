@@ -1,0 +1,209 @@
+//! What may stand in the way of a socket, on a real file system.
+
+use super::*;
+use std::io::{Read, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
+use tempfile::TempDir;
+
+fn directory() -> TempDir {
+    tempfile::tempdir().expect("a temporary directory")
+}
+
+fn mode_of(path: &Path) -> u32 {
+    std::fs::symlink_metadata(path).expect("it is there").permissions().mode() & 0o7777
+}
+
+fn refused(path: &Path) -> Problem {
+    unix(Kind::Stream, path, &Access::default()).expect_err("something is in the way").problem
+}
+
+#[test]
+fn a_socket_is_bound_with_its_mode_in_a_directory_that_is_made() {
+    let root = directory();
+    for (mode, directory_mode) in [(0o660, 0o750), (0o600, 0o700), (0o666, 0o755), (0o777, 0o711)] {
+        let path = root.path().join(format!("{mode:o}")).join("log.sock");
+        let access = Access { mode, directory_mode, ..Access::default() };
+        let bound = unix(Kind::Stream, &path, &access).expect("the way is free");
+        assert_eq!(mode_of(&path), mode);
+        let parent = path.parent().expect("it has one");
+        assert_eq!(mode_of(parent), directory_mode & !0o022 | mode_of(parent) & 0o022);
+        let mut writer = UnixStream::connect(&path).expect("it listens");
+        writer.write_all(b"x").expect("there is room");
+        drop(bound);
+    }
+}
+
+#[test]
+fn a_group_is_given_by_number() {
+    let root = directory();
+    let path = root.path().join("log.sock");
+    let own = std::fs::metadata(root.path()).expect("it is there").gid();
+    let access = Access { group: Some(own.to_string()), ..Access::default() };
+    unix(Kind::Datagram, &path, &access).expect("our own group may be given");
+    assert_eq!(std::fs::symlink_metadata(&path).expect("it is there").gid(), own);
+    if rustix::process::geteuid().is_root() {
+        let path = root.path().join("made/other.sock");
+        let access = Access { group: Some("4711".to_owned()), ..Access::default() };
+        unix(Kind::Stream, &path, &access).expect("root may give any");
+        for path in [path.as_path(), path.parent().expect("it has one")] {
+            assert_eq!(std::fs::symlink_metadata(path).expect("it is there").gid(), 4711);
+        }
+    }
+}
+
+#[test]
+fn a_socket_is_taken_over_only_when_nobody_listens() {
+    let root = directory();
+    let path = root.path().join("log.sock");
+    let alive = UnixListener::bind(&path).expect("the way is free");
+    assert_eq!(refused(&path), Problem::InUse);
+    drop(alive);
+    assert!(path.exists(), "a stale file stays behind");
+    unix(Kind::Stream, &path, &Access::default()).expect("taken over");
+
+    let path = root.path().join("datagram.sock");
+    let alive = UnixDatagram::bind(&path).expect("the way is free");
+    assert_eq!(refused(&path), Problem::InUse, "also when it is of the other kind");
+    drop(alive);
+    unix(Kind::Datagram, &path, &Access::default()).expect("taken over");
+}
+
+#[test]
+fn a_listener_whose_queue_is_full_is_alive() {
+    let root = directory();
+    let path = root.path().join("log.sock");
+    let flags = SocketFlags::CLOEXEC;
+    let alive = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)
+        .expect("a socket");
+    let address = SocketAddrUnix::new(&path).expect("a short path");
+    rustix::net::bind(&alive, &address).expect("the way is free");
+    rustix::net::listen(&alive, 0).expect("it listens");
+    let _waits = UnixStream::connect(&path).expect("the queue holds one");
+    assert_eq!(refused(&path), Problem::InUse);
+}
+
+#[test]
+fn what_is_not_a_dead_socket_is_left_alone() {
+    let root = directory();
+    let at = |name: &str| root.path().join(name);
+
+    std::fs::write(at("file"), "precious").expect("written");
+    assert_eq!(refused(&at("file")), Problem::NotASocket(FileType::RegularFile));
+    assert_eq!(std::fs::read(at("file")).expect("still there"), b"precious");
+
+    std::fs::create_dir(at("directory")).expect("made");
+    assert_eq!(refused(&at("directory")), Problem::NotASocket(FileType::Directory));
+
+    symlink(at("nowhere"), at("dangling")).expect("linked");
+    assert_eq!(refused(&at("dangling")), Problem::Link);
+    drop(UnixListener::bind(at("dead")).expect("bound"));
+    symlink(at("dead"), at("link")).expect("linked");
+    assert_eq!(refused(&at("link")), Problem::Link);
+    assert!(at("dead").exists() && !at("nowhere").exists());
+}
+
+#[test]
+fn what_is_missing_or_closed_is_said() {
+    let root = directory();
+    assert_eq!(refused(&root.path().join("a/b/log.sock")), Problem::NoParent);
+    symlink(root.path().join("nowhere"), root.path().join("gone")).expect("linked");
+    assert_eq!(refused(&root.path().join("gone/log.sock")), Problem::DirectoryLink);
+    std::fs::write(root.path().join("file"), "").expect("written");
+    let problem = refused(&root.path().join("file/log.sock"));
+    assert!(matches!(problem, Problem::Directory { errno: Errno::NOTDIR, .. }), "{problem:?}");
+    assert_eq!(refused(Path::new("/")), Problem::NoName);
+    let long = root.path().join("x".repeat(PATH_BYTES_MAX));
+    assert_eq!(refused(&long), Problem::TooLong { bytes: long.as_os_str().len() });
+    let longest = "x".repeat(PATH_BYTES_MAX - root.path().as_os_str().len() - 1);
+    unix(Kind::Stream, &root.path().join(longest), &Access::default()).expect("it just fits");
+}
+
+#[test]
+fn a_directory_that_others_may_write_is_not_private() {
+    let root = directory();
+    let private = Access { private_directory: true, ..Access::default() };
+    unix(Kind::Stream, &root.path().join("log.sock"), &private).expect("ours alone");
+    std::fs::set_permissions(root.path(), PermissionsExt::from_mode(0o777)).expect("opened");
+    let refused = unix(Kind::Stream, &root.path().join("b.sock"), &private).expect_err("not ours");
+    assert_eq!(refused.problem, Problem::Foreign);
+}
+
+#[test]
+fn only_our_own_file_is_removed() {
+    let root = directory();
+    let path = root.path().join("log.sock");
+    let ours = unix(Kind::Stream, &path, &Access::default()).expect("the way is free");
+    std::fs::remove_file(&path).expect("somebody removed it");
+    let _theirs = UnixListener::bind(&path).expect("and bound another");
+    ours.file.remove();
+    assert!(path.exists(), "another's socket stays");
+    std::fs::remove_file(&path).expect("gone");
+    let ours = unix(Kind::Stream, &path, &Access::default()).expect("the way is free");
+    ours.file.remove();
+    assert!(!path.exists());
+}
+
+#[test]
+fn an_error_says_where_who_and_what_to_do() {
+    let root = directory();
+    std::fs::write(root.path().join("file"), "").expect("written");
+    let access = Access::default();
+    let error = unix(Kind::Stream, &root.path().join("file"), &access).expect_err("in the way");
+    let text = error.to_string();
+    assert!(text.starts_with("cannot bind /") && text.contains("a file stands there"), "{text}");
+    let owner = place::Owner { uid: 7, gid: 8, mode: 0o755 };
+    let problem = Problem::Parent { errno: Errno::ACCESS, owner: Some(owner) };
+    let (text, uid) = (problem.to_string(), rustix::process::geteuid().as_raw());
+    assert!(text.contains(&format!("we are uid {uid}")), "{text}");
+    assert!(text.contains("uid 7, gid 8, mode 0755") && text.contains("--socket"), "{text}");
+}
+
+/// Scenario: a stranger swaps a canary in at the path, as fast as it can, while sockets are bound there.
+/// Guarantees: the canary's bytes, mode and group never change, whatever the swaps hit.
+#[test]
+fn a_canary_swapped_in_is_never_touched() {
+    let root = directory();
+    let (path, canary) = (root.path().join("log.sock"), root.path().join("canary"));
+    std::fs::write(&canary, "precious").expect("written");
+    std::fs::set_permissions(&canary, PermissionsExt::from_mode(0o604)).expect("set");
+    let before = std::fs::metadata(&canary).expect("it is there");
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                let _ = std::fs::remove_file(&path);
+                let _ = symlink(&canary, &path);
+                let _ = std::fs::remove_file(&path);
+                let _ = std::fs::hard_link(&canary, &path);
+            }
+        });
+        for _ in 0..500 {
+            if let Ok(bound) =
+                unix(Kind::Stream, &path, &Access { mode: 0o666, ..Access::default() })
+            {
+                bound.file.remove();
+            }
+        }
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+    let mut text = String::new();
+    let mut file = std::fs::File::open(&canary).expect("still there");
+    file.read_to_string(&mut text).expect("readable");
+    let after = std::fs::metadata(&canary).expect("it is there");
+    assert_eq!(text, "precious");
+    assert_eq!(
+        (before.mode(), before.gid(), before.ino()),
+        (after.mode(), after.gid(), after.ino())
+    );
+}
+
+#[test]
+fn the_admin_port_reports_what_is_taken() {
+    let bound = tcp("127.0.0.1:0".parse().expect("an address")).expect("a free port");
+    let address = bound.local_addr().expect("its address");
+    let error = tcp(address).expect_err("taken");
+    assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse);
+    let any = tcp("[::1]:0".parse().expect("an address")).expect("IPv6, or what stands in for it");
+    assert!(any.local_addr().expect("its address").ip().is_loopback());
+}

@@ -1,0 +1,81 @@
+//! The bounds of everything that an application can send. Unit as each name says.
+
+use crate::frame::multiline;
+use std::time::Duration;
+
+/// The longest line that a setting may allow: a read buffer holds one.
+pub const LINE_BYTES_CEILING: usize = 16 * 1024 * 1024;
+
+/// What one read asks the kernel for. A stream socket with the default buffer holds at most 233 KB, and 200
+/// byte lines fill it at 33 KB; more than this in one read gains nothing (measured: 64 KiB and 256 KiB are
+/// equal).
+pub const READ_BYTES: usize = 128 * 1024;
+
+/// A datagram's buffer: with the default send buffer the kernel refuses 262,144 bytes and more.
+pub const DATAGRAM_BYTES_MAX: usize = 256 * 1024;
+
+/// What a connection may always keep of an unfinished line, however much the others keep.
+pub const TAIL_BYTES_ALWAYS: usize = 4 * 1024;
+
+/// What a connection may keep at least, however short its lines must be: a record whose lines are joined, and the
+/// beginning of a line that may belong to it. So the same records come out however the stream was cut.
+pub const TAIL_BYTES_JOINED: usize = 2 * multiline::JOINED_BYTES_MAX;
+
+/// What `receive` keeps to; each a setting.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// The longest line; of a longer one this much is kept.
+    pub line_bytes_max: usize,
+    /// Unfinished lines of all connections together.
+    pub tails_bytes_max: usize,
+    /// Connections open at once.
+    pub connections_max: usize,
+    /// Connections of one user id, so that one container cannot lock out the others.
+    pub connections_per_uid_max: usize,
+    /// The longest nap of a data thread: what a sudden burst can wait at most.
+    pub nap_max: Duration,
+    /// How long a text line waits for the traceback that may follow it.
+    pub hold_max: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            line_bytes_max: 64 * 1024,
+            tails_bytes_max: 8 * 1024 * 1024,
+            connections_max: 2048,
+            connections_per_uid_max: 1024,
+            nap_max: Duration::from_millis(10),
+            hold_max: Duration::from_millis(300),
+        }
+    }
+}
+
+impl Limits {
+    /// These limits with `line_bytes_max` brought between 1 KiB and [`LINE_BYTES_CEILING`].
+    pub fn bounded(mut self) -> Limits {
+        self.line_bytes_max = self.line_bytes_max.clamp(1024, LINE_BYTES_CEILING);
+        self
+    }
+
+    /// What one connection may keep between two reads.
+    pub fn tail_bytes_max(&self) -> usize {
+        self.line_bytes_max.max(TAIL_BYTES_JOINED)
+    }
+}
+
+const _: () = assert!(READ_BYTES >= 2 * 64 * 1024, "a read holds two lines of the default limit");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_line_limit_still_keeps_a_joined_record() {
+        let limits = |line_bytes_max| Limits { line_bytes_max, ..Limits::default() }.bounded();
+        assert_eq!(limits(0).line_bytes_max, 1024);
+        assert_eq!(limits(2048).tail_bytes_max(), TAIL_BYTES_JOINED);
+        assert_eq!(limits(1 << 20).tail_bytes_max(), 1 << 20);
+        assert_eq!(limits(usize::MAX).line_bytes_max, LINE_BYTES_CEILING);
+    }
+}

@@ -1,0 +1,184 @@
+//! The connections of one data thread: how many there may be, and what they keep together.
+//! Unit: one connection.
+
+use crate::pipeline::Source;
+use crate::receive::intake::Tail;
+use crate::receive::limits::{Limits, TAIL_BYTES_ALWAYS};
+use crate::receive::meter::Refusal;
+use rustix::fd::OwnedFd;
+use std::collections::HashMap;
+use std::time::Duration;
+
+/// One connection.
+#[derive(Debug)]
+pub struct Connection {
+    /// Closed when dropped.
+    pub socket: OwnedFd,
+    /// What its decoder remembers.
+    pub source: Source,
+    /// Its unfinished line.
+    pub tail: Tail,
+    /// Until when its held-back lines wait, on the monotonic clock.
+    pub hold_until: Duration,
+    /// It stands in the queue of held-back lines.
+    pub hold_queued: bool,
+    uid: u32,
+    /// What `tail` took when it was last counted.
+    tail_bytes: usize,
+}
+
+/// All of them.
+#[derive(Debug)]
+pub struct Connections {
+    slots: Vec<Option<Connection>>,
+    free: Vec<usize>,
+    per_uid: HashMap<u32, usize>,
+    /// The memory that all tails take.
+    tail_bytes: usize,
+    limits: Limits,
+}
+
+impl Connections {
+    /// None yet.
+    pub fn new(limits: Limits) -> Connections {
+        Connections {
+            slots: Vec::new(),
+            free: Vec::new(),
+            per_uid: HashMap::new(),
+            tail_bytes: 0,
+            limits,
+        }
+    }
+
+    /// How many are open.
+    pub fn count(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
+    /// Whether one more of `uid` may come in.
+    ///
+    /// # Errors
+    /// The limit that it would break.
+    pub fn admits(&self, uid: u32) -> Result<(), Refusal> {
+        if self.count() >= self.limits.connections_max {
+            return Err(Refusal::Limit);
+        }
+        if self.per_uid.get(&uid).is_some_and(|n| *n >= self.limits.connections_per_uid_max) {
+            return Err(Refusal::UidLimit);
+        }
+        Ok(())
+    }
+
+    /// Takes in a connection of `uid`; returns its slot.
+    pub fn insert(&mut self, socket: OwnedFd, uid: u32, source: Source) -> usize {
+        let connection = Connection {
+            socket,
+            source,
+            tail: Tail::default(),
+            hold_until: Duration::ZERO,
+            hold_queued: false,
+            uid,
+            tail_bytes: 0,
+        };
+        *self.per_uid.entry(uid).or_default() += 1;
+        if let Some(slot) = self.free.pop() {
+            self.slots[slot] = Some(connection);
+            return slot;
+        }
+        self.slots.push(Some(connection));
+        self.slots.len() - 1
+    }
+
+    /// The connection in `slot`, while it is there.
+    pub fn get(&mut self, slot: usize) -> Option<&mut Connection> {
+        self.slots.get_mut(slot)?.as_mut()
+    }
+
+    /// Takes the connection out of `slot`.
+    pub fn remove(&mut self, slot: usize) -> Option<Connection> {
+        let connection = self.slots.get_mut(slot)?.take()?;
+        self.free.push(slot);
+        self.tail_bytes -= connection.tail_bytes;
+        if let Some(count) = self.per_uid.get_mut(&connection.uid) {
+            *count -= 1;
+            if *count == 0 {
+                self.per_uid.remove(&connection.uid);
+            }
+        }
+        Some(connection)
+    }
+
+    /// The taken slots.
+    pub fn slots(&self) -> Vec<usize> {
+        (0..self.slots.len()).filter(|slot| self.slots[*slot].is_some()).collect()
+    }
+
+    /// How much the tail in `slot` may keep now.
+    pub fn tail_bytes_max(&self, slot: usize) -> usize {
+        let own = self.slots.get(slot).and_then(Option::as_ref).map_or(0, |own| own.tail_bytes);
+        let left = self.limits.tails_bytes_max.saturating_sub(self.tail_bytes - own);
+        left.max(TAIL_BYTES_ALWAYS).min(self.limits.tail_bytes_max())
+    }
+
+    /// Counts anew what the tail in `slot` takes.
+    pub fn count_tail(&mut self, slot: usize) {
+        let Some(connection) = self.slots.get_mut(slot).and_then(Option::as_mut) else { return };
+        let now = connection.tail.bytes();
+        self.tail_bytes = self.tail_bytes - connection.tail_bytes + now;
+        connection.tail_bytes = now;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::Input;
+    use crate::receive::delivery;
+    use crate::receive::intake::{Bounds, Buffer};
+    use rustix::event::{EventfdFlags, eventfd};
+
+    fn connections(limits: Limits) -> Connections {
+        Connections::new(limits)
+    }
+
+    fn come(connections: &mut Connections, uid: u32) -> Result<usize, Refusal> {
+        connections.admits(uid)?;
+        let socket = eventfd(0, EventfdFlags::CLOEXEC).expect("any descriptor will do");
+        Ok(connections.insert(socket, uid, delivery::source(Input::Stream)))
+    }
+
+    #[test]
+    fn one_user_cannot_lock_out_another() {
+        let limits = Limits { connections_max: 4, connections_per_uid_max: 2, ..Limits::default() };
+        let mut all = connections(limits);
+        let first = come(&mut all, 1).expect("the first");
+        come(&mut all, 1).expect("the second");
+        assert_eq!(come(&mut all, 1), Err(Refusal::UidLimit));
+        come(&mut all, 2).expect("another user");
+        come(&mut all, 3).expect("the last place");
+        assert_eq!(come(&mut all, 4), Err(Refusal::Limit));
+        assert!(all.remove(first).is_some() && all.remove(first).is_none());
+        assert_eq!(come(&mut all, 1), Ok(first), "a slot is used again");
+        assert_eq!((all.count(), all.slots()), (4, vec![0, 1, 2, 3]));
+    }
+
+    #[test]
+    fn all_tails_together_are_bounded_and_each_keeps_a_little() {
+        let limits =
+            Limits { tails_bytes_max: 100_000, line_bytes_max: 65_536, ..Limits::default() };
+        let mut all = connections(limits);
+        let slots = [1, 2, 3].map(|uid| come(&mut all, uid).expect("there is room"));
+        assert_eq!(all.tail_bytes_max(slots[0]), 65_536);
+        let mut buffer = Buffer::new(65_536, 70_000);
+        for (slot, left) in [(slots[0], 40_000), (slots[1], TAIL_BYTES_ALWAYS)] {
+            let bounds = Bounds { line_bytes_max: 65_536, tail_bytes_max: 65_536 };
+            let tail = &mut all.get(slot).expect("it is there").tail;
+            tail.take(&mut buffer, 60_000, bounds, &mut |_| unreachable!("no line is whole"));
+            all.count_tail(slot);
+            assert_eq!(all.tail_bytes_max(slots[2]), left);
+        }
+        assert_eq!(all.tail_bytes_max(slots[0]), 40_000, "its own do not count against it");
+        all.remove(slots[0]);
+        assert_eq!(all.tail_bytes_max(slots[2]), 40_000, "what went is free again");
+    }
+}

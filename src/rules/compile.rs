@@ -1,0 +1,298 @@
+//! Settings -> [`RuleSet`]. All errors at once; each says which rule, which key, and where in its text.
+
+use super::action::{Action, LABELS_MAX, Label, Measure, MeasureKind, Value};
+use super::extract::Extract;
+use super::select::Condition;
+use super::settings::{
+    MetricKind, MetricSettings, RuleError, RuleSettings, RulesSettings, ValueSettings,
+};
+use super::standard::{self, Standard};
+use super::{On, Rule, RuleSet};
+use crate::metrics::{FamilyConflict, FamilyId, FamilyKind, FamilySpec, LabelSpec};
+use crate::record::field::{self, FieldTable};
+
+/// Takes a family's declaration and gives its number: the registry's, or that of a dry run.
+pub type Declare<'a> = &'a mut dyn FnMut(&FamilySpec) -> Result<FamilyId, FamilyConflict>;
+
+/// Compiles the standard rules that are on and a user's own; `declare` is told of every family.
+///
+/// # Errors
+/// Every condition, pattern, label and family that is wrong, in the order in which they are written.
+pub fn compile(written: &RulesSettings, declare: Declare<'_>) -> Result<RuleSet, Vec<RuleError>> {
+    let mut compiler = Compiler {
+        prefix: &written.prefix,
+        declare,
+        set: RuleSet {
+            fields: FieldTable::standard(),
+            rules: Vec::new(),
+            families: Vec::new(),
+            functions: written.groups.functions,
+            active_requests: None,
+        },
+        errors: Vec::new(),
+    };
+    compiler.standard(written);
+    for (index, rule) in written.own.iter().enumerate() {
+        compiler.own(index, rule);
+    }
+    if compiler.errors.is_empty() { Ok(compiler.set) } else { Err(compiler.errors) }
+}
+
+struct Compiler<'a> {
+    prefix: &'a str,
+    declare: Declare<'a>,
+    set: RuleSet,
+    errors: Vec<RuleError>,
+}
+
+impl Compiler<'_> {
+    fn standard(&mut self, written: &RulesSettings) {
+        for Standard { rule, on, family, kind, value, labels } in standard::measures(written) {
+            let Some(family) = self.family(family, "metrics.prefix") else { continue };
+            let labels = labels.into_boxed_slice();
+            let measure = Action::Measure(Measure { family, kind, value, labels });
+            match self.set.rules.last_mut() {
+                Some(last) if *last.name == *rule && last.on == on => {
+                    let mut actions = std::mem::take(&mut last.actions).into_vec();
+                    actions.push(measure);
+                    last.actions = actions.into_boxed_slice();
+                }
+                _ => self.set.rules.push(standard_rule(rule, on, measure)),
+            }
+        }
+        if written.groups.http
+            && let Some(family) = self.family(standard::active_requests(), "metrics.prefix")
+        {
+            self.set.active_requests = Some(Measure {
+                family,
+                kind: MeasureKind::Add,
+                value: Value::One,
+                labels: Box::default(),
+            });
+        }
+    }
+
+    fn family(&mut self, mut spec: FamilySpec, path: &str) -> Option<FamilyId> {
+        spec.name.insert_str(0, self.prefix);
+        match (self.declare)(&spec) {
+            Ok(family) => {
+                if !self.set.families.iter().any(|known| known.name == spec.name) {
+                    self.set.families.push(spec);
+                }
+                Some(family)
+            }
+            Err(conflict) => {
+                self.error(path, 0, conflict.message, None);
+                None
+            }
+        }
+    }
+
+    fn own(&mut self, index: usize, written: &RuleSettings) {
+        let at = format!("[{index}]");
+        let condition = written.when.as_ref().and_then(|text| {
+            Condition::parse(text, &mut self.set.fields)
+                .map_err(|e| self.error(&format!("{at}.when"), e.offset, e.message, e.hint))
+                .ok()
+        });
+        let extract = written.extract.as_ref().and_then(|extract| {
+            let of = match &extract.field {
+                Some(name) => self.set.fields.intern(name),
+                None => field::BODY,
+            };
+            Extract::compile(&extract.pattern)
+                .map(|pattern| (of, pattern))
+                .map_err(|e| {
+                    self.error(&format!("{at}.extract.pattern"), e.offset, e.message, e.hint)
+                })
+                .ok()
+        });
+        let captures: Vec<String> =
+            extract.as_ref().map_or_else(Vec::new, |(_, e)| e.names().to_vec());
+        let mut actions = Vec::new();
+        for (number, metric) in written.metrics.iter().enumerate() {
+            let path = format!("{at}.metrics[{number}]");
+            if let Some(measure) = self.measure(&path, metric, &captures, written.extract.is_some())
+            {
+                actions.push(Action::Measure(measure));
+            }
+        }
+        actions.extend(written.span.clone().map(Action::Span));
+        actions.extend(written.health.clone().map(Action::Health));
+        let mut required = condition.as_ref().map_or_else(Vec::new, Condition::required);
+        required.extend(extract.as_ref().map(|(of, _)| *of).filter(|of| *of != field::BODY));
+        let equality = condition
+            .as_ref()
+            .and_then(|c| c.equalities().into_iter().next())
+            .map(|(field, constant)| (field, constant.into_boxed_str()));
+        self.set.rules.push(Rule {
+            name: Box::from(written.name.as_str()),
+            standard: false,
+            on: On::Record,
+            required: required.iter().fold(0, |mask, field| mask | field.bit()),
+            required_extended: required.into_iter().filter(|f| f.bit() == 0).collect(),
+            equality,
+            condition,
+            extract,
+            actions: actions.into_boxed_slice(),
+        });
+    }
+
+    fn measure(
+        &mut self,
+        path: &str,
+        metric: &MetricSettings,
+        captures: &[String],
+        has_extract: bool,
+    ) -> Option<Measure> {
+        let seconds = metric.unit == "seconds";
+        let errors_before = self.errors.len();
+        let scope = Captures { names: captures, has_extract };
+        let (kind, family_kind, value) = match &metric.kind {
+            MetricKind::Counter { by: None } => {
+                (MeasureKind::Count, FamilyKind::Counter, Some(Value::One))
+            }
+            MetricKind::Counter { by: Some(by) } => {
+                let value = self.value(&format!("{path}.by"), by, seconds, &scope);
+                (MeasureKind::Sum, FamilyKind::FloatCounter, value)
+            }
+            MetricKind::Gauge { value, add } => {
+                let value = self.value(&format!("{path}.value"), value, seconds, &scope);
+                match add {
+                    true => (MeasureKind::Add, FamilyKind::AddGauge, value),
+                    false => (MeasureKind::Set, FamilyKind::SetGauge, value),
+                }
+            }
+            MetricKind::Histogram { value, buckets } => {
+                let value = self.value(&format!("{path}.value"), value, seconds, &scope);
+                (MeasureKind::Observe, FamilyKind::Histogram(buckets.clone()), value)
+            }
+        };
+        if metric.labels.len() > LABELS_MAX {
+            let message = format!("{} labels; at most {LABELS_MAX} are kept", metric.labels.len());
+            self.error(&format!("{path}.labels"), 0, message, None);
+        }
+        let mut labels = Vec::new();
+        for (name, from) in &metric.labels {
+            labels.extend(self.label(&format!("{path}.labels.{name}"), from, &scope));
+        }
+        let spec = FamilySpec {
+            name: metric.name.clone(),
+            help: metric.help.clone(),
+            unit: metric.unit.clone(),
+            kind: family_kind,
+            labels: metric
+                .labels
+                .iter()
+                .map(|(name, from)| LabelSpec {
+                    name: name.clone(),
+                    closed: matches!(from, ValueSettings::Constant(_)),
+                    values_max: None,
+                })
+                .collect(),
+            siblings: Vec::new(),
+        };
+        let family = self.family(spec, &format!("{path}.name"));
+        if self.errors.len() > errors_before {
+            return None;
+        }
+        Some(Measure { family: family?, kind, value: value?, labels: labels.into_boxed_slice() })
+    }
+
+    fn value(
+        &mut self,
+        path: &str,
+        from: &ValueSettings,
+        seconds: bool,
+        captures: &Captures<'_>,
+    ) -> Option<Value> {
+        Some(match from {
+            ValueSettings::Field(name) => {
+                let field = self.set.fields.intern(name);
+                if seconds { Value::Seconds(field) } else { Value::Number(field) }
+            }
+            ValueSettings::Capture(name) => {
+                let number = self.capture(path, name, captures)?;
+                if seconds { Value::CaptureSeconds(number) } else { Value::Capture(number) }
+            }
+            ValueSettings::Constant(text) => match text.trim().parse::<f64>() {
+                Ok(number) => Value::Constant(number),
+                Err(_) => {
+                    let message = format!("`{text}` is not a number");
+                    self.error(
+                        path,
+                        0,
+                        message,
+                        Some("write a number, a field or a capture".into()),
+                    );
+                    return None;
+                }
+            },
+        })
+    }
+
+    fn label(
+        &mut self,
+        path: &str,
+        from: &ValueSettings,
+        captures: &Captures<'_>,
+    ) -> Option<Label> {
+        Some(match from {
+            ValueSettings::Constant(text) => Label::Constant(Box::from(text.as_str())),
+            ValueSettings::Capture(name) => Label::Capture(self.capture(path, name, captures)?),
+            ValueSettings::Field(name) => {
+                let own = self.set.fields.intern(name);
+                // what leaves as a path is its template, whatever its key; the service has its default
+                match self.set.fields.standard_of(own) {
+                    field::URL_PATH | field::HTTP_ROUTE => Label::Endpoint,
+                    field::SERVICE => Label::Service,
+                    _ => match own {
+                        field::HTTP_METHOD => Label::Method,
+                        field::SEVERITY | field::SEVERITY_NUMBER => Label::Level,
+                        own => Label::Field(own),
+                    },
+                }
+            }
+        })
+    }
+
+    fn capture(&mut self, path: &str, name: &str, captures: &Captures<'_>) -> Option<usize> {
+        if let Some(number) = captures.names.iter().position(|known| known == name) {
+            return Some(number);
+        }
+        let hint = if captures.names.is_empty() {
+            "add `extract: {pattern: '(?<name>...)'}` to the rule".to_owned()
+        } else {
+            format!("the pattern captures {}", captures.names.join(", "))
+        };
+        // a pattern that did not compile has said so already
+        if captures.names.is_empty() && captures.has_extract {
+            return None;
+        }
+        self.error(path, 0, format!("no capture is named `{name}`"), Some(hint));
+        None
+    }
+
+    fn error(&mut self, path: &str, offset: usize, message: String, hint: Option<String>) {
+        self.errors.push(RuleError { path: path.to_owned(), offset, message, hint });
+    }
+}
+
+struct Captures<'a> {
+    names: &'a [String],
+    has_extract: bool,
+}
+
+fn standard_rule(name: &str, on: On, action: Action) -> Rule {
+    Rule {
+        name: Box::from(name),
+        standard: true,
+        on,
+        required: 0,
+        required_extended: Box::default(),
+        equality: None,
+        condition: None,
+        extract: None,
+        actions: Box::new([action]),
+    }
+}

@@ -1,0 +1,99 @@
+//! What is wrong with a piece of text that a user wrote, and the nearest word that may have been meant.
+//! Unit: one condition, one pattern, one key.
+
+/// What is wrong with a condition's or a pattern's text.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SyntaxError {
+    /// Byte offset in the text.
+    pub offset: usize,
+    /// What is wrong.
+    pub message: String,
+    /// What to do.
+    pub hint: Option<String>,
+}
+
+impl SyntaxError {
+    /// An error without a hint.
+    pub fn new(offset: usize, message: impl Into<String>) -> SyntaxError {
+        SyntaxError { offset, message: message.into(), hint: None }
+    }
+
+    /// The same with what to do.
+    pub fn hint(self, hint: impl Into<String>) -> SyntaxError {
+        SyntaxError { hint: Some(hint.into()), ..self }
+    }
+}
+
+/// The candidate that `word` was most likely meant to be: the nearest by edits, if it is near at all. Of
+/// equally near ones the first.
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let mut best: Option<(usize, &str)> = None;
+    for candidate in candidates {
+        let distance = edits(&word.to_ascii_lowercase(), &candidate.to_ascii_lowercase());
+        // a third of the letters may be wrong; beyond that a suggestion is noise
+        let allowed = word.len().max(candidate.len()).div_ceil(3);
+        if distance <= allowed && best.is_none_or(|(least, _)| distance < least) {
+            best = Some((distance, candidate));
+        }
+    }
+    best.map(|(_, candidate)| candidate)
+}
+
+/// Insertions, deletions, replacements and swaps of neighbours that make `left` into `right`.
+fn edits(left: &str, right: &str) -> usize {
+    let (left, right) = (left.as_bytes(), right.as_bytes());
+    let width = right.len() + 1;
+    let mut rows = vec![0usize; (left.len() + 1) * width];
+    for row in 0..=left.len() {
+        for column in 0..width {
+            let at = row * width + column;
+            if row == 0 || column == 0 {
+                rows[at] = row + column;
+                continue;
+            }
+            let differs = usize::from(left[row - 1] != right[column - 1]);
+            let mut least = (rows[at - 1] + 1).min(rows[at - width] + 1);
+            least = least.min(rows[at - width - 1] + differs);
+            let swapped = row > 1
+                && column > 1
+                && left[row - 1] == right[column - 2]
+                && left[row - 2] == right[column - 1];
+            if swapped {
+                least = least.min(rows[at - 2 * width - 2] + 1);
+            }
+            rows[at] = least;
+        }
+    }
+    rows[rows.len() - 1]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_word() {
+        let keys = ["socket", "listen", "metrics", "rules", "health"];
+        for (word, expected) in [
+            ("sokcet", Some("socket")),
+            ("Listen", Some("listen")),
+            ("metric", Some("metrics")),
+            ("rule", Some("rules")),
+            ("banana", None),
+            ("", None),
+        ] {
+            assert_eq!(nearest(word, keys), expected, "{word:?}");
+        }
+        assert_eq!(nearest("ab", ["ac", "ad"]), Some("ac"), "of equals the first");
+    }
+
+    #[test]
+    fn edits_count_letters() {
+        for (left, right, expected) in
+            [("", "", 0), ("a", "", 1), ("", "ab", 2), ("kitten", "sitting", 3), ("ab", "ba", 1)]
+        {
+            assert_eq!(edits(left, right), expected, "{left:?} {right:?}");
+            assert_eq!(edits(right, left), expected, "{right:?} {left:?}");
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! `/livez`, `/readyz`, `/startupz`, with the conventions of the kube-apiserver: `?verbose`,
+//! `?exclude=`, a path for each check, a failure always told in full. 503 instead of 500, because
+//! not being ready is no fault of the server. `/livez` fails only when a data thread hangs: never
+//! for a backend, a full queue or a drain, in which a restart would lose what is being saved.
+
+use crate::health::verdict::Status;
+use crate::phase::Phase;
+use crate::serve::query;
+use crate::serve::respond::{Answer, TEXT, answer};
+use crate::serve::state::State;
+use hyper::StatusCode;
+use std::fmt::Write;
+
+/// A question a kubelet asks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Probe {
+    /// Is it alive?
+    Live,
+    /// Does it take lines?
+    Ready,
+    /// Did it start?
+    Started,
+}
+
+/// One of the checks behind a probe; the reason of a failure, empty when there is none.
+struct Check {
+    name: &'static str,
+    failed: Option<String>,
+}
+
+impl Probe {
+    /// The last segment of its path, which is also how its report calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Probe::Live => "livez",
+            Probe::Ready => "readyz",
+            Probe::Started => "startupz",
+        }
+    }
+
+    fn checks(self, state: &State) -> Vec<Check> {
+        let ping = Check { name: "ping", failed: None };
+        match self {
+            Probe::Live => vec![ping, of("data_threads", state.data_threads())],
+            Probe::Started => vec![ping, of("sockets", state.started())],
+            Probe::Ready => vec![
+                ping,
+                of("data_threads", state.data_threads()),
+                of("sockets", state.sockets()),
+                of("queues", state.overload()),
+                shutdown(state),
+            ],
+        }
+    }
+}
+
+/// Answers a probe; `name` is the check that the path names after the probe.
+pub fn probe(
+    probe: Probe,
+    name: Option<&str>,
+    query_string: Option<&str>,
+    state: &State,
+) -> Answer {
+    let mut checks = probe.checks(state);
+    if let Some(name) = name {
+        checks.retain(|check| check.name == name);
+        if checks.is_empty() {
+            return answer(StatusCode::NOT_FOUND, TEXT, format!("no check {name:?}\n"));
+        }
+    }
+    let mut excluded: Vec<String> = query::pairs(query_string)
+        .filter(|(key, value)| key == "exclude" && !value.is_empty())
+        .map(|(_, value)| value)
+        .collect();
+    let mut told = String::new();
+    let mut failed = false;
+    for check in &checks {
+        let before = excluded.len();
+        excluded.retain(|name| name != check.name);
+        let name = check.name;
+        // writing to a string cannot fail
+        let _ = match &check.failed {
+            _ if excluded.len() < before => writeln!(told, "[+]{name} excluded: ok"),
+            None => writeln!(told, "[+]{name} ok"),
+            Some(reason) => {
+                failed = true;
+                writeln!(told, "[-]{name} failed: {reason}")
+            }
+        };
+    }
+    if !excluded.is_empty() {
+        let quoted: Vec<String> = excluded.iter().map(|name| format!("{name:?}")).collect();
+        let quoted = quoted.join(", ");
+        let _ =
+            writeln!(told, "warn: some health checks cannot be excluded: no matches for {quoted}");
+    }
+    let called = probe.name();
+    if failed {
+        let _ = writeln!(told, "{called} check failed");
+        return answer(StatusCode::SERVICE_UNAVAILABLE, TEXT, told);
+    }
+    if query::switch(query_string, "verbose") {
+        let _ = writeln!(told, "{called} check passed");
+        return answer(StatusCode::OK, TEXT, told);
+    }
+    answer(StatusCode::OK, TEXT, "ok")
+}
+
+fn of(name: &'static str, (status, reason): (Status, String)) -> Check {
+    Check { name, failed: (status == Status::Fail).then_some(reason) }
+}
+
+fn shutdown(state: &State) -> Check {
+    let phase = state.standing.phase.get();
+    let leaving = phase != Phase::Serving;
+    Check { name: "shutdown", failed: leaving.then(|| format!("process is {}", phase.name())) }
+}

@@ -1,0 +1,162 @@
+//! `/health`: the verdict on the application and on the sidecar, in the three shapes that people
+//! ask for. It only reads what was published. Every reason is sidelight's own words; the text of a
+//! log line never comes here. 503 only when something is unhealthy: a warning is a 200.
+
+use crate::clock::UnixNanos;
+use crate::health::verdict::{Check, Status};
+use crate::serve::negotiate::Report;
+use crate::serve::respond::{Answer, TEXT, answer};
+use crate::serve::state::State;
+use hyper::StatusCode;
+use serde_json::{Map, Value, json};
+use std::fmt::Write;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+/// A verdict older than this was not renewed ten times over: the evaluation hangs.
+const VERDICT_AGE_MAX: Duration = Duration::from_secs(10);
+
+/// Checks and whether the application's could be evaluated at all.
+struct Findings {
+    checks: Vec<Check>,
+    /// Those of the application could not be evaluated: their names are unknown.
+    stale: bool,
+    at: UnixNanos,
+}
+
+/// Answers `/health`; `name` picks one check.
+pub fn report(shape: Report, name: Option<&str>, state: &State) -> Answer {
+    let mut findings = find(state);
+    if let Some(name) = name {
+        findings.checks.retain(|check| check.name == name);
+        if findings.checks.is_empty() {
+            return answer(StatusCode::NOT_FOUND, TEXT, format!("no check {name:?}\n"));
+        }
+    }
+    let worst = findings.checks.iter().map(|check| check.status).max().unwrap_or(Status::Pass);
+    let code = match worst {
+        Status::Pass | Status::Warn => StatusCode::OK,
+        Status::Fail => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    match shape {
+        Report::Json => answer(code, "application/json", plain(&findings, worst).to_string()),
+        Report::Ietf => answer(code, "application/health+json", ietf(&findings, worst).to_string()),
+        Report::Text => answer(code, TEXT, text(&findings, worst)),
+    }
+}
+
+fn find(state: &State) -> Findings {
+    let verdict = state.verdict.get();
+    let now = state.clock.now();
+    // the epoch: nothing was evaluated yet, which is no fault in the first second
+    let stale = verdict.at != UnixNanos(0) && now.since(verdict.at) > VERDICT_AGE_MAX;
+    let mut checks = sidecar(state);
+    if stale {
+        checks.push(Check::new("application", Status::Warn, "the verdict is not renewed"));
+    } else {
+        checks.extend(verdict.checks.iter().cloned());
+    }
+    Findings { checks, stale, at: verdict.at }
+}
+
+/// The sidecar's own part. Its troubles are warnings where the application does not suffer from
+/// them.
+fn sidecar(state: &State) -> Vec<Check> {
+    let (sockets, why) = state.sockets();
+    let warnings = state.warnings.lock().unwrap_or_else(PoisonError::into_inner).join("; ");
+    let exporter = (state.exporter_degraded)();
+    let (overload, full) = state.overload();
+    let warn = |bad: bool| if bad { Status::Warn } else { Status::Pass };
+    vec![
+        Check::new("sockets", sockets, why),
+        Check::new("config", warn(!warnings.is_empty()), warnings),
+        Check::new("exporter", warn(exporter.is_some()), exporter.unwrap_or_default()),
+        Check::new("overload", warn(overload != Status::Pass), full),
+    ]
+}
+
+/// `{"status": "healthy|unhealthy", "checks": {name: {"status": ..., "error": ...}}}`; `error` also
+/// as a status, for what could not be checked.
+fn plain(findings: &Findings, worst: Status) -> Value {
+    let mut checks = Map::new();
+    for check in &findings.checks {
+        let unknown = findings.stale && check.name == "application";
+        let mut one = Map::new();
+        let (status, key) = match check.status {
+            _ if unknown => ("error", "error"),
+            Status::Pass => ("healthy", "message"),
+            Status::Warn => ("healthy", "warning"),
+            Status::Fail => ("unhealthy", "error"),
+        };
+        one.insert("status".to_owned(), status.into());
+        if !check.reason.is_empty() {
+            one.insert(key.to_owned(), check.reason.as_str().into());
+        }
+        if let Some(time) = check.time {
+            one.insert("time".to_owned(), rfc3339(time).into());
+        }
+        checks.insert(check.name.to_owned(), one.into());
+    }
+    let status = if worst == Status::Fail { "unhealthy" } else { "healthy" };
+    json!({"status": status, "checks": checks})
+}
+
+fn ietf(findings: &Findings, worst: Status) -> Value {
+    let mut checks = Map::new();
+    for check in &findings.checks {
+        let mut one = Map::new();
+        one.insert("status".to_owned(), word(check.status).into());
+        one.insert("componentType".to_owned(), "component".into());
+        if let Some((value, unit)) = check.observed {
+            one.insert("observedValue".to_owned(), value.into());
+            one.insert("observedUnit".to_owned(), unit.into());
+        }
+        if let Some(time) = check.time {
+            one.insert("time".to_owned(), rfc3339(time).into());
+        }
+        if !check.reason.is_empty() {
+            one.insert("output".to_owned(), check.reason.as_str().into());
+        }
+        checks.insert(check.name.to_owned(), json!([one]));
+    }
+    json!({
+        "status": word(worst),
+        "version": env!("CARGO_PKG_VERSION"),
+        "description": "sidelight and the application beside it",
+        "checks": checks,
+    })
+}
+
+fn text(findings: &Findings, worst: Status) -> String {
+    let mut out = String::new();
+    for check in &findings.checks {
+        let (name, reason) = (check.name, check.reason.as_str());
+        // writing to a string cannot fail
+        let _ = match check.status {
+            Status::Pass if reason.is_empty() => writeln!(out, "[+]{name} ok"),
+            Status::Pass => writeln!(out, "[+]{name} ok: {reason}"),
+            Status::Warn => writeln!(out, "[!]{name} warning: {reason}"),
+            Status::Fail => writeln!(out, "[-]{name} failed: {reason}"),
+        };
+    }
+    let passed = if worst == Status::Fail { "unhealthy" } else { "healthy" };
+    let _ = match findings.at {
+        UnixNanos(0) => writeln!(out, "{passed}"),
+        at => writeln!(out, "{passed} as of {}", rfc3339(at)),
+    };
+    out
+}
+
+fn word(status: Status) -> &'static str {
+    match status {
+        Status::Pass => "pass",
+        Status::Warn => "warn",
+        Status::Fail => "fail",
+    }
+}
+
+fn rfc3339(at: UnixNanos) -> String {
+    jiff::Timestamp::from_nanosecond(i128::from(at.0))
+        .map(|time| format!("{time:.0}"))
+        .unwrap_or_default()
+}

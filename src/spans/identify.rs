@@ -1,0 +1,254 @@
+//! Ids of any form become valid W3C ids, always the same ones: on every machine, in every version.
+//! It keeps no memory and never gives an id of all zeros. Unit: one id.
+//!
+//! | as it stands in the line | trace id |
+//! |---|---|
+//! | 32 hex digits, in any case | itself |
+//! | a UUID with dashes | without the dashes |
+//! | 16 hex digits (Zipkin, Datadog) | sixteen zeros, then itself |
+//! | a decimal number of 64 bits (`dd.trace_id`) | sixteen zeros, then the number in hex |
+//! | AWS X-Ray, `1-5759e988-bd862e3fe1be46a994272793` | the 8 and the 24 digits |
+//! | Google Cloud, `projects/P/traces/ID` | that of ID |
+//! | anything else (`REQ123`) | its MD5: `printf %s REQ123 \| md5sum` |
+//!
+//! A span id is 16 hex digits or a decimal number of 64 bits; of any other form, the first 8 bytes
+//! of the id that it would be as a trace id.
+
+use super::md5::md5;
+use opentelemetry::trace::{SpanId, TraceId};
+
+/// A longer id is none: it is text that got into the wrong field, and hashing it costs time.
+pub const ID_BYTES_MAX: usize = 256;
+
+/// What applications write where there is no id; compared without case.
+const SENTINELS: [&str; 12] = [
+    "-",
+    "none",
+    "null",
+    "nil",
+    "n/a",
+    "na",
+    "unknown",
+    "undefined",
+    "no_request",
+    "no_trace",
+    "no_span",
+    "no_request_id",
+];
+
+/// Where a trace id comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Origin {
+    /// It has the form that tracers write: others know the trace by the same id.
+    Tracer,
+    /// Made from an id of another form: only sidelight knows the trace.
+    Made,
+}
+
+/// A whole W3C traceparent header.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Traceparent {
+    /// The trace.
+    pub trace_id: TraceId,
+    /// The span of the caller.
+    pub parent_id: SpanId,
+    /// Whether the caller records the trace.
+    pub sampled: bool,
+}
+
+/// The id without what is written around it; `None` where it means that there is none.
+fn present(text: &str) -> Option<&str> {
+    let around = |byte: &u8| matches!(byte, b' ' | b'"' | b'[' | b']' | b'\'');
+    let edges = (text.as_bytes().first(), text.as_bytes().last());
+    let text = match edges {
+        (Some(first), Some(last)) if around(first) || around(last) => {
+            text.trim_matches([' ', '"', '[', ']', '\''])
+        }
+        _ => text,
+    };
+    let absent = text.is_empty()
+        || text.len() > ID_BYTES_MAX
+        || text.bytes().all(|byte| matches!(byte, b'0' | b'-'))
+        || (text.len() <= 13 && SENTINELS.iter().any(|word| word.eq_ignore_ascii_case(text)));
+    (!absent).then_some(text)
+}
+
+/// The value of each hex digit; above 15 for any other byte.
+const NIBBLES: [u8; 256] = {
+    let mut table = [0xff; 256];
+    let mut value = 0;
+    while value < 16 {
+        table[b"0123456789abcdef"[value] as usize] = value as u8;
+        table[b"0123456789ABCDEF"[value] as usize] = value as u8;
+        value += 1;
+    }
+    table
+};
+
+/// At most 16 digits of either case, without a sign, as a number.
+#[inline]
+fn half(digits: &[u8]) -> Option<u64> {
+    let (mut value, mut seen) = (0u64, 0);
+    for &byte in digits {
+        let nibble = NIBBLES[byte as usize];
+        seen |= nibble;
+        value = value << 4 | u64::from(nibble & 15);
+    }
+    (seen <= 15).then_some(value)
+}
+
+/// At most 32 digits.
+#[inline]
+fn hex(text: &str) -> Option<u128> {
+    if text.len() > 32 {
+        return None;
+    }
+    let (high, low) = text.as_bytes().split_at(text.len().saturating_sub(16));
+    Some(u128::from(half(high)?) << 64 | u128::from(half(low)?))
+}
+
+/// A UUID's 128 bits.
+fn uuid(text: &str) -> Option<u128> {
+    let bytes = text.as_bytes();
+    if bytes.len() != 36 || [8, 13, 18, 23].iter().any(|&at| bytes[at] != b'-') {
+        return None;
+    }
+    let high = half(&bytes[..8])? << 32 | half(&bytes[9..13])? << 16 | half(&bytes[14..18])?;
+    let low = half(&bytes[19..23])? << 48 | half(&bytes[24..])?;
+    Some(u128::from(high) << 64 | u128::from(low))
+}
+
+/// AWS X-Ray's id: version, seconds, 96 bits.
+fn x_ray(text: &str) -> Option<u128> {
+    let rest = text.strip_prefix("1-")?;
+    if rest.len() != 33 || rest.as_bytes()[8] != b'-' {
+        return None;
+    }
+    Some(hex(rest.get(..8)?)? << 96 | hex(rest.get(9..)?)?)
+}
+
+/// A decimal number of 64 bits. `digits_min` keeps short numbers, which count something, from being
+/// ids.
+fn decimal(text: &str, digits_min: usize) -> Option<u64> {
+    let digits = text.len() >= digits_min && text.bytes().all(|byte| byte.is_ascii_digit());
+    if digits { text.parse().ok() } else { None }
+}
+
+/// The 128 bits of an id, and whether a tracer would write it so.
+fn bits(text: &str, digits_min: usize) -> (u128, Origin) {
+    let known = match text.len() {
+        32 => hex(text).map(|value| (value, Origin::Tracer)),
+        16 => hex(text).map(|value| (value, Origin::Tracer)),
+        35 => x_ray(text).map(|value| (value, Origin::Tracer)),
+        36 => uuid(text).map(|value| (value, Origin::Made)),
+        _ => decimal(text, digits_min).map(|value| (u128::from(value), Origin::Tracer)),
+    };
+    match known {
+        Some((value, origin)) if value != 0 => (value, origin),
+        // the chance that a digest is zero is 2^-128; the trace id must not be
+        _ => (u128::from_be_bytes(md5(text.as_bytes())).max(1), Origin::Made),
+    }
+}
+
+/// The trace id of a field that holds one.
+pub fn trace_id(text: &str) -> Option<(TraceId, Origin)> {
+    let mut text = present(text)?;
+    if text.starts_with("projects/") {
+        text = present(text.rsplit_once("/traces/").map_or(text, |(_, id)| id))?;
+    }
+    let (bits, origin) = bits(text, 1);
+    Some((TraceId::from_bytes(bits.to_be_bytes()), origin))
+}
+
+/// The trace id of a request id. Numbers below 17 digits are hashed: they count requests since some
+/// start.
+pub fn request_id(text: &str) -> Option<TraceId> {
+    let (bits, _) = bits(present(text)?, 17);
+    Some(TraceId::from_bytes(bits.to_be_bytes()))
+}
+
+/// The span id of a field that holds one.
+pub fn span_id(text: &str) -> Option<(SpanId, Origin)> {
+    let text = present(text)?;
+    let (id, origin) = match text.len() {
+        16 => (hex(text).map(|value| value as u64), Origin::Tracer),
+        _ => (decimal(text, 1), Origin::Tracer),
+    };
+    let (id, origin) = match id {
+        Some(id) => (id, origin),
+        None => ((bits(text, usize::MAX).0 >> 64) as u64, Origin::Made),
+    };
+    (id != 0).then(|| (SpanId::from_bytes(id.to_be_bytes()), origin))
+}
+
+/// A traceparent header (W3C Trace Context section 3.2): `00-{32 hex}-{16 hex}-{2 hex}`. Later
+/// versions may be longer; `ff` is invalid.
+pub fn traceparent(text: &str) -> Option<Traceparent> {
+    let text = present(text)?;
+    let dashes = [2, 35, 52].iter().all(|&at| text.as_bytes().get(at) == Some(&b'-'));
+    let version = hex(text.get(..2)?)?;
+    if !dashes || version == 0xff || (version == 0 && text.len() != 55) {
+        return None;
+    }
+    let trace = hex(text.get(3..35)?).filter(|id| *id != 0)?;
+    let parent = hex(text.get(36..52)?).filter(|id| *id != 0)? as u64;
+    let flags = hex(text.get(53..55)?)?;
+    Some(Traceparent {
+        trace_id: TraceId::from_bytes(trace.to_be_bytes()),
+        parent_id: SpanId::from_bytes(parent.to_be_bytes()),
+        sampled: flags & 1 == 1,
+    })
+}
+
+/// Whether trace flags say that the trace is not recorded: `00`, `0`, `False` (otelTraceSampled).
+pub fn unsampled(flags: &str) -> bool {
+    match flags.trim() {
+        text if text.eq_ignore_ascii_case("false") => true,
+        text => hex(text).is_some_and(|flags| !text.is_empty() && flags & 1 == 0),
+    }
+}
+
+/// A hash of several values, for span ids: fast, without a seed, never zero at the end.
+#[derive(Clone, Copy, Debug)]
+pub struct Mix(u64);
+
+impl Mix {
+    /// The fractional bits of the golden ratio, as good as any odd number.
+    const START: Mix = Mix(0x9e37_79b9_7f4a_7c15);
+
+    /// Begins with a trace id.
+    pub fn of(trace: TraceId) -> Mix {
+        let bits = u128::from_be_bytes(trace.to_bytes());
+        Mix::START.word(bits as u64).word((bits >> 64) as u64)
+    }
+
+    /// Mixes in a number.
+    #[inline]
+    pub fn word(self, word: u64) -> Mix {
+        let product = u128::from(self.0 ^ word) * 0xa076_1d64_78bd_642f_u128;
+        Mix((product as u64 ^ (product >> 64) as u64).wrapping_add(0x8ebc_6af0_9c88_c6e3))
+    }
+
+    /// Mixes in text, and its length, so that `ab`, `c` is not `a`, `bc`.
+    #[inline]
+    pub fn text(self, text: &str) -> Mix {
+        let (words, rest) = text.as_bytes().as_chunks::<8>();
+        let mixed = words.iter().fold(self, |mix, word| mix.word(u64::from_le_bytes(*word)));
+        let mut last = [0; 8];
+        last[..rest.len()].copy_from_slice(rest);
+        mixed.word(u64::from_le_bytes(last)).word(text.len() as u64)
+    }
+
+    /// The id.
+    pub fn span_id(self) -> SpanId {
+        SpanId::from_bytes(self.word(0).0.max(1).to_be_bytes())
+    }
+
+    /// The hash.
+    pub fn value(self) -> u64 {
+        self.word(0).0
+    }
+}
+
+#[cfg(test)]
+mod tests;

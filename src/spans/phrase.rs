@@ -1,0 +1,252 @@
+//! Phrases in which applications say that work started, ended or failed: `API Request: f completed
+//! in 0.12s`, `Function slow executed in 0.1250 seconds`, `Starting import`, `sync failed -
+//! timeout`. Looks at the last bytes first, since nearly every line is none. What it names leaves
+//! the pod as a label and a span's name, so only what looks like the name of a function is taken.
+//! Unit: one message.
+
+use crate::record::number;
+use memchr::memmem;
+
+/// A longer name is no function's.
+pub const SUBJECT_BYTES_MAX: usize = 128;
+
+/// What a phrase says of the work.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum PhraseKind {
+    /// It began.
+    Started,
+    /// It ended well.
+    Completed,
+    /// It ended badly.
+    Failed,
+}
+
+/// A phrase found in a message.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Phrase<'a> {
+    /// What happened.
+    pub kind: PhraseKind,
+    /// To what: the name of a function, as [`is_identifier`] has it.
+    pub subject: &'a str,
+    /// How long it took, where the phrase says so.
+    pub seconds: Option<f64>,
+}
+
+/// Words that may stand before the name. Any other text before it makes the phrase a sentence about
+/// something else (`user alice completed in 3s`), whose last word is not ours to publish.
+const PREFIXES: [&str; 20] = [
+    "API Request:",
+    "API request:",
+    "API Call:",
+    "API call:",
+    "Request:",
+    "Function",
+    "function",
+    "Function:",
+    "Method",
+    "method",
+    "Task",
+    "task",
+    "Task:",
+    "Job",
+    "job",
+    "Job:",
+    "Call to",
+    "Execution of",
+    "Command",
+    "Step",
+];
+
+/// How an ended work is told before its duration. The words before a time without a verb of their own
+/// (`took`) stand alone.
+const ENDS: [(&str, PhraseKind); 12] = [
+    (" completed in", PhraseKind::Completed),
+    (" executed in", PhraseKind::Completed),
+    (" finished in", PhraseKind::Completed),
+    (" succeeded in", PhraseKind::Completed),
+    (" done in", PhraseKind::Completed),
+    (" ran in", PhraseKind::Completed),
+    (" returned in", PhraseKind::Completed),
+    (" took", PhraseKind::Completed),
+    (" completed after", PhraseKind::Completed),
+    (" finished after", PhraseKind::Completed),
+    (" failed after", PhraseKind::Failed),
+    (" failed in", PhraseKind::Failed),
+];
+
+/// Finds a phrase in the message of a line. `may_fail` says that the line's severity is WARN or
+/// above: only then is ` failed` looked for, whose place is not known beforehand.
+#[inline]
+pub fn phrase(body: &str, may_fail: bool) -> Option<Phrase<'_>> {
+    let bytes = body.as_bytes();
+    let &[first, .., before, last] = bytes else { return None };
+    let found = match last {
+        // a digit or a blank before `s`, or the end of `ms`, `us`, `seconds`
+        b's' if before.is_ascii_digit() || matches!(before, b' ' | b'm' | b'u' | b'n' | b'd') => {
+            ended(body)
+        }
+        b'd' if before == b'e' => bare(body),
+        _ => None,
+    };
+    if found.is_some() {
+        return found;
+    }
+    if first == b'S' && bytes.starts_with(b"Starting ") {
+        return starting(body);
+    }
+    if may_fail { failed(body) } else { None }
+}
+
+/// Whether `text` looks like the name of a function, a task or a module: `[A-Za-z_][A-Za-z0-9_.:<>]*`.
+pub fn is_identifier(text: &str) -> bool {
+    let mut bytes = text.bytes();
+    text.len() <= SUBJECT_BYTES_MAX
+        && bytes.next().is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_')
+        && bytes.all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b':' | b'<' | b'>'))
+}
+
+/// `X completed in 0.12s`, `X took 12 ms`.
+#[cold]
+fn ended(body: &str) -> Option<Phrase<'_>> {
+    let digits_end = body.trim_end_matches(|c: char| c.is_ascii_lowercase() || c == ' ').len();
+    let number = |c: char| c.is_ascii_digit() || c == '.';
+    let digits = body[..digits_end].trim_end_matches(number).len();
+    let seconds = number::with_unit(&body[digits..])?;
+    let told = body[..digits].trim_end();
+    let (verb, kind) = ENDS.iter().find(|(verb, _)| told.ends_with(verb))?;
+    let subject = subject(&told[..told.len() - verb.len()])?;
+    Some(Phrase { kind: *kind, subject, seconds: Some(seconds) })
+}
+
+/// `X started`, `X completed`, `X failed`: no time is told.
+#[cold]
+fn bare(body: &str) -> Option<Phrase<'_>> {
+    let (told, kind) = [
+        (" started", PhraseKind::Started),
+        (" completed", PhraseKind::Completed),
+        (" finished", PhraseKind::Completed),
+        (" failed", PhraseKind::Failed),
+    ]
+    .iter()
+    .find_map(|(verb, kind)| Some((body.strip_suffix(verb)?, *kind)))?;
+    Some(Phrase { kind, subject: subject(told)?, seconds: None })
+}
+
+/// `Starting X`, `Starting X...`.
+#[cold]
+fn starting(body: &str) -> Option<Phrase<'_>> {
+    let told = body.strip_prefix("Starting ")?.trim_end_matches(['.', '\u{2026}']);
+    Some(Phrase { kind: PhraseKind::Started, subject: subject(told)?, seconds: None })
+}
+
+/// `X failed - err`, `X failed: err`, `X failed after 0.3s: err`. What failed it is never looked at.
+#[cold]
+fn failed(body: &str) -> Option<Phrase<'_>> {
+    let at = memmem::find(body.as_bytes(), b" failed")?;
+    let rest = &body[at + " failed".len()..];
+    let seconds = match rest.strip_prefix(" after ").or_else(|| rest.strip_prefix(" in ")) {
+        Some(time) => {
+            let end = time.find([':', ',', '(', '-']).unwrap_or(time.len());
+            number::with_unit(&time[..end])
+        }
+        None if [" - ", ": ", " with ", " ("].iter().any(|then| rest.starts_with(then)) => None,
+        None => return None,
+    };
+    Some(Phrase { kind: PhraseKind::Failed, subject: subject(&body[..at])?, seconds })
+}
+
+/// The name at the end of what stands before the verb.
+fn subject(told: &str) -> Option<&str> {
+    let told = told.trim();
+    let (before, name) = told.rsplit_once(' ').unwrap_or(("", told));
+    let name = name.trim_matches(['\'', '"', '`']);
+    let name = name.strip_suffix("()").unwrap_or(name);
+    let before = before.trim();
+    let plain = before.is_empty() || PREFIXES.contains(&before);
+    (plain && is_identifier(name)).then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn check(body: &str, may_fail: bool, expected: Option<(PhraseKind, &str, Option<f64>)>) {
+        let found = phrase(body, may_fail).map(|p| (p.kind, p.subject, p.seconds));
+        assert_eq!(found, expected, "{body:?}");
+    }
+
+    #[test]
+    fn phrases() {
+        use PhraseKind::{Completed, Failed, Started};
+        for (body, kind, subject, seconds) in [
+            ("API Request: get_user started", Started, "get_user", None),
+            ("API Request: get_user completed in 0.12s", Completed, "get_user", Some(0.12)),
+            ("API Request: get_user failed - no such user", Failed, "get_user", None),
+            ("Function slow executed in 0.1250 seconds", Completed, "slow", Some(0.125)),
+            ("get_user executed in 0.125s", Completed, "get_user", Some(0.125)),
+            ("Function 'shop.cart' took 12ms", Completed, "shop.cart", Some(0.012)),
+            ("refresh() took 12 ms", Completed, "refresh", Some(0.012)),
+            ("sync finished in 250us", Completed, "sync", Some(0.00025)),
+            ("Request completed in 3 seconds", Completed, "Request", Some(3.0)),
+            ("Task tasks.add<int> succeeded in 7s", Completed, "tasks.add<int>", Some(7.0)),
+            ("import completed", Completed, "import", None),
+            ("import started", Started, "import", None),
+            ("Starting import", Started, "import", None),
+            ("Starting import...", Started, "import", None),
+            ("import failed", Failed, "import", None),
+            ("import failed: no disk", Failed, "import", None),
+            ("import failed after 0.3s", Failed, "import", Some(0.3)),
+            ("import failed after 0.3s: no disk", Failed, "import", Some(0.3)),
+            ("import failed with code 3", Failed, "import", None),
+        ] {
+            check(body, true, Some((kind, subject, seconds)));
+        }
+    }
+
+    #[test]
+    fn sentences_that_are_none() {
+        for body in [
+            "",
+            "s",
+            "ms",
+            "0.12s",
+            " took 0.12s",
+            "user alice completed in 3s",
+            "alice@example.org completed in 3s",
+            "hunter2! took 3s",
+            "the request was completed",
+            "listening on 3 sockets",
+            "12 apples",
+            "Starting up the server",
+            "payment failed on card 4111111111111111",
+            "took 12ms",
+            "f completed in s",
+            "f completed in 12parsecs",
+            "f completed in 1.2.3s",
+            "caf\u{e9} completed in 12s",
+        ] {
+            check(body, true, None);
+        }
+        check("import failed: no disk", false, None);
+        check(&format!("{} took 3s", "x".repeat(SUBJECT_BYTES_MAX + 1)), false, None);
+    }
+
+    proptest! {
+        /// Only identifiers leave, whatever stands around the verbs.
+        #[test]
+        fn property_only_identifiers_leave(
+            before in "(API Request: |Function |Starting |.{0,8})?.{0,20}",
+            verb in "( took| completed in| failed:| started)?",
+            time in "( ?[0-9.]{0,5} ?(s|ms|seconds))?",
+            may_fail: bool,
+        ) {
+            let body = format!("{before}{verb}{time}");
+            if let Some(found) = phrase(&body, may_fail) {
+                prop_assert!(is_identifier(found.subject));
+                prop_assert!(body.contains(found.subject));
+                prop_assert!(found.seconds.is_none_or(|seconds| seconds >= 0.0));
+            }
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! Where the process stands: its phase, its doors, and whether its data threads move. Written by `app` and
+//! the data threads, read by the admin port. Unit: one process. Nothing here may wait: `/livez` reads it
+//! while everything else is busy.
+
+use crate::phase::{Phase, PhaseCell};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// A data thread that is busy and has not come round for this long hangs (kubelet asks every 10 s).
+pub const SILENCE_MAX: Duration = Duration::from_secs(10);
+
+/// The pulse of one data thread. Waiting in the kernel for bytes is being alive: an idle thread is never
+/// woken to prove it.
+#[derive(Debug)]
+pub struct Beat {
+    /// The thread's name, the value of the label `thread`.
+    pub thread: &'static str,
+    /// Nanoseconds on the monotonic clock at which the thread last came round; `WAITING` while it waits.
+    at: AtomicU64,
+}
+
+const WAITING: u64 = u64::MAX;
+
+impl Beat {
+    /// A thread that has not begun: as good as waiting.
+    pub fn new(thread: &'static str) -> Beat {
+        Beat { thread, at: AtomicU64::new(WAITING) }
+    }
+
+    /// The thread came round at `now` and works on.
+    pub fn busy(&self, now: Duration) {
+        self.at.store(now.as_nanos() as u64, Ordering::Relaxed);
+    }
+
+    /// The thread goes to wait for bytes, or has ended.
+    pub fn waiting(&self) {
+        self.at.store(WAITING, Ordering::Relaxed);
+    }
+
+    /// True while the thread waits or came round within [`SILENCE_MAX`].
+    pub fn is_alive(&self, now: Duration) -> bool {
+        let at = self.at.load(Ordering::Relaxed);
+        at == WAITING || now.saturating_sub(Duration::from_nanos(at)) <= SILENCE_MAX
+    }
+}
+
+/// Something that has to be open before the process is ready.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Door {
+    /// The stream socket.
+    Stream,
+    /// The datagram socket.
+    Datagram,
+    /// The port of `/metrics` and `/health`.
+    Admin,
+}
+
+impl Door {
+    /// The name, for `/health` and the log.
+    pub fn name(self) -> &'static str {
+        match self {
+            Door::Stream => "stream socket",
+            Door::Datagram => "datagram socket",
+            Door::Admin => "admin port",
+        }
+    }
+}
+
+/// How a door stands.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum DoorState {
+    /// Not tried yet.
+    Closed,
+    /// Bound and accepting, at this address.
+    Open(String),
+    /// Could not be bound, for this reason; it is tried again.
+    Stuck(String),
+}
+
+impl fmt::Display for DoorState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DoorState::Closed => f.write_str("not open yet"),
+            DoorState::Open(at) => f.write_str(at),
+            DoorState::Stuck(why) => write!(f, "cannot be opened: {why}"),
+        }
+    }
+}
+
+/// The whole of it; shared.
+#[derive(Debug)]
+pub struct Standing {
+    /// What the process does now.
+    pub phase: Arc<PhaseCell>,
+    /// Configured doors only.
+    doors: Mutex<BTreeMap<Door, DoorState>>,
+    beats: Mutex<Vec<Arc<Beat>>>,
+}
+
+impl Standing {
+    /// Serving, with no doors yet.
+    pub fn new() -> Arc<Standing> {
+        Arc::new(Standing {
+            phase: Arc::new(PhaseCell::new()),
+            doors: Mutex::new(BTreeMap::new()),
+            beats: Mutex::new(Vec::new()),
+        })
+    }
+
+    /// Says how `door` stands. A door counts for [`Standing::is_ready`] from its first mention.
+    pub fn door(&self, door: Door, state: DoorState) {
+        self.doors.lock().unwrap_or_else(PoisonError::into_inner).insert(door, state);
+    }
+
+    /// All configured doors and how they stand.
+    pub fn doors(&self) -> Vec<(Door, DoorState)> {
+        let doors = self.doors.lock().unwrap_or_else(PoisonError::into_inner);
+        doors.iter().map(|(door, state)| (*door, state.clone())).collect()
+    }
+
+    /// True once every configured door is open; says nothing about the phase (`/startupz`).
+    pub fn is_started(&self) -> bool {
+        let doors = self.doors.lock().unwrap_or_else(PoisonError::into_inner);
+        !doors.is_empty() && doors.values().all(|state| matches!(state, DoorState::Open(_)))
+    }
+
+    /// True while lines are taken at every configured door (`/readyz`).
+    pub fn is_ready(&self) -> bool {
+        self.phase.get() == Phase::Serving && self.is_started()
+    }
+
+    /// Adds the pulse of a data thread.
+    pub fn watch(&self, beat: Arc<Beat>) {
+        self.beats.lock().unwrap_or_else(PoisonError::into_inner).push(beat);
+    }
+
+    /// The first data thread that hangs at `now` (time on the monotonic clock), if one does (`/livez`).
+    pub fn hanging(&self, now: Duration) -> Option<&'static str> {
+        let beats = self.beats.lock().unwrap_or_else(PoisonError::into_inner);
+        beats.iter().find(|beat| !beat.is_alive(now)).map(|beat| beat.thread)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ready_is_serving_with_every_door_open() {
+        let standing = Standing::new();
+        assert!(!standing.is_ready(), "no door, no readiness");
+        standing.door(Door::Stream, DoorState::Open("/run/a".to_owned()));
+        standing.door(Door::Admin, DoorState::Stuck("taken".to_owned()));
+        assert!(!standing.is_ready());
+        standing.door(Door::Admin, DoorState::Open("127.0.0.1:1".to_owned()));
+        assert!(standing.is_ready() && standing.is_started());
+        standing.phase.advance(Phase::Reading);
+        assert!(!standing.is_ready() && standing.is_started());
+    }
+
+    #[test]
+    fn a_busy_thread_hangs_after_ten_seconds_and_a_waiting_one_never() {
+        let standing = Standing::new();
+        let beat = Arc::new(Beat::new("stream"));
+        standing.watch(Arc::clone(&beat));
+        let day = Duration::from_hours(24);
+        assert_eq!(standing.hanging(day), None, "not begun");
+        beat.busy(day);
+        assert_eq!(standing.hanging(day + SILENCE_MAX), None);
+        assert_eq!(standing.hanging(day + SILENCE_MAX + Duration::from_nanos(1)), Some("stream"));
+        beat.waiting();
+        assert_eq!(standing.hanging(day * 2), None);
+    }
+}

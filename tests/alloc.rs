@@ -1,0 +1,199 @@
+//! No line allocates once its series are met: counted by an allocator of its own, for which this test is a
+//! binary of its own. Unit: one block of lines.
+
+// the allocator is the one unsafe thing; sidelight itself forbids it
+#[path = "support/corpus.rs"]
+#[allow(dead_code)] // the names on the command line are the bench's
+mod corpus;
+#[path = "support/pipeline.rs"]
+#[allow(dead_code)] // the bench renders
+mod standing;
+
+use corpus::{Shape, corpus};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+/// Hands everything on to the system's, and counts what this thread asked for.
+struct Counting;
+
+thread_local! {
+    // without a destructor and initialised at compile time: reading it never allocates
+    static ASKED: Cell<u64> = const { Cell::new(0) };
+}
+
+fn count() {
+    // a thread that is ending has no counter any more, and nobody measures it
+    let _ = ASKED.try_with(|asked| asked.set(asked.get() + 1));
+}
+
+// SAFETY: every call goes to `System` unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count();
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count();
+        unsafe { System.realloc(at, layout, size) }
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        unsafe { System.dealloc(at, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// How often `work` asked this thread's allocator for memory.
+fn allocations(work: impl FnOnce()) -> u64 {
+    let before = ASKED.with(Cell::get);
+    work();
+    ASKED.with(Cell::get) - before
+}
+
+/// Scenario: memory is asked for, grown, and not at all.
+/// Guarantees: the counter counts, and counts this thread alone.
+#[test]
+fn the_counter_counts() {
+    assert_eq!(allocations(|| drop(std::hint::black_box(Box::new(7_u64)))), 1);
+    let grown = allocations(|| {
+        let mut bytes = Vec::with_capacity(1);
+        bytes.extend_from_slice(std::hint::black_box(&[1_u8, 2, 3]));
+        std::hint::black_box(&bytes);
+    });
+    assert_eq!(grown, 2);
+    let idle = allocations(|| {
+        std::hint::black_box(7_u64 * 6);
+    });
+    assert_eq!(idle, 0);
+    let elsewhere = allocations(|| {
+        // the thread itself is made here; what it does is its own
+        std::thread::scope(|scope| {
+            let inner = scope.spawn(|| allocations(|| drop(vec![0_u8; 4_096])));
+            assert_eq!(inner.join().expect("it does not panic"), 1);
+        });
+    });
+    let idle = allocations(|| {
+        std::thread::scope(|scope| {
+            let inner = scope.spawn(|| allocations(|| ()));
+            assert_eq!(inner.join().expect("it does not panic"), 0);
+        });
+    });
+    assert_eq!(elsewhere, idle);
+}
+
+/// Enough lines that every series which a corpus can have is met, rare ones included.
+const LINES_WARM: usize = 40_000;
+const LINES_MEASURED: usize = 5_000;
+/// As a reader hands them over: what one read brings.
+const BLOCK_BYTES: usize = 64 * 1024;
+
+/// Calls `with` on blocks of whole lines.
+fn blocks(bytes: &[u8], mut with: impl FnMut(&[u8])) {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let near = rest.len().min(BLOCK_BYTES);
+        let end = memchr::memrchr(b'\n', &rest[..near]).map_or(rest.len(), |at| at + 1);
+        with(&rest[..end]);
+        rest = &rest[end..];
+    }
+}
+
+/// Scenario: lines of every shape whose series were all met before, with ids, times and durations that
+/// were not.
+/// Guarantees: not one allocation, neither for a line nor for the end of a batch.
+#[test]
+fn no_line_allocates_once_its_series_are_met() {
+    use sidelight::clock::UnixNanos;
+    use sidelight::pipeline::{Input, Source};
+    for shape in Shape::ALL {
+        let (mut pipeline, _registry) = standing::standard_pipeline();
+        let mut source = Source { id: 1, input: Input::Stream };
+        let observed = UnixNanos(1_795_219_200_000_000_000);
+        let warm: Vec<_> = (1..=3).map(|seed| corpus(shape, LINES_WARM, seed)).collect();
+        let fresh = corpus(shape, LINES_MEASURED, 4);
+        let met = |sample: &String| warm.iter().any(|known| known.truth.0.contains_key(sample));
+        assert!(fresh.truth.0.keys().all(met), "{}: warm up with more lines", shape.name());
+        for known in &warm {
+            blocks(&known.bytes, |block| {
+                pipeline.lines(&mut source, block, observed);
+                pipeline.flush(observed);
+            });
+        }
+        let asked = allocations(|| {
+            blocks(&fresh.bytes, |block| {
+                pipeline.lines(&mut source, block, observed);
+                pipeline.flush(observed);
+            });
+        });
+        assert_eq!(asked, 0, "{}: allocations in {LINES_MEASURED} lines", shape.name());
+    }
+}
+
+/// Scenario: spans of all ids and kinds, in batches that an exporter takes in between.
+/// Guarantee: not one allocation, neither for a span nor for the end of a batch, once chunks have grown.
+#[test]
+fn no_span_allocates_once_chunks_have_grown() {
+    use sidelight::clock::UnixNanos;
+    use sidelight::outbox::{BatchSize, Capacity, Chunk, Outbox};
+    use sidelight::record::slots::Entry;
+    use sidelight::record::{Decoded, Envelope, Record, field};
+    use sidelight::resource::Resource;
+    use sidelight::spans::{Finished, Operation, Settings, SpanMaker};
+    use sidelight::telemetry::Telemetry;
+    use std::time::Duration;
+    let telemetry = Telemetry::new();
+    let outbox = Outbox::new(Capacity::SPANS);
+    let settings = Settings { exception_text: true, ..Settings::default() };
+    let resource = Resource::default();
+    let mut maker = SpanMaker::new(settings, &resource, std::sync::Arc::clone(&outbox), &telemetry);
+    let line = "4bf92f35-77b3-4da6-a3ce-929d0e0e4736 REQ-7 cart ValueError";
+    let mut decoded = Decoded::new();
+    let mut batch = |id: Entry, count: u64| {
+        decoded.clear();
+        decoded.slots.put(field::REQUEST_ID, id);
+        decoded.slots.put(field::SERVICE, Entry::text(43, 47));
+        decoded.slots.put(field::EXCEPTION_TYPE, Entry::text(48, 58));
+        let record = Record::new(line, &decoded, UnixNanos(1), Envelope::default());
+        for number in 0..count {
+            for operation in [Operation::Request, Operation::Query, Operation::Internal] {
+                let work = Finished {
+                    operation,
+                    seconds: 0.1,
+                    end: UnixNanos(1_700_000_000_000_000_000 + number),
+                    subject: "orders",
+                    verb: "GET",
+                    status_code: 503,
+                    failed: true,
+                    asked: false,
+                };
+                assert!(maker.finished(&record, 1, &work).is_some());
+            }
+        }
+        maker.flush();
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let runtime = runtime.expect("a runtime");
+    let most = BatchSize { items_max: 512, bytes_max: 1 << 20 };
+    let mut taken = Chunk::default();
+    for round in 0..8 {
+        let asked = allocations(|| {
+            for count in [1, 10, 150] {
+                batch(Entry::text(0, 36), count);
+                batch(Entry::text(37, 42), count);
+            }
+        });
+        assert!(round < 4 || asked == 0, "round {round}: {asked} allocations");
+        while outbox.held() > 0 {
+            assert!(runtime.block_on(outbox.take(&mut taken, most, Duration::ZERO)));
+            outbox.settle(taken.len() as u64);
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! All tests that need a whole crate but no server, in one binary.
+
+mod tidy;

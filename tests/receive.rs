@@ -1,0 +1,392 @@
+//! The doors of a running process, on real sockets: what a `write` returned for is delivered, however it was
+//! cut and however the process ends.
+//!
+//! The longer form of the stop test: `STOPS=1000 cargo test --release --test receive stops -- --nocapture`.
+
+#![forbid(unsafe_code)]
+#![allow(clippy::disallowed_methods)] // real sockets keep real time
+
+#[path = "support/door.rs"]
+mod door;
+
+use door::{Seen, Sidecar};
+use sidelight::app::drain::{Mode, Output};
+use std::io::Write;
+use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::process::{Command, Stdio};
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+/// A block of lines, long ones, empty ones and one beyond the limit of 64 KiB among them.
+fn block(seed: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for at in 0..200u64 {
+        let length = (at * 7919 + seed * 104_729) % 700;
+        bytes.extend_from_slice(format!("{{\"at\":{at},\"seed\":{seed},\"pad\":\"").as_bytes());
+        bytes.resize(bytes.len() + length as usize, b'x');
+        bytes.extend_from_slice(if at % 5 == 0 { b"\"}\r\n" } else { b"\"}\n" });
+        if at % 31 == 0 {
+            bytes.push(b'\n');
+        }
+    }
+    bytes
+}
+
+/// Scenario: the same bytes are written in cuts of many sizes, each over its own connection.
+/// Guarantees: every connection's lines come out whole and in order, the last without newline as well.
+#[test]
+fn any_cut_gives_the_same_lines() {
+    let sidecar = Sidecar::spawn();
+    let mut expected = Vec::new();
+    for (seed, cut) in [1, 2, 3, 7, 64, 1000, 65_536, 200_000].into_iter().enumerate() {
+        let mut bytes = block(seed as u64);
+        bytes.extend_from_slice(b"the last line has no end");
+        let mut writer = UnixStream::connect(&sidecar.stream).expect("it listens");
+        // small cuts are many system calls: the beginning shows all that they can show
+        let end = bytes.len().min(cut * 20_000);
+        for part in bytes[..end].chunks(cut) {
+            writer.write_all(part).expect("it reads");
+        }
+        expected.push(bytes[..end].to_vec());
+    }
+    let closing = sidecar.close();
+    assert_eq!(closing.seen.by_source, expected);
+    assert_eq!(closing.torn, 0);
+}
+
+/// Scenario: one line of 1 MiB between two short ones, over the stream; one of 200,000 bytes as a datagram.
+/// Guarantees: the long line is told with prefix and length, the connection lives, the datagram is one
+/// record.
+#[test]
+fn a_long_line_is_told_and_the_connection_lives() {
+    let sidecar = Sidecar::spawn();
+    let mut writer = UnixStream::connect(&sidecar.stream).expect("it listens");
+    writer.write_all(b"before\n").expect("it reads");
+    writer.write_all(&vec![b'y'; 1 << 20]).expect("it reads");
+    writer.write_all(b"\nafter\n").expect("it reads");
+    drop(writer);
+    let datagram = UnixDatagram::unbound().expect("a socket");
+    datagram.send_to(&vec![b'z'; 200_000], &sidecar.datagram).expect("it fits");
+    datagram.send_to(b"two\nlines\n", &sidecar.datagram).expect("it fits");
+    datagram.send_to(b"", &sidecar.datagram).expect("an empty one is none");
+    datagram.send_to(b"last", &sidecar.datagram).expect("it fits");
+    let closing = sidecar.close();
+    assert_eq!(closing.seen.by_source, vec![b"before\nafter\n".to_vec()]);
+    assert_eq!(closing.seen.oversized, vec![(65_536, 1 << 20)]);
+    let lengths: Vec<usize> = closing.seen.datagrams.iter().map(Vec::len).collect();
+    assert_eq!(lengths, [200_000, 10, 4]);
+}
+
+/// Scenario: a writer stays connected in the middle of a line while we leave; others wait to be accepted.
+/// Guarantees: whole lines are delivered, the half one is counted as torn, nobody's `write` goes nowhere
+/// after.
+#[test]
+fn a_half_line_is_torn_when_we_close() {
+    let sidecar = Sidecar::spawn();
+    let mut writer = UnixStream::connect(&sidecar.stream).expect("it listens");
+    writer.write_all(b"{\"whole\":1}\n{\"half\":").expect("it reads");
+    let mut finished = UnixStream::connect(&sidecar.stream).expect("it listens");
+    finished.write_all(b"finished, without an end").expect("it reads");
+    finished.shutdown(std::net::Shutdown::Write).expect("it is connected");
+    let closing = sidecar.close();
+    let mut seen = closing.seen.by_source.clone();
+    seen.sort();
+    assert_eq!(seen, vec![b"finished, without an end".to_vec(), b"{\"whole\":1}\n".to_vec()]);
+    assert_eq!(closing.torn, 1);
+    let error = writer.write_all(b"1}\n").expect_err("nobody reads");
+    assert_eq!(error.kind(), std::io::ErrorKind::BrokenPipe);
+    assert!(UnixStream::connect(&closing.stream).is_err(), "the file is gone");
+}
+
+/// Scenario: while the first connection is drained, somebody writes to the second.
+/// Guarantees: all reading sides were shut before the first was drained: that `write` fails at once. (With sides
+/// open until their turn, 0.6 to 1.7 lines were lost a stop at 100,000 lines/s: between the last read and the close.)
+#[test]
+fn writers_are_told_before_the_drain() {
+    let sidecar = Sidecar::spawn();
+    let mut first = UnixStream::connect(&sidecar.stream).expect("it listens");
+    let mut second = UnixStream::connect(&sidecar.stream).expect("it listens");
+    for writer in [&mut first, &mut second] {
+        writer.write_all(b"{\"in\":1}\n").expect("it reads");
+    }
+    sidecar.until(|seen| seen.by_source.len() == 2);
+    let (entered, has_entered) = std::sync::mpsc::channel();
+    let (wrote, has_written) = std::sync::mpsc::channel();
+    let others = sidecar.datagram_flushes();
+    sidecar.on_lines(move |block| {
+        if block == b"{\"held\":1}\n" {
+            entered.send(()).expect("the test waits");
+            // the datagram thread is told to close after this one, and flushes then
+            while others.load(Ordering::Acquire) == 0 {
+                std::thread::yield_now();
+            }
+        }
+        if block == b"{\"drained\":1}\n" {
+            wrote.send(second.write(b"{\"late\":1}\n")).expect("the test waits");
+        }
+    });
+    first.write_all(b"{\"held\":1}\n").expect("it reads");
+    has_entered.recv().expect("it is delivered");
+    first.write_all(b"{\"drained\":1}\n").expect("there is room");
+    sidecar.close();
+    let error = has_written.recv().expect("it is delivered").expect_err("nobody will read it");
+    assert_eq!(error.kind(), std::io::ErrorKind::BrokenPipe);
+}
+
+/// Scenario: more connections than there may be of one user.
+/// Guarantees: the surplus is closed at once and counted; those inside are served.
+#[test]
+fn connections_beyond_the_limit_are_refused_and_counted() {
+    let sidecar = Sidecar::spawn_with(|settings| settings.limits.connections_per_uid_max = 3);
+    let mut writers: Vec<UnixStream> =
+        (0..5).map(|_| UnixStream::connect(&sidecar.stream).expect("it listens")).collect();
+    let mut served = 0;
+    for writer in &mut writers {
+        // a refused writer is told by the end of its stream
+        writer.set_read_timeout(Some(Duration::from_millis(300))).expect("a time");
+        match std::io::Read::read(writer, &mut [0; 1]) {
+            Ok(0) => {}
+            _ => served += usize::from(writer.write_all(b"{}\n").is_ok()),
+        }
+    }
+    assert_eq!(served, 3);
+    let refused = &sidecar.telemetry().connections_refused;
+    assert_eq!(refused.with_label_values(&["uid_limit"]).get(), 2);
+    drop(writers);
+    assert_eq!(sidecar.close().seen.by_source, vec![b"{}\n".to_vec(); 3]);
+}
+
+/// Scenario: lines come slower than the nap, and then nothing for a while.
+/// Guarantees: the thread waits and is alive; it is not woken while nothing comes.
+#[test]
+fn an_idle_thread_waits_in_the_kernel() {
+    let sidecar = Sidecar::spawn();
+    let mut writer = UnixStream::connect(&sidecar.stream).expect("it listens");
+    writer.write_all(b"{}\n").expect("it reads");
+    sidecar.until(|seen| seen.flushes >= 1 && seen.by_source.len() == 1);
+    // one tick a second later is the last: nothing ages
+    sidecar.until(|seen| seen.ticks == 1);
+    let wakes = sidecar.seen(|seen| seen.flushes + seen.ticks);
+    let quiet = Instant::now();
+    while quiet.elapsed() < Duration::from_millis(1500) {
+        std::thread::park_timeout(Duration::from_millis(1500));
+    }
+    assert_eq!(sidecar.seen(|seen| seen.flushes + seen.ticks), wakes);
+    assert_eq!(sidecar.standing().hanging(Duration::MAX / 2), None);
+    drop(writer);
+    sidecar.close();
+}
+
+/// Scenario: a text line, which a traceback could follow, and then nothing.
+/// Guarantees: it is delivered without another byte.
+#[test]
+fn a_line_that_is_held_back_is_let_go() {
+    let sidecar = Sidecar::spawn();
+    let line = b"2026-11-21 09:00:00,000 - app - ERROR - it broke\n";
+    let mut writer = UnixStream::connect(&sidecar.stream).expect("it listens");
+    writer.write_all(line).expect("it reads");
+    sidecar.until(|seen| seen.by_source == vec![line.to_vec()]);
+    sidecar.close();
+}
+
+/// Scenario: a nudge, as a reload gives, while no line comes.
+/// Guarantees: every data thread flushes once, on which its pipeline looks at new rules.
+#[test]
+fn a_nudge_wakes_idle_threads() {
+    let sidecar = Sidecar::spawn();
+    for nudges in 1..=3 {
+        sidecar.nudge();
+        sidecar.until(|seen| seen.flushes == 2 * nudges);
+    }
+    sidecar.close();
+}
+
+/// Scenario: the path of the socket is taken by a file when the process starts; then the file goes.
+/// Guarantees: the process runs, is not ready and says why; it opens the door by itself, and is ready.
+#[test]
+fn a_stuck_door_opens_by_itself() {
+    let sidecar =
+        Sidecar::spawn_behind(|path| std::fs::write(path, "in the way").expect("written"));
+    assert!(!sidecar.standing().is_ready());
+    let (_, state) = sidecar.standing().doors().remove(0);
+    assert!(state.to_string().contains("a file stands there"), "{state}");
+    std::fs::remove_file(&sidecar.stream).expect("the way is free");
+    let begin = Instant::now();
+    let mut writer = loop {
+        match UnixStream::connect(&sidecar.stream) {
+            Ok(writer) => break writer,
+            Err(error) => assert!(begin.elapsed() < Duration::from_secs(10), "{error}"),
+        }
+        std::thread::yield_now();
+    };
+    writer.write_all(b"{\"at\":\"last\"}\n").expect("it reads");
+    drop(writer);
+    assert!(sidecar.standing().is_ready());
+    assert_eq!(sidecar.close().seen.by_source, vec![b"{\"at\":\"last\"}\n".to_vec()]);
+}
+
+/// Scenario: `some-app | sidelight run --stdin`, and the application ends.
+/// Guarantees: every line of the pipe is delivered, the process leaves by itself with code 0.
+#[test]
+fn the_end_of_standard_input_is_the_end() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let mut child = door::child(directory.path(), true);
+    let mut stdin = child.stdin.take().expect("piped");
+    for at in 0..2000 {
+        writeln!(stdin, "{{\"at\":{at}}}").expect("it reads");
+    }
+    stdin.write_all(b"the last").expect("it reads");
+    drop(stdin);
+    let output = child.wait_with_output().expect("it ends");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{stderr}");
+    assert!(stderr.lines().last().is_some_and(|last| last.starts_with("ledger ")), "{stderr}");
+    let told = Seen::read(directory.path());
+    assert_eq!(told.lines, vec![2001]);
+}
+
+/// Scenario: writers at full speed on several connections, one that connects, writes and leaves over and
+/// over, one of datagrams; SIGTERM at a random moment. `STOPS` times. Guarantees: every line whose `write`
+/// returned is delivered, once; the exit code is 0 and the exit is quick.
+#[test]
+fn stops_under_load_lose_nothing() {
+    let stops = std::env::var("STOPS").ok().and_then(|n| n.parse().ok()).unwrap_or(10);
+    let mut sum = door::Sum::default();
+    for round in 0..stops {
+        door::stop_under_load(round, &mut sum);
+    }
+    println!("{sum:?}");
+    assert_eq!(sum.lost, 0, "{sum:?}");
+    assert!(sum.written > 0);
+}
+
+/// Scenario: a second SIGTERM while the drain waits for an output that hangs.
+/// Guarantees: the process ends at once, with its own exit code.
+#[test]
+fn a_second_signal_ends_at_once() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let mut child = door::child_with(directory.path(), &[("DOOR_HANGS", "1")]);
+    door::wait_for(&directory.path().join("log.sock"));
+    let pid = child.id().to_string();
+    let kill = || Command::new("kill").args(["-TERM", &pid]).stdout(Stdio::null()).status();
+    assert!(kill().expect("kill runs").success());
+    door::wait_for(&directory.path().join("hangs"));
+    let begin = Instant::now();
+    assert!(kill().expect("kill runs").success());
+    assert_eq!(child.wait().expect("it ends").code(), Some(3));
+    assert!(begin.elapsed() < Duration::from_millis(500));
+}
+
+/// Scenario: the process may open 40 files, and a hundred writers come; they go, and others come.
+/// Guarantees: nobody hangs, every line whose `write` returned is delivered, and who comes later is served.
+#[test]
+fn descriptors_that_run_out_lose_nothing() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let child = door::child_with(directory.path(), &[("DOOR_FILES", "40")]);
+    let stream = directory.path().join("log.sock");
+    door::wait_for(&directory.path().join("d.sock"));
+    let mut written = 0;
+    let mut crowd = Vec::new();
+    for _ in 0..100 {
+        let mut writer = UnixStream::connect(&stream).expect("the queue is longer than this");
+        // who was refused already finds out here
+        written += u64::from(writer.write_all(b"#0 a line of the crowd\n").is_ok());
+        crowd.push(writer);
+    }
+    // the last one is beyond the limit: it is told by the end of its stream
+    let last = crowd.last_mut().expect("there are a hundred");
+    last.set_read_timeout(Some(Duration::from_secs(20))).expect("a time");
+    assert_eq!(std::io::Read::read(last, &mut [0; 1]).expect("an end"), 0);
+    drop(crowd);
+    for _ in 0..5 {
+        let mut writer = UnixStream::connect(&stream).expect("it listens");
+        written += u64::from(writer.write_all(b"#0 a line of who came later\n").is_ok());
+    }
+    let told = door::stop(child, directory.path());
+    assert_eq!(told.lines.iter().sum::<u64>(), written);
+}
+
+/// Scenario: an output that never ends, as with a collector that hangs and an exporter that forgot its deadline.
+/// Guarantees: the process leaves in 1.5 s all the same, names the output, and its exit code is not 0.
+#[test]
+fn a_hanging_output_does_not_hold_up_the_end() {
+    let (never, hang) = std::sync::mpsc::channel::<()>();
+    let finish = Box::new(move |_: Duration| {
+        let _ = hang.recv();
+    });
+    let sidecar = Sidecar::spawn_outputs(vec![
+        Output { name: "hangs", finish },
+        Output { name: "sends", finish: Box::new(|left| assert!(left > Duration::from_secs(1))) },
+    ]);
+    let begin = Instant::now();
+    let closing = sidecar.drain();
+    let took = begin.elapsed();
+    assert!(took > Duration::from_millis(1400) && took < Duration::from_millis(1900), "{took:?}");
+    assert_eq!((closing.unfinished.as_slice(), closing.exit_code()), (&["hangs"][..], 1));
+    drop(never);
+}
+
+/// Scenario: SIGHUP, twice, then SIGTERM.
+/// Guarantees: each calls for a reload, and the process serves on.
+#[test]
+fn a_hangup_reloads() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let child = door::child_with(directory.path(), &[]);
+    door::wait_for(&directory.path().join("d.sock"));
+    for count in 1..=2 {
+        let pid = rustix::process::Pid::from_child(&child);
+        rustix::process::kill_process(pid, rustix::process::Signal::HUP).expect("it runs");
+        door::wait_for(&directory.path().join(format!("reloaded {count}")));
+    }
+    let mut writer =
+        UnixStream::connect(directory.path().join("log.sock")).expect("it still listens");
+    writer.write_all(b"#0 \n").expect("it reads");
+    drop(writer);
+    assert_eq!(door::stop(child, directory.path()).lines, vec![1]);
+}
+
+/// Scenario: an ordinary container: the application got SIGTERM in the same moment, writes on for a while,
+/// comes with a new connection even, and ends. Guarantees: all of it is delivered; the drain begins when
+/// nobody is connected and nothing came for 2 s.
+#[test]
+fn in_classic_mode_the_application_is_outlasted() {
+    let grace = Duration::from_secs(30);
+    let sidecar = Sidecar::spawn_with(|settings| settings.drain.mode = Mode::Classic { grace });
+    let path = sidecar.stream.clone();
+    let mut writer = UnixStream::connect(&path).expect("it listens");
+    let begin = Instant::now();
+    let application = std::thread::spawn(move || {
+        for _ in 0..20 {
+            writer.write_all(b"{\"late\":1}\n").expect("it reads on");
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+        let mut last = UnixStream::connect(&path).expect("it listens on");
+        last.write_all(b"{\"last\":1}\n").expect("it reads on");
+    });
+    let closing = sidecar.close();
+    let took = begin.elapsed();
+    application.join().expect("it could write");
+    assert_eq!(closing.seen.by_source[0], b"{\"late\":1}\n".repeat(20));
+    assert_eq!(closing.seen.by_source[1], b"{\"last\":1}\n");
+    assert!(took > Duration::from_secs(2) && took < Duration::from_secs(10), "{took:?}");
+}
+
+/// Scenario: the same, but the application never closes its connection.
+/// Guarantees: reading ends 3 s before the grace period does, with everything delivered.
+#[test]
+fn in_classic_mode_the_grace_period_is_the_end() {
+    let grace = Duration::from_millis(3200);
+    let sidecar = Sidecar::spawn_with(|settings| settings.drain.mode = Mode::Classic { grace });
+    let mut writer = UnixStream::connect(&sidecar.stream).expect("it listens");
+    writer.write_all(b"{\"open\":1}\n").expect("it reads");
+    let begin = Instant::now();
+    let closing = sidecar.close();
+    assert!(begin.elapsed() < Duration::from_secs(3), "{:?}", begin.elapsed());
+    assert_eq!(closing.seen.by_source, vec![b"{\"open\":1}\n".to_vec()]);
+}
+
+/// Not a test: what the tests above run as a process of its own.
+#[test]
+fn child() {
+    door::be_child();
+}

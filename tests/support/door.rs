@@ -1,0 +1,423 @@
+//! A sidecar that records what is delivered instead of understanding it: in this process, or as one of its own.
+
+use sidelight::app::doors::Place;
+use sidelight::app::drain::Output;
+use sidelight::app::signals::Signals;
+use sidelight::app::worker::Pipelines;
+use sidelight::app::{App, Parts, Running, Settings};
+use sidelight::clock::Clock;
+use sidelight::pipeline::Input;
+use sidelight::receive::delivery::Delivery;
+use sidelight::telemetry::Telemetry;
+use sidelight::telemetry::standing::Standing;
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// What was delivered.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Seen {
+    sources: BTreeMap<u64, Vec<u8>>,
+    /// The bytes of each connection, in the order in which connections came.
+    pub(crate) by_source: Vec<Vec<u8>>,
+    pub(crate) oversized: Vec<(usize, u64)>,
+    pub(crate) datagrams: Vec<Vec<u8>>,
+    pub(crate) flushes: u64,
+    pub(crate) ticks: u64,
+    /// Lines of each connection; all that a child tells.
+    pub(crate) lines: Vec<u64>,
+}
+
+impl Seen {
+    fn take(&mut self, delivery: Delivery<'_>) {
+        match delivery {
+            Delivery::Lines { source, block } => {
+                self.sources.entry(source.id).or_default().extend_from_slice(block);
+                self.by_source = self.sources.values().cloned().collect();
+            }
+            Delivery::Oversized { prefix, bytes, .. } => self.oversized.push((prefix.len(), bytes)),
+            Delivery::Datagram { bytes, .. } => self.datagrams.push(bytes.to_vec()),
+            Delivery::Flush => self.flushes += 1,
+            Delivery::Tick => self.ticks += 1,
+        }
+    }
+
+    /// What a child left in `directory`.
+    pub(crate) fn read(directory: &Path) -> Seen {
+        let text = std::fs::read_to_string(directory.join("told")).expect("the child told");
+        let lines = text.lines().map(|line| line.parse().expect("a number")).collect();
+        Seen { lines, ..Seen::default() }
+    }
+}
+
+type OnLines = Box<dyn FnMut(&[u8]) + Send>;
+
+/// A sidecar in this process.
+pub(crate) struct Sidecar {
+    pub(crate) stream: PathBuf,
+    pub(crate) datagram: PathBuf,
+    running: Running,
+    seen: Arc<Mutex<Seen>>,
+    on_lines: Arc<Mutex<OnLines>>,
+    datagram_flushes: Arc<AtomicU64>,
+    telemetry: Arc<Telemetry>,
+    standing: Arc<Standing>,
+    _directory: TempDir,
+    _signals: Signals,
+}
+
+/// How it ended.
+pub(crate) struct Closing {
+    pub(crate) seen: Seen,
+    pub(crate) torn: u64,
+    pub(crate) stream: PathBuf,
+}
+
+impl Sidecar {
+    pub(crate) fn spawn() -> Sidecar {
+        Sidecar::build(|_| {}, |_| {}, Vec::new())
+    }
+
+    pub(crate) fn spawn_outputs(outputs: Vec<Output>) -> Sidecar {
+        Sidecar::build(|_| {}, |_| {}, outputs)
+    }
+
+    pub(crate) fn spawn_with(change: impl FnOnce(&mut Settings)) -> Sidecar {
+        Sidecar::build(change, |_| {}, Vec::new())
+    }
+
+    pub(crate) fn spawn_behind(obstacle: impl FnOnce(&Path)) -> Sidecar {
+        Sidecar::build(|_| {}, obstacle, Vec::new())
+    }
+
+    fn build(
+        change: impl FnOnce(&mut Settings),
+        obstacle: impl FnOnce(&Path),
+        outputs: Vec<Output>,
+    ) -> Sidecar {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let (stream, datagram) =
+            (directory.path().join("log.sock"), directory.path().join("d.sock"));
+        obstacle(&stream);
+        let signals = Signals::deaf().expect("descriptors");
+        let (telemetry, standing) = (Arc::new(Telemetry::new()), Standing::new());
+        let seen = Arc::new(Mutex::new(Seen::default()));
+        let mut settings = Settings {
+            stream: Some(Place { path: Some(stream.clone()), ..Place::default() }),
+            datagram: Some(Place { path: Some(datagram.clone()), ..Place::default() }),
+            ..Settings::default()
+        };
+        change(&mut settings);
+        let on_lines: Arc<Mutex<OnLines>> = Arc::new(Mutex::new(Box::new(|_| {})));
+        let datagram_flushes = Arc::new(AtomicU64::new(0));
+        let into = (Arc::clone(&seen), Arc::clone(&on_lines), Arc::clone(&datagram_flushes));
+        let parts = Parts {
+            settings,
+            clock: Clock::system(),
+            telemetry: Arc::clone(&telemetry),
+            standing: Arc::clone(&standing),
+            pipelines: Pipelines::new(move |input| {
+                let (seen, on_lines, datagram_flushes) = into.clone();
+                Box::new(move |delivery| {
+                    match &delivery {
+                        Delivery::Lines { block, .. } => {
+                            (on_lines.lock().unwrap_or_else(PoisonError::into_inner))(block);
+                        }
+                        Delivery::Flush if input == Input::Datagram => {
+                            datagram_flushes.fetch_add(1, Ordering::Release);
+                        }
+                        _ => {}
+                    }
+                    seen.lock().unwrap_or_else(PoisonError::into_inner).take(delivery);
+                    false
+                })
+            }),
+            admin: None,
+            outputs,
+        };
+        let running = App::new(parts).spawn(&signals).expect("it starts");
+        Sidecar {
+            stream,
+            datagram,
+            running,
+            seen,
+            on_lines,
+            datagram_flushes,
+            telemetry,
+            standing,
+            _directory: directory,
+            _signals: signals,
+        }
+    }
+
+    /// Calls `then` on the data thread before lines are recorded.
+    pub(crate) fn on_lines(&self, then: impl FnMut(&[u8]) + Send + 'static) {
+        *self.on_lines.lock().unwrap_or_else(PoisonError::into_inner) = Box::new(then);
+    }
+
+    /// How often the datagram thread flushed.
+    pub(crate) fn datagram_flushes(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.datagram_flushes)
+    }
+
+    pub(crate) fn nudge(&self) {
+        self.running.nudge();
+    }
+
+    pub(crate) fn telemetry(&self) -> &Telemetry {
+        &self.telemetry
+    }
+
+    pub(crate) fn standing(&self) -> &Standing {
+        &self.standing
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn seen<T>(&self, look: impl FnOnce(&Seen) -> T) -> T {
+        look(&self.lock())
+    }
+
+    /// Waits until `look` is content, ten seconds at most.
+    pub(crate) fn until(&self, look: impl Fn(&Seen) -> bool) {
+        let begin = Instant::now();
+        while !self.seen(&look) {
+            assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", self.lock());
+            std::thread::park_timeout(Duration::from_millis(2));
+        }
+    }
+
+    /// Leaves, whatever comes of it.
+    pub(crate) fn drain(self) -> sidelight::app::drain::Closing {
+        self.running.drain()
+    }
+
+    pub(crate) fn close(self) -> Closing {
+        let closing = self.running.drain();
+        assert_eq!(closing.exit_code(), 0, "{closing:?}");
+        let open = &self.telemetry.connections_open;
+        assert_eq!(open.with_label_values(&["stream"]).get(), 0, "every connection was closed");
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Closing { seen, torn: self.telemetry.torn.get(), stream: self.stream }
+    }
+}
+
+/// A sidecar as a process: this very test program, told to be a child.
+pub(crate) fn child(directory: &Path, stdin: bool) -> Child {
+    let stdin = if stdin { "1" } else { "" };
+    child_with(directory, &[("DOOR_STDIN", stdin)])
+}
+
+pub(crate) fn child_with(directory: &Path, environment: &[(&str, &str)]) -> Child {
+    let program = std::env::current_exe().expect("we run");
+    let files = environment.iter().find(|(name, _)| *name == "DOOR_FILES");
+    let mut command = if let Some((_, files)) = files {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("ulimit -n {files}; exec \"$0\" \"$@\"")]).arg(program);
+        shell
+    } else {
+        Command::new(program)
+    };
+    command
+        .args(["child", "--exact", "--nocapture", "--test-threads=1"])
+        .env("DOOR_CHILD", directory)
+        .envs(environment.iter().copied())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("this very program starts")
+}
+
+/// The child: counts the lines of each connection, and tells them in a file at the end.
+pub(crate) fn be_child() {
+    let Some(directory) = std::env::var_os("DOOR_CHILD").map(PathBuf::from) else { return };
+    let is_set = |name: &str| std::env::var(name).is_ok_and(|value| !value.is_empty());
+    let mut signals = Signals::install().expect("handlers");
+    let counts: Arc<Mutex<BTreeMap<u64, Count>>> = Arc::default();
+    let into = Arc::clone(&counts);
+    let place = |name: &str| Some(Place { path: Some(directory.join(name)), ..Place::default() });
+    let hangs = directory.join("hangs");
+    let outputs = if is_set("DOOR_HANGS") {
+        let finish = Box::new(move |_| {
+            std::fs::write(hangs, "").expect("written");
+            std::thread::park_timeout(Duration::from_mins(1));
+        });
+        vec![Output { name: "hangs", finish }]
+    } else {
+        Vec::new()
+    };
+    let parts = Parts {
+        settings: Settings {
+            stream: place("log.sock"),
+            datagram: place("d.sock"),
+            stdin: is_set("DOOR_STDIN"),
+            ..Settings::default()
+        },
+        clock: Clock::system(),
+        telemetry: Arc::new(Telemetry::new()),
+        standing: Standing::new(),
+        pipelines: Pipelines::new(move |_| {
+            let into = Arc::clone(&into);
+            Box::new(move |delivery| {
+                let mut counts = into.lock().unwrap_or_else(PoisonError::into_inner);
+                match delivery {
+                    Delivery::Lines { source, block } => {
+                        counts.entry(source.id).or_default().add(block);
+                    }
+                    Delivery::Datagram { source, bytes } => {
+                        counts.entry(source.id).or_default().add(bytes);
+                    }
+                    Delivery::Oversized { .. } => panic!("no line is that long"),
+                    Delivery::Flush | Delivery::Tick => {}
+                }
+                false
+            })
+        }),
+        admin: None,
+        outputs,
+    };
+    let mut reloads = 0;
+    let reload = || {
+        reloads += 1;
+        std::fs::write(directory.join(format!("reloaded {reloads}")), "").expect("written");
+    };
+    let code = sidelight::app::run(parts, &mut signals, |_| {}, reload).expect("it runs");
+    let counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
+    let lines: Vec<String> = counts.values().map(|count| count.lines.to_string()).collect();
+    std::fs::write(directory.join("told"), lines.join("\n")).expect("written");
+    std::process::exit(i32::from(code));
+}
+
+/// Counts lines that carry their number: a line that is missing, doubled or out of order is a panic.
+#[derive(Default)]
+struct Count {
+    lines: u64,
+}
+
+impl Count {
+    fn add(&mut self, block: &[u8]) {
+        for line in block.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            if let Some(number) = line.strip_prefix(b"#") {
+                let end = number.iter().position(|byte| *byte == b' ').expect("a space");
+                let number = std::str::from_utf8(&number[..end]).expect("digits");
+                assert_eq!(number.parse(), Ok(self.lines), "in order and without a gap");
+            }
+            self.lines += 1;
+        }
+    }
+}
+
+/// Waits until `path` exists.
+pub(crate) fn wait_for(path: &Path) {
+    let begin = Instant::now();
+    while !path.exists() {
+        assert!(begin.elapsed() < Duration::from_secs(20), "{} never came", path.display());
+        std::thread::park_timeout(Duration::from_millis(1));
+    }
+}
+
+/// Stops a child and returns what it told.
+pub(crate) fn stop(child: Child, directory: &Path) -> Seen {
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it runs");
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    Seen::read(directory)
+}
+
+/// All stops together.
+#[derive(Default, Debug)]
+pub(crate) struct Sum {
+    pub(crate) stops: u64,
+    pub(crate) written: u64,
+    pub(crate) delivered: u64,
+    pub(crate) lost: u64,
+    pub(crate) slowest_exit: Duration,
+}
+
+const LINE_BYTES: usize = 200;
+
+fn line(number: u64) -> Vec<u8> {
+    let mut line = format!("#{number} ").into_bytes();
+    line.resize(LINE_BYTES - 1, b'x');
+    line.push(b'\n');
+    line
+}
+
+/// One life: start, load, SIGTERM in the middle, and the count of both sides.
+pub(crate) fn stop_under_load(round: u64, sum: &mut Sum) {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let child = child(directory.path(), false);
+    let (stream, datagram) = (directory.path().join("log.sock"), directory.path().join("d.sock"));
+    wait_for(&stream);
+    wait_for(&datagram);
+    let (written, done) = (AtomicU64::new(0), AtomicBool::new(false));
+    let mut output = None;
+    let mut left = Duration::ZERO;
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| written.fetch_add(write_lines(&stream), Ordering::Relaxed));
+        }
+        scope.spawn(|| written.fetch_add(come_and_go(&stream, &done), Ordering::Relaxed));
+        scope.spawn(|| written.fetch_add(write_datagrams(&datagram), Ordering::Relaxed));
+        std::thread::park_timeout(Duration::from_micros(5_000 + round * 7_919 % 30_000));
+        let begin = Instant::now();
+        let pid = rustix::process::Pid::from_child(&child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it runs");
+        output = child.wait_with_output().ok();
+        left = begin.elapsed();
+        done.store(true, Ordering::Relaxed);
+    });
+    let output = output.expect("it ended");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{stderr}");
+    let delivered: u64 = Seen::read(directory.path()).lines.iter().sum();
+    let written = written.into_inner();
+    sum.stops += 1;
+    sum.written += written;
+    sum.delivered += delivered;
+    sum.lost += written.abs_diff(delivered);
+    sum.slowest_exit = sum.slowest_exit.max(left);
+    assert_eq!(written, delivered, "round {round}: {stderr}");
+}
+
+/// Writes until nobody reads; returns how many lines were accepted.
+fn write_lines(path: &Path) -> u64 {
+    let Ok(mut socket) = UnixStream::connect(path) else { return 0 };
+    let mut number = 0;
+    while socket.write(&line(number)).is_ok_and(|bytes| bytes == LINE_BYTES) {
+        number += 1;
+    }
+    number
+}
+
+/// Connects, writes a line, leaves; until nobody listens.
+fn come_and_go(path: &Path, done: &AtomicBool) -> u64 {
+    let mut accepted = 0;
+    while !done.load(Ordering::Relaxed) {
+        let Ok(mut socket) = UnixStream::connect(path) else { continue };
+        accepted += u64::from(socket.write(&line(0)).is_ok());
+    }
+    accepted
+}
+
+fn write_datagrams(path: &Path) -> u64 {
+    let Ok(socket) = UnixDatagram::unbound() else { return 0 };
+    if socket.connect(path).is_err() {
+        return 0;
+    }
+    let mut number = 0;
+    while socket.send(&line(number)).is_ok() {
+        number += 1;
+    }
+    number
+}

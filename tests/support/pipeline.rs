@@ -1,0 +1,48 @@
+//! A pipeline with the standard rules and no exporter, whose limits let every series of the corpora in.
+
+use sidelight::decode::time::Zone;
+use sidelight::health::Pulse;
+use sidelight::metrics::expose::{self, Encoding, Options};
+use sidelight::metrics::{Limits, Registry};
+use sidelight::pipeline::{Parts, Pipeline};
+use sidelight::resource::Resource;
+use sidelight::rules::settings::RulesSettings;
+use sidelight::rules::{Published, compile};
+use sidelight::spans::SpanMaker;
+use sidelight::telemetry::Telemetry;
+use std::sync::Arc;
+
+/// As many routes as the widest corpus has.
+const ROUTES_MAX: usize = 5_000;
+
+/// The pipeline, and the registry that it feeds.
+pub(crate) fn standard_pipeline() -> (Pipeline, Arc<Registry>) {
+    pipeline_with(&RulesSettings { routes_max: Some(ROUTES_MAX), ..RulesSettings::default() })
+}
+
+/// A pipeline with these rules.
+pub(crate) fn pipeline_with(rules: &RulesSettings) -> (Pipeline, Arc<Registry>) {
+    let limits = Limits { series_max: 200_000, label_sets_max: 100_000, ..Limits::default() };
+    let registry = Registry::new(limits);
+    let rules = compile::compile(rules, &mut |spec| registry.declare(spec.clone()))
+        .expect("rules that compile");
+    let pipeline = Pipeline::new(Parts {
+        rules: Arc::new(Published::new(rules)),
+        registry: Arc::clone(&registry),
+        telemetry: Arc::new(Telemetry::new()),
+        pulse: Arc::new(Pulse::default()),
+        spans: SpanMaker::disabled(),
+        passthrough: None,
+        resource: Arc::new(Resource::default()),
+        line_bytes_max: 64 * 1024,
+        zone: Zone::default(),
+    });
+    (pipeline, registry)
+}
+
+/// The registry's families in the classic text format.
+pub(crate) fn render(registry: &Registry) -> String {
+    let mut text = Vec::new();
+    expose::encode(registry, &[], Encoding::Classic, Options::default(), &mut text);
+    String::from_utf8(text).expect("text")
+}

@@ -1,0 +1,209 @@
+//! The rules of the house that a machine can hold: floors, sizes, headers, words. A rule without a check here
+//! is no rule.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What each room of `src` may import of the others. A room is a file directly below `src` with its folder.
+const FLOORS: &[(&str, &[&str])] = &[
+    ("clock", &[]),
+    ("resource", &[]),
+    ("phase", &[]),
+    ("metrics", &["clock"]),
+    ("record", &["clock"]),
+    ("frame", &[]),
+    ("telemetry", &["clock", "metrics", "phase"]),
+    ("outbox", &["clock", "telemetry"]),
+    ("otlp", &[]),
+    ("decode", &["clock", "record"]),
+    ("spans", &["clock", "otlp", "outbox", "record", "resource", "telemetry"]),
+    ("health", &["clock", "record", "telemetry"]),
+    ("forward", &["clock", "outbox", "record", "telemetry"]),
+    ("rules", &["clock", "health", "metrics", "record", "spans", "telemetry"]),
+    (
+        "pipeline",
+        &[
+            "clock",
+            "decode",
+            "forward",
+            "frame",
+            "health",
+            "metrics",
+            "outbox",
+            "record",
+            "resource",
+            "rules",
+            "spans",
+            "telemetry",
+        ],
+    ),
+    ("serve", &["clock", "health", "metrics", "outbox", "phase", "resource", "telemetry"]),
+    ("export", &["clock", "otlp", "outbox", "phase", "resource", "spans", "telemetry"]),
+    ("receive", &["clock", "frame", "phase", "pipeline", "record", "telemetry"]),
+    (
+        "config",
+        &[
+            "clock",
+            "decode",
+            "export",
+            "forward",
+            "health",
+            "metrics",
+            "receive",
+            "record",
+            "resource",
+            "rules",
+            "serve",
+            "spans",
+            "telemetry",
+        ],
+    ),
+    ("replay", &["*"]),
+    ("app", &["*"]),
+    ("cli", &["*"]),
+];
+
+/// Lines of a file without its inline tests.
+const FILE_LINES_MAX: usize = 500;
+
+/// Columns of a line.
+const COLUMNS_MAX: usize = 110;
+
+/// Words that say nothing, or that a finished house does not have.
+const BANNED: &[&str] = &["TODO", "FIXME", "XXX", "todo!(", "unimplemented!(", "dbg!(", "#[ignore"];
+
+#[test]
+fn imports_run_downward_only() {
+    let mut broken = Vec::new();
+    for (path, text) in sources() {
+        let room = room(&path);
+        if room == "main" || room == "lib" {
+            continue;
+        }
+        let Some((_, allowed)) = FLOORS.iter().find(|(name, _)| *name == room) else {
+            broken.push(format!("{}: the room `{room}` has no floor", path.display()));
+            continue;
+        };
+        for import in imports(&text) {
+            if import != room && !allowed.contains(&import.as_str()) && !allowed.contains(&"*") {
+                broken.push(format!("{}: {room} imports {import}", path.display()));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+/// The upper floors are open to one another in the table; whatever it allows, there is no way round.
+#[test]
+fn no_room_reaches_itself() {
+    let mut edges: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (path, text) in sources() {
+        let from = room(&path);
+        let to = imports(&text).into_iter().filter(|to| *to != from);
+        edges.entry(from.clone()).or_default().extend(to);
+    }
+    for start in edges.keys() {
+        let mut reached = BTreeSet::new();
+        let mut open: Vec<&String> = edges[start].iter().collect();
+        while let Some(next) = open.pop() {
+            assert_ne!(next, start, "`{start}` imports itself by way of {reached:?}");
+            if reached.insert(next) {
+                open.extend(edges.get(next).into_iter().flatten());
+            }
+        }
+    }
+}
+
+#[test]
+fn files_have_a_header_and_a_size() {
+    let mut broken = Vec::new();
+    for (path, text) in sources() {
+        let name = path.display();
+        if !text.starts_with("//!") {
+            broken.push(format!("{name}: no header that says what it is"));
+        }
+        let code = text.split("\n#[cfg(test)]").next().unwrap_or_default().lines().count();
+        if code > FILE_LINES_MAX && !name.to_string().ends_with("tests.rs") {
+            broken.push(format!("{name}: {code} lines"));
+        }
+        for (number, line) in text.lines().enumerate() {
+            if line.chars().count() > COLUMNS_MAX {
+                broken.push(format!("{name}:{}: {} columns", number + 1, line.chars().count()));
+            }
+            if !line.is_ascii() {
+                broken.push(format!("{name}:{}: not ASCII", number + 1));
+            }
+            for word in BANNED {
+                if line.contains(word) {
+                    broken.push(format!("{name}:{}: {word}", number + 1));
+                }
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+#[test]
+fn the_map_names_every_room() {
+    let map = fs::read_to_string(root().join("src/lib.rs")).expect("the map");
+    let header: String = map.lines().take_while(|line| line.starts_with("//!")).collect();
+    for (path, _) in sources() {
+        let room = room(&path);
+        if room != "lib" && room != "main" {
+            assert!(header.contains(&room), "src/lib.rs does not say where `{room}` is");
+        }
+    }
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn sources() -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    let mut open = vec![root().join("src")];
+    while let Some(folder) = open.pop() {
+        for entry in fs::read_dir(&folder).expect("a readable folder") {
+            let path = entry.expect("a readable entry").path();
+            if path.is_dir() {
+                open.push(path);
+            } else if path.extension().is_some_and(|end| end == "rs") {
+                let text = fs::read_to_string(&path).expect("a readable file");
+                found.push((path, text));
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// The first step below `src`.
+fn room(path: &Path) -> String {
+    let below = path.strip_prefix(root().join("src")).expect("a source");
+    let first = below.components().next().expect("a name");
+    let first = Path::new(first.as_os_str());
+    first.file_stem().expect("a name").to_string_lossy().into_owned()
+}
+
+/// The rooms that a file names with `crate::`, its inline tests aside.
+fn imports(text: &str) -> BTreeSet<String> {
+    let code = text.split("\n#[cfg(test)]").next().unwrap_or_default();
+    let mut found = BTreeSet::new();
+    for line in code.lines().filter(|line| !line.trim_start().starts_with("//")) {
+        for part in line.split("crate::").skip(1) {
+            let names = match part.strip_prefix('{') {
+                Some(list) => list.split(',').collect(),
+                None => vec![part],
+            };
+            for name in names {
+                let name: String =
+                    name.trim().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+                if !name.is_empty() && name.chars().all(|c| c.is_lowercase() || c == '_') {
+                    found.insert(name);
+                }
+            }
+        }
+    }
+    found
+}
