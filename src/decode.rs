@@ -22,7 +22,7 @@ pub struct Memory {
     /// The learned line graph of JSON and logfmt lines.
     pub graph: graph::LineGraph,
     /// Buffers of the exact reading of JSON.
-    pub work: json::Work,
+    pub work: json::exact::Work,
 }
 
 impl Memory {
@@ -57,4 +57,51 @@ pub fn decode(line: &str, wanted: &FieldTable, memory: &mut Memory, into: &mut D
     into.clear();
     text::plain(line, into);
     into.malformed = json;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::field;
+
+    #[test]
+    fn a_line_goes_to_the_reader_that_its_first_bytes_name() {
+        let wanted = FieldTable::standard();
+        let (mut memory, mut into) = (Memory::default(), Decoded::new());
+        for (line, format, malformed) in [
+            ("{\"level\":\"info\"}", Format::Json, false),
+            (" {\"level\":\"info\"} ", Format::Json, false),
+            ("{\n \"level\": \"info\"\n}", Format::Json, false),
+            ("{\"level\":\"info\"", Format::Plain, true),
+            ("{not JSON}", Format::Plain, true),
+            ("{\"a\":1}\n{\"b\":2}", Format::Plain, true),
+            ("level=info msg=x", Format::Logfmt, false),
+            ("level=info", Format::Logfmt, false),
+            ("x=1", Format::Plain, false),
+            ("", Format::Plain, false),
+            ("[1]", Format::Plain, false),
+        ] {
+            for _ in 0..2 {
+                decode(line, &wanted, &mut memory, &mut into);
+                assert_eq!((into.format, into.malformed), (format, malformed), "{line:?}");
+                let level = into.slots.get(field::SEVERITY).is_some();
+                assert_eq!(level, format != Format::Plain, "{line:?}");
+            }
+        }
+    }
+
+    /// A shape that was learned for one table says nothing for another.
+    #[test]
+    fn another_table_after_forgetting() {
+        let (mut memory, mut into) = (Memory::default(), Decoded::new());
+        let line = "{\"shop\":7,\"level\":\"info\"}";
+        decode(line, &FieldTable::standard(), &mut memory, &mut into);
+        let mut wanted = FieldTable::standard();
+        let shop = wanted.intern("shop");
+        assert!(!memory.graph.is_empty());
+        memory.forget();
+        assert!(memory.graph.is_empty());
+        decode(line, &wanted, &mut memory, &mut into);
+        assert!(into.slots.get(shop).is_some());
+    }
 }

@@ -106,7 +106,7 @@ mod tests {
             (r#"\u00e9""#, Some(6)),
             (r#"\u00g9""#, None),
             (r#"\x""#, None),
-            (r#"\"#, None),
+            (r"\", None),
             ("a\tb\"", None),
             ("ab", None),
             ("\u{e9}\"", Some(2)),

@@ -1,21 +1,20 @@
 //! The learned line graph: what a data thread knows about the shapes of its lines. A node is the literal
 //! between two scalars (`","status_code":`) in one state, and what follows it: the kind of the scalar, the field
-//! it is, where the walk stands behind it, and the nodes that came next. Every node was accepted by the
+//! it is, where the walk stands behind it, and the node that usually comes next. Every node was accepted by the
 //! grammar once, so that meeting its bytes again in the same state needs no second look. It is bounded, it
 //! never changes what a line means, and it holds for one `FieldTable` only. Unit: one node.
 #![allow(clippy::inline_always, reason = "the walk is one loop; every call in it was measured")]
 
-mod node;
-
-pub(crate) use node::{Bound, Container, ContainerId, Fresh, Key, Next, Node, NodeId, State, Tree};
+pub(crate) mod node;
 
 use super::scan::{FIXED_MAX, FIXED_MIN, STEP, window};
 use crate::record::Decoded;
 use crate::record::field::FieldTable;
 use crate::record::slots::{Kind, Place};
+use node::{Bound, Container, ContainerId, Fresh, Key, Node, NodeId, State, Tree};
 use std::fmt;
 
-/// Nodes: some fifty line shapes of twelve keys with their variants, in 100 KiB.
+/// Nodes: some fifty line shapes of twelve keys with their variants, in 128 KiB.
 pub(crate) const NODES_MAX: usize = 1024;
 /// Containers (objects and arrays by where they stand); real shapes have a handful.
 const CONTAINERS_MAX: usize = 256;
@@ -35,13 +34,20 @@ const HINTS: usize = 512;
 const UNUSUAL_MAX: u8 = 16;
 /// Literals that found no room before all is forgotten and learned anew: an application that was replaced
 /// gets its own shapes, and one with ever new keys pays a hundredth more.
-const REFUSED_MAX: u32 = 100_000;
+const REFUSED_MAX: u32 = if cfg!(test) { 500 } else { 100_000 };
+
+/// A place of the table. The tag spares a look at the node of another literal.
+#[derive(Clone, Copy)]
+struct Cell {
+    tag: u16,
+    id: NodeId,
+}
 
 /// What a data thread learned about JSON and logfmt lines.
 pub struct LineGraph {
     nodes: Vec<Node>,
     literals: Vec<u8>,
-    cells: Box<[NodeId; CELLS]>,
+    cells: Box<[Cell; CELLS]>,
     /// The node last met in a state behind eight bytes, by their hash; a wrong one is seen at its literal.
     hints: Box<[NodeId; HINTS]>,
     containers: Vec<Container>,
@@ -71,7 +77,7 @@ impl LineGraph {
         LineGraph {
             nodes: states.into_iter().map(Node::empty).collect(),
             literals: Vec::new(),
-            cells: Box::new([NodeId::NONE; CELLS]),
+            cells: Box::new([Cell { tag: 0, id: NodeId::NONE }; CELLS]),
             hints: Box::new([NodeId::NONE; HINTS]),
             containers: vec![pairs.clone(), pairs],
             prefixes: Vec::new(),
@@ -122,7 +128,7 @@ impl LineGraph {
         }
         let node = &mut self.nodes[previous.0 as usize];
         node.unusual = node.unusual.wrapping_add(1);
-        if node.unusual % UNUSUAL_MAX == 0 {
+        if node.unusual.is_multiple_of(UNUSUAL_MAX) {
             node.successor = id;
         }
         id
@@ -213,9 +219,12 @@ impl LineGraph {
     pub(crate) fn find(&self, key: &Key, text: &[u8]) -> NodeId {
         let len = key.len;
         for probe in 0..PROBES_MAX {
-            let id = self.cells[(key.hash + probe) % CELLS];
+            let Cell { tag, id } = self.cells[(key.hash + probe) % CELLS];
             if id == NodeId::NONE {
                 return id;
+            }
+            if tag != key.tag() {
+                continue;
             }
             let node = self.node(id);
             let differs = (node.head ^ key.head) | (node.tail ^ key.tail);
@@ -253,10 +262,9 @@ impl LineGraph {
 
     /// Keeps what the grammar found; where there is no room, only until the next literal that is not kept.
     pub(crate) fn learn(&mut self, key: &Key, literal: &[u8], fresh: &Fresh) -> Option<NodeId> {
-        let free = (0..PROBES_MAX)
-            .map(|probe| (key.hash + probe) % CELLS)
-            .find(|cell| self.cells[*cell] == NodeId::NONE)
-            .filter(|_| self.nodes.len() < NODES_MAX && key.len <= LITERAL_MAX);
+        let room = self.nodes.len() < NODES_MAX && key.len <= LITERAL_MAX;
+        let mut cells = (0..PROBES_MAX).map(|probe| (key.hash + probe) % CELLS);
+        let free = cells.find(|cell| room && self.cells[*cell].id == NodeId::NONE);
         let Some(cell) = free else {
             self.refused += 1;
             if self.refused > REFUSED_MAX {
@@ -273,7 +281,7 @@ impl LineGraph {
         self.literals.extend_from_slice(literal);
         let id = NodeId(self.nodes.len() as u16);
         self.nodes.push(node);
-        self.cells[cell] = id;
+        self.cells[cell] = Cell { tag: key.tag(), id };
         Some(id)
     }
 
@@ -295,7 +303,7 @@ impl LineGraph {
             node.successor = NodeId::NONE;
         }
         self.literals.clear();
-        self.cells.fill(NodeId::NONE);
+        self.cells.fill(Cell { tag: 0, id: NodeId::NONE });
         self.hints.fill(NodeId::NONE);
         self.trees.truncate(2);
         self.refused = 0;

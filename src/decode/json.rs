@@ -6,22 +6,22 @@
 //! only for a surrogate without its pair, which becomes U+FFFD, or a number beyond an f64, which stays text.
 #![allow(clippy::inline_always, reason = "the walk is one loop; every call in it was measured")]
 
-mod exact;
+pub mod exact;
 mod learn;
 
 use super::escape;
-use super::graph::{Key, LineGraph, Next, Node, NodeId};
+use super::graph::LineGraph;
+use super::graph::node::{Key, Next, Node, NodeId};
 use super::scan::{byte, is_string, number_end, string_stop};
 use crate::record::field::{FieldId, FieldTable};
 use crate::record::slots::{Entry, MASKED_MAX, Place};
 use crate::record::{Decoded, Format};
-
-pub use exact::Work;
+use exact::Work;
 
 /// Decodes the JSON line that starts at `start` in a block of whole lines, of which the last may lack its end,
 /// and returns the position behind it: behind `\n` or `\r\n`, or the block's end. Positions in `into` count from
 /// `start`. `None` where this way cannot tell: the caller then finds the line's end itself and hands the
-/// line to [`super::decode`]. What a `Some` leaves in `into` is what `decode` leaves there.
+/// line to [`super::decode()`]. The line may be longer than the caller's limit. What a `Some` leaves in `into` is what `decode` leaves there.
 #[inline]
 pub fn walk(
     block: &str,
@@ -137,7 +137,7 @@ struct Slow {
     escaped: bool,
 }
 
-/// What the usual way left: another literal than the recent ones, a string with escapes, a string that had
+/// What the usual way left: a literal that was not expected, a string with escapes, a string that had
 /// one length until now.
 #[inline(never)]
 fn slow(
@@ -163,7 +163,7 @@ fn slow(
     Some(Slow { id, len, escaped: plain != len })
 }
 
-/// A literal that no recent successor is: looked up, or read by the grammar and learned.
+/// A literal that was not expected: looked up, or read by the grammar and learned.
 fn meet(
     graph: &mut LineGraph,
     previous: NodeId,

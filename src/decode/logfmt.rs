@@ -5,7 +5,8 @@
 #![allow(clippy::inline_always, reason = "the walk is one loop; every call in it was measured")]
 
 use super::escape;
-use super::graph::{ContainerId, Fresh, Key, LineGraph, Next, Node, NodeId, State};
+use super::graph::LineGraph;
+use super::graph::node::{ContainerId, Fresh, Key, Next, Node, NodeId, State};
 use super::scan::{byte, string_stop, word_stop};
 use crate::record::field::{FieldId, FieldTable};
 use crate::record::slots::{Entry, Kind, MASKED_MAX, Place};

@@ -67,7 +67,9 @@ pub(crate) fn is_string(text: &[u8], len: usize) -> bool {
     let mut stops = (quote ^ b'"') as u64;
     if let Some(last) = text.last_chunk::<STEP>() {
         let mut rest = text;
-        while let Some((chunk, more)) = rest.split_first_chunk::<STEP>() {
+        while rest.len() > STEP
+            && let Some((chunk, more)) = rest.split_first_chunk::<STEP>()
+        {
             stops |= kernel::string_stops(u128::from_le_bytes(*chunk));
             rest = more;
         }

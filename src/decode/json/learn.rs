@@ -3,9 +3,8 @@
 //! is proven to be JSON; what was proven once is then kept as a node. Unit: one literal.
 
 use crate::decode::escape;
-use crate::decode::graph::{
-    Bound, Container, ContainerId, DEPTH_MAX, Fresh, LineGraph, Next, State, Tree,
-};
+use crate::decode::graph::node::{Bound, Container, ContainerId, Fresh, Next, State, Tree};
+use crate::decode::graph::{DEPTH_MAX, LineGraph};
 use crate::decode::scan::{byte, string_stop};
 use crate::record::field::FieldTable;
 
@@ -162,7 +161,8 @@ impl Reading<'_> {
 
     fn key(&mut self) -> Option<Expected> {
         let start = self.at + 1;
-        let end = escape::string_end(self.bytes, start)?;
+        let plain = string_stop(self.bytes, start);
+        let end = escape::string_end(self.bytes, plain)?;
         let colon = blank_end(self.bytes, end + 1);
         if byte(self.bytes, colon) != b':' {
             return None;
@@ -181,7 +181,11 @@ impl Reading<'_> {
             path.push_str(&self.graph.container(self.container).path);
             path.push('.');
         }
-        escape::undo(&self.text[start..end], &mut path);
+        if plain == end {
+            path.push_str(&self.text[start..end]);
+        } else {
+            escape::undo(&self.text[start..end], &mut path);
+        }
         self.graph.path = path;
         (self.bound, self.prefix) = self.graph.look_up(self.wanted, nested);
         self.note_prefix()?;

@@ -105,7 +105,9 @@ fn naive(pairs: &[(String, String, bool)]) -> (String, Vec<(String, String)>) {
         let value = if *quoted { value.clone() } else { value.replace(' ', "") };
         let separator = if line.is_empty() { "" } else { " " };
         let quote = if *quoted { "\"" } else { "" };
-        line += &format!("{separator}{key}={quote}{value}{quote}");
+        for part in [separator, key.as_str(), "=", quote, value.as_str(), quote] {
+            line.push_str(part);
+        }
         values.retain(|(known, _)| known != key);
         values.push((key.clone(), value));
     }
