@@ -4,6 +4,7 @@
 //! while the process runs on: a sidecar must never keep its application from starting.
 
 pub mod admin;
+pub mod compose;
 pub mod doors;
 pub mod drain;
 pub mod signals;

@@ -14,10 +14,12 @@ use tokio::time::{Instant, timeout_at};
 /// Offers smaller than this are copied behind the last chunk, so that a trickle of single items
 /// does not become a list of thousands of chunks; larger ones change hands without a copy.
 const MERGE_BYTES_MAX: usize = 32 * 1024;
-/// Empty chunks kept for reuse: one for each data thread that commonly runs, one for the exporter.
-const SPARE_CHUNKS_MAX: usize = 4;
-/// A chunk that grew beyond this is freed instead of kept.
-const SPARE_BYTES_MAX: usize = 256 * 1024;
+/// Empty chunks kept for reuse: half a second of a busy application between two takes. A longer queue
+/// allocates once a chunk.
+const SPARE_CHUNKS_MAX: usize = 8;
+/// A chunk that grew beyond this is freed instead of kept: twice what the makers hand over at most, since
+/// a growing vector doubles. All spares together stay below 1 MiB.
+const SPARE_BYTES_MAX: usize = 128 * 1024;
 
 /// A batch of encoded items, one behind the other; recycled, so that no line allocates.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]

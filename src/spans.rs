@@ -28,8 +28,9 @@ use opentelemetry::trace::{SpanId, SpanKind, TraceId};
 use prometheus::{IntCounter, IntCounterVec};
 use std::sync::Arc;
 
-/// A batch that grew beyond this is handed over before the batch of lines ends.
-const CHUNK_BYTES_MAX: usize = 256 * 1024;
+/// A batch that grew beyond this is handed over before the batch of lines ends. With one more span it
+/// stays below 64 KiB, except for the text of exceptions, so that the outbox keeps its memory for reuse.
+const CHUNK_BYTES_MAX: usize = 60 * 1024;
 /// A longer duration is a mistake in the line: thirty days.
 const SECONDS_MAX: f64 = 30.0 * 86_400.0;
 
@@ -82,11 +83,19 @@ pub struct SpanRef {
 }
 
 /// What can be set.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Settings {
+    /// Functions, jobs and phrases become spans as well, not only requests and queries.
+    pub internal: bool,
     /// Message and stack trace of exceptions leave with their type. Off: they may quote what a user
     /// typed.
     pub exception_text: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings { internal: true, exception_text: false }
+    }
 }
 
 /// Why a line became no span.
@@ -175,7 +184,8 @@ impl SpanMaker {
         source: u64,
         work: &Finished<'_>,
     ) -> Option<SpanRef> {
-        if !self.enabled() {
+        let wanted = self.settings.internal || work.operation != Operation::Internal;
+        if !self.enabled() || !wanted {
             return None;
         }
         let context = match context(record, &self.service, work) {
@@ -300,7 +310,9 @@ fn context(record: &Record<'_>, service: &str, work: &Finished<'_>) -> Result<Co
     if !sampled || record.text(field::TRACE_FLAGS).is_some_and(identify::unsampled) {
         return Err(Skip::Unsampled);
     }
-    if named.is_some() && !work.asked && own_ids(record).is_some() {
+    let traced = named.is_some_and(|(_, origin)| origin == Origin::Tracer)
+        && own.is_some_and(|(_, origin)| origin == Origin::Tracer);
+    if traced && !work.asked {
         return Err(Skip::AlreadyTraced);
     }
     let parent = own.map(|(id, _)| id).or(parent).or_else(|| {

@@ -136,3 +136,64 @@ fn no_line_allocates_once_its_series_are_met() {
         assert_eq!(asked, 0, "{}: allocations in {LINES_MEASURED} lines", shape.name());
     }
 }
+
+/// Scenario: spans of all ids and kinds, in batches that an exporter takes in between.
+/// Guarantee: not one allocation, neither for a span nor for the end of a batch, once chunks have grown.
+#[test]
+fn no_span_allocates_once_chunks_have_grown() {
+    use sidelight::clock::UnixNanos;
+    use sidelight::outbox::{BatchSize, Capacity, Chunk, Outbox};
+    use sidelight::record::slots::Entry;
+    use sidelight::record::{Decoded, Envelope, Record, field};
+    use sidelight::resource::Resource;
+    use sidelight::spans::{Finished, Operation, Settings, SpanMaker};
+    use sidelight::telemetry::Telemetry;
+    use std::time::Duration;
+    let telemetry = Telemetry::new();
+    let outbox = Outbox::new(Capacity::SPANS);
+    let settings = Settings { exception_text: true, ..Settings::default() };
+    let resource = Resource::default();
+    let mut maker = SpanMaker::new(settings, &resource, std::sync::Arc::clone(&outbox), &telemetry);
+    let line = "4bf92f35-77b3-4da6-a3ce-929d0e0e4736 REQ-7 cart ValueError";
+    let mut decoded = Decoded::new();
+    let mut batch = |id: Entry, count: u64| {
+        decoded.clear();
+        decoded.slots.put(field::REQUEST_ID, id);
+        decoded.slots.put(field::SERVICE, Entry::text(43, 47));
+        decoded.slots.put(field::EXCEPTION_TYPE, Entry::text(48, 58));
+        let record = Record::new(line, &decoded, UnixNanos(1), Envelope::default());
+        for number in 0..count {
+            for operation in [Operation::Request, Operation::Query, Operation::Internal] {
+                let work = Finished {
+                    operation,
+                    seconds: 0.1,
+                    end: UnixNanos(1_700_000_000_000_000_000 + number),
+                    subject: "orders",
+                    verb: "GET",
+                    status_code: 503,
+                    failed: true,
+                    asked: false,
+                };
+                assert!(maker.finished(&record, 1, &work).is_some());
+            }
+        }
+        maker.flush();
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let runtime = runtime.expect("a runtime");
+    let most = BatchSize { items_max: 512, bytes_max: 1 << 20 };
+    let mut taken = Chunk::default();
+    for round in 0..8 {
+        let asked = allocations(|| {
+            for count in [1, 10, 150] {
+                batch(Entry::text(0, 36), count);
+                batch(Entry::text(37, 42), count);
+            }
+        });
+        assert!(round < 4 || asked == 0, "round {round}: {asked} allocations");
+        while outbox.held() > 0 {
+            assert!(runtime.block_on(outbox.take(&mut taken, most, Duration::ZERO)));
+            outbox.settle(taken.len() as u64);
+        }
+    }
+}

@@ -164,8 +164,10 @@ static ALLOWED: std::sync::OnceLock<rustix::io::Result<CpuSet>> = std::sync::Onc
 /// faster than the writer sleeps and is woken for every block, and pays for it: reading alone does. Waiting
 /// outside the clock until the buffer fills was tried, and is worse: the caches are cold after every nap.
 fn round<C: Contender>(corpus: &Corpus, buffer: &mut [u8], contender: &mut C) -> f64 {
-    let (mut reader, mut writer) = UnixStream::pair().expect("a pair of sockets");
+    let (reader, mut writer) = UnixStream::pair().expect("a pair of sockets");
     let start = std::thread::scope(|scope| {
+        // in here, so that a contender that panics does not leave the writer waiting for it
+        let mut reader = reader;
         scope.spawn(move || {
             stay_on(Place::Writer);
             for chunk in corpus.bytes.chunks(WRITE_BYTES) {

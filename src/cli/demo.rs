@@ -8,6 +8,8 @@ mod screen;
 
 use super::get::get;
 use crate::clock::Clock;
+use crate::config::environment::Environment;
+use crate::config::units;
 use play::{Line, Play, Service};
 use rustix::process::{Pid, Signal, kill_process};
 use scrape::Scrape;
@@ -32,25 +34,31 @@ const REDRAW: Duration = Duration::from_secs(1);
 /// How long the sidecar may take to bind its socket.
 const START_MAX: Duration = Duration::from_secs(5);
 
-/// What the demo is asked for.
-#[derive(Clone, Copy, Debug)]
-pub struct Options {
-    /// How long to play; until Ctrl-C where unset.
-    pub lasting: Option<Duration>,
-    /// Requests a second.
-    pub rate: f64,
+/// Arguments of `demo`.
+#[derive(Clone, PartialEq, Debug, clap::Args)]
+pub struct Arguments {
+    /// End after this long, as in 30s; otherwise at Ctrl-C
+    #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
+    pub duration: Option<Duration>,
+    /// Requests a second
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub rate: u32,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    units::duration(text).map_err(|refused| refused.hint.unwrap_or(refused.message))
 }
 
 /// Plays until Ctrl-C or the end of its time; then drains, and prints the sidecar's closing ledger.
-pub fn run(options: Options) -> ExitCode {
+pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
         if let Err(error) = signal_hook::flag::register(signal, Arc::clone(&stop)) {
             eprintln!("demo: no handler for signal {signal}: {error}");
         }
     }
-    match Stage::set() {
-        Ok(stage) => match play(stage, options, &stop) {
+    match Stage::set(environment) {
+        Ok(stage) => match play(stage, arguments, &stop) {
             Ok(code) => code,
             Err(error) => failed(&error),
         },
@@ -72,7 +80,7 @@ struct Stage {
 }
 
 impl Stage {
-    fn set() -> io::Result<Stage> {
+    fn set(environment: &Environment) -> io::Result<Stage> {
         let folder = std::env::temp_dir().join(format!("sidelight-demo-{}", std::process::id()));
         std::fs::create_dir_all(&folder)?;
         let socket = folder.join("log.sock");
@@ -91,7 +99,7 @@ impl Stage {
             .stderr(Stdio::piped())
             // Ctrl-C is for the shop, which then closes its connections and tells the sidecar
             .process_group(0);
-        if std::env::var_os("OTEL_EXPORTER_OTLP_ENDPOINT").is_none() {
+        if environment.get("OTEL_EXPORTER_OTLP_ENDPOINT").is_none() {
             command.env("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://{collector}"));
         }
         let child = command.spawn()?;
@@ -130,7 +138,7 @@ impl Stage {
     }
 }
 
-fn play(mut stage: Stage, options: Options, stop: &AtomicBool) -> io::Result<ExitCode> {
+fn play(mut stage: Stage, arguments: &Arguments, stop: &AtomicBool) -> io::Result<ExitCode> {
     let clock = Clock::system();
     let mut connections = Vec::new();
     for service in Service::ALL {
@@ -139,12 +147,12 @@ fn play(mut stage: Stage, options: Options, stop: &AtomicBool) -> io::Result<Exi
     // what the sidecar says while it runs would break the picture; the pipe must not fill either
     let stderr = stage.child.stderr.take().map(BufReader::new);
     let said = stderr.map(|stderr| std::thread::spawn(move || last_line(stderr)));
-    let mut shop = Shop::new(options.rate, clock.now().0);
+    let mut shop = Shop::new(f64::from(arguments.rate), clock.now().0);
     let mut picture = Picture::new(&stage, io::stdout().is_terminal());
     let begun = clock.monotonic();
     while !stop.load(Ordering::Relaxed) {
         let elapsed = clock.monotonic() - begun;
-        if options.lasting.is_some_and(|lasting| elapsed >= lasting) {
+        if arguments.duration.is_some_and(|lasting| elapsed >= lasting) {
             break;
         }
         shop.step(&clock, &mut connections)?;
@@ -194,7 +202,8 @@ impl Shop {
         }
         let later = self.due.split_off(&(since, u64::MAX));
         for line in std::mem::replace(&mut self.due, later).into_values() {
-            let Some((_, stream)) = to.iter_mut().find(|(service, _)| *service == line.service) else {
+            let Some((_, stream)) = to.iter_mut().find(|(service, _)| *service == line.service)
+            else {
                 continue;
             };
             stream.write_all(format!("{}\n", line.text).as_bytes())?;
@@ -263,10 +272,11 @@ impl Picture {
         };
         let report: serde_json::Value = serde_json::from_str(&body).unwrap_or_default();
         let status = report["status"].as_str().unwrap_or("unknown").to_owned();
-        let complaints = report["checks"].as_object().into_iter().flatten().filter_map(|(name, check)| {
-            let error = check["error"].as_str()?;
-            Some(format!("{name}: {error}"))
-        });
+        let complaints =
+            report["checks"].as_object().into_iter().flatten().filter_map(|(name, check)| {
+                let error = check["error"].as_str()?;
+                Some(format!("{name}: {error}"))
+            });
         (status, complaints.collect())
     }
 }
@@ -276,4 +286,3 @@ fn free_address(port: u16) -> io::Result<SocketAddr> {
     let free = |port: u16| TcpListener::bind(("127.0.0.1", port)).and_then(|l| l.local_addr());
     free(port).or_else(|_| free(0))
 }
-

@@ -4,6 +4,7 @@
 
 mod trailing;
 
+use crate::decode::scan;
 use crate::record::field::{
     CLIENT_ADDRESS, HTTP_METHOD, HTTP_STATUS, TIMESTAMP, URL_PATH, USER_AGENT,
 };
@@ -26,15 +27,13 @@ pub fn read(line: &str, into: &mut Decoded) -> bool {
         [b'A'..=b'Z', ..] | [b'0'..=b'9', _, _, _, b'-' | b'/', ..] | [] => return false,
         _ => {}
     }
-    let Some(quote) = memchr(b'"', bytes) else { return false };
-    let Some((client, open)) = before(bytes, quote) else { return false };
+    let Some((client, open, quote)) = head(bytes) else { return false };
     let request = quote + 1;
     let Some(closing) = closing(bytes, request) else { return false };
     let status = closing + 2;
-    match bytes.get(closing + 1..closing + 6) {
-        Some([b' ', b'0'..=b'9', b'0'..=b'9', b'0'..=b'9', b' ']) => {}
-        _ if ends_with_status(bytes, closing) => {}
-        _ => return false,
+    let behind = scan::window(bytes, closing);
+    if !is_status(behind as u64 >> 16) || behind as u16 != u16::from_le_bytes(*b"\" ") {
+        return false;
     }
     into.format = Format::Access;
     let slots = &mut into.slots;
@@ -58,17 +57,42 @@ pub fn read(line: &str, into: &mut Decoded) -> bool {
     true
 }
 
-/// Where the client's address ends and the bracket of the time opens: what lies before the first quote.
+/// Where the client's address ends, the bracket of the time opens and the request's quote stands.
 #[inline]
+fn head(bytes: &[u8]) -> Option<(usize, usize, usize)> {
+    const BEFORE: u128 = u128::from_le_bytes(*b" - - [\0\0/\0\0\0/\0\0\0");
+    const MASK: u128 =
+        u128::from_le_bytes([255, 255, 255, 255, 255, 255, 0, 0, 255, 0, 0, 0, 255, 0, 0, 0]);
+    // an address without users, by far the most: one word to the time, one to the request
+    let client = scan::word_stop(bytes, 0);
+    if scan::window(bytes, client) & MASK == BEFORE && client > 0 {
+        let open = client + 5;
+        let quote = open + CLF_TIME_BYTES;
+        if bytes.get(quote - 2..=quote) == Some(b"] \"") {
+            return Some((client, open, quote));
+        }
+    }
+    let quote = memchr(b'"', bytes)?;
+    let (client, open) = before(bytes, quote)?;
+    Some((client, open, quote))
+}
+
+/// Three digits that a space or the end of the line follows.
+#[inline]
+fn is_status(word: u64) -> bool {
+    let digits = (word ^ 0x30_3030) as u32 & 0x00ff_ffff;
+    let over = digits | digits.wrapping_add(0x0006_0606);
+    over & 0x00f0_f0f0 == 0 && matches!((word >> 24) as u8, b' ' | 0)
+}
+
+/// What lies before the first quote, where that is not the common form.
+#[cold]
 fn before(bytes: &[u8], quote: usize) -> Option<(usize, usize)> {
     if let Some(open) = quote.checked_sub(CLF_TIME_BYTES)
         && let [b'[', _, _, b'/', _, _, _, b'/', ..] = bytes[open..quote]
         && let [.., b']', b' '] = bytes[..quote]
     {
-        return match bytes[..open].split_last_chunk::<5>() {
-            Some((client, b" - - ")) if !client.is_empty() => Some((client.len(), open)),
-            _ => Some((client(&bytes[..open])?, open)),
-        };
+        return Some((client(&bytes[..open])?, open));
     }
     other_time(bytes, quote)
 }
@@ -104,8 +128,8 @@ fn other_time(bytes: &[u8], quote: usize) -> Option<(usize, usize)> {
 /// The quote that ends a field which starts at `from`: not one behind a backslash.
 #[inline]
 fn closing(bytes: &[u8], from: usize) -> Option<usize> {
-    let end = from + memchr(b'"', bytes.get(from..)?)?;
-    if bytes[end - 1] == b'\\' { closing_escaped(bytes, from) } else { Some(end) }
+    let end = scan::string_stop(bytes, from);
+    if scan::byte(bytes, end) == b'"' { Some(end) } else { closing_escaped(bytes, from) }
 }
 
 #[cold]
@@ -120,50 +144,58 @@ fn closing_escaped(bytes: &[u8], from: usize) -> Option<usize> {
     }
 }
 
-/// `" 200` at the very end of the line: no size follows.
-#[cold]
-fn ends_with_status(bytes: &[u8], closing: usize) -> bool {
-    matches!(bytes[closing + 1..], [b' ', b'0'..=b'9', b'0'..=b'9', b'0'..=b'9'])
-}
-
 /// Lengths of the method, and of method, space and path, of `GET /path HTTP/1.1`; `None` for what is no
 /// request: `-`, nothing, the first bytes of a TLS handshake.
 #[inline]
 fn request_line(request: &[u8]) -> Option<(usize, usize)> {
-    let method = request
-        .iter()
-        .take(METHOD_BYTES_MAX)
-        .position(|byte| !byte.is_ascii_uppercase() && *byte != b'-')?;
-    if method == 0 || request[method] != b' ' || request[0] == b'-' {
+    const PROTOCOL: &[u8] = b" HTTP/";
+    let method = scan::word_stop(request, 0);
+    let is_common = request.starts_with(b"GET ") || request.starts_with(b"POST ");
+    if !is_common && !is_method(request.get(..method)?) {
         return None;
     }
-    let end = match request {
+    let end = match request.len().checked_sub(9) {
         // ` HTTP/1.1`, by far the most
-        [.., b' ', b'H', b'T', b'T', b'P', b'/', _, b'.', _] => request.len() - 9,
-        [.., b' ', b'H', b'T', b'T', b'P', b'/', _] => request.len() - 7,
+        Some(end) if &request[end..end + 6] == PROTOCOL => end,
+        Some(end) if &request[end + 2..end + 8] == PROTOCOL => end + 2,
         _ => request.len(),
     };
     (end > method + 1).then_some((method, end))
 }
 
+fn is_method(word: &[u8]) -> bool {
+    (1..=METHOD_BYTES_MAX).contains(&word.len())
+        && word[0] != b'-'
+        && word.iter().all(|byte| byte.is_ascii_uppercase() || *byte == b'-')
+}
+
 /// Behind the status: the size, the referrer, the user agent. Where the agent starts and ends.
 #[inline]
 fn user_agent(bytes: &[u8], status_end: usize) -> Option<(usize, usize)> {
+    const NO_REFERRER: u64 = u64::from_le_bytes(*b" \"-\" \"\0\0");
+    const QUOTED: u16 = u16::from_le_bytes(*b" \"");
     let mut at = status_end + 1;
-    while bytes.get(at).is_some_and(|byte| byte.is_ascii_digit() || *byte == b'-') {
+    while scan::byte(bytes, at).is_ascii_digit() || scan::byte(bytes, at) == b'-' {
         at += 1;
     }
-    let rest = bytes.get(at..)?;
-    let agent = match rest {
-        [b' ', b'"', b'-', b'"', b' ', b'"', ..] => at + 6,
-        [b' ', b'"', ..] => {
-            let referrer = closing(bytes, at + 2)?;
-            let [b' ', b'"', ..] = bytes[referrer + 1..] else { return None };
-            referrer + 3
+    let window = scan::window(bytes, at) as u64;
+    let agent = if window << 16 >> 16 == NO_REFERRER {
+        at + 6
+    } else if window as u16 == QUOTED {
+        let referrer = closing(bytes, at + 2)?;
+        if bytes.get(referrer + 1..referrer + 3) != Some(b" \"") {
+            return None;
         }
-        _ => return None,
+        referrer + 3
+    } else {
+        return None;
     };
-    Some((agent, closing(bytes, agent)?))
+    // agents are long: vectors find their end sooner than words do
+    let end = agent + memchr(b'"', bytes.get(agent..)?)?;
+    if bytes[end - 1] == b'\\' {
+        return Some((agent, closing_escaped(bytes, agent)?));
+    }
+    Some((agent, end))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! `epoch | level | message | service | trace_id`: read from both ends, because the message may hold ` | `
 //! itself. Unit: one line.
 
-use super::text::traceback;
+use crate::decode::text::traceback;
 use crate::record::field::{BODY, SERVICE, SEVERITY, TIMESTAMP, TRACE_ID};
 use crate::record::sentinel::is_sentinel;
 use crate::record::slots::{Entry, Place};

@@ -5,10 +5,14 @@
 //! never changes what a line means, and it holds for one `FieldTable` only. Unit: one node.
 #![allow(clippy::inline_always, reason = "the walk is one loop; every call in it was measured")]
 
+mod node;
+
+pub(crate) use node::{Bound, Container, ContainerId, Fresh, Key, Next, Node, NodeId, State, Tree};
+
 use super::scan::{FIXED_MAX, FIXED_MIN, STEP, window};
 use crate::record::Decoded;
-use crate::record::field::{Binding, FieldId, FieldTable, Unit};
-use crate::record::slots::{Entry, Kind, Place};
+use crate::record::field::FieldTable;
+use crate::record::slots::{Kind, Place};
 use std::fmt;
 
 /// Nodes: some fifty line shapes of twelve keys with their variants, in 100 KiB.
@@ -19,267 +23,27 @@ const CONTAINERS_MAX: usize = 256;
 const LITERAL_MAX: usize = 256;
 /// Objects below this depth are not addressed.
 pub(crate) const DEPTH_MAX: usize = 32;
-/// Successors tried before the table is asked.
-const SUCCESSORS_MAX: usize = 4;
 /// Cells of the table: a power of two, at most half full.
 const CELLS: usize = 2 * NODES_MAX;
 /// Cells looked at for one literal; a literal that finds no room in them is not learned, so that nobody can
 /// make a lookup long by choosing keys that collide.
 const PROBES_MAX: usize = 8;
 
+/// Places for hints: a few for every key of the lines at hand, in 1 KiB.
+const HINTS: usize = 512;
+/// After so many others in the place of the usual successor, the next one becomes it.
+const UNUSUAL_MAX: u8 = 16;
 /// Literals that found no room before all is forgotten and learned anew: an application that was replaced
 /// gets its own shapes, and one with ever new keys pays a hundredth more.
 const REFUSED_MAX: u32 = 100_000;
-
-/// What follows a literal.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u8)]
-pub(crate) enum Next {
-    /// A string; the walk stands behind its opening quote.
-    Text,
-    /// A number; the walk stands on its first byte.
-    Number,
-    /// Nothing: the literal ends with the word `true`.
-    True,
-    /// Nothing: it ends with `false`.
-    False,
-    /// Nothing: it ends with `null`.
-    Null,
-    /// A value of logfmt without quotes.
-    Word,
-    /// The end of the line; its newline belongs to the literal, where it has one.
-    End,
-    /// The node is none.
-    Never,
-}
-
-/// What a key means at its place: the field, a second one, and how good the key is for each.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Bound {
-    field: FieldId,
-    also: FieldId,
-    rank: u8,
-    also_rank: u8,
-    unit: Unit,
-}
-
-impl Bound {
-    /// A key that nobody wants.
-    pub(crate) const NOTHING: Bound = Bound {
-        field: FieldId::NONE,
-        also: FieldId::NONE,
-        rank: 0,
-        also_rank: 0,
-        unit: Unit::None,
-    };
-
-    /// The meaning of a key; `nested` where the path to it was not written as one key.
-    pub(crate) fn new(binding: Option<Binding>, nested: bool) -> Bound {
-        match binding {
-            None => Bound::NOTHING,
-            Some(Binding { field, also, rank, unit }) => {
-                Bound { field, also, rank: rank + nested as u8, also_rank: nested as u8, unit }
-            }
-        }
-    }
-
-    /// Whether anybody wants it.
-    #[inline]
-    pub(crate) fn wanted(&self) -> bool {
-        self.field != FieldId::NONE || self.also != FieldId::NONE
-    }
-
-    /// Writes a value of this key.
-    #[inline]
-    pub(crate) fn put(&self, into: &mut Decoded, kind: Kind, place: Place, span: (usize, usize)) {
-        let entry = Entry {
-            start: span.0 as u32,
-            len: (span.1 - span.0) as u32,
-            kind,
-            place,
-            unit: self.unit,
-            rank: self.rank,
-        };
-        if self.field != FieldId::NONE {
-            into.slots.put(self.field, entry);
-        }
-        if self.also != FieldId::NONE {
-            into.slots.put(self.also, Entry { rank: self.also_rank, ..entry });
-        }
-    }
-
-    /// Whether a value that this key may have given is present.
-    #[cold]
-    pub(crate) fn has_given(&self, into: &Decoded) -> bool {
-        let given = |field, rank| into.slots.get(field).is_some_and(|entry| entry.rank == rank);
-        (self.field != FieldId::NONE && given(self.field, self.rank))
-            || (self.also != FieldId::NONE && given(self.also, self.also_rank))
-    }
-}
-
-/// Where a walk stands between two values: in a container, behind a quoted value or not.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct State(u16);
-
-impl State {
-    /// At the start of a JSON line, or behind its value.
-    pub(crate) const JSON: State = State(0);
-    /// In a logfmt line.
-    pub(crate) const LOGFMT: State = State(2);
-
-    /// Inside a container.
-    #[inline]
-    pub(crate) fn new(container: ContainerId, quoted: bool) -> State {
-        State(container.0 << 1 | quoted as u16)
-    }
-
-    #[inline]
-    pub(crate) fn container(self) -> ContainerId {
-        ContainerId(self.0 >> 1)
-    }
-
-    /// Whether the walk stands on the closing quote of a string.
-    #[inline]
-    pub(crate) fn quoted(self) -> bool {
-        self.0 & 1 == 1
-    }
-}
-
-/// The number of a container.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct ContainerId(u16);
-
-impl ContainerId {
-    /// Outside of every JSON value.
-    pub(crate) const OUTSIDE: ContainerId = ContainerId(0);
-    /// The pairs of a logfmt line.
-    pub(crate) const PAIRS: ContainerId = ContainerId(1);
-}
-
-/// An object or array by where it stands. Two that no key distinguishes are the same.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Container {
-    pub(crate) parent: ContainerId,
-    pub(crate) depth: u8,
-    pub(crate) object: bool,
-    /// Whether keys below it are looked up.
-    pub(crate) tracked: bool,
-    /// The dotted path to it, empty at the top and where nothing looks at it.
-    pub(crate) path: Box<str>,
-    /// Its own meaning, when it closes.
-    pub(crate) bound: Bound,
-}
-
-/// A wanted container begins or ends inside a literal.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Tree {
-    /// It begins so many bytes into the literal.
-    Open { depth: u8, offset: u16 },
-    /// It ends before that byte.
-    Close { depth: u8, offset: u16, bound: Bound },
-}
-
-/// A literal and what follows it, as the grammar found it.
-#[derive(Debug)]
-pub(crate) struct Fresh {
-    pub(crate) len: usize,
-    pub(crate) next: Next,
-    pub(crate) state: State,
-    pub(crate) bound: Bound,
-    /// The keys with further keys below them that the literal names, a bit each.
-    pub(crate) seen: u64,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct Node {
-    head: u128,
-    mask: u128,
-    /// The last 16 bytes of a literal longer than 16.
-    tail: u128,
-    /// See [`Fresh::seen`].
-    pub(crate) seen: u64,
-    pub(crate) len: u16,
-    /// In which state the literal is met.
-    before: State,
-    /// In which state the walk stands behind the value.
-    pub(crate) after: State,
-    pub(crate) next: Next,
-    pub(crate) wanted: bool,
-    /// The length that the string behind it always had; 0 where it has none.
-    pub(crate) fixed: u16,
-    measured: bool,
-    /// The literal ends with the line's newline.
-    pub(crate) newline: bool,
-    /// Index of its list in `trees`; 0 for none.
-    pub(crate) trees: u16,
-    pub(crate) bound: Bound,
-    successors: [NodeId; SUCCESSORS_MAX],
-    replaced: u8,
-    literal: u32,
-}
-
-/// The number of a node.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct NodeId(u16);
-
-impl NodeId {
-    /// Matches nothing.
-    pub(crate) const NONE: NodeId = NodeId(0);
-    /// Before the first literal of a JSON line.
-    pub(crate) const JSON: NodeId = NodeId(1);
-    /// Before the first literal of a logfmt line.
-    pub(crate) const LOGFMT: NodeId = NodeId(2);
-    /// The literal that could not be learned, until the next one.
-    const SPARE: NodeId = NodeId(3);
-    const FIRST: usize = 4;
-}
-
-impl Node {
-    fn new(before: State, literal: &[u8], fresh: &Fresh, key: &Key) -> Option<Node> {
-        Some(Node {
-            head: key.head,
-            mask: key.mask,
-            tail: key.tail,
-            seen: fresh.seen,
-            len: u16::try_from(literal.len()).ok()?,
-            before,
-            next: fresh.next,
-            wanted: fresh.bound.wanted(),
-            newline: literal.last() == Some(&b'\n'),
-            bound: fresh.bound,
-            ..Node::empty(fresh.state)
-        })
-    }
-
-    /// 0xff stands in no valid text, so that no window equals it.
-    fn empty(after: State) -> Node {
-        Node {
-            head: u128::MAX,
-            mask: u128::MAX,
-            tail: 0,
-            seen: 0,
-            len: 0,
-            before: State::JSON,
-            after,
-            next: Next::Never,
-            wanted: false,
-            fixed: 0,
-            measured: false,
-            newline: false,
-            trees: 0,
-            bound: Bound::NOTHING,
-            successors: [NodeId::NONE; SUCCESSORS_MAX],
-            replaced: 0,
-            literal: 0,
-        }
-    }
-}
 
 /// What a data thread learned about JSON and logfmt lines.
 pub struct LineGraph {
     nodes: Vec<Node>,
     literals: Vec<u8>,
     cells: Box<[NodeId; CELLS]>,
+    /// The node last met in a state behind eight bytes, by their hash; a wrong one is seen at its literal.
+    hints: Box<[NodeId; HINTS]>,
     containers: Vec<Container>,
     prefixes: Vec<Box<str>>,
     trees: Vec<Vec<Tree>>,
@@ -308,6 +72,7 @@ impl LineGraph {
             nodes: states.into_iter().map(Node::empty).collect(),
             literals: Vec::new(),
             cells: Box::new([NodeId::NONE; CELLS]),
+            hints: Box::new([NodeId::NONE; HINTS]),
             containers: vec![pairs.clone(), pairs],
             prefixes: Vec::new(),
             trees: vec![Vec::new(), Vec::new()],
@@ -333,28 +98,45 @@ impl LineGraph {
         self.len() == 0
     }
 
-    /// The node behind `previous` whose literal stands at `at`; [`NodeId::NONE`] where none of the recent
-    /// ones does.
+    /// The node behind `previous` whose literal `text` starts with: the usual successor, or the one that was
+    /// last met here with these first bytes. [`NodeId::NONE`] where it is neither.
     #[inline(always)]
-    pub(crate) fn follow(&self, previous: NodeId, bytes: &[u8], at: usize) -> NodeId {
-        let text = window(bytes, at);
-        let successors = &self.node(previous).successors;
-        if self.stands(successors[0], text, bytes, at) {
-            return successors[0];
+    pub(crate) fn follow(&mut self, previous: NodeId, text: &[u8]) -> NodeId {
+        let usual = self.node(previous).successor;
+        let Some(window) = text.first_chunk::<STEP>() else {
+            return self.follow_at_end(previous, text);
+        };
+        let window = u128::from_le_bytes(*window);
+        if self.stands(usual, window, text) {
+            return usual;
         }
-        self.follow_others(successors, text, bytes, at)
+        self.follow_hint(previous, window, text)
     }
 
     #[inline]
-    fn follow_others(
-        &self,
-        successors: &[NodeId; SUCCESSORS_MAX],
-        text: u128,
-        bytes: &[u8],
-        at: usize,
-    ) -> NodeId {
-        for &id in &successors[1..] {
-            if self.stands(id, text, bytes, at) {
+    fn follow_hint(&mut self, previous: NodeId, window: u128, text: &[u8]) -> NodeId {
+        let state = self.node(previous).after;
+        let id = self.hints[hint(state, window)];
+        if self.node(id).before != state || !self.stands(id, window, text) {
+            return NodeId::NONE;
+        }
+        let node = &mut self.nodes[previous.0 as usize];
+        node.unusual = node.unusual.wrapping_add(1);
+        if node.unusual % UNUSUAL_MAX == 0 {
+            node.successor = id;
+        }
+        id
+    }
+
+    /// The last literal of a block may be shorter than a window.
+    #[inline(never)]
+    fn follow_at_end(&self, previous: NodeId, text: &[u8]) -> NodeId {
+        let window = window(text, 0);
+        let Node { successor, after, .. } = *self.node(previous);
+        for id in [successor, self.hints[hint(after, window)]] {
+            let node = self.node(id);
+            let here = node.before == after && node.len as usize <= text.len();
+            if here && self.stands(id, window, text) {
                 return id;
             }
         }
@@ -362,20 +144,21 @@ impl LineGraph {
     }
 
     #[inline(always)]
-    fn stands(&self, id: NodeId, text: u128, bytes: &[u8], at: usize) -> bool {
+    fn stands(&self, id: NodeId, window: u128, text: &[u8]) -> bool {
         let node = self.node(id);
-        if (text ^ node.head) & node.mask != 0 {
-            return false;
-        }
-        let len = node.len as usize;
-        len <= STEP || (window(bytes, at + len - STEP) == node.tail && self.middle(node, bytes, at))
+        (window ^ node.head) & node.mask == 0
+            && (node.len as usize <= STEP || self.stands_long(node, text))
     }
 
-    /// What the first and the last 16 bytes leave out.
+    /// What the first 16 bytes leave out.
     #[inline(always)]
-    fn middle(&self, node: &Node, bytes: &[u8], at: usize) -> bool {
+    fn stands_long(&self, node: &Node, text: &[u8]) -> bool {
         let len = node.len as usize;
-        len <= 2 * STEP || self.literal(node) == bytes.get(at..at + len)
+        let Some(tail) = text.get(..len).and_then(|literal| literal.last_chunk::<STEP>()) else {
+            return false;
+        };
+        u128::from_le_bytes(*tail) == node.tail
+            && (len <= 2 * STEP || self.literal(node) == text.get(..len))
     }
 
     #[inline(never)]
@@ -425,13 +208,10 @@ impl LineGraph {
         (bound, 1 << bit)
     }
 
-    /// The node of the literal between two positions, if it was met in this state before.
+    /// The node of the literal that `text` starts with, if it was met in this state before.
     #[inline]
-    pub(crate) fn find(&self, state: State, bytes: &[u8], at: usize, end: usize) -> NodeId {
-        if end - at > LITERAL_MAX {
-            return NodeId::NONE;
-        }
-        let key = Key::new(state, bytes, at, end);
+    pub(crate) fn find(&self, key: &Key, text: &[u8]) -> NodeId {
+        let len = key.len;
         for probe in 0..PROBES_MAX {
             let id = self.cells[(key.hash + probe) % CELLS];
             if id == NodeId::NONE {
@@ -439,8 +219,8 @@ impl LineGraph {
             }
             let node = self.node(id);
             let differs = (node.head ^ key.head) | (node.tail ^ key.tail);
-            let same = differs == 0 && node.len as usize == end - at && node.before == state;
-            if same && self.middle(node, bytes, at) {
+            let same = differs == 0 && node.len as usize == len && node.before == key.state;
+            if same && (len <= 2 * STEP || self.literal(node) == text.get(..len)) {
                 return id;
             }
         }
@@ -458,41 +238,35 @@ impl LineGraph {
         }
     }
 
-    /// Remembers that `next` came behind `previous`.
-    pub(crate) fn link(&mut self, previous: NodeId, next: NodeId) {
+    /// Remembers that `next` came behind `previous`, where `text` started.
+    pub(crate) fn link(&mut self, previous: NodeId, next: NodeId, text: &[u8]) {
         if previous == NodeId::SPARE || next == NodeId::SPARE {
             return;
         }
         let node = &mut self.nodes[previous.0 as usize];
-        if node.successors.contains(&next) {
-            return;
-        }
-        match node.successors.iter().position(|id| *id == NodeId::NONE) {
-            Some(free) => node.successors[free] = next,
-            None => {
-                node.successors[node.replaced as usize % SUCCESSORS_MAX] = next;
-                node.replaced = node.replaced.wrapping_add(1);
-            }
+        if node.successor == NodeId::NONE {
+            node.successor = next;
+        } else {
+            self.hints[hint(node.after, window(text, 0))] = next;
         }
     }
 
     /// Keeps what the grammar found; where there is no room, only until the next literal that is not kept.
-    pub(crate) fn learn(&mut self, before: State, literal: &[u8], fresh: &Fresh) -> Option<NodeId> {
-        let key = Key::new(before, literal, 0, literal.len());
+    pub(crate) fn learn(&mut self, key: &Key, literal: &[u8], fresh: &Fresh) -> Option<NodeId> {
         let free = (0..PROBES_MAX)
             .map(|probe| (key.hash + probe) % CELLS)
             .find(|cell| self.cells[*cell] == NodeId::NONE)
-            .filter(|_| self.nodes.len() < NODES_MAX && literal.len() <= LITERAL_MAX);
+            .filter(|_| self.nodes.len() < NODES_MAX && key.len <= LITERAL_MAX);
         let Some(cell) = free else {
             self.refused += 1;
             if self.refused > REFUSED_MAX {
                 self.forget_nodes();
             }
-            return self.spare(before, literal, fresh);
+            return self.spare(key, literal, fresh);
         };
-        let mut node = Node::new(before, literal, fresh, &key)?;
-        if !self.fresh_trees.is_empty() {
-            node.trees = self.trees.len() as u16;
+        let trees = if self.fresh_trees.is_empty() { 0 } else { self.trees.len() };
+        let mut node = Node::new(key, literal, fresh, trees as u16)?;
+        if trees != 0 {
             self.trees.push(self.fresh_trees.clone());
         }
         node.literal = self.literals.len() as u32;
@@ -504,11 +278,10 @@ impl LineGraph {
     }
 
     /// A node that holds until the next literal that is not kept.
-    pub(crate) fn spare(&mut self, before: State, literal: &[u8], fresh: &Fresh) -> Option<NodeId> {
-        let mut node =
-            Node::new(before, literal, fresh, &Key::new(before, literal, 0, literal.len()))?;
-        if !self.fresh_trees.is_empty() {
-            node.trees = 1;
+    pub(crate) fn spare(&mut self, key: &Key, literal: &[u8], fresh: &Fresh) -> Option<NodeId> {
+        let trees = !self.fresh_trees.is_empty();
+        let node = Node::new(key, literal, fresh, trees as u16)?;
+        if trees {
             std::mem::swap(&mut self.trees[1], &mut self.fresh_trees);
         }
         self.nodes[NodeId::SPARE.0 as usize] = node;
@@ -519,16 +292,16 @@ impl LineGraph {
     fn forget_nodes(&mut self) {
         self.nodes.truncate(NodeId::FIRST);
         for node in &mut self.nodes {
-            node.successors = [NodeId::NONE; SUCCESSORS_MAX];
+            node.successor = NodeId::NONE;
         }
         self.literals.clear();
         self.cells.fill(NodeId::NONE);
+        self.hints.fill(NodeId::NONE);
         self.trees.truncate(2);
         self.refused = 0;
     }
 
     /// Writes the wanted containers that end in a literal, and notes where others begin.
-    #[cold]
     pub(crate) fn trees(&mut self, list: u16, literal: usize, into: &mut Decoded) {
         for tree in &self.trees[list as usize] {
             match *tree {
@@ -560,28 +333,10 @@ impl fmt::Debug for LineGraph {
     }
 }
 
-/// A literal as the table holds it.
-struct Key {
-    head: u128,
-    mask: u128,
-    tail: u128,
-    hash: usize,
-}
-
-impl Key {
-    #[inline(always)]
-    fn new(state: State, bytes: &[u8], at: usize, end: usize) -> Key {
-        let len = end - at;
-        let mask = if len >= STEP { u128::MAX } else { (1 << (8 * len)) - 1 };
-        let head = window(bytes, at) & mask;
-        let tail = if len > STEP { window(bytes, end - STEP) } else { 0 };
-        let fold = |word: u128, with: u64| {
-            let low = (word as u64 ^ with) as u128;
-            let product = low.wrapping_mul(((word >> 64) as u64 ^ 0x9e37_79b9_7f4a_7c15) as u128);
-            product as u64 ^ (product >> 64) as u64
-        };
-        let salt = (len as u64) << 32 | state.0 as u64;
-        let hash = fold(head, salt.wrapping_mul(0xa076_1d64_78bd_642f)) ^ fold(tail, salt);
-        Key { head, mask, tail, hash: (hash >> 16) as usize }
-    }
+/// Where the hint for these bytes stands. Eight of them tell most keys apart, and more would reach into the
+/// value behind a short one.
+#[inline(always)]
+fn hint(state: State, window: u128) -> usize {
+    let word = window as u64 ^ (state.0 as u64) << 48;
+    (word.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 55) as usize % HINTS
 }

@@ -10,10 +10,10 @@ mod exact;
 mod learn;
 
 use super::escape;
-use super::graph::{LineGraph, Next, Node, NodeId};
+use super::graph::{Key, LineGraph, Next, Node, NodeId};
 use super::scan::{byte, is_string, number_end, string_stop};
-use crate::record::field::FieldTable;
-use crate::record::slots::{Kind, Place};
+use crate::record::field::{FieldId, FieldTable};
+use crate::record::slots::{Entry, MASKED_MAX, Place};
 use crate::record::{Decoded, Format};
 
 pub use exact::Work;
@@ -33,38 +33,45 @@ pub fn walk(
     into.clear();
     into.format = Format::Json;
     let bytes = block.as_bytes();
+    // positions count from the start of the line: what is gone of `whole`
+    let mut text = bytes.get(start..)?;
+    let whole = text.len();
     let mut previous = NodeId::JSON;
     let mut seen = 0u64;
-    let mut at = start;
     loop {
-        let mut id = graph.follow(previous, bytes, at);
-        let mut end = value_end(graph.node(id), bytes, at);
-        let mut escaped = false;
-        if end == NO_VALUE {
-            Slow { id, end, escaped } = slow(graph, previous, id, block, at, wanted)?;
+        let mut id = graph.follow(previous, text);
+        let mut node = graph.node(id);
+        let (mut value, mut len, mut escaped) = (text, NO_VALUE, false);
+        if let Some(behind) = text.get(node.len as usize..) {
+            value = behind;
+            len = value_len(node, value);
         }
-        let node = graph.node(id);
+        if len == NO_VALUE {
+            Slow { id, len, escaped } =
+                slow(graph, previous, id, &block[block.len() - text.len()..], wanted)?;
+            node = graph.node(id);
+            value = text.get(node.len as usize..)?;
+        }
         // a key with keys below it, twice in one line: only the exact reading takes the first one back
         if seen & node.seen != 0 {
             return None;
         }
         seen |= node.seen;
-        if node.trees != 0 {
-            graph.trees(node.trees, at - start, into);
+        let last = node.next == Next::End;
+        let from = whole - value.len() - node.back as usize;
+        let size = len + node.back as usize;
+        if node.special | escaped {
+            let found = Found { from, len: size, literal: whole - text.len(), escaped };
+            special(graph, id, &block[start..], &found, into)?;
+        } else if node.wanted {
+            let entry = Entry { start: from as u32, len: size as u32, ..node.entry };
+            // special where it has no bit of its own
+            into.slots.put(FieldId(node.field.0 % MASKED_MAX as u16), entry);
         }
-        let node = graph.node(id);
-        if node.wanted {
-            let from = at + node.len as usize;
-            if escaped {
-                put_escaped(node, block, (from, end), into);
-            } else {
-                put(node, start, (from, end), into)?;
-            }
+        if last {
+            return Some(bytes.len() - value.len());
         }
-        if node.next == Next::End {
-            return Some(end);
-        }
-        at = end;
+        text = value.get(len..)?;
         previous = id;
     }
 }
@@ -103,109 +110,122 @@ pub fn validate(line: &str) -> Result<(), (usize, String)> {
 /// The literal is not followed by what its node says, or only the slow way can tell.
 const NO_VALUE: usize = usize::MAX;
 
-/// The end of the value behind the literal at `at`, which is where the next literal starts.
+/// The length of the value that `text` starts with, behind the literal of a node.
 #[inline(always)]
-fn value_end(node: &Node, bytes: &[u8], at: usize) -> usize {
-    let start = at + node.len as usize;
+fn value_len(node: &Node, text: &[u8]) -> usize {
+    if node.next == Next::Text {
+        let fixed = node.fixed as usize;
+        if fixed != 0 {
+            return if is_string(text, fixed) { fixed } else { NO_VALUE };
+        }
+        let len = string_stop(text, 0);
+        return if byte(text, len) == b'"' { len } else { NO_VALUE };
+    }
     match node.next {
-        Next::Text if node.fixed != 0 => {
-            let len = node.fixed as usize;
-            if is_string(bytes, start, len) { start + len } else { NO_VALUE }
-        }
-        Next::Text => {
-            let end = string_stop(bytes, start);
-            if byte(bytes, end) == b'"' { end } else { NO_VALUE }
-        }
-        Next::Number => number_end(bytes, start).unwrap_or(NO_VALUE),
-        Next::True | Next::False | Next::Null => start,
+        Next::Number => number_end(text, 0).unwrap_or(NO_VALUE),
+        Next::True | Next::False | Next::Null => 0,
         // the literal holds the newline, unless it ends the block
-        Next::End if node.newline || start >= bytes.len() => start,
-        Next::End | Next::Word | Next::Never => NO_VALUE,
+        Next::End if node.newline || text.is_empty() => 0,
+        Next::Text | Next::End | Next::Word | Next::Never => NO_VALUE,
     }
 }
 
 /// A value that the usual way left.
 struct Slow {
     id: NodeId,
-    end: usize,
+    len: usize,
     escaped: bool,
 }
 
 /// What the usual way left: another literal than the recent ones, a string with escapes, a string that had
 /// one length until now.
-#[cold]
 #[inline(never)]
 fn slow(
     graph: &mut LineGraph,
     previous: NodeId,
     followed: NodeId,
-    block: &str,
-    at: usize,
+    text: &str,
     wanted: &FieldTable,
 ) -> Option<Slow> {
-    let bytes = block.as_bytes();
     let mut id = followed;
     if graph.node(id).next != Next::Text {
-        id = meet(graph, previous, bytes, at, wanted)?;
+        id = meet(graph, previous, text, wanted)?;
     }
     let node = graph.node(id);
-    let start = at + node.len as usize;
+    let value = text.as_bytes().get(node.len as usize..)?;
     if node.next != Next::Text {
-        let end = value_end(node, bytes, at);
-        return (end != NO_VALUE).then_some(Slow { id, end, escaped: false });
+        let len = value_len(node, value);
+        return (len != NO_VALUE).then_some(Slow { id, len, escaped: false });
     }
-    let plain = string_stop(bytes, start);
-    let end = escape::string_end(bytes, plain)?;
-    graph.note_length(id, end - start);
-    Some(Slow { id, end, escaped: plain != end })
+    let plain = string_stop(value, 0);
+    let len = if byte(value, plain) == b'"' { plain } else { escape::string_end(value, plain)? };
+    graph.note_length(id, len);
+    Some(Slow { id, len, escaped: plain != len })
 }
 
 /// A literal that no recent successor is: looked up, or read by the grammar and learned.
 fn meet(
     graph: &mut LineGraph,
     previous: NodeId,
-    bytes: &[u8],
-    at: usize,
+    text: &str,
     wanted: &FieldTable,
 ) -> Option<NodeId> {
     let state = graph.node(previous).after;
-    let end = learn::literal_end(bytes, at, state.quoted())?;
-    let mut id = graph.find(state, bytes, at, end);
+    let bytes = text.as_bytes();
+    let end = learn::literal_end(bytes, state.quoted())?;
+    let key = Key::new(state, bytes, end);
+    let mut id = graph.find(&key, bytes);
     if id == NodeId::NONE {
-        let fresh = learn::literal(graph, bytes, at, state, wanted)?;
+        let fresh = learn::literal(graph, text, state, wanted)?;
         // an element of an array that a colon follows, as if it were a key
-        if fresh.len != end - at {
+        if fresh.len != end {
             return None;
         }
-        id = graph.learn(state, &bytes[at..end], &fresh)?;
+        id = graph.learn(&key, &bytes[..end], &fresh)?;
     }
-    graph.link(previous, id);
+    graph.link(previous, id, bytes);
     Some(id)
 }
 
-/// Writes the value of a wanted key. `None`: it is null and takes back what the same key gave before, which
-/// only the exact reading can.
-#[inline(always)]
-fn put(node: &Node, start: usize, (from, end): (usize, usize), into: &mut Decoded) -> Option<()> {
-    let (kind, from) = match node.next {
-        Next::Text => (Kind::Text, from),
-        Next::Number => (Kind::Number, from),
-        Next::True => (Kind::True, from - 4),
-        Next::False => (Kind::False, from - 5),
-        Next::Null => return (!node.bound.has_given(into)).then_some(()),
-        Next::Word | Next::End | Next::Never => return Some(()),
-    };
-    node.bound.put(into, kind, Place::Line, (from - start, end - start));
-    Some(())
+/// A value of the line, by positions in the line.
+struct Found {
+    from: usize,
+    len: usize,
+    literal: usize,
+    escaped: bool,
 }
 
-#[cold]
+/// Values that are not one text for one field. `None`: a null takes back what the same key gave before, which
+/// only the exact reading can.
 #[inline(never)]
-fn put_escaped(node: &Node, block: &str, (from, end): (usize, usize), into: &mut Decoded) {
-    let start = into.scratch.len();
-    escape::undo(&block[from..end], &mut into.scratch);
-    let span = (start, into.scratch.len());
-    node.bound.put(into, Kind::Text, Place::Scratch, span);
+fn special(
+    graph: &mut LineGraph,
+    id: NodeId,
+    line: &str,
+    found: &Found,
+    into: &mut Decoded,
+) -> Option<()> {
+    let trees = graph.node(id).trees;
+    if trees != 0 {
+        graph.trees(trees, found.literal, into);
+    }
+    let node = graph.node(id);
+    if !node.bound.wanted() {
+        return Some(());
+    }
+    if node.next == Next::Null {
+        return (!node.bound.has_given(into)).then_some(());
+    }
+    let mut span = (found.from, found.from + found.len);
+    let mut place = Place::Line;
+    if found.escaped {
+        let start = into.scratch.len();
+        escape::undo(&line[span.0..span.1], &mut into.scratch);
+        span = (start, into.scratch.len());
+        place = Place::Scratch;
+    }
+    node.bound.put(into, node.entry.kind, place, span);
+    Some(())
 }
 
 #[cfg(test)]

@@ -5,10 +5,10 @@
 #![allow(clippy::inline_always, reason = "the walk is one loop; every call in it was measured")]
 
 use super::escape;
-use super::graph::{Bound, ContainerId, Fresh, LineGraph, Next, Node, NodeId, State};
+use super::graph::{ContainerId, Fresh, Key, LineGraph, Next, Node, NodeId, State};
 use super::scan::{byte, string_stop, word_stop};
-use crate::record::field::FieldTable;
-use crate::record::slots::{Kind, Place};
+use crate::record::field::{FieldId, FieldTable};
+use crate::record::slots::{Entry, Kind, MASKED_MAX, Place};
 use crate::record::{Decoded, Format};
 
 /// Whether a line may be logfmt: an identifier and `=`. Cheap for every other format.
@@ -32,28 +32,39 @@ pub fn walk(
     into.clear();
     into.format = Format::Logfmt;
     let bytes = block.as_bytes();
+    let mut text = bytes.get(start..)?;
+    let whole = text.len();
     let mut previous = NodeId::LOGFMT;
     let mut pairs = 0usize;
     let mut any_wanted = false;
-    let mut at = start;
     loop {
-        let mut id = graph.follow(previous, bytes, at);
-        let mut value = measure(graph.node(id), bytes, at);
-        if value.is_none() {
-            id = meet(graph, previous, bytes, at, wanted)?;
-            value = measure_met(graph.node(id), bytes, at);
+        let mut id = graph.follow(previous, text);
+        let mut node = graph.node(id);
+        let (mut value, mut len, mut escaped) = (text, NO_VALUE, false);
+        if let Some(behind) = text.get(node.len as usize..) {
+            value = behind;
+            len = value_len(node, value);
         }
-        let node = graph.node(id);
-        let (from, end) = value?;
+        if len == NO_VALUE {
+            Slow { id, len, escaped } =
+                slow(graph, previous, id, &block[block.len() - text.len()..], wanted)?;
+            node = graph.node(id);
+            value = text.get(node.len as usize..)?;
+        }
         if node.next == Next::End {
-            return (pairs >= 2 || any_wanted).then_some(end);
+            return (pairs >= 2 || any_wanted).then_some(bytes.len() - value.len());
         }
         pairs += 1;
-        if node.wanted {
-            any_wanted = true;
-            put(node, block, start, (from, end), into);
+        any_wanted |= node.wanted | node.special;
+        let from = whole - value.len();
+        if node.special | escaped {
+            special(node, &block[start..], (from, from + len), escaped, into);
+        } else if node.wanted {
+            let entry = Entry { start: from as u32, len: len as u32, ..node.entry };
+            // special where it has no bit of its own
+            into.slots.put(FieldId(node.field.0 % MASKED_MAX as u16), entry);
         }
-        at = end;
+        text = value.get(len..)?;
         previous = id;
     }
 }
@@ -63,101 +74,109 @@ pub fn read(line: &str, wanted: &FieldTable, graph: &mut LineGraph, into: &mut D
     starts(line) && walk(line, 0, wanted, graph, into).is_some()
 }
 
-/// Start and end of the value behind a literal; the end is where the next literal starts.
+/// The literal is not followed by what its node says, or only the slow way can tell.
+const NO_VALUE: usize = usize::MAX;
+
+/// The length of the value that `text` starts with, behind the literal of a node.
 #[inline(always)]
-fn measure(node: &Node, bytes: &[u8], at: usize) -> Option<(usize, usize)> {
-    let start = at + node.len as usize;
+fn value_len(node: &Node, text: &[u8]) -> usize {
     match node.next {
-        Next::Word if byte(bytes, start) != b'"' => Some((start, word_stop(bytes, start))),
+        Next::Word if byte(text, 0) != b'"' => word_stop(text, 0),
         Next::Text => {
-            let end = string_stop(bytes, start);
-            if byte(bytes, end) == b'"' {
-                return Some((start, end));
-            }
-            Some((start, quoted_end(bytes, end)?))
+            let len = string_stop(text, 0);
+            if byte(text, len) == b'"' { len } else { NO_VALUE }
         }
-        Next::End if node.newline || start >= bytes.len() => Some((start, start)),
-        _ => None,
+        Next::End if node.newline || text.is_empty() => 0,
+        _ => NO_VALUE,
     }
 }
 
-#[cold]
+/// A value that the usual way left.
+struct Slow {
+    id: NodeId,
+    len: usize,
+    escaped: bool,
+}
+
 #[inline(never)]
-fn measure_met(node: &Node, bytes: &[u8], at: usize) -> Option<(usize, usize)> {
-    measure(node, bytes, at)
+fn slow(
+    graph: &mut LineGraph,
+    previous: NodeId,
+    followed: NodeId,
+    text: &str,
+    wanted: &FieldTable,
+) -> Option<Slow> {
+    let mut id = followed;
+    if graph.node(id).next != Next::Text {
+        id = meet(graph, previous, text, wanted)?;
+    }
+    let node = graph.node(id);
+    let value = text.as_bytes().get(node.len as usize..)?;
+    let len = value_len(node, value);
+    if len != NO_VALUE {
+        return Some(Slow { id, len, escaped: false });
+    }
+    if node.next != Next::Text {
+        return None;
+    }
+    Some(Slow { id, len: quoted_end(value)?, escaped: true })
 }
 
 /// The closing quote: loggers differ in what they escape, so that any escape passes, and a tab.
-#[cold]
-#[inline(never)]
-fn quoted_end(bytes: &[u8], mut at: usize) -> Option<usize> {
+fn quoted_end(text: &[u8]) -> Option<usize> {
+    let mut at = 0;
     loop {
-        match byte(bytes, at) {
+        at = string_stop(text, at);
+        match byte(text, at) {
             b'"' => return Some(at),
-            b'\\' if byte(bytes, at + 1) >= b' ' => at += 2,
+            b'\\' if byte(text, at + 1) >= b' ' => at += 2,
             b'\t' => at += 1,
             _ => return None,
         }
-        at = string_stop(bytes, at);
     }
 }
 
-#[inline(always)]
-fn put(node: &Node, block: &str, start: usize, span: (usize, usize), into: &mut Decoded) {
-    let (from, end) = span;
-    if node.next == Next::Text && escaped(block.as_bytes(), from, end) {
-        return put_escaped(node, block, span, into);
+/// Values with escapes, or for two fields.
+#[inline(never)]
+fn special(node: &Node, line: &str, mut span: (usize, usize), escaped: bool, into: &mut Decoded) {
+    let mut place = Place::Line;
+    if escaped {
+        let start = into.scratch.len();
+        escape::undo(&line[span.0..span.1], &mut into.scratch);
+        span = (start, into.scratch.len());
+        place = Place::Scratch;
     }
-    node.bound.put(into, Kind::Text, Place::Line, (from - start, end - start));
+    node.bound.put(into, Kind::Text, place, span);
 }
 
-/// Whether the string has an escape: its first stop is not its end.
-#[inline(always)]
-fn escaped(bytes: &[u8], from: usize, end: usize) -> bool {
-    string_stop(bytes, from) != end
-}
-
-#[cold]
-#[inline(never)]
-fn put_escaped(node: &Node, block: &str, (start, end): (usize, usize), into: &mut Decoded) {
-    let from = into.scratch.len();
-    escape::undo(&block[start..end], &mut into.scratch);
-    node.bound.put(into, Kind::Text, Place::Scratch, (from, into.scratch.len()));
-}
-
-#[inline(never)]
 fn meet(
     graph: &mut LineGraph,
     previous: NodeId,
-    bytes: &[u8],
-    at: usize,
+    text: &str,
     wanted: &FieldTable,
 ) -> Option<NodeId> {
     let state = graph.node(previous).after;
-    let first = previous == NodeId::LOGFMT;
-    let Found { next, key, end, plain } = literal(bytes, at, state.quoted(), first)?;
-    let literal = &bytes[at..end];
-    let mut id = graph.find(state, bytes, at, end);
+    let bytes = text.as_bytes();
+    let found = literal(bytes, state.quoted(), previous == NodeId::LOGFMT)?;
+    let Found { next, key: (from, to), end, plain } = found;
+    let key = Key::new(state, bytes, end);
+    let mut id = graph.find(&key, bytes);
     if id == NodeId::NONE {
-        let bound = bound(graph, &bytes[key.0..key.1], wanted)?;
+        graph.path.clear();
+        graph.path.push_str(&text[from..to]);
+        let (bound, _) = graph.look_up(wanted, false);
         let state = State::new(ContainerId::PAIRS, next == Next::Text);
-        let fresh = Fresh { next, state, bound, seen: 0, len: literal.len() };
+        let fresh = Fresh { next, state, bound, seen: 0, len: end };
         graph.fresh_trees.clear();
+        let literal = &bytes[..end];
         id = if plain {
-            graph.learn(graph.node(previous).after, literal, &fresh)?
+            graph.learn(&key, literal, &fresh)?
         } else {
-            graph.spare(graph.node(previous).after, literal, &fresh)?
+            graph.spare(&key, literal, &fresh)?
         };
     }
-    graph.link(previous, id);
+    graph.link(previous, id, bytes);
     Some(id)
-}
-
-fn bound(graph: &mut LineGraph, key: &[u8], wanted: &FieldTable) -> Option<Bound> {
-    graph.path.clear();
-    // a key ends at `=`, so that it is text again
-    graph.path.push_str(std::str::from_utf8(key).ok()?);
-    Some(graph.look_up(wanted, false).0)
 }
 
 /// What stands between two values.
@@ -171,7 +190,8 @@ struct Found {
 }
 
 /// Blanks, words without a value, and a key with its `=`; or the line's end.
-fn literal(bytes: &[u8], mut at: usize, quoted: bool, first: bool) -> Option<Found> {
+fn literal(bytes: &[u8], quoted: bool, first: bool) -> Option<Found> {
+    let mut at = 0;
     let mut plain = true;
     if quoted {
         at += 1;

@@ -103,12 +103,11 @@ fn short(text: &[u8], at: usize) -> [u8; 8] {
     bytes
 }
 
-/// Multiplies by a constant of random bits and folds both halves: what foldhash and wyhash do.
+/// Multiplies by a constant of random bits and folds both halves: one step of what foldhash and wyhash do.
 #[inline]
 fn fold(word: u64) -> u64 {
-    let wide = u128::from(word) * 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835_u128;
-    let product = wide ^ (wide >> 64);
-    product as u64
+    let wide = u128::from(word) * 0x9e37_79b9_7f4a_7c15;
+    (wide as u64) ^ ((wide >> 64) as u64)
 }
 
 #[derive(Clone, Debug)]

@@ -14,9 +14,9 @@ pub struct Buffer {
 }
 
 impl Buffer {
-    /// Room for tails of `line_bytes_max`, and for `read_bytes` of fresh bytes.
-    pub fn new(line_bytes_max: usize, read_bytes: usize) -> Buffer {
-        Buffer { bytes: vec![0; line_bytes_max + read_bytes], room: line_bytes_max }
+    /// Room for tails of `tail_bytes_max`, and for `read_bytes` of fresh bytes.
+    pub fn new(tail_bytes_max: usize, read_bytes: usize) -> Buffer {
+        Buffer { bytes: vec![0; tail_bytes_max + read_bytes], room: tail_bytes_max }
     }
 
     /// Where the next read goes.
@@ -49,7 +49,7 @@ pub enum Piece<'a> {
 pub struct Bounds {
     /// The longest line.
     pub line_bytes_max: usize,
-    /// What this tail may keep now, at most `line_bytes_max`: the rest of what all tails may keep together.
+    /// What this tail may keep now: at most the room of the buffer, less when all tails together keep much.
     pub tail_bytes_max: usize,
 }
 
@@ -124,10 +124,10 @@ impl Tail {
     /// Adds the beginning of a line, or more of it.
     fn keep(&mut self, more: &[u8], bounds: Bounds, emit: &mut impl FnMut(Piece<'_>)) {
         let most = bounds.tail_bytes_max.min(bounds.line_bytes_max);
-        if self.kept.len() + more.len() > most {
+        let open = self.kept.len() - self.whole + more.len();
+        if open > most || self.kept.len() + more.len() > bounds.tail_bytes_max {
             self.release(emit);
         }
-        let open = self.kept.len() + more.len();
         if open > most {
             self.skipped = open as u64;
             let fits = most.saturating_sub(self.kept.len()).min(more.len());

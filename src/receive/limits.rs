@@ -1,5 +1,6 @@
 //! The bounds of everything that an application can send. Unit as each name says.
 
+use crate::frame::multiline;
 use std::time::Duration;
 
 /// The longest line that a setting may allow: a read buffer holds one.
@@ -15,6 +16,10 @@ pub const DATAGRAM_BYTES_MAX: usize = 256 * 1024;
 
 /// What a connection may always keep of an unfinished line, however much the others keep.
 pub const TAIL_BYTES_ALWAYS: usize = 4 * 1024;
+
+/// What a connection may keep at least, however short its lines must be: a record whose lines are joined, and the
+/// beginning of a line that may belong to it. So the same records come out however the stream was cut.
+pub const TAIL_BYTES_JOINED: usize = 2 * multiline::JOINED_BYTES_MAX;
 
 /// What `receive` keeps to; each a setting.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -52,6 +57,25 @@ impl Limits {
         self.line_bytes_max = self.line_bytes_max.clamp(1024, LINE_BYTES_CEILING);
         self
     }
+
+    /// What one connection may keep between two reads.
+    pub fn tail_bytes_max(&self) -> usize {
+        self.line_bytes_max.max(TAIL_BYTES_JOINED)
+    }
 }
 
 const _: () = assert!(READ_BYTES >= 2 * 64 * 1024, "a read holds two lines of the default limit");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_line_limit_still_keeps_a_joined_record() {
+        let limits = |line_bytes_max| Limits { line_bytes_max, ..Limits::default() }.bounded();
+        assert_eq!(limits(0).line_bytes_max, 1024);
+        assert_eq!(limits(2048).tail_bytes_max(), TAIL_BYTES_JOINED);
+        assert_eq!(limits(1 << 20).tail_bytes_max(), 1 << 20);
+        assert_eq!(limits(usize::MAX).line_bytes_max, LINE_BYTES_CEILING);
+    }
+}

@@ -37,11 +37,10 @@ pub enum End {
 /// # Errors
 /// When the descriptor cannot be read or waited for; what was read before is handed on.
 pub fn serve(input: BorrowedFd<'_>, setup: &Setup, process: &mut Process<'_>) -> io::Result<End> {
-    let line_bytes_max = setup.limits.line_bytes_max;
     let mut door = Door {
         setup,
         input,
-        buffer: Buffer::new(line_bytes_max, READ_BYTES),
+        buffer: Buffer::new(setup.limits.tail_bytes_max(), READ_BYTES),
         tail: Tail::default(),
         meter: Meter::new(&setup.telemetry, Input::Stdin, setup.clock.monotonic()),
         hold_until: None,
@@ -133,8 +132,10 @@ impl Door<'_> {
         let setup = self.setup;
         setup.control.feed(now);
         self.meter.read(read);
-        let line_bytes_max = setup.limits.line_bytes_max;
-        let bounds = Bounds { line_bytes_max, tail_bytes_max: line_bytes_max };
+        let bounds = Bounds {
+            line_bytes_max: setup.limits.line_bytes_max,
+            tail_bytes_max: setup.limits.tail_bytes_max(),
+        };
         self.tail.take(&mut self.buffer, read, bounds, emit);
         self.hold_until = self.tail.holds().then_some(now + setup.limits.hold_max);
         self.tick_at.get_or_insert(now + TICK);
@@ -177,3 +178,6 @@ impl Door<'_> {
         Ok(readable)
     }
 }
+
+#[cfg(test)]
+mod tests;

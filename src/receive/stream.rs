@@ -117,7 +117,7 @@ impl<'s> Door<'s> {
         Ok(Door {
             epoll,
             gate,
-            buffer: Buffer::new(limits.line_bytes_max, READ_BYTES),
+            buffer: Buffer::new(limits.tail_bytes_max(), READ_BYTES),
             connections: Connections::new(limits),
             rhythm: Rhythm::new(limits.nap_max),
             meter: Meter::new(&setup.telemetry, Input::Stream, setup.clock.monotonic()),
@@ -398,8 +398,8 @@ impl<'s> Door<'s> {
         finished: bool,
         process: &mut Process<'_>,
     ) {
-        let line_bytes_max = self.setup.limits.line_bytes_max;
-        let bounds = Bounds { line_bytes_max, tail_bytes_max: line_bytes_max };
+        let Limits { line_bytes_max, .. } = self.setup.limits;
+        let bounds = Bounds { line_bytes_max, tail_bytes_max: self.setup.limits.tail_bytes_max() };
         loop {
             self.setup.control.beat.busy(self.setup.clock.monotonic());
             match rustix::net::recv(socket, self.buffer.space(), RecvFlags::empty()) {

@@ -2,6 +2,7 @@
 //! them. A `FieldTable` is what decoding is told to look for: the standard fields and those that a user's
 //! rules name. Built once when rules are compiled; read only on the way of a line.
 
+use foldhash::fast::RandomState;
 use std::collections::{HashMap, HashSet};
 
 /// A field's number. Those below 64 have a bit in [`super::slots::Slots::present`].
@@ -173,8 +174,9 @@ pub struct Binding {
 #[derive(Debug)]
 pub struct FieldTable {
     names: Vec<Box<str>>,
-    keys: HashMap<Box<str>, Binding>,
-    prefixes: HashSet<Box<str>>,
+    // every unknown key of every line is looked up here, twice: a hash of 2 ns, not of 20
+    keys: HashMap<Box<str>, Binding, RandomState>,
+    prefixes: HashSet<Box<str>, RandomState>,
     aliases: Vec<(FieldId, FieldId)>,
 }
 
@@ -183,8 +185,8 @@ impl FieldTable {
     pub fn standard() -> FieldTable {
         let mut table = FieldTable {
             names: STANDARD.iter().map(|(name, _)| Box::from(*name)).collect(),
-            keys: HashMap::new(),
-            prefixes: HashSet::new(),
+            keys: HashMap::default(),
+            prefixes: HashSet::default(),
             aliases: Vec::new(),
         };
         for (number, (_, keys)) in STANDARD.iter().enumerate() {

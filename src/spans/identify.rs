@@ -58,7 +58,14 @@ pub struct Traceparent {
 
 /// The id without what is written around it; `None` where it means that there is none.
 fn present(text: &str) -> Option<&str> {
-    let text = text.trim_matches([' ', '"', '[', ']', '\'']);
+    let around = |byte: &u8| matches!(byte, b' ' | b'"' | b'[' | b']' | b'\'');
+    let edges = (text.as_bytes().first(), text.as_bytes().last());
+    let text = match edges {
+        (Some(first), Some(last)) if around(first) || around(last) => {
+            text.trim_matches([' ', '"', '[', ']', '\''])
+        }
+        _ => text,
+    };
     let absent = text.is_empty()
         || text.len() > ID_BYTES_MAX
         || text.bytes().all(|byte| matches!(byte, b'0' | b'-'))
@@ -66,30 +73,49 @@ fn present(text: &str) -> Option<&str> {
     (!absent).then_some(text)
 }
 
-/// Digits of either case, without a sign, as a number.
+/// The value of each hex digit; above 15 for any other byte.
+const NIBBLES: [u8; 256] = {
+    let mut table = [0xff; 256];
+    let mut value = 0;
+    while value < 16 {
+        table[b"0123456789abcdef"[value] as usize] = value as u8;
+        table[b"0123456789ABCDEF"[value] as usize] = value as u8;
+        value += 1;
+    }
+    table
+};
+
+/// At most 16 digits of either case, without a sign, as a number.
+#[inline]
+fn half(digits: &[u8]) -> Option<u64> {
+    let (mut value, mut seen) = (0u64, 0);
+    for &byte in digits {
+        let nibble = NIBBLES[byte as usize];
+        seen |= nibble;
+        value = value << 4 | u64::from(nibble & 15);
+    }
+    (seen <= 15).then_some(value)
+}
+
+/// At most 32 digits.
+#[inline]
 fn hex(text: &str) -> Option<u128> {
-    let mut value = 0u128;
     if text.len() > 32 {
         return None;
     }
-    for byte in text.bytes() {
-        value = value << 4 | u128::from((byte as char).to_digit(16)?);
-    }
-    Some(value)
+    let (high, low) = text.as_bytes().split_at(text.len().saturating_sub(16));
+    Some(u128::from(half(high)?) << 64 | u128::from(half(low)?))
 }
 
 /// A UUID's 128 bits.
 fn uuid(text: &str) -> Option<u128> {
-    const DASHES: [usize; 4] = [8, 13, 18, 23];
     let bytes = text.as_bytes();
-    if bytes.len() != 36 || DASHES.iter().any(|&at| bytes[at] != b'-') {
+    if bytes.len() != 36 || [8, 13, 18, 23].iter().any(|&at| bytes[at] != b'-') {
         return None;
     }
-    let mut value = 0u128;
-    for (_, &byte) in bytes.iter().enumerate().filter(|(at, _)| !DASHES.contains(at)) {
-        value = value << 4 | u128::from((byte as char).to_digit(16)?);
-    }
-    Some(value)
+    let high = half(&bytes[..8])? << 32 | half(&bytes[9..13])? << 16 | half(&bytes[14..18])?;
+    let low = half(&bytes[19..23])? << 48 | half(&bytes[24..])?;
+    Some(u128::from(high) << 64 | u128::from(low))
 }
 
 /// AWS X-Ray's id: version, seconds, 96 bits.
@@ -126,9 +152,11 @@ fn bits(text: &str, digits_min: usize) -> (u128, Origin) {
 
 /// The trace id of a field that holds one.
 pub fn trace_id(text: &str) -> Option<(TraceId, Origin)> {
-    let text = present(text)?;
-    let text = text.rsplit_once("/traces/").map_or(text, |(_, id)| id);
-    let (bits, origin) = bits(present(text)?, 1);
+    let mut text = present(text)?;
+    if text.starts_with("projects/") {
+        text = present(text.rsplit_once("/traces/").map_or(text, |(_, id)| id))?;
+    }
+    let (bits, origin) = bits(text, 1);
     Some((TraceId::from_bytes(bits.to_be_bytes()), origin))
 }
 

@@ -46,21 +46,33 @@ fn round(state: &mut [u32; 4], block: &[u8; 64]) {
     for (word, bytes) in words.iter_mut().zip(block.as_chunks::<4>().0) {
         *word = u32::from_le_bytes(*bytes);
     }
+    let mut mixed = *state;
+    sixteen::<0>(&mut mixed, &words);
+    sixteen::<1>(&mut mixed, &words);
+    sixteen::<2>(&mut mixed, &words);
+    sixteen::<3>(&mut mixed, &words);
+    for (word, add) in state.iter_mut().zip(mixed) {
+        *word = word.wrapping_add(add);
+    }
+}
+
+/// One of the four rounds of RFC 1321, by number, so that each is compiled without a branch.
+#[inline]
+fn sixteen<const ROUND: usize>(state: &mut [u32; 4], words: &[u32; 16]) {
     let [mut a, mut b, mut c, mut d] = *state;
-    for step in 0..64 {
-        let (mixed, word) = match step / 16 {
+    for step in 0..16 {
+        let (mixed, word) = match ROUND {
             0 => (d ^ (b & (c ^ d)), step),
             1 => (c ^ (d & (b ^ c)), (5 * step + 1) % 16),
             2 => (b ^ c ^ d, (3 * step + 5) % 16),
             _ => (c ^ (b | !d), (7 * step) % 16),
         };
-        let sum = a.wrapping_add(mixed).wrapping_add(SINES[step]).wrapping_add(words[word]);
+        let constant = SINES[16 * ROUND + step].wrapping_add(words[word]);
+        let sum = a.wrapping_add(constant).wrapping_add(mixed);
         (a, d, c) = (d, c, b);
-        b = b.wrapping_add(sum.rotate_left(ROTATIONS[step / 16][step % 4]));
+        b = b.wrapping_add(sum.rotate_left(ROTATIONS[ROUND][step % 4]));
     }
-    for (word, add) in state.iter_mut().zip([a, b, c, d]) {
-        *word = word.wrapping_add(add);
-    }
+    *state = [a, b, c, d];
 }
 
 #[cfg(test)]

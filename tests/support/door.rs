@@ -6,6 +6,7 @@ use sidelight::app::signals::Signals;
 use sidelight::app::worker::Pipelines;
 use sidelight::app::{App, Parts, Running, Settings};
 use sidelight::clock::Clock;
+use sidelight::pipeline::Input;
 use sidelight::receive::delivery::Delivery;
 use sidelight::telemetry::Telemetry;
 use sidelight::telemetry::standing::Standing;
@@ -55,12 +56,16 @@ impl Seen {
     }
 }
 
+type OnLines = Box<dyn FnMut(&[u8]) + Send>;
+
 /// A sidecar in this process.
 pub(crate) struct Sidecar {
     pub(crate) stream: PathBuf,
     pub(crate) datagram: PathBuf,
     running: Running,
     seen: Arc<Mutex<Seen>>,
+    on_lines: Arc<Mutex<OnLines>>,
+    datagram_flushes: Arc<AtomicU64>,
     telemetry: Arc<Telemetry>,
     standing: Arc<Standing>,
     _directory: TempDir,
@@ -76,18 +81,26 @@ pub(crate) struct Closing {
 
 impl Sidecar {
     pub(crate) fn spawn() -> Sidecar {
-        Sidecar::build(|_| {}, |_| {})
+        Sidecar::build(|_| {}, |_| {}, Vec::new())
+    }
+
+    pub(crate) fn spawn_outputs(outputs: Vec<Output>) -> Sidecar {
+        Sidecar::build(|_| {}, |_| {}, outputs)
     }
 
     pub(crate) fn spawn_with(change: impl FnOnce(&mut Settings)) -> Sidecar {
-        Sidecar::build(change, |_| {})
+        Sidecar::build(change, |_| {}, Vec::new())
     }
 
     pub(crate) fn spawn_behind(obstacle: impl FnOnce(&Path)) -> Sidecar {
-        Sidecar::build(|_| {}, obstacle)
+        Sidecar::build(|_| {}, obstacle, Vec::new())
     }
 
-    fn build(change: impl FnOnce(&mut Settings), obstacle: impl FnOnce(&Path)) -> Sidecar {
+    fn build(
+        change: impl FnOnce(&mut Settings),
+        obstacle: impl FnOnce(&Path),
+        outputs: Vec<Output>,
+    ) -> Sidecar {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let (stream, datagram) =
             (directory.path().join("log.sock"), directory.path().join("d.sock"));
@@ -101,21 +114,32 @@ impl Sidecar {
             ..Settings::default()
         };
         change(&mut settings);
-        let into = Arc::clone(&seen);
+        let on_lines: Arc<Mutex<OnLines>> = Arc::new(Mutex::new(Box::new(|_| {})));
+        let datagram_flushes = Arc::new(AtomicU64::new(0));
+        let into = (Arc::clone(&seen), Arc::clone(&on_lines), Arc::clone(&datagram_flushes));
         let parts = Parts {
             settings,
             clock: Clock::system(),
             telemetry: Arc::clone(&telemetry),
             standing: Arc::clone(&standing),
-            pipelines: Pipelines::new(move |_| {
-                let into = Arc::clone(&into);
+            pipelines: Pipelines::new(move |input| {
+                let (seen, on_lines, datagram_flushes) = into.clone();
                 Box::new(move |delivery| {
-                    into.lock().unwrap_or_else(PoisonError::into_inner).take(delivery);
+                    match &delivery {
+                        Delivery::Lines { block, .. } => {
+                            (on_lines.lock().unwrap_or_else(PoisonError::into_inner))(block);
+                        }
+                        Delivery::Flush if input == Input::Datagram => {
+                            datagram_flushes.fetch_add(1, Ordering::Release);
+                        }
+                        _ => {}
+                    }
+                    seen.lock().unwrap_or_else(PoisonError::into_inner).take(delivery);
                     false
                 })
             }),
             admin: None,
-            outputs: Vec::new(),
+            outputs,
         };
         let running = App::new(parts).spawn(&signals).expect("it starts");
         Sidecar {
@@ -123,11 +147,23 @@ impl Sidecar {
             datagram,
             running,
             seen,
+            on_lines,
+            datagram_flushes,
             telemetry,
             standing,
             _directory: directory,
             _signals: signals,
         }
+    }
+
+    /// Calls `then` on the data thread before lines are recorded.
+    pub(crate) fn on_lines(&self, then: impl FnMut(&[u8]) + Send + 'static) {
+        *self.on_lines.lock().unwrap_or_else(PoisonError::into_inner) = Box::new(then);
+    }
+
+    /// How often the datagram thread flushed.
+    pub(crate) fn datagram_flushes(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.datagram_flushes)
     }
 
     pub(crate) fn nudge(&self) {
@@ -157,6 +193,11 @@ impl Sidecar {
             assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", self.lock());
             std::thread::park_timeout(Duration::from_millis(2));
         }
+    }
+
+    /// Leaves, whatever comes of it.
+    pub(crate) fn drain(self) -> sidelight::app::drain::Closing {
+        self.running.drain()
     }
 
     pub(crate) fn close(self) -> Closing {

@@ -44,7 +44,8 @@ fn serve(stream: &TcpStream) -> Option<()> {
         if length > BODY_BYTES_MAX || io::copy(&mut body, &mut io::sink()).is_err() {
             return None;
         }
-        let answer = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-protobuf\r\nContent-Length: 0\r\n\r\n";
+        let answer =
+            b"HTTP/1.1 200 OK\r\nContent-Type: application/x-protobuf\r\nContent-Length: 0\r\n\r\n";
         writer.write_all(answer).ok()?;
     }
 }

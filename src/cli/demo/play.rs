@@ -44,12 +44,54 @@ struct Route {
 
 const ROUTES: &[Route] = &[
     Route { method: "GET", path: "/", share: 22, median_ms: 6.0, failing: 1, table: "" },
-    Route { method: "GET", path: "/api/products", share: 20, median_ms: 24.0, failing: 3, table: "products" },
-    Route { method: "GET", path: "/api/products/#", share: 26, median_ms: 12.0, failing: 6, table: "products" },
-    Route { method: "POST", path: "/api/cart/#/items", share: 14, median_ms: 31.0, failing: 9, table: "cart_items" },
-    Route { method: "POST", path: "/api/checkout", share: 8, median_ms: 240.0, failing: 45, table: "orders" },
-    Route { method: "GET", path: "/api/orders/#", share: 7, median_ms: 18.0, failing: 4, table: "orders" },
-    Route { method: "DELETE", path: "/api/cart/#/items/#", share: 3, median_ms: 15.0, failing: 4, table: "cart_items" },
+    Route {
+        method: "GET",
+        path: "/api/products",
+        share: 20,
+        median_ms: 24.0,
+        failing: 3,
+        table: "products",
+    },
+    Route {
+        method: "GET",
+        path: "/api/products/#",
+        share: 26,
+        median_ms: 12.0,
+        failing: 6,
+        table: "products",
+    },
+    Route {
+        method: "POST",
+        path: "/api/cart/#/items",
+        share: 14,
+        median_ms: 31.0,
+        failing: 9,
+        table: "cart_items",
+    },
+    Route {
+        method: "POST",
+        path: "/api/checkout",
+        share: 8,
+        median_ms: 240.0,
+        failing: 45,
+        table: "orders",
+    },
+    Route {
+        method: "GET",
+        path: "/api/orders/#",
+        share: 7,
+        median_ms: 18.0,
+        failing: 4,
+        table: "orders",
+    },
+    Route {
+        method: "DELETE",
+        path: "/api/cart/#/items/#",
+        share: 3,
+        median_ms: 15.0,
+        failing: 4,
+        table: "cart_items",
+    },
 ];
 
 /// The application: its dice and the requests so far.
@@ -87,7 +129,8 @@ impl Play {
             (false, _) if self.below(40) == 0 => 404,
             (false, _) => 200,
         };
-        let request = Request { at, took, status, path, id: self.hex(16), trace: self.hex(32), route };
+        let request =
+            Request { at, took, status, path, id: self.hex(16), trace: self.hex(32), route };
         let mut lines = Vec::new();
         self.shop(&request, &mut lines);
         if route.path == "/api/checkout" {
@@ -104,7 +147,8 @@ impl Play {
         if !route.table.is_empty() {
             let query_ms = took.as_secs_f64() * 1e3 * 0.4;
             let stamp = rfc3339(at.after(took.mul_f64(0.5)));
-            let (verb, table) = (if method == "GET" { "SELECT * FROM" } else { "INSERT INTO" }, route.table);
+            let (verb, table) =
+                (if method == "GET" { "SELECT * FROM" } else { "INSERT INTO" }, route.table);
             let text = format!(
                 r#"{{"timestamp": "{stamp}", "level": "DEBUG", "logger": "shop.db", "message": "Database Query", "service": "shop", "data": {{"query": "{verb} {table} WHERE id = {}", "duration_ms": {query_ms:.2}, "rows_affected": 1, "request_id": "{id}"}}}}"#,
                 self.below(90_000),
@@ -157,7 +201,11 @@ impl Play {
             let failed = "API Request: send_receipt failed - please run connect() first";
             line(end, "ERROR", format!("{failed}{trace}"));
         } else {
-            line(end, "INFO", format!("API Request: send_receipt completed in {:.3}s", took.as_secs_f64()));
+            line(
+                end,
+                "INFO",
+                format!("API Request: send_receipt completed in {:.3}s", took.as_secs_f64()),
+            );
         }
     }
 
@@ -200,7 +248,8 @@ impl Play {
     /// Log-normal around its median, as latencies are: about one in a hundred takes four times as long.
     fn latency(&mut self, median_ms: f64) -> Duration {
         // twelve dice make a normal distribution that is good enough for a picture
-        let normal: f64 = (0..12).map(|_| self.below(1 << 20) as f64 / f64::from(1 << 20)).sum::<f64>() - 6.0;
+        let normal: f64 =
+            (0..12).map(|_| self.below(1 << 20) as f64 / f64::from(1 << 20)).sum::<f64>() - 6.0;
         Duration::from_secs_f64(median_ms / 1e3 * (0.55 * normal).exp())
     }
 

@@ -21,7 +21,11 @@ impl Scrape {
     }
 
     /// The sum over all samples of a name whose labels satisfy `wanted`.
-    pub(super) fn sum(&self, name: &str, wanted: impl Fn(&BTreeMap<String, String>) -> bool) -> f64 {
+    pub(super) fn sum(
+        &self,
+        name: &str,
+        wanted: impl Fn(&BTreeMap<String, String>) -> bool,
+    ) -> f64 {
         let fitting = self.0.iter().filter(|s| s.name == name && wanted(&s.labels));
         fitting.map(|sample| sample.value).sum()
     }
@@ -32,7 +36,11 @@ impl Scrape {
     }
 
     /// The histograms of a family by two of its labels: (labels, cumulative buckets in ascending order).
-    pub(super) fn histograms(&self, family: &str, by: [&str; 2]) -> Vec<([String; 2], Vec<(f64, f64)>)> {
+    pub(super) fn histograms(
+        &self,
+        family: &str,
+        by: [&str; 2],
+    ) -> Vec<([String; 2], Vec<(f64, f64)>)> {
         let bucket = format!("{family}_bucket");
         let mut found: BTreeMap<[String; 2], Vec<(f64, f64)>> = BTreeMap::new();
         for sample in self.0.iter().filter(|sample| sample.name == bucket) {

@@ -29,7 +29,8 @@ pub(super) struct View<'a> {
 /// Draws the screen.
 pub(super) fn draw(view: &View<'_>) -> String {
     let mut out = String::new();
-    let (bold, dim, plain) = if view.colour { ("\x1b[1m", "\x1b[2m", "\x1b[0m") } else { ("", "", "") };
+    let (bold, dim, plain) =
+        if view.colour { ("\x1b[1m", "\x1b[2m", "\x1b[0m") } else { ("", "", "") };
     let rate = |name: &str| {
         (view.now.total(name) - view.before.total(name)) / view.between.as_secs_f64().max(1e-3)
     };
@@ -69,11 +70,16 @@ pub(super) fn draw(view: &View<'_>) -> String {
     for complaint in view.complaints.iter().take(3) {
         let _ = writeln!(out, "           {complaint}");
     }
-    let _ = writeln!(out, "\n  {bold}{:<34}{:>9}{:>8}{:>9}{:>9}{:>9}{plain}", "route", "requests", "5xx", "p50", "p95", "p99");
+    let _ = writeln!(
+        out,
+        "\n  {bold}{:<34}{:>9}{:>8}{:>9}{:>9}{:>9}{plain}",
+        "route", "requests", "5xx", "p50", "p95", "p99"
+    );
     for row in routes(view.now).into_iter().take(ROUTES_SHOWN) {
         let _ = writeln!(out, "  {row}");
     }
-    let _ = writeln!(out, "\n  {dim}open{plain}  http://{0}/metrics   http://{0}/health", view.admin);
+    let _ =
+        writeln!(out, "\n  {dim}open{plain}  http://{0}/metrics   http://{0}/health", view.admin);
     let _ = writeln!(out, "  {dim}Ctrl-C drains and prints the closing ledger{plain}");
     out
 }
@@ -99,7 +105,8 @@ fn routes(scrape: &Scrape) -> Vec<String> {
             };
             let requests = scrape.sum("http_requests_total", of_route);
             let failed = scrape.sum("http_requests_total", |labels| {
-                of_route(labels) && labels.get("status_code").is_some_and(|code| code.starts_with('5'))
+                of_route(labels)
+                    && labels.get("status_code").is_some_and(|code| code.starts_with('5'))
             });
             let at = |q: f64| quantile(&buckets, q).map_or_else(|| "-".to_owned(), milliseconds);
             let name = format!("{method} {endpoint}");
@@ -152,7 +159,15 @@ mod tests {
             colour: false,
         };
         let picture = draw(&view);
-        for part in ["40/s", "180 in all", "5.00 %", "healthy", "GET /a", "50 ms", "http://127.0.0.1:19464/health"] {
+        for part in [
+            "40/s",
+            "180 in all",
+            "5.00 %",
+            "healthy",
+            "GET /a",
+            "50 ms",
+            "http://127.0.0.1:19464/health",
+        ] {
             assert!(picture.contains(part), "{part:?} is not in\n{picture}");
         }
         assert!(!picture.contains('\x1b'));

@@ -14,7 +14,7 @@ const FIELDS_MAX: usize = 12;
 pub(super) fn read(bytes: &[u8], from: usize, slots: &mut Slots) {
     match bytes.get(from..) {
         // ` 0.123` to the end of the line, by far the most
-        Some([b' ', rest @ ..]) if is_request_time(rest) => {
+        Some([b' ', rest @ ..]) if ends_with_time(bytes, rest.len()) => {
             put_duration(slots, from + 1, bytes.len());
         }
         Some([b' ', ..]) => fields(bytes, from, slots),
@@ -24,6 +24,25 @@ pub(super) fn read(bytes: &[u8], from: usize, slots: &mut Slots) {
 
 fn put_duration(slots: &mut Slots, from: usize, to: usize) {
     slots.put(DURATION, Entry { unit: Unit::Seconds, ..Entry::text(from, to) });
+}
+
+/// Whether the last `length` bytes of the line are `digits.digits`, read backwards as one word. Longer
+/// numbers are left to the slower way.
+#[inline]
+fn ends_with_time(bytes: &[u8], length: usize) -> bool {
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let Some(last) = bytes.last_chunk::<8>().filter(|_| (3..=8).contains(&length)) else {
+        return false;
+    };
+    let unused = 64 - 8 * length as u32;
+    // what is not a digit sets the high bit of its byte
+    let value = (u64::from_le_bytes(*last) ^ 0x3030_3030_3030_3030) >> unused;
+    let others = (((value & !HIGH) + 0x7676_7676_7676_7676) | value) & (HIGH >> unused);
+    let place = others.trailing_zeros() / 8;
+    others.is_power_of_two()
+        && place > 0
+        && place + 1 < length as u32
+        && (value >> (8 * place)) as u8 == b'.' ^ b'0'
 }
 
 /// `digits.digits`.

@@ -9,11 +9,11 @@ use crate::decode::graph::{
 use crate::decode::scan::{byte, string_stop};
 use crate::record::field::FieldTable;
 
-/// Where the literal that starts at `at` ends, by its characters alone: `None` where nothing that is JSON
+/// Where the literal that `bytes` starts with ends, by its characters alone: `None` where nothing that is JSON
 /// goes on. Agrees with [`literal`] on every line that is JSON.
 #[inline]
-pub(super) fn literal_end(bytes: &[u8], at: usize, quoted: bool) -> Option<usize> {
-    let mut at = at + quoted as usize;
+pub(super) fn literal_end(bytes: &[u8], quoted: bool) -> Option<usize> {
+    let mut at = quoted as usize;
     // `,"key":` and nothing else: nearly all of them
     if byte(bytes, at) == b',' && byte(bytes, at + 1) == b'"' {
         let end = string_stop(bytes, at + 2);
@@ -94,9 +94,10 @@ enum Expected {
 /// The literal as it is being read.
 struct Reading<'a> {
     graph: &'a mut LineGraph,
+    text: &'a str,
     bytes: &'a [u8],
     wanted: &'a FieldTable,
-    from: usize,
+    /// Position in the literal.
     at: usize,
     container: ContainerId,
     /// What the last key means, until its value begins.
@@ -106,23 +107,22 @@ struct Reading<'a> {
     seen: u64,
 }
 
-/// Reads the literal at `at`. `None` where the line is no JSON, or where only the exact reading can tell.
+/// Reads the literal that `text` starts with. `None` where the line is no JSON, or where only the exact reading can tell.
 #[cold]
 #[inline(never)]
 pub(super) fn literal(
     graph: &mut LineGraph,
-    bytes: &[u8],
-    at: usize,
+    text: &str,
     state: State,
     wanted: &FieldTable,
 ) -> Option<Fresh> {
     graph.fresh_trees.clear();
     let mut reading = Reading {
         graph,
-        bytes,
+        text,
+        bytes: text.as_bytes(),
         wanted,
-        from: at,
-        at: at + state.quoted() as usize,
+        at: state.quoted() as usize,
         container: state.container(),
         bound: Bound::NOTHING,
         prefix: 0,
@@ -181,8 +181,7 @@ impl Reading<'_> {
             path.push_str(&self.graph.container(self.container).path);
             path.push('.');
         }
-        // a key is cut at quotes, so that it is text again
-        escape::undo(std::str::from_utf8(&self.bytes[start..end]).ok()?, &mut path);
+        escape::undo(&self.text[start..end], &mut path);
         self.graph.path = path;
         (self.bound, self.prefix) = self.graph.look_up(self.wanted, nested);
         self.note_prefix()?;
@@ -207,7 +206,7 @@ impl Reading<'_> {
         let tracked = object && (top || self.prefix != 0);
         let bound = if top { Bound::NOTHING } else { self.bound };
         if bound.wanted() {
-            let offset = u16::try_from(self.at - self.from).ok()?;
+            let offset = u16::try_from(self.at).ok()?;
             self.graph.fresh_trees.push(Tree::Open { depth, offset });
         }
         let path = if !top && (tracked || bound.wanted()) { self.graph.path.as_str() } else { "" };
@@ -229,7 +228,7 @@ impl Reading<'_> {
         }
         self.at += 1;
         if bound.wanted() {
-            let offset = u16::try_from(self.at - self.from).ok()?;
+            let offset = u16::try_from(self.at).ok()?;
             self.graph.fresh_trees.push(Tree::Close { depth, offset, bound });
         }
         self.container = parent;
@@ -258,6 +257,6 @@ impl Reading<'_> {
 
     fn fresh(&self, next: Next, end: usize, bound: Bound) -> Fresh {
         let state = State::new(self.container, next == Next::Text);
-        Fresh { len: end - self.from, next, state, bound, seen: self.seen }
+        Fresh { len: end, next, state, bound, seen: self.seen }
     }
 }

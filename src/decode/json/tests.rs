@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::record::field::{self, FieldId};
-use crate::record::slots::Entry;
+use crate::record::slots::Kind;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::collections::BTreeMap;
 use std::fmt;

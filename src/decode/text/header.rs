@@ -3,6 +3,7 @@
 
 use super::out::Out;
 use super::{ids, level, request, stamp, words};
+use crate::decode::scan;
 use crate::record::field::{LOGGER, SEVERITY, TIMESTAMP};
 use memchr::memchr;
 
@@ -119,8 +120,11 @@ fn part(bytes: &[u8], at: usize, separator: u8) -> Option<(usize, usize)> {
     let rest = bytes.get(at..(at + PART_BYTES_MAX).min(bytes.len()))?;
     let length = match rest.first()? {
         b'[' => memchr(b']', rest)? + 1,
-        _ => memchr(b' ', rest)?,
+        _ => scan::word_stop(bytes, at) - at,
     };
+    if length > rest.len() {
+        return None;
+    }
     let next = behind_separator(bytes, at + length, separator)?;
     (length > 0).then_some((at + length, next))
 }
@@ -137,10 +141,16 @@ pub(super) fn is_dotted(name: &[u8]) -> bool {
 
 /// A process id, a thread's or a process' name in Python's manner.
 fn is_thread(name: &[u8]) -> bool {
-    name.iter().all(u8::is_ascii_digit)
-        || [
+    let known = match name.first() {
+        Some(b'0'..=b'9') => return name.iter().all(u8::is_ascii_digit),
+        Some(b'M' | b'T' | b'D' | b'S' | b'P') => true,
+        _ => false,
+    };
+    known
+        && [
             &b"MainThread"[..],
             b"Thread-",
+            b"ThreadPoolExecutor-",
             b"Dummy-",
             b"MainProcess",
             b"SpawnProcess-",
@@ -148,7 +158,6 @@ fn is_thread(name: &[u8]) -> bool {
         ]
         .iter()
         .any(|known| name.starts_with(known))
-        || name.starts_with(b"ThreadPoolExecutor-")
 }
 
 /// `[time] ...`, `[time: LEVEL/process] message` (Celery), `[LEVEL] ...`.

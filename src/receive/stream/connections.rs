@@ -117,7 +117,7 @@ impl Connections {
     pub fn tail_bytes_max(&self, slot: usize) -> usize {
         let own = self.slots.get(slot).and_then(Option::as_ref).map_or(0, |own| own.tail_bytes);
         let left = self.limits.tails_bytes_max.saturating_sub(self.tail_bytes - own);
-        left.max(TAIL_BYTES_ALWAYS).min(self.limits.line_bytes_max)
+        left.max(TAIL_BYTES_ALWAYS).min(self.limits.tail_bytes_max())
     }
 
     /// Counts anew what the tail in `slot` takes.

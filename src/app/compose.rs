@@ -1,0 +1,368 @@
+//! A configuration -> the parts of the process: who counts, who judges, who serves, who exports. The one place
+//! where the rooms are joined. Unit: one process.
+
+use super::admin;
+use super::doors::Place;
+use super::drain::{self, Output};
+use super::worker::{Pipelines, through};
+use super::{Admin, Parts, Settings};
+use crate::clock::Clock;
+use crate::config::settings::{self, Config};
+use crate::decode::time::Zone;
+use crate::export::{self, endpoint};
+use crate::forward::stdout::Passthrough;
+use crate::forward::writer;
+use crate::health::Pulse;
+use crate::health::settings::{Heartbeat, Ratio, Settings as HealthSettings};
+use crate::metrics::Registry;
+use crate::metrics::expose::{self, Encoding, Options};
+use crate::outbox::{BatchSize, Capacity, Outbox};
+use crate::pipeline::{self, Pipeline};
+use crate::receive::bind::Access;
+use crate::receive::limits::Limits;
+use crate::rules::settings::{RuleError, RulesSettings};
+use crate::rules::{Published, RuleSet, compile};
+use crate::serve::state::State;
+use crate::spans::{self, SpanMaker};
+use crate::telemetry::Telemetry;
+use crate::telemetry::standing::Standing;
+use jiff::tz::TimeZone;
+use std::collections::HashMap;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Bytes of spans that may wait for the collector.
+const QUEUE_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Lines that may wait for standard output: the pipe itself holds another 64 KiB.
+const PASSTHROUGH: Capacity = Capacity { items_max: 16_384, bytes_max: 2 * 1024 * 1024 };
+
+/// The parts of a process, and what a reload needs of them.
+#[derive(Debug)]
+pub struct Composed {
+    /// What [`super::run`] takes.
+    pub parts: Parts,
+    /// What a reload works on.
+    pub reload: Reload,
+    /// Rules of a user's own that could not be compiled; the built-in ones run.
+    pub rule_errors: Vec<RuleError>,
+}
+
+/// New rules into a running process.
+#[derive(Clone, Debug)]
+pub struct Reload {
+    registry: Arc<Registry>,
+    published: Arc<Published>,
+    telemetry: Arc<Telemetry>,
+    state: Arc<State>,
+    clock: Clock,
+}
+
+impl Reload {
+    /// Puts new rules in force; the old ones stay where one is wrong.
+    ///
+    /// # Errors
+    /// What is wrong with the rules.
+    pub fn rules(&self, rules: &RulesSettings) -> Result<(), Vec<RuleError>> {
+        match compiled(rules, &self.registry) {
+            Ok(rules) => {
+                self.published.publish(rules);
+                Ok(())
+            }
+            Err(errors) => Err(errors),
+        }
+    }
+
+    /// Says how the last load went: in the metrics, and by its complaints in `/health`.
+    pub fn told(&self, complaints: Vec<String>, succeeded: bool) {
+        self.telemetry.config_last_load_successful.set(i64::from(succeeded));
+        if succeeded {
+            let now = self.clock.now().seconds();
+            self.telemetry.config_last_load_timestamp.set(now as i64);
+        }
+        self.state.warn(complaints);
+    }
+}
+
+/// Joins the parts. Never fails: a user's rules that cannot be compiled are left out and told of.
+pub fn compose(config: &Config, clock: &Clock, telemetry: &Arc<Telemetry>) -> Composed {
+    let registry = Registry::new(config.limits);
+    telemetry.series_limit.set(config.limits.series_max as i64);
+    let mut rule_errors = Vec::new();
+    let rules = compiled(&config.rules, &registry).unwrap_or_else(|errors| {
+        rule_errors = errors;
+        built_in(&config.rules, &registry)
+    });
+    let published = Arc::new(Published::new(rules));
+    let pulse = Arc::new(Pulse::default());
+    let standing = Standing::new();
+    let mut outputs = Vec::new();
+    let spans = exporter(config, clock, telemetry, &mut outputs);
+    let copies = passthrough(config, telemetry, &mut outputs);
+    let state = Arc::new(State {
+        created: config.created_timestamps,
+        queue_fill: fill(spans.clone(), config.export.queue_spans_max),
+        exporter_degraded: degraded(Arc::clone(telemetry)),
+        ..State::new(
+            clock.clone(),
+            Arc::clone(telemetry),
+            Arc::clone(&standing),
+            exposition(Arc::clone(&registry), Arc::clone(telemetry)),
+        )
+    });
+    let health = health(&config.health);
+    let admin =
+        admin::Admin { state: Arc::clone(&state), pulse: Arc::clone(&pulse), settings: health };
+    let maker = Maker {
+        config: config.clone(),
+        clock: clock.clone(),
+        published: Arc::clone(&published),
+        registry: Arc::clone(&registry),
+        telemetry: Arc::clone(telemetry),
+        pulse,
+        spans,
+        copies,
+    };
+    let parts = Parts {
+        settings: process(config),
+        clock: clock.clone(),
+        telemetry: Arc::clone(telemetry),
+        standing,
+        pipelines: Pipelines::new(move |_| through(maker.pipeline(), maker.clock.clone())),
+        admin: Some(Admin(Box::new(move |listener| serve(admin, listener)))),
+        outputs,
+    };
+    let (telemetry, clock) = (Arc::clone(telemetry), clock.clone());
+    let reload = Reload { registry, published, telemetry, state, clock };
+    Composed { parts, reload, rule_errors }
+}
+
+fn compiled(rules: &RulesSettings, registry: &Registry) -> Result<RuleSet, Vec<RuleError>> {
+    compile::compile(rules, &mut |spec| registry.declare(spec.clone()))
+}
+
+/// The standard rules alone, with the prefix and groups that were asked for if that is possible.
+fn built_in(rules: &RulesSettings, registry: &Registry) -> RuleSet {
+    let own = Vec::new();
+    compiled(&RulesSettings { own, ..rules.clone() }, registry)
+        .or_else(|_| compiled(&RulesSettings::default(), registry))
+        .expect(
+            "the standard rules compile into any registry that did not refuse their names before",
+        )
+}
+
+/// What makes the pipeline of each data thread.
+struct Maker {
+    config: Config,
+    clock: Clock,
+    published: Arc<Published>,
+    registry: Arc<Registry>,
+    telemetry: Arc<Telemetry>,
+    pulse: Arc<Pulse>,
+    spans: Option<Arc<Outbox>>,
+    copies: Option<Arc<Outbox>>,
+}
+
+impl Maker {
+    fn pipeline(&self) -> Pipeline {
+        let settings = spans::Settings {
+            internal: self.config.traces.internal_spans,
+            exception_text: self.config.traces.exception_text,
+        };
+        let resource = &self.config.resource;
+        let spans = match &self.spans {
+            Some(outbox) => SpanMaker::new(settings, resource, Arc::clone(outbox), &self.telemetry),
+            None => SpanMaker::disabled(),
+        };
+        let copy = |outbox: &Arc<Outbox>| Passthrough::new(Arc::clone(outbox), &self.telemetry);
+        Pipeline::new(pipeline::Parts {
+            rules: Arc::clone(&self.published),
+            registry: Arc::clone(&self.registry),
+            telemetry: Arc::clone(&self.telemetry),
+            pulse: Arc::clone(&self.pulse),
+            spans,
+            passthrough: self.copies.as_ref().map(copy),
+            resource: Arc::new(resource.clone()),
+            line_bytes_max: self.config.line_bytes_max,
+            zone: zone(&self.config.time_zone),
+        })
+    }
+}
+
+/// A zone without rules is told apart, because it can be looked up without a table.
+pub fn zone(zone: &TimeZone) -> Zone {
+    match zone.to_fixed_offset() {
+        Ok(offset) if offset.seconds() == 0 => Zone::Utc,
+        Ok(offset) => Zone::Fixed(offset.seconds()),
+        Err(_) => Zone::Named(zone.clone()),
+    }
+}
+
+/// The thresholds of the verdict.
+pub fn health(written: &settings::HealthSettings) -> HealthSettings {
+    let ratio = |of: settings::RatioSettings| Ratio {
+        warn: of.warn,
+        fail: of.fail,
+        events_min: of.events_min,
+    };
+    HealthSettings {
+        window: written.window,
+        errors: ratio(written.errors),
+        http_errors: ratio(written.http_errors),
+        recover_after: written.recover,
+        fatal_for: written.fatal,
+        heartbeat: written.heartbeat.map(|of| Heartbeat { every: of.every, grace: of.grace }),
+    }
+}
+
+fn process(config: &Config) -> Settings {
+    let place = |of: &settings::SocketSettings| {
+        let (path, group) = (of.path.clone(), of.group.clone());
+        Some(Place { path, access: Access { mode: of.mode, group, ..Access::default() } })
+    };
+    let mode = match config.mode {
+        settings::Mode::Native => drain::Mode::Native,
+        settings::Mode::Classic => drain::Mode::Classic { grace: config.grace },
+    };
+    Settings {
+        limits: Limits {
+            line_bytes_max: config.line_bytes_max,
+            connections_max: config.connections_max,
+            ..Limits::default()
+        },
+        stream: place(&config.socket),
+        datagram: place(&config.datagram_socket),
+        runtime_directory: config.runtime_directory.clone(),
+        listen: Some(listen(&config.listen)),
+        stdin: config.stdin,
+        drain: drain::Settings { mode, ..drain::Settings::default() },
+    }
+}
+
+/// The application may mean a port of its own by `METRICS_PORT`: then ours is the default.
+fn listen(written: &settings::ListenSettings) -> SocketAddr {
+    match written.fallback {
+        Some(fallback) if TcpListener::bind(written.address).is_err() => fallback,
+        _ => written.address,
+    }
+}
+
+fn serve(admin: admin::Admin, listener: TcpListener) {
+    if let Err(error) = admin.spawn(listener) {
+        tracing::error!(%error, "the admin port cannot be served");
+    }
+}
+
+/// The exporter of spans and their queue; none without an endpoint, or where it cannot be used.
+fn exporter(
+    config: &Config,
+    clock: &Clock,
+    telemetry: &Arc<Telemetry>,
+    outputs: &mut Vec<Output>,
+) -> Option<Arc<Outbox>> {
+    let written = &config.export;
+    let endpoint = written.endpoint.clone().filter(|_| config.traces.enabled)?;
+    let items_max = written.queue_spans_max;
+    let outbox = Outbox::new(Capacity { items_max, bytes_max: QUEUE_BYTES_MAX });
+    let settings = export::Settings {
+        endpoint,
+        protocol: match written.protocol {
+            settings::Protocol::HttpProtobuf => endpoint::Protocol::Http,
+            settings::Protocol::Grpc => endpoint::Protocol::Grpc,
+        },
+        headers: written.headers.clone(),
+        timeout: written.timeout,
+        batch: BatchSize {
+            items_max: written.batch_spans_max,
+            ..export::Settings::default().batch
+        },
+        schedule_delay: written.delay,
+        ..export::Settings::default()
+    };
+    let parts = export::Parts {
+        resource: config.resource.clone(),
+        outbox: Arc::clone(&outbox),
+        telemetry,
+        clock: clock.clone(),
+        seed: u64::from(std::process::id()) ^ clock.now().0,
+    };
+    match export::spawn(settings, parts) {
+        Ok(exporter) => {
+            let finish = Box::new(move |within| exporter.finish(within));
+            outputs.push(Output { name: "spans", finish });
+            Some(outbox)
+        }
+        Err(error) => {
+            let cause = std::error::Error::source(&error).map(ToString::to_string);
+            tracing::error!(cause = cause.unwrap_or_default(), "{error}; no span is built");
+            None
+        }
+    }
+}
+
+/// The copy of every line to standard output, and its queue.
+fn passthrough(
+    config: &Config,
+    telemetry: &Telemetry,
+    outputs: &mut Vec<Output>,
+) -> Option<Arc<Outbox>> {
+    if config.passthrough == settings::Passthrough::Off {
+        return None;
+    }
+    let outbox = Outbox::new(PASSTHROUGH);
+    match writer::spawn(Arc::clone(&outbox), telemetry) {
+        Ok(writer) => {
+            let finish = Box::new(move |within| writer.finish(within));
+            outputs.push(Output { name: "stdout", finish });
+            Some(outbox)
+        }
+        Err(error) => {
+            tracing::error!(%error, "lines cannot be copied to standard output");
+            None
+        }
+    }
+}
+
+fn fill(spans: Option<Arc<Outbox>>, items_max: usize) -> Box<dyn Fn() -> f64 + Send + Sync> {
+    Box::new(move || {
+        spans.as_ref().map_or(0.0, |outbox| outbox.held() as f64 / items_max.max(1) as f64)
+    })
+}
+
+/// The exporter is degraded when the last requests were none that a collector accepted.
+fn degraded(telemetry: Arc<Telemetry>) -> Box<dyn Fn() -> Option<String> + Send + Sync> {
+    let seen = Mutex::new((0, 0, false));
+    Box::new(move || {
+        let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let answered =
+            |result: &str| telemetry.export_requests.with_label_values(&["spans", result]).get();
+        let good = answered("ok") + answered("partial");
+        let all = crate::telemetry::sum(&telemetry.export_requests);
+        let (before, good_before, was) = *seen;
+        let is = match (all > before, good > good_before) {
+            (true, true) => false,
+            (true, false) => true,
+            (false, _) => was,
+        };
+        *seen = (all, good, is);
+        is.then(|| "the collector does not accept spans".to_owned())
+    })
+}
+
+/// Everything that `/metrics` shows.
+fn exposition(
+    registry: Arc<Registry>,
+    telemetry: Arc<Telemetry>,
+) -> Box<dyn Fn(Encoding, Options, &mut Vec<u8>) + Send + Sync> {
+    let folded = Mutex::new(HashMap::<(String, String), u64>::new());
+    Box::new(move |encoding, options, out| {
+        telemetry.series.set(registry.series_count() as i64);
+        let mut told = folded.lock().unwrap_or_else(PoisonError::into_inner);
+        for (family, label, count) in registry.overflows() {
+            let counter = telemetry.label_overflow.with_label_values(&[&family, &label]);
+            let before = told.insert((family, label), count).unwrap_or(0);
+            counter.inc_by(count.saturating_sub(before));
+        }
+        expose::encode(&registry, &telemetry.gather(), encoding, options, out);
+    })
+}

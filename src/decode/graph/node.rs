@@ -1,0 +1,311 @@
+//! What the line graph is made of: nodes, the states between them and the meaning of a key. Plain data and the
+//! little arithmetic on it. Unit: one node.
+
+use crate::decode::scan::{STEP, window};
+use crate::record::Decoded;
+use crate::record::field::{Binding, FieldId, Unit};
+use crate::record::slots::{Entry, Kind, Place};
+
+/// What follows a literal.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub(crate) enum Next {
+    /// A string; the walk stands behind its opening quote.
+    Text,
+    /// A number; the walk stands on its first byte.
+    Number,
+    /// Nothing: the literal ends with the word `true`.
+    True,
+    /// Nothing: it ends with `false`.
+    False,
+    /// Nothing: it ends with `null`.
+    Null,
+    /// A value of logfmt without quotes.
+    Word,
+    /// The end of the line; its newline belongs to the literal, where it has one.
+    End,
+    /// The node is none.
+    Never,
+}
+
+/// What a key means at its place: the field, a second one, and how good the key is for each.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Bound {
+    field: FieldId,
+    also: FieldId,
+    rank: u8,
+    also_rank: u8,
+    unit: Unit,
+}
+
+impl Bound {
+    /// A key that nobody wants.
+    pub(crate) const NOTHING: Bound = Bound {
+        field: FieldId::NONE,
+        also: FieldId::NONE,
+        rank: 0,
+        also_rank: 0,
+        unit: Unit::None,
+    };
+
+    /// The meaning of a key; `nested` where the path to it was not written as one key.
+    pub(crate) fn new(binding: Option<Binding>, nested: bool) -> Bound {
+        match binding {
+            None => Bound::NOTHING,
+            Some(Binding { field, also, rank, unit }) => {
+                Bound { field, also, rank: rank + nested as u8, also_rank: nested as u8, unit }
+            }
+        }
+    }
+
+    /// Whether anybody wants it.
+    #[inline]
+    pub(crate) fn wanted(self) -> bool {
+        self.field != FieldId::NONE || self.also != FieldId::NONE
+    }
+
+    /// A value of this key for its first field.
+    fn entry(self, kind: Kind, place: Place, span: (usize, usize)) -> Entry {
+        let (start, len) = (span.0 as u32, (span.1 - span.0) as u32);
+        Entry { start, len, kind, place, unit: self.unit, rank: self.rank }
+    }
+
+    /// Writes a value of this key.
+    pub(crate) fn put(self, into: &mut Decoded, kind: Kind, place: Place, span: (usize, usize)) {
+        let entry = self.entry(kind, place, span);
+        if self.field != FieldId::NONE {
+            into.slots.put(self.field, entry);
+        }
+        if self.also != FieldId::NONE {
+            into.slots.put(self.also, Entry { rank: self.also_rank, ..entry });
+        }
+    }
+
+    /// Whether a value that this key may have given is present.
+    #[cold]
+    pub(crate) fn has_given(self, into: &Decoded) -> bool {
+        let given = |field, rank| into.slots.get(field).is_some_and(|entry| entry.rank == rank);
+        (self.field != FieldId::NONE && given(self.field, self.rank))
+            || (self.also != FieldId::NONE && given(self.also, self.also_rank))
+    }
+}
+
+/// Where a walk stands between two values: in a container, behind a quoted value or not.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct State(pub(crate) u16);
+
+impl State {
+    /// At the start of a JSON line, or behind its value.
+    pub(crate) const JSON: State = State(0);
+    /// In a logfmt line.
+    pub(crate) const LOGFMT: State = State(2);
+
+    /// Inside a container.
+    #[inline]
+    pub(crate) fn new(container: ContainerId, quoted: bool) -> State {
+        State(container.0 << 1 | quoted as u16)
+    }
+
+    #[inline]
+    pub(crate) fn container(self) -> ContainerId {
+        ContainerId(self.0 >> 1)
+    }
+
+    /// Whether the walk stands on the closing quote of a string.
+    #[inline]
+    pub(crate) fn quoted(self) -> bool {
+        self.0 & 1 == 1
+    }
+}
+
+/// The number of a container.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct ContainerId(pub(crate) u16);
+
+impl ContainerId {
+    /// Outside of every JSON value.
+    pub(crate) const OUTSIDE: ContainerId = ContainerId(0);
+    /// The pairs of a logfmt line.
+    pub(crate) const PAIRS: ContainerId = ContainerId(1);
+}
+
+/// An object or array by where it stands. Two that no key distinguishes are the same.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Container {
+    pub(crate) parent: ContainerId,
+    pub(crate) depth: u8,
+    pub(crate) object: bool,
+    /// Whether keys below it are looked up.
+    pub(crate) tracked: bool,
+    /// The dotted path to it, empty at the top and where nothing looks at it.
+    pub(crate) path: Box<str>,
+    /// Its own meaning, when it closes.
+    pub(crate) bound: Bound,
+}
+
+/// A wanted container begins or ends inside a literal.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Tree {
+    /// It begins so many bytes into the literal.
+    Open { depth: u8, offset: u16 },
+    /// It ends before that byte.
+    Close { depth: u8, offset: u16, bound: Bound },
+}
+
+/// A literal and what follows it, as the grammar found it.
+#[derive(Debug)]
+pub(crate) struct Fresh {
+    pub(crate) len: usize,
+    pub(crate) next: Next,
+    pub(crate) state: State,
+    pub(crate) bound: Bound,
+    /// The keys with further keys below them that the literal names, a bit each.
+    pub(crate) seen: u64,
+}
+
+/// Two cache lines; what every step needs stands in the first.
+#[derive(Clone, Debug)]
+#[repr(align(128))]
+pub(crate) struct Node {
+    pub(crate) head: u128,
+    pub(crate) mask: u128,
+    /// See [`Fresh::seen`].
+    pub(crate) seen: u64,
+    /// The node that usually comes next.
+    pub(crate) successor: NodeId,
+    pub(crate) len: u16,
+    /// The length that the string behind it always had; 0 where it has none.
+    pub(crate) fixed: u16,
+    pub(crate) next: Next,
+    /// The value goes to `field` and nothing else is to be done.
+    pub(crate) wanted: bool,
+    /// Something else is to be done: wanted containers, a second field or one without a bit, null.
+    pub(crate) special: bool,
+    /// Where a word is the value, its length: it belongs to the literal.
+    pub(crate) back: u8,
+    /// The last 16 bytes of a literal longer than 16.
+    pub(crate) tail: u128,
+    pub(crate) field: FieldId,
+    /// The value, but for its place.
+    pub(crate) entry: Entry,
+    pub(crate) measured: bool,
+    /// The literal ends with the line's newline.
+    pub(crate) newline: bool,
+    /// In which state the literal is met.
+    pub(crate) before: State,
+    /// In which state the walk stands behind the value.
+    pub(crate) after: State,
+    /// Index of its list in `trees`; 0 for none.
+    pub(crate) trees: u16,
+    pub(crate) bound: Bound,
+    /// How often another one came, wrapping.
+    pub(crate) unusual: u8,
+    /// Where it begins in `literals`.
+    pub(crate) literal: u32,
+}
+
+/// The number of a node.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct NodeId(pub(crate) u16);
+
+impl NodeId {
+    /// Matches nothing.
+    pub(crate) const NONE: NodeId = NodeId(0);
+    /// Before the first literal of a JSON line.
+    pub(crate) const JSON: NodeId = NodeId(1);
+    /// Before the first literal of a logfmt line.
+    pub(crate) const LOGFMT: NodeId = NodeId(2);
+    /// The literal that could not be learned, until the next one.
+    pub(crate) const SPARE: NodeId = NodeId(3);
+    pub(crate) const FIRST: usize = 4;
+}
+
+impl Node {
+    /// `None` for a literal of more than 64 KiB.
+    pub(crate) fn new(key: &Key, literal: &[u8], fresh: &Fresh, trees: u16) -> Option<Node> {
+        let Fresh { next, bound, .. } = *fresh;
+        let (kind, back) = match next {
+            Next::True => (Kind::True, 4),
+            Next::False => (Kind::False, 5),
+            Next::Null => (Kind::Text, 4),
+            Next::Number => (Kind::Number, 0),
+            Next::Text | Next::Word | Next::End | Next::Never => (Kind::Text, 0),
+        };
+        let null = next == Next::Null && bound.wanted();
+        let masked = bound.field.bit() != 0 || !bound.wanted();
+        let special = null || trees != 0 || !masked || bound.also != FieldId::NONE;
+        Some(Node {
+            head: key.head,
+            mask: key.mask,
+            tail: key.tail,
+            seen: fresh.seen,
+            len: u16::try_from(literal.len()).ok()?,
+            before: key.state,
+            next,
+            wanted: bound.wanted() && !special,
+            special,
+            back,
+            field: bound.field,
+            entry: bound.entry(kind, Place::Line, (0, 0)),
+            newline: literal.last() == Some(&b'\n'),
+            trees,
+            bound,
+            ..Node::empty(fresh.state)
+        })
+    }
+
+    /// 0xff stands in no valid text, so that no window equals it.
+    pub(crate) fn empty(after: State) -> Node {
+        Node {
+            head: u128::MAX,
+            mask: u128::MAX,
+            seen: 0,
+            successor: NodeId::NONE,
+            len: 0,
+            fixed: 0,
+            next: Next::Never,
+            wanted: false,
+            special: false,
+            back: 0,
+            tail: 0,
+            field: FieldId::NONE,
+            entry: Bound::NOTHING.entry(Kind::Text, Place::Line, (0, 0)),
+            measured: false,
+            newline: false,
+            before: State::JSON,
+            after,
+            trees: 0,
+            bound: Bound::NOTHING,
+            unusual: 0,
+            literal: 0,
+        }
+    }
+}
+
+/// A literal as the table holds it.
+pub(crate) struct Key {
+    pub(crate) head: u128,
+    mask: u128,
+    pub(crate) tail: u128,
+    pub(crate) hash: usize,
+    pub(crate) len: usize,
+    pub(crate) state: State,
+}
+
+impl Key {
+    /// The first `len` bytes of `text`, met in `state`.
+    #[inline]
+    pub(crate) fn new(state: State, text: &[u8], len: usize) -> Key {
+        let mask = if len >= STEP { u128::MAX } else { (1 << (8 * len)) - 1 };
+        let head = window(text, 0) & mask;
+        let tail = if len > STEP { window(text, len - STEP) } else { 0 };
+        let fold = |word: u128, with: u64| {
+            let low = (word as u64 ^ with) as u128;
+            let product = low.wrapping_mul(((word >> 64) as u64 ^ 0x9e37_79b9_7f4a_7c15) as u128);
+            product as u64 ^ (product >> 64) as u64
+        };
+        let salt = (len as u64) << 32 | state.0 as u64;
+        let hash = fold(head, salt.wrapping_mul(0xa076_1d64_78bd_642f)) ^ fold(tail, salt);
+        Key { head, mask, tail, hash: (hash >> 16) as usize, len, state }
+    }
+}
