@@ -60,19 +60,15 @@ pub fn read(line: &str, into: &mut Decoded) -> bool {
 /// Where the client's address ends, the bracket of the time opens and the request's quote stands.
 #[inline]
 fn head(bytes: &[u8]) -> Option<(usize, usize, usize)> {
-    const BEFORE: u128 = u128::from_le_bytes(*b" - - [\0\0/\0\0\0/\0\0\0");
-    const MASK: u128 =
-        u128::from_le_bytes([255, 255, 255, 255, 255, 255, 0, 0, 255, 0, 0, 0, 255, 0, 0, 0]);
-    // an address without users, by far the most: one word to the time, one to the request
-    let client = scan::word_stop(bytes, 0);
-    if scan::window(bytes, client) & MASK == BEFORE && client > 0 {
-        let open = client + 5;
-        let quote = open + CLF_TIME_BYTES;
-        if bytes.get(quote - 2..=quote) == Some(b"] \"") {
-            return Some((client, open, quote));
-        }
-    }
     let quote = memchr(b'"', bytes)?;
+    // an address without users, by far the most: `address - - [21/Nov/2026:10:00:00 +0000] "`
+    if let Some(client) = quote.checked_sub(CLF_TIME_BYTES + 5)
+        && let Some(b" - - [") = bytes.get(client..client + 6)
+        && let Some(b"] ") = bytes.get(quote - 2..quote)
+        && (bytes[client + 8] == b'/' && bytes[client + 12] == b'/' && client > 0)
+    {
+        return Some((client, client + 5, quote));
+    }
     let (client, open) = before(bytes, quote)?;
     Some((client, open, quote))
 }
@@ -128,8 +124,8 @@ fn other_time(bytes: &[u8], quote: usize) -> Option<(usize, usize)> {
 /// The quote that ends a field which starts at `from`: not one behind a backslash.
 #[inline]
 fn closing(bytes: &[u8], from: usize) -> Option<usize> {
-    let end = scan::string_stop(bytes, from);
-    if scan::byte(bytes, end) == b'"' { Some(end) } else { closing_escaped(bytes, from) }
+    let end = from + memchr(b'"', bytes.get(from..)?)?;
+    if bytes[end - 1] == b'\\' { closing_escaped(bytes, from) } else { Some(end) }
 }
 
 #[cold]
@@ -149,11 +145,11 @@ fn closing_escaped(bytes: &[u8], from: usize) -> Option<usize> {
 #[inline]
 fn request_line(request: &[u8]) -> Option<(usize, usize)> {
     const PROTOCOL: &[u8] = b" HTTP/";
-    let method = scan::word_stop(request, 0);
-    let is_common = request.starts_with(b"GET ") || request.starts_with(b"POST ");
-    if !is_common && !is_method(request.get(..method)?) {
-        return None;
-    }
+    let method = match request {
+        [b'G', b'E', b'T', b' ', ..] => 3,
+        [b'P', b'O', b'S', b'T', b' ', ..] => 4,
+        _ => method(request)?,
+    };
     let end = match request.len().checked_sub(9) {
         // ` HTTP/1.1`, by far the most
         Some(end) if &request[end..end + 6] == PROTOCOL => end,
@@ -163,10 +159,13 @@ fn request_line(request: &[u8]) -> Option<(usize, usize)> {
     (end > method + 1).then_some((method, end))
 }
 
-fn is_method(word: &[u8]) -> bool {
-    (1..=METHOD_BYTES_MAX).contains(&word.len())
+fn method(request: &[u8]) -> Option<usize> {
+    let length = memchr(b' ', request)?;
+    let word = &request[..length];
+    let is_method = (1..=METHOD_BYTES_MAX).contains(&length)
         && word[0] != b'-'
-        && word.iter().all(|byte| byte.is_ascii_uppercase() || *byte == b'-')
+        && word.iter().all(|byte| byte.is_ascii_uppercase() || *byte == b'-');
+    is_method.then_some(length)
 }
 
 /// Behind the status: the size, the referrer, the user agent. Where the agent starts and ends.
@@ -190,12 +189,7 @@ fn user_agent(bytes: &[u8], status_end: usize) -> Option<(usize, usize)> {
     } else {
         return None;
     };
-    // agents are long: vectors find their end sooner than words do
-    let end = agent + memchr(b'"', bytes.get(agent..)?)?;
-    if bytes[end - 1] == b'\\' {
-        return Some((agent, closing_escaped(bytes, agent)?));
-    }
-    Some((agent, end))
+    Some((agent, closing(bytes, agent)?))
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@
 
 use super::out::Out;
 use super::{ids, level, request, stamp, words};
-use crate::decode::scan;
 use crate::record::field::{LOGGER, SEVERITY, TIMESTAMP};
 use memchr::memchr;
 
@@ -71,6 +70,11 @@ pub(super) fn parts(bytes: &[u8], start: usize, separator: u8, out: &mut Out<'_>
         }
         let Some((end, next)) = part(bytes, at, separator) else { break };
         if bytes[at] == b'[' {
+            // behind the level `[cache] - ` may be the message's own
+            let inside = &bytes[at + 1..end - 1];
+            if has_level && !ids::is_surely_id(inside) && !ids::is_absent(inside) {
+                break;
+            }
             id = Some((at + 1, end - 1));
         } else if !has_place && ids::place(bytes, at, end, out) {
             has_place = true;
@@ -101,6 +105,15 @@ pub(super) fn parts(bytes: &[u8], start: usize, separator: u8, out: &mut Out<'_>
 /// Behind ` - ` when that stands at `end`, padding before it included.
 #[inline]
 fn behind_separator(bytes: &[u8], end: usize, separator: u8) -> Option<usize> {
+    if let Some([b' ', first, b' ']) = bytes.get(end..end + 3)
+        && *first == separator
+    {
+        return Some(end + 3);
+    }
+    behind_padding(bytes, end, separator)
+}
+
+fn behind_padding(bytes: &[u8], end: usize, separator: u8) -> Option<usize> {
     let mut at = end;
     while bytes.get(at) == Some(&b' ') {
         at += 1;
@@ -120,11 +133,8 @@ fn part(bytes: &[u8], at: usize, separator: u8) -> Option<(usize, usize)> {
     let rest = bytes.get(at..(at + PART_BYTES_MAX).min(bytes.len()))?;
     let length = match rest.first()? {
         b'[' => memchr(b']', rest)? + 1,
-        _ => scan::word_stop(bytes, at) - at,
+        _ => memchr(b' ', rest)?,
     };
-    if length > rest.len() {
-        return None;
-    }
     let next = behind_separator(bytes, at + length, separator)?;
     (length > 0).then_some((at + length, next))
 }

@@ -1,7 +1,7 @@
 //! How long the time at the start of a line is; its value is read by `time` when somebody asks.
 //! Unit: one line's beginning.
 
-/// Bytes of the digits in `2026-01-` and in `02 03:04`, one bit each nibble; the rest are separators.
+/// Which bytes of `2026-01-` and of `02 03:04` are digits; the others are separators.
 const DATE_DIGITS: u64 = u64::from_le_bytes([255, 255, 255, 255, 0, 255, 255, 0]);
 const TIME_DIGITS: u64 = u64::from_le_bytes([255, 255, 0, 255, 255, 0, 255, 255]);
 const ZEROS: u64 = 0x3030_3030_3030_3030;

@@ -85,9 +85,14 @@ fn python_layouts() {
         ("2026-01-01 10:00:00,123 - 12 - shop.orders - INFO - x", &[T, NAME, INFO, ("body", "x")]),
         (
             "2026-01-01 10:00:00,123 - shop.orders - INFO - [cache] - x",
-            &[T, NAME, INFO, ("request_id", "cache"), ("body", "x")],
+            &[T, NAME, INFO, ("body", "[cache] - x")],
         ),
         ("2026-01-01 10:00:00,123 - INFO - shop.orders - x", &[T, NAME, INFO, ("body", "x")]),
+        (
+            "2026-01-01 10:00:00,123 - shop.orders - INFO - [req-12] - x",
+            &[T, NAME, INFO, ("request_id", "req-12"), ("body", "x")],
+        ),
+        ("2026-01-01 10:00:00,123 - shop.orders - INFO - [-] - x", &[T, NAME, INFO, ("body", "x")]),
         ("INFO - API Request: f failed - a | b", &[INFO, MESSAGE]),
         ("ERROR | x", &[("severity_text", "ERROR"), ("body", "x")]),
         ("shop.orders - INFO - API Request: f failed - a | b", &[NAME, INFO, MESSAGE]),
