@@ -7,7 +7,9 @@ pub mod process;
 pub mod standing;
 
 use prometheus::core::Collector;
-use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+use prometheus::{
+    CounterVec, Gauge, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+};
 
 /// The handles of all self-metrics.
 #[derive(Debug)]
@@ -57,8 +59,8 @@ pub struct Telemetry {
     pub series_limit: IntGauge,
     /// Label values folded into an overflow series, by `family` and `label`.
     pub label_overflow: IntCounterVec,
-    /// Seconds a data thread spent, by `thread` and `state` (busy, nap, wait), in nanoseconds here.
-    pub thread_nanoseconds: IntCounterVec,
+    /// Seconds a data thread spent, by `thread` and `state` (busy, nap, wait).
+    pub thread_seconds: CounterVec,
     /// 1 when the last load of the configuration succeeded.
     pub config_last_load_successful: IntGauge,
     /// When that was, seconds since the epoch.
@@ -119,7 +121,7 @@ impl Telemetry {
             connections: vec(&registry, "connections_total", "Connections accepted.", &["input"]),
             connections_open: {
                 let gauge =
-                    IntGaugeVec::new(opts("connections", "Connections open now."), &["input"]);
+                    IntGaugeVec::new(opts("connections_open", "Connections open now."), &["input"]);
                 keep(&registry, gauge)
             },
             connections_refused: vec(
@@ -166,12 +168,13 @@ impl Telemetry {
                 "Label sets folded into an overflow series, by the label that had too many values.",
                 &["family", "label"],
             ),
-            thread_nanoseconds: vec(
-                &registry,
-                "data_thread_nanoseconds_total",
-                "Time of the data threads, by what they did.",
-                &["thread", "state"],
-            ),
+            thread_seconds: {
+                let of = opts(
+                    "data_thread_seconds_total",
+                    "Time of the data threads, by what they did.",
+                );
+                keep(&registry, CounterVec::new(of, &["thread", "state"]))
+            },
             config_last_load_successful: keep(
                 &registry,
                 IntGauge::with_opts(opts(
@@ -251,8 +254,32 @@ mod tests {
     fn every_self_metric_registers() {
         let telemetry = Telemetry::new();
         telemetry.received.with_label_values(&["stream"]).inc();
-        assert!(
-            telemetry.gather().iter().any(|f| f.name() == "sidelight_frames_received_total")
-        );
+        assert!(telemetry.gather().iter().any(|f| f.name() == "sidelight_frames_received_total"));
+    }
+
+    /// Guarantees: in OpenMetrics a counter's family is its name without `_total`, and no family may have
+    /// the name of another: a gauge `x` beside a counter `x_total` makes a page that nobody reads.
+    #[test]
+    fn no_family_has_the_name_of_another() {
+        let telemetry = Telemetry::new();
+        telemetry.watch_process();
+        let t = &telemetry;
+        for one in [&t.received, &t.received_bytes, &t.decoded, &t.refused, &t.shed, &t.malformed] {
+            one.with_label_values(&["x"]);
+        }
+        for one in [&t.connections, &t.connections_refused, &t.offered, &t.sent, &t.spans_skipped] {
+            one.with_label_values(&["x"]);
+        }
+        for two in [&t.dropped, &t.export_requests, &t.label_overflow] {
+            two.with_label_values(&["x", "y"]);
+        }
+        t.connections_open.with_label_values(&["x"]);
+        t.thread_seconds.with_label_values(&["x", "y"]);
+        let gathered = t.gather();
+        let names: Vec<&str> =
+            gathered.iter().map(|f| f.name().trim_end_matches("_total")).collect();
+        let distinct: std::collections::BTreeSet<&str> = names.iter().copied().collect();
+        assert_eq!(names.len(), distinct.len(), "{names:?}");
+        assert!(names.len() >= 33, "only {} families were looked at", names.len());
     }
 }

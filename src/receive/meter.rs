@@ -3,7 +3,7 @@
 
 use crate::pipeline::Input;
 use crate::telemetry::Telemetry;
-use prometheus::{IntCounter, IntGauge};
+use prometheus::{Counter, IntCounter, IntGauge};
 use std::time::Duration;
 
 /// The counters of one data thread.
@@ -16,9 +16,9 @@ pub struct Meter {
     refused_limit: IntCounter,
     refused_uid_limit: IntCounter,
     refused_descriptors: IntCounter,
-    busy: IntCounter,
-    nap: IntCounter,
-    wait: IntCounter,
+    busy: Counter,
+    nap: Counter,
+    wait: Counter,
     /// When the state that lasts now began.
     since: Duration,
     /// Bytes of this sweep, not yet published.
@@ -51,7 +51,7 @@ impl Meter {
     /// For the thread that serves `input`, beginning at `now` on the monotonic clock.
     pub fn new(telemetry: &Telemetry, input: Input, now: Duration) -> Meter {
         let input = input.name();
-        let thread = |state: &str| telemetry.thread_nanoseconds.with_label_values(&[input, state]);
+        let thread = |state: &str| telemetry.thread_seconds.with_label_values(&[input, state]);
         let refused = |reason: &str| telemetry.connections_refused.with_label_values(&[reason]);
         Meter {
             received_bytes: telemetry.received_bytes.with_label_values(&[input]),
@@ -101,7 +101,7 @@ impl Meter {
 
     /// The thread was in `state` until `now`; publishes what came together.
     pub fn until(&mut self, now: Duration, state: State) {
-        let spent = now.saturating_sub(self.since).as_nanos() as u64;
+        let spent = now.saturating_sub(self.since).as_secs_f64();
         self.since = now;
         match state {
             State::Busy => self.busy.inc_by(spent),
