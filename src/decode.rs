@@ -1,5 +1,5 @@
-//! One frame of text -> positions of the wanted fields. Never fails: what no reader understands is plain text.
-//! No I/O, no clock, no allocation once a line's shape is known. Unit: one frame.
+//! One frame of text -> positions of the wanted fields. Never fails: what no reader understands is
+//! plain text. No I/O, no clock, no allocation once a line's shape is known. Unit: one frame.
 
 pub mod access;
 pub mod epoch;
@@ -15,8 +15,8 @@ pub mod time;
 use crate::record::field::FieldTable;
 use crate::record::{Decoded, Format};
 
-/// What a data thread learned about the shapes of its lines. Bounded, see [`graph::LineGraph`]. It never changes
-/// what a line means, and it holds for one `FieldTable` only.
+/// What a data thread learned about the shapes of its lines. Bounded, see [`graph::LineGraph`]. It
+/// never changes what a line means, and it holds for one `FieldTable` only.
 #[derive(Debug, Default)]
 pub struct Memory {
     /// The learned line graph of JSON and logfmt lines.
@@ -32,8 +32,8 @@ impl Memory {
     }
 }
 
-/// Finds the wanted fields of one frame and says who understood it. A frame with more than one line is a
-/// text line with the traceback that follows it, or one datagram.
+/// Finds the wanted fields of one frame and says who understood it. A frame with more than one line
+/// is a text line with the traceback that follows it, or one datagram.
 pub fn decode(line: &str, wanted: &FieldTable, memory: &mut Memory, into: &mut Decoded) {
     let trimmed = line.trim_start_matches([' ', '\t', '\r', '\n']);
     let json = trimmed.starts_with('{');

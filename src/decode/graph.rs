@@ -1,8 +1,9 @@
-//! The learned line graph: what a data thread knows about the shapes of its lines. A node is the literal
-//! between two scalars (`","status_code":`) in one state, and what follows it: the kind of the scalar, the field
-//! it is, where the walk stands behind it, and the node that usually comes next. Every node was accepted by the
-//! grammar once, so that meeting its bytes again in the same state needs no second look. It is bounded, it
-//! never changes what a line means, and it holds for one `FieldTable` only. Unit: one node.
+//! The learned line graph: what a data thread knows about the shapes of its lines. A node is the
+//! literal between two scalars (`","status_code":`) in one state, and what follows it: the kind of
+//! the scalar, the field it is, where the walk stands behind it, and the node that usually comes
+//! next. Every node was accepted by the grammar once, so that meeting its bytes again in the same
+//! state needs no second look. It is bounded, it never changes what a line means, and it holds for
+//! one `FieldTable` only. Unit: one node.
 #![allow(clippy::inline_always, reason = "the walk is one loop; every call in it was measured")]
 
 pub(crate) mod node;
@@ -24,16 +25,16 @@ const LITERAL_MAX: usize = 256;
 pub(crate) const DEPTH_MAX: usize = 32;
 /// Cells of the table: a power of two, at most half full.
 const CELLS: usize = 2 * NODES_MAX;
-/// Cells looked at for one literal; a literal that finds no room in them is not learned, so that nobody can
-/// make a lookup long by choosing keys that collide.
+/// Cells looked at for one literal; a literal that finds no room in them is not learned, so that
+/// nobody can make a lookup long by choosing keys that collide.
 const PROBES_MAX: usize = 8;
 
 /// Places for hints: a few for every key of the lines at hand, in 1 KiB.
 const HINTS: usize = 512;
 /// After so many others in the place of the usual successor, the next one becomes it.
 const UNUSUAL_MAX: u8 = 16;
-/// Literals that found no room before all is forgotten and learned anew: an application that was replaced
-/// gets its own shapes, and one with ever new keys pays a hundredth more.
+/// Literals that found no room before all is forgotten and learned anew: an application that was
+/// replaced gets its own shapes, and one with ever new keys pays a hundredth more.
 const REFUSED_MAX: u32 = if cfg!(test) { 500 } else { 100_000 };
 
 /// A place of the table. The tag spares a look at the node of another literal.
@@ -48,7 +49,8 @@ pub struct LineGraph {
     nodes: Vec<Node>,
     literals: Vec<u8>,
     cells: Box<[Cell; CELLS]>,
-    /// The node last met in a state behind eight bytes, by their hash; a wrong one is seen at its literal.
+    /// The node last met in a state behind eight bytes, by their hash; a wrong one is seen at its
+    /// literal.
     hints: Box<[NodeId; HINTS]>,
     containers: Vec<Container>,
     prefixes: Vec<Box<str>>,
@@ -104,8 +106,8 @@ impl LineGraph {
         self.len() == 0
     }
 
-    /// The node behind `previous` whose literal `text` starts with: the usual successor, or the one that was
-    /// last met here with these first bytes. [`NodeId::NONE`] where it is neither.
+    /// The node behind `previous` whose literal `text` starts with: the usual successor, or the one
+    /// that was last met here with these first bytes. [`NodeId::NONE`] where it is neither.
     #[inline(always)]
     pub(crate) fn follow(&mut self, previous: NodeId, text: &[u8]) -> NodeId {
         let usual = self.node(previous).successor;
@@ -203,7 +205,8 @@ impl LineGraph {
             return (bound, 0);
         }
         let known = self.prefixes.iter().position(|known| **known == *self.path);
-        // two keys that share a bit look like a duplicate, which only costs the exact reading of the line
+        // two keys that share a bit look like a duplicate, which only costs the exact reading of
+        // the line
         let bit = known.unwrap_or_else(|| {
             if self.prefixes.len() < 64 {
                 self.prefixes.push(Box::from(self.path.as_str()));
@@ -260,7 +263,8 @@ impl LineGraph {
         }
     }
 
-    /// Keeps what the grammar found; where there is no room, only until the next literal that is not kept.
+    /// Keeps what the grammar found; where there is no room, only until the next literal that is
+    /// not kept.
     pub(crate) fn learn(&mut self, key: &Key, literal: &[u8], fresh: &Fresh) -> Option<NodeId> {
         let room = self.nodes.len() < NODES_MAX && key.len <= LITERAL_MAX;
         let mut cells = (0..PROBES_MAX).map(|probe| (key.hash + probe) % CELLS);
@@ -341,8 +345,8 @@ impl fmt::Debug for LineGraph {
     }
 }
 
-/// Where the hint for these bytes stands. Eight of them tell most keys apart, and more would reach into the
-/// value behind a short one.
+/// Where the hint for these bytes stands. Eight of them tell most keys apart, and more would reach
+/// into the value behind a short one.
 #[inline(always)]
 fn hint(state: State, window: u128) -> usize {
     let word = window as u64 ^ (state.0 as u64) << 48;

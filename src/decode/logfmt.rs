@@ -1,7 +1,7 @@
-//! `key=value key="quoted \"v\"" flag`: what Go's loggers, Heroku and many by hand write. A line is logfmt when
-//! it starts with an identifier directly followed by `=` and has two pairs, or one whose key is wanted. Shares
-//! the learned line graph with JSON; every value is text. Of two equal keys the last one wins.
-//! Never allocates once a shape is known. Unit: one line.
+//! `key=value key="quoted \"v\"" flag`: what Go's loggers, Heroku and many by hand write. A line is
+//! logfmt when it starts with an identifier directly followed by `=` and has two pairs, or one
+//! whose key is wanted. Shares the learned line graph with JSON; every value is text. Of two equal
+//! keys the last one wins. Never allocates once a shape is known. Unit: one line.
 #![allow(clippy::inline_always, reason = "the walk is one loop; every call in it was measured")]
 
 use super::escape;
@@ -20,8 +20,8 @@ pub fn starts(line: &str) -> bool {
     end > 0 && byte(bytes, end) == b'=' && !byte(bytes, 0).is_ascii_digit()
 }
 
-/// Decodes the logfmt line that starts at `start` in a block of whole lines, and returns the position behind
-/// its end; the contract of [`super::json::walk`].
+/// Decodes the logfmt line that starts at `start` in a block of whole lines, and returns the
+/// position behind its end; the contract of [`super::json::walk`].
 #[inline]
 pub fn walk(
     block: &str,
@@ -186,7 +186,8 @@ struct Found {
     /// Start and end of the key of the value that follows.
     key: (usize, usize),
     end: usize,
-    /// There are no words without a value in it: those may be a message, and are not worth learning.
+    /// There are no words without a value in it: those may be a message, and are not worth
+    /// learning.
     plain: bool,
 }
 

@@ -1,5 +1,5 @@
-//! What the line graph is made of: nodes, the states between them and the meaning of a key. Plain data and the
-//! little arithmetic on it. Unit: one node.
+//! What the line graph is made of: nodes, the states between them and the meaning of a key. Plain
+//! data and the little arithmetic on it. Unit: one node.
 
 use crate::decode::scan::{STEP, window};
 use crate::record::Decoded;

@@ -1,6 +1,7 @@
-//! The exact reading of one JSON line, without anything learned: for lines on which the walk gave up, which are
-//! malformed, or name a key twice in a way that takes values back, or are deeper or more varied than the
-//! graph keeps. White space may hold newlines here. Never recurses. Unit: one line.
+//! The exact reading of one JSON line, without anything learned: for lines on which the walk gave
+//! up, which are malformed, or name a key twice in a way that takes values back, or are deeper or
+//! more varied than the graph keeps. White space may hold newlines here. Never recurses. Unit: one
+//! line.
 
 use crate::decode::escape;
 use crate::decode::graph::DEPTH_MAX;
@@ -192,8 +193,8 @@ impl Reading<'_> {
         }
     }
 
-    /// A key up to its colon, and its member where anything looks at it. Of two equal keys in one object the
-    /// first is taken back with all that lies below it.
+    /// A key up to its colon, and its member where anything looks at it. Of two equal keys in one
+    /// object the first is taken back with all that lies below it.
     fn key(&mut self) -> Option<KeyRead> {
         if self.skip_blank() != b'"' {
             return None;

@@ -146,8 +146,8 @@ impl Dice {
     }
 }
 
-/// Guarantees: what serde_json accepts gives the same values, what it refuses does not pass, and what was
-/// learned from all lines before, damaged ones among them, changes nothing.
+/// Guarantees: what serde_json accepts gives the same values, what it refuses does not pass, and
+/// what was learned from all lines before, damaged ones among them, changes nothing.
 #[test]
 fn generated_and_mutated_lines_read_as_serde_json_reads_them() {
     let mut readers = Readers::new();
