@@ -127,10 +127,7 @@ mod tests {
     fn arguments_of_the_other_commands() {
         let command = |line: &str| parse(line).expect(line).command.expect("a command");
         let Command::Demo(demo) = command("demo --for 30s --rate 50") else { panic!("demo") };
-        assert_eq!(
-            (demo.duration, demo.rate),
-            (Some(Duration::from_secs(30)), 50)
-        );
+        assert_eq!((demo.duration, demo.rate), (Some(Duration::from_secs(30)), 50));
         let Command::Replay(replay) = command("replay - --format json") else { panic!("replay") };
         assert_eq!(replay.file, PathBuf::from("-"));
         let Command::Explain(explain) = command("explain hello world") else { panic!("explain") };

@@ -301,7 +301,8 @@ fn exceptions_keep_their_text() {
     assert_eq!((&*span.events[0].name, span.events[0].time_unix_nano), ("exception", END.0));
     assert_eq!(attributes(&span.events[0].attributes), ["exception.type=shop.PaymentError"]);
     assert!(attributes(&span.attributes).contains(&"error.type=shop.PaymentError".to_owned()));
-    let span = bench(Settings { exception_text: true, ..Settings::default() }).one(&fields, &failed);
+    let span =
+        bench(Settings { exception_text: true, ..Settings::default() }).one(&fields, &failed);
     let expected = [
         "exception.type=shop.PaymentError",
         "exception.message=card 4111",
