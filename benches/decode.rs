@@ -1,6 +1,6 @@
 //! What decoding costs: nanoseconds of thread CPU time a line, medians of interleaved rounds.
-//! `cargo bench --bench decode [-- FILTER]`. Beside ours stand serde_json into a borrowed struct and the bare
-//! count of newlines, so that the figures can be compared between machines.
+//! `cargo bench --bench decode [-- FILTER]`. Beside ours stand serde_json into a borrowed struct
+//! and the bare count of newlines, so that the figures can be compared between machines.
 
 use rustix::time::{ClockId, clock_gettime};
 use serde::Deserialize;

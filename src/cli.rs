@@ -17,13 +17,13 @@ use std::process::ExitCode;
 
 /// Turns the log lines of the application beside it into metrics, spans and a health verdict.
 ///
-/// Without a command it runs the sidecar: a stream socket and a datagram socket for log lines, and an admin port
-/// with /metrics and /health. No configuration is needed.
+/// Without a command it runs the sidecar: a stream socket and a datagram socket for log lines, and an
+/// admin port with /metrics and /health. No configuration is needed.
 #[derive(Clone, PartialEq, Debug, Parser)]
 #[command(name = "sidelight", version, args_conflicts_with_subcommands = true)]
 #[command(
-    after_help = "Every setting of `run` can stand in a file (--config), too; flags win over the environment, \
-    the environment over the file."
+    after_help = "Every setting of `run` can stand in a file (--config), too; flags win over the \
+    environment, the environment over the file."
 )]
 pub struct CommandLine {
     /// What is to be done.
@@ -78,6 +78,7 @@ mod tests {
     use crate::config::settings::{LogLevel, Mode};
     use clap::CommandFactory;
     use std::path::PathBuf;
+    use std::time::Duration;
 
     fn parse(line: &str) -> Result<CommandLine, clap::Error> {
         CommandLine::try_parse_from(std::iter::once("sidelight").chain(line.split_whitespace()))
@@ -91,8 +92,8 @@ mod tests {
     /// The names that manifests and scripts lean on.
     #[test]
     fn flags_of_the_sidecar_with_and_without_its_name() {
-        let line = "--config c.yaml --socket /a --datagram-socket /b --listen 127.0.0.1:1 --mode classic --stdin \
-                    --log-level debug --strict";
+        let line = "--config c.yaml --socket /a --datagram-socket /b --listen 127.0.0.1:1 --mode classic \
+                    --stdin --log-level debug --strict";
         let bare = parse(line).expect("valid");
         assert_eq!(bare.command, None);
         let named = parse(&format!("run {line}")).expect("valid");
@@ -126,7 +127,10 @@ mod tests {
     fn arguments_of_the_other_commands() {
         let command = |line: &str| parse(line).expect(line).command.expect("a command");
         let Command::Demo(demo) = command("demo --for 30s --rate 50") else { panic!("demo") };
-        assert_eq!((demo.duration, demo.rate), (Some(std::time::Duration::from_secs(30)), 50));
+        assert_eq!(
+            (demo.duration, demo.rate),
+            (Some(Duration::from_secs(30)), 50)
+        );
         let Command::Replay(replay) = command("replay - --format json") else { panic!("replay") };
         assert_eq!(replay.file, PathBuf::from("-"));
         let Command::Explain(explain) = command("explain hello world") else { panic!("explain") };

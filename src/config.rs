@@ -1,14 +1,16 @@
-//! As written -> as used. A file, the environment and flags are laid over the defaults; whatever is wrong is
-//! told at once and with its place, and what is right stays in use. Nothing below knows YAML or the environment.
-//! The environment comes in as a map; the one thing read from outside is the file. Unit: one configuration.
+//! As written -> as used. A file, the environment and flags are laid over the defaults; whatever is
+//! wrong is told at once and with its place, and what is right stays in use. Nothing below knows YAML
+//! or the environment. The environment comes in as a map; the one thing read from outside is the file.
+//! Unit: one configuration.
 //!
-//! Precedence, the later wins: defaults; names that the application shares with us (`LOG_LEVEL`, `METRICS_PORT`,
-//! `ENABLE_METRICS`, `ENVIRONMENT`); the file; `SIDELIGHT_*` and `OTEL_*`; flags.
+//! Precedence, the later wins: defaults; names that the application shares with us (`LOG_LEVEL`,
+//! `METRICS_PORT`, `ENABLE_METRICS`, `ENVIRONMENT`); the file; `SIDELIGHT_*` and `OTEL_*`; flags.
 
 pub mod environment;
 pub mod fault;
 mod file;
 mod lint;
+pub mod print;
 mod reader;
 mod rules;
 pub mod settings;
@@ -50,8 +52,8 @@ pub struct Flags {
 /// A configuration, what is wrong with it, and where its rules stand.
 #[derive(Clone, Debug)]
 pub struct Loaded {
-    /// Where a value is wrong, what was there before stays. Its rules are all that could be read, half-read ones
-    /// among them, so that `check` can compile them; to be used: [`Loaded::usable`].
+    /// Where a value is wrong, what was there before stays. Its rules are all that could be read,
+    /// half-read ones among them, so that `check` can compile them; to be used: [`Loaded::usable`].
     pub config: Config,
     /// All that is wrong, in the order of the file, then of the environment.
     pub faults: Vec<Fault>,
@@ -62,8 +64,9 @@ pub struct Loaded {
 }
 
 impl Loaded {
-    /// The configuration to start with: what is wrong in the file must not keep an application from starting,
-    /// and so of a file with errors the settings count that could be read, and no rule of its own.
+    /// The configuration to start with: what is wrong in the file must not keep an application from
+    /// starting, and so of a file with errors the settings count that could be read, and no rule of its
+    /// own.
     pub fn usable(&self) -> Config {
         let mut config = self.config.clone();
         if !self.is_valid() {

@@ -225,6 +225,24 @@ fn a_stuck_door_opens_by_itself() {
     assert_eq!(sidecar.close().seen.by_source, vec![b"{\"at\":\"last\"}\n".to_vec()]);
 }
 
+/// Scenario: the process leaves while a door is stuck; then the way is free.
+/// Guarantees: no door opens behind our back.
+#[test]
+fn no_door_opens_once_we_leave() {
+    let sidecar =
+        Sidecar::spawn_behind(|path| std::fs::write(path, "in the way").expect("written"));
+    let (path, standing) = (sidecar.stream.clone(), sidecar.standing_too());
+    let directory = sidecar.close().directory;
+    std::fs::remove_file(&path).expect("the way is free");
+    let begin = Instant::now();
+    // a door that is stuck is tried again every second
+    while begin.elapsed() < Duration::from_millis(1300) {
+        std::thread::park_timeout(Duration::from_millis(1300));
+    }
+    assert!(!path.exists() && !standing.is_started());
+    drop(directory);
+}
+
 /// Scenario: `some-app | sidelight run --stdin`, and the application ends.
 /// Guarantees: every line of the pipe is delivered, the process leaves by itself with code 0.
 #[test]

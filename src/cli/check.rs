@@ -6,13 +6,14 @@ mod tests;
 
 use crate::config::environment::Environment;
 use crate::config::fault::{Fault, Level};
+use crate::config::print::print;
+use crate::config::settings::Config;
 use crate::config::{Flags, Loaded, load};
-use crate::record::field::FieldTable;
-use crate::rules::extract::Extract;
-use crate::rules::select::Condition;
-use crate::rules::settings::{RuleError, RuleSettings};
-use crate::rules::syntax::SyntaxError;
-use std::path::PathBuf;
+use crate::metrics::{FamilySpec, Registry};
+use crate::rules::compile::compile;
+use crate::rules::settings::RuleError;
+use crate::rules::{Rule, RuleSet};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Arguments of `check`.
@@ -24,16 +25,19 @@ pub struct Arguments {
     /// Warnings count as errors
     #[arg(long)]
     pub strict: bool,
+    /// Print the configuration as it is used: file, environment and defaults together
+    #[arg(long)]
+    pub print: bool,
 }
 
 /// Checks a configuration and tells what is wrong on standard error.
 pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
     let flags = Flags { config: arguments.file.clone(), ..Flags::default() };
     let loaded = load(&flags, environment);
-    let Some(file) = &loaded.file else {
+    if loaded.file.is_none() && !arguments.print {
         eprintln!("error: no file to check: name one, or set SIDELIGHT_CONFIG");
         return ExitCode::from(2);
-    };
+    }
     let faults = faults(&loaded);
     for fault in &faults {
         eprintln!("{fault}");
@@ -41,6 +45,7 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
     let count = |level| faults.iter().filter(|fault| fault.level == level).count();
     let (errors, warnings) = (count(Level::Error), count(Level::Warning));
     let rules = loaded.config.rules.own.len();
+    let file = loaded.file.as_deref().unwrap_or(Path::new("no file"));
     let summary = format!(
         "{}: {}, {}, {}",
         file.display(),
@@ -53,7 +58,15 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
         eprintln!("{summary}");
         return ExitCode::FAILURE;
     }
-    println!("{summary}");
+    if arguments.print {
+        print!("{}", print(&loaded.config));
+    } else {
+        println!("{summary}");
+        let linear = linear(&loaded.config);
+        if !linear.is_empty() {
+            println!("asked for every line: {}", linear.join(", "));
+        }
+    }
     ExitCode::SUCCESS
 }
 
@@ -64,7 +77,12 @@ fn plural(count: usize, word: &str) -> String {
 /// All that is wrong with a configuration, its rules compiled, in the order of the file.
 pub fn faults(loaded: &Loaded) -> Vec<Fault> {
     let mut faults = loaded.faults.clone();
-    faults.extend(compile(&loaded.config.rules.own).iter().map(|error| loaded.locate(error)));
+    for error in compiled(&loaded.config).err().unwrap_or_default() {
+        let fault = loaded.locate(&error);
+        if !loaded.faults.iter().any(|known| explains(known, &fault)) {
+            faults.push(fault);
+        }
+    }
     let place = |fault: &Fault| match &fault.located {
         Some(located) => (0, located.line, located.column),
         None => (1, 0, 0),
@@ -73,24 +91,26 @@ pub fn faults(loaded: &Loaded) -> Vec<Fault> {
     faults
 }
 
-/// The errors of conditions and patterns.
-fn compile(rules: &[RuleSettings]) -> Vec<RuleError> {
-    let mut fields = FieldTable::standard();
-    let mut errors = Vec::new();
-    let mut note = |path: String, SyntaxError { offset, message, hint }| {
-        errors.push(RuleError { path, offset, message, hint });
+/// A value that was refused while reading is wrong for compiling, too, and once is enough; a family is
+/// refused at its name, whatever of it was wrong.
+fn explains(known: &Fault, fault: &Fault) -> bool {
+    let whole = fault.path.strip_suffix(".name").unwrap_or(&fault.path);
+    known.level == Level::Error && known.path.starts_with(whole)
+}
+
+/// The rules, compiled with families declared as in a process of their own.
+fn compiled(config: &Config) -> Result<RuleSet, Vec<RuleError>> {
+    let registry = Registry::new(config.limits);
+    compile(&config.rules, &mut |spec: &FamilySpec| registry.declare(spec.clone()))
+}
+
+/// The names of own rules that every record is held against, because no field and no constant excludes
+/// them.
+fn linear(config: &Config) -> Vec<String> {
+    let Ok(set) = compiled(config) else { return Vec::new() };
+    let excluded = |rule: &Rule| {
+        rule.equality.is_some() || rule.required != 0 || !rule.required_extended.is_empty()
     };
-    for (index, rule) in rules.iter().enumerate() {
-        if let Some(when) = &rule.when
-            && let Err(error) = Condition::parse(when, &mut fields)
-        {
-            note(format!("[{index}].when"), error);
-        }
-        if let Some(extract) = &rule.extract
-            && let Err(error) = Extract::compile(&extract.pattern)
-        {
-            note(format!("[{index}].extract.pattern"), error);
-        }
-    }
-    errors
+    let own = set.rules.iter().filter(|rule| !rule.standard && !excluded(rule));
+    own.map(|rule| rule.name.to_string()).collect()
 }

@@ -32,8 +32,8 @@ pub struct Arguments {
     /// Address of /metrics and /health [env: SIDELIGHT_LISTEN] [default: 127.0.0.1:19464]
     #[arg(long, value_name = "HOST:PORT", value_parser = listen)]
     pub listen: Option<SocketAddr>,
-    /// How it leaves on SIGTERM: native (the application is gone before) or classic (it leaves at the same time)
-    /// [env: SIDELIGHT_MODE] [default: native]
+    /// How it leaves on SIGTERM: native (the application is gone before) or classic (it leaves at the
+    /// same time) [env: SIDELIGHT_MODE] [default: native]
     #[arg(long, value_name = "MODE", value_parser = mode)]
     pub mode: Option<Mode>,
     /// Read log lines from standard input, too [env: SIDELIGHT_STDIN]

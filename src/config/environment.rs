@@ -1,7 +1,8 @@
-//! Variables of the environment, handed in as a map. Three kinds: our own (`SIDELIGHT_*`), OpenTelemetry's
-//! (`OTEL_*`), and names that the application shares with us (`LOG_LEVEL`, `METRICS_PORT`, ...), which are weaker than
-//! the file because they were set for somebody else. Nothing here is an error except a wrong value of our own; an
-//! empty value is none. Unit: one variable.
+//! Variables of the environment, handed in as a map. Three kinds: our own (`SIDELIGHT_*`),
+//! OpenTelemetry's (`OTEL_*`), and names that the application shares with us (`LOG_LEVEL`,
+//! `METRICS_PORT`, ...), which are weaker than the file because they were set for somebody else.
+//! Nothing here is an error except a wrong value of our own; an empty value is none. Unit: one
+//! variable.
 
 use super::fault::{Fault, Level};
 use super::file::{PROTOCOLS, endpoint, socket_path};

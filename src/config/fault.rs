@@ -1,5 +1,5 @@
-//! What is wrong with a configuration: where, what, and what to do; with the line and a caret when it is shown.
-//! Unit: one fault.
+//! What is wrong with a configuration: where, what, and what to do; with the line and a caret when it
+//! is shown. Unit: one fault.
 
 use std::fmt;
 
@@ -106,7 +106,8 @@ impl fmt::Display for Fault {
     }
 }
 
-/// The line, and what stands below it before the caret: a tab stays a tab, so that the caret stays in its column.
+/// The line, and what stands below it before the caret: a tab stays a tab, so that the caret stays in
+/// its column.
 fn shown(located: &Located) -> (String, String) {
     let column = located.column - 1;
     let skip = if located.snippet.chars().count() > SNIPPET_CHARS_MAX {
@@ -151,9 +152,15 @@ mod tests {
             hint: Some("did you mean `value`?".to_owned()),
             located: Some(located),
         };
-        let expected = "error: no such value\n --> f.yaml:1:7 (key)\n  |\n1 | \tkey: valeu\n  | \t     ^^^^^\n  \
-                        = hint: did you mean `value`?\n";
-        assert_eq!(fault.to_string(), expected);
+        let expected = [
+            "error: no such value",
+            " --> f.yaml:1:7 (key)",
+            "  |",
+            "1 | \tkey: valeu",
+            "  | \t     ^^^^^",
+            "  = hint: did you mean `value`?\n",
+        ];
+        assert_eq!(fault.to_string(), expected.join("\n"));
     }
 
     #[test]

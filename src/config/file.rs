@@ -61,10 +61,10 @@ pub(super) fn apply(reader: &mut Reader<'_>, root: &Node, config: &mut Config) -
         set(&mut config.resource.service_name, reader.text(&at).map(str::to_owned));
     }
     if let Some(at) = keys.take("metrics") {
-        metrics(reader, &at, config);
+        metrics(reader, &at, config, &mut places);
     }
     if let Some(at) = keys.take("rules") {
-        (config.rules.own, places) = rules::read(reader, &at);
+        config.rules.own = rules::read(reader, &at, &mut places);
     }
     if let Some(at) = keys.take("health") {
         health(reader, &at, &mut config.health);
@@ -140,9 +140,10 @@ pub(super) fn socket_path(text: &str) -> Result<PathBuf, units::Refused> {
     Ok(PathBuf::from(text))
 }
 
-fn metrics(reader: &mut Reader<'_>, at: &At<'_>, config: &mut Config) {
+fn metrics(reader: &mut Reader<'_>, at: &At<'_>, config: &mut Config, places: &mut Places) {
     let Some(mut keys) = reader.keys(at) else { return };
     if let Some(at) = keys.take("prefix") {
+        places.put(at.path.clone(), &at);
         set(&mut config.rules.prefix, reader.parsed(&at, rules::prefix));
     }
     if let Some(at) = keys.take("groups")

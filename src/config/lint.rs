@@ -6,8 +6,8 @@ use std::sync::LazyLock;
 /// Which keys mean what; made once, because a thousand rules may have a thousand labels.
 static STANDARD: LazyLock<FieldTable> = LazyLock::new(FieldTable::standard);
 
-/// Labels that Prometheus and its operators set on every target: a metric's own label of that name is renamed
-/// to `exported_...` when it is scraped.
+/// Labels that Prometheus and its operators set on every target: a metric's own label of that name is
+/// renamed to `exported_...` when it is scraped.
 const SCRAPER: [&str; 9] = [
     "job",
     "instance",

@@ -1,5 +1,5 @@
-//! A tree -> typed values. Whatever is wrong is noted with its place and reading goes on, so that all faults of
-//! a file are told at once. A key that nobody asked for is unknown. Unit: one file.
+//! A tree -> typed values. Whatever is wrong is noted with its place and reading goes on, so that all
+//! faults of a file are told at once. A key that nobody asked for is unknown. Unit: one file.
 
 use super::fault::{Fault, Level, Located};
 use super::tree::{Node, Source, Value};

@@ -34,7 +34,7 @@ struct Place {
 }
 
 impl Places {
-    fn put(&mut self, path: String, at: &At<'_>) {
+    pub(super) fn put(&mut self, path: String, at: &At<'_>) {
         let Node { start, end, ref value } = *at.node;
         let value = match value {
             Value::Text(text) => Value::Text(text.clone()),
@@ -73,7 +73,8 @@ impl Places {
         });
         let path = match found {
             Some(place) if exact => place.written.clone(),
-            _ => format!("rules{}", error.path),
+            _ if error.path.starts_with('[') => format!("rules{}", error.path),
+            _ => error.path.clone(),
         };
         Fault {
             level: Level::Error,
@@ -85,20 +86,19 @@ impl Places {
     }
 }
 
-/// Reads the list of own rules.
-pub(super) fn read(reader: &mut Reader<'_>, at: &At<'_>) -> (Vec<RuleSettings>, Places) {
-    let mut places = Places::default();
+/// Reads the list of own rules, and notes where their values stand.
+pub(super) fn read(reader: &mut Reader<'_>, at: &At<'_>, places: &mut Places) -> Vec<RuleSettings> {
     let mut rules = Vec::new();
     let list = reader.list(at);
     if list.len() > RULES_MAX {
         reader.refuse(at, format!("more than {RULES_MAX} rules"), "");
-        return (rules, places);
+        return rules;
     }
     for (index, at) in list.iter().enumerate() {
-        let mut rule = RuleReader { reader, places: &mut places, path: format!("[{index}]") };
+        let mut rule = RuleReader { reader, places, path: format!("[{index}]") };
         rules.push(rule.rule(at, index));
     }
-    (rules, places)
+    rules
 }
 
 struct RuleReader<'r, 's> {

@@ -1,4 +1,5 @@
-//! The configuration as it is used: plain values with defaults that work untouched. No YAML, no environment.
+//! The configuration as it is used: plain values with defaults that work untouched. No YAML, no
+//! environment.
 
 use crate::metrics::Limits;
 use crate::resource::Resource;
@@ -18,8 +19,8 @@ pub struct Config {
     pub socket: SocketSettings,
     /// The datagram socket.
     pub datagram_socket: SocketSettings,
-    /// The directory of a logged-in user (`XDG_RUNTIME_DIR`): where sockets go that have no path and cannot be
-    /// in `/run/sidelight`.
+    /// The directory of a logged-in user (`XDG_RUNTIME_DIR`): where sockets go that have no path and
+    /// cannot be in `/run/sidelight`.
     pub runtime_directory: Option<PathBuf>,
     /// The longest line in bytes; of a longer one the beginning is kept.
     pub line_bytes_max: usize,
@@ -103,8 +104,8 @@ impl Default for SocketSettings {
 pub struct ListenSettings {
     /// Where to listen.
     pub address: SocketAddr,
-    /// Where to listen instead if that port is taken: the address that `METRICS_PORT` replaced. The variable is
-    /// the application's too, and the application may mean a port of its own by it.
+    /// Where to listen instead if that port is taken: the address that `METRICS_PORT` replaced. The
+    /// variable is the application's too, and the application may mean a port of its own by it.
     pub fallback: Option<SocketAddr>,
 }
 
@@ -120,7 +121,8 @@ impl Default for ListenSettings {
 pub enum Mode {
     /// A native sidecar: SIGTERM comes after the application is gone, so it leaves at once.
     Native,
-    /// An ordinary container: SIGTERM comes together with the application's, so it stays for its last lines.
+    /// An ordinary container: SIGTERM comes together with the application's, so it stays for its last
+    /// lines.
     Classic,
 }
 
@@ -275,8 +277,8 @@ pub struct ExportSettings {
 }
 
 impl Default for ExportSettings {
-    /// OpenTelemetry's defaults (SDK environment variables, OTLP exporter configuration), except that a span
-    /// waits one second and not five: what a crash takes with it is less.
+    /// OpenTelemetry's defaults (SDK environment variables, OTLP exporter configuration), except that a
+    /// span waits one second and not five: what a crash takes with it is less.
     fn default() -> Self {
         ExportSettings {
             endpoint: None,

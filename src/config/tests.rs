@@ -2,6 +2,7 @@
 
 use super::environment::Environment;
 use super::fault::{Fault, Level};
+use super::print::print;
 use super::settings::{Config, LogLevel, Mode, Protocol, RatioSettings};
 use super::{Flags, Loaded, load, parse};
 use crate::rules::settings::{Groups, MetricKind, RuleError, ValueSettings};
@@ -277,7 +278,8 @@ fn a_file_that_cannot_be_read() {
 /// Errors of compiling stand where the rule stands, also when only a part around them is known.
 #[test]
 fn errors_of_compiling_are_located() {
-    let text = "rules:\n- name: a\n  when: x == 1\n  counter:\n    name: n\n    labels:\n      shop: data.shop\n";
+    let text = "rules:\n- name: a\n  when: x == 1\n  counter:\n    name: n\n    \
+                labels:\n      shop: data.shop\n";
     let loaded = of(text, &[]);
     for (path, offset, written, line, column) in [
         ("[0].when", 5, "rules[0].when", 3, 14),
@@ -303,8 +305,30 @@ fn errors_of_compiling_are_located() {
     assert_eq!(loaded.locate(&nowhere).located, None);
 }
 
+/// What is printed, read again, is the same; but no secret is printed.
+#[test]
+fn printed_and_read_again_is_the_same() {
+    let everything = include_str!("../../tests/golden/config/everything.yaml");
+    let odd = "time_zone: \"-05:30\"\nrules:\n- name: \"a \\\"b\\\"\\n- c: #d\"\n  \
+               counter: {name: x, by: 2.5, unit: bytes, help: \"it's: {x}\"}\n";
+    for text in ["", everything, odd] {
+        let loaded = of(text, &[]);
+        assert_eq!(loaded.faults, []);
+        let mut config = loaded.config;
+        let printed = print(&config);
+        assert!(!printed.contains("Bearer"), "{printed}");
+        let again = of(&printed, &[]);
+        assert_eq!(again.faults, [], "{printed}");
+        for (_, value) in &mut config.export.headers {
+            "***".clone_into(value);
+        }
+        assert_eq!(again.config, config, "{printed}");
+    }
+}
+
 proptest! {
-    /// Whatever is done to a file, it is read or refused with places inside it, and rules stay in their order.
+    /// Whatever is done to a file, it is read or refused with places inside it, and rules stay in their
+    /// order.
     #[test]
     fn property_any_damage_to_a_file_is_told(
         cut in 0usize..1_900,

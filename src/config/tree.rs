@@ -1,6 +1,6 @@
-//! YAML -> a tree in which every value knows where it stands. The one module that knows `serde_yaml`: text,
-//! numbers and truth values all stay text as they are written, because only the setting knows what it wants.
-//! Unit: one file.
+//! YAML -> a tree in which every value knows where it stands. The one module that knows `serde_yaml`:
+//! text, numbers and truth values all stay text as they are written, because only the setting knows
+//! what it wants. Unit: one file.
 
 use super::fault::{Fault, Level, Located};
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -9,7 +9,8 @@ use std::fmt;
 
 /// Bytes of a file: a thousand rules need 300 KiB.
 pub(super) const FILE_BYTES_MAX: usize = 1 << 20;
-/// Collections within each other: no setting lies deeper than eight, and reading recurses with large frames.
+/// Collections within each other: no setting lies deeper than eight, and reading recurses with large
+/// frames.
 const DEPTH_MAX: usize = 24;
 /// Values of a file, those of repeated aliases among them.
 const NODES_MAX: usize = 100_000;
@@ -257,8 +258,8 @@ fn bytes_of(text: &str, place: &serde_yaml::Location) -> (usize, usize) {
     (start, (start + length).min(text.len()))
 }
 
-/// Walks a value and the bytes that it was written with side by side to the byte `offset` of the value: quotes,
-/// escapes, line ends that became spaces and the indentation of blocks are stepped over.
+/// Walks a value and the bytes that it was written with side by side to the byte `offset` of the value:
+/// quotes, escapes, line ends that became spaces and the indentation of blocks are stepped over.
 fn align(text: &str, span: std::ops::Range<usize>, value: &str, offset: usize) -> usize {
     let written = text.get(span.clone()).unwrap_or_default();
     let line_start = text[..span.start].rfind('\n').map_or(0, |at| at + 1);
@@ -382,8 +383,11 @@ mod tests {
     #[test]
     fn what_is_no_yaml_or_too_much_of_it() {
         let deep = format!("{}1{}", "[".repeat(100), "]".repeat(100));
-        let laughs = "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b]\n\
-                      d: &d [*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d]\nf: [*e,*e,*e,*e,*e,*e,*e,*e]\n";
+        let mut laughs = "a: &a [x,x,x,x,x,x,x,x,x]\n".to_owned();
+        for (name, of) in [("b", "a"), ("c", "b"), ("d", "c"), ("e", "d"), ("f", "e")] {
+            let nine = vec![format!("*{of}"); 9].join(",");
+            laughs = format!("{laughs}{name}: &{name} [{nine}]\n");
+        }
         let large = format!("a: {}", "x".repeat(FILE_BYTES_MAX));
         for (text, line, message) in [
             ("a: [1,\nb: 2\n", 1, ""),
@@ -392,7 +396,7 @@ mod tests {
             ("a: 1\n---\nb: 1\n", 3, "second document"),
             ("a: *x\n", 1, "anchor"),
             (&deep, 1, ""),
-            (laughs, 0, ""),
+            (&laughs, 0, ""),
             (&large, 1, "larger"),
         ] {
             let fault = read(&source(text)).expect_err("refused");

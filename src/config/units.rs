@@ -166,7 +166,8 @@ pub fn listen(text: &str, before: SocketAddr) -> Result<SocketAddr, Refused> {
     Ok(SocketAddr::new(host, port))
 }
 
-/// The admin address of `METRICS_PORT`: the port, on the host that was there before, which stays the fallback.
+/// The admin address of `METRICS_PORT`: the port, on the host that was there before, which stays the
+/// fallback.
 ///
 /// # Errors
 /// It is no port.
@@ -186,8 +187,8 @@ pub fn metrics_port(text: &str, before: ListenSettings) -> Result<ListenSettings
 /// No such zone is known.
 pub fn time_zone(text: &str) -> Result<TimeZone, Refused> {
     let refused = || {
-        let hint = "write UTC, an offset such as +02:00, or a name such as Europe/Berlin; names need the zone files \
-                    of the system (/usr/share/zoneinfo)";
+        let hint = "write UTC, an offset such as +02:00, or a name such as Europe/Berlin; names need \
+                    the zone files of the system (/usr/share/zoneinfo)";
         Refused::new(format!("no time zone `{text}` is known"), hint)
     };
     if text.eq_ignore_ascii_case("utc") || text == "Z" {

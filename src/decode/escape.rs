@@ -1,10 +1,10 @@
-//! Strings with escapes: found to their end, checked, and undone into a scratch. All of it is off the usual
-//! way: nearly every string of a log line has no escape. Unit: one string.
+//! Strings with escapes: found to their end, checked, and undone into a scratch. All of it is off
+//! the usual way: nearly every string of a log line has no escape. Unit: one string.
 
 use super::scan::{byte, string_stop};
 
-/// The closing quote of the JSON string whose text starts at `at`, or `None` where an escape is none, a
-/// control character stands unescaped or the string does not end.
+/// The closing quote of the JSON string whose text starts at `at`, or `None` where an escape is
+/// none, a control character stands unescaped or the string does not end.
 #[inline(never)]
 pub(crate) fn string_end(bytes: &[u8], mut at: usize) -> Option<usize> {
     loop {
@@ -25,8 +25,9 @@ fn after_escape(bytes: &[u8], at: usize) -> Option<usize> {
     }
 }
 
-/// Appends `raw` with its escapes undone. Two surrogates make one character, one alone becomes U+FFFD. A
-/// backslash that starts no escape stays (logfmt; in JSON [`string_end`] has refused it before).
+/// Appends `raw` with its escapes undone. Two surrogates make one character, one alone becomes
+/// U+FFFD. A backslash that starts no escape stays (logfmt; in JSON [`string_end`] has refused it
+/// before).
 pub(crate) fn undo(raw: &str, into: &mut String) {
     let bytes = raw.as_bytes();
     let mut from = 0;
@@ -52,7 +53,7 @@ pub(crate) fn undo(raw: &str, into: &mut String) {
     into.push_str(&raw[from..]);
 }
 
-/// The character of the `\uXXXX` at `at`, with the low surrogate behind it where one is needed.
+/// The character of the `\u` escape at `at`, with the low surrogate behind it where one is needed.
 fn joined(bytes: &[u8], at: usize, unit: u32) -> (char, usize) {
     let pair = (0xd800..0xdc00).contains(&unit) && bytes.get(at + 6..at + 8) == Some(b"\\u");
     if let (true, Some(low @ 0xdc00..0xe000)) = (pair, hex(bytes, at + 8)) {
@@ -106,7 +107,7 @@ mod tests {
             (r#"\u00e9""#, Some(6)),
             (r#"\u00g9""#, None),
             (r#"\x""#, None),
-            (r#"\"#, None),
+            (r"\", None),
             ("a\tb\"", None),
             ("ab", None),
             ("\u{e9}\"", Some(2)),

@@ -1,21 +1,21 @@
-//! The learned line graph: what a data thread knows about the shapes of its lines. A node is the literal
-//! between two scalars (`","status_code":`) in one state, and what follows it: the kind of the scalar, the field
-//! it is, where the walk stands behind it, and the nodes that came next. Every node was accepted by the
-//! grammar once, so that meeting its bytes again in the same state needs no second look. It is bounded, it
-//! never changes what a line means, and it holds for one `FieldTable` only. Unit: one node.
+//! The learned line graph: what a data thread knows about the shapes of its lines. A node is the
+//! literal between two scalars (`","status_code":`) in one state, and what follows it: the kind of
+//! the scalar, the field it is, where the walk stands behind it, and the node that usually comes
+//! next. Every node was accepted by the grammar once, so that meeting its bytes again in the same
+//! state needs no second look. It is bounded, it never changes what a line means, and it holds for
+//! one `FieldTable` only. Unit: one node.
 #![allow(clippy::inline_always, reason = "the walk is one loop; every call in it was measured")]
 
-mod node;
-
-pub(crate) use node::{Bound, Container, ContainerId, Fresh, Key, Next, Node, NodeId, State, Tree};
+pub(crate) mod node;
 
 use super::scan::{FIXED_MAX, FIXED_MIN, STEP, window};
 use crate::record::Decoded;
 use crate::record::field::FieldTable;
 use crate::record::slots::{Kind, Place};
+use node::{Bound, Container, ContainerId, Fresh, Key, Node, NodeId, State, Tree};
 use std::fmt;
 
-/// Nodes: some fifty line shapes of twelve keys with their variants, in 100 KiB.
+/// Nodes: some fifty line shapes of twelve keys with their variants, in 128 KiB.
 pub(crate) const NODES_MAX: usize = 1024;
 /// Containers (objects and arrays by where they stand); real shapes have a handful.
 const CONTAINERS_MAX: usize = 256;
@@ -25,24 +25,32 @@ const LITERAL_MAX: usize = 256;
 pub(crate) const DEPTH_MAX: usize = 32;
 /// Cells of the table: a power of two, at most half full.
 const CELLS: usize = 2 * NODES_MAX;
-/// Cells looked at for one literal; a literal that finds no room in them is not learned, so that nobody can
-/// make a lookup long by choosing keys that collide.
+/// Cells looked at for one literal; a literal that finds no room in them is not learned, so that
+/// nobody can make a lookup long by choosing keys that collide.
 const PROBES_MAX: usize = 8;
 
 /// Places for hints: a few for every key of the lines at hand, in 1 KiB.
 const HINTS: usize = 512;
 /// After so many others in the place of the usual successor, the next one becomes it.
 const UNUSUAL_MAX: u8 = 16;
-/// Literals that found no room before all is forgotten and learned anew: an application that was replaced
-/// gets its own shapes, and one with ever new keys pays a hundredth more.
-const REFUSED_MAX: u32 = 100_000;
+/// Literals that found no room before all is forgotten and learned anew: an application that was
+/// replaced gets its own shapes, and one with ever new keys pays a hundredth more.
+const REFUSED_MAX: u32 = if cfg!(test) { 500 } else { 100_000 };
+
+/// A place of the table. The tag spares a look at the node of another literal.
+#[derive(Clone, Copy)]
+struct Cell {
+    tag: u16,
+    id: NodeId,
+}
 
 /// What a data thread learned about JSON and logfmt lines.
 pub struct LineGraph {
     nodes: Vec<Node>,
     literals: Vec<u8>,
-    cells: Box<[NodeId; CELLS]>,
-    /// The node last met in a state behind eight bytes, by their hash; a wrong one is seen at its literal.
+    cells: Box<[Cell; CELLS]>,
+    /// The node last met in a state behind eight bytes, by their hash; a wrong one is seen at its
+    /// literal.
     hints: Box<[NodeId; HINTS]>,
     containers: Vec<Container>,
     prefixes: Vec<Box<str>>,
@@ -71,7 +79,7 @@ impl LineGraph {
         LineGraph {
             nodes: states.into_iter().map(Node::empty).collect(),
             literals: Vec::new(),
-            cells: Box::new([NodeId::NONE; CELLS]),
+            cells: Box::new([Cell { tag: 0, id: NodeId::NONE }; CELLS]),
             hints: Box::new([NodeId::NONE; HINTS]),
             containers: vec![pairs.clone(), pairs],
             prefixes: Vec::new(),
@@ -98,8 +106,8 @@ impl LineGraph {
         self.len() == 0
     }
 
-    /// The node behind `previous` whose literal `text` starts with: the usual successor, or the one that was
-    /// last met here with these first bytes. [`NodeId::NONE`] where it is neither.
+    /// The node behind `previous` whose literal `text` starts with: the usual successor, or the one
+    /// that was last met here with these first bytes. [`NodeId::NONE`] where it is neither.
     #[inline(always)]
     pub(crate) fn follow(&mut self, previous: NodeId, text: &[u8]) -> NodeId {
         let usual = self.node(previous).successor;
@@ -122,7 +130,7 @@ impl LineGraph {
         }
         let node = &mut self.nodes[previous.0 as usize];
         node.unusual = node.unusual.wrapping_add(1);
-        if node.unusual % UNUSUAL_MAX == 0 {
+        if node.unusual.is_multiple_of(UNUSUAL_MAX) {
             node.successor = id;
         }
         id
@@ -197,7 +205,8 @@ impl LineGraph {
             return (bound, 0);
         }
         let known = self.prefixes.iter().position(|known| **known == *self.path);
-        // two keys that share a bit look like a duplicate, which only costs the exact reading of the line
+        // two keys that share a bit look like a duplicate, which only costs the exact reading of
+        // the line
         let bit = known.unwrap_or_else(|| {
             if self.prefixes.len() < 64 {
                 self.prefixes.push(Box::from(self.path.as_str()));
@@ -213,9 +222,12 @@ impl LineGraph {
     pub(crate) fn find(&self, key: &Key, text: &[u8]) -> NodeId {
         let len = key.len;
         for probe in 0..PROBES_MAX {
-            let id = self.cells[(key.hash + probe) % CELLS];
+            let Cell { tag, id } = self.cells[(key.hash + probe) % CELLS];
             if id == NodeId::NONE {
                 return id;
+            }
+            if tag != key.tag() {
+                continue;
             }
             let node = self.node(id);
             let differs = (node.head ^ key.head) | (node.tail ^ key.tail);
@@ -251,12 +263,12 @@ impl LineGraph {
         }
     }
 
-    /// Keeps what the grammar found; where there is no room, only until the next literal that is not kept.
+    /// Keeps what the grammar found; where there is no room, only until the next literal that is
+    /// not kept.
     pub(crate) fn learn(&mut self, key: &Key, literal: &[u8], fresh: &Fresh) -> Option<NodeId> {
-        let free = (0..PROBES_MAX)
-            .map(|probe| (key.hash + probe) % CELLS)
-            .find(|cell| self.cells[*cell] == NodeId::NONE)
-            .filter(|_| self.nodes.len() < NODES_MAX && key.len <= LITERAL_MAX);
+        let room = self.nodes.len() < NODES_MAX && key.len <= LITERAL_MAX;
+        let mut cells = (0..PROBES_MAX).map(|probe| (key.hash + probe) % CELLS);
+        let free = cells.find(|cell| room && self.cells[*cell].id == NodeId::NONE);
         let Some(cell) = free else {
             self.refused += 1;
             if self.refused > REFUSED_MAX {
@@ -273,7 +285,7 @@ impl LineGraph {
         self.literals.extend_from_slice(literal);
         let id = NodeId(self.nodes.len() as u16);
         self.nodes.push(node);
-        self.cells[cell] = id;
+        self.cells[cell] = Cell { tag: key.tag(), id };
         Some(id)
     }
 
@@ -295,7 +307,7 @@ impl LineGraph {
             node.successor = NodeId::NONE;
         }
         self.literals.clear();
-        self.cells.fill(NodeId::NONE);
+        self.cells.fill(Cell { tag: 0, id: NodeId::NONE });
         self.hints.fill(NodeId::NONE);
         self.trees.truncate(2);
         self.refused = 0;
@@ -333,8 +345,8 @@ impl fmt::Debug for LineGraph {
     }
 }
 
-/// Where the hint for these bytes stands. Eight of them tell most keys apart, and more would reach into the
-/// value behind a short one.
+/// Where the hint for these bytes stands. Eight of them tell most keys apart, and more would reach
+/// into the value behind a short one.
 #[inline(always)]
 fn hint(state: State, window: u128) -> usize {
     let word = window as u64 ^ (state.0 as u64) << 48;

@@ -1,27 +1,29 @@
-//! One JSON object a line, as loggers write it (RFC 8259). `walk` follows the learned line graph through a
-//! block and needs no search for the newline; `read` takes one line and is exact for every line. Never
-//! allocates once a shape is known, never recurses. Unit: one line.
+//! One JSON object a line, as loggers write it (RFC 8259). `walk` follows the learned line graph
+//! through a block and needs no search for the newline; `read` takes one line and is exact for
+//! every line. Never allocates once a shape is known, never recurses. Unit: one line.
 //!
-//! Every line that serde_json accepts as an object gives the same values here. A line that it refuses passes
-//! only for a surrogate without its pair, which becomes U+FFFD, or a number beyond an f64, which stays text.
+//! Every line that serde_json accepts as an object gives the same values here. A line that it
+//! refuses passes only for a surrogate without its pair, which becomes U+FFFD, or a number beyond
+//! an f64, which stays text.
 #![allow(clippy::inline_always, reason = "the walk is one loop; every call in it was measured")]
 
-mod exact;
+pub mod exact;
 mod learn;
 
 use super::escape;
-use super::graph::{Key, LineGraph, Next, Node, NodeId};
+use super::graph::LineGraph;
+use super::graph::node::{Key, Next, Node, NodeId};
 use super::scan::{byte, is_string, number_end, string_stop};
 use crate::record::field::{FieldId, FieldTable};
 use crate::record::slots::{Entry, MASKED_MAX, Place};
 use crate::record::{Decoded, Format};
+use exact::Work;
 
-pub use exact::Work;
-
-/// Decodes the JSON line that starts at `start` in a block of whole lines, of which the last may lack its end,
-/// and returns the position behind it: behind `\n` or `\r\n`, or the block's end. Positions in `into` count from
-/// `start`. `None` where this way cannot tell: the caller then finds the line's end itself and hands the
-/// line to [`super::decode`]. What a `Some` leaves in `into` is what `decode` leaves there.
+/// Decodes the JSON line that starts at `start` in a block of whole lines, of which the last may
+/// lack its end, and returns the position behind it: behind `\n` or `\r\n`, or the block's end.
+/// Positions in `into` count from `start`. `None` where this way cannot tell: the caller then finds
+/// the line's end itself and hands the line to [`super::decode()`]. The line may be longer than the
+/// caller's limit. What a `Some` leaves in `into` is what `decode` leaves there.
 #[inline]
 pub fn walk(
     block: &str,
@@ -52,7 +54,8 @@ pub fn walk(
             node = graph.node(id);
             value = text.get(node.len as usize..)?;
         }
-        // a key with keys below it, twice in one line: only the exact reading takes the first one back
+        // a key with keys below it, twice in one line: only the exact reading takes the first one
+        // back
         if seen & node.seen != 0 {
             return None;
         }
@@ -76,7 +79,8 @@ pub fn walk(
     }
 }
 
-/// Decodes one line, exactly. `false`: it is no JSON object, and nothing of it is left in `into` but scratch.
+/// Decodes one line, exactly. `false`: it is no JSON object, and nothing of it is left in `into`
+/// but scratch.
 pub fn read(
     line: &str,
     wanted: &FieldTable,
@@ -137,8 +141,8 @@ struct Slow {
     escaped: bool,
 }
 
-/// What the usual way left: another literal than the recent ones, a string with escapes, a string that had
-/// one length until now.
+/// What the usual way left: a literal that was not expected, a string with escapes, a string that
+/// had one length until now.
 #[inline(never)]
 fn slow(
     graph: &mut LineGraph,
@@ -163,7 +167,7 @@ fn slow(
     Some(Slow { id, len, escaped: plain != len })
 }
 
-/// A literal that no recent successor is: looked up, or read by the grammar and learned.
+/// A literal that was not expected: looked up, or read by the grammar and learned.
 fn meet(
     graph: &mut LineGraph,
     previous: NodeId,
@@ -195,8 +199,8 @@ struct Found {
     escaped: bool,
 }
 
-/// Values that are not one text for one field. `None`: a null takes back what the same key gave before, which
-/// only the exact reading can.
+/// Values that are not one text for one field. `None`: a null takes back what the same key gave
+/// before, which only the exact reading can.
 #[inline(never)]
 fn special(
     graph: &mut LineGraph,

@@ -1,11 +1,12 @@
-//! `key=value key="quoted \"v\"" flag`: what Go's loggers, Heroku and many by hand write. A line is logfmt when
-//! it starts with an identifier directly followed by `=` and has two pairs, or one whose key is wanted. Shares
-//! the learned line graph with JSON; every value is text. Of two equal keys the last one wins.
-//! Never allocates once a shape is known. Unit: one line.
+//! `key=value key="quoted \"v\"" flag`: what Go's loggers, Heroku and many by hand write. A line is
+//! logfmt when it starts with an identifier directly followed by `=` and has two pairs, or one
+//! whose key is wanted. Shares the learned line graph with JSON; every value is text. Of two equal
+//! keys the last one wins. Never allocates once a shape is known. Unit: one line.
 #![allow(clippy::inline_always, reason = "the walk is one loop; every call in it was measured")]
 
 use super::escape;
-use super::graph::{ContainerId, Fresh, Key, LineGraph, Next, Node, NodeId, State};
+use super::graph::LineGraph;
+use super::graph::node::{ContainerId, Fresh, Key, Next, Node, NodeId, State};
 use super::scan::{byte, string_stop, word_stop};
 use crate::record::field::{FieldId, FieldTable};
 use crate::record::slots::{Entry, Kind, MASKED_MAX, Place};
@@ -19,8 +20,8 @@ pub fn starts(line: &str) -> bool {
     end > 0 && byte(bytes, end) == b'=' && !byte(bytes, 0).is_ascii_digit()
 }
 
-/// Decodes the logfmt line that starts at `start` in a block of whole lines, and returns the position behind
-/// its end; the contract of [`super::json::walk`].
+/// Decodes the logfmt line that starts at `start` in a block of whole lines, and returns the
+/// position behind its end; the contract of [`super::json::walk`].
 #[inline]
 pub fn walk(
     block: &str,
@@ -185,7 +186,8 @@ struct Found {
     /// Start and end of the key of the value that follows.
     key: (usize, usize),
     end: usize,
-    /// There are no words without a value in it: those may be a message, and are not worth learning.
+    /// There are no words without a value in it: those may be a message, and are not worth
+    /// learning.
     plain: bool,
 }
 

@@ -1,5 +1,6 @@
-//! Where a run of bytes ends: eight bytes a step, in words, without a branch a byte. (Vectors would be faster, but
-//! are not reached from safe code.) Past the end of the text stand zero bytes, which stop every run.
+//! Where a run of bytes ends: eight bytes a step, in words, without a branch a byte. (Vectors would
+//! be faster, but are not reached from safe code.) Past the end of the text stand zero bytes, which
+//! stop every run.
 #![allow(clippy::inline_always, reason = "the walk is one loop; every call in it was measured")]
 
 /// Strings of one length are taken as such from this length on...
@@ -30,14 +31,15 @@ fn window_at_end(bytes: &[u8], at: usize) -> u128 {
     u128::from_le_bytes(padded)
 }
 
-/// Position of the first quote, backslash or control character at or after `at`; where there is none, the
-/// length of `bytes`.
+/// Position of the first quote, backslash or control character at or after `at`; where there is
+/// none, the length of `bytes`.
 #[inline(always)]
 pub(crate) fn string_stop(bytes: &[u8], at: usize) -> usize {
     run(bytes, at, kernel::string_flags)
 }
 
-/// Position of the first space or control character at or after `at`; where there is none, the length.
+/// Position of the first space or control character at or after `at`; where there is none, the
+/// length.
 #[inline(always)]
 pub(crate) fn word_stop(bytes: &[u8], at: usize) -> usize {
     run(bytes, at, kernel::word_flags)
@@ -56,9 +58,9 @@ fn run(bytes: &[u8], at: usize, stops: impl Fn(u64) -> u64) -> usize {
     bytes.len() - rest.len() + kernel::first(stops(window_at_end(rest, 0) as u64))
 }
 
-/// Whether a string of this very length, at least [`FIXED_MIN`], is what `text` starts with, its quote behind
-/// it. Where the next literal starts then does not wait for the bytes: the branch predictor has gone on
-/// already.
+/// Whether a string of this very length, at least [`FIXED_MIN`], is what `text` starts with, its
+/// quote behind it. Where the next literal starts then does not wait for the bytes: the branch
+/// predictor has gone on already.
 #[inline(always)]
 pub(crate) fn is_string(text: &[u8], len: usize) -> bool {
     let Some((text, [quote, ..])) = text.split_at_checked(len) else {
@@ -67,7 +69,9 @@ pub(crate) fn is_string(text: &[u8], len: usize) -> bool {
     let mut stops = (quote ^ b'"') as u64;
     if let Some(last) = text.last_chunk::<STEP>() {
         let mut rest = text;
-        while let Some((chunk, more)) = rest.split_first_chunk::<STEP>() {
+        while rest.len() > STEP
+            && let Some((chunk, more)) = rest.split_first_chunk::<STEP>()
+        {
             stops |= kernel::string_stops(u128::from_le_bytes(*chunk));
             rest = more;
         }
@@ -83,8 +87,8 @@ pub(crate) fn is_string(text: &[u8], len: usize) -> bool {
     stops == 0
 }
 
-/// The end of the JSON number at `at` (RFC 8259 section 6), or `None` where there is none. What follows the
-/// number is not looked at.
+/// The end of the JSON number at `at` (RFC 8259 section 6), or `None` where there is none. What
+/// follows the number is not looked at.
 #[inline(always)]
 pub(crate) fn number_end(bytes: &[u8], at: usize) -> Option<usize> {
     let Some(first) = word(bytes, at) else {
@@ -156,8 +160,8 @@ pub(crate) fn byte(bytes: &[u8], at: usize) -> u8 {
     }
 }
 
-/// Flags in a word: the high bit of every byte that stops a run. A borrow only spoils flags above the first
-/// true one.
+/// Flags in a word: the high bit of every byte that stops a run. A borrow only spoils flags above
+/// the first true one.
 mod kernel {
     const HIGH: u64 = all(0x80);
 

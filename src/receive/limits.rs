@@ -17,8 +17,8 @@ pub const DATAGRAM_BYTES_MAX: usize = 256 * 1024;
 /// What a connection may always keep of an unfinished line, however much the others keep.
 pub const TAIL_BYTES_ALWAYS: usize = 4 * 1024;
 
-/// What a connection may keep at least, however short its lines must be: a record whose lines are joined, and the
-/// beginning of a line that may belong to it. So the same records come out however the stream was cut.
+/// What a connection may keep at least, however short its lines must be: a record whose lines are joined,
+/// and the beginning of a line that may belong to it. So any cut of the stream gives the same records.
 pub const TAIL_BYTES_JOINED: usize = 2 * multiline::JOINED_BYTES_MAX;
 
 /// What `receive` keeps to; each a setting.

@@ -212,7 +212,7 @@ impl<'s> Door<'s> {
         let bounds = Bounds { line_bytes_max, tail_bytes_max };
         let (mut lines, mut bytes) = (0, 0);
         let mut ended = false;
-        for turn in 1..=READS_A_SWEEP {
+        for _ in 0..READS_A_SWEEP {
             let space = self.buffer.space();
             let asked = space.len();
             let Some(connection) = self.connections.get(slot) else { return };
@@ -233,7 +233,6 @@ impl<'s> Door<'s> {
                     if read < asked && !hung {
                         break;
                     }
-                    sweep.more |= turn == READS_A_SWEEP;
                 }
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => break,

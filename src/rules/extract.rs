@@ -1,6 +1,6 @@
-//! Captures: a pattern over one field, compiled when rules are loaded. The syntax of the `regex` crate without
-//! Unicode classes: `\d`, `\w`, `.` and `(?i)` mean ASCII. Linear time whatever a line holds; nothing is
-//! allocated a line. Unit: one field of one record.
+//! Captures: a pattern over one field, compiled when rules are loaded. The syntax of the `regex` crate
+//! without Unicode classes: `\d`, `\w`, `.` and `(?i)` mean ASCII. Linear time whatever a line holds;
+//! nothing is allocated a line. Unit: one field of one record.
 
 use crate::rules::syntax::{SyntaxError, nearest};
 use memchr::memmem::Finder;

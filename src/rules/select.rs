@@ -4,22 +4,26 @@
 //! has(http.route) && status >= 500 && !(body.contains("health") || method in ["HEAD", "OPTIONS"])
 //! ```
 //!
-//! Operators: `&& || !`, `== != < <= > >=`, `in [..]`, `has(field)`, and `contains startsWith endsWith matches`, as
-//! `field.contains("x")` or `field contains "x"`. Constants: strings in either quote (`r".."`: no escapes),
-//! numbers, durations (`250ms`), `true`, `false`. A field's name that is no word stands in backquotes.
+//! Operators: `&& || !`, `== != < <= > >=`, `in [..]`, `has(field)`, and `contains startsWith endsWith
+//! matches`, as `field.contains("x")` or `field contains "x"`. Constants: strings in either quote
+//! (`r".."`: no escapes), numbers, durations (`250ms`), `true`, `false`. A field's name that is no word
+//! stands in backquotes.
 //!
-//! What is not known is not held against a record. A comparison with an absent field is unknown, and stays so
-//! under `!`; `&&` and `||` follow Kleene: what is unknown counts only where it decides. `has` is always known.
+//! What is not known is not held against a record. A comparison with an absent field is unknown, and
+//! stays so under `!`; `&&` and `||` follow Kleene: what is unknown counts only where it decides. `has`
+//! is always known.
 //! - A string is compared with the text of the field as it is written, bytewise.
-//! - A number is compared with numeric text; text that is no number differs from every number (`!=` holds) and
-//!   is neither above nor below one (unknown).
+//! - A number is compared with numeric text; text that is no number differs from every number (`!=`
+//!   holds) and is neither above nor below one (unknown).
 //! - A duration is compared in seconds; a value counts only where its key or its text says the unit.
 //! - `true` and `false` are compared with the words, in any case.
-//! - The level, under any key that means it, is compared by SeverityNumber when the constant names a level, with or
-//!   without quotes: `level >= WARN`; `== ERROR` holds for ERROR to ERROR4, and `<= ERROR` does; an unknown level
-//!   is unknown.
-//! - `contains` and its like look at the whole line where a line has no message and the message is asked for.
-//! - `matches` takes the syntax of the `regex` crate without Unicode classes, and looks anywhere in the text.
+//! - The level, under any key that means it, is compared by SeverityNumber when the constant names a
+//!   level, with or without quotes: `level >= WARN`; `== ERROR` holds for ERROR to ERROR4, and `<=
+//!   ERROR` does; an unknown level is unknown.
+//! - `contains` and its like look at the whole line where a line has no message and the message is
+//!   asked for.
+//! - `matches` takes the syntax of the `regex` crate without Unicode classes, and looks anywhere in the
+//!   text.
 
 mod leaf;
 mod meaning;

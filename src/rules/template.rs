@@ -1,20 +1,22 @@
-//! Route templates: a path as it was asked for -> a route of bounded variety. Pure, no memory: numbers, UUIDs,
-//! hashes, long tokens, dates and addresses of people become `{id}`; the query and the fragment are cut off.
-//! Everything else stays as it is and is left to the cap of the family. Unit: one path.
+//! Route templates: a path as it was asked for -> a route of bounded variety. Pure, no memory: numbers,
+//! UUIDs, hashes, long tokens, dates and addresses of people become `{id}`; the query and the fragment
+//! are cut off. Everything else stays as it is and is left to the cap of the family. Unit: one path.
 //!
 //! Segment by segment (between slashes):
 //! - no letters but a digit: `12345`, `2024-01-31`, `1.2.3`, `52.5,13.4`;
-//! - four digits in a row, or a number behind a separator at the end: `item1234`, `2024-01-31T10:00Z`, `user-42`;
-//! - hexadecimal with two digits and seven characters, alone or between separators: `9f8e7d6c`, `app.3f2a1b9c.js`,
-//!   any UUID;
-//! - from 16 characters with two digits, from 8 with digits in two places and both cases: `V1StGXR8_Z5jdHi6B-myT`,
-//!   `dQw4w9WgXcQ`; from 41 whatever they are;
+//! - four digits in a row, or a number behind a separator at the end: `item1234`, `2024-01-31T10:00Z`,
+//!   `user-42`;
+//! - hexadecimal with two digits and seven characters, alone or between separators: `9f8e7d6c`,
+//!   `app.3f2a1b9c.js`, any UUID;
+//! - from 16 characters with two digits, from 8 with digits in two places and both cases:
+//!   `V1StGXR8_Z5jdHi6B-myT`, `dQw4w9WgXcQ`; from 41 whatever they are;
 //! - an `@` (or `%40`) that is not the first character: `ann@example.com`.
 //!
-//! Words with few digits stay (`v1`, `v1.41`, `oauth2`, `sha256`, `i18n`), and so do `@me`, `{id}`, `:id`. Percent
-//! escapes are left as they are; their digits do not count. Parameters behind `;` are cut off. Slashes are
-//! not doubled; one at the end stays, because frameworks tell `/users` and `/users/` apart. Of a whole URL only the
-//! path is taken. A path that is too deep or too long ends in `/{rest}`.
+//! Words with few digits stay (`v1`, `v1.41`, `oauth2`, `sha256`, `i18n`), and so do `@me`, `{id}`,
+//! `:id`. Percent escapes are left as they are; their digits do not count. Parameters behind `;` are
+//! cut off. Slashes are not doubled; one at the end stays, because frameworks tell `/users` and
+//! `/users/` apart. Of a whole URL only the path is taken. A path that is too deep or too long ends in
+//! `/{rest}`.
 
 /// Bytes of a template: below the default limit of a label value (128), which would append a hash.
 const TEMPLATE_BYTES_MAX: usize = 120;

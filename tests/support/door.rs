@@ -68,7 +68,7 @@ pub(crate) struct Sidecar {
     datagram_flushes: Arc<AtomicU64>,
     telemetry: Arc<Telemetry>,
     standing: Arc<Standing>,
-    _directory: TempDir,
+    directory: TempDir,
     _signals: Signals,
 }
 
@@ -77,6 +77,7 @@ pub(crate) struct Closing {
     pub(crate) seen: Seen,
     pub(crate) torn: u64,
     pub(crate) stream: PathBuf,
+    pub(crate) directory: TempDir,
 }
 
 impl Sidecar {
@@ -151,7 +152,7 @@ impl Sidecar {
             datagram_flushes,
             telemetry,
             standing,
-            _directory: directory,
+            directory,
             _signals: signals,
         }
     }
@@ -176,6 +177,10 @@ impl Sidecar {
 
     pub(crate) fn standing(&self) -> &Standing {
         &self.standing
+    }
+
+    pub(crate) fn standing_too(&self) -> Arc<Standing> {
+        Arc::clone(&self.standing)
     }
 
     fn lock(&self) -> MutexGuard<'_, Seen> {
@@ -206,7 +211,12 @@ impl Sidecar {
         let open = &self.telemetry.connections_open;
         assert_eq!(open.with_label_values(&["stream"]).get(), 0, "every connection was closed");
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Closing { seen, torn: self.telemetry.torn.get(), stream: self.stream }
+        Closing {
+            seen,
+            torn: self.telemetry.torn.get(),
+            stream: self.stream,
+            directory: self.directory,
+        }
     }
 }
 

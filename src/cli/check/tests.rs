@@ -1,7 +1,7 @@
 //! Wrong configurations as users write them: `tests/golden/config/NAME.yaml` gives exactly `NAME.txt`.
 //! `UPDATE=1` rewrites; a missing expectation is written and fails once.
 
-use super::faults;
+use super::{faults, linear};
 use crate::config::environment::Environment;
 use crate::config::{Flags, parse};
 use std::fmt::Write;
@@ -38,4 +38,18 @@ fn golden_configurations() {
         }
     }
     assert!(wrong.is_empty(), "{wrong}");
+}
+
+/// Rules are excluded by a field that they need or by a constant; the others are told.
+#[test]
+fn rules_that_every_line_is_held_against() {
+    let text = "rules:\n\
+                - {name: a, counter: {name: a}}\n\
+                - {name: b, when: has(shop), counter: {name: b}}\n\
+                - {name: c, when: shop == \"x\", counter: {name: c}}\n\
+                - {name: d, when: level >= ERROR || has(shop), counter: {name: d}}\n\
+                - {name: e, when: message.contains(\"x\"), counter: {name: e}}\n";
+    let loaded = parse("f.yaml", text, &Flags::default(), &Environment::new());
+    assert_eq!(faults(&loaded), []);
+    assert_eq!(linear(&loaded.config), ["a", "d", "e"]);
 }

@@ -1,5 +1,5 @@
-//! What the line graph is made of: nodes, the states between them and the meaning of a key. Plain data and the
-//! little arithmetic on it. Unit: one node.
+//! What the line graph is made of: nodes, the states between them and the meaning of a key. Plain
+//! data and the little arithmetic on it. Unit: one node.
 
 use crate::decode::scan::{STEP, window};
 use crate::record::Decoded;
@@ -293,6 +293,12 @@ pub(crate) struct Key {
 }
 
 impl Key {
+    /// Bits of the hash that do not choose the place.
+    #[inline]
+    pub(crate) fn tag(&self) -> u16 {
+        (self.hash >> 32) as u16
+    }
+
     /// The first `len` bytes of `text`, met in `state`.
     #[inline]
     pub(crate) fn new(state: State, text: &[u8], len: usize) -> Key {
@@ -306,6 +312,6 @@ impl Key {
         };
         let salt = (len as u64) << 32 | state.0 as u64;
         let hash = fold(head, salt.wrapping_mul(0xa076_1d64_78bd_642f)) ^ fold(tail, salt);
-        Key { head, mask, tail, hash: (hash >> 16) as usize, len, state }
+        Key { head, mask, tail, hash: hash as usize, len, state }
     }
 }

@@ -1,9 +1,11 @@
-//! The exact reading of one JSON line, without anything learned: for lines on which the walk gave up, which are
-//! malformed, or name a key twice in a way that takes values back, or are deeper or more varied than the
-//! graph keeps. White space may hold newlines here. Never recurses. Unit: one line.
+//! The exact reading of one JSON line, without anything learned: for lines on which the walk gave
+//! up, which are malformed, or name a key twice in a way that takes values back, or are deeper or
+//! more varied than the graph keeps. White space may hold newlines here. Never recurses. Unit: one
+//! line.
 
 use crate::decode::escape;
-use crate::decode::graph::{Bound, DEPTH_MAX};
+use crate::decode::graph::DEPTH_MAX;
+use crate::decode::graph::node::Bound;
 use crate::decode::scan::{byte, number_end};
 use crate::record::field::FieldTable;
 use crate::record::slots::{Kind, Place};
@@ -43,6 +45,11 @@ struct Member {
     value: Option<(Kind, Place, usize, usize)>,
 }
 
+/// A key that was read, and its member where anything looks at it.
+struct KeyRead {
+    index: Option<usize>,
+}
+
 /// Reads a line. `false` where it is no JSON object.
 #[cold]
 pub(super) fn read(line: &str, wanted: &FieldTable, work: &mut Work, into: &mut Decoded) -> bool {
@@ -56,6 +63,7 @@ pub(super) fn read(line: &str, wanted: &FieldTable, work: &mut Work, into: &mut 
         return false;
     }
     for Member { bound, value, .. } in &work.members {
+        // a key that only has others below it has a value too, and no field
         if let Some((kind, place, start, end)) = *value {
             bound.put(into, kind, place, (start, end));
         }
@@ -95,7 +103,7 @@ impl Reading<'_> {
                 }
                 self.at += 1;
             }
-            let member = if object { self.key()? } else { None };
+            let member = if object { self.key()?.index } else { None };
             first = self.value(member)?;
         }
         self.skip_blank();
@@ -124,19 +132,20 @@ impl Reading<'_> {
         };
         let (kind, end) = self.scalar(start)?;
         if let (Some(index), Some(kind)) = (member, kind) {
-            if self.work.members[index].bound.wanted() {
-                let raw = &self.line[start..end];
-                let span = if kind == Kind::Text && raw.contains('\\') {
-                    let from = self.into.scratch.len();
-                    escape::undo(raw, &mut self.into.scratch);
-                    (kind, Place::Scratch, from, self.into.scratch.len())
-                } else {
-                    (kind, Place::Line, start, end)
-                };
-                self.work.members[index].value = Some(span);
-            }
+            let span = self.span(kind, start, end);
+            self.work.members[index].value = Some(span);
         }
         Some(false)
+    }
+
+    fn span(&mut self, kind: Kind, start: usize, end: usize) -> (Kind, Place, usize, usize) {
+        let raw = &self.line[start..end];
+        if kind != Kind::Text || !raw.contains('\\') {
+            return (kind, Place::Line, start, end);
+        }
+        let from = self.into.scratch.len();
+        escape::undo(raw, &mut self.into.scratch);
+        (kind, Place::Scratch, from, self.into.scratch.len())
     }
 
     /// The scalar whose text starts at `start`: its kind (none for null) and the end of its text.
@@ -184,9 +193,9 @@ impl Reading<'_> {
         }
     }
 
-    /// A key up to its colon, and its member where anything looks at it. Of two equal keys in one object the
-    /// first is taken back with all that lies below it.
-    fn key(&mut self) -> Option<Option<usize>> {
+    /// A key up to its colon, and its member where anything looks at it. Of two equal keys in one
+    /// object the first is taken back with all that lies below it.
+    fn key(&mut self) -> Option<KeyRead> {
         if self.skip_blank() != b'"' {
             return None;
         }
@@ -199,7 +208,7 @@ impl Reading<'_> {
         self.at += 1;
         let level = self.work.levels.last()?;
         if !level.tracked {
-            return Some(None);
+            return Some(KeyRead { index: None });
         }
         let owner = level.member;
         let from = self.work.paths.len();
@@ -213,12 +222,12 @@ impl Reading<'_> {
         let bound = Bound::new(self.wanted.binding(path), owner.is_some());
         if !bound.wanted() && !self.wanted.is_prefix(path) {
             self.work.paths.truncate(from);
-            return Some(None);
+            return Some(KeyRead { index: None });
         }
         self.take_back(owner.map_or(0, |index| index + 1), from);
         let path = (from, self.work.paths.len());
         self.work.members.push(Member { path, below: 0, bound, value: None });
-        Some(Some(self.work.members.len() - 1))
+        Some(KeyRead { index: Some(self.work.members.len() - 1) })
     }
 
     fn take_back(&mut self, mut sibling: usize, from: usize) {

@@ -1,16 +1,16 @@
-//! The grammar of what stands between two scalars of a JSON line: from the end of one to the start of the
-//! next, through any number of commas, keys, brackets and braces, or to the line's end. This is where a line
-//! is proven to be JSON; what was proven once is then kept as a node. Unit: one literal.
+//! The grammar of what stands between two scalars of a JSON line: from the end of one to the start
+//! of the next, through any number of commas, keys, brackets and braces, or to the line's end. This
+//! is where a line is proven to be JSON; what was proven once is then kept as a node. Unit: one
+//! literal.
 
 use crate::decode::escape;
-use crate::decode::graph::{
-    Bound, Container, ContainerId, DEPTH_MAX, Fresh, LineGraph, Next, State, Tree,
-};
+use crate::decode::graph::node::{Bound, Container, ContainerId, Fresh, Next, State, Tree};
+use crate::decode::graph::{DEPTH_MAX, LineGraph};
 use crate::decode::scan::{byte, string_stop};
 use crate::record::field::FieldTable;
 
-/// Where the literal that `bytes` starts with ends, by its characters alone: `None` where nothing that is JSON
-/// goes on. Agrees with [`literal`] on every line that is JSON.
+/// Where the literal that `bytes` starts with ends, by its characters alone: `None` where nothing
+/// that is JSON goes on. Agrees with [`literal`] on every line that is JSON.
 #[inline]
 pub(super) fn literal_end(bytes: &[u8], quoted: bool) -> Option<usize> {
     let mut at = quoted as usize;
@@ -107,7 +107,8 @@ struct Reading<'a> {
     seen: u64,
 }
 
-/// Reads the literal that `text` starts with. `None` where the line is no JSON, or where only the exact reading can tell.
+/// Reads the literal that `text` starts with. `None` where the line is no JSON, or where only the
+/// exact reading can tell.
 #[cold]
 #[inline(never)]
 pub(super) fn literal(
@@ -162,7 +163,8 @@ impl Reading<'_> {
 
     fn key(&mut self) -> Option<Expected> {
         let start = self.at + 1;
-        let end = escape::string_end(self.bytes, start)?;
+        let plain = string_stop(self.bytes, start);
+        let end = escape::string_end(self.bytes, plain)?;
         let colon = blank_end(self.bytes, end + 1);
         if byte(self.bytes, colon) != b':' {
             return None;
@@ -181,7 +183,11 @@ impl Reading<'_> {
             path.push_str(&self.graph.container(self.container).path);
             path.push('.');
         }
-        escape::undo(&self.text[start..end], &mut path);
+        if plain == end {
+            path.push_str(&self.text[start..end]);
+        } else {
+            escape::undo(&self.text[start..end], &mut path);
+        }
         self.graph.path = path;
         (self.bound, self.prefix) = self.graph.look_up(self.wanted, nested);
         self.note_prefix()?;

@@ -105,7 +105,9 @@ fn naive(pairs: &[(String, String, bool)]) -> (String, Vec<(String, String)>) {
         let value = if *quoted { value.clone() } else { value.replace(' ', "") };
         let separator = if line.is_empty() { "" } else { " " };
         let quote = if *quoted { "\"" } else { "" };
-        line += &format!("{separator}{key}={quote}{value}{quote}");
+        for part in [separator, key.as_str(), "=", quote, value.as_str(), quote] {
+            line.push_str(part);
+        }
         values.retain(|(known, _)| known != key);
         values.push((key.clone(), value));
     }
@@ -113,13 +115,16 @@ fn naive(pairs: &[(String, String, bool)]) -> (String, Vec<(String, String)>) {
 }
 
 proptest! {
-    /// Trained with every line before it, or with none, a line reads the same; and as it was written.
+    /// Trained with every line before it, or with none, a line reads the same; and as it was
+    /// written.
     #[test]
     fn property_as_written_and_memory_changes_nothing(lines in proptest::collection::vec(
-        proptest::collection::vec(("[a-e]|level|msg|status", "[a-z0-9:/= é]{0,30}", any::<bool>()), 2..8), 1..12)
+        proptest::collection::vec(("[a-e]|level|msg|status",
+            "[a-z0-9:/= \\u{e9}]{0,30}", any::<bool>()), 2..8), 1..12)
     ) {
         let mut wanted = FieldTable::standard();
-        let own: Vec<FieldId> = ["a", "b", "c", "d", "e", "level", "msg", "status"].map(|k| wanted.intern(k)).into();
+        let keys = ["a", "b", "c", "d", "e", "level", "msg", "status"];
+        let own = keys.map(|key| wanted.intern(key));
         let (mut trained, mut into) = (LineGraph::new(), Decoded::new());
         for pairs in lines {
             let (line, values) = naive(&pairs);
@@ -127,7 +132,7 @@ proptest! {
                 prop_assert!(read(&line, &wanted, graph, &mut into), "{}", line);
                 let got = fields(&line, &into, &wanted);
                 for (key, value) in &values {
-                    let id = own[["a", "b", "c", "d", "e", "level", "msg", "status"].iter().position(|k| k == key).expect("a key")];
+                    let id = own[keys.iter().position(|known| known == key).expect("a key")];
                     let found = got.iter().find(|(of, _)| *of == id.0).map(|(_, text)| text);
                     prop_assert_eq!(found, Some(value), "{} of {}", key, line);
                 }
@@ -137,12 +142,15 @@ proptest! {
 
     /// Whatever the bytes: fresh and trained agree, alone and in a block, and nothing panics.
     #[test]
-    fn property_any_text(lines in proptest::collection::vec("(level|a|b)=[ab=\" \\\\\\t\\x00é]{0,20}", 1..20)) {
+    fn property_any_text(lines in proptest::collection::vec(
+        "(level|a|b)=[ab=\" \\\\\\t\\x00\\u{e9}]{0,20}", 1..20)) {
         let wanted = FieldTable::standard();
         let (mut trained, mut into) = (LineGraph::new(), Decoded::new());
         for line in lines {
-            let fresh = read(&line, &wanted, &mut LineGraph::new(), &mut into).then(|| fields(&line, &into, &wanted));
-            let again = read(&line, &wanted, &mut trained, &mut into).then(|| fields(&line, &into, &wanted));
+            let fresh = read(&line, &wanted, &mut LineGraph::new(), &mut into);
+            let fresh = fresh.then(|| fields(&line, &into, &wanted));
+            let again = read(&line, &wanted, &mut trained, &mut into);
+            let again = again.then(|| fields(&line, &into, &wanted));
             prop_assert_eq!(&fresh, &again, "{:?}", line);
             let block = format!("x=1\n{line}\n");
             let end = walk(&block, 4, &wanted, &mut trained, &mut into);

@@ -159,6 +159,25 @@ fn an_error_says_where_who_and_what_to_do() {
     assert!(text.contains("uid 7, gid 8, mode 0755") && text.contains("--socket"), "{text}");
 }
 
+/// Scenario: several processes start at once over the socket file of one that died.
+/// Guarantees: one of them gets the path and keeps it; the others are told that it is in use.
+#[test]
+fn of_several_that_start_at_once_one_wins() {
+    let root = directory();
+    for round in 0..100 {
+        let path = root.path().join(format!("{round}.sock"));
+        drop(UnixListener::bind(&path).expect("the way is free"));
+        let attempts: Vec<_> = std::thread::scope(|scope| {
+            let try_it = || unix(Kind::Stream, &path, &Access::default());
+            let all: Vec<_> = (0..4).map(|_| scope.spawn(try_it)).collect();
+            all.into_iter().map(|one| one.join().expect("no panic")).collect()
+        });
+        let won = attempts.iter().filter(|one| one.is_ok()).count();
+        assert_eq!(won, 1, "{attempts:?}");
+        assert!(UnixStream::connect(&path).is_ok(), "the winner's file stands");
+    }
+}
+
 /// Scenario: a stranger swaps a canary in at the path, as fast as it can, while sockets are bound there.
 /// Guarantees: the canary's bytes, mode and group never change, whatever the swaps hit.
 #[test]

@@ -96,7 +96,8 @@ impl Leaf {
 }
 
 impl Test {
-    /// What is known of a record: nothing where the field is absent, or is no number where one is asked for.
+    /// What is known of a record: nothing where the field is absent, or is no number where one is asked
+    /// for.
     #[inline]
     fn known(&self, field: FieldId, record: &Record<'_>) -> Option<bool> {
         match self {

@@ -138,8 +138,8 @@ fn severity_leaf(comparison: Comparison, least: Severity, most: Severity, negate
     Leaf { field: field::SEVERITY, test, negated }
 }
 
-/// The SeverityNumbers that a level's name covers: `ERROR` all four of its class, `NOTICE` or `INFO2` one. A
-/// digit is no name: it is compared as it is written.
+/// The SeverityNumbers that a level's name covers: `ERROR` all four of its class, `NOTICE` or `INFO2`
+/// one. A digit is no name: it is compared as it is written.
 fn level(word: &str) -> Option<(Severity, Severity)> {
     let severity = Severity::from_text(word);
     if severity == Severity::UNSPECIFIED || word.trim().starts_with(|c: char| c.is_ascii_digit()) {

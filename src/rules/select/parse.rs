@@ -1,5 +1,6 @@
-//! Tokens -> a tree of tests without a negation in it: `!` is carried down to the tests while the text is read
-//! (De Morgan holds in three values too), so that the tree needs two values on the way of a line.
+//! Tokens -> a tree of tests without a negation in it: `!` is carried down to the tests while the text
+//! is read (De Morgan holds in three values too), so that the tree needs two values on the way of a
+//! line.
 
 use super::leaf::Leaf;
 use super::meaning::{self, Constant, Named};

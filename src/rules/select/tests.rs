@@ -413,8 +413,8 @@ fn values() -> impl Strategy<Value = Values> {
     })
 }
 
-/// A compiled condition holds exactly where the tree, evaluated by the book, is true; and whatever it says it
-/// needs is there when it holds.
+/// A compiled condition holds exactly where the tree, evaluated by the book, is true; and whatever it
+/// says it needs is there when it holds.
 #[test]
 fn property_holds_where_a_naive_evaluator_says_so() {
     // one table for all cases: making one costs more than all else here

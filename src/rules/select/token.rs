@@ -1,4 +1,5 @@
-//! A condition's text -> words, numbers, strings and signs, each with its offset. Knows no field and no rule.
+//! A condition's text -> words, numbers, strings and signs, each with its offset. Knows no field and no
+//! rule.
 
 use crate::record::number;
 use crate::rules::syntax::SyntaxError;
@@ -124,7 +125,8 @@ fn begins_word(byte: u8) -> bool {
     byte.is_ascii_alphabetic() || byte == b'_' || byte == b'@'
 }
 
-/// Letters, digits, `_ @ $`; a dot or a hyphen only between them, so that `a.b` and `user-agent` are one word.
+/// Letters, digits, `_ @ $`; a dot or a hyphen only between them, so that `a.b` and `user-agent` are
+/// one word.
 fn word(text: &str, start: usize) -> (Token<'_>, usize) {
     let bytes = text.as_bytes();
     let inner = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'@' | b'$');

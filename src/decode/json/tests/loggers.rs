@@ -7,7 +7,10 @@ use crate::record::severity::Severity;
 use crate::record::{Envelope, Record};
 
 #[track_caller]
-fn check(line: &str, expected: &[(FieldId, &str)], severity: Severity, seconds: Option<f64>) {
+fn check(text: &str, expected: &[(FieldId, &str)], severity: Severity, seconds: Option<f64>) {
+    // one line, written here in several
+    let line: String = text.lines().map(str::trim_start).collect();
+    let line = line.as_str();
     let wanted = FieldTable::standard();
     let (mut graph, mut work, mut into) = (LineGraph::new(), Work::default(), Decoded::new());
     for round in 0..2 {
@@ -24,7 +27,11 @@ fn check(line: &str, expected: &[(FieldId, &str)], severity: Severity, seconds: 
 #[test]
 fn opentelemetry() {
     check(
-        r#"{"Timestamp":"1586960586000000000","TraceId":"f4dbb3edd765f620","SpanId":"43222c2d51a7abe3","TraceFlags":1,"SeverityText":"INFO","SeverityNumber":9,"Body":"20200415T072306-0700 INFO I like donuts","Resource":{"service.name":"donut_shop","k8s.pod.uid":"1138528c"},"Attributes":{"http.request.method":"GET","http.route":"/d/{id}","http.response.status_code":200}}"#,
+        r#"{"Timestamp":"1586960586000000000","TraceId":"f4dbb3edd765f620",
+        "SpanId":"43222c2d51a7abe3","TraceFlags":1,"SeverityText":"INFO","SeverityNumber":9,
+        "Body":"20200415T072306-0700 INFO I like donuts","Resource":{"service.name":"donut_shop",
+        "k8s.pod.uid":"1138528c"},"Attributes":{"http.request.method":"GET",
+        "http.route":"/d/{id}","http.response.status_code":200}}"#,
         &[
             (field::TRACE_ID, "f4dbb3edd765f620"),
             (field::SPAN_ID, "43222c2d51a7abe3"),
@@ -43,8 +50,18 @@ fn opentelemetry() {
 #[test]
 fn elastic_common_schema_dotted_and_nested() {
     for line in [
-        r#"{"@timestamp":"2024-01-15T10:30:00.123Z","log.level":"ERROR","message":"boom","ecs.version":"1.2.0","service.name":"api","event.duration":5000000,"trace.id":"0af7651916cd43dd8448eb211c80319c","span.id":"b7ad6b7169203331","log.logger":"app.db","error.type":"java.lang.E","error.message":"no","error.stack_trace":"at a\n\tat b","http.request.method":"POST","http.response.status_code":503,"url.path":"/x"}"#,
-        r#"{"@timestamp":"2024-01-15T10:30:00.123Z","log":{"level":"ERROR","logger":"app.db"},"message":"boom","ecs":{"version":"1.2.0"},"service":{"name":"api"},"event":{"duration":5000000},"trace":{"id":"0af7651916cd43dd8448eb211c80319c"},"span":{"id":"b7ad6b7169203331"},"error":{"type":"java.lang.E","message":"no","stack_trace":"at a\n\tat b"},"http":{"request":{"method":"POST"},"response":{"status_code":503}},"url":{"path":"/x"}}"#,
+        r#"{"@timestamp":"2024-01-15T10:30:00.123Z","log.level":"ERROR","message":"boom",
+        "ecs.version":"1.2.0","service.name":"api","event.duration":5000000,
+        "trace.id":"0af7651916cd43dd8448eb211c80319c","span.id":"b7ad6b7169203331",
+        "log.logger":"app.db","error.type":"java.lang.E","error.message":"no",
+        "error.stack_trace":"at a\n\tat b","http.request.method":"POST",
+        "http.response.status_code":503,"url.path":"/x"}"#,
+        r#"{"@timestamp":"2024-01-15T10:30:00.123Z","log":{"level":"ERROR","logger":"app.db"},
+        "message":"boom","ecs":{"version":"1.2.0"},"service":{"name":"api"},
+        "event":{"duration":5000000},"trace":{"id":"0af7651916cd43dd8448eb211c80319c"},
+        "span":{"id":"b7ad6b7169203331"},"error":{"type":"java.lang.E","message":"no",
+        "stack_trace":"at a\n\tat b"},"http":{"request":{"method":"POST"},
+        "response":{"status_code":503}},"url":{"path":"/x"}}"#,
     ] {
         check(
             line,
@@ -71,7 +88,9 @@ fn elastic_common_schema_dotted_and_nested() {
 #[test]
 fn node_bunyan_and_pino() {
     check(
-        r#"{"name":"shop","hostname":"h","pid":7,"level":30,"req":{"method":"GET","url":"/p/1","headers":{"host":"a"}},"res":{"statusCode":200},"latency":15,"msg":"done","time":"2024-01-15T10:30:00.123Z","v":0}"#,
+        r#"{"name":"shop","hostname":"h","pid":7,"level":30,"req":{"method":"GET","url":"/p/1",
+        "headers":{"host":"a"}},"res":{"statusCode":200},"latency":15,"msg":"done",
+        "time":"2024-01-15T10:30:00.123Z","v":0}"#,
         &[
             (field::LOGGER, "shop"),
             (field::HTTP_METHOD, "GET"),
@@ -83,7 +102,9 @@ fn node_bunyan_and_pino() {
         None,
     );
     check(
-        r#"{"level":50,"time":1705314600123,"pid":1,"hostname":"h","reqId":"req-1","req":{"id":3,"method":"GET","url":"/"},"res":{"statusCode":500},"err":{"type":"Error","message":"x","stack":"Error: x\n    at y"},"responseTime":12,"msg":"request errored"}"#,
+        r#"{"level":50,"time":1705314600123,"pid":1,"hostname":"h","reqId":"req-1","req":{"id":3,
+        "method":"GET","url":"/"},"res":{"statusCode":500},"err":{"type":"Error","message":"x",
+        "stack":"Error: x\n    at y"},"responseTime":12,"msg":"request errored"}"#,
         &[
             (field::TIMESTAMP, "1705314600123"),
             (field::REQUEST_ID, "req-1"),
@@ -99,7 +120,8 @@ fn node_bunyan_and_pino() {
 #[test]
 fn go_zap_logrus_slog() {
     check(
-        r#"{"level":"error","ts":1705314600.1234567,"logger":"main","caller":"app/main.go:42","msg":"failed","error":"EOF","stacktrace":"main.main\n\t/app/main.go:42"}"#,
+        r#"{"level":"error","ts":1705314600.1234567,"logger":"main","caller":"app/main.go:42",
+        "msg":"failed","error":"EOF","stacktrace":"main.main\n\t/app/main.go:42"}"#,
         &[
             (field::TIMESTAMP, "1705314600.1234567"),
             (field::CODE_FILE, "app/main.go:42"),
@@ -110,13 +132,15 @@ fn go_zap_logrus_slog() {
         None,
     );
     check(
-        r#"{"animal":"walrus","level":"warning","msg":"The group's number","time":"2014-03-10T19:57:38-04:00"}"#,
+        r#"{"animal":"walrus","level":"warning","msg":"The group's number",
+        "time":"2014-03-10T19:57:38-04:00"}"#,
         &[(field::TIMESTAMP, "2014-03-10T19:57:38-04:00"), (field::BODY, "The group's number")],
         Severity::WARN,
         None,
     );
     check(
-        r#"{"time":"2024-01-15T10:30:00.123456789Z","level":"INFO","msg":"hello","count":3,"took_ms":2.5}"#,
+        r#"{"time":"2024-01-15T10:30:00.123456789Z","level":"INFO","msg":"hello","count":3,
+        "took_ms":2.5}"#,
         &[(field::BODY, "hello")],
         Severity::INFO,
         Some(0.0025),
@@ -126,13 +150,16 @@ fn go_zap_logrus_slog() {
 #[test]
 fn python_structlog_and_json_logger() {
     check(
-        r#"{"event":"user_logged_in","user_id":7,"level":"info","timestamp":"2024-01-15T10:30:00Z","logger":"auth"}"#,
+        r#"{"event":"user_logged_in","user_id":7,"level":"info",
+        "timestamp":"2024-01-15T10:30:00Z","logger":"auth"}"#,
         &[(field::BODY, "user_logged_in"), (field::LOGGER, "auth")],
         Severity::INFO,
         None,
     );
     check(
-        r#"{"asctime": "2024-01-15 10:30:00,123", "levelname": "CRITICAL", "name": "root", "message": "x \u00e9", "funcName": "f", "lineno": 7, "exc_info": "Traceback (most recent call last):\n  File \"a.py\""}"#,
+        r#"{"asctime": "2024-01-15 10:30:00,123", "levelname": "CRITICAL", "name": "root",
+        "message": "x \u00e9", "funcName": "f", "lineno": 7,
+        "exc_info": "Traceback (most recent call last):\n  File \"a.py\""}"#,
         &[
             (field::TIMESTAMP, "2024-01-15 10:30:00,123"),
             (field::BODY, "x \u{e9}"),
@@ -148,7 +175,9 @@ fn python_structlog_and_json_logger() {
 #[test]
 fn the_founding_documents() {
     check(
-        r#"{"timestamp": "2024-01-15T10:30:00.123456", "level": "ERROR", "logger": "app", "module": "m", "function": "pay", "line": 12, "message": "failed", "user_id": 5, "request_id": "r-1", "exception": "Traceback"}"#,
+        r#"{"timestamp": "2024-01-15T10:30:00.123456", "level": "ERROR", "logger": "app",
+        "module": "m", "function": "pay", "line": 12, "message": "failed", "user_id": 5,
+        "request_id": "r-1", "exception": "Traceback"}"#,
         &[
             (field::FUNCTION, "pay"),
             (field::CODE_LINE, "12"),
@@ -159,7 +188,9 @@ fn the_founding_documents() {
         None,
     );
     check(
-        r#"{"timestamp": "2024-01-15T10:30:00.123456", "level": "INFO", "logger": "app", "message": "HTTP Request", "data": {"method": "GET", "path": "/api/users/7", "status_code": 200, "duration_ms": 12.5, "request_id": "r-2"}}"#,
+        r#"{"timestamp": "2024-01-15T10:30:00.123456", "level": "INFO", "logger": "app",
+        "message": "HTTP Request", "data": {"method": "GET", "path": "/api/users/7",
+        "status_code": 200, "duration_ms": 12.5, "request_id": "r-2"}}"#,
         &[
             (field::BODY, "HTTP Request"),
             (field::HTTP_METHOD, "GET"),
@@ -171,7 +202,8 @@ fn the_founding_documents() {
         Some(0.0125),
     );
     check(
-        r#"{"timestamp":"2024-01-15T10:30:00","level":"DEBUG","message":"Database Query","data":{"query":"SELECT * FROM users","duration_ms":3,"rows_affected":1}}"#,
+        r#"{"timestamp":"2024-01-15T10:30:00","level":"DEBUG","message":"Database Query",
+        "data":{"query":"SELECT * FROM users","duration_ms":3,"rows_affected":1}}"#,
         &[(field::DB_QUERY, "SELECT * FROM users")],
         Severity::DEBUG,
         Some(0.003),
