@@ -4,7 +4,7 @@
 
 pub mod seen;
 
-use crate::app::compose::{health, zone};
+use crate::app::compose::zone;
 use crate::clock::UnixNanos;
 use crate::config::settings::Config;
 use crate::decode::{Memory, decode, json, time};
@@ -20,7 +20,7 @@ use crate::record::field::FieldTable;
 use crate::record::{Decoded, field};
 use crate::rules::settings::{RuleError, RulesSettings};
 use crate::rules::{Published, compile};
-use crate::spans::{self, SpanMaker};
+use crate::spans::SpanMaker;
 use crate::telemetry::Telemetry;
 use crate::telemetry::ledger::Ledger;
 use seen::Spans;
@@ -82,10 +82,7 @@ impl Replay {
         let rules = compile::compile(&config.rules, &mut |spec| registry.declare(spec.clone()))?;
         let telemetry = Arc::new(Telemetry::new());
         let outbox = Outbox::new(Capacity { items_max: usize::MAX, bytes_max: usize::MAX });
-        let settings = spans::Settings {
-            internal: config.traces.internal_spans,
-            exception_text: config.traces.exception_text,
-        };
+        let settings = config.traces.spans;
         let pulse = Arc::new(Pulse::default());
         let spans = SpanMaker::new(settings, &config.resource, Arc::clone(&outbox), &telemetry);
         let zone = zone(&config.time_zone);
@@ -109,7 +106,7 @@ impl Replay {
             chunk: Chunk::default(),
             clock: LineClock::new(zone, now),
             verdicts: Verdicts {
-                evaluator: Evaluator::new(health(&config.health)),
+                evaluator: Evaluator::new(config.health.clone()),
                 pulse,
                 last: None,
             },
