@@ -5,7 +5,7 @@
 //! Unit: one message.
 
 use crate::record::number;
-use memchr::memmem;
+use memchr::memchr_iter;
 
 /// A longer name is no function's.
 pub const SUBJECT_BYTES_MAX: usize = 128;
@@ -164,7 +164,11 @@ fn starting(body: &str) -> Option<Phrase<'_>> {
 /// `X failed - err`, `X failed: err`, `X failed after 0.3s: err`. What failed it is never looked at.
 #[cold]
 fn failed(body: &str) -> Option<Phrase<'_>> {
-    let at = memmem::find(body.as_bytes(), b" failed")?;
+    // few messages have an `f` at all, and a searcher for the whole word costs more to make than this
+    let bytes = body.as_bytes();
+    let at = memchr_iter(b'f', bytes)
+        .filter_map(|at| at.checked_sub(1))
+        .find(|at| bytes[*at..].starts_with(b" failed"))?;
     let rest = &body[at + " failed".len()..];
     let seconds = match rest.strip_prefix(" after ").or_else(|| rest.strip_prefix(" in ")) {
         Some(time) => {
