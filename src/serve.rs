@@ -28,7 +28,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tokio::time::{interval, sleep};
+use tokio::time::{Instant, interval_at, sleep};
 
 /// For the head of a request. A kubelet and a scraper need a packet; an attacker takes a place for
 /// no longer.
@@ -131,8 +131,8 @@ async fn connection(
         .max_buf_size(HEAD_BYTES_MAX)
         .serve_connection(TokioIo::new(stream), service);
     let mut served = pin!(served);
-    let mut idle = interval(IDLE_MAX);
-    idle.tick().await; // the first is immediate
+    // the first tick of `interval` is due at once and yet waits for the timer's next millisecond
+    let mut idle = interval_at(Instant::now() + IDLE_MAX, IDLE_MAX);
     loop {
         tokio::select! {
             _ = &mut served => break, // a broken connection is the client's affair
