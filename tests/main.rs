@@ -1,4 +1,7 @@
-//! All tests that need a whole crate but no server, in one binary.
+//! All tests that need a whole crate, in one binary.
 
+mod golden;
+#[path = "support/pipeline.rs"]
+mod pipeline;
 mod tidy;
 mod truth;
