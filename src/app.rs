@@ -316,7 +316,8 @@ pub fn run(
     running.wait(signals, reload)?;
     let closing = running.drain();
     // nobody may read stderr any more; the exit code says the same
-    let _ = writeln!(io::stderr(), "{}", closing.ledger);
+    let ledger = format!("{}\n", closing.ledger);
+    let _ = io::stderr().write_all(ledger.as_bytes());
     Ok(closing.exit_code())
 }
 

@@ -13,3 +13,4 @@ mod pipeline;
 #[allow(dead_code)] // not every test asks for everything
 mod process;
 mod tidy;
+mod truth;

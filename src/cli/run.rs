@@ -12,6 +12,8 @@ use crate::rules::settings::RuleError;
 use crate::telemetry::Telemetry;
 use crate::telemetry::log::{Log, Sink};
 use crate::telemetry::standing::{Door, DoorState};
+use std::fmt::Write as _;
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -175,9 +177,10 @@ fn again(flags: &Flags, environment: &Environment, reload: &Reload) {
     }
 }
 
-/// The first lines: where everything is, and a line to paste.
+/// The first lines: where everything is, and a line to paste. In one write: standard error keeps nothing back,
+/// and piece by piece these lines are fifty.
 fn welcome(doors: &[(Door, DoorState)]) {
-    eprintln!("sidelight {}", env!("CARGO_PKG_VERSION"));
+    let mut told = format!("sidelight {}\n", env!("CARGO_PKG_VERSION"));
     for (door, state) in doors {
         let shown = match (door, state) {
             (Door::Admin, DoorState::Open(at)) => {
@@ -185,15 +188,16 @@ fn welcome(doors: &[(Door, DoorState)]) {
             }
             _ => state.to_string(),
         };
-        eprintln!("  {:<16} {shown}", door.name());
+        let _ = writeln!(told, "  {:<16} {shown}", door.name());
     }
     let datagram = doors.iter().find(|(door, _)| *door == Door::Datagram);
     if let Some((_, DoorState::Open(path))) = datagram {
-        eprintln!("send a first record:");
-        eprintln!(
-            "  logger --socket {path} --tag shop 'method=GET path=/users/17 status=200 duration=12ms'"
-        );
+        let line = "method=GET path=/users/17 status=200 duration=12ms";
+        let _ =
+            writeln!(told, "send a first record:\n  logger --socket {path} --tag shop '{line}'");
     }
+    // nobody may read standard error
+    let _ = std::io::stderr().write_all(told.as_bytes());
 }
 
 fn level(level: LogLevel) -> tracing::Level {

@@ -13,7 +13,7 @@ use sidelight::pipeline::{Parts, Pipeline};
 use sidelight::resource::Resource;
 use sidelight::rules::settings::RulesSettings;
 use sidelight::rules::{Published, compile};
-use sidelight::spans::{self, SpanMaker};
+use sidelight::spans::SpanMaker;
 use sidelight::telemetry::Telemetry;
 use std::sync::Arc;
 
@@ -62,10 +62,7 @@ impl Stand {
             .expect("rules that compile");
         let telemetry = Arc::new(Telemetry::new());
         let outbox = Outbox::new(Capacity::SPANS);
-        let settings = spans::Settings {
-            internal: config.traces.internal_spans,
-            exception_text: config.traces.exception_text,
-        };
+        let settings = config.traces.spans;
         let spans = SpanMaker::new(settings, &config.resource, Arc::clone(&outbox), &telemetry);
         let pipeline = Pipeline::new(Parts {
             rules: Arc::new(Published::new(rules)),
