@@ -5,12 +5,12 @@ mod canaries;
 #[allow(dead_code)] // the exporter's test uses the rest
 mod collector;
 mod golden;
+mod ledger;
 mod life;
-#[path = "support/pipeline.rs"]
-#[allow(dead_code)] // the bench's and the allocator's test use the rest
-mod pipeline;
 #[path = "support/process.rs"]
 #[allow(dead_code)] // not every test asks for everything
 mod process;
+#[path = "support/stand.rs"]
+mod stand;
 mod tidy;
 mod truth;
