@@ -9,7 +9,7 @@
 //!
 //! `UPDATE=1` rewrites what is expected; a missing expectation is written and fails once.
 
-use crate::pipeline::{Stand, render, render_as};
+use crate::stand::{Stand, render_as};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value};
 use opentelemetry_proto::tonic::trace::v1::Span;
@@ -63,14 +63,14 @@ fn lines_one_by_one_give_the_same_series() {
         let together = {
             let mut stand = Stand::new(&config(&folder));
             stand.pipeline.lines(&mut source(Input::Stream), &input, ARRIVAL);
-            render(&stand.registry)
+            render_as(&stand.registry, Encoding::Classic)
         };
         let mut stand = Stand::new(&config(&folder));
         let mut source = source(Input::Stream);
         for record in records(&input) {
             stand.pipeline.lines(&mut source, record, ARRIVAL);
         }
-        assert_eq!(render(&stand.registry), together, "{}", folder.display());
+        assert_eq!(render_as(&stand.registry, Encoding::Classic), together, "{}", folder.display());
     }
 }
 
@@ -127,7 +127,10 @@ fn made(folder: &Path) -> BTreeMap<&'static str, String> {
     }
     let chunk = stand.spans(ARRIVAL);
     let mut made = BTreeMap::new();
-    made.insert("metrics.prom", render(&stand.registry) + &told(&stand.telemetry));
+    made.insert(
+        "metrics.prom",
+        render_as(&stand.registry, Encoding::Classic) + &told(&stand.telemetry),
+    );
     if folder.join("metrics.om").exists() {
         made.insert("metrics.om", render_as(&stand.registry, Encoding::OpenMetrics));
     }
