@@ -256,6 +256,9 @@ pub fn tcp(address: SocketAddr) -> std::io::Result<TcpListener> {
         }
         TcpListener::bind((fallback, address.port()))
     })?;
+    // std asks for 128: connections that come and go at once fill that within a millisecond, and the next one,
+    // a kubelet's among them, waits a second for its second SYN
+    rustix::net::listen(&bound, BACKLOG)?;
     bound.set_nonblocking(true)?;
     Ok(bound)
 }
