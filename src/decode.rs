@@ -32,6 +32,33 @@ impl Memory {
     }
 }
 
+/// Decodes the line that starts at `start` in a block of whole lines by the reader that its first bytes
+/// name, which finds the line's end on its way; the contract of [`json::walk`]. Positions count from `start`.
+/// Of what [`json`] did not read, the caller looks whether lines are joined to it.
+#[inline]
+pub fn walk(
+    block: &str,
+    start: usize,
+    wanted: &FieldTable,
+    memory: &mut Memory,
+    into: &mut Decoded,
+) -> Option<usize> {
+    // a guess that is seen to be wrong at the first key
+    let was_logfmt = into.format == Format::Logfmt;
+    into.clear();
+    match &block.as_bytes()[start..] {
+        [b'{', ..] => json::walk(block, start, wanted, &mut memory.graph, into),
+        // a date: no other reader takes it
+        [b'0'..=b'9', _, _, _, b'-' | b'/', ..] => text::walk(block, start, into),
+        [b'0'..=b'9' | b':', ..] => access::walk(block, start, into),
+        [b'A'..=b'Z' | b'a'..=b'z' | b'_' | b'@', ..] if was_logfmt => {
+            logfmt::walk(block, start, wanted, &mut memory.graph, into)
+        }
+        [b'A'..=b'Z', ..] if !logfmt::starts(&block[start..]) => text::walk(block, start, into),
+        _ => None,
+    }
+}
+
 /// Finds the wanted fields of one frame and says who understood it. A frame with more than one line
 /// is a text line with the traceback that follows it, or one datagram.
 pub fn decode(line: &str, wanted: &FieldTable, memory: &mut Memory, into: &mut Decoded) {
@@ -62,7 +89,9 @@ pub fn decode(line: &str, wanted: &FieldTable, memory: &mut Memory, into: &mut D
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::decode::text::fixture::all_of;
     use crate::record::field;
+    use proptest::prelude::*;
 
     #[test]
     fn a_line_goes_to_the_reader_that_its_first_bytes_name() {
@@ -103,5 +132,94 @@ mod tests {
         assert!(memory.graph.is_empty());
         decode(line, &wanted, &mut memory, &mut into);
         assert!(into.slots.get(shop).is_some());
+    }
+
+    /// Lines of every format, cut, glued and ended in all ways.
+    fn any_line() -> impl Strategy<Value = String> {
+        let parts = [
+            "{\"level\":\"info\",\"status\":200}",
+            "10.0.0.1 - - [21/Nov/2026:10:00:00 +0000] ",
+            "host [21/Nov/2026:10:00:00 +0000] ",
+            "\"GET /a?b=c HTTP/1.1\"",
+            "\"GET /a\\\" HTTP/1.1\"",
+            " 200 12",
+            " \"-\" \"curl/8\"",
+            " \"http://a/\" \"a \\\" b\"",
+            " \"-\" \"-\"",
+            " 0.123",
+            " rt=0.5",
+            "2026-11-21 10:00:00,123",
+            "2026-11-21T10:00:00Z",
+            " - app.views",
+            " - WARNING",
+            " - f executed in 0.1s",
+            "ERROR:app:no",
+            "INFO: x",
+            "[2026-11-21 10:00:00] [INFO] x",
+            "1795255200 | INFO | a | shop | t",
+            "time=1 level=info",
+            " msg=\"a b\" path=/x",
+            " flag \u{fc}",
+            "\u{1b}[31m",
+            "Traceback (most recent call last):",
+            "\r",
+            "\"",
+            "\\",
+            " ",
+            "1",
+            "a",
+        ];
+        prop::collection::vec(prop::sample::select(parts.to_vec()), 0..6)
+            .prop_map(|parts| parts.concat())
+    }
+
+    proptest! {
+        /// A walk through a block, whatever was met before, reads a line as `decode` reads it alone.
+        #[test]
+        fn property_a_walk_reads_what_a_frame_gives(
+            lines in prop::collection::vec((any_line(), "\r?\n"), 1..6),
+            is_ended: bool,
+        ) {
+            let wanted = FieldTable::standard();
+            let mut block: String = lines.iter().map(|(line, end)| format!("{line}{end}")).collect();
+            if !is_ended {
+                block.pop();
+            }
+            let (mut memory, mut walked) = (Memory::default(), Decoded::new());
+            let mut start = 0;
+            for line in block.split_inclusive('\n') {
+                let end = start + line.len();
+                if let Some(found) = walk(&block, start, &wanted, &mut memory, &mut walked) {
+                    prop_assert_eq!(found, end, "{:?}", line);
+                    let line = line.trim_end_matches(['\n', '\r']);
+                    let mut alone = Decoded::new();
+                    decode(line, &wanted, &mut Memory::default(), &mut alone);
+                    prop_assert_eq!(all_of(line, &walked), all_of(line, &alone), "{:?}", line);
+                    prop_assert_eq!(walked.format, alone.format, "{:?}", line);
+                    prop_assert_eq!(walked.malformed, alone.malformed);
+                }
+                start = end;
+            }
+        }
+    }
+
+    /// What most applications write is framed by its own reader.
+    #[test]
+    fn usual_lines_are_walked() {
+        let wanted = FieldTable::standard();
+        let (mut memory, mut into) = (Memory::default(), Decoded::new());
+        for line in [
+            "{\"level\":\"info\"}",
+            "10.0.0.1 - - [21/Nov/2026:10:00:00 +0000] \"GET /a HTTP/1.1\" 200 1 \"-\" \"c\" 0.1",
+            "10.0.0.1 - - [21/Nov/2026:10:00:00 +0000] \"GET /a HTTP/1.1\" 200 1 \"-\" \"c\"",
+            "2026-11-21 10:00:00,123 - app - INFO - x",
+            "ERROR:app:no",
+            "level=info msg=x",
+        ] {
+            decode(line, &wanted, &mut memory, &mut into);
+            let block = format!("{line}\n");
+            let end = walk(&block, 0, &wanted, &mut memory, &mut into);
+            assert_eq!(end, Some(block.len()), "{line}");
+        }
     }
 }

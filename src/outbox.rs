@@ -202,6 +202,15 @@ impl Outbox {
         settled as u64
     }
 
+    /// What can be taken without waiting: for whoever is not async. False: nothing is held.
+    pub fn take_now(&self, into: &mut Chunk, most: BatchSize) -> bool {
+        into.clear();
+        let mut state = self.lock();
+        state.pop(into, most);
+        state.in_flight += into.len();
+        !into.is_empty()
+    }
+
     /// Takes no more; what is held can still be taken.
     pub fn close(&self) {
         self.lock().closed = true;

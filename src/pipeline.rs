@@ -11,12 +11,12 @@ mod plan;
 
 use crate::clock::UnixNanos;
 use crate::decode::time::Zone;
-use crate::decode::{self, Memory, json, syslog};
+use crate::decode::{self, Memory, syslog};
 use crate::forward::stdout::Passthrough;
 use crate::frame::multiline;
 use crate::health::Pulse;
 use crate::metrics::Registry;
-use crate::record::{Decoded, Envelope, Record};
+use crate::record::{Decoded, Envelope, Format, Record};
 use crate::resource::Resource;
 use crate::rules::{Published, RuleSet};
 use crate::spans::SpanMaker;
@@ -135,9 +135,9 @@ impl Pipeline {
         let text = simdutf8::basic::from_utf8(block).ok();
         let mut at = 0;
         while at < block.len() {
-            at = match (block[at], text) {
-                (b'{', Some(text)) => self.object(source, text, at, observed),
-                _ => self.line(source, block, text, at, observed),
+            at = match text.and_then(|text| self.walked(source, text, at, observed)) {
+                Some(end) => end,
+                None => self.line(source, block, text, at, observed),
             };
         }
     }
@@ -200,22 +200,28 @@ impl Pipeline {
         self.lane.tick(&self.rules, now)
     }
 
-    /// The JSON line at `at`: read and framed in one walk where its shape is known. Returns where the next
-    /// line begins.
+    /// The line at `at`, read and framed in one walk, where its first bytes name its format. Returns where
+    /// the next line begins.
     #[inline]
-    fn object(&mut self, source: &mut Source, text: &str, at: usize, observed: UnixNanos) -> usize {
-        self.decoded.clear();
-        let walked =
-            json::walk(text, at, &self.rules.fields, &mut self.memory.graph, &mut self.decoded);
-        match walked {
-            Some(end) if end - at <= self.line_bytes_max => {
-                self.batch.received[source.input as usize] += 1;
-                let line = text[at..end].trim_end_matches(['\n', '\r']);
-                self.effects(source, line, 1, observed, Envelope::default());
-                end
-            }
-            _ => self.line(source, text.as_bytes(), Some(text), at, observed),
+    fn walked(
+        &mut self,
+        source: &Source,
+        text: &str,
+        at: usize,
+        observed: UnixNanos,
+    ) -> Option<usize> {
+        let fields = &self.rules.fields;
+        let end = decode::walk(text, at, fields, &mut self.memory, &mut self.decoded)?;
+        let block = text.as_bytes();
+        let is_joined =
+            self.decoded.format != Format::Json && multiline::joined(block, at, end).0 != end;
+        if is_joined || end - at > self.line_bytes_max {
+            return None;
         }
+        self.batch.received[source.input as usize] += 1;
+        let stop = at + trimmed(&block[at..end]);
+        self.effects(source, &text[at..stop], 1, observed, Envelope::default());
+        Some(end)
     }
 
     /// The line at `at` of a block, with what is joined to it. Returns where the next line begins.
@@ -237,10 +243,7 @@ impl Pipeline {
             return first_end;
         }
         let (end, lines) = multiline::joined(block, at, first_end);
-        let mut stop = end;
-        while stop > at && matches!(block[stop - 1], b'\n' | b'\r') {
-            stop -= 1;
-        }
+        let stop = at + trimmed(&block[at..end]);
         if stop == at {
             return end;
         }
@@ -320,7 +323,13 @@ impl Pipeline {
     }
 }
 
+/// The length of a line without its end.
+#[inline]
+fn trimmed(line: &[u8]) -> usize {
+    line.len() - line.iter().rev().take_while(|byte| matches!(byte, b'\n' | b'\r')).count()
+}
+
 /// Which format a malformed line began like.
-fn malformed_as(line: &str) -> crate::record::Format {
-    if line.starts_with('{') { crate::record::Format::Json } else { crate::record::Format::Logfmt }
+fn malformed_as(line: &str) -> Format {
+    if line.starts_with('{') { Format::Json } else { Format::Logfmt }
 }

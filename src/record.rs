@@ -144,6 +144,12 @@ impl<'line> Record<'line> {
         self.decoded.slots.present
     }
 
+    /// The fields without a bit that the line has.
+    #[inline]
+    pub fn extended(&self) -> &'line [(FieldId, Entry)] {
+        self.decoded.slots.extended()
+    }
+
     /// Where `field` lies and what it is.
     #[inline]
     pub fn entry(&self, field: FieldId) -> Option<&'line Entry> {

@@ -1,1 +1,291 @@
-//! stub
+//! A file of lines through the rules: what would have happened. The same pipeline as in a running sidecar, but the
+//! time is that of the lines, so that windows, ages and verdicts are what they would have been. Writes nothing,
+//! sends nothing. Unit: one file.
+
+pub mod seen;
+
+use crate::app::compose::zone;
+use crate::clock::UnixNanos;
+use crate::config::settings::Config;
+use crate::decode::{Memory, decode, json, time};
+use crate::frame::multiline;
+use crate::health::Pulse;
+use crate::health::evaluate::{Evaluator, Moment};
+use crate::health::verdict::Verdict;
+use crate::metrics::Registry;
+use crate::metrics::expose::{self, Encoding, Options};
+use crate::outbox::{BatchSize, Capacity, Chunk, Outbox};
+use crate::pipeline::{Input, Parts, Pipeline, Source};
+use crate::record::field::FieldTable;
+use crate::record::{Decoded, field};
+use crate::rules::settings::{RuleError, RulesSettings};
+use crate::rules::{Published, compile};
+use crate::spans::SpanMaker;
+use crate::telemetry::Telemetry;
+use crate::telemetry::ledger::Ledger;
+use seen::Spans;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Spans between two looks at them; the outbox holds many times as many.
+const LOOK_EVERY: u64 = 1_000;
+
+/// A step of the verdict longer than this is taken at once: nothing happens in between.
+const STEP_MAX: Duration = Duration::from_mins(15);
+
+/// A replay at work.
+#[derive(Debug)]
+pub struct Replay {
+    pipeline: Pipeline,
+    source: Source,
+    registry: Arc<Registry>,
+    telemetry: Arc<Telemetry>,
+    outbox: Arc<Outbox>,
+    chunk: Chunk,
+    clock: LineClock,
+    verdicts: Verdicts,
+    strict: bool,
+    since_look: u64,
+    outcome: Outcome,
+}
+
+/// What would have happened.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// The derived metrics, in the classic text format.
+    pub metrics: String,
+    /// The spans, summed up by name.
+    pub spans: Spans,
+    /// The verdict after the last line.
+    pub verdict: Verdict,
+    /// Frames in and out; `sent` stands for the spans that were seen.
+    pub ledger: Ledger,
+    /// When the first and the last line with a time were written.
+    pub between: Option<(UnixNanos, UnixNanos)>,
+    /// With `strict`: lines that are not what they look like, by number, and why. The first 20.
+    pub damaged: Vec<(u64, String)>,
+    /// How many there are.
+    pub damaged_count: u64,
+}
+
+/// Damaged lines that are told one by one.
+const DAMAGED_MAX: usize = 20;
+
+impl Replay {
+    /// A replay by this configuration. With `strict` every JSON line is validated in full. `now` is the time of
+    /// lines that stand before the first that tells its own.
+    ///
+    /// # Errors
+    /// Rules of a user's own that cannot be compiled.
+    pub fn new(config: &Config, strict: bool, now: UnixNanos) -> Result<Replay, Vec<RuleError>> {
+        let registry = Registry::new(config.limits);
+        let rules = compile::compile(&config.rules, &mut |spec| registry.declare(spec.clone()))?;
+        let telemetry = Arc::new(Telemetry::new());
+        let outbox = Outbox::new(Capacity { items_max: usize::MAX, bytes_max: usize::MAX });
+        let settings = config.traces.spans;
+        let pulse = Arc::new(Pulse::default());
+        let spans = SpanMaker::new(settings, &config.resource, Arc::clone(&outbox), &telemetry);
+        let zone = zone(&config.time_zone);
+        let pipeline = Pipeline::new(Parts {
+            rules: Arc::new(Published::new(rules)),
+            registry: Arc::clone(&registry),
+            telemetry: Arc::clone(&telemetry),
+            pulse: Arc::clone(&pulse),
+            spans,
+            passthrough: None,
+            resource: Arc::new(config.resource.clone()),
+            line_bytes_max: config.line_bytes_max,
+            zone: zone.clone(),
+        });
+        Ok(Replay {
+            pipeline,
+            source: Source { id: 1, input: Input::Stdin },
+            registry,
+            telemetry,
+            outbox,
+            chunk: Chunk::default(),
+            clock: LineClock::new(zone, now),
+            verdicts: Verdicts {
+                evaluator: Evaluator::new(config.health.clone()),
+                pulse,
+                last: None,
+            },
+            strict,
+            since_look: 0,
+            outcome: Outcome::default(),
+        })
+    }
+
+    /// Takes whole lines; the last may lack its end. `number` is that of the first line, from 1.
+    /// Returns the number of the line behind them.
+    pub fn feed(&mut self, block: &[u8], mut number: u64) -> u64 {
+        let mut at = 0;
+        while at < block.len() {
+            let rest = &block[at..];
+            let first_end = memchr::memchr(b'\n', rest).map_or(block.len(), |end| at + end + 1);
+            let is_empty = rest[..first_end - at].iter().all(|b| matches!(b, b'\n' | b'\r'));
+            let end = if is_empty { first_end } else { multiline::joined(block, at, first_end).0 };
+            self.record(&block[at..end], number);
+            number += memchr::memchr_iter(b'\n', &block[at..end]).count() as u64;
+            at = end;
+        }
+        number
+    }
+
+    fn record(&mut self, frame: &[u8], number: u64) {
+        let now = self.clock.time_of(frame);
+        self.pipeline.lines(&mut self.source, frame, now);
+        if self.strict {
+            self.validate(frame, number);
+        }
+        self.verdicts.step(now, &mut self.pipeline);
+        self.since_look += 1;
+        if self.since_look >= LOOK_EVERY {
+            self.look(now);
+        }
+    }
+
+    fn validate(&mut self, frame: &[u8], number: u64) {
+        let told = match std::str::from_utf8(frame) {
+            Err(error) => format!("byte {} is no UTF-8", error.valid_up_to()),
+            Ok(text) if text.trim_start().starts_with('{') => match json::validate(text.trim_end())
+            {
+                Err((offset, message)) => format!("byte {offset}: {message}"),
+                Ok(()) => return,
+            },
+            Ok(_) => return,
+        };
+        self.outcome.damaged_count += 1;
+        if self.outcome.damaged.len() < DAMAGED_MAX {
+            self.outcome.damaged.push((number, told));
+        }
+    }
+
+    /// Takes the spans that were made.
+    fn look(&mut self, now: UnixNanos) {
+        self.since_look = 0;
+        self.pipeline.flush(now);
+        let most = BatchSize { items_max: usize::MAX, bytes_max: usize::MAX };
+        while self.outbox.take_now(&mut self.chunk, most) {
+            for item in self.chunk.items() {
+                self.outcome.spans.add(item);
+            }
+            let taken = self.chunk.len() as u64;
+            self.outbox.settle(taken);
+            self.telemetry.sent.with_label_values(&["spans"]).inc_by(taken);
+        }
+    }
+
+    /// The end of the file.
+    pub fn finish(mut self) -> Outcome {
+        let now = self.clock.last;
+        self.look(now);
+        self.verdicts.finish(now);
+        let mut metrics = Vec::new();
+        let options = Options::default();
+        expose::encode(&self.registry, &[], Encoding::Classic, options, &mut metrics);
+        self.outcome.metrics = String::from_utf8_lossy(&metrics).into_owned();
+        self.outcome.verdict = self.verdicts.evaluate(now);
+        self.outcome.ledger = Ledger::read(&self.telemetry, self.outbox.held());
+        self.outcome.between = self.clock.first.map(|first| (first, now));
+        self.outcome
+    }
+}
+
+/// The time of each line: its own, or that of the line before it. Never runs backwards, as arrival would not.
+#[derive(Debug)]
+struct LineClock {
+    zone: time::Zone,
+    minute: time::MinuteCache,
+    fields: FieldTable,
+    memory: Memory,
+    decoded: Decoded,
+    first: Option<UnixNanos>,
+    last: UnixNanos,
+}
+
+impl LineClock {
+    fn new(zone: time::Zone, now: UnixNanos) -> LineClock {
+        LineClock {
+            zone,
+            minute: time::MinuteCache::default(),
+            fields: FieldTable::standard(),
+            memory: Memory::default(),
+            decoded: Decoded::new(),
+            first: None,
+            last: now,
+        }
+    }
+
+    fn time_of(&mut self, frame: &[u8]) -> UnixNanos {
+        let Ok(text) = std::str::from_utf8(frame) else { return self.last };
+        let line = text.trim_end_matches(['\n', '\r']);
+        self.decoded.clear();
+        decode(line, &self.fields, &mut self.memory, &mut self.decoded);
+        let observed = self.last;
+        let record = crate::record::Record::new(
+            line,
+            &self.decoded,
+            observed,
+            crate::record::Envelope::default(),
+        );
+        let own = record
+            .text(field::TIMESTAMP)
+            .and_then(|text| time::parse(text, &self.zone, observed, &mut self.minute));
+        if let Some(own) = own {
+            self.last = if self.first.is_none() { own } else { self.last.max(own) };
+            self.first = self.first.or(Some(own));
+        }
+        self.last
+    }
+}
+
+/// The verdict, once a second of the lines' time.
+#[derive(Debug)]
+struct Verdicts {
+    evaluator: Evaluator,
+    pulse: Arc<Pulse>,
+    last: Option<(UnixNanos, UnixNanos)>,
+}
+
+impl Verdicts {
+    /// Evaluates when a second of the lines' time has gone by, seconds without a line included.
+    fn step(&mut self, now: UnixNanos, pipeline: &mut Pipeline) {
+        let (begun, last) = *self.last.get_or_insert((now, now));
+        let gone = now.since(last);
+        if gone < Duration::from_secs(1) {
+            return;
+        }
+        if gone < STEP_MAX {
+            for second in 1..gone.as_secs() {
+                self.evaluate(last.after(Duration::from_secs(second)));
+            }
+        }
+        pipeline.flush(now);
+        pipeline.tick(now);
+        self.last = Some((begun, now));
+        self.evaluate(now);
+    }
+
+    fn finish(&mut self, now: UnixNanos) {
+        self.last.get_or_insert((now, now));
+    }
+
+    fn evaluate(&mut self, now: UnixNanos) -> Verdict {
+        let begun = self.last.map_or(now, |(begun, _)| begun);
+        self.evaluator
+            .evaluate(&self.pulse.read(), Moment { wall: now, monotonic: now.since(begun) })
+    }
+}
+
+/// The rules of a configuration, compiled against nothing that runs: for `check` and `explain`.
+///
+/// # Errors
+/// What is wrong with them, families that contradict each other included.
+pub fn dry_run(
+    config: &Config,
+    rules: &RulesSettings,
+) -> Result<crate::rules::RuleSet, Vec<RuleError>> {
+    let registry = Registry::new(config.limits);
+    compile::compile(rules, &mut |spec| registry.declare(spec.clone()))
+}

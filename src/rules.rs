@@ -17,6 +17,7 @@ use crate::record::field::{FieldId, FieldTable};
 use action::{Action, Measure};
 use extract::Extract;
 use select::Condition;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -85,6 +86,9 @@ pub struct RuleSet {
     pub rules: Vec<Rule>,
     /// The families that they feed, as they were declared.
     pub families: Vec<FamilySpec>,
+    /// Rules that cannot do without a field that has no bit of its own, by that field: only a record that has
+    /// the field asks them.
+    pub by_extended: HashMap<FieldId, Vec<usize>>,
     /// Function phrases are looked for in bodies.
     pub functions: bool,
     /// Number of the `http_requests_active` family, where the http group is on.

@@ -19,7 +19,7 @@ use hyper::{Method, Request, StatusCode, Version};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use probes::Probe;
 use respond::{Answer, TEXT, answer, refuse};
-use slots::Slots;
+use slots::{Slot, Slots};
 use state::State;
 use std::convert::Infallible;
 use std::future::Future;
@@ -62,7 +62,7 @@ const PATHS: &str = "\
 /// Serves until `until` is done, then closes within [`CLOSING_MAX`]. Never fails: what goes wrong
 /// with one connection ends that one.
 pub async fn serve(listener: TcpListener, state: Arc<State>, until: impl Future<Output = ()>) {
-    let slots = Arc::new(Slots::default());
+    let slots = Arc::new(Slots::new());
     let (closing, _) = watch::channel(false);
     let mut until = pin!(until);
     loop {
@@ -75,9 +75,14 @@ pub async fn serve(listener: TcpListener, state: Arc<State>, until: impl Future<
             sleep(ACCEPT_PAUSE).await;
             continue;
         };
-        let connection =
-            connection(stream, Arc::clone(&state), Arc::clone(&slots), closing.subscribe());
-        tokio::spawn(connection);
+        let slot = tokio::select! {
+            () = &mut until => break,
+            slot = place(&slots, &state) => slot,
+        };
+        let (state, slots) = (Arc::clone(&state), Arc::clone(&slots));
+        tokio::spawn(connection(stream, state, slots, slot, closing.subscribe()));
+        // who was let in is heard before the next
+        tokio::task::yield_now().await;
     }
     drop(listener);
     // each connection holds a receiver; when the last is gone the sender knows
@@ -85,17 +90,32 @@ pub async fn serve(listener: TcpListener, state: Arc<State>, until: impl Future<
     let _ = tokio::time::timeout(CLOSING_MAX, closing.closed()).await;
 }
 
+/// A place for a connection, as soon as there is one.
+async fn place(slots: &Slots, state: &State) -> Arc<Slot> {
+    loop {
+        match slots.take() {
+            Ok((slot, full)) => {
+                if full {
+                    refused(state, "admin_evicted");
+                }
+                return slot;
+            }
+            Err(wait) => sleep(wait).await,
+        }
+    }
+}
+
+fn refused(state: &State, reason: &str) {
+    state.telemetry.connections_refused.with_label_values(&[reason]).inc();
+}
+
 async fn connection(
     stream: TcpStream,
     state: Arc<State>,
     slots: Arc<Slots>,
+    slot: Arc<Slot>,
     mut closing: watch::Receiver<bool>,
 ) {
-    let (slot, full) = slots.take();
-    let refused = |reason| state.telemetry.connections_refused.with_label_values(&[reason]).inc();
-    if full {
-        refused("admin_evicted");
-    }
     // an answer is one write; waiting for a second packet only delays it. Without it, it is only
     // later.
     let _ = stream.set_nodelay(true);
@@ -113,7 +133,6 @@ async fn connection(
     let mut served = pin!(served);
     // the first tick of `interval` is due at once and yet waits for the timer's next millisecond
     let mut idle = interval_at(Instant::now() + IDLE_MAX, IDLE_MAX);
-    let mut turn = slot.turn();
     loop {
         tokio::select! {
             _ = &mut served => break, // a broken connection is the client's affair
@@ -124,11 +143,10 @@ async fn connection(
                 break;
             }
             _ = idle.tick() => {
-                if slot.turn() == turn {
-                    refused("admin_idle");
+                if slots.idle(&slot) >= IDLE_MAX {
+                    refused(&state, "admin_idle");
                     break;
                 }
-                turn = slot.turn();
             }
         }
     }

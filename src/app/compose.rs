@@ -9,11 +9,10 @@ use super::{Admin, Parts, Settings};
 use crate::clock::Clock;
 use crate::config::settings::{self, Config};
 use crate::decode::time::Zone;
-use crate::export::{self, endpoint};
+use crate::export;
 use crate::forward::stdout::Passthrough;
 use crate::forward::writer;
 use crate::health::Pulse;
-use crate::health::settings::{Heartbeat, Ratio, Settings as HealthSettings};
 use crate::metrics::Registry;
 use crate::metrics::expose::{self, Encoding, Options};
 use crate::outbox::{BatchSize, Capacity, Outbox};
@@ -23,7 +22,7 @@ use crate::receive::limits::Limits;
 use crate::rules::settings::{RuleError, RulesSettings};
 use crate::rules::{Published, RuleSet, compile};
 use crate::serve::state::State;
-use crate::spans::{self, SpanMaker};
+use crate::spans::SpanMaker;
 use crate::telemetry::Telemetry;
 use crate::telemetry::standing::Standing;
 use jiff::tz::TimeZone;
@@ -110,7 +109,7 @@ pub fn compose(config: &Config, clock: &Clock, telemetry: &Arc<Telemetry>) -> Co
             exposition(Arc::clone(&registry), Arc::clone(telemetry)),
         )
     });
-    let health = health(&config.health);
+    let health = config.health.clone();
     let admin =
         admin::Admin { state: Arc::clone(&state), pulse: Arc::clone(&pulse), settings: health };
     let maker = Maker {
@@ -165,10 +164,7 @@ struct Maker {
 
 impl Maker {
     fn pipeline(&self) -> Pipeline {
-        let settings = spans::Settings {
-            internal: self.config.traces.internal_spans,
-            exception_text: self.config.traces.exception_text,
-        };
+        let settings = self.config.traces.spans;
         let resource = &self.config.resource;
         let spans = match &self.spans {
             Some(outbox) => SpanMaker::new(settings, resource, Arc::clone(outbox), &self.telemetry),
@@ -195,23 +191,6 @@ pub fn zone(zone: &TimeZone) -> Zone {
         Ok(offset) if offset.seconds() == 0 => Zone::Utc,
         Ok(offset) => Zone::Fixed(offset.seconds()),
         Err(_) => Zone::Named(zone.clone()),
-    }
-}
-
-/// The thresholds of the verdict.
-pub fn health(written: &settings::HealthSettings) -> HealthSettings {
-    let ratio = |of: settings::RatioSettings| Ratio {
-        warn: of.warn,
-        fail: of.fail,
-        events_min: of.events_min,
-    };
-    HealthSettings {
-        window: written.window,
-        errors: ratio(written.errors),
-        http_errors: ratio(written.http_errors),
-        recover_after: written.recover,
-        fatal_for: written.fatal,
-        heartbeat: written.heartbeat.map(|of| Heartbeat { every: of.every, grace: of.grace }),
     }
 }
 
@@ -266,10 +245,7 @@ fn exporter(
     let outbox = Outbox::new(Capacity { items_max, bytes_max: QUEUE_BYTES_MAX });
     let settings = export::Settings {
         endpoint,
-        protocol: match written.protocol {
-            settings::Protocol::HttpProtobuf => endpoint::Protocol::Http,
-            settings::Protocol::Grpc => endpoint::Protocol::Grpc,
-        },
+        protocol: written.protocol,
         headers: written.headers.clone(),
         timeout: written.timeout,
         batch: BatchSize {

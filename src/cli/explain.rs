@@ -1,8 +1,24 @@
-//! `sidelight explain`: what happens to one line.
+//! `sidelight explain`: what happens to one line: its format, its fields, its rules, its series and spans. Uses what a
+//! running sidecar uses; only the telling is here.
 
+use crate::app::compose::zone;
+use crate::clock::{Clock, UnixNanos};
 use crate::config::environment::Environment;
+use crate::config::settings::Config;
+use crate::config::{Flags, load};
+use crate::decode::{Memory, decode, time};
+use crate::record::slots::{Entry, Kind};
+use crate::record::{Decoded, Envelope, Record, field};
+use crate::replay::{Replay, dry_run};
+use crate::rules::extract::Captures;
+use crate::rules::{Rule, RuleSet};
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal, Read, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+
+/// The longest input read.
+const INPUT_BYTES_MAX: u64 = 16 << 20;
 
 /// Arguments of `explain`.
 #[derive(Clone, PartialEq, Debug, clap::Args)]
@@ -17,6 +33,161 @@ pub struct Arguments {
 
 /// Explains lines.
 pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
-    let _ = (arguments, environment);
+    let flags = Flags { config: arguments.config.clone(), ..Flags::default() };
+    let loaded = load(&flags, environment);
+    for fault in &loaded.faults {
+        eprint!("{fault}");
+    }
+    let rules = match dry_run(&loaded.config, &loaded.config.rules) {
+        Ok(rules) if loaded.is_valid() => rules,
+        Ok(_) => return ExitCode::from(2),
+        Err(errors) => {
+            for error in &errors {
+                eprint!("{}", loaded.locate(error));
+            }
+            return ExitCode::from(2);
+        }
+    };
+    let input = match input(&arguments.line) {
+        Ok(input) => input,
+        Err(error) => {
+            eprintln!("explain: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    let mut out = String::new();
+    let now = Clock::system().now();
+    let mut rest = input.as_bytes();
+    while !rest.is_empty() {
+        let first_end = memchr::memchr(b'\n', rest).map_or(rest.len(), |end| end + 1);
+        let (end, _) = crate::frame::multiline::joined(rest, 0, first_end);
+        let frame = String::from_utf8_lossy(&rest[..end]);
+        let line = frame.trim_end_matches(['\n', '\r']);
+        if !line.is_empty() {
+            explain(line, &loaded.config, &rules, now, &mut out);
+        }
+        rest = &rest[end..];
+    }
+    // a reader that leaves early is no failure of ours
+    let _ = io::stdout().write_all(out.as_bytes());
     ExitCode::SUCCESS
+}
+
+fn input(words: &[String]) -> io::Result<String> {
+    if !words.is_empty() {
+        return Ok(words.join(" "));
+    }
+    if io::stdin().is_terminal() {
+        eprintln!("paste lines, then Ctrl-D");
+    }
+    let mut bytes = Vec::new();
+    io::stdin().take(INPUT_BYTES_MAX).read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Everything about one record.
+fn explain(line: &str, config: &Config, rules: &RuleSet, now: UnixNanos, out: &mut String) {
+    let mut decoded = Decoded::new();
+    decode(line, &rules.fields, &mut Memory::default(), &mut decoded);
+    for &(own, standard) in rules.fields.aliases() {
+        if decoded.slots.get(own).is_none()
+            && let Some(&entry) = decoded.slots.get(standard)
+        {
+            decoded.slots.put(own, entry);
+        }
+    }
+    let record = Record::new(line, &decoded, now, Envelope::default());
+    let malformed = if decoded.malformed { " (it begins like JSON and is not)" } else { "" };
+    let mut say = |head: &str, text: &str| {
+        // writing to a string does not fail
+        let _ = writeln!(out, "{head:<9}{text}");
+    };
+    say("format", &format!("{}{malformed}", decoded.format.name()));
+    say(
+        "level",
+        &format!("{} (SeverityNumber {})", record.severity().short_name(), record.severity().0),
+    );
+    let zone = zone(&config.time_zone);
+    let stamp = record.text(field::TIMESTAMP);
+    let read =
+        stamp.and_then(|text| time::parse(text, &zone, now, &mut time::MinuteCache::default()));
+    match (stamp, read) {
+        (Some(text), Some(at)) => say("time", &format!("{} from {text:?}", rfc3339(at))),
+        (Some(text), None) => say("time", &format!("{text:?} cannot be read: the arrival counts")),
+        (None, _) => say("time", "none: the arrival counts"),
+    }
+    let mut head = "fields";
+    for (name, entry) in fields(rules, &record) {
+        say(head, &format!("{name} = {}", shown(&record, entry)));
+        head = "";
+    }
+    let mut head = "rules";
+    for rule in rules.rules.iter().filter(|rule| !rule.standard) {
+        say(head, &format!("{}: {}", rule.name, verdict(rule, rules, &record)));
+        head = "";
+    }
+    effects(line, config, now, &mut say);
+    out.push('\n');
+}
+
+fn effects(line: &str, config: &Config, now: UnixNanos, say: &mut impl FnMut(&str, &str)) {
+    let Ok(mut replay) = Replay::new(config, false, now) else { return };
+    replay.feed(line.as_bytes(), 1);
+    let outcome = replay.finish();
+    let mut head = "series";
+    let lines = outcome.metrics.lines().filter(|line| !line.starts_with('#'));
+    for sample in lines.filter(|line| !line.ends_with(" 0") && !line.contains("_bucket{")) {
+        say(head, sample);
+        head = "";
+    }
+    match outcome.spans.first.first() {
+        Some(span) => say("span", &span.to_string()),
+        None => say("span", "none: it takes a duration and an id of a trace or request"),
+    }
+}
+
+/// The fields that the line has, in the order of their numbers.
+fn fields<'a>(rules: &'a RuleSet, record: &Record<'a>) -> Vec<(&'a str, &'a Entry)> {
+    (0..rules.fields.len() as u16)
+        .map(field::FieldId)
+        .filter_map(|id| Some((rules.fields.name(id), record.entry(id)?)))
+        .collect()
+}
+
+fn shown(record: &Record<'_>, entry: &Entry) -> String {
+    match entry.kind {
+        Kind::Text => format!("{:?}", record.slice(entry)),
+        Kind::Number | Kind::True | Kind::False | Kind::Tree => record.slice(entry).to_owned(),
+    }
+}
+
+/// Whether a rule applies, and if not, why.
+fn verdict(rule: &Rule, rules: &RuleSet, record: &Record<'_>) -> String {
+    let absent = (0..64u16)
+        .map(field::FieldId)
+        .filter(|id| rule.required & id.bit() != 0)
+        .chain(rule.required_extended.iter().copied())
+        .find(|id| record.entry(*id).is_none());
+    if let Some(id) = absent {
+        return format!("no, the field `{}` is absent", rules.fields.name(id));
+    }
+    if rule.condition.as_ref().is_some_and(|condition| !condition.holds(record)) {
+        return "no, its condition is not true".to_owned();
+    }
+    let Some((of, pattern)) = &rule.extract else { return "yes".to_owned() };
+    let haystack =
+        if *of == field::BODY { record.body() } else { record.text(*of).unwrap_or_default() };
+    let mut groups: Captures = pattern.captures();
+    if !pattern.read(haystack, &mut groups) {
+        return "no, its pattern does not match".to_owned();
+    }
+    let caught = pattern.names().iter().enumerate().map(|(number, name)| {
+        format!("{name}={:?}", pattern.group(number, haystack, &groups).unwrap_or_default())
+    });
+    format!("yes, {}", caught.collect::<Vec<_>>().join(" "))
+}
+
+fn rfc3339(at: UnixNanos) -> String {
+    let time = jiff::Timestamp::from_nanosecond(i128::from(at.0));
+    time.map_or_else(|_| "?".to_owned(), |time| time.to_string())
 }

@@ -6,8 +6,9 @@
 
 use super::fault::{Fault, Level};
 use super::file::{PROTOCOLS, endpoint, socket_path};
-use super::settings::{Config, Protocol};
+use super::settings::Config;
 use super::units::{self, Refused};
+use crate::export::endpoint::Protocol;
 use crate::rules::settings::Groups;
 use crate::rules::syntax::nearest;
 use std::collections::BTreeMap;

@@ -3,12 +3,11 @@
 use super::fault::Level;
 use super::reader::{At, Reader};
 use super::rules::{self, Places};
-use super::settings::{
-    Config, ExportSettings, HealthSettings, HeartbeatSettings, ListenSettings, Protocol,
-    RatioSettings, SocketSettings,
-};
+use super::settings::{Config, ExportSettings, ListenSettings, SocketSettings};
 use super::tree::{Node, Value};
 use super::units;
+use crate::export::endpoint::Protocol;
+use crate::health::settings::{Heartbeat, Ratio, Settings as HealthSettings, WINDOW_MAX};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -188,10 +187,9 @@ fn metrics(reader: &mut Reader<'_>, at: &At<'_>, config: &mut Config, places: &m
 fn health(reader: &mut Reader<'_>, at: &At<'_>, to: &mut HealthSettings) {
     let Some(mut keys) = reader.keys(at) else { return };
     if let Some(at) = keys.take("window") {
-        let longest = Duration::from_mins(10);
         let window = reader.parsed(&at, units::duration);
         match window {
-            Some(window) if window < Duration::from_secs(5) || window > longest => {
+            Some(window) if window < Duration::from_secs(5) || window > WINDOW_MAX => {
                 reader.refuse(&at, "the window is out of bounds", "from 5s to 10m");
             }
             window => set(&mut to.window, window),
@@ -204,10 +202,10 @@ fn health(reader: &mut Reader<'_>, at: &At<'_>, to: &mut HealthSettings) {
         ratio(reader, &at, &mut to.http_errors);
     }
     if let Some(at) = keys.take("fatal") {
-        set(&mut to.fatal, reader.parsed(&at, units::duration));
+        set(&mut to.fatal_for, reader.parsed(&at, units::duration));
     }
     if let Some(at) = keys.take("recover") {
-        set(&mut to.recover, reader.parsed(&at, units::duration));
+        set(&mut to.recover_after, reader.parsed(&at, units::duration));
     }
     if let Some(at) = keys.take("heartbeat") {
         to.heartbeat = heartbeat(reader, &at);
@@ -215,7 +213,7 @@ fn health(reader: &mut Reader<'_>, at: &At<'_>, to: &mut HealthSettings) {
     reader.finish(&keys);
 }
 
-fn ratio(reader: &mut Reader<'_>, at: &At<'_>, to: &mut RatioSettings) {
+fn ratio(reader: &mut Reader<'_>, at: &At<'_>, to: &mut Ratio) {
     let Some(mut keys) = reader.keys(at) else { return };
     if let Some(at) = keys.take("warn") {
         set(&mut to.warn, reader.ratio(&at));
@@ -234,10 +232,10 @@ fn ratio(reader: &mut Reader<'_>, at: &At<'_>, to: &mut RatioSettings) {
 }
 
 /// A duration alone, or a map; it may be late by half of it where no grace is given.
-fn heartbeat(reader: &mut Reader<'_>, at: &At<'_>) -> Option<HeartbeatSettings> {
+fn heartbeat(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Heartbeat> {
     if let Value::Text(_) = at.node.value {
         let every = positive(reader, at)?;
-        return Some(HeartbeatSettings { every, grace: every / 2 });
+        return Some(Heartbeat { every, grace: every / 2 });
     }
     let mut keys = reader.keys(at)?;
     let every = keys.take("every");
@@ -248,7 +246,7 @@ fn heartbeat(reader: &mut Reader<'_>, at: &At<'_>) -> Option<HeartbeatSettings> 
         return None;
     };
     let every = positive(reader, &every)?;
-    Some(HeartbeatSettings { every, grace: grace.unwrap_or(every / 2) })
+    Some(Heartbeat { every, grace: grace.unwrap_or(every / 2) })
 }
 
 fn positive(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Duration> {
@@ -266,17 +264,17 @@ fn traces(reader: &mut Reader<'_>, at: &At<'_>, config: &mut Config) {
         set(&mut config.traces.enabled, reader.parsed(&at, units::flag));
     }
     if let Some(at) = keys.take("internal_spans") {
-        set(&mut config.traces.internal_spans, reader.parsed(&at, units::flag));
+        set(&mut config.traces.spans.internal, reader.parsed(&at, units::flag));
     }
     if let Some(at) = keys.take("exception_text") {
-        set(&mut config.traces.exception_text, reader.parsed(&at, units::flag));
+        set(&mut config.traces.spans.exception_text, reader.parsed(&at, units::flag));
     }
     reader.finish(&keys);
 }
 
 /// The words for [`Protocol`].
 pub(super) const PROTOCOLS: [(&str, Protocol); 2] =
-    [("http/protobuf", Protocol::HttpProtobuf), ("grpc", Protocol::Grpc)];
+    [("http/protobuf", Protocol::Http), ("grpc", Protocol::Grpc)];
 
 fn export(reader: &mut Reader<'_>, at: &At<'_>, to: &mut ExportSettings) {
     let Some(mut keys) = reader.keys(at) else { return };

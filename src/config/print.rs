@@ -1,8 +1,9 @@
 //! A configuration as it is used -> the file that would say the same. Values of headers are left out:
 //! they are secrets. Unit: one configuration.
 
-use super::settings::{Config, RatioSettings, SocketSettings};
+use super::settings::{Config, SocketSettings};
 use crate::health::Signal;
+use crate::health::settings::Ratio;
 use crate::rules::settings::{MetricKind, MetricSettings, RuleSettings, ValueSettings};
 use crate::spans::Operation;
 use jiff::tz::TimeZone;
@@ -44,7 +45,7 @@ fn settings(out: &mut String, config: &Config) -> std::fmt::Result {
     writeln!(
         out,
         "traces: {{enabled: {}, internal_spans: {}, exception_text: {}}}",
-        traces.enabled, traces.internal_spans, traces.exception_text
+        traces.enabled, traces.spans.internal, traces.spans.exception_text
     )?;
     export(out, config)?;
     if !config.rules.own.is_empty() {
@@ -83,12 +84,12 @@ fn metrics(out: &mut String, config: &Config) -> std::fmt::Result {
 }
 
 fn health(out: &mut String, config: &Config) -> std::fmt::Result {
-    let health = config.health;
+    let health = &config.health;
     writeln!(out, "health:\n  window: {}", duration(health.window))?;
     writeln!(out, "  error_ratio: {}", ratio(health.errors))?;
     writeln!(out, "  http_error_ratio: {}", ratio(health.http_errors))?;
-    writeln!(out, "  fatal: {}", duration(health.fatal))?;
-    writeln!(out, "  recover: {}", duration(health.recover))?;
+    writeln!(out, "  fatal: {}", duration(health.fatal_for))?;
+    writeln!(out, "  recover: {}", duration(health.recover_after))?;
     if let Some(beat) = health.heartbeat {
         let (every, grace) = (duration(beat.every), duration(beat.grace));
         writeln!(out, "  heartbeat: {{every: {every}, grace: {grace}}}")?;
@@ -96,8 +97,8 @@ fn health(out: &mut String, config: &Config) -> std::fmt::Result {
     Ok(())
 }
 
-fn ratio(ratio: RatioSettings) -> String {
-    let RatioSettings { warn, fail, events_min } = ratio;
+fn ratio(ratio: Ratio) -> String {
+    let Ratio { warn, fail, events_min } = ratio;
     format!("{{warn: {warn}, fail: {fail}, events_min: {events_min}}}")
 }
 

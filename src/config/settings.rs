@@ -1,9 +1,12 @@
 //! The configuration as it is used: plain values with defaults that work untouched. No YAML, no
 //! environment.
 
+use crate::export::endpoint::Protocol;
+use crate::health;
 use crate::metrics::Limits;
 use crate::resource::Resource;
 use crate::rules::settings::RulesSettings;
+use crate::spans;
 use jiff::tz::TimeZone;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -49,7 +52,7 @@ pub struct Config {
     /// The rules.
     pub rules: RulesSettings,
     /// The verdict on the application.
-    pub health: HealthSettings,
+    pub health: health::settings::Settings,
     /// What becomes a span.
     pub traces: TracesSettings,
     /// Where spans are sent.
@@ -75,7 +78,7 @@ impl Default for Config {
             limits: Limits::default(),
             created_timestamps: false,
             rules: RulesSettings::default(),
-            health: HealthSettings::default(),
+            health: health::settings::Settings::default(),
             traces: TracesSettings::default(),
             export: ExportSettings::default(),
         }
@@ -183,77 +186,18 @@ impl LogLevel {
     }
 }
 
-/// When the application counts as ill, from its log.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub struct HealthSettings {
-    /// How far back is counted.
-    pub window: Duration,
-    /// Records of severity ERROR and above, among all records.
-    pub errors: RatioSettings,
-    /// Answers with a 5xx status, among all finished requests.
-    pub http_errors: RatioSettings,
-    /// How long a record of severity FATAL makes it ill; zero never does.
-    pub fatal: Duration,
-    /// A line that must come again and again.
-    pub heartbeat: Option<HeartbeatSettings>,
-    /// For how long all must be well again before the verdict is.
-    pub recover: Duration,
-}
-
-impl Default for HealthSettings {
-    fn default() -> Self {
-        HealthSettings {
-            window: Duration::from_mins(1),
-            errors: RatioSettings::default(),
-            http_errors: RatioSettings::default(),
-            fatal: Duration::from_mins(5),
-            heartbeat: None,
-            recover: Duration::from_secs(30),
-        }
-    }
-}
-
-/// Thresholds of a share of failures, each from 0 to 1.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub struct RatioSettings {
-    /// From here on it warns.
-    pub warn: f64,
-    /// From here on it fails.
-    pub fail: f64,
-    /// With fewer events in the window the share says nothing.
-    pub events_min: u64,
-}
-
-impl Default for RatioSettings {
-    /// Below 20 events, one failure more or less moves the share by over 5 %.
-    fn default() -> Self {
-        RatioSettings { warn: 0.05, fail: 0.5, events_min: 20 }
-    }
-}
-
-/// A line that must come again and again; rules with `health: heartbeat` say which.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct HeartbeatSettings {
-    /// How often.
-    pub every: Duration,
-    /// How much later it may come, and how long after the start the first.
-    pub grace: Duration,
-}
-
 /// What becomes a span, given somewhere to send it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TracesSettings {
     /// Any at all.
     pub enabled: bool,
-    /// Functions, jobs and phrases as well, not only requests and queries.
-    pub internal_spans: bool,
-    /// Message and stack trace of exceptions leave with their type; they may quote what a user typed.
-    pub exception_text: bool,
+    /// Which, and what leaves with them.
+    pub spans: spans::Settings,
 }
 
 impl Default for TracesSettings {
     fn default() -> Self {
-        TracesSettings { enabled: true, internal_spans: true, exception_text: false }
+        TracesSettings { enabled: true, spans: spans::Settings::default() }
     }
 }
 
@@ -282,31 +226,12 @@ impl Default for ExportSettings {
     fn default() -> Self {
         ExportSettings {
             endpoint: None,
-            protocol: Protocol::HttpProtobuf,
+            protocol: Protocol::Http,
             headers: Vec::new(),
             timeout: Duration::from_secs(10),
             queue_spans_max: 2048,
             batch_spans_max: 512,
             delay: Duration::from_secs(1),
-        }
-    }
-}
-
-/// How OTLP is sent.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Protocol {
-    /// Protobuf in HTTP requests.
-    HttpProtobuf,
-    /// gRPC.
-    Grpc,
-}
-
-impl Protocol {
-    /// OpenTelemetry's word.
-    pub fn name(self) -> &'static str {
-        match self {
-            Protocol::HttpProtobuf => "http/protobuf",
-            Protocol::Grpc => "grpc",
         }
     }
 }

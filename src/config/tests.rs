@@ -3,8 +3,10 @@
 use super::environment::Environment;
 use super::fault::{Fault, Level};
 use super::print::print;
-use super::settings::{Config, LogLevel, Mode, Protocol, RatioSettings};
+use super::settings::{Config, LogLevel, Mode};
 use super::{Flags, Loaded, load, parse};
+use crate::export::endpoint::Protocol;
+use crate::health::settings::Ratio;
 use crate::rules::settings::{Groups, MetricKind, RuleError, ValueSettings};
 use proptest::prelude::*;
 use std::path::PathBuf;
@@ -117,16 +119,16 @@ fn a_wrong_value_of_our_own_is_an_error_and_the_rest_stays() {
 #[test]
 fn where_spans_go() {
     for (pairs, endpoint, protocol) in [
-        (&[][..], None, Protocol::HttpProtobuf),
+        (&[][..], None, Protocol::Http),
         (
             &[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318")],
             Some("http://c:4318/v1/traces"),
-            Protocol::HttpProtobuf,
+            Protocol::Http,
         ),
         (
             &[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318/otlp/")],
             Some("http://c:4318/otlp/v1/traces"),
-            Protocol::HttpProtobuf,
+            Protocol::Http,
         ),
         (
             &[
@@ -144,9 +146,9 @@ fn where_spans_go() {
                 ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/protobuf"),
             ],
             Some("http://t/as/it/is"),
-            Protocol::HttpProtobuf,
+            Protocol::Http,
         ),
-        (&[("OTEL_EXPORTER_OTLP_ENDPOINT", "")], None, Protocol::HttpProtobuf),
+        (&[("OTEL_EXPORTER_OTLP_ENDPOINT", "")], None, Protocol::Http),
     ] {
         let loaded = of("", pairs);
         assert_eq!(loaded.faults, [], "{pairs:?}");
@@ -236,8 +238,8 @@ fn rules_as_they_are_used() {
     assert_eq!((alive.name.as_str(), alive.health.is_some()), ("rule 4", true));
     assert!(span.span.is_some());
     let ratios = (config.health.errors, config.health.http_errors);
-    assert_eq!(ratios.0, RatioSettings::default());
-    assert_eq!(ratios.1, RatioSettings { warn: 0.01, fail: 0.1, events_min: 20 });
+    assert_eq!(ratios.0, Ratio::default());
+    assert_eq!(ratios.1, Ratio { warn: 0.01, fail: 0.1, events_min: 20 });
     assert_eq!(config.health.heartbeat.map(|h| h.grace), Some(Duration::from_secs(10)));
 }
 

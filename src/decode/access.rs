@@ -10,7 +10,7 @@ use crate::record::field::{
 };
 use crate::record::slots::Entry;
 use crate::record::{Decoded, Format};
-use memchr::{memchr, memrchr};
+use memchr::{memchr, memchr2, memrchr};
 
 /// `[21/Nov/2026:10:00:00 +0000] "`: from the bracket to the quote.
 const CLF_TIME_BYTES: usize = 29;
@@ -27,13 +27,41 @@ pub fn read(line: &str, into: &mut Decoded) -> bool {
         [b'A'..=b'Z', ..] | [b'0'..=b'9', _, _, _, b'-' | b'/', ..] | [] => return false,
         _ => {}
     }
-    let Some((client, open, quote)) = head(bytes) else { return false };
+    let Some(Fields { status_end, agent_end }) = fields::<LINE>(bytes, into) else { return false };
+    trailing::read(bytes, agent_end.map_or(status_end, |end| end + 1), &mut into.slots);
+    true
+}
+
+/// Reads the access line that starts at `start` in a block of whole lines, and returns the position behind its
+/// end; the contract of [`super::json::walk`]. Nothing or the request time may stand behind the user agent.
+/// The line must begin with a digit or a colon, and with no date.
+#[inline]
+pub(super) fn walk(block: &str, start: usize, into: &mut Decoded) -> Option<usize> {
+    let bytes = &block.as_bytes()[start..];
+    let end = fields::<BLOCK>(bytes, into)?.agent_end?;
+    Some(start + trailing::walk(bytes, end + 1, &mut into.slots)?)
+}
+
+/// The bytes that are read are one line, or one frame.
+const LINE: bool = false;
+/// More lines stand behind the one that is read: a quote that is looked for lies before the next newline.
+const BLOCK: bool = true;
+
+/// Where the status and the user agent end; without an agent the size may be missing too.
+struct Fields {
+    status_end: usize,
+    agent_end: Option<usize>,
+}
+
+#[inline]
+fn fields<const IN: bool>(bytes: &[u8], into: &mut Decoded) -> Option<Fields> {
+    let (client, open, quote) = head::<IN>(bytes)?;
     let request = quote + 1;
-    let Some(closing) = closing(bytes, request) else { return false };
+    let closing = closing::<IN>(bytes, request)?;
     let status = closing + 2;
     let behind = scan::window(bytes, closing);
     if !is_status(behind as u64 >> 16) || behind as u16 != u16::from_le_bytes(*b"\" ") {
-        return false;
+        return None;
     }
     into.format = Format::Access;
     let slots = &mut into.slots;
@@ -46,21 +74,20 @@ pub fn read(line: &str, into: &mut Decoded) -> bool {
         slots.put(URL_PATH, Entry::text(request + method + 1, request + path));
     }
     slots.put(HTTP_STATUS, Entry::text(status, status + 3));
-    if let Some((from, to)) = user_agent(bytes, status + 3) {
-        if from < to && &bytes[from..to] != b"-" {
-            slots.put(USER_AGENT, Entry::text(from, to));
-        }
-        trailing::read(bytes, to + 1, slots);
-    } else {
-        trailing::read(bytes, status + 3, slots);
+    let agent = user_agent::<IN>(bytes, status + 3);
+    if let Some((from, to)) = agent
+        && from < to
+        && &bytes[from..to] != b"-"
+    {
+        slots.put(USER_AGENT, Entry::text(from, to));
     }
-    true
+    Some(Fields { status_end: status + 3, agent_end: agent.map(|(_, end)| end) })
 }
 
 /// Where the client's address ends, the bracket of the time opens and the request's quote stands.
 #[inline]
-fn head(bytes: &[u8]) -> Option<(usize, usize, usize)> {
-    let quote = memchr(b'"', bytes)?;
+fn head<const IN: bool>(bytes: &[u8]) -> Option<(usize, usize, usize)> {
+    let quote = quote::<IN>(bytes)?;
     // an address without users, by far the most: `address - - [21/Nov/2026:10:00:00 +0000] "`
     if let Some(client) = quote.checked_sub(CLF_TIME_BYTES + 5)
         && let Some(b" - - [") = bytes.get(client..client + 6)
@@ -71,6 +98,16 @@ fn head(bytes: &[u8]) -> Option<(usize, usize, usize)> {
     }
     let (client, open) = before(bytes, quote)?;
     Some((client, open, quote))
+}
+
+/// The next quote; in a block, of the line.
+#[inline]
+fn quote<const IN: bool>(bytes: &[u8]) -> Option<usize> {
+    if IN == BLOCK {
+        memchr2(b'"', b'\n', bytes).filter(|at| bytes[*at] == b'"')
+    } else {
+        memchr(b'"', bytes)
+    }
 }
 
 /// Three digits that a space or the end of the line follows.
@@ -123,17 +160,18 @@ fn other_time(bytes: &[u8], quote: usize) -> Option<(usize, usize)> {
 
 /// The quote that ends a field which starts at `from`: not one behind a backslash.
 #[inline]
-fn closing(bytes: &[u8], from: usize) -> Option<usize> {
-    let end = from + memchr(b'"', bytes.get(from..)?)?;
-    if bytes[end - 1] == b'\\' { closing_escaped(bytes, from) } else { Some(end) }
+fn closing<const IN: bool>(bytes: &[u8], from: usize) -> Option<usize> {
+    let end = from + quote::<IN>(bytes.get(from..)?)?;
+    if bytes[end - 1] == b'\\' { closing_escaped::<IN>(bytes, from) } else { Some(end) }
 }
 
 #[cold]
-fn closing_escaped(bytes: &[u8], from: usize) -> Option<usize> {
+fn closing_escaped<const IN: bool>(bytes: &[u8], from: usize) -> Option<usize> {
     let mut at = from;
     loop {
         match bytes.get(at)? {
-            b'\\' => at += 2,
+            b'\n' if IN == BLOCK => return None,
+            b'\\' if IN == LINE || bytes.get(at + 1) != Some(&b'\n') => at += 2,
             b'"' => return Some(at),
             _ => at += 1,
         }
@@ -170,7 +208,7 @@ fn method(request: &[u8]) -> Option<usize> {
 
 /// Behind the status: the size, the referrer, the user agent. Where the agent starts and ends.
 #[inline]
-fn user_agent(bytes: &[u8], status_end: usize) -> Option<(usize, usize)> {
+fn user_agent<const IN: bool>(bytes: &[u8], status_end: usize) -> Option<(usize, usize)> {
     const NO_REFERRER: u64 = u64::from_le_bytes(*b" \"-\" \"\0\0");
     const QUOTED: u16 = u16::from_le_bytes(*b" \"");
     let mut at = status_end + 1;
@@ -181,7 +219,7 @@ fn user_agent(bytes: &[u8], status_end: usize) -> Option<(usize, usize)> {
     let agent = if window << 16 >> 16 == NO_REFERRER {
         at + 6
     } else if window as u16 == QUOTED {
-        let referrer = closing(bytes, at + 2)?;
+        let referrer = closing::<IN>(bytes, at + 2)?;
         if bytes.get(referrer + 1..referrer + 3) != Some(b" \"") {
             return None;
         }
@@ -189,7 +227,7 @@ fn user_agent(bytes: &[u8], status_end: usize) -> Option<(usize, usize)> {
     } else {
         return None;
     };
-    Some((agent, closing(bytes, agent)?))
+    Some((agent, closing::<IN>(bytes, agent)?))
 }
 
 #[cfg(test)]

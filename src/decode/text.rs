@@ -40,6 +40,32 @@ pub fn read(line: &str, into: &mut Decoded) -> bool {
     true
 }
 
+/// Reads the line that starts at `start` in a block of whole lines, as one of a layout or as plain text, and
+/// returns the position behind its end. `None` for a line with colours.
+#[inline]
+pub(super) fn walk(block: &str, start: usize, into: &mut Decoded) -> Option<usize> {
+    let rest = &block.as_bytes()[start..];
+    let (mut stop, end) = match memchr2(b'\n', 0x1b, rest) {
+        Some(at) if rest[at] == b'\n' => (at, at + 1),
+        Some(_) => return None,
+        None => (rest.len(), rest.len()),
+    };
+    while stop > 0 && rest[stop - 1] == b'\r' {
+        stop -= 1;
+    }
+    let line = &rest[..stop];
+    let mut out = Out { slots: &mut into.slots, place: Place::Line };
+    if let Some(body) = header::read(line, &mut out) {
+        out.put(BODY, body, line.len());
+        into.format = Format::Text;
+    } else {
+        out.slots.clear();
+        plain_body(line, &mut out);
+        into.format = Format::Plain;
+    }
+    Some(start + end)
+}
+
 /// What is left of a line that no reader knows: the message, and a level at the very start where it is
 /// unambiguous (`ERROR text`, `WARNING: text`, `[error] text`).
 pub fn plain(line: &str, into: &mut Decoded) {

@@ -16,6 +16,16 @@ pub enum Protocol {
     Grpc,
 }
 
+impl Protocol {
+    /// OpenTelemetry's word (`OTEL_EXPORTER_OTLP_PROTOCOL`).
+    pub fn name(self) -> &'static str {
+        match self {
+            Protocol::Http => "http/protobuf",
+            Protocol::Grpc => "grpc",
+        }
+    }
+}
+
 /// An address of a collector, taken apart.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Endpoint {

@@ -36,10 +36,14 @@ pub fn settled(block: &[u8]) -> usize {
 /// lines it has, empty ones not counted. The line at `start` is not empty.
 #[inline]
 pub fn joined(block: &[u8], start: usize, first_end: usize) -> (usize, u64) {
-    let next = block.get(first_end).copied().unwrap_or(b'\n');
-    // the first bytes of what may follow a text line, and of what may begin a record and go on
-    let goes_on = matches!(next, b'T' | b' ' | b'S' | b'N' | b'f' | b'h' | b'p' | b't');
-    if goes_on || matches!(block.get(start..start + 2), Some(b"Tr" | b"  " | b"Th" | b"Du")) {
+    let begin = |at: usize| block.get(at..at + 2);
+    // how that begins which may follow a text line (`ti`, as in `time=`, does not), and that which may
+    // begin a record and go on
+    let goes_on = matches!(
+        begin(first_end),
+        Some(b"Tr" | b"  " | b"St" | b"No" | b"fu" | b"ta" | b"ha" | b"pr" | b"tr")
+    );
+    if goes_on || matches!(begin(start), Some(b"Tr" | b"  " | b"Th" | b"Du")) {
         return joined_slowly(block, start);
     }
     (first_end, 1)

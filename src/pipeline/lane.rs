@@ -116,7 +116,10 @@ impl Lane {
         for group in &plan.always {
             self.group(group, scene, None, Fact::Nothing);
         }
-        if !plan.asked.is_empty() || !plan.switches.is_empty() {
+        if !plan.asked.is_empty()
+            || !plan.switches.is_empty()
+            || !scene.record.extended().is_empty()
+        {
             self.ask(rules, plan, scene);
         }
         if let Some(work) = work {
@@ -409,6 +412,11 @@ impl Lane {
         for switch in &plan.switches {
             let Some(value) = scene.record.text(switch.field) else { continue };
             for &number in switch.cases.get(value).map_or(&[][..], Vec::as_slice) {
+                self.rule(number, &rules.rules[number], scene);
+            }
+        }
+        for (field, _) in scene.record.extended() {
+            for &number in rules.by_extended.get(field).map_or(&[][..], Vec::as_slice) {
                 self.rule(number, &rules.rules[number], scene);
             }
         }

@@ -106,12 +106,11 @@ impl Plans {
         let mut asked = Vec::new();
         let mut switches: Vec<Switch> = Vec::new();
         for (number, rule) in rules.rules.iter().enumerate() {
-            if !rule.may_apply(present) {
+            // those with an extended field are asked by the records that have it, see `Lane::ask`
+            if !rule.may_apply(present) || !rule.required_extended.is_empty() {
                 continue;
             }
-            let simple = rule.condition.is_none()
-                && rule.extract.is_none()
-                && rule.required_extended.is_empty();
+            let simple = rule.condition.is_none() && rule.extract.is_none();
             match rule.on {
                 On::Record if simple => {
                     for measure in rule.measures() {

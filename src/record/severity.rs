@@ -85,6 +85,8 @@ impl Severity {
             b'f' if is("finer") || is("finest") => Severity::TRACE,
             b't' if is("trace") || is("trc") || is("t") => Severity::TRACE,
             b'v' if is("verbose") || is("v") => Severity::TRACE,
+            // PostgreSQL: of interest to administrators, between NOTICE and ERROR only in who reads it
+            b'l' if is("log") => Severity::INFO,
             b'n' if is("notice") || is("note") || is("n") => Severity::NOTICE,
             b'a' if is("alert") => Severity(22),
             b'p' if is("panic") => Severity(23),

@@ -10,6 +10,7 @@ use super::standard::{self, Standard};
 use super::{On, Rule, RuleSet};
 use crate::metrics::{FamilyConflict, FamilyId, FamilyKind, FamilySpec, LabelSpec};
 use crate::record::field::{self, FieldTable};
+use std::collections::HashMap;
 
 /// Takes a family's declaration and gives its number: the registry's, or that of a dry run.
 pub type Declare<'a> = &'a mut dyn FnMut(&FamilySpec) -> Result<FamilyId, FamilyConflict>;
@@ -26,6 +27,7 @@ pub fn compile(written: &RulesSettings, declare: Declare<'_>) -> Result<RuleSet,
             fields: FieldTable::standard(),
             rules: Vec::new(),
             families: Vec::new(),
+            by_extended: HashMap::new(),
             functions: written.groups.functions,
             active_requests: None,
         },
@@ -125,6 +127,10 @@ impl Compiler<'_> {
             .as_ref()
             .and_then(|c| c.equalities().into_iter().next())
             .map(|(field, constant)| (field, constant.into_boxed_str()));
+        let number = self.set.rules.len();
+        if let Some(field) = required.iter().find(|field| field.bit() == 0) {
+            self.set.by_extended.entry(*field).or_default().push(number);
+        }
         self.set.rules.push(Rule {
             name: Box::from(written.name.as_str()),
             standard: false,

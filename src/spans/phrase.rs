@@ -5,7 +5,7 @@
 //! Unit: one message.
 
 use crate::record::number;
-use memchr::memmem;
+use memchr::memchr_iter;
 
 /// A longer name is no function's.
 pub const SUBJECT_BYTES_MAX: usize = 128;
@@ -57,23 +57,6 @@ const PREFIXES: [&str; 20] = [
     "Step",
 ];
 
-/// How an ended work is told before its duration. The words before a time without a verb of their own
-/// (`took`) stand alone.
-const ENDS: [(&str, PhraseKind); 12] = [
-    (" completed in", PhraseKind::Completed),
-    (" executed in", PhraseKind::Completed),
-    (" finished in", PhraseKind::Completed),
-    (" succeeded in", PhraseKind::Completed),
-    (" done in", PhraseKind::Completed),
-    (" ran in", PhraseKind::Completed),
-    (" returned in", PhraseKind::Completed),
-    (" took", PhraseKind::Completed),
-    (" completed after", PhraseKind::Completed),
-    (" finished after", PhraseKind::Completed),
-    (" failed after", PhraseKind::Failed),
-    (" failed in", PhraseKind::Failed),
-];
-
 /// Finds a phrase in the message of a line. `may_fail` says that the line's severity is WARN or
 /// above: only then is ` failed` looked for, whose place is not known beforehand.
 #[inline]
@@ -99,23 +82,62 @@ pub fn phrase(body: &str, may_fail: bool) -> Option<Phrase<'_>> {
 
 /// Whether `text` looks like the name of a function, a task or a module: `[A-Za-z_][A-Za-z0-9_.:<>]*`.
 pub fn is_identifier(text: &str) -> bool {
-    let mut bytes = text.bytes();
-    text.len() <= SUBJECT_BYTES_MAX
-        && bytes.next().is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_')
-        && bytes.all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b':' | b'<' | b'>'))
+    let bytes = text.as_bytes();
+    (1..=SUBJECT_BYTES_MAX).contains(&bytes.len())
+        && !matches!(bytes[0], b'0'..=b'9' | b'.' | b':' | b'<' | b'>')
+        && bytes.iter().all(|byte| NAMES[*byte as usize])
 }
 
+/// Bytes of names: one load a byte instead of five comparisons.
+const NAMES: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let it = byte as u8;
+        table[byte] = it.is_ascii_alphanumeric() || matches!(it, b'_' | b'.' | b':' | b'<' | b'>');
+        byte += 1;
+    }
+    table
+};
+
 /// `X completed in 0.12s`, `X took 12 ms`.
-#[cold]
 fn ended(body: &str) -> Option<Phrase<'_>> {
-    let digits_end = body.trim_end_matches(|c: char| c.is_ascii_lowercase() || c == ' ').len();
-    let number = |c: char| c.is_ascii_digit() || c == '.';
-    let digits = body[..digits_end].trim_end_matches(number).len();
-    let seconds = number::with_unit(&body[digits..])?;
-    let told = body[..digits].trim_end();
-    let (verb, kind) = ENDS.iter().find(|(verb, _)| told.ends_with(verb))?;
-    let subject = subject(&told[..told.len() - verb.len()])?;
-    Some(Phrase { kind: *kind, subject, seconds: Some(seconds) })
+    let ends = |text: &str, goes_on: fn(&u8) -> bool| {
+        text.len() - text.bytes().rev().take_while(goes_on).count()
+    };
+    let digits_end = ends(body, |b| b.is_ascii_lowercase() || *b == b' ');
+    let digits = ends(&body[..digits_end], |b| b.is_ascii_digit() || *b == b'.');
+    let seconds = match &body[digits_end..] {
+        "s" => number::decimal(&body[digits..digits_end])?,
+        _ => number::with_unit(&body[digits..])?,
+    };
+    let told = match body[..digits].strip_suffix(' ') {
+        Some(told) if told.bytes().last().is_some_and(|byte| byte.is_ascii_graphic()) => told,
+        _ => body[..digits].trim_end(),
+    };
+    let (before, kind) = verb(told)?;
+    Some(Phrase { kind, subject: subject(before)?, seconds: Some(seconds) })
+}
+
+/// How an ended work is told before its duration: what stands before the verb, and what that says.
+fn verb(told: &str) -> Option<(&str, PhraseKind)> {
+    if let Some(before) = told.strip_suffix(" took") {
+        return Some((before, PhraseKind::Completed));
+    }
+    let (told, is_after) = match told.strip_suffix(" in") {
+        Some(told) => (told, false),
+        None => (told.strip_suffix(" after")?, true),
+    };
+    let space = told.bytes().rposition(|byte| byte == b' ')?;
+    let kind = match &told[space + 1..] {
+        "completed" | "finished" => PhraseKind::Completed,
+        "executed" | "succeeded" | "done" | "ran" | "returned" if !is_after => {
+            PhraseKind::Completed
+        }
+        "failed" => PhraseKind::Failed,
+        _ => return None,
+    };
+    Some((&told[..space], kind))
 }
 
 /// `X started`, `X completed`, `X failed`: no time is told.
@@ -142,7 +164,11 @@ fn starting(body: &str) -> Option<Phrase<'_>> {
 /// `X failed - err`, `X failed: err`, `X failed after 0.3s: err`. What failed it is never looked at.
 #[cold]
 fn failed(body: &str) -> Option<Phrase<'_>> {
-    let at = memmem::find(body.as_bytes(), b" failed")?;
+    // few messages have an `f` at all, and a searcher for the whole word costs more to make than this
+    let bytes = body.as_bytes();
+    let at = memchr_iter(b'f', bytes)
+        .filter_map(|at| at.checked_sub(1))
+        .find(|at| bytes[*at..].starts_with(b" failed"))?;
     let rest = &body[at + " failed".len()..];
     let seconds = match rest.strip_prefix(" after ").or_else(|| rest.strip_prefix(" in ")) {
         Some(time) => {
@@ -157,6 +183,10 @@ fn failed(body: &str) -> Option<Phrase<'_>> {
 
 /// The name at the end of what stands before the verb.
 fn subject(told: &str) -> Option<&str> {
+    // nothing but the name, by far the most
+    if is_identifier(told) {
+        return Some(told);
+    }
     let told = told.trim();
     let (before, name) = told.rsplit_once(' ').unwrap_or(("", told));
     let name = name.trim_matches(['\'', '"', '`']);

@@ -209,19 +209,25 @@ impl Play {
         }
     }
 
+    /// The proxy serves the files of a page itself.
     fn edge(&mut self, request: &Request<'_>, lines: &mut Vec<Line>) {
-        let Request { at, took, status, path, route, .. } = request;
-        let after = *took + Duration::from_millis(1);
-        let text = format!(
-            r#"10.2.{}.{} - - [{}] "{} {path} HTTP/1.1" {status} {} "-" "Mozilla/5.0" {:.3}"#,
-            self.below(8),
-            1 + self.below(250),
-            common_log(at.after(after)),
-            route.method,
-            180 + self.below(9_000),
-            after.as_secs_f64(),
-        );
-        lines.push(Line { service: Service::Edge, after, text });
+        if request.path != "/" {
+            return;
+        }
+        let mut after = request.took;
+        for file in ["/static/app.js", "/static/app.css"] {
+            let took = self.latency(1.5);
+            after += took;
+            let text = format!(
+                r#"10.2.{}.{} - - [{}] "GET {file} HTTP/1.1" 200 {} "-" "Mozilla/5.0" {:.3}"#,
+                self.below(8),
+                1 + self.below(250),
+                common_log(request.at.after(after)),
+                18_000 + self.below(9_000),
+                took.as_secs_f64(),
+            );
+            lines.push(Line { service: Service::Edge, after, text });
+        }
     }
 
     fn failure(&mut self) -> (&'static str, &'static str) {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 /// Routes shown, the busiest first.
-const ROUTES_SHOWN: usize = 8;
+const ROUTES_SHOWN: usize = 10;
 
 /// Everything that one picture shows.
 #[derive(Debug)]
@@ -64,7 +64,7 @@ pub(super) fn draw(view: &View<'_>) -> String {
     let memory = view.now.total("process_resident_memory_bytes") / 1_048_576.0;
     let _ = writeln!(
         out,
-        "  health   {}   {dim}(the demo itself: {cpu:.1} % of a core, {memory:.1} MiB){plain}",
+        "  health   {}   {dim}(sidelight itself: {cpu:.1} % of a core, {memory:.1} MiB){plain}",
         health(view)
     );
     for complaint in view.complaints.iter().take(3) {

@@ -8,6 +8,9 @@ use crate::record::slots::{Entry, Slots};
 /// How many appended fields are looked at; formats in use have fewer.
 const FIELDS_MAX: usize = 12;
 
+/// The longest time that is read as one word.
+const TIME_BYTES_MAX: usize = 8;
+
 /// Looks at what lies behind the last field of the format. The first number with a point is the request
 /// time: `$upstream_response_time` stands behind it. An integer is none, because `%D` has another unit.
 #[inline]
@@ -22,6 +25,23 @@ pub(super) fn read(bytes: &[u8], from: usize, slots: &mut Slots) {
     }
 }
 
+/// The same in a block, for what most lines end with: nothing, or ` 0.123`. Where the next line starts.
+#[inline]
+pub(super) fn walk(bytes: &[u8], from: usize, slots: &mut Slots) -> Option<usize> {
+    match bytes.get(from..)? {
+        [b'\n', ..] => Some(from + 1),
+        [b' ', rest @ ..] => {
+            let length = rest.iter().take(TIME_BYTES_MAX + 1).position(|byte| *byte == b'\n')?;
+            let end = from + 1 + length;
+            ends_with_time(&bytes[..end], length).then(|| {
+                put_duration(slots, from + 1, end);
+                end + 1
+            })
+        }
+        _ => None,
+    }
+}
+
 fn put_duration(slots: &mut Slots, from: usize, to: usize) {
     slots.put(DURATION, Entry { unit: Unit::Seconds, ..Entry::text(from, to) });
 }
@@ -31,7 +51,8 @@ fn put_duration(slots: &mut Slots, from: usize, to: usize) {
 #[inline]
 fn ends_with_time(bytes: &[u8], length: usize) -> bool {
     const HIGH: u64 = 0x8080_8080_8080_8080;
-    let Some(last) = bytes.last_chunk::<8>().filter(|_| (3..=8).contains(&length)) else {
+    let Some(last) = bytes.last_chunk::<8>().filter(|_| (3..=TIME_BYTES_MAX).contains(&length))
+    else {
         return false;
     };
     let unused = 64 - 8 * length as u32;

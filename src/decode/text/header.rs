@@ -3,6 +3,7 @@
 
 use super::out::Out;
 use super::{ids, level, request, stamp, words};
+use crate::decode::scan;
 use crate::record::field::{LOGGER, SEVERITY, TIMESTAMP};
 use memchr::memchr;
 
@@ -33,11 +34,50 @@ pub(super) fn read(bytes: &[u8], out: &mut Out<'_>) -> Option<usize> {
 #[inline]
 fn behind_time(bytes: &[u8], end: usize, out: &mut Out<'_>) -> usize {
     match bytes[end..] {
-        [b' ', separator @ (b'-' | b'|'), b' ', ..] => parts(bytes, end + 3, separator, out).start,
+        [b' ', separator @ (b'-' | b'|'), b' ', ..] => {
+            name_and_level(bytes, end + 3, separator, out)
+                .unwrap_or_else(|| parts(bytes, end + 3, separator, out).start)
+        }
         [b':', ..] if level::at(bytes, end + 1).is_some() => words::read(bytes, end + 1, out).start,
         [b':', b' ', ..] => words::read(bytes, end + 2, out).start,
         _ => words::read(bytes, end, out).start,
     }
+}
+
+/// `name - LEVEL - message`, by far the most: what [`parts`] gives for it, or `None` for anything else.
+#[inline]
+fn name_and_level(bytes: &[u8], at: usize, separator: u8, out: &mut Out<'_>) -> Option<usize> {
+    let behind = |end: usize| {
+        let found = bytes.get(end..end + 3)? == [b' ', separator, b' '];
+        found.then_some(end + 3)
+    };
+    let end = scan::word_stop(bytes, at);
+    let level_at = behind(end)?;
+    let name = &bytes[at..end];
+    let is_other = match name {
+        // an id, a place, a level
+        [] | [b'[', ..] | [.., b'0'..=b'9'] => true,
+        _ if name.len() > PART_BYTES_MAX => true,
+        _ => name.len() <= level::BYTES_MAX && level::at(bytes, at).is_some(),
+    };
+    if is_other || is_thread(name) {
+        return None;
+    }
+    let level_end = level_at + level::at(bytes, level_at)?.length;
+    let body = behind(level_end)?;
+    // one word that a separator follows may be a further part
+    let word = scan::word_stop(bytes, body);
+    let is_message = match bytes.get(word..) {
+        Some([b' ', next, ..]) => !matches!(*next, b' ' | b'-' | b'|'),
+        Some([b' ']) | None | Some([]) => true,
+        Some(_) => false,
+    };
+    if !is_message || scan::byte(bytes, body) == b'[' {
+        return None;
+    }
+    out.put(LOGGER, at, end);
+    out.put(SEVERITY, level_at, level_end);
+    Some(request::read(bytes, body, out))
 }
 
 /// What the parts before a message were.
@@ -234,4 +274,54 @@ pub(super) fn basic(bytes: &[u8], level: (usize, usize), out: &mut Out<'_>) -> O
     out.put(SEVERITY, level_at, level_end);
     out.put(LOGGER, from, from + length);
     Some(request::read(bytes, from + length + 1, out))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::slots::{Place, Slots};
+    use proptest::prelude::*;
+
+    fn any_part() -> impl Strategy<Value = String> {
+        prop_oneof![
+            "[a-z]{1,12}(\\.[a-z0-9]{1,6})?",
+            "(INFO|info|ERR|WARNING|information|MainThread|T1|12|f.py:3|\\[ab12\\]|\\[x y\\])[a-z ]?",
+            "( |-|\t|\u{fc})?[a-z]{0,4}",
+        ]
+    }
+
+    proptest! {
+        /// The short way gives what the long one gives, or nothing.
+        #[test]
+        fn property_the_usual_layout_is_one_of_parts(
+            parts in prop::collection::vec((any_part(), prop::sample::select(vec![" - ", " | ", " ", "  - ", " -"])), 1..6),
+            message in "([a-z]{0,3}( - | -| )?){0,3}",
+        ) {
+            let line: String = parts.iter().map(|(part, end)| format!("{part}{end}")).collect();
+            let line = line + &message;
+            for separator in [b'-', b'|'] {
+                let (mut short, mut long) = (Slots::new(), Slots::new());
+                let mut out = Out { slots: &mut short, place: Place::Line };
+                if let Some(body) = name_and_level(line.as_bytes(), 0, separator, &mut out) {
+                    let mut out = Out { slots: &mut long, place: Place::Line };
+                    let read = super::parts(line.as_bytes(), 0, separator, &mut out);
+                    prop_assert_eq!(body, read.start, "{:?}", line);
+                    prop_assert_eq!(short.present, long.present, "{:?}", line);
+                    for field in [LOGGER, SEVERITY] {
+                        prop_assert_eq!(short.get(field), long.get(field), "{:?}", line);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_usual_layout() {
+        let mut slots = Slots::new();
+        let mut out = Out { slots: &mut slots, place: Place::Line };
+        let line = b"app.views - INFO - Cache - 1";
+        assert_eq!(name_and_level(line, 0, b'-', &mut out), None, "a part may follow");
+        let line = b"app.views - INFO - Cache refreshed - 1";
+        assert_eq!(name_and_level(line, 0, b'-', &mut out), Some(19));
+    }
 }

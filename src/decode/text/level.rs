@@ -11,6 +11,9 @@ pub(super) struct Level {
     pub(super) is_upper: bool,
 }
 
+/// The longest level word is `information`.
+pub(super) const BYTES_MAX: usize = 11;
+
 /// The level word at `at`, ended by something that no word goes on with.
 #[inline]
 pub(super) fn at(bytes: &[u8], at: usize) -> Option<Level> {

@@ -67,6 +67,12 @@ fn short(bytes: &[u8]) -> usize {
 /// Takes in a fraction and a zone.
 #[inline]
 fn behind_seconds(bytes: &[u8], at: usize) -> usize {
+    // `,123 - `, as Python's `logging` writes it
+    if let Some([b',' | b'.', fraction @ .., b' ', b'-' | b'|', b' ']) = bytes.get(at..at + 7)
+        && fraction.iter().all(u8::is_ascii_digit)
+    {
+        return at + 4;
+    }
     let digits = |from: usize| bytes[from..].iter().take_while(|b| b.is_ascii_digit()).count();
     let mut end = at;
     if let Some(b'.' | b',') = bytes.get(end) {

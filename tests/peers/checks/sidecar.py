@@ -94,7 +94,7 @@ class Metrics:
 class Sidecar:
     """`sidelight run` with sockets in a folder of its own. To be used with `with`."""
 
-    def __init__(self, stdin=False, **environment):
+    def __init__(self, stdin=False, arguments=(), **environment):
         self.folder = tempfile.TemporaryDirectory(prefix="sidelight-peers-")
         self.socket = os.path.join(self.folder.name, "lines.sock")
         self.datagram_socket = os.path.join(self.folder.name, "datagrams.sock")
@@ -103,7 +103,7 @@ class Sidecar:
         self.stderr = open(os.path.join(self.folder.name, "stderr"), "w+", encoding="utf-8")
         command = [BINARY, "run", "--socket", self.socket]
         command += ["--datagram-socket", self.datagram_socket, "--listen", f"127.0.0.1:{self.port}"]
-        command += ["--stdin"] if stdin else []
+        command += [*arguments, *(["--stdin"] if stdin else [])]
         ours = ("SIDELIGHT_", "OTEL_", "METRICS_", "LOG_")
         clean = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
         self.process = subprocess.Popen(

@@ -1,0 +1,91 @@
+"""The examples, run as their README says, against a real sidelight."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+from report import Skip, expect
+from sidecar import BINARY, ROOT, Sidecar
+
+EXAMPLES = ROOT / "examples"
+
+
+def program(name):
+    """Where a program is."""
+    found = shutil.which(name)
+    if not found:
+        raise Skip(f"no {name}")
+    return found
+
+
+def run(folder, command, lines, expected, *arguments):
+    """Runs an example; its output is as it was, and the metrics are as `expected` says."""
+    with Sidecar(arguments=arguments) as sidecar:
+        environment = {**os.environ, "SIDELIGHT_SOCKET": sidecar.socket}
+        told = subprocess.run(
+            command, cwd=EXAMPLES / folder, env=environment, stdout=subprocess.PIPE, check=True
+        )
+        expect("lines on standard output", told.stdout.count(b"\n"), lines)
+        expected(sidecar.received(lines))
+        expect("received", sidecar.stop()["received"], lines)
+
+
+def python():
+    """The handler, and own rules."""
+
+    def expected(metrics):
+        users = {"method": "GET", "endpoint": "/users/{id}", "status_code": "200"}
+        metrics.expect("http_requests_total", 20, **users)
+        metrics.expect("log_records_total", 30, service="shop", level="INFO")
+        metrics.expect("log_errors_total", 1, error_type="KeyError", kind="unexpected")
+        metrics.expect("orders_total", 5, shop="north")
+        metrics.expect("order_amount_euros_sum", 5 * 10 + 40)
+
+    configuration = EXAMPLES / "python/sidelight.yaml"
+    subprocess.run([BINARY, "check", configuration], check=True, stdout=subprocess.DEVNULL)
+    run("python", [sys.executable, "app.py"], 31, expected, "--config", str(configuration))
+
+
+def python_alone():
+    """Without a sidelight the application runs as ever."""
+    environment = {**os.environ, "SIDELIGHT_SOCKET": "/nowhere/log.sock"}
+    command = [sys.executable, "app.py"]
+    told = subprocess.run(
+        command, cwd=EXAMPLES / "python", env=environment, capture_output=True, check=True
+    )
+    expect("lines on standard output", told.stdout.count(b"\n"), 31)
+    expect("standard error", told.stderr, b"")
+
+
+def node():
+    """JSON lines over the stream socket."""
+
+    def expected(metrics):
+        carts = {"method": "GET", "endpoint": "/carts/{id}"}
+        metrics.expect("http_requests_total", 18, status_code="200", **carts)
+        metrics.expect("http_requests_total", 2, status_code="500", **carts)
+        metrics.expect("http_request_duration_seconds_sum", 0.17, **carts)
+        metrics.expect("log_errors_total", 1, error_type="RangeError")
+
+    run("node", [program("node"), "app.js"], 21, expected)
+
+
+def go():
+    """slog over the stream socket."""
+
+    def expected(metrics):
+        items = {"method": "GET", "endpoint": "/items/{id}"}
+        metrics.expect("http_requests_total", 20, status_code="200", **items)
+        metrics.expect("log_records_total", 20, service="stock", level="INFO")
+        metrics.expect("log_errors_total", 1, error_type="NotFoundError")
+
+    run("go", [program("go"), "run", "."], 21, expected)
+
+
+def check(report):
+    """All that can run here; nginx has checks of its own."""
+    report.check("example python", python)
+    report.check("example python, without sidelight", python_alone)
+    report.check("example node", node)
+    report.check("example go", go)

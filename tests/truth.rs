@@ -1,0 +1,119 @@
+//! The pipeline against the truth: corpora whose makers counted what they wrote, and a pipeline that remembers nothing.
+
+#[path = "support/corpus.rs"]
+#[allow(dead_code)] // the names on the command line are the bench's
+mod corpus;
+#[path = "support/pipeline.rs"]
+mod standing;
+
+use corpus::{Shape, corpus};
+use proptest::prelude::*;
+use sidelight::clock::UnixNanos;
+use sidelight::pipeline::{Input, Pipeline, Source};
+use sidelight::rules::settings::RulesSettings;
+use std::collections::BTreeMap;
+
+const AT: UnixNanos = UnixNanos(1_795_219_200_000_000_000);
+
+fn feed(pipeline: &mut Pipeline, block: &[u8]) {
+    let mut source = Source { id: 1, input: Input::Stream };
+    pipeline.lines(&mut source, block, AT);
+    pipeline.flush(AT);
+}
+
+/// Scenario: every corpus, in blocks of very different sizes.
+/// Guarantees: every counter and every bucket is what the corpus' maker counted.
+#[test]
+fn every_corpus_is_counted_as_it_was_made() {
+    for shape in Shape::ALL {
+        let corpus = corpus(shape, 4_000, 11);
+        let (mut pipeline, registry) = standing::standard_pipeline();
+        let mut rest = corpus.bytes.as_slice();
+        let mut size = 1;
+        while !rest.is_empty() {
+            let near = rest.len().min(size);
+            let end = memchr::memchr(b'\n', &rest[near - 1..]).map_or(rest.len(), |at| near + at);
+            feed(&mut pipeline, &rest[..end]);
+            rest = &rest[end..];
+            size = (size * 7) % 90_001 + 1;
+        }
+        let difference = corpus.truth.compare(&standing::render(&registry), 1.0);
+        assert!(difference.samples.is_empty(), "{}: {difference:?}", shape.name());
+    }
+}
+
+/// Pieces that lines are made of: few values each, so that keys meet again and differ by one field.
+fn line() -> impl Strategy<Value = String> {
+    let method = prop_oneof![Just("GET"), Just("POST"), Just("get"), Just("BREW"), Just("")];
+    let path = prop_oneof![
+        Just("/"),
+        Just("/a"),
+        Just("/a/b"),
+        Just("/a/17"),
+        Just("/a/18?x=1"),
+        Just("/a\\u002fb"),
+        Just("/abcdefgh"),
+        Just("/abcdefgh/abcdefgh/abcdefgh/abcdefgh/abcdefgh/abcdefgh/abcdefgh"),
+    ];
+    let status = prop_oneof![Just("200"), Just("\"500\""), Just("42"), Just("\"ok\""), Just("null")];
+    let level = prop_oneof![
+        Just(r#","level":"info""#),
+        Just(r#","level":"ERROR""#),
+        Just(r#","level":30"#),
+        Just(r#","levelno":40"#),
+        Just(""),
+    ];
+    let service = prop_oneof![Just(r#","service":"shop""#), Just(r#","service":"""#), Just("")];
+    let tail = prop_oneof![
+        Just(r#","duration_ms":12.5"#),
+        Just(r#","duration":"3ms""#),
+        Just(r#","query":"SELECT 1 FROM t","elapsed_ms":2"#),
+        Just(r#","msg":"sync executed in 0.125s""#),
+        Just(r#","msg":"sync failed - no","error_type":"E""#),
+        Just(r#","route":"/r/{x}""#),
+        Just(""),
+    ];
+    (method, path, status, level, service, tail).prop_map(
+        |(method, path, status, level, service, tail)| {
+            format!(
+                r#"{{"method":"{method}","path":"{path}","status":{status}{level}{service}{tail}}}"#
+            )
+        },
+    )
+}
+
+/// Samples that are not 0, by name and labels.
+fn samples(text: &str) -> BTreeMap<String, f64> {
+    text.lines()
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(|line| line.rsplit_once(' '))
+        .map(|(name, value)| (name.to_owned(), value.parse().expect("a number")))
+        .filter(|(_, value)| *value != 0.0)
+        .collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// What a pipeline remembers of lines before (shapes, plans, series) never changes what a line counts: one
+    /// pipeline for all lines gives the sum of a fresh one for each.
+    #[test]
+    fn property_memory_changes_nothing(lines in prop::collection::vec(line(), 1..60)) {
+        let (mut pipeline, registry) = standing::pipeline_with(&RulesSettings::default());
+        let mut sum = BTreeMap::<String, f64>::new();
+        for line in &lines {
+            let line = format!("{line}\n");
+            feed(&mut pipeline, line.as_bytes());
+            let (mut fresh, alone) = standing::pipeline_with(&RulesSettings::default());
+            feed(&mut fresh, line.as_bytes());
+            for (name, value) in samples(&standing::render(&alone)) {
+                *sum.entry(name).or_default() += value;
+            }
+        }
+        let together = samples(&standing::render(&registry));
+        prop_assert_eq!(together.keys().collect::<Vec<_>>(), sum.keys().collect::<Vec<_>>());
+        for (name, value) in &sum {
+            prop_assert!((together[name] - value).abs() < 1e-9, "{}: {} and {}", name, together[name], value);
+        }
+    }
+}
