@@ -55,7 +55,8 @@ fn line() -> impl Strategy<Value = String> {
         Just("/abcdefgh"),
         Just("/abcdefgh/abcdefgh/abcdefgh/abcdefgh/abcdefgh/abcdefgh/abcdefgh"),
     ];
-    let status = prop_oneof![Just("200"), Just("\"500\""), Just("42"), Just("\"ok\""), Just("null")];
+    let status =
+        prop_oneof![Just("200"), Just("\"500\""), Just("42"), Just("\"ok\""), Just("null")];
     let level = prop_oneof![
         Just(r#","level":"info""#),
         Just(r#","level":"ERROR""#),

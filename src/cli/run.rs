@@ -193,10 +193,8 @@ fn welcome(doors: &[(Door, DoorState)]) {
     let datagram = doors.iter().find(|(door, _)| *door == Door::Datagram);
     if let Some((_, DoorState::Open(path))) = datagram {
         let line = "method=GET path=/users/17 status=200 duration=12ms";
-        let _ = writeln!(
-            told,
-            "send a first record:\n  logger --socket {path} --tag shop '{line}'"
-        );
+        let _ =
+            writeln!(told, "send a first record:\n  logger --socket {path} --tag shop '{line}'");
     }
     // nobody may read standard error
     let _ = std::io::stderr().write_all(told.as_bytes());
