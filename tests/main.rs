@@ -12,5 +12,7 @@ mod life;
 mod process;
 #[path = "support/stand.rs"]
 mod stand;
+#[path = "support/pipeline.rs"]
+mod standing;
 mod tidy;
 mod truth;
