@@ -210,7 +210,7 @@ impl Pipeline {
         match walked {
             Some(end) if end - at <= self.line_bytes_max => {
                 self.batch.received[source.input as usize] += 1;
-                let line = text[at..end].trim_end_matches(['\n', '\r']);
+                let line = &text[at..stop_of(text.as_bytes(), at, end)];
                 self.effects(source, line, 1, observed, Envelope::default());
                 end
             }
@@ -237,10 +237,7 @@ impl Pipeline {
             return first_end;
         }
         let (end, lines) = multiline::joined(block, at, first_end);
-        let mut stop = end;
-        while stop > at && matches!(block[stop - 1], b'\n' | b'\r') {
-            stop -= 1;
-        }
+        let stop = stop_of(block, at, end);
         if stop == at {
             return end;
         }
@@ -318,6 +315,16 @@ impl Pipeline {
             self.skew_due = false;
         }
     }
+}
+
+/// Where the line between two positions stops, without its end.
+#[inline]
+fn stop_of(block: &[u8], at: usize, end: usize) -> usize {
+    let mut stop = end;
+    while stop > at && matches!(block[stop - 1], b'\n' | b'\r') {
+        stop -= 1;
+    }
+    stop
 }
 
 /// Which format a malformed line began like.
