@@ -117,8 +117,8 @@ fn no_line_allocates_once_its_series_are_met() {
         let (mut pipeline, _registry) = standing::standard_pipeline();
         let mut source = Source { id: 1, input: Input::Stream };
         let observed = UnixNanos(1_795_219_200_000_000_000);
-        let warm: Vec<_> = (1..=3).map(|seed| corpus(shape, LINES_WARM, seed)).collect();
-        let fresh = corpus(shape, LINES_MEASURED, 4);
+        let warm: Vec<_> = (1..=8).map(|seed| corpus(shape, LINES_WARM, seed)).collect();
+        let fresh = corpus(shape, LINES_MEASURED, 9);
         let met = |sample: &String| warm.iter().any(|known| known.truth.0.contains_key(sample));
         assert!(fresh.truth.0.keys().all(met), "{}: warm up with more lines", shape.name());
         for known in &warm {
