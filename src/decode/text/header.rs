@@ -290,11 +290,15 @@ mod tests {
         ]
     }
 
+    fn any_separator() -> impl Strategy<Value = &'static str> {
+        prop::sample::select(vec![" - ", " | ", " ", "  - ", " -"])
+    }
+
     proptest! {
         /// The short way gives what the long one gives, or nothing.
         #[test]
         fn property_the_usual_layout_is_one_of_parts(
-            parts in prop::collection::vec((any_part(), prop::sample::select(vec![" - ", " | ", " ", "  - ", " -"])), 1..6),
+            parts in prop::collection::vec((any_part(), any_separator()), 1..6),
             message in "([a-z]{0,3}( - | -| )?){0,3}",
         ) {
             let line: String = parts.iter().map(|(part, end)| format!("{part}{end}")).collect();
