@@ -301,8 +301,8 @@ mod tests {
             parts in prop::collection::vec((any_part(), any_separator()), 1..6),
             message in "([a-z]{0,3}( - | -| )?){0,3}",
         ) {
-            let line: String = parts.iter().map(|(part, end)| format!("{part}{end}")).collect();
-            let line = line + &message;
+            let parts: Vec<_> = parts.iter().map(|(part, end)| part.clone() + end).collect();
+            let line = parts.concat() + &message;
             for separator in [b'-', b'|'] {
                 let (mut short, mut long) = (Slots::new(), Slots::new());
                 let mut out = Out { slots: &mut short, place: Place::Line };
