@@ -346,8 +346,10 @@ fn verb<'a>(work: &Finished<'a>) -> &'a str {
 
 /// The subject; of queries and functions only what looks like the name of one.
 fn subject<'a>(work: &Finished<'a>) -> &'a str {
+    let is_name = || phrase::is_identifier(work.subject) && !identify::is_id(work.subject);
     match work.operation {
-        Operation::Query | Operation::Internal if !phrase::is_identifier(work.subject) => "",
+        Operation::Query if !phrase::is_identifier(work.subject) => "",
+        Operation::Internal if !is_name() => "",
         Operation::Request | Operation::Query | Operation::Internal => work.subject,
     }
 }

@@ -1,4 +1,18 @@
-//! All tests that need a whole crate but no server, in one binary.
+//! All tests that need a whole crate or the binary, in one binary of their own.
 
+mod canaries;
+#[path = "support/collector.rs"]
+#[allow(dead_code)] // the exporter's test uses the rest
+mod collector;
+mod golden;
+mod ledger;
+mod life;
+#[path = "support/process.rs"]
+#[allow(dead_code)] // not every test asks for everything
+mod process;
+#[path = "support/stand.rs"]
+mod stand;
+#[path = "support/pipeline.rs"]
+mod standing;
 mod tidy;
 mod truth;

@@ -6,6 +6,7 @@ use crate::record::{Record, field};
 use crate::rules::action::Label;
 use crate::rules::extract::{Captures, Extract};
 use crate::rules::{sql, template};
+use crate::spans::identify::is_id;
 use crate::spans::phrase::Phrase;
 
 /// Methods that are a label value of their own (OpenTelemetry, `http.request.method`); others are `_OTHER`.
@@ -70,8 +71,8 @@ impl<'a> Scene<'a> {
             Label::ErrorType => out.push_str(error_type(record)),
             Label::ErrorKind => out.push_str(error_kind(record)),
             Label::Function => match self.phrase {
-                Some(phrase) => out.push_str(phrase.subject),
-                None => return false,
+                Some(phrase) if !is_id(phrase.subject) => out.push_str(phrase.subject),
+                Some(_) | None => return false,
             },
         }
         true
@@ -139,7 +140,10 @@ pub(super) fn error_type<'a>(record: &Record<'a>) -> &'a str {
     let traced = || {
         let traceback = record.text(field::EXCEPTION_STACKTRACE)?;
         let (class, _) = exception_of(traceback)?;
-        traceback.get(class).filter(|name| class_like(name))
+        let class = traceback.get(class)?;
+        (framed(traceback) || is_named_error(class))
+            .then_some(class)
+            .filter(|name| class_like(name))
     };
     named.or_else(traced).unwrap_or("unknown")
 }
@@ -156,6 +160,19 @@ pub(super) fn has_traceback(record: &Record<'_>) -> bool {
         .is_some_and(|text| !text.trim().is_empty() && text.trim() != "NoneType: None")
 }
 
+/// Whether a text has frames as Python, Java or Node write them, so that what stands where the class does is
+/// one. Go's stacks begin with a function, and many fields of this name hold a sentence.
+fn framed(text: &str) -> bool {
+    ["Traceback (most recent call last):", "\n\tat ", "\n    at "]
+        .iter()
+        .any(|mark| text.contains(mark))
+}
+
+/// Whether a word without frames is a class by its ending.
+fn is_named_error(word: &str) -> bool {
+    ["Error", "Exception", "Warning", "Interrupt", "Exit"].iter().any(|end| word.ends_with(end))
+}
+
 /// A class name and nothing else may leave the pod as one.
 fn class_like(name: &str) -> bool {
     let fine =
@@ -164,4 +181,5 @@ fn class_like(name: &str) -> bool {
         && name.len() <= TYPE_BYTES_MAX
         && name.bytes().all(fine)
         && name.bytes().any(|b| b.is_ascii_alphabetic())
+        && !is_id(name)
 }

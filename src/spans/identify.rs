@@ -36,6 +36,26 @@ const SENTINELS: [&str; 12] = [
     "no_request_id",
 ];
 
+/// Whether a name is no name but an id, a hash or a token that stands where one would: `Task 3f2a1b9c`,
+/// `sk_live_51H8x took 3s`. Names have few digits, and those behind their words: `add2`, `http2.read_frame3`.
+pub fn is_id(name: &str) -> bool {
+    // nearly every name is without digits, and this is asked for every line that names a function
+    if !name.bytes().any(|byte| byte.is_ascii_digit()) {
+        return false;
+    }
+    name.split(['.', ':', '<', '>', '_', '$', '-', '/']).any(|word| {
+        let digits = |text: &str| text.bytes().filter(u8::is_ascii_digit).count();
+        let all = digits(word);
+        let inner = digits(word.trim_end_matches(|c: char| c.is_ascii_digit()));
+        // runs of digits that a letter follows: words have at most one (`utf8mb`, `k8s`)
+        let breaks = word.as_bytes().windows(2);
+        let breaks =
+            breaks.filter(|pair| pair[0].is_ascii_digit() && pair[1].is_ascii_alphabetic());
+        let hex = word.len() >= 7 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+        all >= 4 || breaks.count() >= 2 || (hex && all >= 2) || (word.len() >= 12 && inner >= 2)
+    })
+}
+
 /// Where a trace id comes from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Origin {

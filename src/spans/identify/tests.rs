@@ -149,3 +149,35 @@ proptest! {
         prop_assert_ne!(mix.text(&a).text(&b).value(), mix.text(&format!("{a}{b}")).value());
     }
 }
+
+/// Names of functions and classes stay what they are; what stands in their place is told from them.
+#[test]
+fn a_name_is_no_id() {
+    for name in [
+        "get_user",
+        "add2",
+        "http2.read_frame3",
+        "shop.cart.Cart.add",
+        "utf8mb4",
+        "sha256",
+        "k8s_sync",
+        "java.lang.IllegalStateException",
+        "deadbeef",
+        "handle<u64>",
+        "NotFoundError404",
+        "_",
+    ] {
+        assert!(!is_id(name), "{name}");
+    }
+    for id in [
+        "a3f2a1b9c4d5",
+        "sk_live_51H8xQ2",
+        "e5566036416eeb921f3fe10b",
+        "f2a1b9c",
+        "user4711",
+        "shop.V1StGXR8Z5jdHi6B",
+        "x9x7k",
+    ] {
+        assert!(is_id(id), "{id}");
+    }
+}

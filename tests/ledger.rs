@@ -1,0 +1,171 @@
+//! The ledger closes, whatever comes in and whatever a collector answers:
+//! received = decoded + refused + shed, and offered = sent + dropped + held.
+
+use crate::collector::{FakeCollector, Reply};
+use crate::stand::Stand;
+use proptest::prelude::*;
+use sidelight::clock::{Clock, UnixNanos};
+use sidelight::config::settings::Config;
+use sidelight::export::endpoint::Protocol;
+use sidelight::export::retry::Waits;
+use sidelight::export::{self, Parts, Settings};
+use sidelight::outbox::{BatchSize, Capacity};
+use sidelight::pipeline::{Input, Source};
+use sidelight::receive::intake::{Bounds, Buffer, Piece, Tail};
+use sidelight::telemetry::ledger::Ledger;
+use std::sync::Arc;
+use std::time::Duration;
+
+const ARRIVAL: UnixNanos = UnixNanos(1_767_323_045_000_000_000);
+
+/// Small, so that lines of a test are longer.
+const LINE_BYTES_MAX: usize = 200;
+
+/// Lines of every format, whole and damaged, with and without what becomes a span.
+fn line() -> impl Strategy<Value = Vec<u8>> {
+    let known = prop::sample::select(vec![
+        &b"{\"level\":\"info\",\"method\":\"GET\",\"path\":\"/a/17\",\"status\":200,\"duration_ms\":5,\"request_id\":\"r1\"}"[..],
+        b"{\"level\":\"error\",\"message\":\"cut",
+        b"level=info msg=\"x\" duration=5ms request_id=r2",
+        b"192.0.2.7 - - [02/Jan/2026:03:04:04 +0000] \"GET /users/17 HTTP/1.1\" 200 512",
+        b"2026-01-02 03:04:04,123 - [r3] - INFO - f completed in 0.1s",
+        b"Traceback (most recent call last):",
+        b"  File \"a.py\", line 1, in f",
+        b"ValueError: no",
+        b"1767323044.1 | INFO | f completed in 0.1s | shop | r4",
+        b"",
+        b"\r",
+    ]);
+    prop_oneof![
+        6 => known.prop_map(<[u8]>::to_vec),
+        2 => prop::collection::vec(any::<u8>().prop_filter("a line", |b| *b != b'\n'), 0..40),
+        1 => (0..400usize).prop_map(|length| vec![b'x'; length]),
+    ]
+}
+
+/// How many frames a naive reader finds: what lies between newlines and is not empty.
+fn frames(input: &[u8]) -> u64 {
+    let lines = input.split(|&byte| byte == b'\n');
+    // a carriage return alone is the end of an empty line
+    lines.filter(|line| !line.iter().all(|&byte| byte == b'\r')).count() as u64
+}
+
+/// Lets the bytes through buffer, tail and pipeline as a connection does, in reads of these sizes.
+fn receive(stand: &mut Stand, input: &[u8], cuts: &[usize]) {
+    let tail_bytes_max = LINE_BYTES_MAX * 2;
+    let bounds = Bounds { line_bytes_max: LINE_BYTES_MAX, tail_bytes_max };
+    let mut buffer = Buffer::new(tail_bytes_max, 4096);
+    let mut tail = Tail::default();
+    let mut source = Source { id: 1, input: Input::Stream };
+    let mut rest = input;
+    let mut cuts = cuts.iter().cycle();
+    while !rest.is_empty() {
+        let size = cuts.next().map_or(rest.len(), |cut| *cut).clamp(1, rest.len());
+        let space = buffer.space();
+        let size = size.min(space.len());
+        space[..size].copy_from_slice(&rest[..size]);
+        rest = &rest[size..];
+        tail.take(&mut buffer, size, bounds, &mut |piece| process(stand, &mut source, piece));
+    }
+    tail.finish(&mut |piece| process(stand, &mut source, piece));
+    stand.pipeline.flush(ARRIVAL);
+}
+
+fn process(stand: &mut Stand, source: &mut Source, piece: Piece<'_>) {
+    match piece {
+        Piece::Lines(block) => stand.pipeline.lines(source, block, ARRIVAL),
+        Piece::Oversized { prefix, bytes } => {
+            stand.pipeline.oversized(source, prefix, bytes, ARRIVAL);
+        }
+    }
+}
+
+fn reply() -> impl Strategy<Value = Reply> {
+    prop_oneof![
+        4 => Just(Reply::Ok),
+        1 => Just(Reply::Partial(1)),
+        1 => Just(Reply::Status(400, None)),
+        1 => Just(Reply::Status(503, None)),
+        1 => Just(Reply::Status(429, Some("0"))),
+        1 => Just(Reply::Hang),
+        1 => Just(Reply::Reset),
+    ]
+}
+
+fn settings(endpoint: &str, protocol: Protocol) -> Settings {
+    Settings {
+        endpoint: endpoint.to_owned(),
+        protocol,
+        timeout: Duration::from_millis(20),
+        batch: BatchSize { items_max: 4, bytes_max: 1 << 20 },
+        schedule_delay: Duration::from_millis(1),
+        waits: Waits { min: Duration::from_millis(1), ..Waits::default() },
+        ..Settings::default()
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Every frame that a naive reader finds is received and decoded, every span that was made is sent or
+    /// dropped, and nothing is left unexplained; what is sent is what the collector took.
+    #[test]
+    fn property_the_ledger_closes(
+        lines in prop::collection::vec(line(), 0..60),
+        cuts in prop::collection::vec(1..300usize, 1..20),
+        open_end: bool,
+        replies in prop::collection::vec(reply(), 0..6),
+        grpc: bool,
+        items_max in 1..40usize,
+        within_ms in 0..60u64,
+    ) {
+        let protocol = if grpc { Protocol::Grpc } else { Protocol::Http };
+        let collector = FakeCollector::start(protocol, &replies);
+        let config = Config { line_bytes_max: LINE_BYTES_MAX, ..Config::default() };
+        let mut stand = Stand::holding(&config, Capacity { items_max, bytes_max: 1 << 16 });
+        let exporter = export::spawn(
+            settings(&collector.endpoint, protocol),
+            Parts {
+                resource: stand.resource.clone(),
+                outbox: Arc::clone(&stand.outbox),
+                telemetry: &stand.telemetry,
+                clock: Clock::wound(ARRIVAL).0,
+                seed: 7,
+            },
+        )
+        .expect("an exporter");
+        let mut input = lines.join(&b'\n');
+        if !open_end && !input.is_empty() {
+            input.push(b'\n');
+        }
+        receive(&mut stand, &input, &cuts);
+        let running = Ledger::read(&stand.telemetry, stand.outbox.held());
+        prop_assert_eq!(running.received, frames(&input));
+        prop_assert_eq!(running.received, running.decoded + running.refused + running.shed);
+        exporter.finish(Duration::from_millis(within_ms));
+        let closed = Ledger::read(&stand.telemetry, stand.outbox.held());
+        prop_assert_eq!(closed.held, 0);
+        prop_assert_eq!(closed.offered, closed.sent + closed.dropped);
+        prop_assert_eq!((closed.offered, closed.lost), (running.offered, 0));
+        prop_assert!(closed.sent <= collector.spans().len() as u64, "sent is what was taken");
+    }
+
+    /// Datagrams: one frame each, whatever they hold; an empty one is none.
+    #[test]
+    fn property_a_datagram_is_a_frame(
+        datagrams in prop::collection::vec(prop::collection::vec(line(), 0..4), 0..20),
+    ) {
+        let mut stand = Stand::new(&Config::default());
+        let mut source = Source { id: 1, input: Input::Datagram };
+        let datagrams: Vec<Vec<u8>> =
+            datagrams.iter().map(|lines| lines.join(&b'\n')).collect();
+        for bytes in &datagrams {
+            stand.pipeline.datagram(&mut source, bytes, ARRIVAL);
+        }
+        stand.pipeline.flush(ARRIVAL);
+        let ledger = Ledger::read(&stand.telemetry, stand.outbox.held());
+        let frames = datagrams.iter().filter(|bytes| !bytes.is_empty()).count() as u64;
+        prop_assert_eq!((ledger.received, ledger.decoded), (frames, frames));
+        prop_assert_eq!(ledger.offered, ledger.held);
+    }
+}

@@ -1,0 +1,251 @@
+//! The real binary on real sockets, from its first line to its last. Waits are for something, never for a time.
+
+use crate::process::{AMPLE, Setup, Sidecar};
+use rustix::process::Signal;
+use std::net::TcpListener;
+use std::os::unix::fs::FileTypeExt;
+use std::os::unix::net::UnixListener;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+fn setup(arguments: &[&str]) -> Setup {
+    let arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
+    Setup { arguments, ..Setup::default() }
+}
+
+fn configured(config: &'static str) -> Setup {
+    Setup { config: Some(config), ..Setup::default() }
+}
+
+const INFO: &str = r#"log_records_total{service="shop",level="INFO"} 1"#;
+
+/// Scenario: a line over each socket, then SIGTERM.
+/// Guarantees: the first lines name the doors; both lines show; the ledger closes and is the last line; exit code 0.
+#[test]
+fn from_the_first_line_to_the_last() {
+    let sidecar = Sidecar::start(Setup::default());
+    let said = sidecar.said.join("\n");
+    for door in [&sidecar.stream, &sidecar.datagram] {
+        assert!(said.contains(&*door.to_string_lossy()), "{said}");
+        assert!(std::fs::metadata(door).expect("it is bound").file_type().is_socket());
+    }
+    sidecar.write(b"{\"level\":\"info\",\"service\":\"shop\",\"message\":\"x\"}\n");
+    sidecar.wait_metric(INFO);
+    sidecar.send(b"<14>text\0");
+    sidecar.wait_metric(r#"log_records_total{service="unknown_service",level="INFO"} 1"#);
+    assert_eq!(sidecar.get("/health", "*/*").0, 200);
+    let files = [sidecar.stream.clone(), sidecar.datagram.clone()];
+    let ending = sidecar.stop();
+    assert_eq!(
+        ending.said.last().map(String::as_str),
+        Some(
+            "ledger received=2 decoded=2 refused=0 shed=0 offered=0 sent=0 dropped=0 held=0 lost=0"
+        )
+    );
+    assert_eq!(ending.code, Some(0));
+    assert!(files.iter().all(|file| !file.exists()), "the sockets' files are gone");
+}
+
+/// Guarantees: what was written before SIGTERM counts, the last line without its newline too.
+#[test]
+fn what_was_written_is_read_before_it_leaves() {
+    let sidecar = Sidecar::start(Setup::default());
+    sidecar.write("{\"level\":\"info\"}\n".repeat(5_000).as_bytes());
+    sidecar.write(b"INFO:shop:the last, without a newline");
+    let ending = sidecar.stop();
+    let ledger = ending.ledger();
+    assert_eq!((ledger["received"], ledger["lost"], ending.code), (5_001, 0, Some(0)));
+}
+
+/// Scenario: classic mode waits for the application, which stays connected.
+/// Guarantees: a second SIGTERM ends at once.
+#[test]
+fn a_second_signal_ends_at_once() {
+    let sidecar = Sidecar::start(setup(&["--mode", "classic"]));
+    let _stays = std::os::unix::net::UnixStream::connect(&sidecar.stream).expect("it listens");
+    sidecar.wait_metric(r#"sidelight_connections_open{input="stream"} 1"#);
+    sidecar.signal(Signal::TERM);
+    // the first one was seen: it says that it is no longer ready
+    let until = Instant::now() + AMPLE;
+    while sidecar.get("/readyz", "*/*").0 == 200 && Instant::now() < until {
+        std::thread::yield_now();
+    }
+    let begin = Instant::now();
+    sidecar.signal(Signal::TERM);
+    let ending = sidecar.end();
+    assert!(begin.elapsed() < Duration::from_secs(1), "{:?}", begin.elapsed());
+    assert_ne!(ending.code, Some(0), "it did not close its ledger");
+}
+
+/// Scenario: nothing listens where spans are to go.
+/// Guarantees: the whole exit takes at most 1.5 s; the span is dropped, counted, and explained.
+#[test]
+fn a_dead_collector_holds_nobody_up() {
+    let dead = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let endpoint = format!("http://{}", dead.local_addr().expect("bound"));
+    drop(dead);
+    for protocol in ["http/protobuf", "grpc"] {
+        let environment = [
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.clone()),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol.to_owned()),
+        ];
+        let sidecar = Sidecar::start(Setup { environment: environment.into(), ..Setup::default() });
+        sidecar.write(b"{\"level\":\"info\",\"service\":\"shop\",\"method\":\"GET\",\"path\":\"/a\",\"status\":200,\"duration_ms\":5,\"request_id\":\"r1\"}\n");
+        sidecar.wait_metric(r#"sidelight_items_offered_total{output="spans"} 1"#);
+        let begin = Instant::now();
+        let ending = sidecar.stop();
+        assert!(begin.elapsed() <= Duration::from_millis(1_500), "{:?}", begin.elapsed());
+        let ledger = ending.ledger();
+        let items = (ledger["offered"], ledger["sent"], ledger["dropped"], ledger["lost"]);
+        assert_eq!((items, ending.code), ((1, 0, 1, 0), Some(0)), "{:?}", ending.said);
+    }
+}
+
+/// Guarantees: a taken admin port keeps nobody from logging, is told, and is retried.
+#[test]
+fn a_taken_admin_port_is_no_reason_not_to_start() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let listen = taken.local_addr().expect("bound");
+    let mut sidecar = Sidecar::start(Setup { listen: Some(listen), ..Setup::default() });
+    let line = sidecar.wait_said("admin port");
+    assert!(line.contains("in use"), "{line}");
+    sidecar.write(b"{\"level\":\"info\",\"service\":\"shop\"}\n");
+    drop(taken);
+    let until = Instant::now() + AMPLE;
+    while std::net::TcpStream::connect(listen).is_err() {
+        assert!(Instant::now() < until, "it is never tried again");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    sidecar.said.push(format!("http://{listen}/metrics"));
+    sidecar.wait_metric(INFO);
+    assert_eq!(sidecar.stop().code, Some(0));
+}
+
+/// Guarantees: a broken configuration starts, says so in its metrics and in `/health`, and the built-in
+/// rules count; its text is not in `/health`.
+#[test]
+fn a_broken_configuration_starts_all_the_same() {
+    let broken = "metrics:\n  prefxi: hunter2_\nrules:\n  - when: 'a =='\n    counter: {name: x_total, help: x.}\n";
+    let sidecar = Sidecar::start(configured(broken));
+    assert!(sidecar.said.iter().any(|line| line.contains("did you mean")), "{:#?}", sidecar.said);
+    sidecar.write(b"{\"level\":\"info\",\"service\":\"shop\"}\n");
+    sidecar.wait_metric(INFO);
+    sidecar.wait_metric("sidelight_config_last_load_successful 0");
+    let (status, body) = sidecar.get("/health", "*/*");
+    assert_eq!(status, 200, "a warning, not a failure");
+    assert!(body.contains("sidelight.yaml:2") && body.contains("warning"), "{body}");
+    assert!(!body.contains("hunter2"), "{body}");
+    assert_eq!(sidecar.stop().code, Some(0));
+    let strict = Sidecar::spawn(
+        Setup { arguments: vec!["--strict".to_owned()], ..configured(broken) },
+        Stdio::null(),
+    );
+    assert_eq!(strict.end().code, Some(2), "strictness is where it fails");
+}
+
+/// Scenario: SIGHUP with a new rule, then with a broken file.
+/// Guarantees: new rules count, old counters go on, broken rules change nothing but the metric that says so.
+#[test]
+fn a_reload_keeps_every_counter() {
+    let one = "rules:\n  - name: a\n    counter: {name: a_total, help: A.}\n";
+    let two = "rules:\n  - name: a\n    counter: {name: a_total, help: A.}\n  - name: b\n    counter: {name: b_total, help: B.}\n";
+    let line = b"{\"level\":\"info\",\"service\":\"shop\"}\n";
+    let mut sidecar = Sidecar::start(configured(one));
+    sidecar.write(line);
+    sidecar.wait_metric("a_total 1");
+    std::fs::write(&sidecar.config, two).expect("a writable file");
+    sidecar.signal(Signal::HUP);
+    sidecar.wait_said("rules loaded again");
+    // a data thread looks at the rules after a batch: the first line may still meet the old ones
+    for lines in 2..4 {
+        sidecar.write(line);
+        sidecar.wait_metric(&format!("a_total {lines}"));
+    }
+    assert!(sidecar.metrics().contains("\nb_total "), "{}", sidecar.metrics());
+    std::fs::write(&sidecar.config, "rules: [{when: 'a =='}]").expect("a writable file");
+    sidecar.signal(Signal::HUP);
+    sidecar.wait_metric("sidelight_config_last_load_successful 0");
+    sidecar.write(line);
+    sidecar.wait_metric("a_total 4");
+    assert!(sidecar.metrics().contains("\nb_total "), "the rules are still in force");
+    assert_eq!(sidecar.stop().code, Some(0));
+}
+
+/// Guarantees: a file that is no socket is refused with a clear error, left alone, and tried again.
+#[test]
+fn a_file_that_is_no_socket_is_refused_and_retried() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("log.sock");
+    std::fs::write(&path, "precious").expect("a writable directory");
+    let mut sidecar = Sidecar::start(Setup { stream: Some(path.clone()), ..Setup::default() });
+    let line = sidecar.wait_said("stream socket");
+    assert!(line.contains("not a socket") || line.contains("no socket"), "{line}");
+    assert_eq!(std::fs::read_to_string(&path).expect("it is left alone"), "precious");
+    std::fs::remove_file(&path).expect("ours");
+    let until = Instant::now() + AMPLE;
+    while std::os::unix::net::UnixStream::connect(&path).is_err() {
+        assert!(Instant::now() < until, "it is never tried again");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    sidecar.write(b"{\"level\":\"info\",\"service\":\"shop\"}\n");
+    sidecar.wait_metric(INFO);
+    assert_eq!(sidecar.stop().code, Some(0));
+}
+
+/// Guarantees: a socket file on which nobody listens is taken over; one on which somebody listens is not.
+#[test]
+fn a_stale_socket_is_taken_over_and_a_live_one_is_not() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let stale = directory.path().join("stale.sock");
+    drop(UnixListener::bind(&stale).expect("a socket"));
+    let sidecar = Sidecar::start(Setup { stream: Some(stale), ..Setup::default() });
+    sidecar.write(b"{\"level\":\"info\",\"service\":\"shop\"}\n");
+    sidecar.wait_metric(INFO);
+    assert_eq!(sidecar.stop().code, Some(0));
+    let live = directory.path().join("live.sock");
+    let listener = UnixListener::bind(&live).expect("a socket");
+    let mut second = Sidecar::start(Setup { stream: Some(live.clone()), ..Setup::default() });
+    let line = second.wait_said("stream socket");
+    assert!(line.contains("cannot be opened"), "{line}");
+    assert_eq!(second.stop().code, Some(0));
+    assert!(live.exists(), "it belongs to the other");
+    drop(listener);
+}
+
+/// Guarantees: the end of standard input drains and ends the process.
+#[test]
+fn the_end_of_standard_input_is_the_end() {
+    let mut sidecar = Sidecar::spawn(setup(&["--stdin"]), Stdio::piped());
+    sidecar.wait_said("admin port");
+    sidecar.feed(b"INFO:shop:a\nERROR:shop:b\nINFO:shop:no newline");
+    let ending = sidecar.end();
+    let ledger = ending.ledger();
+    assert_eq!((ledger["received"], ledger["decoded"], ending.code), (3, 3, Some(0)));
+}
+
+/// Guarantees: what Kubernetes puts into METRICS_PORT for a Service named metrics is ignored with a warning.
+#[test]
+fn a_service_named_metrics_does_no_harm() {
+    let environment = [("METRICS_PORT", "tcp://10.0.0.1:9090".to_owned())];
+    let mut sidecar = Sidecar::start(Setup { environment: environment.into(), ..Setup::default() });
+    let line = sidecar.wait_said("METRICS_PORT");
+    assert!(!line.is_empty());
+    sidecar.write(b"{\"level\":\"info\",\"service\":\"shop\"}\n");
+    assert!(sidecar.said.iter().any(|line| line.starts_with("warning")), "{:#?}", sidecar.said);
+    let ending = sidecar.stop();
+    assert_eq!((ending.ledger()["received"], ending.code), (1, Some(0)));
+}
+
+/// Guarantees: standard output is what came in, byte for byte, and nothing else.
+#[test]
+fn passed_through_lines_are_unchanged() {
+    let sidecar = Sidecar::start(configured("passthrough: stdout\n"));
+    let lines =
+        b"{\"level\":\"info\" ,  \"service\":\"shop\"}\n\x1b[31mERROR\x1b[0m:caf\xe9\nlevel=info\n";
+    sidecar.write(lines);
+    sidecar.wait_metric(INFO);
+    sidecar.wait_metric(r#"sidelight_frames_received_total{input="stream"} 3"#);
+    let ending = sidecar.stop();
+    assert_eq!(ending.stdout, lines);
+    assert_eq!((ending.ledger()["lost"], ending.code), (0, Some(0)), "{:?}", ending.said);
+}

@@ -1,0 +1,233 @@
+//! The real binary as a process of its own, in a temporary directory: what it says, what it serves, how it ends.
+
+use rustix::process::{Pid, Signal, kill_process};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// Long enough for a loaded machine; whoever waits for it has failed.
+pub(crate) const AMPLE: Duration = Duration::from_secs(20);
+
+/// Between two looks at something that will come.
+const LOOK: Duration = Duration::from_millis(2);
+
+/// What a process is started with.
+#[derive(Default)]
+pub(crate) struct Setup {
+    pub(crate) arguments: Vec<String>,
+    pub(crate) environment: BTreeMap<&'static str, String>,
+    /// A configuration file.
+    pub(crate) config: Option<&'static str>,
+    /// The admin port; a free one where unset.
+    pub(crate) listen: Option<SocketAddr>,
+    /// The stream socket lies here instead of in the temporary directory.
+    pub(crate) stream: Option<PathBuf>,
+}
+
+/// A sidecar.
+pub(crate) struct Sidecar {
+    pub(crate) stream: PathBuf,
+    pub(crate) datagram: PathBuf,
+    pub(crate) config: PathBuf,
+    child: Child,
+    lines: Receiver<String>,
+    /// Everything that it said so far on standard error.
+    pub(crate) said: Vec<String>,
+    directory: TempDir,
+}
+
+/// How it ended.
+pub(crate) struct Ending {
+    pub(crate) code: Option<i32>,
+    pub(crate) said: Vec<String>,
+    pub(crate) stdout: Vec<u8>,
+}
+
+impl Ending {
+    /// The ledger, by the names of its terms, which must be the very last line.
+    pub(crate) fn ledger(&self) -> BTreeMap<String, u64> {
+        let last = self.said.last().expect("it said something");
+        let terms = last.strip_prefix("ledger ").unwrap_or_else(|| panic!("{:#?}", self.said));
+        let names: Vec<&str> =
+            terms.split(' ').map(|term| term.split_once('=').expect("a term").0).collect();
+        assert_eq!(
+            names,
+            [
+                "received", "decoded", "refused", "shed", "offered", "sent", "dropped", "held",
+                "lost"
+            ]
+        );
+        let pair = |term: &str| {
+            let (name, value) = term.split_once('=').expect("a term");
+            (name.to_owned(), value.parse().expect("a number"))
+        };
+        terms.split(' ').map(pair).collect()
+    }
+}
+
+impl Sidecar {
+    /// Starts one and waits until it has said where it is.
+    pub(crate) fn start(setup: Setup) -> Sidecar {
+        let mut sidecar = Sidecar::spawn(setup, Stdio::null());
+        sidecar.wait_said("admin port");
+        sidecar
+    }
+
+    /// Starts one without waiting.
+    pub(crate) fn spawn(setup: Setup, stdin: Stdio) -> Sidecar {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let stream = setup.stream.unwrap_or_else(|| directory.path().join("log.sock"));
+        let (datagram, config) =
+            (directory.path().join("datagram.sock"), directory.path().join("sidelight.yaml"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sidelight"));
+        command.arg("run").arg("--socket").arg(&stream).arg("--datagram-socket").arg(&datagram);
+        let listen = setup.listen.unwrap_or_else(|| ([127, 0, 0, 1], 0).into());
+        if !setup.environment.contains_key("METRICS_PORT") {
+            command.arg("--listen").arg(listen.to_string());
+        }
+        if let Some(text) = setup.config {
+            std::fs::write(&config, text).expect("a writable directory");
+            command.arg("--config").arg(&config);
+        }
+        command.args(setup.arguments).env_clear().envs(setup.environment);
+        command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the binary");
+        let stderr = child.stderr.take().expect("piped");
+        let (told, lines) = channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                if told.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        Sidecar { stream, datagram, config, child, lines, said: Vec::new(), directory }
+    }
+
+    /// Waits for a line that contains `text`, and gives it.
+    pub(crate) fn wait_said(&mut self, text: &str) -> String {
+        if let Some(line) = self.said.iter().find(|line| line.contains(text)) {
+            return line.clone();
+        }
+        let until = Instant::now() + AMPLE;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            let Ok(line) = self.lines.recv_timeout(left) else {
+                panic!("no {text:?} in {:#?}", self.said)
+            };
+            self.said.push(line.clone());
+            if line.contains(text) {
+                return line;
+            }
+        }
+    }
+
+    /// The admin port, as it was said.
+    pub(crate) fn admin(&self) -> SocketAddr {
+        let line = self.said.iter().find(|line| line.contains("http://")).expect("it was said");
+        let from = line.find("http://").expect("an address") + "http://".len();
+        let to = from + line[from..].find('/').expect("a path");
+        line[from..to].parse().expect("an address")
+    }
+
+    /// Answers of the admin port: status and body.
+    pub(crate) fn get(&self, path: &str, accept: &str) -> (u16, String) {
+        let mut connection = TcpStream::connect(self.admin()).expect("the admin port");
+        connection.set_read_timeout(Some(AMPLE)).expect("a timeout");
+        let mut request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n");
+        write!(request, "accept: {accept}\r\n\r\n").expect("a string takes all");
+        connection.write_all(request.as_bytes()).expect("it reads");
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).expect("an answer in UTF-8");
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
+        let status = head.split(' ').nth(1).and_then(|code| code.parse().ok());
+        (status.expect("a status"), body.to_owned())
+    }
+
+    /// The metrics in classic text.
+    pub(crate) fn metrics(&self) -> String {
+        self.get("/metrics", "text/plain").1
+    }
+
+    /// Waits until the metrics have this line.
+    pub(crate) fn wait_metric(&self, line: &str) {
+        let until = Instant::now() + AMPLE;
+        loop {
+            let metrics = self.metrics();
+            if metrics.lines().any(|other| other == line) {
+                return;
+            }
+            assert!(Instant::now() < until, "no {line:?} in\n{metrics}");
+            std::thread::sleep(LOOK);
+        }
+    }
+
+    /// Writes to the stream socket, over a connection of its own.
+    pub(crate) fn write(&self, bytes: &[u8]) {
+        let mut stream = UnixStream::connect(&self.stream).expect("the stream socket");
+        stream.write_all(bytes).expect("it reads");
+    }
+
+    /// Sends a datagram.
+    pub(crate) fn send(&self, bytes: &[u8]) {
+        let socket = UnixDatagram::unbound().expect("a socket");
+        socket.send_to(bytes, &self.datagram).expect("the datagram socket");
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = Pid::from_child(&self.child);
+        kill_process(pid, signal).expect("it runs");
+    }
+
+    /// Writes to its standard input, if that is piped, and closes it.
+    pub(crate) fn feed(&mut self, bytes: &[u8]) {
+        let mut stdin = self.child.stdin.take().expect("piped");
+        stdin.write_all(bytes).expect("it reads");
+    }
+
+    /// SIGTERM, and how it ended.
+    pub(crate) fn stop(self) -> Ending {
+        self.signal(Signal::TERM);
+        self.end()
+    }
+
+    /// Waits for its end.
+    pub(crate) fn end(mut self) -> Ending {
+        let mut stdout = Vec::new();
+        if let Some(mut from) = self.child.stdout.take() {
+            from.read_to_end(&mut stdout).expect("a readable pipe");
+        }
+        let until = Instant::now() + AMPLE;
+        let status = loop {
+            if let Some(status) = self.child.try_wait().expect("our child") {
+                break status;
+            }
+            assert!(Instant::now() < until, "it does not end");
+            std::thread::sleep(LOOK);
+        };
+        let mut said = std::mem::take(&mut self.said);
+        said.extend(self.lines.iter());
+        Ending { code: status.code(), said, stdout }
+    }
+
+    /// The directory of its sockets.
+    pub(crate) fn directory(&self) -> &std::path::Path {
+        self.directory.path()
+    }
+}
+
+impl Drop for Sidecar {
+    fn drop(&mut self) {
+        // a test that failed leaves none behind
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}

@@ -1,0 +1,74 @@
+//! A pipeline of a whole configuration, with an outbox where its exporter would be.
+
+use sidelight::app::compose;
+use sidelight::clock::UnixNanos;
+use sidelight::config::settings::Config;
+use sidelight::health::Pulse;
+use sidelight::metrics::Registry;
+use sidelight::metrics::expose::{self, Encoding, Options};
+use sidelight::outbox::{BatchSize, Capacity, Chunk, Outbox};
+use sidelight::pipeline::{Parts, Pipeline};
+use sidelight::resource::Resource;
+use sidelight::rules::{Published, compile};
+use sidelight::spans::SpanMaker;
+use sidelight::telemetry::Telemetry;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A pipeline of a whole configuration, with all that can be looked at behind it.
+pub(crate) struct Stand {
+    pub(crate) pipeline: Pipeline,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) telemetry: Arc<Telemetry>,
+    pub(crate) resource: Resource,
+    pub(crate) outbox: Arc<Outbox>,
+}
+
+impl Stand {
+    /// Builds it; the exporter's place is taken by [`Stand::spans`].
+    pub(crate) fn new(config: &Config) -> Stand {
+        Stand::holding(config, Capacity::SPANS)
+    }
+
+    /// The same, with an outbox that holds no more.
+    pub(crate) fn holding(config: &Config, capacity: Capacity) -> Stand {
+        let registry = Registry::new(config.limits);
+        let rules = compile::compile(&config.rules, &mut |spec| registry.declare(spec.clone()))
+            .expect("rules that compile");
+        let telemetry = Arc::new(Telemetry::new());
+        let outbox = Outbox::new(capacity);
+        let settings = config.traces.spans;
+        let spans = SpanMaker::new(settings, &config.resource, Arc::clone(&outbox), &telemetry);
+        let pipeline = Pipeline::new(Parts {
+            rules: Arc::new(Published::new(rules)),
+            registry: Arc::clone(&registry),
+            telemetry: Arc::clone(&telemetry),
+            pulse: Arc::new(Pulse::default()),
+            spans,
+            passthrough: None,
+            resource: Arc::new(config.resource.clone()),
+            line_bytes_max: config.line_bytes_max,
+            zone: compose::zone(&config.time_zone),
+        });
+        Stand { pipeline, registry, telemetry, resource: config.resource.clone(), outbox }
+    }
+
+    /// Flushes, closes, and gives all spans.
+    pub(crate) fn spans(&mut self, now: UnixNanos) -> Chunk {
+        self.pipeline.flush(now);
+        self.outbox.close();
+        let most = BatchSize { items_max: usize::MAX, bytes_max: usize::MAX };
+        let mut all = Chunk::default();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+        let take = self.outbox.take(&mut all, most, Duration::ZERO);
+        runtime.expect("a runtime").block_on(take);
+        all
+    }
+}
+
+/// The registry's families in a format.
+pub(crate) fn render_as(registry: &Registry, encoding: Encoding) -> String {
+    let mut text = Vec::new();
+    expose::encode(registry, &[], encoding, Options::default(), &mut text);
+    String::from_utf8(text).expect("text")
+}
