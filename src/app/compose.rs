@@ -326,10 +326,7 @@ fn degraded(telemetry: Arc<Telemetry>) -> Box<dyn Fn() -> Option<String> + Send 
 }
 
 /// Everything that `/metrics` shows.
-fn exposition(
-    registry: Arc<Registry>,
-    telemetry: Arc<Telemetry>,
-) -> Exposition {
+fn exposition(registry: Arc<Registry>, telemetry: Arc<Telemetry>) -> Exposition {
     let folded = Mutex::new(HashMap::<(String, String), u64>::new());
     Box::new(move |encoding, options, out| {
         telemetry.series.set(registry.series_count() as i64);
