@@ -1,5 +1,5 @@
-//! `sidelight demo`: the sidecar itself as a child process on embedded defaults, a web shop that logs to its real
-//! socket, and one screen that reads `/metrics` and `/health` over HTTP like anybody else.
+//! `sidelight demo`: the sidecar itself as a child process on embedded defaults, a web shop that logs to its
+//! real socket, and one screen that reads `/metrics` and `/health` over HTTP like anybody else.
 
 mod collector;
 mod play;
@@ -41,8 +41,12 @@ pub struct Arguments {
     #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
     pub duration: Option<Duration>,
     /// Requests a second
-    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = rate())]
     pub rate: u32,
+}
+
+fn rate() -> impl clap::builder::TypedValueParser<Value = u32> {
+    clap::value_parser!(u32).range(1..=100_000)
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

@@ -1,5 +1,5 @@
-//! What a query does and to what, from its first words: enough for two labels, nothing of its values. Tolerates
-//! a query cut at any length. Pure.
+//! What a query does and to what, from its first words: enough for two labels, nothing of its values.
+//! Tolerates a query cut at any length. Pure.
 
 /// Operations that have a name of their own; `database_queries_total` calls any other `OTHER`.
 const OPERATIONS: [&str; 17] = [

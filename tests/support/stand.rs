@@ -10,7 +10,7 @@ use sidelight::outbox::{BatchSize, Capacity, Chunk, Outbox};
 use sidelight::pipeline::{Parts, Pipeline};
 use sidelight::resource::Resource;
 use sidelight::rules::{Published, compile};
-use sidelight::spans::{self, SpanMaker};
+use sidelight::spans::SpanMaker;
 use sidelight::telemetry::Telemetry;
 use std::sync::Arc;
 use std::time::Duration;
