@@ -10,6 +10,7 @@ mod life;
 #[path = "support/process.rs"]
 #[allow(dead_code)] // not every test asks for everything
 mod process;
+mod readme;
 #[path = "support/stand.rs"]
 mod stand;
 mod tidy;
