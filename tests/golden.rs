@@ -196,7 +196,7 @@ fn readable(request: &ExportTraceServiceRequest) -> String {
 
 fn told_of(span: &Span, service: &str) -> String {
     let mut out = format!("{} {:?} of {service}\n", span.kind().as_str_name(), span.name);
-    let mut say = |what: &str| out.push_str(&format!("    {what}\n"));
+    let mut say = |what: &str| writeln!(out, "    {what}").expect("a string takes all");
     say(&format!("trace {} span {}", hex(&span.trace_id), hex(&span.span_id)));
     if !span.parent_span_id.is_empty() {
         say(&format!("parent {}", hex(&span.parent_span_id)));
@@ -227,7 +227,7 @@ fn text(pair: &KeyValue) -> String {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 /// Holds `text` against what the file expects.
@@ -249,10 +249,10 @@ fn compare(file: &Path, text: &str, wrong: &mut Vec<String>) {
     };
     let mut said = format!("{}:\n", file.display());
     for line in expected.lines().filter(|line| !text.lines().any(|other| other == *line)) {
-        said += &format!("  expected {line}\n");
+        writeln!(said, "  expected {line}").expect("a string takes all");
     }
     for line in text.lines().filter(|line| !expected.lines().any(|other| other == *line)) {
-        said += &format!("  found    {line}\n");
+        writeln!(said, "  found    {line}").expect("a string takes all");
     }
     wrong.push(said);
 }

@@ -4,6 +4,7 @@ use sidelight::cli::check::faults;
 use sidelight::config::{Flags, parse};
 use sidelight::telemetry::Telemetry;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
 use std::fs;
 use std::path::PathBuf;
 
@@ -46,8 +47,9 @@ fn gathered() -> Vec<(String, String, String)> {
     t.thread_seconds.with_label_values(&["x", "y"]);
     let families = telemetry.gather();
     let told = families.iter().map(|family| {
-        let labels = family.get_metric().first().map(|metric| metric.get_label());
-        let labels: Vec<&str> = labels.unwrap_or_default().iter().map(|pair| pair.name()).collect();
+        let labels = family.get_metric().first().map(prometheus::proto::Metric::get_label);
+        let labels: Vec<&str> =
+            labels.unwrap_or_default().iter().map(prometheus::proto::LabelPair::name).collect();
         (family.name().to_owned(), labels.join(", "), family.help().to_owned())
     });
     told.collect()
@@ -58,7 +60,7 @@ fn gathered() -> Vec<(String, String, String)> {
 fn every_own_metric_is_documented() {
     let mut list = String::from("| metric | labels | |\n|---|---|---|\n");
     for (name, labels, help) in gathered() {
-        list += &format!("| `{name}` | {labels} | {help} |\n");
+        writeln!(list, "| `{name}` | {labels} | {help} |").expect("a string takes all");
     }
     let text = readme();
     let (before, rest) = text.split_once(FROM).expect("the list's begin");

@@ -155,7 +155,7 @@ fn play(mut stage: Stage, arguments: &Arguments, stop: &AtomicBool) -> io::Resul
     let mut picture = Picture::new(&stage, io::stdout().is_terminal());
     let begun = clock.monotonic();
     while !stop.load(Ordering::Relaxed) {
-        let elapsed = clock.monotonic() - begun;
+        let elapsed = clock.monotonic().saturating_sub(begun);
         if arguments.duration.is_some_and(|lasting| elapsed >= lasting) {
             break;
         }
@@ -164,7 +164,7 @@ fn play(mut stage: Stage, arguments: &Arguments, stop: &AtomicBool) -> io::Resul
         std::thread::sleep(STEP);
     }
     drop(connections);
-    picture.end(clock.monotonic() - begun);
+    picture.end(clock.monotonic().saturating_sub(begun));
     println!("draining ...");
     let (code, _) = stage.close()?;
     let ledger = said.and_then(|thread| thread.join().ok()).unwrap_or_default();
@@ -249,7 +249,7 @@ impl Picture {
         let Ok((200, text)) = get(self.admin, "/metrics", REDRAW) else { return };
         let now = Scrape::parse(&text);
         let (health, complaints) = self.health();
-        let between = elapsed - self.drawn.unwrap_or_default();
+        let between = elapsed.saturating_sub(self.drawn.unwrap_or_default());
         let view = View {
             before: &self.before,
             now: &now,

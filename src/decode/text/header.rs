@@ -69,7 +69,7 @@ fn name_and_level(bytes: &[u8], at: usize, separator: u8, out: &mut Out<'_>) -> 
     let word = scan::word_stop(bytes, body);
     let is_message = match bytes.get(word..) {
         Some([b' ', next, ..]) => !matches!(*next, b' ' | b'-' | b'|'),
-        Some([b' ']) | None | Some([]) => true,
+        None | Some([b' '] | []) => true,
         Some(_) => false,
     };
     if !is_message || scan::byte(bytes, body) == b'[' {
