@@ -4,9 +4,13 @@
 //!
 //! `cargo bench --bench torture -- sigterm [--n STOPS] [--rate LINES_PER_S] [--seed N]`
 //!
+//! `cargo bench --bench torture -- abuse [NAME]` instead does to it what no application should (`abuse`).
+//!
 //! Unit: one stop. A line counts as accepted when all its bytes were; one that was cut is torn and counts on
 //! neither side.
 
+#[path = "torture/abuse.rs"]
+mod abuse;
 #[path = "support/sidecar.rs"]
 #[allow(dead_code)] // shared with `paced`, which uses the rest
 mod sidecar;
@@ -56,7 +60,9 @@ fn options() -> Result<Options, String> {
             "--n" => options.stops = number(STOPS_MAX)?,
             "--rate" => options.rate = Some(number(RATE_MAX)?),
             "--seed" => options.seed = number(u64::MAX)?,
-            other => return Err(format!("{other:?}: there are sigterm, --n, --rate, --seed")),
+            other => {
+                return Err(format!("{other:?}: there are abuse, sigterm, --n, --rate, --seed"));
+            }
         }
     }
     Ok(options)
@@ -104,6 +110,10 @@ fn write_lines(mut stream: UnixStream, rate: u64, end: &AtomicBool) -> Written {
 }
 
 fn main() -> ExitCode {
+    let mut words = std::env::args().skip(1).skip_while(|word| word == "--bench");
+    if words.next().as_deref() == Some("abuse") {
+        return abuse::main(words.find(|word| word != "--bench").as_deref());
+    }
     let prepared = options().and_then(|options| Ok((options, sidecar::binary()?)));
     let (options, binary) = match prepared {
         Ok(prepared) => prepared,

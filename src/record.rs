@@ -132,6 +132,15 @@ impl<'line> Record<'line> {
         &self.decoded.scratch
     }
 
+    /// The text that an entry of this place points into.
+    #[inline]
+    pub fn whole(&self, place: Place) -> &'line str {
+        match place {
+            Place::Line => self.line,
+            Place::Scratch => &self.decoded.scratch,
+        }
+    }
+
     /// Who understood it.
     #[inline]
     pub fn format(&self) -> Format {
@@ -159,12 +168,8 @@ impl<'line> Record<'line> {
     /// The text of an entry of this record.
     #[inline]
     pub fn slice(&self, entry: &Entry) -> &'line str {
-        let whole = match entry.place {
-            Place::Line => self.line,
-            Place::Scratch => self.decoded.scratch.as_str(),
-        };
         let start = entry.start as usize;
-        whole.get(start..start + entry.len as usize).unwrap_or_default()
+        self.whole(entry.place).get(start..start + entry.len as usize).unwrap_or_default()
     }
 
     /// The value of `field` as text: a string without its quotes, anything else as it is written.

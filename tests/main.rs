@@ -14,5 +14,7 @@ mod process;
 mod readme;
 #[path = "support/stand.rs"]
 mod stand;
+#[path = "support/pipeline.rs"]
+mod standing;
 mod tidy;
 mod truth;

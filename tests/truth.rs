@@ -3,9 +3,7 @@
 #[path = "support/corpus.rs"]
 #[allow(dead_code)] // the names on the command line are the bench's
 mod corpus;
-#[path = "support/pipeline.rs"]
-mod standing;
-
+use crate::standing;
 use corpus::{Shape, corpus};
 use proptest::prelude::*;
 use sidelight::clock::UnixNanos;

@@ -29,6 +29,15 @@ pub(crate) struct Sidecar {
     directory: tempfile::TempDir,
 }
 
+/// What else a child is given.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Launch<'a> {
+    /// Its environment, beside the one that it inherits.
+    pub(crate) environment: &'a [(&'a str, &'a str)],
+    /// As many descriptors as it may open.
+    pub(crate) descriptors: Option<u32>,
+}
+
 /// How a child left.
 #[derive(Debug)]
 pub(crate) struct Stop {
@@ -59,29 +68,39 @@ pub(crate) fn binary() -> Result<PathBuf, String> {
 impl Sidecar {
     /// Starts one on a directory and a port of its own. Returns at once: it is not ready yet.
     pub(crate) fn spawn(binary: &Path) -> std::io::Result<Sidecar> {
+        Sidecar::launch(binary, Launch::default())
+    }
+
+    /// The same, with more or less than usual.
+    pub(crate) fn launch(binary: &Path, launch: Launch<'_>) -> std::io::Result<Sidecar> {
         let directory = tempfile::tempdir()?;
         // free a moment ago; nobody else here takes ports
         let listen = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let started = Instant::now();
-        let mut child = Command::new(binary)
-            .arg("run")
-            .arg("--socket")
-            .arg(directory.path().join("stream.sock"))
-            .arg("--datagram-socket")
-            .arg(directory.path().join("datagram.sock"))
-            .arg("--listen")
-            .arg(listen.to_string())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()?;
-        let mut pipe = child.stderr.take().expect("stderr is piped");
-        let stderr = std::thread::spawn(move || {
-            let mut said = Vec::new();
-            let _ = pipe.read_to_end(&mut said);
-            String::from_utf8_lossy(&said).into_owned()
-        });
-        Ok(Sidecar { child, stderr: Some(stderr), started, listen, directory })
+        let mut child = command(binary, directory.path(), listen, launch).spawn()?;
+        let stderr = Some(listener(&mut child));
+        Ok(Sidecar { child, stderr, started, listen, directory })
+    }
+
+    /// Ends it by SIGKILL, and starts another in its place.
+    pub(crate) fn crash(&mut self, binary: &Path) -> std::io::Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        self.started = Instant::now();
+        let path = self.directory.path();
+        self.child = command(binary, path, self.listen, Launch::default()).spawn()?;
+        self.stderr = Some(listener(&mut self.child));
+        Ok(())
+    }
+
+    /// Where its admin port is.
+    pub(crate) fn listen(&self) -> SocketAddr {
+        self.listen
+    }
+
+    /// How many descriptors it has open.
+    pub(crate) fn descriptors(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).map_or(0, Iterator::count)
     }
 
     /// Waits for the first 200 on `/readyz`: the time since the start.
@@ -193,6 +212,41 @@ impl Sidecar {
         let stderr = self.stderr.take().and_then(|thread| thread.join().ok()).unwrap_or_default();
         Stop { took, code, stderr }
     }
+}
+
+/// How a child is started: through a shell only where something is to be limited.
+fn command(binary: &Path, directory: &Path, listen: SocketAddr, launch: Launch<'_>) -> Command {
+    let mut command = match launch.descriptors {
+        Some(most) => {
+            let mut shell = Command::new("sh");
+            shell.arg("-c").arg(format!("ulimit -n {most}; exec \"$0\" \"$@\"")).arg(binary);
+            shell
+        }
+        None => Command::new(binary),
+    };
+    command
+        .arg("run")
+        .arg("--socket")
+        .arg(directory.join("stream.sock"))
+        .arg("--datagram-socket")
+        .arg(directory.join("datagram.sock"))
+        .arg("--listen")
+        .arg(listen.to_string())
+        .envs(launch.environment.iter().copied())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    command
+}
+
+/// Reads all that a child says.
+fn listener(child: &mut Child) -> JoinHandle<String> {
+    let mut pipe = child.stderr.take().expect("stderr is piped");
+    std::thread::spawn(move || {
+        let mut said = Vec::new();
+        let _ = pipe.read_to_end(&mut said);
+        String::from_utf8_lossy(&said).into_owned()
+    })
 }
 
 impl Drop for Sidecar {

@@ -176,7 +176,10 @@ fn meet(
             graph.spare(&key, literal, &fresh)?
         };
     }
-    graph.link(previous, id, bytes);
+    // the end of a frame without a newline is no literal: as the usual successor it would stand everywhere
+    if end > 0 {
+        graph.link(previous, id, bytes);
+    }
     Some(id)
 }
 

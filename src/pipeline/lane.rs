@@ -3,7 +3,7 @@
 //! a function that ended is its work.
 
 use super::label::{self, Captured, Scene};
-use super::memo::{Key, Memo, NO_SERIES};
+use super::memo::{Key, Memo};
 use super::plan::{Group, Plan};
 use crate::clock::UnixNanos;
 use crate::decode::time::{self, MinuteCache, Zone};
@@ -28,6 +28,7 @@ pub(super) struct Lane {
     pub(super) spans: SpanMaker,
     pub(super) pulse: Arc<Pulse>,
     memo: Memo,
+    key: Key,
     zone: Zone,
     minute: MinuteCache,
     /// Values of labels while a series is looked up.
@@ -46,12 +47,23 @@ pub(super) struct Lane {
     linked: bool,
 }
 
-/// What a group's cell remembers beside its series.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Fact {
-    Severity,
-    StatusCode,
-    Nothing,
+/// What a group's cell remembers beside its series: the severity, and the status code of a request.
+#[derive(Clone, Copy)]
+struct Facts {
+    severity: Severity,
+    /// 0: the record is no request.
+    status_code: u16,
+}
+
+impl Facts {
+    #[inline]
+    fn of(word: u32) -> Facts {
+        Facts { severity: Severity(word as u8), status_code: (word >> 8) as u16 }
+    }
+
+    fn word(self) -> u32 {
+        u32::from(self.severity.0) | u32::from(self.status_code) << 8
+    }
 }
 
 /// Work that ended, as far as metrics and spans need it.
@@ -76,6 +88,7 @@ impl Lane {
             spans,
             pulse,
             memo: Memo::new(),
+            key: Key::new(),
             zone,
             minute: MinuteCache::default(),
             values: Default::default(),
@@ -106,15 +119,23 @@ impl Lane {
         counts: &mut Counts,
     ) {
         self.linked = plan.linked || self.spans.enabled();
-        let severity = Severity(self.group(&plan.base, scene, None, Fact::Severity) as u8);
-        let work = self.work(rules, plan, scene, source, severity);
+        let seconds =
+            if plan.base.request { self.request_seconds(rules, scene.record) } else { None };
+        let Facts { severity, status_code } = self.group(&plan.base, scene, seconds);
+        let work = if status_code != 0 {
+            let failed = status_code >= 500;
+            let operation = Operation::Request;
+            Some(Work { operation, seconds, status_code, failed, phrase: None })
+        } else {
+            self.work(rules, plan, scene, source, severity)
+        };
         counts.records += 1;
         counts.errors += u64::from(severity >= Severity::ERROR);
         if severity >= Severity::ERROR || plan.exception {
             self.error(rules, scene, severity);
         }
         for group in &plan.always {
-            self.group(group, scene, None, Fact::Nothing);
+            self.group(group, scene, None);
         }
         if !plan.asked.is_empty()
             || !plan.switches.is_empty()
@@ -181,8 +202,18 @@ impl Lane {
         time::parse(text, &self.zone, record.observed, &mut self.minute)
     }
 
-    /// The work that the record tells of, counted.
+    /// How long a request took: its own duration, else the time since the line that told its start.
     #[inline]
+    fn request_seconds(&mut self, rules: &RuleSet, record: &Record<'_>) -> Option<f64> {
+        let told = record.seconds(field::DURATION);
+        if self.requests.is_empty() {
+            return told;
+        }
+        let paired = self.end_request(rules, record);
+        told.or(paired)
+    }
+
+    /// The work other than a request that the record tells of, counted.
     fn work<'a>(
         &mut self,
         rules: &RuleSet,
@@ -192,19 +223,6 @@ impl Lane {
         severity: Severity,
     ) -> Option<Work<'a>> {
         let record = scene.record;
-        if let Some(group) = &plan.request {
-            let mut seconds = record.seconds(field::DURATION);
-            if !self.requests.is_empty() {
-                let paired = self.end_request(rules, record);
-                seconds = seconds.or(paired);
-            }
-            let status_code = self.group(group, scene, seconds, Fact::StatusCode) as u16;
-            if status_code != 0 {
-                let failed = status_code >= 500;
-                let operation = Operation::Request;
-                return Some(Work { operation, seconds, status_code, failed, phrase: None });
-            }
-        }
         if plan.begins && tells_start(record.body()) {
             self.begin_request(rules, record);
             return None;
@@ -290,28 +308,33 @@ impl Lane {
         }
     }
 
-    /// All measures of a group, by one lookup. Returns the fact that its cell remembers.
+    /// All measures of a group, by one lookup. Returns what its cell remembers.
     #[inline]
-    fn group(&mut self, group: &Group, scene: &Scene<'_>, seconds: Option<f64>, fact: Fact) -> u32 {
+    fn group(&mut self, group: &Group, scene: &Scene<'_>, seconds: Option<f64>) -> Facts {
         // what a syslog header says is not among the fields that a key is made of
         let bare = scene.record.envelope == Envelope::default();
-        let key = if bare { Key::of(group, scene.record, None) } else { None };
-        if let Some(key) = &key
-            && let Some(known) = self.memo.find(group, key)
-        {
-            for (measure, &series) in group.measures.iter().zip(known.series) {
-                apply(
-                    &mut self.writer,
-                    touched(self.linked, &mut self.touched),
-                    measure,
-                    series,
-                    scene,
-                    seconds,
-                );
-            }
-            return known.fact;
+        let keyed = bare && self.key.read(group, scene.record, None);
+        if keyed && let Some(facts) = self.remembered(group, scene, seconds) {
+            return facts;
         }
-        self.meet(group, scene, seconds, fact, key)
+        self.meet(group, scene, seconds, keyed)
+    }
+
+    /// The measures of a key that the memo knows.
+    #[inline]
+    fn remembered(
+        &mut self,
+        group: &Group,
+        scene: &Scene<'_>,
+        seconds: Option<f64>,
+    ) -> Option<Facts> {
+        let known = self.memo.find(group, &self.key)?;
+        let fact = known.fact;
+        for (measure, series) in known.counted(group) {
+            let touched = touched(self.linked, &mut self.touched);
+            apply(&mut self.writer, touched, measure, series, scene, seconds);
+        }
+        Some(Facts::of(fact))
     }
 
     /// A key that is not remembered. Where its path is not its own template (an id, a query), the template
@@ -322,56 +345,38 @@ impl Lane {
         group: &Group,
         scene: &Scene<'_>,
         seconds: Option<f64>,
-        fact: Fact,
-        mut key: Option<Key>,
-    ) -> u32 {
+        mut keyed: bool,
+    ) -> Facts {
         let record = scene.record;
-        if key.is_some() || record.envelope == Envelope::default() {
-            if let Some(path) =
+        if record.envelope == Envelope::default()
+            && let Some(path) =
                 record.text(field::URL_PATH).filter(|_| group.inputs.contains(&field::URL_PATH))
-            {
-                let mut route = std::mem::take(&mut self.template);
-                route.clear();
-                template::template(path, &mut route);
-                if route != path {
-                    key = Key::of(group, record, Some(&route));
+        {
+            self.template.clear();
+            template::template(path, &mut self.template);
+            if self.template != path {
+                keyed = self.key.read(group, record, Some(&self.template));
+                if keyed && let Some(facts) = self.remembered(group, scene, seconds) {
+                    return facts;
                 }
-                self.template = route;
-            }
-            if let Some(key) = &key
-                && let Some(known) = self.memo.find(group, key)
-            {
-                for (measure, &series) in group.measures.iter().zip(known.series) {
-                    apply(
-                        &mut self.writer,
-                        touched(self.linked, &mut self.touched),
-                        measure,
-                        series,
-                        scene,
-                        seconds,
-                    );
-                }
-                return known.fact;
             }
         }
-        let fact = match fact {
-            Fact::Severity => u32::from(record.severity().0),
-            Fact::StatusCode => u32::from(label::status_code(record).unwrap_or(0)),
-            Fact::Nothing => 1,
-        };
+        let status_code = if group.request { label::status_code(record).unwrap_or(0) } else { 0 };
+        let facts = Facts { severity: record.severity(), status_code };
         let mut all = Vec::with_capacity(group.measures.len());
-        for measure in &group.measures {
-            let is_request = fact != 0 || group.inputs.first() != Some(&field::HTTP_STATUS);
-            let series = if is_request { self.series(measure, scene) } else { None };
-            all.push(series.unwrap_or(NO_SERIES));
+        for (number, measure) in group.measures.iter().enumerate() {
+            let none = group.strict && status_code == 0 && group.of_request.contains(&number);
+            all.push(if none { None } else { self.series(measure, scene) });
         }
-        for (measure, &series) in group.measures.iter().zip(&all) {
-            self.apply(measure, series, scene, seconds);
+        for (measure, series) in group.measures.iter().zip(&all) {
+            if let Some(series) = *series {
+                self.apply(measure, series, scene, seconds);
+            }
         }
-        if let Some(key) = &key {
-            self.memo.insert(group, key, fact, &all);
+        if keyed {
+            self.memo.insert(group, &self.key, facts.word(), &all);
         }
-        fact
+        facts
     }
 
     /// The series of a measure, by the values of its labels.
@@ -544,9 +549,6 @@ fn apply(
     scene: &Scene<'_>,
     seconds: Option<f64>,
 ) {
-    if series == NO_SERIES {
-        return;
-    }
     if measure.kind == MeasureKind::Count {
         writer.add(series, 1);
         if let Some(touched) = touched {

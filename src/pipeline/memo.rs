@@ -5,102 +5,112 @@
 use super::plan::Group;
 use crate::metrics::SeriesId;
 use crate::record::Record;
-use crate::record::slots::Place;
-use std::hash::{BuildHasher, Hasher};
+use crate::record::field::URL_PATH;
+use crate::rules::action::Measure;
+use std::hash::BuildHasher;
 
 /// Words of eight bytes in a key; every field begins with a new word. Longer keys are not remembered.
-const WORDS: usize = 8;
+const WORDS: usize = 11;
 
 /// Fields of a key: their lengths share one word, a byte each.
 pub(super) const INPUTS_MAX: usize = 8;
 
-/// Series that a cell holds itself; a group with more keeps them in a list beside.
-const INLINE: usize = 2;
+/// Series that a cell holds itself; a group with more keeps them in a list beside. Three are what a request
+/// counts in: its level, its status, its duration.
+const INLINE: usize = 4;
 
-/// A memo of 96-byte cells begins small, because most applications have a few dozen label sets...
+/// A memo of 128-byte cells begins small, because most applications have a few dozen label sets...
 const CELLS_FIRST: usize = 128;
 
-/// ... and ends here: 1.5 MiB.
+/// ... and ends here: 2 MiB.
 const CELLS_MAX: usize = 16 * 1024;
 
 /// How far a key may lie from its place; more means that the table is too full.
 const PROBES: usize = 8;
 
 /// No series: the record is not one for this family.
-pub(super) const NO_SERIES: SeriesId =
-    SeriesId { family: crate::metrics::FamilyId(u16::MAX), index: u32::MAX };
+const NO_SERIES: u32 = u32::MAX;
 
-/// The raw bytes of a group's fields in one record.
-#[derive(Clone, Copy, Debug)]
+/// The raw bytes of a group's fields in one record. One a memo, read anew for every record; words behind the
+/// used ones are of older records.
+#[derive(Debug)]
 pub(super) struct Key {
     words: [u64; WORDS],
-    lengths: u64,
     used: usize,
+    lengths: u64,
+    hash: u64,
+    seeds: [u64; WORDS],
 }
 
 impl Key {
-    /// The key of a record; None where it does not fit. `path` stands in for the path that was asked for.
+    pub(super) fn new() -> Key {
+        let random = foldhash::fast::RandomState::default();
+        let seeds = std::array::from_fn(|number| random.hash_one(number));
+        Key { words: [0; WORDS], used: 0, lengths: 0, hash: 0, seeds }
+    }
+
+    /// Reads the key of a record; false where it does not fit. `path` stands in for the path that was asked
+    /// for.
     #[inline]
-    pub(super) fn of(group: &Group, record: &Record<'_>, path: Option<&str>) -> Option<Key> {
-        let mut key = Key { words: [0; WORDS], lengths: 0, used: 0 };
-        for (number, &input) in group.inputs.iter().enumerate() {
-            let (text, from, length) = match path {
-                Some(path) if input == crate::record::field::URL_PATH => (path, 0, path.len()),
-                _ => {
-                    let Some(entry) = record.entry(input) else { continue };
-                    let whole = match entry.place {
-                        Place::Line => record.line(),
-                        Place::Scratch => record.scratch(),
-                    };
-                    (whole, entry.start as usize, entry.len as usize)
-                }
+    pub(super) fn read(&mut self, group: &Group, record: &Record<'_>, path: Option<&str>) -> bool {
+        self.used = 0;
+        self.lengths = 0;
+        self.hash = u64::from(group.number);
+        if group.inputs.len() > INPUTS_MAX {
+            return false;
+        }
+        for &input in &group.inputs {
+            let Some(entry) = record.entry(input) else { return false };
+            let (whole, from, length) = match path {
+                Some(path) if input == URL_PATH => (path, 0, path.len()),
+                _ => (record.whole(entry.place), entry.start as usize, entry.len as usize),
             };
-            if key.used + length.div_ceil(8) > WORDS {
-                return None;
+            let Some(text) = whole.as_bytes().get(from..) else { return false };
+            if !self.push(text, length) {
+                return false;
             }
-            key.push(text.as_bytes(), from, length);
-            key.lengths |= (length as u64) << (8 * number);
         }
-        Some(key)
+        self.hash = fold(self.hash ^ self.lengths);
+        true
     }
 
+    /// The next field: so many bytes of `text`, which may go on behind them.
     #[inline]
-    fn push(&mut self, text: &[u8], from: usize, length: usize) {
-        let mut at = 0;
-        while at < length {
-            self.words[self.used] = word(text, from + at, length - at);
+    fn push(&mut self, mut text: &[u8], length: usize) -> bool {
+        self.lengths = self.lengths << 8 | length as u64;
+        let mut left = length;
+        while left > 0 {
+            let (word, more) = match text.split_first_chunk::<8>() {
+                Some((bytes, more)) => (u64::from_le_bytes(*bytes), more),
+                None => (short(text), &[][..]),
+            };
+            let word = if left >= 8 { word } else { word & ((1 << (8 * left)) - 1) };
+            let (Some(place), Some(seed)) =
+                (self.words.get_mut(self.used), self.seeds.get(self.used))
+            else {
+                return false;
+            };
+            *place = word;
+            // every word has its own seed, so that none waits for the one before it
+            self.hash ^= fold(word ^ seed);
             self.used += 1;
-            at += 8;
+            text = more;
+            left = left.saturating_sub(8);
         }
+        true
     }
 
-    #[inline]
-    fn hash(&self, group: u32, seed: u64) -> u64 {
-        let mut state = seed ^ self.lengths ^ (u64::from(group) << 40);
-        for &word in &self.words[..self.used] {
-            state = fold(state ^ word);
-        }
-        fold(state)
+    fn words(&self) -> &[u64] {
+        self.words.get(..self.used).unwrap_or_default()
     }
 }
 
-/// Up to eight bytes as a word, what lies behind them masked out.
-#[inline]
-fn word(text: &[u8], at: usize, length: usize) -> u64 {
-    let bytes = match text.get(at..at + 8) {
-        Some(bytes) => bytes.try_into().unwrap_or_default(),
-        None => short(text, at),
-    };
-    let word = u64::from_le_bytes(bytes);
-    if length >= 8 { word } else { word & ((1 << (8 * length)) - 1) }
-}
-
+/// Fewer than eight bytes as a word.
 #[cold]
-fn short(text: &[u8], at: usize) -> [u8; 8] {
+fn short(text: &[u8]) -> u64 {
     let mut bytes = [0; 8];
-    let rest = &text[at..];
-    bytes[..rest.len()].copy_from_slice(rest);
-    bytes
+    bytes[..text.len()].copy_from_slice(text);
+    u64::from_le_bytes(bytes)
 }
 
 /// Multiplies by a constant of random bits and folds both halves: one step of what foldhash and wyhash do.
@@ -114,22 +124,36 @@ fn fold(word: u64) -> u64 {
 struct Cell {
     words: [u64; WORDS],
     lengths: u64,
+    hash: u64,
     /// 0: empty.
     group: u32,
     fact: u32,
-    series: [SeriesId; INLINE],
+    /// The series' numbers in the families of the group's measures.
+    series: [u32; INLINE],
 }
 
 const EMPTY: Cell =
-    Cell { words: [0; WORDS], lengths: 0, group: 0, fact: 0, series: [NO_SERIES; INLINE] };
+    Cell { words: [0; WORDS], lengths: 0, hash: 0, group: 0, fact: 0, series: [NO_SERIES; INLINE] };
 
 /// What was remembered of a key.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Known<'a> {
     /// What the caller worked out beside the series: a severity, a status code.
     pub(super) fact: u32,
-    /// The series, one a measure of the group.
-    pub(super) series: &'a [SeriesId],
+    series: &'a [u32],
+}
+
+impl<'a> Known<'a> {
+    /// The measures that the record counts in, each with its series.
+    #[inline]
+    pub(super) fn counted<'b>(
+        self,
+        group: &'b Group,
+    ) -> impl Iterator<Item = (&'b Measure, SeriesId)> + use<'a, 'b> {
+        let all = group.measures.iter().zip(self.series);
+        all.filter(|(_, index)| **index != NO_SERIES)
+            .map(|(measure, &index)| (measure, SeriesId { family: measure.family, index }))
+    }
 }
 
 /// The memo of one data thread.
@@ -137,14 +161,12 @@ pub(super) struct Known<'a> {
 pub(super) struct Memo {
     cells: Vec<Cell>,
     used: usize,
-    seed: u64,
-    spilled: Vec<SeriesId>,
+    spilled: Vec<u32>,
 }
 
 impl Memo {
     pub(super) fn new() -> Memo {
-        let seed = foldhash::fast::RandomState::default().build_hasher().finish();
-        Memo { cells: vec![EMPTY; CELLS_FIRST], used: 0, seed, spilled: Vec::new() }
+        Memo { cells: vec![EMPTY; CELLS_FIRST], used: 0, spilled: Vec::new() }
     }
 
     /// Forgets everything: the rules changed.
@@ -158,54 +180,65 @@ impl Memo {
     #[inline]
     pub(super) fn find(&self, group: &Group, key: &Key) -> Option<Known<'_>> {
         let mask = self.cells.len() - 1;
-        let mut at = key.hash(group.number, self.seed) as usize;
-        for _ in 0..PROBES {
-            let cell = &self.cells[at & mask];
-            if cell.group == group.number && same(cell, key) {
-                let series = if group.measures.len() <= INLINE {
-                    &cell.series[..group.measures.len()]
-                } else {
-                    let from = cell.series[0].index as usize;
-                    &self.spilled[from..from + group.measures.len()]
-                };
-                return Some(Known { fact: cell.fact, series });
+        for step in 0..PROBES {
+            let cell = self.cells.get((key.hash as usize).wrapping_add(step) & mask)?;
+            if cell.hash == key.hash && cell.group == group.number && same(cell, key) {
+                return self.known(group, cell);
             }
             if cell.group == 0 {
                 return None;
             }
-            at = at.wrapping_add(1);
         }
         None
     }
 
+    #[inline]
+    fn known<'a>(&'a self, group: &Group, cell: &'a Cell) -> Option<Known<'a>> {
+        let count = group.measures.len();
+        let series = if count <= INLINE {
+            cell.series.get(..count)?
+        } else {
+            self.spilled.get(cell.series[0] as usize..)?.get(..count)?
+        };
+        Some(Known { fact: cell.fact, series })
+    }
+
     /// Remembers a key that `find` did not know.
-    pub(super) fn insert(&mut self, group: &Group, key: &Key, fact: u32, series: &[SeriesId]) {
+    pub(super) fn insert(
+        &mut self,
+        group: &Group,
+        key: &Key,
+        fact: u32,
+        series: &[Option<SeriesId>],
+    ) {
         if self.used * 2 >= self.cells.len() {
             self.grow();
         }
         let mut held = [NO_SERIES; INLINE];
+        let indices = series.iter().map(|series| series.map_or(NO_SERIES, |series| series.index));
         if series.len() <= INLINE {
-            held[..series.len()].copy_from_slice(series);
+            held.iter_mut().zip(indices).for_each(|(held, index)| *held = index);
         } else {
-            held[0].index = self.spilled.len() as u32;
-            self.spilled.extend_from_slice(series);
+            held[0] = self.spilled.len() as u32;
+            self.spilled.extend(indices);
         }
         let cell = Cell {
             words: key.words,
             lengths: key.lengths,
+            hash: key.hash,
             group: group.number,
             fact,
             series: held,
         };
-        if !self.place(key.hash(group.number, self.seed), cell) {
+        if !self.place(cell) {
             self.grow();
         }
     }
 
-    fn place(&mut self, hash: u64, cell: Cell) -> bool {
+    fn place(&mut self, cell: Cell) -> bool {
         let mask = self.cells.len() - 1;
         for step in 0..PROBES {
-            let at = (hash as usize).wrapping_add(step) & mask;
+            let at = (cell.hash as usize).wrapping_add(step) & mask;
             if self.cells[at].group == 0 {
                 self.cells[at] = cell;
                 self.used += 1;
@@ -215,7 +248,7 @@ impl Memo {
         false
     }
 
-    /// Twice the cells, or, when there may be no more, none: what is in use comes back in a moment, and what
+    /// More cells, or, when there may be no more, none: what is in use comes back in a moment, and what
     /// was a flood of once-seen values does not.
     #[cold]
     fn grow(&mut self) {
@@ -223,23 +256,17 @@ impl Memo {
             self.forget();
             return;
         }
-        let old = std::mem::take(&mut self.cells);
-        self.cells = vec![EMPTY; old.len() * 4];
+        let cells = (self.cells.len() * 4).min(CELLS_MAX);
+        let old = std::mem::replace(&mut self.cells, vec![EMPTY; cells]);
         self.used = 0;
         for cell in old.into_iter().filter(|cell| cell.group != 0) {
-            let used = WORDS - cell.words.iter().rev().take_while(|word| **word == 0).count();
-            // a key whose last bytes are zero hashes over more words than this: it is met again
-            let key = Key { words: cell.words, lengths: cell.lengths, used };
-            self.place(key.hash(cell.group, self.seed), cell);
+            self.place(cell);
         }
     }
 }
 
+/// Whether a cell is that of a key. Word by word: a wider load would wait for the stores of the key.
 #[inline]
 fn same(cell: &Cell, key: &Key) -> bool {
-    let mut different = cell.lengths ^ key.lengths;
-    for (a, b) in cell.words.iter().zip(&key.words) {
-        different |= a ^ b;
-    }
-    different == 0
+    cell.lengths == key.lengths && key.words().iter().zip(&cell.words).all(|(a, b)| a == b)
 }

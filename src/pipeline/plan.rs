@@ -20,6 +20,12 @@ pub(super) struct Group {
     pub(super) inputs: Vec<FieldId>,
     /// The measures.
     pub(super) measures: Vec<Measure>,
+    /// Method, status and a path are there: what the fields tell beside the measures is a status code.
+    pub(super) request: bool,
+    /// Which of the measures are a request's; the others are every record's.
+    pub(super) of_request: std::ops::Range<usize>,
+    /// The request's measures wait for a status code that is one.
+    pub(super) strict: bool,
 }
 
 /// Rules that are found by the value of one field.
@@ -33,10 +39,9 @@ pub(super) struct Switch {
 #[derive(Debug)]
 pub(super) struct Plan {
     present: u64,
-    /// Severity and service, with every measure that is made of them: for every record.
+    /// Severity and service, with every measure that is made of them: for every record. Where method, status
+    /// and a path are there, the requests' measures too: one lookup tells all.
     pub(super) base: Group,
-    /// The requests' measures, where method, status and a path are there.
-    pub(super) request: Option<Group>,
     /// A user's own measures without condition.
     pub(super) always: Vec<Group>,
     /// The beginning of a request may be told of: it has no status yet, but an id.
@@ -139,10 +144,16 @@ impl Plans {
             && (has(field::HTTP_ROUTE) || has(field::URL_PATH));
         // requests are recognised, for spans and health, also where their metrics are off
         merge(&mut request.inputs, Some(vec![field::HTTP_STATUS]));
+        let every = base.measures.len();
+        let strict = is_request && request.inputs.first() == Some(&field::HTTP_STATUS);
+        if is_request {
+            merge(&mut base.inputs, Some(request.inputs));
+            base.measures.append(&mut request.measures);
+        }
+        let of_request = every..base.measures.len();
         Plan {
             present,
-            base: self.number(base),
-            request: is_request.then(|| self.number(request)),
+            base: Group { request: is_request, of_request, strict, ..self.number(base) },
             always: always.into_iter().map(|drawn| self.number(drawn)).collect(),
             begins: has(field::HTTP_METHOD)
                 && !has(field::HTTP_STATUS)
@@ -159,7 +170,8 @@ impl Plans {
         let families = drawn.measures.iter().map(|measure| measure.family.0).collect();
         let next = self.numbers.len() as u32 + 1;
         let number = *self.numbers.entry((drawn.inputs.clone(), families)).or_insert(next);
-        Group { number, inputs: drawn.inputs, measures: drawn.measures }
+        let Drawn { inputs, measures } = drawn;
+        Group { number, inputs, measures, request: false, of_request: 0..0, strict: false }
     }
 }
 

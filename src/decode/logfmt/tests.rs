@@ -161,3 +161,20 @@ proptest! {
         }
     }
 }
+
+/// Once learned as the usual successor, the empty end of a frame stood before every newline, and the last
+/// literal of every line was looked for anew.
+#[test]
+fn the_end_of_a_frame_is_not_that_of_every_line() {
+    let wanted = FieldTable::standard();
+    let (mut graph, mut into) = (LineGraph::new(), Decoded::new());
+    let line = "level=info msg=x\n";
+    let block = line.repeat(2);
+    assert!(read(line.trim_end(), &wanted, &mut graph, &mut into));
+    assert_eq!(walk(&block, 0, &wanted, &mut graph, &mut into), Some(line.len()));
+    let bytes = block.as_bytes();
+    let level = graph.follow(NodeId::LOGFMT, bytes);
+    let message = graph.follow(level, &bytes[10..]);
+    let end = graph.follow(message, &bytes[16..]);
+    assert!(graph.node(end).newline);
+}
