@@ -1,5 +1,5 @@
-//! sidelight stands beside an application in its pod, takes its log lines over a Unix socket, and makes of every
-//! line up to four things: a metric, a span, a health verdict, a forwarded record.
+//! sidelight stands beside an application in its pod, takes its log lines over a Unix socket, and makes of
+//! every line up to four things: a metric, a span, a health verdict, a forwarded record.
 //!
 //! # The way of a line
 //!
@@ -21,17 +21,17 @@
 //!
 //! | room | what it is |
 //! |---|---|
-//! | [`receive`] | where bytes come in: stream socket, datagram socket, standard input; binding; the nap that coalesces |
+//! | [`receive`] | where bytes come in: two sockets, standard input; binding; the nap that coalesces |
 //! | [`frame`] | bytes -> frames; which lines belong together (tracebacks) |
-//! | [`decode`] | one frame -> positions of the wanted fields: json, logfmt, access, text, epoch, syslog; times |
-//! | [`record`] | the borrowed view of one line in OpenTelemetry's log data model; fields, severity, numbers |
-//! | [`rules`] | which records matter and what each does: conditions, captures, templates, the standard rules |
+//! | [`decode`] | one frame -> where the wanted fields lie: json, logfmt, access, text, syslog; times |
+//! | [`record`] | a borrowed line in OpenTelemetry's log data model; fields, severity, numbers |
+//! | [`rules`] | which records matter and what each does: conditions, captures, standard rules |
 //! | [`pipeline`] | THE WHOLE LIFE OF ONE LINE in order, and the memo that finds its series |
 //! | [`metrics`] | effect 1: families, series, shards of cells, limits, exemplars; `expose` writes them |
 //! | [`spans`] | effect 2: ids of any form, phrases, pairs of lines, OTLP spans |
 //! | [`health`] | effect 3: a verdict on the application from its logs |
 //! | [`forward`] | effect 4: the copy of every line to standard output |
-//! | [`otlp`], [`outbox`], [`export`] | protobuf fields; the only queue; batches to a collector over HTTP or gRPC |
+//! | [`otlp`], [`outbox`], [`export`] | protobuf; the only queue; batches to a collector, HTTP or gRPC |
 //! | [`serve`] | the admin port: `/metrics`, `/health`, `/livez`, `/readyz`, `/startupz` |
 //! | [`telemetry`] | every metric that sidelight keeps about itself; the ledger; our own log lines |
 //! | [`config`] | as written -> as used: YAML, environment, flags; errors with place, caret and hint |
@@ -44,8 +44,8 @@
 //!
 //! Each has a test; the rules of the house (who may import whom, sizes, headers) are in `tests/tidy.rs`.
 //!
-//! 1. Between a byte read and its metric there is no queue, no lock and no allocation, except when a series is
-//!    met for the first time. (`tests/alloc.rs`)
+//! 1. Between a byte read and its metric there is no queue, no lock and no allocation, except when a series
+//!    is met for the first time. (`tests/alloc.rs`)
 //! 2. The pure parts (decode, rules, pipeline, metrics, spans, health) do no I/O and read no clock but the
 //!    one handed in. (`tests/tidy.rs`, `.clippy.toml`)
 //! 3. Nothing below `config` knows YAML or the environment: each part owns a plain `Settings` type.

@@ -1,7 +1,7 @@
-//! THE WHOLE LIFE OF ONE LINE, in order: framed, decoded, matched, and its effects: a metric, a span, a sign of
-//! health, a forwarded copy. One pipeline a data thread; between a byte read and its metric there is no queue,
-//! no lock and no allocation, except when a series is met for the first time. Never async; cannot fail:
-//! what is lost is counted. Unit: one record.
+//! THE WHOLE LIFE OF ONE LINE, in order: framed, decoded, matched, and its effects: a metric, a span, a sign
+//! of health, a forwarded copy. One pipeline a data thread; between a byte read and its metric there is no
+//! queue, no lock and no allocation, except when a series is met for the first time. Never async; cannot
+//! fail: what is lost is counted. Unit: one record.
 
 mod batch;
 mod label;

@@ -1,6 +1,6 @@
-//! A file of lines through the rules: what would have happened. The same pipeline as in a running sidecar, but the
-//! time is that of the lines, so that windows, ages and verdicts are what they would have been. Writes nothing,
-//! sends nothing. Unit: one file.
+//! A file of lines through the rules: what would have happened. The same pipeline as in a running sidecar,
+//! but the time is that of the lines, so that windows, ages and verdicts are what they would have been.
+//! Writes nothing, sends nothing. Unit: one file.
 
 pub mod seen;
 
@@ -72,8 +72,8 @@ pub struct Outcome {
 const DAMAGED_MAX: usize = 20;
 
 impl Replay {
-    /// A replay by this configuration. With `strict` every JSON line is validated in full. `now` is the time of
-    /// lines that stand before the first that tells its own.
+    /// A replay by this configuration. With `strict` every JSON line is validated in full. `now` is the time
+    /// of lines that stand before the first that tells its own.
     ///
     /// # Errors
     /// Rules of a user's own that cannot be compiled.

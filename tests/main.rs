@@ -6,10 +6,12 @@ mod canaries;
 mod collector;
 mod golden;
 mod ledger;
+#[allow(clippy::disallowed_methods)] // it waits for another process, whose time is the real one
 mod life;
 #[path = "support/process.rs"]
-#[allow(dead_code)] // not every test asks for everything
+#[allow(dead_code, clippy::disallowed_methods)] // the same
 mod process;
+mod readme;
 #[path = "support/stand.rs"]
 mod stand;
 #[path = "support/pipeline.rs"]

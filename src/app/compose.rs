@@ -1,5 +1,5 @@
-//! A configuration -> the parts of the process: who counts, who judges, who serves, who exports. The one place
-//! where the rooms are joined. Unit: one process.
+//! A configuration -> the parts of the process: who counts, who judges, who serves, who exports. The one
+//! place where the rooms are joined. Unit: one process.
 
 use super::admin;
 use super::doors::Place;

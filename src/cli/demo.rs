@@ -1,5 +1,5 @@
-//! `sidelight demo`: the sidecar itself as a child process on embedded defaults, a web shop that logs to its real
-//! socket, and one screen that reads `/metrics` and `/health` over HTTP like anybody else.
+//! `sidelight demo`: the sidecar itself as a child process on embedded defaults, a web shop that logs to its
+//! real socket, and one screen that reads `/metrics` and `/health` over HTTP like anybody else.
 
 mod collector;
 mod play;
@@ -41,8 +41,12 @@ pub struct Arguments {
     #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
     pub duration: Option<Duration>,
     /// Requests a second
-    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = rate())]
     pub rate: u32,
+}
+
+fn rate() -> impl clap::builder::TypedValueParser<Value = u32> {
+    clap::value_parser!(u32).range(1..=100_000)
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
@@ -151,7 +155,7 @@ fn play(mut stage: Stage, arguments: &Arguments, stop: &AtomicBool) -> io::Resul
     let mut picture = Picture::new(&stage, io::stdout().is_terminal());
     let begun = clock.monotonic();
     while !stop.load(Ordering::Relaxed) {
-        let elapsed = clock.monotonic() - begun;
+        let elapsed = clock.monotonic().saturating_sub(begun);
         if arguments.duration.is_some_and(|lasting| elapsed >= lasting) {
             break;
         }
@@ -160,7 +164,7 @@ fn play(mut stage: Stage, arguments: &Arguments, stop: &AtomicBool) -> io::Resul
         std::thread::sleep(STEP);
     }
     drop(connections);
-    picture.end(clock.monotonic() - begun);
+    picture.end(clock.monotonic().saturating_sub(begun));
     println!("draining ...");
     let (code, _) = stage.close()?;
     let ledger = said.and_then(|thread| thread.join().ok()).unwrap_or_default();
@@ -245,7 +249,7 @@ impl Picture {
         let Ok((200, text)) = get(self.admin, "/metrics", REDRAW) else { return };
         let now = Scrape::parse(&text);
         let (health, complaints) = self.health();
-        let between = elapsed - self.drawn.unwrap_or_default();
+        let between = elapsed.saturating_sub(self.drawn.unwrap_or_default());
         let view = View {
             before: &self.before,
             now: &now,

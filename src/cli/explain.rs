@@ -1,5 +1,5 @@
-//! `sidelight explain`: what happens to one line: its format, its fields, its rules, its series and spans. Uses what a
-//! running sidecar uses; only the telling is here.
+//! `sidelight explain`: what happens to one line: its format, its fields, its rules, its series and spans.
+//! Uses what a running sidecar uses; only the telling is here.
 
 use crate::app::compose::zone;
 use crate::clock::{Clock, UnixNanos};

@@ -1,6 +1,6 @@
-//! `sidelight replay`: a log file through the rules: the metrics, spans and health that it would have given. The
-//! metrics go to standard output as Prometheus' text format; what else is to be told stands there as comments,
-//! so that the whole can be fed to promtool.
+//! `sidelight replay`: a log file through the rules: the metrics, spans and health that it would have given.
+//! The metrics go to standard output as Prometheus' text format; what else is to be told stands there as
+//! comments, so that the whole can be fed to promtool.
 
 use crate::clock::Clock;
 use crate::config::environment::Environment;

@@ -177,8 +177,8 @@ fn again(flags: &Flags, environment: &Environment, reload: &Reload) {
     }
 }
 
-/// The first lines: where everything is, and a line to paste. In one write: standard error keeps nothing back,
-/// and piece by piece these lines are fifty.
+/// The first lines: where everything is, and a line to paste. In one write: standard error keeps nothing
+/// back, and piece by piece these lines are fifty.
 fn welcome(doors: &[(Door, DoorState)]) {
     let mut told = format!("sidelight {}\n", env!("CARGO_PKG_VERSION"));
     for (door, state) in doors {

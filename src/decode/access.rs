@@ -32,10 +32,9 @@ pub fn read(line: &str, into: &mut Decoded) -> bool {
     true
 }
 
-/// Reads the access line that starts at `start` in a block of whole lines, and returns the position
-/// behind its end; the contract of [`super::json::walk`]. Nothing or the request time may stand behind
-/// the user agent.
-/// The line must begin with a digit or a colon, and with no date.
+/// Reads the access line that starts at `start` in a block of whole lines, and returns the position behind
+/// its end; the contract of [`super::json::walk`]. Nothing or the request time may stand behind the user
+/// agent. The line must begin with a digit or a colon, and with no date.
 #[inline]
 pub(super) fn walk(block: &str, start: usize, into: &mut Decoded) -> Option<usize> {
     let bytes = &block.as_bytes()[start..];

@@ -8,8 +8,8 @@ mod line;
 use line::Line;
 use memchr::{memchr, memrchr};
 
-/// The most bytes that joining may make of a record: half of what one line may have, so that a held record and
-/// the beginning of the next line fit together into what a connection may keep.
+/// The most bytes that joining may make of a record: half of what one line may have, so that a held record
+/// and the beginning of the next line fit together into what a connection may keep.
 pub const JOINED_BYTES_MAX: usize = 32 * 1024;
 
 /// The most lines of a record: CPython cuts recursion off after a few repeated frames, so that only chains

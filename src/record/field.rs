@@ -76,17 +76,28 @@ macro_rules! fields {
 
 fields! {
     /// When the event occurred.
-    TIMESTAMP = 0, "timestamp", ["timestamp", "time", "@timestamp", "ts", "Timestamp", "datetime", "asctime", "time_iso8601", "eventTime", "date", "t"];
+    TIMESTAMP = 0, "timestamp", [
+        "timestamp", "time", "@timestamp", "ts", "Timestamp", "datetime", "asctime",
+        "time_iso8601", "eventTime", "date", "t",
+    ];
     /// The level as text or as a logger's number.
-    SEVERITY = 1, "severity_text", ["severity_text", "severityText", "SeverityText", "level", "severity", "levelname", "log.level", "lvl", "loglevel", "log_level", "Level", "L"];
+    SEVERITY = 1, "severity_text", [
+        "severity_text", "severityText", "SeverityText", "level", "severity", "levelname",
+        "log.level", "lvl", "loglevel", "log_level", "Level", "L",
+    ];
     /// OpenTelemetry's SeverityNumber.
     SEVERITY_NUMBER = 2, "severity_number", ["severity_number", "severityNumber", "SeverityNumber"];
     /// The message.
     BODY = 3, "body", ["body", "Body", "message", "msg", "event", "@message", "short_message", "@m", "M"];
     /// The trace that the line belongs to.
-    TRACE_ID = 4, "trace_id", ["trace_id", "traceId", "TraceId", "trace.id", "traceid", "traceID", "otelTraceID", "dd.trace_id", "trace"];
+    TRACE_ID = 4, "trace_id", [
+        "trace_id", "traceId", "TraceId", "trace.id", "traceid", "traceID", "otelTraceID",
+        "dd.trace_id", "trace",
+    ];
     /// The span that the line belongs to.
-    SPAN_ID = 5, "span_id", ["span_id", "spanId", "SpanId", "span.id", "spanid", "spanID", "otelSpanID", "dd.span_id"];
+    SPAN_ID = 5, "span_id", [
+        "span_id", "spanId", "SpanId", "span.id", "spanid", "spanID", "otelSpanID", "dd.span_id",
+    ];
     /// W3C trace flags.
     TRACE_FLAGS = 6, "trace_flags", ["trace_flags", "traceFlags", "TraceFlags", "otelTraceSampled"];
     /// A whole W3C traceparent header.
@@ -94,27 +105,61 @@ fields! {
     /// The parent of the span.
     PARENT_SPAN_ID = 8, "parent_span_id", ["parent_span_id", "parentSpanId", "parent_id", "parent.id"];
     /// An id that groups the lines of one request.
-    REQUEST_ID = 9, "request_id", ["request_id", "requestId", "req_id", "reqId", "requestID", "x_request_id", "http.request.id", "correlation_id", "correlationId", "req.id", "rid"];
+    REQUEST_ID = 9, "request_id", [
+        "request_id", "requestId", "req_id", "reqId", "requestID", "x_request_id",
+        "http.request.id", "correlation_id", "correlationId", "req.id", "rid",
+    ];
     /// The service that wrote the line.
-    SERVICE = 10, "service.name", ["service.name", "service", "service_name", "serviceName", "Resource.service.name", "resource.service.name", "app", "application", "app_name"];
+    SERVICE = 10, "service.name", [
+        "service.name", "service", "service_name", "serviceName", "Resource.service.name",
+        "resource.service.name", "app", "application", "app_name",
+    ];
     /// The logger's name.
-    LOGGER = 11, "logger.name", ["logger", "logger_name", "log.logger", "loggerName", "logger.name", "name", "N"];
+    LOGGER = 11, "logger.name", [
+        "logger", "logger_name", "log.logger", "loggerName", "logger.name", "name", "N",
+    ];
     /// The function that wrote the line.
-    FUNCTION = 12, "code.function.name", ["code.function.name", "code.function", "function", "funcName", "func", "func_name"];
+    FUNCTION = 12, "code.function.name", [
+        "code.function.name", "code.function", "function", "funcName", "func", "func_name",
+    ];
     /// The file that wrote the line.
-    CODE_FILE = 13, "code.file.path", ["code.file.path", "code.filepath", "filename", "pathname", "file", "caller", "C", "log.origin.file.name"];
+    CODE_FILE = 13, "code.file.path", [
+        "code.file.path", "code.filepath", "filename", "pathname", "file", "caller", "C",
+        "log.origin.file.name",
+    ];
     /// Its line number.
-    CODE_LINE = 14, "code.line.number", ["code.line.number", "code.lineno", "lineno", "line", "log.origin.file.line"];
+    CODE_LINE = 14, "code.line.number", [
+        "code.line.number", "code.lineno", "lineno", "line", "log.origin.file.line",
+    ];
     /// The request's method.
-    HTTP_METHOD = 15, "http.request.method", ["http.request.method", "method", "http.method", "http_method", "request_method", "req.method", "httpMethod", "verb", "httpRequest.requestMethod", "request.method"];
+    HTTP_METHOD = 15, "http.request.method", [
+        "http.request.method", "method", "http.method", "http_method", "request_method",
+        "req.method", "httpMethod", "verb", "httpRequest.requestMethod", "request.method",
+    ];
     /// The route, already a template.
-    HTTP_ROUTE = 16, "http.route", ["http.route", "route", "endpoint", "url.template", "path_template", "route_path"];
+    HTTP_ROUTE = 16, "http.route", [
+        "http.route", "route", "endpoint", "url.template", "path_template", "route_path",
+    ];
     /// The path as it was asked for, perhaps with a query.
-    URL_PATH = 17, "url.path", ["url.path", "path", "http.target", "uri", "request_uri", "req.url", "url", "http.url", "url.original", "url.full", "request_path", "requestPath", "request.path", "httpRequest.requestUrl"];
+    URL_PATH = 17, "url.path", [
+        "url.path", "path", "http.target", "uri", "request_uri", "req.url", "url", "http.url",
+        "url.original", "url.full", "request_path", "requestPath", "request.path",
+        "httpRequest.requestUrl",
+    ];
     /// The response's status code.
-    HTTP_STATUS = 18, "http.response.status_code", ["http.response.status_code", "status_code", "status", "http.status_code", "http_status", "statusCode", "res.statusCode", "response_status", "response.status", "httpRequest.status"];
+    HTTP_STATUS = 18, "http.response.status_code", [
+        "http.response.status_code", "status_code", "status", "http.status_code", "http_status",
+        "statusCode", "res.statusCode", "response_status", "response.status", "httpRequest.status",
+    ];
     /// How long it took; counts only with a unit.
-    DURATION = 19, "duration", ["duration_ms", "duration_seconds", "duration_s", "duration", "elapsed_ms", "elapsed_seconds", "elapsed", "latency_ms", "latency_seconds", "latency", "response_time_ms", "responseTime", "request_time", "request_duration_ms", "request_duration_seconds", "took_ms", "durationMs", "elapsedMs", "latencyMs", "duration_us", "duration_ns", "event.duration", "execution_time_ms", "process_time_ms", "query_time_ms", "response_time", "took", "httpRequest.latency"];
+    DURATION = 19, "duration", [
+        "duration_ms", "duration_seconds", "duration_s", "duration", "elapsed_ms",
+        "elapsed_seconds", "elapsed", "latency_ms", "latency_seconds", "latency",
+        "response_time_ms", "responseTime", "request_time", "request_duration_ms",
+        "request_duration_seconds", "took_ms", "durationMs", "elapsedMs", "latencyMs",
+        "duration_us", "duration_ns", "event.duration", "execution_time_ms", "process_time_ms",
+        "query_time_ms", "response_time", "took", "httpRequest.latency",
+    ];
     /// The text of a database query.
     DB_QUERY = 20, "db.query.text", ["db.query.text", "query", "sql", "db.statement", "statement"];
     /// The operation of a database query.
@@ -124,17 +169,32 @@ fields! {
     /// The kind of database.
     DB_SYSTEM = 23, "db.system.name", ["db.system.name", "db.system", "db_system"];
     /// What kind of error it was.
-    ERROR_TYPE = 24, "error.type", ["error.type", "error_type", "errorType", "err.type", "error.name", "err.name"];
+    ERROR_TYPE = 24, "error.type", [
+        "error.type", "error_type", "errorType", "err.type", "error.name", "err.name",
+    ];
     /// The class of the exception.
-    EXCEPTION_TYPE = 25, "exception.type", ["exception.type", "exception_type", "exc_type", "exception.class", "error.class"];
+    EXCEPTION_TYPE = 25, "exception.type", [
+        "exception.type", "exception_type", "exc_type", "exception.class", "error.class",
+    ];
     /// The exception's own text.
-    EXCEPTION_MESSAGE = 26, "exception.message", ["exception.message", "exception_message", "error.message", "err.message", "exc_message", "error", "err"];
+    EXCEPTION_MESSAGE = 26, "exception.message", [
+        "exception.message", "exception_message", "error.message", "err.message", "exc_message",
+        "error", "err",
+    ];
     /// The traceback.
-    EXCEPTION_STACKTRACE = 27, "exception.stacktrace", ["exception.stacktrace", "stacktrace", "stack_trace", "error.stack_trace", "err.stack", "stack", "traceback", "exception", "exc_info", "exc_text", "error.stack", "S"];
+    EXCEPTION_STACKTRACE = 27, "exception.stacktrace", [
+        "exception.stacktrace", "stacktrace", "stack_trace", "error.stack_trace", "err.stack",
+        "stack", "traceback", "exception", "exc_info", "exc_text", "error.stack", "S",
+    ];
     /// The client's address.
-    CLIENT_ADDRESS = 28, "client.address", ["client.address", "client_ip", "remote_addr", "client.ip", "remote_ip", "remoteAddress", "ip"];
+    CLIENT_ADDRESS = 28, "client.address", [
+        "client.address", "client_ip", "remote_addr", "client.ip", "remote_ip", "remoteAddress",
+        "ip",
+    ];
     /// The user agent.
-    USER_AGENT = 29, "user_agent.original", ["user_agent.original", "user_agent", "http_user_agent", "userAgent"];
+    USER_AGENT = 29, "user_agent.original", [
+        "user_agent.original", "user_agent", "http_user_agent", "userAgent",
+    ];
     /// Python's numeric level.
     PYTHON_LEVEL = 30, "levelno", ["levelno"];
 }

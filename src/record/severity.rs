@@ -2,7 +2,8 @@
 
 use super::slots::Kind;
 
-/// A SeverityNumber: 1..=4 TRACE, 5..=8 DEBUG, 9..=12 INFO, 13..=16 WARN, 17..=20 ERROR, 21..=24 FATAL; 0 unspecified.
+/// A SeverityNumber: 1..=4 TRACE, 5..=8 DEBUG, 9..=12 INFO, 13..=16 WARN, 17..=20 ERROR, 21..=24 FATAL; 0
+/// unspecified.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
 pub struct Severity(pub u8);
 

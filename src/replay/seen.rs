@@ -65,7 +65,7 @@ impl Spans {
         self.count += 1;
         let mut key = (seen.kind, seen.name.clone());
         if self.by_name.len() >= NAMES_MAX && !self.by_name.contains_key(&key) {
-            key.1 = "_other".to_owned();
+            "_other".clone_into(&mut key.1);
         }
         let (count, failed, took) = self.by_name.entry(key).or_default();
         *count += 1;

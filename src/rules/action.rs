@@ -76,7 +76,8 @@ pub enum Label {
     Constant(Box<str>),
     /// A capture.
     Capture(usize),
-    /// The request's method: upper case, one of the known ones or `_OTHER` (OpenTelemetry, `http.request.method`).
+    /// The request's method: upper case, one of the known ones or `_OTHER` (OpenTelemetry,
+    /// `http.request.method`).
     Method,
     /// The route: a route field, else the template of the path.
     Endpoint,
@@ -99,8 +100,8 @@ pub enum Label {
 }
 
 impl Label {
-    /// The fields that its value is a function of; None where it is a function of more than fields, so that it
-    /// cannot be remembered by their bytes.
+    /// The fields that its value is a function of; None where it is a function of more than fields, so that
+    /// it cannot be remembered by their bytes.
     pub fn inputs(&self) -> Option<Vec<FieldId>> {
         Some(match self {
             Label::Field(field) => vec![*field],

@@ -1,5 +1,5 @@
-//! What a query does and to what, from its first words: enough for two labels, nothing of its values. Tolerates
-//! a query cut at any length. Pure.
+//! What a query does and to what, from its first words: enough for two labels, nothing of its values.
+//! Tolerates a query cut at any length. Pure.
 
 /// Operations that have a name of their own; `database_queries_total` calls any other `OTHER`.
 const OPERATIONS: [&str; 17] = [
@@ -71,9 +71,10 @@ fn known(word: &str) -> Option<&'static str> {
 pub fn name(word: &str) -> &str {
     let word = word.trim_end_matches(';');
     // of a quoted name with its schema the last part is the table
-    let word = match word.ends_with(['"', '`', ']']) {
-        true => word.rsplit('.').next().unwrap_or(word).trim_matches(['"', '`', '[', ']']),
-        false => word,
+    let word = if word.ends_with(['"', '`', ']']) {
+        word.rsplit('.').next().unwrap_or(word).trim_matches(['"', '`', '[', ']'])
+    } else {
+        word
     };
     let fine = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'$');
     let starts = word.as_bytes().first().is_some_and(|b| b.is_ascii_alphabetic() || *b == b'_');

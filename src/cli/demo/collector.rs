@@ -1,5 +1,5 @@
-//! The smallest collector that there can be: takes every POST on loopback, says 200, and forgets it. So that the
-//! demo has spans without anything installed.
+//! The smallest collector that there can be: takes every POST on loopback, says 200, and forgets it. So that
+//! the demo has spans without anything installed.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};

@@ -31,6 +31,14 @@ impl Service {
         [Service::Shop, Service::Payments, Service::Worker, Service::Edge];
 }
 
+/// A mail server that hangs up.
+const UNREACHABLE: &str = "\nTraceback (most recent call last):\n\
+\x20 File \"/app/mail.py\", line 33, in send_receipt\n\
+\x20   smtp.send_message(message)\n\
+\x20 File \"/usr/lib/python3.11/smtplib.py\", line 986, in send_message\n\
+\x20   raise SMTPServerDisconnected('please run connect() first')\n\
+smtplib.SMTPServerDisconnected: please run connect() first";
+
 /// A route: method, path with `#` for an id, its share of the requests, its median in milliseconds, and how
 /// many of a thousand requests fail.
 struct Route {
@@ -197,7 +205,7 @@ impl Play {
         line(request.took, "INFO", "API Request: send_receipt started".to_owned());
         let end = request.took + took;
         if fails {
-            let trace = "\nTraceback (most recent call last):\n  File \"/app/mail.py\", line 33, in send_receipt\n    smtp.send_message(message)\n  File \"/usr/lib/python3.11/smtplib.py\", line 986, in send_message\n    raise SMTPServerDisconnected('please run connect() first')\nsmtplib.SMTPServerDisconnected: please run connect() first";
+            let trace = UNREACHABLE;
             let failed = "API Request: send_receipt failed - please run connect() first";
             line(end, "ERROR", format!("{failed}{trace}"));
         } else {

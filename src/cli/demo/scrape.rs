@@ -1,5 +1,5 @@
-//! Reads `/metrics` and `/health` as anybody else does: over HTTP, by a small parser of the text format of its
-//! own. Nothing here knows sidelight's insides.
+//! Reads `/metrics` and `/health` as anybody else does: over HTTP, by a small parser of the text format of
+//! its own. Nothing here knows sidelight's insides.
 
 use std::collections::BTreeMap;
 

@@ -1,3 +1,5 @@
+//! Access lines as servers write them, and what they are taken for.
+
 use super::*;
 use crate::decode::text::fixture::{all_of, expected as fields};
 use proptest::prelude::*;

@@ -69,7 +69,7 @@ fn name_and_level(bytes: &[u8], at: usize, separator: u8, out: &mut Out<'_>) -> 
     let word = scan::word_stop(bytes, body);
     let is_message = match bytes.get(word..) {
         Some([b' ', next, ..]) => !matches!(*next, b' ' | b'-' | b'|'),
-        None | Some([] | [b' ']) => true,
+        None | Some([b' '] | []) => true,
         Some(_) => false,
     };
     if !is_message || scan::byte(bytes, body) == b'[' {
@@ -290,19 +290,15 @@ mod tests {
         ]
     }
 
-    fn any_separator() -> impl Strategy<Value = &'static str> {
-        prop::sample::select(vec![" - ", " | ", " ", "  - ", " -"])
-    }
-
     proptest! {
         /// The short way gives what the long one gives, or nothing.
         #[test]
         fn property_the_usual_layout_is_one_of_parts(
-            parts in prop::collection::vec((any_part(), any_separator()), 1..6),
+            parts in prop::collection::vec((any_part(), prop::sample::select(vec![" - ", " | ", " ", "  - ", " -"])), 1..6),
             message in "([a-z]{0,3}( - | -| )?){0,3}",
         ) {
-            let parts: Vec<_> = parts.iter().map(|(part, end)| part.clone() + end).collect();
-            let line = parts.concat() + &message;
+            let line: String = parts.iter().map(|(part, end)| format!("{part}{end}")).collect();
+            let line = line + &message;
             for separator in [b'-', b'|'] {
                 let (mut short, mut long) = (Slots::new(), Slots::new());
                 let mut out = Out { slots: &mut short, place: Place::Line };

@@ -1,3 +1,5 @@
+//! Layouts of text lines, tracebacks among them, and the fields that are found in each.
+
 use super::fixture::{all_of, expected as fields};
 use super::*;
 use proptest::prelude::*;

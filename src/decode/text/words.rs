@@ -1,5 +1,6 @@
 //! Layouts whose parts are separated by spaces: logback, gunicorn, Flask, structlog, OpenTelemetry's logging
-//! format, PostgreSQL, zap. What is not surely a part before the message belongs to the message. Unit: one line.
+//! format, PostgreSQL, zap. What is not surely a part before the message belongs to the message. Unit: one
+//! line.
 
 use super::header::{PART_BYTES_MAX, Read, basic, is_dotted};
 use super::out::Out;

@@ -1,6 +1,7 @@
 //! Days, minutes and offsets as numbers. Pure arithmetic of the proleptic Gregorian calendar.
 
-/// What a text said: the wall clock's seconds since 1970 as if they were UTC, and the offset, if it named one.
+/// What a text said: the wall clock's seconds since 1970 as if they were UTC, and the offset, if it named
+/// one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Stamp {
     /// Civil seconds since 1970-01-01T00:00:00, no offset applied.
@@ -59,7 +60,8 @@ pub(super) fn month(name: [u8; 3]) -> Option<u32> {
     NAMES.iter().position(|known| *known == lower).map(|index| index as u32 + 1)
 }
 
-/// `:SS` if any, a fraction behind `.` or `,`, and a zone: what follows the minute. Gives seconds, nanoseconds, offset.
+/// `:SS` if any, a fraction behind `.` or `,`, and a zone: what follows the minute. Gives seconds,
+/// nanoseconds, offset.
 #[inline]
 pub(super) fn tail(rest: &[u8]) -> Option<(u32, u32, Option<i32>)> {
     let (second, rest) = match rest {

@@ -1,3 +1,5 @@
+//! Every form of a time against the same moment, and against jiff.
+
 use super::*;
 use proptest::prelude::*;
 
@@ -116,7 +118,8 @@ fn a_zone_is_that_of_the_text_else_the_one_that_is_set() {
     }
 }
 
-/// Scenario: times of several minutes, hours and zones alternate. Guarantees: the cache never changes a value.
+/// Scenario: times of several minutes, hours and zones alternate. Guarantees: the cache never changes a
+/// value.
 #[test]
 fn the_cache_forgets_nothing_and_mixes_nothing() {
     let zone = Zone::Named(TimeZone::posix("EST5EDT,M3.2.0,M11.1.0").expect("a zone"));

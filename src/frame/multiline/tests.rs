@@ -1,3 +1,5 @@
+//! What is joined and what is not, against a naive joiner and at every cut.
+
 use super::*;
 use proptest::prelude::*;
 
