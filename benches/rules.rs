@@ -19,14 +19,14 @@ const LINES: usize = 20_000;
 const BLOCK_BYTES: usize = 64 * 1024;
 
 fn main() {
-    let words = std::env::args().skip(1).filter(|word| word != "--bench");
-    let rounds = words.last().and_then(|text| text.parse().ok()).unwrap_or(31);
+    let mut words = std::env::args().skip(1).filter(|word| word != "--bench");
+    let rounds = words.next_back().and_then(|text| text.parse().ok()).unwrap_or(31);
     let lines = corpus::corpus(corpus::Shape::Json, LINES, 1).bytes;
     println!("CPU ns a line, medians of {rounds} rounds in turn\n");
     println!(
         "| excluded by | no own rule | 10 rules | 1,000 rules | 1,000 / 10 |\n|---|---|---|---|---|"
     );
-    let kinds: [(&str, fn(usize) -> String); 3] = [
+    let kinds: [(&str, When); 3] = [
         ("an absent field", |n| format!("has(absent.field{n})")),
         ("an absent field compared", |n| format!("absent.field{n} > 5 && status >= 500")),
         ("a constant", |n| format!("service == \"no-service-{n}\"")),
@@ -49,8 +49,11 @@ fn main() {
     }
 }
 
+/// The condition of the rule with this number.
+type When = fn(usize) -> String;
+
 /// A pipeline with so many rules of its own.
-fn contender(count: usize, when: fn(usize) -> String) -> impl FnMut(&[u8]) {
+fn contender(count: usize, when: When) -> impl FnMut(&[u8]) {
     let own = (0..count).map(|number| rule(number, when(number))).collect();
     let settings = RulesSettings { own, ..RulesSettings::default() };
     let (mut pipeline, _) = standing::pipeline_with(&settings);

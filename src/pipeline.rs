@@ -8,6 +8,7 @@ mod label;
 mod lane;
 mod memo;
 mod plan;
+mod work;
 
 use crate::clock::UnixNanos;
 use crate::decode::time::Zone;

@@ -1,5 +1,6 @@
 //! The way of a line without the socket, for profilers: one corpus in memory, the floor or the pipeline alone.
 //! `cargo bench --bench hot -- CORPUS floor|pipeline [ROUNDS]`, rounds 0: five, untimed. Unit: one round of 20,000 lines.
+#![allow(clippy::inline_always)] // the floor is written for one shape, by hand
 
 #[path = "../../tests/support/corpus.rs"]
 #[allow(dead_code)] // ground truth is checked by `ingest`

@@ -6,6 +6,7 @@ use crate::record::{Record, field};
 use crate::rules::action::Label;
 use crate::rules::extract::{Captures, Extract};
 use crate::rules::{sql, template};
+use crate::spans::Operation;
 use crate::spans::identify::is_id;
 use crate::spans::phrase::Phrase;
 
@@ -41,6 +42,16 @@ impl<'a> Captured<'a> {
     pub(super) fn group(&self, number: usize) -> Option<&'a str> {
         self.pattern.group(number, self.haystack, self.groups)
     }
+}
+
+/// Work that ended, as far as metrics and spans need it.
+#[derive(Clone, Copy)]
+pub(super) struct Work<'a> {
+    pub(super) operation: Operation,
+    pub(super) seconds: Option<f64>,
+    pub(super) status_code: u16,
+    pub(super) failed: bool,
+    pub(super) phrase: Option<Phrase<'a>>,
 }
 
 impl<'a> Scene<'a> {

@@ -2,13 +2,13 @@
 //! Owns all that one data thread needs for it. The base of every record is its severity; a request, a query or
 //! a function that ended is its work.
 
-use super::label::{self, Captured, Scene};
+use super::label::{self, Captured, Scene, Work};
 use super::memo::{Key, Memo};
 use super::plan::{Group, Plan};
 use crate::clock::UnixNanos;
 use crate::decode::time::{self, MinuteCache, Zone};
 use crate::health::{Counts, Pulse, Signal};
-use crate::metrics::{Exemplar, SeriesId, ShardWriter};
+use crate::metrics::{SeriesId, ShardWriter};
 use crate::record::number;
 use crate::record::severity::Severity;
 use crate::record::{Envelope, Record, field};
@@ -16,45 +16,44 @@ use crate::rules::action::{Action, LABELS_MAX, Measure, MeasureKind, Value};
 use crate::rules::extract::Captures;
 use crate::rules::template;
 use crate::rules::{On, Rule, RuleSet};
-use crate::spans::assemble::{self, Pairs};
-use crate::spans::phrase::{Phrase, PhraseKind, phrase};
-use crate::spans::{Finished, Operation, SpanMaker, SpanRef, own_ids};
+use crate::spans::assemble::Pairs;
+use crate::spans::{Operation, SpanMaker};
 use std::sync::Arc;
 
 /// Everything that one data thread needs for the effects of a record.
 #[derive(Debug)]
 pub(super) struct Lane {
-    writer: ShardWriter,
+    pub(super) writer: ShardWriter,
     pub(super) spans: SpanMaker,
     pub(super) pulse: Arc<Pulse>,
-    memo: Memo,
-    key: Key,
-    zone: Zone,
-    minute: MinuteCache,
+    pub(super) memo: Memo,
+    pub(super) key: Key,
+    pub(super) zone: Zone,
+    pub(super) minute: MinuteCache,
     /// Values of labels while a series is looked up.
-    values: [String; LABELS_MAX],
-    template: String,
+    pub(super) values: [String; LABELS_MAX],
+    pub(super) template: String,
     /// Functions that started and have not ended.
-    functions: Pairs,
+    pub(super) functions: Pairs,
     /// Requests that started and have not ended, and how many of them the gauge knows of.
-    requests: Pairs,
-    requests_told: usize,
+    pub(super) requests: Pairs,
+    pub(super) requests_told: usize,
     /// The series of a group while they are looked up.
-    met: Vec<Option<SeriesId>>,
+    pub(super) met: Vec<Option<SeriesId>>,
     /// Room for the captures of each rule, by its number.
-    captures: Vec<Option<Captures>>,
+    pub(super) captures: Vec<Option<Captures>>,
     /// The series that the record's work was counted in, with the value, where an exemplar may follow.
-    touched: Vec<(SeriesId, f64)>,
+    pub(super) touched: Vec<(SeriesId, f64)>,
     /// The record has, or will get, a span that an exemplar can point at.
-    linked: bool,
+    pub(super) linked: bool,
 }
 
 /// What a group's cell remembers beside its series: the severity, and the status code of a request.
 #[derive(Clone, Copy)]
-struct Facts {
-    severity: Severity,
+pub(super) struct Facts {
+    pub(super) severity: Severity,
     /// 0: the record is no request.
-    status_code: u16,
+    pub(super) status_code: u16,
 }
 
 impl Facts {
@@ -66,16 +65,6 @@ impl Facts {
     fn word(self) -> u32 {
         u32::from(self.severity.0) | u32::from(self.status_code) << 8
     }
-}
-
-/// Work that ended, as far as metrics and spans need it.
-#[derive(Clone, Copy)]
-struct Work<'a> {
-    operation: Operation,
-    seconds: Option<f64>,
-    status_code: u16,
-    failed: bool,
-    phrase: Option<Phrase<'a>>,
 }
 
 impl Lane {
@@ -168,124 +157,10 @@ impl Lane {
         !self.functions.is_empty() || !self.requests.is_empty()
     }
 
-    /// A line that says that a request began, with an id that its end will have too.
-    #[cold]
-    fn begin_request(&mut self, rules: &RuleSet, record: &Record<'_>) {
-        if let Some(key) = request_key(record) {
-            let at = self.time(record).unwrap_or(record.observed);
-            self.requests.started(key, at, record.observed);
-            self.tell_active(rules, record.observed);
-        }
-    }
-
-    /// The end of a request whose start was told: how long it took, by the two lines' times.
-    #[cold]
-    fn end_request(&mut self, rules: &RuleSet, record: &Record<'_>) -> Option<f64> {
-        let started = self.requests.ended(request_key(record)?)?;
-        self.tell_active(rules, record.observed);
-        let end = self.time(record).unwrap_or(record.observed);
-        Some(end.since(started.at).as_secs_f64())
-    }
-
-    /// Brings the gauge of active requests to what waits now.
-    fn tell_active(&mut self, rules: &RuleSet, now: UnixNanos) {
-        let (open, told) = (self.requests.len(), self.requests_told);
-        if open != told
-            && let Some(measure) = &rules.active_requests
-        {
-            let series = self.writer.series(measure.family, &[], now);
-            self.writer.add_f64(series, open as f64 - told as f64);
-            self.requests_told = open;
-        }
-    }
-
     /// The line's own time, where it tells one that can be read.
     pub(super) fn time(&mut self, record: &Record<'_>) -> Option<UnixNanos> {
         let text = record.text(field::TIMESTAMP)?;
         time::parse(text, &self.zone, record.observed, &mut self.minute)
-    }
-
-    /// How long a request took: its own duration, else the time since the line that told its start.
-    #[inline]
-    fn request_seconds(&mut self, rules: &RuleSet, record: &Record<'_>) -> Option<f64> {
-        let told = record.seconds(field::DURATION);
-        if self.requests.is_empty() {
-            return told;
-        }
-        let paired = self.end_request(rules, record);
-        told.or(paired)
-    }
-
-    /// The work other than a request that the record tells of, counted.
-    fn work<'a>(
-        &mut self,
-        rules: &RuleSet,
-        plan: &Plan,
-        scene: &mut Scene<'a>,
-        source: u64,
-        severity: Severity,
-    ) -> Option<Work<'a>> {
-        let record = scene.record;
-        if plan.begins && tells_start(record.body()) {
-            self.begin_request(rules, record);
-            return None;
-        }
-        if plan.query && label::query(record).is_some() {
-            let seconds = record.seconds(field::DURATION);
-            self.standard(rules, On::Query, scene, seconds);
-            let failed = severity >= Severity::ERROR;
-            let operation = Operation::Query;
-            return Some(Work { operation, seconds, status_code: 0, failed, phrase: None });
-        }
-        if !rules.functions && !self.spans.enabled() {
-            return None;
-        }
-        self.function(rules, plan, scene, source, severity)
-    }
-
-    /// A function that started, completed or failed, as the body or a duration field says.
-    fn function<'a>(
-        &mut self,
-        rules: &RuleSet,
-        plan: &Plan,
-        scene: &mut Scene<'a>,
-        source: u64,
-        severity: Severity,
-    ) -> Option<Work<'a>> {
-        let record = scene.record;
-        scene.phrase = phrase(record.body(), severity >= Severity::WARN);
-        let said = scene.phrase.and_then(|p| p.seconds).or_else(|| record.seconds(field::DURATION));
-        let Some(found) = scene.phrase else {
-            // no function is named, but the line has a duration: work for a span all the same
-            let failed = severity >= Severity::ERROR;
-            let seconds = Some(said?);
-            let operation = Operation::Internal;
-            return Some(Work { operation, seconds, status_code: 0, failed, phrase: None });
-        };
-        let logger = record.text(field::LOGGER).unwrap_or_default();
-        let key = assemble::Key::new(source, logger, found.subject);
-        if found.kind == PhraseKind::Started {
-            let at = self.time(record).unwrap_or(record.observed);
-            self.functions.started(key, at, record.observed);
-            return None;
-        }
-        let mut seconds = said;
-        if !self.functions.is_empty()
-            && let Some(started) = self.functions.ended(key)
-            && seconds.is_none()
-        {
-            let end = self.time(record).unwrap_or(record.observed);
-            seconds = Some(end.since(started.at).as_secs_f64());
-        }
-        let failed = found.kind == PhraseKind::Failed;
-        let (on, group) =
-            if failed { (On::Failed, &plan.failed) } else { (On::Completed, &plan.completed) };
-        match group {
-            Some(group) => self.told(group, found.subject, scene, seconds),
-            None => self.standard(rules, on, scene, seconds),
-        }
-        let operation = Operation::Internal;
-        Some(Work { operation, seconds, status_code: 0, failed, phrase: scene.phrase })
     }
 
     /// An error: counted by its type and kind, and a fatal one told to the verdict.
@@ -301,7 +176,13 @@ impl Lane {
     }
 
     /// The measures of the standard rules for one occasion.
-    fn standard(&mut self, rules: &RuleSet, on: On, scene: &Scene<'_>, seconds: Option<f64>) {
+    pub(super) fn standard(
+        &mut self,
+        rules: &RuleSet,
+        on: On,
+        scene: &Scene<'_>,
+        seconds: Option<f64>,
+    ) {
         for rule in rules.standard().filter(|rule| rule.on == on) {
             for measure in rule.measures() {
                 self.direct(measure, scene, seconds);
@@ -310,7 +191,7 @@ impl Lane {
     }
 
     /// One measure whose series is looked up by the values of its labels.
-    fn direct(&mut self, measure: &Measure, scene: &Scene<'_>, seconds: Option<f64>) {
+    pub(super) fn direct(&mut self, measure: &Measure, scene: &Scene<'_>, seconds: Option<f64>) {
         if let Some(series) = self.series(measure, scene) {
             self.apply(measure, series, scene, seconds);
         }
@@ -318,7 +199,12 @@ impl Lane {
 
     /// All measures of a group, by one lookup. Returns what its cell remembers.
     #[inline]
-    fn group(&mut self, group: &Group, scene: &Scene<'_>, seconds: Option<f64>) -> Facts {
+    pub(super) fn group(
+        &mut self,
+        group: &Group,
+        scene: &Scene<'_>,
+        seconds: Option<f64>,
+    ) -> Facts {
         // what a syslog header says is not among the fields that a key is made of
         let bare = scene.record.envelope == Envelope::default();
         let keyed = bare && self.key.read(group, scene.record, None);
@@ -347,7 +233,13 @@ impl Lane {
     }
 
     /// The measures of a function, by one lookup of its name.
-    fn told(&mut self, group: &Group, name: &str, scene: &Scene<'_>, seconds: Option<f64>) {
+    pub(super) fn told(
+        &mut self,
+        group: &Group,
+        name: &str,
+        scene: &Scene<'_>,
+        seconds: Option<f64>,
+    ) {
         let keyed = self.key.take(group, name);
         if !keyed || self.remembered(group, scene, seconds).is_none() {
             self.count(group, scene, seconds, Facts::of(0), keyed);
@@ -397,7 +289,7 @@ impl Lane {
         let mut all = std::mem::take(&mut self.met);
         all.clear();
         for (number, measure) in group.measures.iter().enumerate() {
-            let waits = group.strict && facts.status_code == 0;
+            let waits = group.request && facts.status_code == 0;
             let none = waits && group.of_request.contains(&number);
             all.push(if none { None } else { self.series(measure, scene) });
         }
@@ -498,72 +390,6 @@ impl Lane {
             }
         }
     }
-
-    /// The span of the work, and with it the exemplars of what was counted.
-    fn link(&mut self, scene: &Scene<'_>, work: &Work<'_>, source: u64) {
-        let made = if self.spans.enabled() { self.span(scene, work, source) } else { None };
-        let Some(SpanRef { trace_id, span_id }) = made.or_else(|| own_ids(scene.record)) else {
-            return;
-        };
-        let at = scene.record.observed;
-        for &(series, value) in &self.touched {
-            if self.writer.wants_exemplar(series, value) {
-                self.writer.exemplar(series, Exemplar { value, at, trace_id, span_id });
-            }
-        }
-    }
-
-    fn span(&mut self, scene: &Scene<'_>, work: &Work<'_>, source: u64) -> Option<SpanRef> {
-        let record = scene.record;
-        let seconds = work.seconds?;
-        let end = self.time(record).unwrap_or(record.observed);
-        let mut subject = std::mem::take(&mut self.template);
-        subject.clear();
-        let verb = match work.operation {
-            Operation::Request => {
-                label::endpoint(record, &mut subject);
-                label::method(record)
-            }
-            Operation::Query => {
-                let query = label::query(record)?;
-                subject.push_str(query.table);
-                query.operation
-            }
-            Operation::Internal => {
-                let named = work.phrase.map(|p| p.subject).or_else(|| record.text(field::FUNCTION));
-                subject.push_str(named.unwrap_or("work"));
-                ""
-            }
-        };
-        let finished = Finished {
-            operation: work.operation,
-            end,
-            seconds,
-            subject: &subject,
-            verb,
-            status_code: work.status_code,
-            failed: work.failed,
-            asked: false,
-        };
-        let made = self.spans.finished(record, source, &finished);
-        self.template = subject;
-        made
-    }
-}
-
-/// What the lines of one request have in common, whatever thread or logger wrote them.
-fn request_key(record: &Record<'_>) -> Option<assemble::Key> {
-    let id = record.text(field::REQUEST_ID).or_else(|| record.text(field::TRACE_ID))?;
-    let service = record.text(field::SERVICE).unwrap_or_default();
-    Some(assemble::Key::new(0, service, id))
-}
-
-/// Whether a message says that something begins: `Request started`, `Started GET "/"`, `request.start`.
-fn tells_start(body: &str) -> bool {
-    const WORDS: [&str; 4] = ["started", "starting", "start", "begin"];
-    let first = body.split([' ', ':']).next().unwrap_or_default();
-    let last = body.rsplit([' ', '.', '_']).next().unwrap_or_default();
-    WORDS.iter().any(|word| first.eq_ignore_ascii_case(word) || last.eq_ignore_ascii_case(word))
 }
 
 /// Where series are noted, if an exemplar may follow.

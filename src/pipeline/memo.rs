@@ -116,6 +116,7 @@ impl Key {
 }
 
 /// A key while it is read. Apart from the key, because a sum in memory waits for its own stores.
+#[derive(Clone, Copy, Debug)]
 struct Sum {
     used: usize,
     lengths: u64,

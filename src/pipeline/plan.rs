@@ -24,8 +24,6 @@ pub(super) struct Group {
     pub(super) request: bool,
     /// Which of the measures are a request's; the others are every record's.
     pub(super) of_request: std::ops::Range<usize>,
-    /// The request's measures wait for a status code that is one.
-    pub(super) strict: bool,
 }
 
 /// Rules that are found by the value of one field.
@@ -148,7 +146,6 @@ impl Plans {
         // requests are recognised, for spans and health, also where their metrics are off
         merge(&mut request.inputs, Some(vec![field::HTTP_STATUS]));
         let every = base.measures.len();
-        let strict = is_request && request.inputs.first() == Some(&field::HTTP_STATUS);
         if is_request {
             merge(&mut base.inputs, Some(request.inputs));
             base.measures.append(&mut request.measures);
@@ -156,7 +153,7 @@ impl Plans {
         let of_request = every..base.measures.len();
         Plan {
             present,
-            base: Group { request: is_request, of_request, strict, ..self.number(base) },
+            base: Group { request: is_request, of_request, ..self.number(base) },
             completed: self.told(rules, On::Completed),
             failed: self.told(rules, On::Failed),
             always: always.into_iter().map(|drawn| self.number(drawn)).collect(),
@@ -186,7 +183,7 @@ impl Plans {
         let next = self.numbers.len() as u32 + 1;
         let number = *self.numbers.entry((drawn.inputs.clone(), families)).or_insert(next);
         let Drawn { inputs, measures } = drawn;
-        Group { number, inputs, measures, request: false, of_request: 0..0, strict: false }
+        Group { number, inputs, measures, request: false, of_request: 0..0 }
     }
 }
 

@@ -102,7 +102,7 @@ pub fn seconds(text: &str, unit: Unit) -> Option<f64> {
     let value = match decimal(text) {
         Some(number) => {
             let per_second = unit.per_second()?;
-            if per_second == 1.0 { number } else { number / per_second }
+            if unit == Unit::Seconds { number } else { number / per_second }
         }
         None => with_unit(text)?,
     };

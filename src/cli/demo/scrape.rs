@@ -11,6 +11,9 @@ pub(super) struct Sample {
     pub(super) value: f64,
 }
 
+/// Cumulative buckets in ascending order: upper bound and count.
+pub(super) type Buckets = Vec<(f64, f64)>;
+
 /// All samples of one scrape.
 #[derive(Clone, PartialEq, Default, Debug)]
 pub(super) struct Scrape(pub(super) Vec<Sample>);
@@ -36,13 +39,9 @@ impl Scrape {
     }
 
     /// The histograms of a family by two of its labels: (labels, cumulative buckets in ascending order).
-    pub(super) fn histograms(
-        &self,
-        family: &str,
-        by: [&str; 2],
-    ) -> Vec<([String; 2], Vec<(f64, f64)>)> {
+    pub(super) fn histograms(&self, family: &str, by: [&str; 2]) -> Vec<([String; 2], Buckets)> {
         let bucket = format!("{family}_bucket");
-        let mut found: BTreeMap<[String; 2], Vec<(f64, f64)>> = BTreeMap::new();
+        let mut found: BTreeMap<[String; 2], Buckets> = BTreeMap::new();
         for sample in self.0.iter().filter(|sample| sample.name == bucket) {
             let label = |name: &str| sample.labels.get(name).cloned().unwrap_or_default();
             let bound = label("le").parse().unwrap_or(f64::INFINITY);
