@@ -249,12 +249,11 @@ impl Pipeline {
         }
         self.batch.received[source.input as usize] += lines;
         self.batch.joined += lines - 1;
-        match text.and_then(|text| text.get(at..stop)) {
-            Some(line) => self.record(source, line, lines, observed, Envelope::default()),
-            None => {
-                let line = self.repaired(&block[at..stop], None);
-                self.record(source, &line, lines, observed, Envelope::default());
-            }
+        if let Some(line) = text.and_then(|text| text.get(at..stop)) {
+            self.record(source, line, lines, observed, Envelope::default());
+        } else {
+            let line = self.repaired(&block[at..stop], None);
+            self.record(source, &line, lines, observed, Envelope::default());
         }
         end
     }

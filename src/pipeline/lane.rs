@@ -1,6 +1,6 @@
 //! What a decoded record does: counters and buckets first, then the rules that must be asked, then its span.
-//! Owns all that one data thread needs for it. The base of every record is its severity; a request, a query or
-//! a function that ended is its work.
+//! Owns all that one data thread needs for it. The base of every record is its severity; a request, a query
+//! or a function that ended is its work.
 
 use super::label::{self, Captured, Scene};
 use super::memo::{Key, Memo};
@@ -498,7 +498,7 @@ impl Lane {
             }
             Operation::Internal => {
                 let named = work.phrase.map(|p| p.subject).or_else(|| record.text(field::FUNCTION));
-                subject.push_str(named.unwrap_or("work"));
+                subject.push_str(named.unwrap_or_default());
                 ""
             }
         };

@@ -105,7 +105,7 @@ impl Compiler<'_> {
             Extract::compile(&extract.pattern)
                 .map(|pattern| (of, pattern))
                 .map_err(|e| {
-                    self.error(&format!("{at}.extract.pattern"), e.offset, e.message, e.hint)
+                    self.error(&format!("{at}.extract.pattern"), e.offset, e.message, e.hint);
                 })
                 .ok()
         });

@@ -36,13 +36,9 @@ impl Scrape {
     }
 
     /// The histograms of a family by two of its labels: (labels, cumulative buckets in ascending order).
-    pub(super) fn histograms(
-        &self,
-        family: &str,
-        by: [&str; 2],
-    ) -> Vec<([String; 2], Vec<(f64, f64)>)> {
+    pub(super) fn histograms(&self, family: &str, by: [&str; 2]) -> Vec<([String; 2], Buckets)> {
         let bucket = format!("{family}_bucket");
-        let mut found: BTreeMap<[String; 2], Vec<(f64, f64)>> = BTreeMap::new();
+        let mut found: BTreeMap<[String; 2], Buckets> = BTreeMap::new();
         for sample in self.0.iter().filter(|sample| sample.name == bucket) {
             let label = |name: &str| sample.labels.get(name).cloned().unwrap_or_default();
             let bound = label("le").parse().unwrap_or(f64::INFINITY);
@@ -51,6 +47,9 @@ impl Scrape {
         found.into_iter().collect()
     }
 }
+
+/// Upper bounds and cumulative counts, in ascending order.
+type Buckets = Vec<(f64, f64)>;
 
 /// The quantile of cumulative buckets, by linear interpolation within the bucket, as Prometheus'
 /// `histogram_quantile` does. None without observations.
