@@ -6,6 +6,9 @@
 //! Settings beyond the three addresses come from the environment (`SIDELIGHT_CONFIG` and its like), which the
 //! child inherits. Unit: one phase of a few seconds.
 
+// it measures: the clock is the point
+#![allow(clippy::disallowed_methods)]
+
 #[path = "../tests/support/corpus.rs"]
 #[allow(dead_code)] // its ground truth is `ingest`'s
 mod corpus;

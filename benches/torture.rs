@@ -9,6 +9,9 @@
 //! Unit: one stop. A line counts as accepted when all its bytes were; one that was cut is torn and counts on
 //! neither side.
 
+// it measures: the clock is the point
+#![allow(clippy::disallowed_methods)]
+
 #[path = "torture/abuse.rs"]
 mod abuse;
 #[path = "support/sidecar.rs"]

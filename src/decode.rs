@@ -181,7 +181,8 @@ mod tests {
             is_ended: bool,
         ) {
             let wanted = FieldTable::standard();
-            let mut block: String = lines.iter().map(|(line, end)| format!("{line}{end}")).collect();
+            let lines: Vec<_> = lines.iter().map(|(line, end)| line.clone() + end).collect();
+            let mut block = lines.concat();
             if !is_ended {
                 block.pop();
             }

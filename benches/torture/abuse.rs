@@ -64,7 +64,8 @@ fn launch(binary: &Path, launch: Launch<'_>) -> Result<Sidecar, String> {
     Ok(child)
 }
 
-fn said(error: impl ToString) -> String {
+#[allow(clippy::needless_pass_by_value)] // for map_err
+fn said(error: std::io::Error) -> String {
     error.to_string()
 }
 

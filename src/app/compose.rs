@@ -14,14 +14,14 @@ use crate::forward::stdout::Passthrough;
 use crate::forward::writer;
 use crate::health::Pulse;
 use crate::metrics::Registry;
-use crate::metrics::expose::{self, Encoding, Options};
+use crate::metrics::expose;
 use crate::outbox::{BatchSize, Capacity, Outbox};
 use crate::pipeline::{self, Pipeline};
 use crate::receive::bind::Access;
 use crate::receive::limits::Limits;
 use crate::rules::settings::{RuleError, RulesSettings};
 use crate::rules::{Published, RuleSet, compile};
-use crate::serve::state::State;
+use crate::serve::state::{Exposition, State};
 use crate::spans::SpanMaker;
 use crate::telemetry::Telemetry;
 use crate::telemetry::standing::Standing;
@@ -326,10 +326,7 @@ fn degraded(telemetry: Arc<Telemetry>) -> Box<dyn Fn() -> Option<String> + Send 
 }
 
 /// Everything that `/metrics` shows.
-fn exposition(
-    registry: Arc<Registry>,
-    telemetry: Arc<Telemetry>,
-) -> Box<dyn Fn(Encoding, Options, &mut Vec<u8>) + Send + Sync> {
+fn exposition(registry: Arc<Registry>, telemetry: Arc<Telemetry>) -> Exposition {
     let folded = Mutex::new(HashMap::<(String, String), u64>::new());
     Box::new(move |encoding, options, out| {
         telemetry.series.set(registry.series_count() as i64);

@@ -178,9 +178,10 @@ mod kernel {
     /// A quote, a backslash or a control character.
     #[inline(always)]
     pub(super) fn string_flags(text: u64) -> u64 {
-        let quote = (text ^ all(b'"')).wrapping_sub(all(1));
+        // with the second bit turned a quote is 0x20 and a control character stays below it
+        let low = (text ^ all(0x02)).wrapping_sub(all(0x21));
         let backslash = (text ^ all(b'\\')).wrapping_sub(all(1));
-        (quote | backslash | text.wrapping_sub(all(0x20))) & !text & HIGH
+        (low | backslash) & !text & HIGH
     }
 
     /// The same for 16 bytes, without their places.

@@ -39,6 +39,8 @@ pub(super) struct Lane {
     /// Requests that started and have not ended, and how many of them the gauge knows of.
     requests: Pairs,
     requests_told: usize,
+    /// The series of a group while they are looked up.
+    met: Vec<Option<SeriesId>>,
     /// Room for the captures of each rule, by its number.
     captures: Vec<Option<Captures>>,
     /// The series that the record's work was counted in, with the value, where an exemplar may follow.
@@ -96,6 +98,7 @@ impl Lane {
             functions: Pairs::new(),
             requests: Pairs::new(),
             requests_told: 0,
+            met: Vec::new(),
             captures: Vec::new(),
             touched: Vec::new(),
             linked: false,
@@ -237,13 +240,14 @@ impl Lane {
         if !rules.functions && !self.spans.enabled() {
             return None;
         }
-        self.function(rules, scene, source, severity)
+        self.function(rules, plan, scene, source, severity)
     }
 
     /// A function that started, completed or failed, as the body or a duration field says.
     fn function<'a>(
         &mut self,
         rules: &RuleSet,
+        plan: &Plan,
         scene: &mut Scene<'a>,
         source: u64,
         severity: Severity,
@@ -274,8 +278,12 @@ impl Lane {
             seconds = Some(end.since(started.at).as_secs_f64());
         }
         let failed = found.kind == PhraseKind::Failed;
-        let on = if failed { On::Failed } else { On::Completed };
-        self.standard(rules, on, scene, seconds);
+        let (on, group) =
+            if failed { (On::Failed, &plan.failed) } else { (On::Completed, &plan.completed) };
+        match group {
+            Some(group) => self.told(group, found.subject, scene, seconds),
+            None => self.standard(rules, on, scene, seconds),
+        }
         let operation = Operation::Internal;
         Some(Work { operation, seconds, status_code: 0, failed, phrase: scene.phrase })
     }
@@ -330,11 +338,20 @@ impl Lane {
     ) -> Option<Facts> {
         let known = self.memo.find(group, &self.key)?;
         let fact = known.fact;
-        for (measure, series) in known.counted(group) {
+        for (number, measure) in group.measures.iter().enumerate() {
+            let Some(series) = known.series(number, measure) else { continue };
             let touched = touched(self.linked, &mut self.touched);
             apply(&mut self.writer, touched, measure, series, scene, seconds);
         }
         Some(Facts::of(fact))
+    }
+
+    /// The measures of a function, by one lookup of its name.
+    fn told(&mut self, group: &Group, name: &str, scene: &Scene<'_>, seconds: Option<f64>) {
+        let keyed = self.key.take(group, name);
+        if !keyed || self.remembered(group, scene, seconds).is_none() {
+            self.count(group, scene, seconds, Facts::of(0), keyed);
+        }
     }
 
     /// A key that is not remembered. Where its path is not its own template (an id, a query), the template
@@ -363,9 +380,25 @@ impl Lane {
         }
         let status_code = if group.request { label::status_code(record).unwrap_or(0) } else { 0 };
         let facts = Facts { severity: record.severity(), status_code };
-        let mut all = Vec::with_capacity(group.measures.len());
+        self.count(group, scene, seconds, facts, keyed);
+        facts
+    }
+
+    /// All measures of a group, by the values of their labels, for the memo to know from now on.
+    #[cold]
+    fn count(
+        &mut self,
+        group: &Group,
+        scene: &Scene<'_>,
+        seconds: Option<f64>,
+        facts: Facts,
+        keyed: bool,
+    ) {
+        let mut all = std::mem::take(&mut self.met);
+        all.clear();
         for (number, measure) in group.measures.iter().enumerate() {
-            let none = group.strict && status_code == 0 && group.of_request.contains(&number);
+            let waits = group.strict && facts.status_code == 0;
+            let none = waits && group.of_request.contains(&number);
             all.push(if none { None } else { self.series(measure, scene) });
         }
         for (measure, series) in group.measures.iter().zip(&all) {
@@ -376,7 +409,7 @@ impl Lane {
         if keyed {
             self.memo.insert(group, &self.key, facts.word(), &all);
         }
-        facts
+        self.met = all;
     }
 
     /// The series of a measure, by the values of its labels.

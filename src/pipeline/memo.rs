@@ -1,7 +1,7 @@
 //! The joint memo: from the raw bytes of the fields that labels are made of to the series of all families
 //! that these labels feed. One lookup a group of families, no hash of each label, no copy; what is not
-//! remembered is worked out by the caller and put here. Bounded: at most `CELLS_MAX` cells, forgotten when
-//! full.
+//! remembered is worked out by the caller and put here. Bounded: at most `CELLS_MAX` cells, of which
+//! the newest stay.
 
 use super::plan::Group;
 use crate::metrics::SeriesId;
@@ -25,6 +25,9 @@ const CELLS_FIRST: usize = 128;
 
 /// ... and ends here: 2 MiB.
 const CELLS_MAX: usize = 16 * 1024;
+
+/// Series of groups that do not fit into their cells; beyond it all is forgotten and met again.
+const SPILLED_MAX: usize = 64 * 1024;
 
 /// How far a key may lie from its place; more means that the table is too full.
 const PROBES: usize = 8;
@@ -54,12 +57,10 @@ impl Key {
     /// for.
     #[inline]
     pub(super) fn read(&mut self, group: &Group, record: &Record<'_>, path: Option<&str>) -> bool {
-        self.used = 0;
-        self.lengths = 0;
-        self.hash = u64::from(group.number);
         if group.inputs.len() > INPUTS_MAX {
             return false;
         }
+        let mut sum = Sum::new(group);
         for &input in &group.inputs {
             let Some(entry) = record.entry(input) else { return false };
             let (whole, from, length) = match path {
@@ -67,38 +68,47 @@ impl Key {
                 _ => (record.whole(entry.place), entry.start as usize, entry.len as usize),
             };
             let Some(text) = whole.as_bytes().get(from..) else { return false };
-            if !self.push(text, length) {
+            if !self.push(&mut sum, text, length) {
                 return false;
             }
         }
-        self.hash = fold(self.hash ^ self.lengths);
+        self.end(sum);
         true
+    }
+
+    /// Takes one text for the key; false where it does not fit.
+    #[inline]
+    pub(super) fn take(&mut self, group: &Group, text: &str) -> bool {
+        let mut sum = Sum::new(group);
+        let fits = self.push(&mut sum, text.as_bytes(), text.len());
+        self.end(sum);
+        fits
     }
 
     /// The next field: so many bytes of `text`, which may go on behind them.
     #[inline]
-    fn push(&mut self, mut text: &[u8], length: usize) -> bool {
-        self.lengths = self.lengths << 8 | length as u64;
+    fn push(&mut self, sum: &mut Sum, mut text: &[u8], length: usize) -> bool {
+        sum.lengths = sum.lengths << 8 | length as u64;
         let mut left = length;
         while left > 0 {
-            let (word, more) = match text.split_first_chunk::<8>() {
-                Some((bytes, more)) => (u64::from_le_bytes(*bytes), more),
-                None => (short(text), &[][..]),
-            };
-            let word = if left >= 8 { word } else { word & ((1 << (8 * left)) - 1) };
-            let (Some(place), Some(seed)) =
-                (self.words.get_mut(self.used), self.seeds.get(self.used))
-            else {
-                return false;
-            };
+            let word = first_word(text) & (u64::MAX >> (64 - 8 * left.min(8)));
+            let places = (self.words.get_mut(sum.used), self.seeds.get(sum.used));
+            let (Some(place), Some(seed)) = places else { return false };
             *place = word;
             // every word has its own seed, so that none waits for the one before it
-            self.hash ^= fold(word ^ seed);
-            self.used += 1;
-            text = more;
+            sum.hash ^= fold(word ^ seed);
+            sum.used += 1;
             left = left.saturating_sub(8);
+            text = text.get(8..).unwrap_or_default();
         }
         true
+    }
+
+    #[inline]
+    fn end(&mut self, sum: Sum) {
+        self.used = sum.used;
+        self.lengths = sum.lengths;
+        self.hash = fold(sum.hash ^ sum.lengths);
     }
 
     fn words(&self) -> &[u64] {
@@ -106,7 +116,29 @@ impl Key {
     }
 }
 
-/// Fewer than eight bytes as a word.
+/// A key while it is read. Apart from the key, because a sum in memory waits for its own stores.
+struct Sum {
+    used: usize,
+    lengths: u64,
+    hash: u64,
+}
+
+impl Sum {
+    #[inline]
+    fn new(group: &Group) -> Sum {
+        Sum { used: 0, lengths: 0, hash: u64::from(group.number) }
+    }
+}
+
+/// The first eight bytes as a word; zeros past the end.
+#[inline]
+fn first_word(text: &[u8]) -> u64 {
+    match text.first_chunk::<8>() {
+        Some(bytes) => u64::from_le_bytes(*bytes),
+        None => short(text),
+    }
+}
+
 #[cold]
 fn short(text: &[u8]) -> u64 {
     let mut bytes = [0; 8];
@@ -144,16 +176,12 @@ pub(super) struct Known<'a> {
     series: &'a [u32],
 }
 
-impl<'a> Known<'a> {
-    /// The measures that the record counts in, each with its series.
+impl Known<'_> {
+    /// The series of a measure by its number; None where the record is not one for it.
     #[inline]
-    pub(super) fn counted<'b>(
-        self,
-        group: &'b Group,
-    ) -> impl Iterator<Item = (&'b Measure, SeriesId)> + use<'a, 'b> {
-        let all = group.measures.iter().zip(self.series);
-        all.filter(|(_, index)| **index != NO_SERIES)
-            .map(|(measure, &index)| (measure, SeriesId { family: measure.family, index }))
+    pub(super) fn series(&self, number: usize, measure: &Measure) -> Option<SeriesId> {
+        let index = *self.series.get(number)?;
+        (index != NO_SERIES).then_some(SeriesId { family: measure.family, index })
     }
 }
 
@@ -212,7 +240,10 @@ impl Memo {
         fact: u32,
         series: &[Option<SeriesId>],
     ) {
-        if self.used * 2 >= self.cells.len() {
+        if self.spilled.len() > SPILLED_MAX {
+            self.forget();
+        }
+        if self.used * 2 >= self.cells.len() && self.cells.len() < CELLS_MAX {
             self.grow();
         }
         let mut held = [NO_SERIES; INLINE];
@@ -231,17 +262,19 @@ impl Memo {
             fact,
             series: held,
         };
-        if !self.place(cell) {
-            self.grow();
+        if !self.place(&cell) {
+            // full: what was met last is likelier to be met again than what stands there
+            let first = cell.hash as usize & (self.cells.len() - 1);
+            self.cells[first] = cell;
         }
     }
 
-    fn place(&mut self, cell: Cell) -> bool {
+    fn place(&mut self, cell: &Cell) -> bool {
         let mask = self.cells.len() - 1;
         for step in 0..PROBES {
             let at = (cell.hash as usize).wrapping_add(step) & mask;
             if self.cells[at].group == 0 {
-                self.cells[at] = cell;
+                self.cells[at] = cell.clone();
                 self.used += 1;
                 return true;
             }
@@ -249,19 +282,14 @@ impl Memo {
         false
     }
 
-    /// More cells, or, when there may be no more, none: what is in use comes back in a moment, and what
-    /// was a flood of once-seen values does not.
+    /// More cells.
     #[cold]
     fn grow(&mut self) {
-        if self.cells.len() >= CELLS_MAX {
-            self.forget();
-            return;
-        }
         let cells = (self.cells.len() * 4).min(CELLS_MAX);
         let old = std::mem::replace(&mut self.cells, vec![EMPTY; cells]);
         self.used = 0;
         for cell in old.into_iter().filter(|cell| cell.group != 0) {
-            self.place(cell);
+            self.place(&cell);
         }
     }
 }

@@ -42,6 +42,9 @@ pub(super) struct Plan {
     /// Severity and service, with every measure that is made of them: for every record. Where method, status
     /// and a path are there, the requests' measures too: one lookup tells all.
     pub(super) base: Group,
+    /// The measures of functions that completed and that failed, whose only label is the function.
+    pub(super) completed: Option<Group>,
+    pub(super) failed: Option<Group>,
     /// A user's own measures without condition.
     pub(super) always: Vec<Group>,
     /// The beginning of a request may be told of: it has no status yet, but an id.
@@ -154,6 +157,8 @@ impl Plans {
         Plan {
             present,
             base: Group { request: is_request, of_request, strict, ..self.number(base) },
+            completed: self.told(rules, On::Completed),
+            failed: self.told(rules, On::Failed),
             always: always.into_iter().map(|drawn| self.number(drawn)).collect(),
             begins: has(field::HTTP_METHOD)
                 && !has(field::HTTP_STATUS)
@@ -164,6 +169,16 @@ impl Plans {
             asked,
             switches,
         }
+    }
+
+    /// The measures of an occasion that the function's name alone decides; None where more does.
+    fn told(&mut self, rules: &RuleSet, on: On) -> Option<Group> {
+        let rules = rules.standard().filter(|rule| rule.on == on);
+        let measures: Vec<_> = rules.flat_map(|rule| rule.measures().cloned()).collect();
+        let mut labels = measures.iter().flat_map(|measure| &measure.labels);
+        labels
+            .all(|label| *label == Label::Function)
+            .then(|| self.number(Drawn { inputs: Vec::new(), measures }))
     }
 
     fn number(&mut self, drawn: Drawn) -> Group {

@@ -2,7 +2,7 @@
 //! copies and an integer.
 
 use super::number;
-use super::page::{Header, Page};
+use super::page::{Header, Page, copy};
 use crate::clock::UnixNanos;
 use crate::metrics::cells::View;
 use crate::metrics::exemplar::Exemplar;
@@ -34,14 +34,14 @@ pub(super) fn write(
     match &spec.kind {
         FamilyKind::Counter => {
             for (text, cell, born) in family.iter() {
-                page.out.extend_from_slice(text);
+                copy(page.out, text);
                 number::integer(page.out, cells.count(cell));
                 end_of_counter(page, name, text, cell, exemplars, created.then_some(born));
             }
         }
         FamilyKind::FloatCounter => {
             for (text, cell, born) in family.iter() {
-                page.out.extend_from_slice(text);
+                copy(page.out, text);
                 number::double(page.out, cells.sum(cell));
                 end_of_counter(page, name, text, cell, exemplars, created.then_some(born));
             }
@@ -60,7 +60,7 @@ pub(super) fn write(
 
 fn gauges(page: &mut Page<'_>, family: &RenderedFamily, value: impl Fn(u32) -> f64) {
     for (text, cell, _) in family.iter() {
-        page.out.extend_from_slice(text);
+        copy(page.out, text);
         number::double(page.out, value(cell));
         page.out.push(b'\n');
     }
@@ -81,7 +81,7 @@ fn end_of_counter(
     if let Some(created) = created {
         page.put(name.strip_suffix("_total").unwrap_or(name));
         page.put("_created");
-        page.out.extend_from_slice(&text[name.len()..]);
+        copy(page.out, &text[name.len()..]);
         number::seconds(page.out, created);
         page.out.push(b'\n');
     }
@@ -121,8 +121,8 @@ impl Series<'_> {
         let (mut count, mut start) = (0, 0);
         for (cell, end) in (self.cell..).zip(&tails.ends) {
             count += cells.count(cell);
-            page.out.extend_from_slice(self.text);
-            page.out.extend_from_slice(&tails.text[start..*end]);
+            copy(page.out, self.text);
+            copy(page.out, &tails.text[start..*end]);
             start = *end;
             number::integer(page.out, count);
             exemplar_at(page, exemplars, cell);
@@ -152,7 +152,7 @@ impl Series<'_> {
         let labels = &self.text[self.name.len() + "_bucket".len()..];
         if let [b'{', labels @ .., b','] = labels {
             page.out.push(b'{');
-            page.out.extend_from_slice(labels);
+            copy(page.out, labels);
             page.out.push(b'}');
         }
         page.out.push(b' ');

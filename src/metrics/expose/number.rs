@@ -1,6 +1,7 @@
 //! Numbers as the formats write them: integers by hand, doubles as their shortest text that reads
 //! back.
 
+use super::page::copy;
 use crate::clock::UnixNanos;
 use std::io::Write;
 
@@ -36,7 +37,7 @@ pub(super) fn integer(out: &mut Vec<u8>, mut value: u64) {
         start -= 1;
         digits[start] = b'0' + value as u8;
     }
-    out.extend_from_slice(&digits[start..]);
+    copy(out, &digits[start..]);
 }
 
 /// Writes a sample's value: an integer where it is one, else the shortest text that reads back.
