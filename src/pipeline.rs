@@ -129,6 +129,7 @@ impl Pipeline {
     /// Processes whole lines; the last may lack its newline (the peer closed). Lines that belong together are
     /// joined here; what may still be continued is held back by the caller (`frame::multiline::settled`).
     pub fn lines(&mut self, source: &mut Source, block: &[u8], observed: UnixNanos) {
+        self.renew();
         if let Some(passthrough) = &mut self.passthrough {
             passthrough.lines(block);
         }
@@ -145,6 +146,7 @@ impl Pipeline {
 
     /// Processes one datagram: one record, whatever newlines it holds.
     pub fn datagram(&mut self, source: &mut Source, bytes: &[u8], observed: UnixNanos) {
+        self.renew();
         if let Some(passthrough) = &mut self.passthrough {
             passthrough.line(bytes);
         }
@@ -187,6 +189,11 @@ impl Pipeline {
             passthrough.flush();
         }
         self.skew_due = true;
+        self.renew();
+    }
+
+    /// New rules, if there are: looked for once a block, by a load.
+    fn renew(&mut self) {
         if self.published.generation() != self.generation {
             self.generation = self.published.generation();
             self.rules = self.published.current();
@@ -250,12 +257,11 @@ impl Pipeline {
         }
         self.batch.received[source.input as usize] += lines;
         self.batch.joined += lines - 1;
-        match text.and_then(|text| text.get(at..stop)) {
-            Some(line) => self.record(source, line, lines, observed, Envelope::default()),
-            None => {
-                let line = self.repaired(&block[at..stop], None);
-                self.record(source, &line, lines, observed, Envelope::default());
-            }
+        if let Some(line) = text.and_then(|text| text.get(at..stop)) {
+            self.record(source, line, lines, observed, Envelope::default());
+        } else {
+            let line = self.repaired(&block[at..stop], None);
+            self.record(source, &line, lines, observed, Envelope::default());
         }
         end
     }

@@ -101,13 +101,13 @@ struct Sidelight {
 }
 
 impl Sidelight {
-    fn new() -> Option<Sidelight> {
+    fn new() -> Sidelight {
         let (pipeline, render) = sidelight_pipeline();
         let input = sidelight::pipeline::Input::Stream;
         let source = sidelight::pipeline::Source { id: 1, input };
         // the corpora begin here
         let observed = sidelight::clock::UnixNanos(1_795_219_200_000_000_000);
-        Some(Sidelight { pipeline, source, render, observed })
+        Sidelight { pipeline, source, render, observed }
     }
 }
 
@@ -270,7 +270,7 @@ fn report(shape: Shape, corpus: &Corpus, rounds: usize) -> bool {
     let mut buffer = vec![0; BUFFER_BYTES + SLACK];
     let mut alone = Alone { lines: 0 };
     let mut by_hand = ByHand { floor: Floor::new(), shape };
-    let mut sidelight = Sidelight::new();
+    let mut sidelight = Some(Sidelight::new());
     let (mut read, mut floor, mut ours) = (Vec::new(), Vec::new(), Vec::new());
     // the first round meets the series, and is not counted
     for number in 0..=rounds {

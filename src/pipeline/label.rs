@@ -52,6 +52,8 @@ pub(super) struct Work<'a> {
     pub(super) status_code: u16,
     pub(super) failed: bool,
     pub(super) phrase: Option<Phrase<'a>>,
+    /// A rule asks for its span.
+    pub(super) asked: bool,
 }
 
 impl<'a> Scene<'a> {

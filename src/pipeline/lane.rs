@@ -1,6 +1,6 @@
 //! What a decoded record does: counters and buckets first, then the rules that must be asked, then its span.
-//! Owns all that one data thread needs for it. The base of every record is its severity; a request, a query or
-//! a function that ended is its work.
+//! Owns all that one data thread needs for it. The base of every record is its severity; a request, a query
+//! or a function that ended is its work.
 
 use super::label::{self, Captured, Scene, Work};
 use super::memo::{Key, Memo};
@@ -44,6 +44,8 @@ pub(super) struct Lane {
     pub(super) captures: Vec<Option<Captures>>,
     /// The series that the record's work was counted in, with the value, where an exemplar may follow.
     pub(super) touched: Vec<(SeriesId, f64)>,
+    /// A rule asks for a span of this record.
+    pub(super) asked: Option<Operation>,
     /// The record has, or will get, a span that an exemplar can point at.
     pub(super) linked: bool,
 }
@@ -91,6 +93,7 @@ impl Lane {
             captures: Vec::new(),
             touched: Vec::new(),
             linked: false,
+            asked: None,
         }
     }
 
@@ -117,7 +120,8 @@ impl Lane {
         let work = if status_code != 0 {
             let failed = status_code >= 500;
             let operation = Operation::Request;
-            Some(Work { operation, seconds, status_code, failed, phrase: None })
+            let (phrase, asked) = (None, false);
+            Some(Work { operation, seconds, status_code, failed, phrase, asked })
         } else {
             self.work(rules, plan, scene, source, severity)
         };
@@ -135,16 +139,18 @@ impl Lane {
         {
             self.ask(rules, plan, scene);
         }
-        if let Some(work) = work {
-            if work.operation == Operation::Request {
-                counts.requests += 1;
-                counts.failed_requests += u64::from(work.status_code >= 500);
-            }
-            if self.linked {
-                self.link(scene, &work, source);
-            }
+        if status_code != 0 {
+            counts.requests += 1;
+            counts.failed_requests += u64::from(status_code >= 500);
         }
         if self.linked {
+            let work = match self.asked.take() {
+                Some(operation) => Some(Lane::asked(operation, scene, work)),
+                None => work,
+            };
+            if let Some(work) = work {
+                self.link(scene, &work, source);
+            }
             self.touched.clear();
         }
     }
@@ -386,7 +392,7 @@ impl Lane {
                     self.direct(measure, scene, scene.record.seconds(field::DURATION));
                 }
                 Action::Health(Signal::Heartbeat) => self.pulse.heartbeat(scene.record.observed),
-                Action::Span(_) => {}
+                Action::Span(rule) => self.asked = Some(rule.operation),
             }
         }
     }

@@ -1,6 +1,7 @@
 //! The joint memo: from the raw bytes of the fields that labels are made of to the series of all families
 //! that these labels feed. One lookup a group of families, no hash of each label, no copy; what is not
-//! remembered is worked out by the caller and put here. Bounded: at most `CELLS_MAX` cells, of which the newest stay.
+//! remembered is worked out by the caller and put here. Bounded: at most `CELLS_MAX` cells, of which
+//! the newest stay.
 
 use super::plan::Group;
 use crate::metrics::SeriesId;

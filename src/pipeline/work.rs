@@ -1,5 +1,5 @@
-//! The work that a record tells of: a request, a query or a function that ended, and the starts that wait for their
-//! ends. It is counted, and it is what a span is made of.
+//! The work that a record tells of: a request, a query or a function that ended, and the starts that wait
+//! for their ends. It is counted, and it is what a span is made of.
 
 use super::label::{self, Scene, Work};
 use super::lane::Lane;
@@ -33,7 +33,14 @@ impl Lane {
             self.standard(rules, On::Query, scene, seconds);
             let failed = severity >= Severity::ERROR;
             let operation = Operation::Query;
-            return Some(Work { operation, seconds, status_code: 0, failed, phrase: None });
+            return Some(Work {
+                operation,
+                seconds,
+                status_code: 0,
+                failed,
+                phrase: None,
+                asked: false,
+            });
         }
         if !rules.functions && !self.spans.enabled() {
             return None;
@@ -58,7 +65,14 @@ impl Lane {
             let failed = severity >= Severity::ERROR;
             let seconds = Some(said?);
             let operation = Operation::Internal;
-            return Some(Work { operation, seconds, status_code: 0, failed, phrase: None });
+            return Some(Work {
+                operation,
+                seconds,
+                status_code: 0,
+                failed,
+                phrase: None,
+                asked: false,
+            });
         };
         let logger = record.text(field::LOGGER).unwrap_or_default();
         let key = assemble::Key::new(source, logger, found.subject);
@@ -83,7 +97,14 @@ impl Lane {
             None => self.standard(rules, on, scene, seconds),
         }
         let operation = Operation::Internal;
-        Some(Work { operation, seconds, status_code: 0, failed, phrase: scene.phrase })
+        Some(Work {
+            operation,
+            seconds,
+            status_code: 0,
+            failed,
+            phrase: scene.phrase,
+            asked: false,
+        })
     }
 
     /// A line that says that a request began, with an id that its end will have too.
@@ -128,6 +149,25 @@ impl Lane {
         }
     }
 
+    /// The work of which a rule wants a span: what the record tells by itself, or any that has a duration.
+    #[cold]
+    pub(super) fn asked<'a>(
+        operation: Operation,
+        scene: &Scene<'a>,
+        told: Option<Work<'a>>,
+    ) -> Work<'a> {
+        let phrase = scene.phrase;
+        let untold = || Work {
+            operation,
+            seconds: scene.record.seconds(field::DURATION),
+            status_code: label::status_code(scene.record).unwrap_or(0),
+            failed: scene.record.severity() >= Severity::ERROR,
+            phrase,
+            asked: true,
+        };
+        Work { operation, asked: true, ..told.unwrap_or_else(untold) }
+    }
+
     /// The span of the work, and with it the exemplars of what was counted.
     pub(super) fn link(&mut self, scene: &Scene<'_>, work: &Work<'_>, source: u64) {
         let made = if self.spans.enabled() { self.span(scene, work, source) } else { None };
@@ -160,7 +200,7 @@ impl Lane {
             }
             Operation::Internal => {
                 let named = work.phrase.map(|p| p.subject).or_else(|| record.text(field::FUNCTION));
-                subject.push_str(named.unwrap_or("work"));
+                subject.push_str(named.unwrap_or_default());
                 ""
             }
         };
@@ -172,7 +212,7 @@ impl Lane {
             verb,
             status_code: work.status_code,
             failed: work.failed,
-            asked: false,
+            asked: work.asked,
         };
         let made = self.spans.finished(record, source, &finished);
         self.template = subject;

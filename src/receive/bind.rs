@@ -28,8 +28,8 @@ pub const PATH_BYTES_MAX: usize = 107;
 const BACKLOG: i32 = 4096;
 
 /// The same for the admin port. std asks for 128: connections that come and go at once fill that within a
-/// millisecond, and the next, a kubelet's among them, waits a second for its second SYN. `serve` takes in 3,200 a
-/// second of those that say nothing, so that who waits behind this many is heard in a third of a second.
+/// millisecond, and the next, a kubelet's among them, waits a second for its second SYN. `serve` takes in
+/// 3,200 a second of those that say nothing, so that who waits behind this many is heard in a third of one.
 const BACKLOG_ADMIN: i32 = 1024;
 
 /// Which kind of Unix socket.

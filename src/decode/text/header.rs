@@ -297,7 +297,7 @@ mod tests {
             parts in prop::collection::vec((any_part(), prop::sample::select(vec![" - ", " | ", " ", "  - ", " -"])), 1..6),
             message in "([a-z]{0,3}( - | -| )?){0,3}",
         ) {
-            let line: String = parts.iter().flat_map(|(part, end)| [part.to_string(), end.to_string()]).collect();
+            let line: String = parts.iter().flat_map(|(part, end)| [part.as_str(), *end]).collect();
             let line = line + &message;
             for separator in [b'-', b'|'] {
                 let (mut short, mut long) = (Slots::new(), Slots::new());
