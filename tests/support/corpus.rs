@@ -219,7 +219,6 @@ impl Totals {
         }
         for (function, seconds) in self.functions {
             let labels = format!("function=\"{function}\"");
-            truth.add(format!("function_calls_total{{{labels}}}"), seconds.len() as f64);
             for one in seconds {
                 truth.observe("function_duration_seconds", &labels, one);
             }
