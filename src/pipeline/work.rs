@@ -74,16 +74,18 @@ impl Lane {
                 asked: false,
             });
         };
-        let logger = record.text(field::LOGGER).unwrap_or_default();
-        let key = assemble::Key::new(source, logger, found.subject);
+        let key = || {
+            let logger = record.text(field::LOGGER).unwrap_or_default();
+            assemble::Key::new(source, logger, found.subject)
+        };
         if found.kind == PhraseKind::Started {
             let at = self.time(record).unwrap_or(record.observed);
-            self.functions.started(key, at, record.observed);
+            self.functions.started(key(), at, record.observed);
             return None;
         }
         let mut seconds = said;
         if !self.functions.is_empty()
-            && let Some(started) = self.functions.ended(key)
+            && let Some(started) = self.functions.ended(key())
             && seconds.is_none()
         {
             let end = self.time(record).unwrap_or(record.observed);
