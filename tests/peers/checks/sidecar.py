@@ -155,7 +155,9 @@ class Sidecar:
             done = sum(
                 metrics.total(f"sidelight_frames_{end}_total") for end in ("decoded", "refused")
             )
-            return metrics if done >= lines else None
+            # a scrape may fall between the two counters' additions: both have to be there
+            came = metrics.total("sidelight_frames_received_total")
+            return metrics if min(done, came) >= lines else None
 
         metrics = until(f"{lines} frames received", all_there)
         metrics.expect("sidelight_frames_received_total", lines)
