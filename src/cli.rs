@@ -6,8 +6,12 @@ pub mod demo;
 pub mod explain;
 pub mod get;
 pub mod healthcheck;
+pub mod inject;
+pub mod injector;
+pub mod install;
 pub mod replay;
 pub mod run;
+pub mod tee;
 
 use crate::config::environment::Environment;
 use clap::error::ErrorKind;
@@ -49,6 +53,14 @@ pub enum Command {
     Explain(explain::Arguments),
     /// Ask a running sidecar whether it is well; exit code 0 if so
     Healthcheck(healthcheck::Arguments),
+    /// Put the sidecar into manifests, as the webhook would
+    Inject(inject::Arguments),
+    /// Serve the admission webhook that puts the sidecar into pods
+    Injector(injector::Arguments),
+    /// Run a command, pass its output through and copy every line of it to the socket
+    Tee(tee::Arguments),
+    /// Copy this binary into a directory that other containers share
+    Install(install::Arguments),
 }
 
 /// Reads the arguments and does what they ask for.
@@ -69,6 +81,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: &Environ
         Command::Replay(arguments) => replay::run(&arguments, environment),
         Command::Explain(arguments) => explain::run(&arguments, environment),
         Command::Healthcheck(arguments) => healthcheck::run(&arguments, environment),
+        Command::Inject(arguments) => inject::run(&arguments, environment),
+        Command::Injector(arguments) => injector::run(&arguments, environment),
+        Command::Tee(arguments) => tee::run(&arguments, environment),
+        Command::Install(arguments) => install::run(&arguments, environment),
     }
 }
 

@@ -37,7 +37,11 @@
 //! | [`config`] | as written -> as used: YAML, environment, flags; errors with place, caret and hint |
 //! | [`app`] | doors bound, threads started, the phases of leaving ([`phase`]) |
 //! | [`replay`] | a file of lines through the rules: what would have happened |
-//! | [`cli`] | run, demo, check, replay, explain, healthcheck |
+//! | [`tee`] | a command's output, copied to the socket without ever holding it up |
+//! | [`inject`] | pure: a pod's JSON -> the JSON patch that puts the sidecar into it |
+//! | [`injector`] | the admission webhook around it: TLS, certificates, reviews, the leader |
+//! | [`kube`], [`manifest`] | the few calls to the Kubernetes API; manifests read and written |
+//! | [`cli`] | run, demo, check, replay, explain, healthcheck, inject, injector, tee, install |
 //! | [`clock`], [`resource`] | time as a value; who we speak for |
 //!
 //! # What must never be
@@ -66,6 +70,10 @@ pub mod export;
 pub mod forward;
 pub mod frame;
 pub mod health;
+pub mod inject;
+pub mod injector;
+pub mod kube;
+pub mod manifest;
 pub mod metrics;
 pub mod otlp;
 pub mod outbox;
@@ -78,4 +86,5 @@ pub mod resource;
 pub mod rules;
 pub mod serve;
 pub mod spans;
+pub mod tee;
 pub mod telemetry;
