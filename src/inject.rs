@@ -93,11 +93,16 @@ pub fn plan_for(
     let name = if namespace.name.is_empty() { own.unwrap_or_default() } else { &namespace.name };
     let policy = policy.within(name);
     if let Some(reason) = refusal(&pod, name, &policy) {
-        return Plan::skip(reason);
+        let mut plan = Plan::skip(reason);
+        if reason == reason::CONFLICT {
+            let message = "sidelight leaves the pod alone: a volume or container of its own has a name of ours";
+            plan.warnings.push(message.to_owned());
+        }
+        return plan;
     }
     let (wish, warnings) = wish::read(&pod, &policy);
     let plan = Plan { warnings, ..Plan::default() };
-    let status = Status::of(pod.status().unwrap_or_default());
+    let status = pod.status().map_or_else(Status::of_policy, Status::of);
     let draft = Draft { pod: &pod, namespace, policy: &policy, wish, plan, status };
     match pod.container(names::CONTAINER) {
         None => draft.first(owner),
@@ -366,8 +371,8 @@ impl<'d> Draft<'d> {
                 Command::Unknown => self.uncopied(
                     container.name,
                     reason::NO_COMMAND,
-                    "it has no `command`, and nobody says what its image runs; write `command`, run `sidelight \
-                     inject --resolve-entrypoints`, or map the image in `entrypoints` of the injector's configuration",
+                    "it has no `command`; write it, run `sidelight inject --resolve-entrypoints`, or map its image in \
+                     the injector's `entrypoints`",
                 ),
             }
         }

@@ -36,7 +36,10 @@ impl<'p> Pod<'p> {
             list_in(metadata, "ownerReferences")?;
         }
         let spec = map_in(root, "spec")??;
-        list_in(spec, "volumes")?;
+        let mut names = BTreeSet::new();
+        let volumes = list_in(spec, "volumes")?.iter();
+        let mut volumes = volumes.filter_map(|volume| volume.get("name").and_then(Value::as_str));
+        volumes.all(|name| names.insert(name)).then_some(())?;
         list_in(spec, "imagePullSecrets")?;
         let mut containers = Vec::new();
         let mut names = BTreeSet::new();

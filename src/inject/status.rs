@@ -2,6 +2,7 @@
 //! again. Unit: one pod.
 
 use super::mesh::Entry;
+use super::names::{CONTAINER, NAMESPACE_VOLUME, RULES_VOLUME, RUN_VOLUME};
 use serde_json::{Map, Value, json};
 
 /// What was added so far.
@@ -45,6 +46,17 @@ impl Status {
     /// As it stood in the annotation.
     pub(super) fn of(map: Map<String, Value>) -> Status {
         Status { map }
+    }
+
+    /// What the admission policy adds, which writes no annotation.
+    pub(super) fn of_policy() -> Status {
+        let mut status = Status::default();
+        status.set("mode", "native");
+        status.name(Names::InitContainers, CONTAINER);
+        for volume in [RUN_VOLUME, NAMESPACE_VOLUME, RULES_VOLUME] {
+            status.name(Names::Volumes, volume);
+        }
+        status
     }
 
     /// Says a fact.
