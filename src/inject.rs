@@ -158,7 +158,15 @@ struct Draft<'d> {
 impl<'d> Draft<'d> {
     /// The pod has no sidecar yet.
     fn first(mut self, owner: Option<&Owner>) -> Plan {
-        // what stands in a copied annotation is no longer there
+        // of what a copied annotation names, volumes may be there still
+        let named = |volume: &&str| self.pod.has_named("volumes", volume);
+        let volumes: Vec<String> = self
+            .status
+            .names(Names::Volumes)
+            .into_iter()
+            .filter(named)
+            .map(str::to_owned)
+            .collect();
         self.status = Status::default();
         let wired = self.wired();
         if wired.is_empty() {
@@ -172,7 +180,7 @@ impl<'d> Draft<'d> {
         let commands = self.commands(&wired, front);
         let install = commands.iter().any(|(_, command)| *command != Command::Unknown);
         self.explain(port, catches);
-        self.begin_status(port);
+        self.begin_status(port, &volumes);
         self.volumes(install);
         self.wire(&wired);
         self.tee(&commands, install);
@@ -180,7 +188,7 @@ impl<'d> Draft<'d> {
         let resources = resources::of(self.pod, &self.wish.resources, mesh::owns);
         let shape = sidecar::Shape { port, resources, reachable: !catches, install };
         self.sidecar(&owners, &shape, front);
-        self.pull_secrets();
+        self.pull_secrets(owner.is_some());
         let endpoint = self.policy.otlp.endpoint.as_deref();
         self.annotate(port, endpoint.and_then(mesh::collector_port));
         self.plan
@@ -326,7 +334,7 @@ impl<'d> Draft<'d> {
         }
     }
 
-    fn begin_status(&mut self, port: u16) {
+    fn begin_status(&mut self, port: u16, volumes: &[String]) {
         let notes: Vec<String> =
             self.status.names(Names::Notes).into_iter().map(str::to_owned).collect();
         self.status = Status::default();
@@ -337,6 +345,9 @@ impl<'d> Draft<'d> {
         self.status.set("configHash", self.policy.hash());
         for note in notes {
             self.status.name(Names::Notes, &note);
+        }
+        for volume in volumes {
+            self.status.name(Names::Volumes, volume);
         }
     }
 
@@ -409,7 +420,15 @@ impl<'d> Draft<'d> {
         }
     }
 
-    fn pull_secrets(&mut self) {
+    /// Adds the secrets of the image. The API server gives a pod those of its service account only where it has none:
+    /// what it already gave is in a pod, not in a template.
+    fn pull_secrets(&mut self, is_template: bool) {
+        let none = pod::list_of(self.pod.spec, "imagePullSecrets").is_empty();
+        if is_template && none && !self.policy.image_pull_secrets.is_empty() {
+            self.plan.warnings.push(
+                "imagePullSecrets of the service account no longer reach the pod: name them here, too".to_owned(),
+            );
+        }
         let mut secrets = Vec::new();
         for name in &self.policy.image_pull_secrets {
             if !self.pod.has_named("imagePullSecrets", name) {

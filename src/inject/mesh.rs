@@ -44,6 +44,14 @@ const LINKERD: Keys = Keys {
     ranges: true,
 };
 
+impl Keys {
+    /// Whether one of its containers is in the pod.
+    fn stands(&self, pod: &Pod<'_>) -> bool {
+        let prefix = self.proxy.trim_end_matches("proxy");
+        pod.containers.iter().any(|c| owns(c.name) && c.name.starts_with(prefix))
+    }
+}
+
 /// Whether a container belongs to a mesh.
 pub(super) fn owns(container: &str) -> bool {
     CONTAINERS.contains(&container)
@@ -62,9 +70,8 @@ pub(super) struct Entry {
 /// Whether the redirection stands already and does not spare the port: kubelet's requests would meet the mesh.
 pub(super) fn catches(pod: &Pod<'_>, port: u16) -> bool {
     [ISTIO, LINKERD].iter().any(|keys| {
-        let prefix = keys.proxy.trim_end_matches("proxy");
-        let there = pod.containers.iter().any(|c| owns(c.name) && c.name.starts_with(prefix));
-        there && !pod.annotation(keys.inbound).is_some_and(|list| holds(list, port, keys.ranges))
+        keys.stands(pod)
+            && !pod.annotation(keys.inbound).is_some_and(|list| holds(list, port, keys.ranges))
     })
 }
 
@@ -82,8 +89,7 @@ pub(super) fn entries(
         return entries;
     }
     for (keys, expected) in [(ISTIO, istio(pod, namespace)), (LINKERD, linkerd(pod, namespace))] {
-        let there = pod.container(keys.proxy);
-        if !expected && there.is_none() {
+        if !expected && !keys.stands(pod) {
             continue;
         }
         let mut add = |key, port| {
@@ -92,7 +98,7 @@ pub(super) fn entries(
             }
         };
         add(keys.inbound, port);
-        let classic = match (policy.mesh, there) {
+        let classic = match (policy.mesh, pod.container(keys.proxy)) {
             (Mesh::Native, _) | (Mesh::Absent, _) => false,
             (Mesh::Classic, _) => true,
             (Mesh::Auto, Some(proxy)) => !proxy.is_native_sidecar(),
