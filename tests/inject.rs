@@ -1,4 +1,5 @@
-//! Pods and what injection makes of them. A folder of `tests/inject` is one promise, told in its `why.md`:
+//! Pods and what injection makes of them. A folder of `tests/inject` is one promise, told in its
+//! `why.md`:
 //!
 //! - `pod.yaml`: what the API server would show; `injector.yaml`, `namespace.yaml`: where the defaults do not show it;
 //! - `patch.json`: the operations; `injected.yaml`: the pod after them; `told.txt`: what people and machines read.
@@ -136,8 +137,8 @@ fn compare(path: &Path, made: &str, wrong: &mut Vec<String>) {
     }
 }
 
-/// Guarantees: the operations, the pod and the words of every folder; the plan of the result is empty; taking away
-/// what was added gives the pod back.
+/// Guarantees: the operations, the pod and the words of every folder; the plan of the result is empty;
+/// taking away what was added gives the pod back.
 #[test]
 fn every_folder_gives_what_it_promises() {
     let mut wrong = Vec::new();
@@ -158,7 +159,7 @@ fn every_folder_gives_what_it_promises() {
         compare(&folder.join("injected.yaml"), &text, &mut wrong);
         compare(&folder.join("told.txt"), &told(&made), &mut wrong);
         let again = plan(&after, &namespace, &policy);
-        if again.patch != [] {
+        if !again.patch.is_empty() {
             wrong.push(format!("{name}: not convergent: {:?}", again.patch));
         }
         if made.skipped.is_none() {
@@ -482,9 +483,9 @@ mod property {
     proptest! {
         #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
 
-        /// Guarantees: no pod is too odd; the patch applies, is the same every time, leaves the application's
-        /// containers as they were, gives a pod that can be admitted, and is empty the second time. Taken away
-        /// again, the pod is what it was.
+        /// Guarantees: no pod is too odd; the patch applies, is the same every time, leaves the
+        /// application's containers as they were, gives a pod that can be admitted, and is empty the
+        /// second time. Taken away again, the pod is what it was.
         #[test]
         fn property_of_any_pod(pod in pod(), policy in policy(), known in any::<bool>()) {
             let mut namespace = Namespace { name: "shop".to_owned(), ..Namespace::default() };
@@ -526,8 +527,9 @@ mod property {
         }
     }
 
-    /// Scenario: another webhook decodes and encodes the pod and adds a container of its own between our calls.
-    /// Guarantees: the newcomer is wired, our container gets back what was lost, nothing else changes.
+    /// Scenario: another webhook decodes and encodes the pod and adds a container of its own between our
+    /// calls. Guarantees: the newcomer is wired, our container gets back what was lost, nothing else
+    /// changes.
     #[test]
     fn what_others_do_between_two_calls_is_mended() {
         let pod = json!({"metadata": {"name": "demo"}, "spec": {"containers": [{"name": "app"}]}});

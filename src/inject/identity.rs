@@ -1,5 +1,5 @@
-//! Who the pod is to OpenTelemetry: `service.name` by the order that its conventions document for Kubernetes, and
-//! the attributes beside it. Unit: one pod.
+//! Who the pod is to OpenTelemetry: `service.name` by the order that its conventions document for
+//! Kubernetes, and the attributes beside it. Unit: one pod.
 
 use super::Owner;
 use super::mesh;
@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 /// Annotations that say attributes.
 const PREFIX: &str = "resource.opentelemetry.io/";
 
-/// The minutes since 1970 that a CronJob puts behind its name: 2017 to 2160, which no date of eight digits is.
+/// The minutes since 1970 that a CronJob puts behind its name: 2017 to 2160, which no date of eight
+/// digits is.
 const CRON_MINUTES: std::ops::RangeInclusive<u64> = 25_000_000..=99_999_999;
 
 /// What the variables of OpenTelemetry say.
@@ -113,7 +114,8 @@ fn is_key(key: &str) -> bool {
     !key.is_empty() && key.bytes().all(part)
 }
 
-/// A text in the value of a variable, where `$(NAME)` would be another variable's value and `$$` is one `$`.
+/// A text in the value of a variable, where `$(NAME)` would be another variable's value and `$$` is one
+/// `$`.
 pub(super) fn literal(text: &str) -> String {
     text.replace('$', "$$")
 }

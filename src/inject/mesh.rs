@@ -1,6 +1,6 @@
-//! Service meshes: whose containers stand in front of ours, whose redirection would catch probes and scrapes, and
-//! whose proxy ends before the last spans are sent. Knows Istio and Linkerd, by their containers, labels and
-//! annotations. Unit: one pod.
+//! Service meshes: whose containers stand in front of ours, whose redirection would catch probes and
+//! scrapes, and whose proxy ends before the last spans are sent. Knows Istio and Linkerd, by their
+//! containers, labels and annotations. Unit: one pod.
 
 use super::Namespace;
 use super::names::{PORT, SAFE_TO_EVICT};
@@ -67,7 +67,8 @@ pub(super) struct Entry {
     pub(super) list: String,
 }
 
-/// Whether the redirection stands already and does not spare the port: kubelet's requests would meet the mesh.
+/// Whether the redirection stands already and does not spare the port: kubelet's requests would meet the
+/// mesh.
 pub(super) fn catches(pod: &Pod<'_>, port: u16) -> bool {
     [ISTIO, LINKERD].iter().any(|keys| {
         keys.stands(pod)
@@ -75,8 +76,8 @@ pub(super) fn catches(pod: &Pod<'_>, port: u16) -> bool {
     })
 }
 
-/// What the lists of the meshes need so that the port is reached directly, and the collector where the proxy ends
-/// with the application.
+/// What the lists of the meshes need so that the port is reached directly, and the collector where the
+/// proxy ends with the application.
 pub(super) fn entries(
     pod: &Pod<'_>,
     namespace: &Namespace,
@@ -99,7 +100,7 @@ pub(super) fn entries(
         };
         add(keys.inbound, port);
         let classic = match (policy.mesh, pod.container(keys.proxy)) {
-            (Mesh::Native, _) | (Mesh::Absent, _) => false,
+            (Mesh::Native | Mesh::Absent, _) => false,
             (Mesh::Classic, _) => true,
             (Mesh::Auto, Some(proxy)) => !proxy.is_native_sidecar(),
             (Mesh::Auto, None) => says_classic(pod, namespace),
@@ -119,8 +120,8 @@ pub(super) fn evictable(pod: &Pod<'_>, volume: &str) -> Option<Entry> {
     (!there).then(|| Entry { key: SAFE_TO_EVICT, added: volume.to_owned(), list })
 }
 
-/// Istio's webhook runs after ours and its annotation is nothing to anybody else: where nobody knows the labels of
-/// the namespace, it is expected.
+/// Istio's webhook runs after ours and its annotation is nothing to anybody else: where nobody knows the
+/// labels of the namespace, it is expected.
 fn istio(pod: &Pod<'_>, namespace: &Namespace) -> bool {
     let said = pod.label("sidecar.istio.io/inject").or(pod.annotation("sidecar.istio.io/inject"));
     match said {
@@ -135,8 +136,8 @@ fn istio(pod: &Pod<'_>, namespace: &Namespace) -> bool {
         || (labels.is_empty() && !namespace.name.is_empty())
 }
 
-/// Linkerd is asked for by annotation. Where nobody knows those of the namespace, nothing is done: a list in the pod
-/// would displace the namespace's, and Linkerd lets probes through by itself.
+/// Linkerd is asked for by annotation. Where nobody knows those of the namespace, nothing is done: a
+/// list in the pod would displace the namespace's, and Linkerd lets probes through by itself.
 fn linkerd(pod: &Pod<'_>, namespace: &Namespace) -> bool {
     let key = "linkerd.io/inject";
     let said = pod.annotation(key).or(namespace.annotations.get(key).map(String::as_str));
@@ -194,8 +195,8 @@ fn holds(list: &str, port: u16, ranges: bool) -> bool {
     })
 }
 
-/// The port of a collector that can be left out of a mesh: none where the URL names none, and not those of the web,
-/// because the application's own requests go there, too.
+/// The port of a collector that can be left out of a mesh: none where the URL names none, and not those
+/// of the web, because the application's own requests go there, too.
 pub(super) fn collector_port(endpoint: &str) -> Option<u16> {
     let rest = endpoint.split_once("://").map_or(endpoint, |(_, rest)| rest);
     let authority = rest.split(['/', '?', '#']).next()?;

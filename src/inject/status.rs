@@ -1,5 +1,5 @@
-//! The status annotation: what was added to a pod, for people, for `check`, for the next call and for taking it away
-//! again. Unit: one pod.
+//! The status annotation: what was added to a pod, for people, for `check`, for the next call and for
+//! taking it away again. Unit: one pod.
 
 use super::mesh::Entry;
 use super::names::{CONTAINER, NAMESPACE_VOLUME, RULES_VOLUME, RUN_VOLUME};
@@ -69,7 +69,7 @@ impl Status {
         let names = self.map.entry(list.key()).or_insert_with(|| json!([]));
         match names {
             Value::Array(names) if !names.iter().any(|known| known == name) => {
-                names.push(json!(name))
+                names.push(json!(name));
             }
             Value::Array(_) => {}
             _ => *names = json!([name]),

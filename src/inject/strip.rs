@@ -1,9 +1,9 @@
-//! Takes away what injection added, by what the status annotation says, and leaves everything else as it is: lists
-//! that only held ours go with it. Unit: one pod.
+//! Takes away what injection added, by what the status annotation says, and leaves everything else as it
+//! is: lists that only held ours go with it. Unit: one pod.
 
 use super::names::{
-    CONTAINER, INJECTED_LABEL, INSTALL_CONTAINER, NAMESPACE_VOLUME, RULES_VOLUME, RUN_VOLUME,
-    SOCKET_PATH, SOCKET_VARIABLE, STATUS, TEE,
+    CONTAINER, INJECTED_LABEL, INSTALL_CONTAINER, RUN_VOLUME, SOCKET_PATH, SOCKET_VARIABLE, STATUS,
+    TEE,
 };
 use super::pod::{Pod, has_named, is_named};
 use super::status::{Names, Status};
