@@ -200,10 +200,18 @@ impl Telemetry {
         telemetry
     }
 
-    /// Adds the `process_*` metrics: for a process that runs, not for a replay, whose output must not
-    /// vary. A second call changes nothing.
+    /// Adds the `process_*` metrics and the version: for a process that runs, not for a replay, whose output
+    /// must not vary. A second call changes nothing.
     pub fn watch_process(&self) {
         let _ = self.registry.register(Box::new(process::Process::new()));
+        let of = opts(
+            "build_info",
+            "1, with the version that runs: pods keep theirs until they are re-created.",
+        );
+        if let Ok(gauge) = IntGaugeVec::new(of, &["version"]) {
+            gauge.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+            let _ = self.registry.register(Box::new(gauge));
+        }
     }
 
     /// All self-metrics as the `prometheus` crate gathers them.
@@ -280,6 +288,6 @@ mod tests {
             gathered.iter().map(|f| f.name().trim_end_matches("_total")).collect();
         let distinct: std::collections::BTreeSet<&str> = names.iter().copied().collect();
         assert_eq!(names.len(), distinct.len(), "{names:?}");
-        assert!(names.len() >= 33, "only {} families were looked at", names.len());
+        assert!(names.len() >= 34, "only {} families were looked at", names.len());
     }
 }

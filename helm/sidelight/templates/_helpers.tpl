@@ -104,7 +104,14 @@ otlp:
 resources:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-volume_size_limit: {{ $sidecar.volumeSizeLimit }}
+{{- with $sidecar.volumeSizeLimit }}
+volume_size_limit: {{ . }}
+{{- end }}
+metrics:
+  {{- with $sidecar.metrics.prefix }}
+  prefix: {{ . | quote }}
+  {{- end }}
+  groups: {{ toJson $sidecar.metrics.groups }}
 {{- range $key, $probe := dict "startup_probe" $sidecar.startupProbe "liveness_probe" $sidecar.livenessProbe }}
 {{ $key }}:
   period_seconds: {{ $probe.periodSeconds }}
