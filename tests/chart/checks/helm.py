@@ -22,7 +22,7 @@ READER = """{{- $all := list }}
 {{- range $path, $_ := .Files.Glob "documents/*" }}
 {{- $all = append $all ($.Files.Get $path | fromYaml) }}
 {{- end }}
-{{ $all | toJson }}
+{{ dict "all" $all | toJson }}
 """
 
 
@@ -58,7 +58,7 @@ def documents(text):
         for number, part in enumerate(full):
             (chart / f"documents/{number:04}").write_text(part)
         rendered = run("template", "reader", chart)
-    found = json.loads(rendered[rendered.index("["):])
+    found = json.loads(rendered[rendered.index("{"):])["all"]
     broken = [one["Error"] for one in found if set(one) == {"Error"}]
     if broken:
         raise Failure(f"no YAML: {broken}")
