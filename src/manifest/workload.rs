@@ -20,6 +20,13 @@ pub struct Workload {
     pub namespace: String,
 }
 
+impl Workload {
+    /// Whether it is a pod itself, which nobody makes of a template.
+    pub fn is_pod(&self) -> bool {
+        self.kind == "Pod"
+    }
+}
+
 /// The pods of a document in their order; none for a kind without.
 pub fn workloads(document: &Value) -> Vec<Workload> {
     let mut found = Vec::new();
