@@ -10,7 +10,7 @@ pub mod names;
 pub mod patch;
 mod pod;
 pub mod policy;
-mod quantity;
+pub mod quantity;
 mod resources;
 pub mod sidecar;
 mod status;

@@ -239,8 +239,8 @@ pub struct Overrides {
     pub mode: Option<Mode>,
     /// See [`Policy::port`].
     pub port: Option<u16>,
-    /// Single quantities over those of the policy.
-    pub resources: Resources,
+    /// See [`Policy::resources`]; all of it.
+    pub resources: Option<Resources>,
     /// See [`Policy::otlp`]; all of it.
     pub otlp: Option<Otlp>,
     /// See [`Policy::metrics`]; all of it.
@@ -310,8 +310,7 @@ impl Policy {
         let Overrides { mode, port, resources, otlp, metrics, final_scrape, allow } = overrides;
         policy.mode = mode.unwrap_or(policy.mode);
         policy.port = port.unwrap_or(policy.port);
-        policy.resources.requests.extend(resources.requests.clone());
-        policy.resources.limits.extend(resources.limits.clone());
+        policy.resources = resources.clone().unwrap_or(policy.resources);
         policy.otlp = otlp.clone().unwrap_or(policy.otlp);
         policy.metrics = metrics.clone().unwrap_or(policy.metrics);
         policy.final_scrape = final_scrape.unwrap_or(policy.final_scrape);

@@ -2,7 +2,7 @@
 //! Unit: one quantity.
 
 /// A quantity in thousandths; `None` where it is none.
-pub(super) fn thousandths(text: &str) -> Option<u128> {
+fn thousandths(text: &str) -> Option<u128> {
     let end = text.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(text.len());
     let (number, unit) = text.split_at(end);
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
@@ -33,6 +33,11 @@ fn place(unit: &str, of: &str) -> Option<u32> {
     of.find(unit).map(|at| at as u32 + 1)
 }
 
+/// Whether the first is more than the second; `false` where one is none.
+pub fn is_more(one: &str, other: &str) -> bool {
+    thousandths(one).zip(thousandths(other)).is_some_and(|(one, other)| one > other)
+}
+
 /// Whether two quantities are the same amount; as texts where one is none.
 pub(super) fn is_same(one: &str, other: &str) -> bool {
     match (thousandths(one), thousandths(other)) {
@@ -42,7 +47,7 @@ pub(super) fn is_same(one: &str, other: &str) -> bool {
 }
 
 /// Whether the API server takes it for a container: whole millicores, whole bytes, a limit above nothing.
-pub(super) fn is_usable(resource: &str, text: &str, is_limit: bool) -> bool {
+pub fn is_usable(resource: &str, text: &str, is_limit: bool) -> bool {
     let Some(amount) = thousandths(text) else { return false };
     let whole = resource == "cpu" || amount % 1000 == 0;
     // a core a million times, an exabyte: beyond any machine

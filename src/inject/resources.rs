@@ -3,7 +3,7 @@
 
 use super::pod::{Container, Pod};
 use super::policy::Resources;
-use super::quantity::{is_same, thousandths};
+use super::quantity::{is_more, is_same};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
@@ -57,7 +57,7 @@ pub(super) fn of(pod: &Pod<'_>, wanted: &Resources, is_foreign: impl Fn(&str) ->
 /// A limit below what is requested would be refused.
 fn raise(limit: &mut String, request: Option<&String>) {
     if let Some(request) = request
-        && thousandths(request) > thousandths(limit)
+        && is_more(request, limit)
     {
         limit.clone_from(request);
     }

@@ -9,6 +9,7 @@ use super::names::{
 };
 use super::pod::Pod;
 use super::policy::{Mode, Platform, Policy, Probe};
+use super::quantity::is_more;
 use super::wish::Wish;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
@@ -87,6 +88,7 @@ pub(super) fn volumes(pod: &Pod<'_>, policy: &Policy, wish: &Wish, install: bool
     // the sockets need nothing, the binary eight
     let needed = if install { "16Mi" } else { "8Mi" };
     let size = policy.volume_size_limit.as_deref().unwrap_or(needed);
+    let size = if install && is_more(needed, size) { needed } else { size };
     // read by a user who is not root, whatever the pod's group is
     let layer = |volume: &str, name: &str| json!({"name": volume, "configMap": {"name": name, "optional": true, "defaultMode": 0o444}});
     let mut volumes = vec![
