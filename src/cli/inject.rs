@@ -13,8 +13,8 @@ mod policy;
 mod tests;
 
 use crate::config::environment::Environment;
-use crate::inject::policy::{Mode, Policy};
 use crate::inject::names::reason::ALREADY_CONVERGED;
+use crate::inject::policy::{Mode, Policy};
 use crate::inject::{Namespace, Plan, plan_for, strip};
 use crate::manifest::read::Document;
 use crate::manifest::workload::{Workload, workloads};
@@ -54,7 +54,12 @@ pub struct Arguments {
     #[arg(long, conflicts_with = "uninject")]
     pub resolve_entrypoints: bool,
     /// The platform whose image is asked
-    #[arg(long, value_name = "OS/ARCHITECTURE", default_value = "linux/amd64", requires = "resolve_entrypoints")]
+    #[arg(
+        long,
+        value_name = "OS/ARCHITECTURE",
+        default_value = "linux/amd64",
+        requires = "resolve_entrypoints"
+    )]
     pub platform: String,
     /// The form of what comes out
     #[arg(short = 'o', long, value_name = "FORM", default_value = "yaml", value_parser = ["yaml", "json"])]
@@ -126,7 +131,8 @@ fn injected(arguments: &Arguments) -> Result<Outcome, String> {
             for workload in workloads(&document.value) {
                 let told = told(&name, document.line, &workload);
                 let done = one(arguments, &policy, &mut document, &workload, entrypoints.as_mut());
-                let (done, warnings) = done.map_err(|message| format!("error: {told}: {message}"))?;
+                let (done, warnings) =
+                    done.map_err(|message| format!("error: {told}: {message}"))?;
                 for warning in warnings {
                     eprintln!("{told}: warning: {warning}");
                 }
@@ -186,7 +192,7 @@ fn one(
     if let Some(entrypoints) = entrypoints {
         changed |= entrypoints.write(&mut standing, &policy.within(&namespace.name), &mut warnings);
     }
-    let Plan { patch, skipped, warnings: said, .. } = 
+    let Plan { patch, skipped, warnings: said, .. } =
         plan_for(&standing, &namespace, policy, pod::owner(workload).as_ref());
     warnings.extend(said);
     for operation in &patch {

@@ -67,8 +67,11 @@ pub fn text(policy: &Policy, place: &Place) -> Result<String, String> {
     for (namespace, selected) in parts {
         let within = policy.within(namespace.as_deref().unwrap_or_default());
         if within.mode == Mode::Classic {
-            let whose = namespace.map_or_else(|| "`mode`".to_owned(), |name| format!("`namespaces.{name}.mode`"));
-            return Err(format!("{whose} is classic: a MutatingAdmissionPolicy makes native sidecars only"));
+            let whose = namespace
+                .map_or_else(|| "`mode`".to_owned(), |name| format!("`namespaces.{name}.mode`"));
+            return Err(format!(
+                "{whose} is classic: a MutatingAdmissionPolicy makes native sidecars only"
+            ));
         }
         let dot = namespace.map(|name| format!(".{name}")).unwrap_or_default();
         let parameters = format!("sidelight-inject{suffix}{dot}");
@@ -91,7 +94,9 @@ pub fn text(policy: &Policy, place: &Place) -> Result<String, String> {
 }
 
 fn indented(text: &str) -> String {
-    text.lines().map(|line| if line.is_empty() { "\n".to_owned() } else { format!("  {line}\n") }).collect()
+    text.lines()
+        .map(|line| if line.is_empty() { "\n".to_owned() } else { format!("  {line}\n") })
+        .collect()
 }
 
 /// A way of opting in.
@@ -127,7 +132,14 @@ fn entries(revision: &str) -> Vec<Entry> {
     entries
 }
 
-fn binding(policy: &str, dot: &str, parameters: &str, place: &Place, selected: &Value, entry: Entry) -> Value {
+fn binding(
+    policy: &str,
+    dot: &str,
+    parameters: &str,
+    place: &Place,
+    selected: &Value,
+    entry: Entry,
+) -> Value {
     let Entry { name, mut namespace, mut pod } = entry;
     let mut which = json!({"key": "kubernetes.io/metadata.name"});
     if let (Some(which), Some(selected)) = (which.as_object_mut(), selected.as_object()) {
@@ -192,7 +204,9 @@ fn data(policy: &Policy) -> Result<Map<String, Value>, String> {
             put("otlp_headers", policy.otlp.headers.iter().map(pair).collect::<Vec<_>>().join(","));
         }
     }
-    for (kind, quantities) in [("requests", &policy.resources.requests), ("limits", &policy.resources.limits)] {
+    for (kind, quantities) in
+        [("requests", &policy.resources.requests), ("limits", &policy.resources.limits)]
+    {
         for (name, quantity) in quantities {
             put(&format!("{kind}.{name}"), quantity.clone());
         }
@@ -200,7 +214,9 @@ fn data(policy: &Policy) -> Result<Map<String, Value>, String> {
     if let Some(size) = &policy.volume_size_limit {
         put("volume_size_limit", size.clone());
     }
-    for (name, probe) in [("startup_probe", policy.startup_probe), ("liveness_probe", policy.liveness_probe)] {
+    for (name, probe) in
+        [("startup_probe", policy.startup_probe), ("liveness_probe", policy.liveness_probe)]
+    {
         put(&format!("{name}.period_seconds"), probe.period_seconds.to_string());
         put(&format!("{name}.timeout_seconds"), probe.timeout_seconds.to_string());
         put(&format!("{name}.failure_threshold"), probe.failure_threshold.to_string());
@@ -212,12 +228,15 @@ fn data(policy: &Policy) -> Result<Map<String, Value>, String> {
         put("metrics_prefix", prefix.clone());
     }
     if !policy.metrics.groups_off.is_empty() {
-        let groups: Vec<&str> = policy.metrics.groups_off.iter().map(|group| group.word()).collect();
+        let groups: Vec<&str> =
+            policy.metrics.groups_off.iter().map(|group| group.word()).collect();
         put("metrics_groups_off", groups.join(","));
     }
     if let Some(defaults) = &policy.defaults {
         if defaults.len() > DEFAULTS_BYTES_MAX {
-            return Err(format!("`defaults` is larger than a variable can be ({DEFAULTS_BYTES_MAX} bytes)"));
+            return Err(format!(
+                "`defaults` is larger than a variable can be ({DEFAULTS_BYTES_MAX} bytes)"
+            ));
         }
         put("defaults", defaults.clone());
     }

@@ -97,6 +97,11 @@ fn written(number: &Number) -> String {
 fn text(out: &mut String, text: &str) {
     if plain(text) {
         out.push_str(text);
+    } else if text.contains(['"', '\\']) && text.chars().all(printable) {
+        // JSON within YAML stays readable
+        out.push('\'');
+        out.push_str(&text.replace('\'', "''"));
+        out.push('\'');
     } else {
         quoted(out, text);
     }

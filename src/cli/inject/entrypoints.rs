@@ -47,7 +47,8 @@ impl Entrypoints {
             let has_command = said.is_some_and(|command| !command.is_empty());
             // what the installer says of an image wins, and the plan knows it
             let mapped = policy.entrypoints.contains_key(image);
-            if name == CONTAINER || image.is_empty() || has_command || mapped || !asked.wants(name) {
+            if name == CONTAINER || image.is_empty() || has_command || mapped || !asked.wants(name)
+            {
                 continue;
             }
             match self.of(image) {
@@ -117,7 +118,7 @@ fn set(container: &mut Map<String, Value>, command: &Command) {
     container.shift_remove("args");
     container.shift_remove("command");
     // behind the image, where people write them
-    let at = container.get_index_of("image").map_or(container.len(), |at| at + 1);
+    let at = container.keys().position(|key| key == "image").map_or(container.len(), |at| at + 1);
     if let Some(args) = args {
         container.shift_insert(at, "args".to_owned(), args);
     }
@@ -131,7 +132,8 @@ mod tests {
 
     #[test]
     fn command_and_arguments_as_kubelet_puts_them_together() {
-        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        let words =
+            |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
         for (entrypoint, cmd, before, after) in [
             (&["/e"][..], &["c"][..], json!({}), json!({"command": ["/e"], "args": ["c"]})),
             (&["/e"], &[], json!({}), json!({"command": ["/e"]})),

@@ -49,7 +49,8 @@ fn below(path: &Path) -> std::io::Result<Vec<PathBuf>> {
 fn file(path: &Path) -> Result<(String, Vec<Document>), String> {
     let from_stdin = path.as_os_str() == "-";
     let name = if from_stdin { "standard input".to_owned() } else { path.display().to_string() };
-    let text = if from_stdin { text(std::io::stdin()) } else { std::fs::File::open(path).and_then(text) };
+    let text =
+        if from_stdin { text(std::io::stdin()) } else { std::fs::File::open(path).and_then(text) };
     let text = text.map_err(|error| format!("{name}: {error}"))?;
     let text = String::from_utf8(text).map_err(|error| {
         let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];

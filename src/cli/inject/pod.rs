@@ -18,7 +18,8 @@ pub(super) fn standing(document: &Value, workload: &Workload) -> Value {
 
 /// Whose the pods of a workload are: nobody's, where it is a pod itself.
 pub(super) fn owner(workload: &Workload) -> Option<Owner> {
-    let is_known = !matches!(workload.kind.as_str(), "Pod" | "PodTemplate") && !workload.name.is_empty();
+    let is_known =
+        !matches!(workload.kind.as_str(), "Pod" | "PodTemplate") && !workload.name.is_empty();
     is_known.then(|| Owner { kind: workload.kind.clone(), name: workload.name.clone() })
 }
 
@@ -46,7 +47,7 @@ fn set(template: &mut Map<String, Value>, key: &str, value: Value) {
     match template.get_mut(key) {
         Some(place) => *place = value,
         None => {
-            let at = template.get_index_of("spec").unwrap_or(template.len());
+            let at = template.keys().position(|key| key == "spec").unwrap_or(template.len());
             template.shift_insert(at, key.to_owned(), value);
         }
     }
