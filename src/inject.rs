@@ -3,6 +3,7 @@
 //! (`injector`), `sidelight inject`, and the generated admission policy. Whatever a pod or its annotations say, what
 //! comes out can be applied, and the pod can be admitted if it could before. Unit: one pod.
 
+pub mod admission;
 mod identity;
 mod mesh;
 pub mod names;
