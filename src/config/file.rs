@@ -3,7 +3,9 @@
 use super::fault::Level;
 use super::reader::{At, Reader};
 use super::rules::{self, Places};
-use super::settings::{Config, ExportSettings, ListenSettings, SocketSettings};
+use super::settings::{
+    Config, ExportSettings, FinalScrapeSettings, ListenSettings, SocketSettings,
+};
 use super::tree::{Node, Value};
 use super::units;
 use crate::export::endpoint::Protocol;
@@ -73,6 +75,9 @@ pub(super) fn apply(reader: &mut Reader<'_>, root: &Node, config: &mut Config) -
     }
     if let Some(at) = keys.take("export") {
         export(reader, &at, &mut config.export);
+    }
+    if let Some(at) = keys.take("final_scrape") {
+        final_scrape(reader, &at, &mut config.final_scrape);
     }
     reader.finish(&keys);
     places
@@ -306,6 +311,44 @@ fn export(reader: &mut Reader<'_>, at: &At<'_>, to: &mut ExportSettings) {
         set(&mut to.delay, positive(reader, &at));
     }
     reader.finish(&keys);
+}
+
+fn final_scrape(reader: &mut Reader<'_>, at: &At<'_>, to: &mut FinalScrapeSettings) {
+    let Some(mut keys) = reader.keys(at) else { return };
+    if let Some(at) = keys.take("wait") {
+        set(&mut to.wait, reader.parsed(&at, final_scrape_wait));
+    }
+    if let Some(at) = keys.take("scrapers") {
+        set(&mut to.scrapers, reader.parsed(&at, scrapers));
+    }
+    reader.finish(&keys);
+}
+
+/// How long the last scrape may be waited for: two scrapes at the longest interval in use.
+const FINAL_SCRAPE_WAIT_MAX: Duration = Duration::from_mins(10);
+/// How many scrapers may be waited for: a pair for two installations each.
+const SCRAPERS_MAX: usize = 4;
+
+/// A time to hold the last values.
+pub(super) fn final_scrape_wait(text: &str) -> Result<Duration, units::Refused> {
+    match units::duration(text)? {
+        wait if wait <= FINAL_SCRAPE_WAIT_MAX => Ok(wait),
+        _ => Err(units::Refused::new(
+            format!("`{text}` is too long to keep a pod for a scrape"),
+            "10m is the longest; a scrape interval and 5 s are enough",
+        )),
+    }
+}
+
+/// How many scrapers fetch the last values.
+pub(super) fn scrapers(text: &str) -> Result<usize, units::Refused> {
+    match text.parse() {
+        Ok(count) if (1..=SCRAPERS_MAX).contains(&count) => Ok(count),
+        _ => Err(units::Refused::new(
+            format!("`{text}` are no scrapers to wait for"),
+            format!("from 1 to {SCRAPERS_MAX}: 2 for a pair of Prometheus servers"),
+        )),
+    }
 }
 
 /// A URL that spans can be sent to.

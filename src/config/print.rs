@@ -48,6 +48,8 @@ fn settings(out: &mut String, config: &Config) -> std::fmt::Result {
         traces.enabled, traces.spans.internal, traces.spans.exception_text
     )?;
     export(out, config)?;
+    let last = config.final_scrape;
+    writeln!(out, "final_scrape: {{wait: {}, scrapers: {}}}", duration(last.wait), last.scrapers)?;
     if !config.rules.own.is_empty() {
         writeln!(out, "rules:")?;
     }
