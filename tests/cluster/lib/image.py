@@ -83,19 +83,23 @@ class Image:
         self.config = {"architecture": "amd64", "os": "linux", "config": run,
                        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{one.digest}" for one in layers]}}
 
+        self.config = json.dumps(self.config).encode()
+        self.manifest = json.dumps({
+            "schemaVersion": 2, "mediaType": MANIFEST,
+            "config": described(CONFIG, sha256(self.config), len(self.config)),
+            "layers": [described(LAYER, one.digest, one.bytes_count) for one in layers],
+        }).encode()
+        self.digest = f"sha256:{sha256(self.manifest)}"
+
     def write(self, archive):
         """Writes the layout."""
-        config = json.dumps(self.config).encode()
-        layers = [described(LAYER, one.digest, one.bytes_count) for one in self.layers]
-        manifest = json.dumps({"schemaVersion": 2, "mediaType": MANIFEST, "layers": layers,
-                               "config": described(CONFIG, sha256(config), len(config))}).encode()
         named = {"io.containerd.image.name": self.name, "org.opencontainers.image.ref.name": self.name}
-        entry = {**described(MANIFEST, sha256(manifest), len(manifest)), "annotations": named}
+        entry = {**described(MANIFEST, sha256(self.manifest), len(self.manifest)), "annotations": named}
         index = json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": [entry]}).encode()
         with tarfile.open(archive, "w") as tar:
             add(tar, "oci-layout", 0o644, b'{"imageLayoutVersion": "1.0.0"}')
             add(tar, "index.json", 0o644, index)
-            for blob in (config, manifest):
+            for blob in (self.config, self.manifest):
                 add(tar, f"blobs/sha256/{sha256(blob)}", 0o644, blob)
             for layer in self.layers:
                 header = tarfile.TarInfo(f"blobs/sha256/{layer.digest}")

@@ -123,7 +123,10 @@ def pause_image():
 
 
 def load(packed):
-    """Imports an image."""
+    """Imports an image, unless it is there already."""
+    for line in ctr("images", "list").stdout.splitlines():
+        if line.split()[0] == packed.name and packed.digest in line.split():
+            return
     archive = RUN / "image.tar"
     packed.write(archive)
     ctr("images", "import", archive)

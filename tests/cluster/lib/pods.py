@@ -12,7 +12,7 @@ import api
 import by_hand
 import images
 from place import POD_LOGS
-from report import Failure, expect
+from report import Failure, Skip, expect
 
 # generous: the machine may be busy with other things
 PATIENCE = 120
