@@ -18,7 +18,7 @@ def prometheus():
         running.received(500)
         of = f'namespace="{where}",pod="cart"'
         until("scraped", lambda: observability.value(f"sum(sidelight_frames_received_total{{{of}}})") == 500)
-        expect("requests", observability.value(f'http_requests_total{{{of},endpoint="/cart"}}'), 500)
+        expect("requests", observability.value(f'http_requests_total{{{of},endpoint="/cart",status_code="200"}}'), 500)
         expect("observed", observability.value(f'http_request_duration_seconds_count{{{of},endpoint="/cart"}}'), 500)
         expect("targets", len(observability.query(f"up{{{of}}}")), 1)
 
