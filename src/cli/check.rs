@@ -83,11 +83,7 @@ pub fn faults(loaded: &Loaded) -> Vec<Fault> {
             faults.push(fault);
         }
     }
-    let place = |fault: &Fault| match &fault.located {
-        Some(located) => (0, located.line, located.column),
-        None => (1, 0, 0),
-    };
-    faults.sort_by_key(place);
+    faults.sort_by_key(|fault| loaded.order(fault));
     faults
 }
 
