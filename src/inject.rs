@@ -4,6 +4,7 @@
 //! annotations say, what comes out can be applied, and the pod can be admitted if it could before. Unit:
 //! one pod.
 
+pub mod admission;
 mod draft;
 mod identity;
 mod mesh;

@@ -235,7 +235,7 @@ fn ends_by_itself(pod: &Pod<'_>, owners: &[Owner]) -> bool {
     is_job(owners) || matches!(policy, Some("Never" | "OnFailure"))
 }
 
-fn written(duration: Duration) -> String {
+pub(super) fn written(duration: Duration) -> String {
     match duration.subsec_millis() {
         0 => format!("{}s", duration.as_secs()),
         _ => format!("{}ms", duration.as_millis()),
@@ -243,6 +243,6 @@ fn written(duration: Duration) -> String {
 }
 
 /// A value in a list of pairs, as its reader undoes it.
-fn listed(value: &str) -> String {
+pub(super) fn listed(value: &str) -> String {
     value.replace('%', "%25").replace(',', "%2c").replace('=', "%3d")
 }

@@ -249,7 +249,7 @@ proptest! {
     #[test]
     fn property_a_tree_survives_being_written(tree in trees()) {
         let text = serde_json::json!({ "defaults": tree }).to_string();
-        let source = |text: String| Source { name: "f".to_owned(), text };
+        let source = |text: String| Source::new("f", &text);
         let read = |text: String| tree::read(&source(text)).expect("YAML").expect("not empty");
         let first = read(text);
         let written = write::yaml(&first);
