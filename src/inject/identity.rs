@@ -22,15 +22,23 @@ pub(super) struct Identity {
     pub(super) attributes: String,
 }
 
-/// Who owns the pod, in the end: of a ReplicaSet the Deployment, of a Job the CronJob.
+/// Who owns the pod, in the end: of a ReplicaSet the Deployment, of a Job the
+/// CronJob, ...
 pub(super) fn owners(pod: &Pod<'_>, hint: Option<&Owner>) -> Vec<Owner> {
     let of = |kind: &str, name: &str| Owner { kind: kind.to_owned(), name: name.to_owned() };
     let Some((kind, name)) = pod.owner() else { return hint.cloned().into_iter().collect() };
     let above = match kind {
         "ReplicaSet" => {
-            let hash = pod.label("pod-template-hash").map(|hash| format!("-{hash}"));
-            let name = hash.and_then(|hash| name.strip_suffix(&hash).map(str::to_owned));
-            name.map(|name| of("Deployment", &name))
+            [("pod-template-hash", "Deployment"), ("rollouts-pod-template-hash", "Rollout")]
+                .into_iter()
+                .find_map(|(label, kind)| {
+                    let hash = format!("-{}", pod.label(label)?);
+                    name.strip_suffix(&hash).map(|name| of(kind, name))
+                })
+        }
+        "ReplicationController" => {
+            let config = pod.annotation("openshift.io/deployment-config.name");
+            config.map(|name| of("DeploymentConfig", name))
         }
         "Job" => name.rsplit_once('-').and_then(|(name, minutes)| {
             let minutes: Option<u64> = minutes.parse().ok();
