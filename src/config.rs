@@ -14,6 +14,7 @@ mod configmap;
 pub mod environment;
 pub mod fault;
 mod file;
+pub mod injector;
 pub mod layer;
 mod lint;
 pub mod part;
