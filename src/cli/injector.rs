@@ -161,7 +161,7 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
     loop {
         match signals.wait() {
             // the file is looked at every two seconds anyhow
-            Ok(Told::Reload) => {}
+            Ok(Told::Reload | Told::Look) => {}
             Ok(Told::Stop) => break,
             Err(error) => {
                 eprintln!("sidelight: no signals: {error}");
@@ -242,9 +242,11 @@ fn client(
     let found = Client::find(arguments.kubeconfig.as_deref(), environment);
     let found = found.map_err(|error| error.to_string())?;
     if found.is_none() && tls == Mode::SelfManaged {
-        return Err("there is no cluster for self-managed certificates: name a --kubeconfig, run it in a \
+        return Err(
+            "there is no cluster for self-managed certificates: name a --kubeconfig, run it in a \
                     pod, or bring a certificate: --tls provided --tls-directory DIR"
-            .to_owned());
+                .to_owned(),
+        );
     }
     Ok(found)
 }
