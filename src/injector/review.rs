@@ -6,7 +6,6 @@ use crate::inject::policy::Policy;
 use crate::inject::{Namespace, plan};
 use crate::kube::base64;
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
 
 /// Bytes of a review that are read. An API server takes requests of 3 MiB; as JSON and in its envelope the same
 /// pod is somewhat longer.
@@ -129,11 +128,7 @@ fn planned(asked: &Asked<'_>, policy: &Policy) -> Reviewed {
         return error(asked.api_version, asked.uid, "no_object", "the review brings no pod");
     };
     // its labels are not in a review; that they ask for injection the API server looked at
-    let namespace = Namespace {
-        name: text("namespace").to_owned(),
-        labels: BTreeMap::new(),
-        annotations: BTreeMap::new(),
-    };
+    let namespace = Namespace { name: text("namespace").to_owned(), ..Namespace::default() };
     let plan = plan(pod, &namespace, policy);
     let dry_run = request.get("dryRun") == Some(&Value::Bool(true));
     let subject = if dry_run { None } else { subject(pod, &namespace.name) };
@@ -213,13 +208,15 @@ fn answer(api_version: &str, uid: &str, warnings: &[String], patch: Option<&[u8]
     // an API server takes only the version that it sent
     let known = api_version.starts_with("admission.k8s.io/");
     let api_version = if known { api_version } else { "admission.k8s.io/v1" };
-    let whole = json!({"apiVersion": api_version, "kind": "AdmissionReview", "response": response});
+    let whole =
+        json!({"apiVersion": api_version, "kind": "AdmissionReview", "response": response});
     whole.to_string().into_bytes()
 }
 
 /// A warning as an API server passes it on: no control characters, and not longer than it shows.
 fn readable(warning: &str) -> String {
-    let mut text: String = warning.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let mut text: String =
+        warning.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     if text.len() > WARNING_BYTES_MAX {
         text.truncate(text.floor_char_boundary(WARNING_BYTES_MAX - "...".len()));
         text.push_str("...");
