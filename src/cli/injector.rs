@@ -180,7 +180,8 @@ fn start(arguments: Arguments, environment: &Environment) -> Result<Running, Str
     metrics.watch_process();
     let level = arguments.log_level.unwrap_or(LogLevel::Info);
     let suppressed = metrics.log_suppressed.clone();
-    Log::new(Threshold::new(tracing_level(level)), clock.clone(), suppressed, Sink::Stderr).install();
+    Log::new(Threshold::new(tracing_level(level)), clock.clone(), suppressed, Sink::Stderr)
+        .install();
     let tls = arguments.tls.unwrap_or(Mode::SelfManaged);
     let client = client(&arguments, tls, environment)?;
     let namespace = arguments.namespace.clone();
