@@ -9,6 +9,7 @@
 pub mod environment;
 pub mod fault;
 mod file;
+pub mod injector;
 mod lint;
 pub mod print;
 mod reader;
