@@ -67,6 +67,10 @@ pub struct Telemetry {
     pub config_last_load_successful: IntGauge,
     /// When that was, seconds since the epoch.
     pub config_last_load_timestamp: IntGauge,
+    /// 1, with the `hash` of the configuration in force.
+    pub config_info: IntGaugeVec,
+    /// Loads of the configuration while the process runs, by `outcome`.
+    pub config_reloads: IntCounterVec,
     /// Own log messages not written because their cause was said too often.
     pub log_suppressed: IntCounter,
 }
@@ -196,6 +200,16 @@ impl Telemetry {
                     "When the configuration was last loaded with success.",
                 )),
             ),
+            config_info: {
+                let of = opts("config_info", "1, with the hash of the configuration in force.");
+                keep(&registry, IntGaugeVec::new(of, &["hash"]))
+            },
+            config_reloads: vec(
+                &registry,
+                "config_reloads_total",
+                "Loads of the configuration while it ran: loaded, partial (layers with errors stayed as they were) or refused.",
+                &["outcome"],
+            ),
             log_suppressed: one(
                 &registry,
                 "log_messages_suppressed_total",
@@ -282,12 +296,14 @@ mod tests {
             two.with_label_values(&["x", "y"]);
         }
         t.connections_open.with_label_values(&["x"]);
+        t.config_info.with_label_values(&["x"]);
+        t.config_reloads.with_label_values(&["x"]);
         t.thread_seconds.with_label_values(&["x", "y"]);
         let gathered = t.gather();
         let names: Vec<&str> =
             gathered.iter().map(|f| f.name().trim_end_matches("_total")).collect();
         let distinct: std::collections::BTreeSet<&str> = names.iter().copied().collect();
         assert_eq!(names.len(), distinct.len(), "{names:?}");
-        assert!(names.len() >= 34, "only {} families were looked at", names.len());
+        assert!(names.len() >= 35, "only {} families were looked at", names.len());
     }
 }
