@@ -66,7 +66,8 @@ pub struct Plan {
 pub struct LeftOut {
     /// The container.
     pub container: String,
-    /// One of [`names::reason`]: `no_command` (its output is not copied) or `conflict` (it has no socket).
+    /// One of [`names::reason`]: `no_command`, `starts_earlier` (its output is not copied), `conflict` (it has no
+    /// socket).
     pub reason: &'static str,
 }
 
@@ -89,8 +90,10 @@ pub fn plan_for(
     owner: Option<&Owner>,
 ) -> Plan {
     let Some(pod) = Pod::read(pod) else { return Plan::skip(reason::MALFORMED) };
-    let policy = policy.within(&namespace.name);
-    if let Some(reason) = refusal(&pod, namespace, &policy) {
+    let own = pod.metadata().and_then(|metadata| metadata.get("namespace")?.as_str());
+    let name = if namespace.name.is_empty() { own.unwrap_or_default() } else { &namespace.name };
+    let policy = policy.within(name);
+    if let Some(reason) = refusal(&pod, name, &policy) {
         return Plan::skip(reason);
     }
     let (wish, warnings) = wish::read(&pod, &policy);
@@ -109,7 +112,7 @@ pub fn strip(pod: &mut Value) -> bool {
 }
 
 /// Why a pod is none for a sidecar.
-fn refusal(pod: &Pod<'_>, namespace: &Namespace, policy: &Policy) -> Option<&'static str> {
+fn refusal(pod: &Pod<'_>, namespace: &str, policy: &Policy) -> Option<&'static str> {
     let said = pod.label(names::POD_LABEL).or(pod.annotation(names::POD_LABEL));
     let truth = |key: &str| pod.spec.get(key).and_then(Value::as_bool).unwrap_or(false);
     let os = pod.spec.get("os").and_then(|os| os.get("name")?.as_str());
@@ -120,7 +123,7 @@ fn refusal(pod: &Pod<'_>, namespace: &Namespace, policy: &Policy) -> Option<&'st
         && (volumes.iter().any(|volume| pod.has_named("volumes", volume))
             || pod.container(names::INSTALL_CONTAINER).is_some());
     [
-        (policy.exclude_namespaces.contains(&namespace.name), reason::EXCLUDED_NAMESPACE),
+        (policy.exclude_namespaces.contains(namespace), reason::EXCLUDED_NAMESPACE),
         (said == Some("false"), reason::OPTED_OUT),
         (pod.annotation(names::MIRROR).is_some(), reason::MIRROR_POD),
         (truth("hostNetwork"), reason::HOST_NETWORK),
@@ -161,7 +164,8 @@ impl<'d> Draft<'d> {
         }
         let port = self.port();
         let catches = mesh::catches(self.pod, port);
-        let commands = self.commands(&wired);
+        let front = self.front();
+        let commands = self.commands(&wired, front);
         let install = commands.iter().any(|(_, command)| *command != Command::Unknown);
         self.explain(port, catches);
         self.begin_status(port);
@@ -171,7 +175,7 @@ impl<'d> Draft<'d> {
         let owners = identity::owners(self.pod, owner);
         let resources = resources::of(self.pod, &self.wish.resources, mesh::owns);
         let shape = sidecar::Shape { port, resources, reachable: !catches, install };
-        self.sidecar(&owners, &shape);
+        self.sidecar(&owners, &shape, front);
         self.pull_secrets();
         let endpoint = self.policy.otlp.endpoint.as_deref();
         self.annotate(port, endpoint.and_then(mesh::collector_port));
@@ -185,7 +189,9 @@ impl<'d> Draft<'d> {
         let wired = self.wired();
         let has_binary = sidecar.variable(names::INSTALL_VARIABLE).is_some()
             || self.pod.container(names::INSTALL_CONTAINER).is_some();
-        let commands = if has_binary { self.commands(&wired) } else { Vec::new() };
+        let installer = self.pod.container(names::INSTALL_CONTAINER).unwrap_or(sidecar);
+        let front = if installer.is_init { installer.index } else { 0 };
+        let commands = if has_binary { self.commands(&wired, front) } else { Vec::new() };
         self.wire(&wired);
         self.tee(&commands, has_binary);
         if sidecar.is_init && !sidecar.is_native_sidecar() {
@@ -254,15 +260,44 @@ impl<'d> Draft<'d> {
         port
     }
 
-    /// What the containers run whose output is to be copied.
-    fn commands(&self, wired: &[Container<'d>]) -> Vec<(Container<'d>, Command)> {
-        let is_asked = |container: &&Container<'d>| match &self.wish.tee {
-            Tee::Nobody => false,
-            Tee::Everybody => !container.is_init,
-            Tee::Named(names) => names.iter().any(|name| name == container.name),
-        };
-        let command = |c: &Container<'d>| (c.clone(), wire::command(c, self.policy));
-        wired.iter().filter(is_asked).map(command).collect()
+    /// Before which init container ours is put: behind those of a mesh, which outlive it then.
+    fn front(&self) -> usize {
+        let of_mesh = |c: &&Container<'_>| c.is_init && mesh::owns(c.name);
+        self.pod.containers.iter().filter(of_mesh).map(|c| c.index + 1).max().unwrap_or(0)
+    }
+
+    /// What the containers run whose output is to be copied; those that run before init container `front` cannot
+    /// have the binary.
+    fn commands(&mut self, wired: &[Container<'d>], front: usize) -> Vec<(Container<'d>, Command)> {
+        let mut found = Vec::new();
+        for container in wired {
+            let is_asked = match &self.wish.tee {
+                Tee::Nobody => false,
+                Tee::Everybody => !container.is_init,
+                Tee::Named(names) => names.iter().any(|name| name == container.name),
+            };
+            if is_asked && container.is_init && container.index < front {
+                self.uncopied(
+                    container.name,
+                    reason::STARTS_EARLIER,
+                    "it starts before the sidecar",
+                );
+            } else if is_asked {
+                found.push((container.clone(), wire::command(container, self.policy)));
+            }
+        }
+        if let Tee::Named(names) = self.wish.tee.clone() {
+            let known = |name: &str| {
+                wired.iter().any(|container| container.name == name)
+                    || self.plan.left_out.iter().any(|left_out| left_out.container == name)
+            };
+            let missing: Vec<String> = names.into_iter().filter(|name| !known(name)).collect();
+            for name in missing {
+                let message = format!("there is no container `{name}` with a log socket");
+                self.plan.warnings.push(format!("annotation {}tee: {message}", names::CONFIG));
+            }
+        }
+        found
     }
 
     /// Tells people what they would otherwise find out late.
@@ -319,38 +354,39 @@ impl<'d> Draft<'d> {
 
     fn tee(&mut self, commands: &[(Container<'_>, Command)], has_binary: bool) {
         for (container, command) in commands {
+            let is_known = matches!(command, Command::Known(_));
             match command {
-                Command::Wrapped => {}
                 Command::Own(command) | Command::Known(command) if has_binary => {
                     wire::wrap(&mut self.plan.patch, container, command.clone());
+                    self.status.name(Names::Tee, container.name);
+                    if is_known {
+                        self.status.name(Names::Entrypoints, container.name);
+                    }
                 }
-                Command::Own(_) | Command::Known(_) => {}
-                Command::Unknown => self.no_command(container.name),
-            }
-            if matches!(command, Command::Known(_)) {
-                self.status.name(Names::Entrypoints, container.name);
+                Command::Wrapped | Command::Own(_) | Command::Known(_) => {}
+                Command::Unknown => self.uncopied(
+                    container.name,
+                    reason::NO_COMMAND,
+                    "it has no `command`, and nobody says what its image runs; write `command`, run `sidelight \
+                     inject --resolve-entrypoints`, or map the image in `entrypoints` of the injector's configuration",
+                ),
             }
         }
     }
 
-    fn no_command(&mut self, container: &str) {
-        self.note(&format!("container {container}: no command, its output is not copied"));
-        self.plan.warnings.push(format!(
-            "container `{container}` has no `command`, and nobody says what its image runs: its output is not \
-             copied; write `command`, run `sidelight inject --resolve-entrypoints`, or map the image in the \
-             injector's `entrypoints`"
-        ));
-        let left_out = LeftOut { container: container.to_owned(), reason: reason::NO_COMMAND };
-        self.plan.left_out.push(left_out);
+    /// Says that a container's output is not copied.
+    fn uncopied(&mut self, container: &str, reason: &'static str, why: &str) {
+        self.note(&format!("container {container}: {reason}, its output is not copied"));
+        self.plan
+            .warnings
+            .push(format!("the output of container `{container}` is not copied: {why}"));
+        self.plan.left_out.push(LeftOut { container: container.to_owned(), reason });
     }
 
     /// Puts the sidecar where it starts before and ends after those whose lines it takes.
-    fn sidecar(&mut self, owners: &[Owner], shape: &sidecar::Shape) {
+    fn sidecar(&mut self, owners: &[Owner], shape: &sidecar::Shape, front: usize) {
         let container = sidecar::container(self.pod, owners, self.policy, &self.wish, shape);
         let spec = (self.pod.spec, "/spec");
-        let after_mesh = |c: &Container<'_>| c.is_init && mesh::owns(c.name);
-        let front = self.pod.containers.iter().filter(|c| after_mesh(c)).map(|c| c.index + 1).max();
-        let front = front.unwrap_or(0);
         let patch = &mut self.plan.patch;
         match self.wish.mode {
             Mode::Native => {

@@ -82,4 +82,6 @@ pub mod reason {
     pub const MALFORMED: &str = "malformed";
     /// A container's output is to be copied, and nobody says what its command is.
     pub const NO_COMMAND: &str = "no_command";
+    /// A container's output is to be copied, and it runs before the binary is there.
+    pub const STARTS_EARLIER: &str = "starts_earlier";
 }

@@ -3,6 +3,7 @@
 
 use super::names;
 use serde_json::{Map, Value};
+use std::collections::BTreeSet;
 
 /// A pod whose shape is right wherever injection looks or writes.
 #[derive(Clone, Debug)]
@@ -38,10 +39,12 @@ impl<'p> Pod<'p> {
         list_in(spec, "volumes")?;
         list_in(spec, "imagePullSecrets")?;
         let mut containers = Vec::new();
+        let mut names = BTreeSet::new();
         for (key, is_init) in [("initContainers", true), ("containers", false)] {
             for (index, container) in list_in(spec, key)?.iter().enumerate() {
                 let map = container.as_object()?;
                 let name = map.get("name").and_then(Value::as_str)?;
+                names.insert(name).then_some(())?;
                 for key in ["env", "volumeMounts", "ports"] {
                     list_in(map, key)?;
                 }

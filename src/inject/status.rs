@@ -17,9 +17,11 @@ pub(super) enum Names {
     Containers,
     Volumes,
     ImagePullSecrets,
-    /// Containers that had the variable of the socket with our value.
+    /// Containers that had the variable of the socket.
     KeptEnv,
-    /// Containers whose `command` is ours alone.
+    /// Containers whose `command` begins with the copier.
+    Tee,
+    /// Those of them whose `command` is ours alone.
     Entrypoints,
     Notes,
 }
@@ -32,6 +34,7 @@ impl Names {
             Names::Volumes => "volumes",
             Names::ImagePullSecrets => "imagePullSecrets",
             Names::KeptEnv => "keptEnv",
+            Names::Tee => "tee",
             Names::Entrypoints => "entrypoints",
             Names::Notes => "notes",
         }

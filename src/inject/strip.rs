@@ -5,7 +5,7 @@ use super::names::{
     CONTAINER, INJECTED_LABEL, INSTALL_CONTAINER, NAMESPACE_VOLUME, RULES_VOLUME, RUN_VOLUME,
     SOCKET_PATH, SOCKET_VARIABLE, STATUS, TEE,
 };
-use super::pod::{Pod, is_named};
+use super::pod::{Pod, has_named, is_named};
 use super::status::{Names, Status};
 use serde_json::{Map, Value};
 
@@ -49,6 +49,7 @@ fn policys_own() -> Status {
 
 fn containers(spec: &mut Map<String, Value>, status: &Status) {
     let kept = status.names(Names::KeptEnv);
+    let wrapped = status.names(Names::Tee);
     let made = status.names(Names::Entrypoints);
     for list in ["initContainers", "containers"] {
         let containers = spec.get_mut(list).and_then(Value::as_array_mut);
@@ -57,7 +58,9 @@ fn containers(spec: &mut Map<String, Value>, status: &Status) {
             if [CONTAINER, INSTALL_CONTAINER].contains(&name.as_str()) {
                 continue;
             }
-            if !kept.contains(&name.as_str()) {
+            // the mount tells which containers were wired
+            let is_wired = has_named(container, "volumeMounts", RUN_VOLUME);
+            if is_wired && !kept.contains(&name.as_str()) {
                 let is_ours = |variable: &Value| {
                     is_named(variable, SOCKET_VARIABLE)
                         && variable.get("value").and_then(Value::as_str) == Some(SOCKET_PATH)
@@ -65,7 +68,9 @@ fn containers(spec: &mut Map<String, Value>, status: &Status) {
                 remove(container, "env", is_ours);
             }
             remove(container, "volumeMounts", |mount| is_named(mount, RUN_VOLUME));
-            unwrap_command(container, made.contains(&name.as_str()));
+            if wrapped.contains(&name.as_str()) {
+                unwrap_command(container, made.contains(&name.as_str()));
+            }
         }
     }
 }

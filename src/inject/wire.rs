@@ -45,7 +45,7 @@ pub(super) fn is_mounted(container: &Container<'_>) -> bool {
     container.list("volumeMounts").iter().any(|mount| is_named(mount, RUN_VOLUME))
 }
 
-/// Adds mount and variable where they are missing; `true` where the variable was there with our value.
+/// Adds mount and variable where they are missing; `true` where a container that had no mount had the variable.
 pub(super) fn wire(patch: &mut Vec<Operation>, container: &Container<'_>) -> bool {
     let path = container.path();
     let holder = (container.map, path.as_str());
@@ -58,7 +58,7 @@ pub(super) fn wire(patch: &mut Vec<Operation>, container: &Container<'_>) -> boo
     }
     let mount = json!({"name": RUN_VOLUME, "mountPath": RUN_PATH, "readOnly": true});
     append(patch, holder, "volumeMounts", vec![mount]);
-    had.and_then(|had| had.get("value")?.as_str()) == Some(SOCKET_PATH)
+    had.is_some()
 }
 
 /// What a container runs.
