@@ -17,6 +17,7 @@ pub mod trust;
 pub mod webhook;
 
 use crate::clock::Clock;
+use crate::inject::policy::Policy;
 use crate::kube::Client;
 use admin::Admin;
 use events::Events;
@@ -64,7 +65,9 @@ pub struct Parts {
     pub lease: Named,
     /// Whether Events are written.
     pub events: bool,
-    /// Where the policy comes from.
+    /// What is put into pods at first.
+    pub policy: Policy,
+    /// Where the next policy comes from.
     pub reload: Reload,
     /// How it leaves.
     pub leaving: Leaving,
@@ -81,12 +84,11 @@ pub struct Running {
 }
 
 impl Parts {
-    /// Starts everything. A configuration that cannot be read leaves the policy's defaults in force.
+    /// Starts everything.
     ///
     /// # Errors
     /// When the kernel gives no thread or no runtime, or refuses to watch a listener.
-    pub fn spawn(mut self) -> io::Result<Running> {
-        let policy = self.reload.look().unwrap_or_default();
+    pub fn spawn(self) -> io::Result<Running> {
         let serving = Arc::new(Serving::default());
         let tls = serving::tls(Arc::clone(&serving)).map_err(io::Error::other)?;
         let readiness = Arc::new(Readiness::new(self.clock.clone()));
@@ -96,7 +98,7 @@ impl Parts {
             Some(_) => Some(Events::queue(&self.metrics)).unzip(),
             None => (None, None),
         };
-        let hook = Hook::new(self.clock.clone(), Arc::clone(&self.metrics), events, policy);
+        let hook = Hook::new(self.clock.clone(), Arc::clone(&self.metrics), events, self.policy);
         let hook = Arc::new(hook);
         let (stop, stopped) = watch::channel(false);
         let (closed, closing) = watch::channel(false);
