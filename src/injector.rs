@@ -119,14 +119,18 @@ impl Parts {
         let (keepers, listener) = runtime(self.admin)?;
         let mut tasks = JoinSet::new();
         let handle = keepers.handle();
-        let admin =
-            Admin { metrics: Arc::clone(&self.metrics), readiness: Arc::clone(&readiness) };
+        let admin = Admin { metrics: Arc::clone(&self.metrics), readiness: Arc::clone(&readiness) };
         tasks.spawn_on(admin::serve(listener, admin, closing.clone()), handle);
         tasks.spawn_on(reload::watch(self.reload, hook, closing.clone()), handle);
         if let Some(client) = &client {
             let (leader, metrics) = (Arc::clone(&leader), Arc::clone(&self.metrics));
-            let holding =
-                lease::hold(Arc::clone(client), self.lease.clone(), leader, metrics, closing.clone());
+            let holding = lease::hold(
+                Arc::clone(client),
+                self.lease.clone(),
+                leader,
+                metrics,
+                closing.clone(),
+            );
             tasks.spawn_on(holding, handle);
             if let Some(queue) = queue {
                 let (client, clock) = (Arc::clone(client), self.clock.clone());

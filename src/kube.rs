@@ -140,9 +140,7 @@ impl Client {
     ) -> Result<usize, Error> {
         let accept = match shape {
             Shape::Whole => "application/json",
-            Shape::Metadata => {
-                "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
-            }
+            Shape::Metadata => "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1",
         };
         let mut count = 0;
         let mut next = String::new();

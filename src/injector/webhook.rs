@@ -80,7 +80,12 @@ pub struct Hook {
 
 impl Hook {
     /// A port's state with this policy.
-    pub fn new(clock: Clock, metrics: Arc<Metrics>, events: Option<Events>, policy: Policy) -> Hook {
+    pub fn new(
+        clock: Clock,
+        metrics: Arc<Metrics>,
+        events: Option<Events>,
+        policy: Policy,
+    ) -> Hook {
         let bodies = Semaphore::new(BODIES_KIB_MAX);
         Hook { clock, metrics, events, policy: Mutex::new(Arc::new(policy)), bodies }
     }
