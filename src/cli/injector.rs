@@ -11,6 +11,7 @@ use crate::config::units;
 use crate::inject::policy::Policy;
 use crate::injector::lease::Named;
 use crate::injector::metrics::Metrics;
+use crate::injector::missing::Counting;
 use crate::injector::reload::Reload;
 use crate::injector::settings::{Lifetimes, Mode, TlsSettings};
 use crate::injector::webhook::Leaving;
@@ -82,6 +83,9 @@ pub struct Arguments {
     /// MutatingWebhookConfiguration whose caBundle is kept [default: 00-sidelight-injector]
     #[arg(long, value_name = "NAME")]
     pub webhook_configuration: Option<String>,
+    /// Let the leader count pods that should have the sidecar and have not, so often; 0 for never [default: 0]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub count_missing: Option<Duration>,
     /// Write Kubernetes Events [default: true]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub events: Option<bool>,
@@ -210,6 +214,7 @@ fn start(arguments: Arguments, environment: &Environment) -> Result<Running, Str
         lifetimes: lifetimes.checked()?,
         every: arguments.check_every.unwrap_or(EVERY),
     };
+    let configuration = settings.configuration.clone();
     let identity = environment.get("POD_NAME").or_else(|| environment.get("HOSTNAME"));
     let identity = format!("{}_{:x}", or(&identity.cloned(), NAME), clock.now().0);
     let mut reload = reload(arguments.config, clock.clone(), Arc::clone(&metrics));
@@ -228,6 +233,7 @@ fn start(arguments: Arguments, environment: &Environment) -> Result<Running, Str
         events: arguments.events.unwrap_or(true),
         policy,
         reload,
+        counting: Counting { configuration, every: arguments.count_missing.unwrap_or_default() },
         leaving: Leaving { linger: arguments.linger.unwrap_or(LINGER), drain: DRAIN },
     };
     parts.spawn().map_err(|error| format!("no thread: {error}"))
@@ -336,6 +342,7 @@ impl Arguments {
             secret: self.secret.or(those.secret),
             lease: self.lease.or(those.lease),
             webhook_configuration: self.webhook_configuration.or(those.webhook_configuration),
+            count_missing: self.count_missing.or(those.count_missing),
             events: self.events.or(those.events),
             kubeconfig: self.kubeconfig.or(those.kubeconfig),
             linger: self.linger.or(those.linger),
