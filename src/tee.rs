@@ -281,7 +281,7 @@ impl House {
                 return;
             }
             polled.push(PollFd::from_borrowed_fd(self.signals.watch(), PollFlags::IN));
-            let _ = poll(&mut polled, Some(&timespec(until - now)));
+            let _ = poll(&mut polled, Some(&timespec(until.saturating_sub(now))));
             let told = polled.last().is_some_and(|signals| !signals.revents().is_empty());
             drop(polled);
             if told && self.signals.forward(None) {

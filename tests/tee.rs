@@ -225,8 +225,9 @@ fn one_place_keeps_one_order() {
         directory.path().join("absent").display()
     );
     let output = Command::new("sh").arg("-c").arg(joined).output().expect("a shell");
-    let expected: String = (0..500).map(|n| format!("out {n}\nerr {n}\n")).collect();
-    assert_eq!(String::from_utf8(output.stdout).expect("text"), expected);
+    let expected: Vec<String> =
+        (0..500).flat_map(|n| [format!("out {n}\n"), format!("err {n}\n")]).collect();
+    assert_eq!(String::from_utf8(output.stdout).expect("text"), expected.concat());
 }
 
 /// Scenario: the first process of a container, whose command leaves a process behind that ends before it.

@@ -3,6 +3,7 @@
 use crate::app;
 use crate::app::compose::{Composed, Reload, compose};
 use crate::app::signals::Signals;
+use crate::cli::install;
 use crate::clock::Clock;
 use crate::config::environment::Environment;
 use crate::config::fault::Fault;
@@ -106,6 +107,12 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
     telemetry.watch_process();
     let suppressed = telemetry.log_suppressed.clone();
     Log::new(level(config.log_level), clock.clone(), suppressed, Sink::Stderr).install();
+    // before a socket is bound: whoever finds the sidecar started finds the binary, too
+    if let Some(directory) = &config.install_directory
+        && let Err(error) = install::place(directory)
+    {
+        tracing::warn!("{error}; what is to be wrapped with it cannot start");
+    }
     let Composed { parts, reload, rule_errors } = compose(&config, &clock, &telemetry);
     let complaints = rule_complaints(&loaded, &rule_errors, complaints);
     if arguments.strict && !rule_errors.is_empty() {

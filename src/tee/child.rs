@@ -33,6 +33,9 @@ const FORWARDED: [Signal; 14] = [
 /// The first of [`FORWARDED`] that a terminal sends.
 const KEYS_FROM: usize = 11;
 
+/// What ends us where there is no command any more that could be asked.
+const LEAVING: [Signal; 4] = [Signal::TERM, Signal::INT, Signal::QUIT, Signal::HUP];
+
 /// Stopping and going on: passed on without a terminal; with one, they stop us beside the command, as a shell
 /// expects it.
 const STOPPING: [Signal; 4] = [Signal::TSTP, Signal::TTIN, Signal::TTOU, Signal::CONT];
@@ -62,7 +65,7 @@ impl Signals {
             taken.map(|signal| signal.as_raw()).filter(|raw| ignored & (1 << (raw - 1)) == 0);
         let (read, write) = UnixStream::pair()?;
         let taken = taken.chain([Signal::CHILD.as_raw()]);
-        let delivery = SignalDelivery::with_pipe(read, write, SignalOnly::default(), taken)?;
+        let delivery = SignalDelivery::with_pipe(read, write, SignalOnly, taken)?;
         Ok(Signals { delivery, has_terminal })
     }
 
@@ -88,10 +91,7 @@ impl Signals {
                     // it may have ended, or be another user now; nothing is left to do
                     let _ = kill_process(pid, signal);
                 }
-                None => {
-                    leave |=
-                        [Signal::TERM, Signal::INT, Signal::QUIT, Signal::HUP].contains(&signal)
-                }
+                None => leave |= LEAVING.contains(&signal),
             }
         }
         leave
