@@ -208,9 +208,8 @@ impl Lines {
 
 /// The record that stands where lines are missing.
 pub fn notice(lines: u64) -> String {
-    format!(
-        "{{\"level\":\"warn\",\"logger\":\"sidelight.tee\",\"message\":\"lines were not copied\",\"lines\":{lines}}}\n"
-    )
+    let head = r#"{"level":"warn","logger":"sidelight.tee","message":"lines were not copied""#;
+    format!("{head},\"lines\":{lines}}}\n")
 }
 
 #[cfg(test)]
