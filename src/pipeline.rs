@@ -101,6 +101,8 @@ pub struct Pipeline {
     resource: Arc<Resource>,
     line_bytes_max: usize,
     skew_due: bool,
+    /// False: lines are counted and refused.
+    enabled: bool,
 }
 
 impl Pipeline {
@@ -109,6 +111,7 @@ impl Pipeline {
         let generation = parts.rules.generation();
         let lane = Lane::new(parts.registry.writer(), parts.spans, parts.pulse, parts.zone);
         Pipeline {
+            enabled: parts.rules.enabled(),
             rules: parts.rules.current(),
             generation,
             published: parts.rules,
@@ -130,6 +133,9 @@ impl Pipeline {
     /// joined here; what may still be continued is held back by the caller (`frame::multiline::settled`).
     pub fn lines(&mut self, source: &mut Source, block: &[u8], observed: UnixNanos) {
         self.renew();
+        if !self.enabled {
+            return self.sink(source, frames(block));
+        }
         if let Some(passthrough) = &mut self.passthrough {
             passthrough.lines(block);
         }
@@ -147,6 +153,9 @@ impl Pipeline {
     /// Processes one datagram: one record, whatever newlines it holds.
     pub fn datagram(&mut self, source: &mut Source, bytes: &[u8], observed: UnixNanos) {
         self.renew();
+        if !self.enabled {
+            return self.sink(source, u64::from(!bytes.is_empty()));
+        }
         if let Some(passthrough) = &mut self.passthrough {
             passthrough.line(bytes);
         }
@@ -176,6 +185,9 @@ impl Pipeline {
     /// An oversized line of which the copy is already taken care of.
     fn beginning(&mut self, source: &Source, prefix: &[u8], bytes: u64, observed: UnixNanos) {
         debug_assert!(bytes >= prefix.len() as u64, "a line is at least as long as its beginning");
+        if !self.enabled {
+            return self.sink(source, 1);
+        }
         self.batch.received[source.input as usize] += 1;
         self.batch.oversized += 1;
         // the cut may lie within a character
@@ -185,6 +197,12 @@ impl Pipeline {
         };
         let text = self.repaired(whole);
         self.record(source, &text, 1, observed, Envelope::default());
+    }
+
+    /// What is switched off counts what it is sent, so that the ledger closes.
+    fn sink(&mut self, source: &Source, frames: u64) {
+        self.batch.received[source.input as usize] += frames;
+        self.batch.disabled += frames;
     }
 
     /// The end of a batch: counters to telemetry, batches to the outboxes, a look at new rules. To be called
@@ -205,6 +223,7 @@ impl Pipeline {
         if self.published.generation() != self.generation {
             self.generation = self.published.generation();
             self.rules = self.published.current();
+            self.enabled = self.published.enabled();
             self.memory.forget();
             self.plans.forget();
             self.lane.forget();
@@ -333,6 +352,12 @@ impl Pipeline {
             self.skew_due = false;
         }
     }
+}
+
+/// Lines of a block that are not empty.
+fn frames(block: &[u8]) -> u64 {
+    let lines = block.split(|byte| *byte == b'\n');
+    lines.filter(|line| line.iter().any(|byte| *byte != b'\r')).count() as u64
 }
 
 /// The length of a line without its end.

@@ -18,6 +18,8 @@ pub const LISTEN_PORT: u16 = 19464;
 /// Everything that can be set.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Config {
+    /// False: lines are read, counted and refused, and nothing else is done with them.
+    pub enabled: bool,
     /// The stream socket.
     pub socket: SocketSettings,
     /// The datagram socket.
@@ -70,6 +72,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Config {
+            enabled: true,
             socket: SocketSettings::default(),
             datagram_socket: SocketSettings::default(),
             runtime_directory: None,

@@ -1,5 +1,7 @@
 //! Layers over each other, and the environment. Files in every shape of wrong are golden cases.
 
+mod layers;
+
 use super::environment::Environment;
 use super::fault::{Fault, Level};
 use super::print::print;
