@@ -10,9 +10,11 @@
 //! Decision: a layer with errors never takes the others with it. At a reload what it said before stays; where
 //! there is no before, its settings count as far as they can be read and its rules do not.
 
+mod configmap;
 pub mod environment;
 pub mod fault;
 mod file;
+pub mod injector;
 pub mod layer;
 mod lint;
 pub mod part;
@@ -85,6 +87,8 @@ struct Request {
     /// What was wrong before any layer could be read.
     faults: Vec<Fault>,
     good: Good,
+    /// Earlier layers are not known: what these switch off may be there.
+    alone: bool,
     /// Layers whose rules do not compile, with what is wrong.
     condemned: BTreeMap<String, Vec<Fault>>,
 }
@@ -181,7 +185,7 @@ impl Loaded {
     /// Where a fault stands: the number of its layer, line and column; those without a place behind all.
     pub fn order(&self, fault: &Fault) -> (usize, usize, usize) {
         let Some(located) = &fault.located else { return (usize::MAX, 0, 0) };
-        let layer = self.layers().position(|name| name == located.file);
+        let layer = self.parts.iter().position(|part| part.source.file() == located.file);
         (layer.unwrap_or(usize::MAX), located.line, located.column)
     }
 
@@ -217,16 +221,65 @@ pub fn load_again(flags: &Flags, environment: &Environment, good: &Good) -> Load
         layers,
         faults,
         good: good.clone(),
-        condemned: BTreeMap::new(),
+        ..Request::default()
     });
     Loaded { file: places.file().map(Into::into), ..loaded }
 }
 
 /// The same with a text in place of a file; `name` stands in its faults.
 pub fn parse(name: &str, text: &str, flags: &Flags, environment: &Environment) -> Loaded {
-    let layers = vec![Layer { rank: Rank::File, name: name.to_owned(), text: Ok(text.to_owned()) }];
+    let layers = vec![Layer::new(Rank::File, name.to_owned(), Ok(text.to_owned()))];
     let (flags, environment) = (flags.clone(), environment.clone());
     assemble(Request { flags, environment, layers, ..Request::default() })
+}
+
+/// Several texts to be checked, each as it would be used by itself, or as layers over each other.
+pub fn check(texts: &[PathBuf], as_layers: bool, environment: &Environment) -> Vec<Checked> {
+    let request = |layers| Request {
+        environment: variables(environment),
+        layers,
+        alone: false,
+        ..Request::default()
+    };
+    let mut units: Vec<configmap::Unit> =
+        texts.iter().flat_map(|path| configmap::units(path)).collect();
+    if as_layers {
+        for (number, layer) in units.iter_mut().flat_map(|unit| &mut unit.layers).enumerate() {
+            if number > 0 {
+                layer.rank = Rank::Mounted;
+            }
+        }
+        let names: Vec<String> = units.iter().map(|unit| unit.name.clone()).collect();
+        let faults = units.iter().flat_map(|unit| unit.faults.clone()).collect();
+        let layers = units.into_iter().flat_map(|unit| unit.layers).collect();
+        let loaded = assemble(Request { faults, ..request(layers) });
+        return vec![Checked { name: names.join(" + "), loaded }];
+    }
+    let alone = |unit: configmap::Unit| {
+        let mounted = unit.layers.iter().any(|layer| layer.rank == Rank::Mounted);
+        let (name, faults) = (unit.name, unit.faults);
+        let loaded = assemble(Request { faults, alone: mounted, ..request(unit.layers) });
+        Checked { name, loaded }
+    };
+    units.into_iter().map(alone).collect()
+}
+
+/// The environment without the layers that it names: another text is checked in their stead.
+fn variables(environment: &Environment) -> Environment {
+    let mut variables = environment.clone();
+    for name in [environment::DEFAULTS, environment::LAYERS, environment::CONFIG] {
+        variables.remove(name);
+    }
+    variables
+}
+
+/// One configuration that was checked.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// The file, and the ConfigMap in it.
+    pub name: String,
+    /// What is right and wrong with it.
+    pub loaded: Loaded,
 }
 
 fn assemble(request: Request) -> Loaded {
@@ -250,7 +303,9 @@ fn assemble(request: Request) -> Loaded {
         Some((number, most)) => held(&parts[*number], most, &mut config, |_| None),
         None => Vec::new(),
     };
-    part::idle_switches(&mut parts);
+    if !request.alone {
+        part::idle_switches(&mut parts);
+    }
     let (own, origins) = part::merge(&parts, true);
     config.rules.own = own;
     let mut faults = request.faults.clone();

@@ -163,7 +163,7 @@ impl Pipeline {
             return;
         }
         self.batch.received[source.input as usize] += 1;
-        let text = self.repaired(bytes, None);
+        let text = self.repaired(bytes);
         let (envelope, message) = syslog::peel(&text);
         self.record(source, message.trim_end_matches(['\n', '\r']), 1, observed, envelope);
     }
@@ -176,6 +176,14 @@ impl Pipeline {
         bytes: u64,
         observed: UnixNanos,
     ) {
+        if let Some(passthrough) = &mut self.passthrough {
+            passthrough.oversized();
+        }
+        self.beginning(source, prefix, bytes, observed);
+    }
+
+    /// An oversized line of which the copy is already taken care of.
+    fn beginning(&mut self, source: &Source, prefix: &[u8], bytes: u64, observed: UnixNanos) {
         debug_assert!(bytes >= prefix.len() as u64, "a line is at least as long as its beginning");
         if !self.enabled {
             return self.sink(source, 1);
@@ -187,7 +195,7 @@ impl Pipeline {
             Err(error) if error.error_len().is_none() => &prefix[..error.valid_up_to()],
             _ => prefix,
         };
-        let text = self.repaired(whole, None);
+        let text = self.repaired(whole);
         self.record(source, &text, 1, observed, Envelope::default());
     }
 
@@ -266,7 +274,7 @@ impl Pipeline {
         if first_end - at > self.line_bytes_max + 1 {
             let length =
                 rest[..first_end - at].strip_suffix(b"\n").map_or(first_end - at, <[u8]>::len);
-            self.oversized(source, &rest[..self.line_bytes_max], length as u64, observed);
+            self.beginning(source, &rest[..self.line_bytes_max], length as u64, observed);
             return first_end;
         }
         let (end, lines) = multiline::joined(block, at, first_end);
@@ -279,17 +287,14 @@ impl Pipeline {
         if let Some(line) = text.and_then(|text| text.get(at..stop)) {
             self.record(source, line, lines, observed, Envelope::default());
         } else {
-            let line = self.repaired(&block[at..stop], None);
+            let line = self.repaired(&block[at..stop]);
             self.record(source, &line, lines, observed, Envelope::default());
         }
         end
     }
 
     /// Text, its invalid UTF-8 replaced and counted.
-    fn repaired<'a>(&mut self, bytes: &'a [u8], valid: Option<&'a str>) -> Cow<'a, str> {
-        if let Some(text) = valid {
-            return Cow::Borrowed(text);
-        }
+    fn repaired<'a>(&mut self, bytes: &'a [u8]) -> Cow<'a, str> {
         let text = String::from_utf8_lossy(bytes);
         self.batch.invalid_utf8 += u64::from(matches!(text, Cow::Owned(_)));
         text

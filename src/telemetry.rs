@@ -15,6 +15,8 @@ use prometheus::{
 #[derive(Debug)]
 pub struct Telemetry {
     registry: Registry,
+    /// 1, with the `version` that runs.
+    pub build_info: IntGaugeVec,
     /// Frames received, by `input`.
     pub received: IntCounterVec,
     /// Bytes received, by `input`.
@@ -80,7 +82,12 @@ impl Telemetry {
     /// Never: names are distinct and valid, which a test sees.
     pub fn new() -> Telemetry {
         let registry = Registry::new();
+        let of =
+            opts("build_info", "1, with the version; pods keep theirs until they are re-created.");
+        let build_info = IntGaugeVec::new(of, &["version"]).expect("a valid name");
+        build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         let telemetry = Telemetry {
+            build_info,
             received: vec(
                 &registry,
                 "frames_received_total",
@@ -214,10 +221,11 @@ impl Telemetry {
         telemetry
     }
 
-    /// Adds the `process_*` metrics: for a process that runs, not for a replay, whose output must not
-    /// vary. A second call changes nothing.
+    /// Adds the `process_*` metrics and the version: for a process that runs, not for a replay, whose output
+    /// must not vary. A second call changes nothing.
     pub fn watch_process(&self) {
         let _ = self.registry.register(Box::new(process::Process::new()));
+        let _ = self.registry.register(Box::new(self.build_info.clone()));
     }
 
     /// All self-metrics as the `prometheus` crate gathers them.

@@ -249,3 +249,18 @@ fn passed_through_lines_are_unchanged() {
     assert_eq!(ending.stdout, lines);
     assert_eq!((ending.ledger()["lost"], ending.code), (0, Some(0)), "{:?}", ending.said);
 }
+
+/// Scenario: a line longer than the limit among others, with a copy of every line asked for.
+/// Guarantees: every line was offered; of the long one the copy is dropped, and the ledger says so.
+#[test]
+fn a_line_too_long_to_be_copied_is_in_the_ledger() {
+    let sidecar = Sidecar::start(configured("passthrough: stdout\n"));
+    let long = "x".repeat(1024 * 1024);
+    sidecar.write(format!("level=info\n{long}\nlevel=warn\n").as_bytes());
+    sidecar.wait_metric(r#"sidelight_frames_received_total{input="stream"} 3"#);
+    let ending = sidecar.stop();
+    assert_eq!(ending.stdout, b"level=info\nlevel=warn\n");
+    let ledger = ending.ledger();
+    let items = (ledger["offered"], ledger["sent"], ledger["dropped"], ledger["lost"]);
+    assert_eq!((items, ending.code), ((3, 2, 1, 0), Some(0)), "{:?}", ending.said);
+}

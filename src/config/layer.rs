@@ -7,11 +7,12 @@
 
 use super::environment::{self, Environment};
 use super::fault::{Fault, Level};
-use super::tree::FILE_BYTES_MAX;
+use super::tree::{FILE_BYTES_MAX, Inside};
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Files of all layers together: a namespace that keeps one a team has a dozen.
 const FILES_MAX: usize = 64;
@@ -34,12 +35,20 @@ pub(super) enum Rank {
 }
 
 /// One text, or why it cannot be read.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub(super) struct Layer {
     pub(super) rank: Rank,
     /// The file, or the variable.
     pub(super) name: String,
     pub(super) text: Result<String, String>,
+    /// The text is a value of a manifest.
+    pub(super) inside: Option<Arc<Inside>>,
+}
+
+impl Layer {
+    pub(super) fn new(rank: Rank, name: String, text: Result<String, String>) -> Layer {
+        Layer { rank, name, text, inside: None }
+    }
 }
 
 /// Where to look, in the order of the layers.
@@ -79,7 +88,7 @@ impl Places {
         let (mut layers, mut faults) = (Vec::new(), Vec::new());
         if let Some(text) = &self.cluster {
             let name = environment::DEFAULTS.to_owned();
-            layers.push(Layer { rank: Rank::Cluster, name, text: Ok(text.clone()) });
+            layers.push(Layer::new(Rank::Cluster, name, Ok(text.clone())));
         }
         for path in &self.mounted {
             if let Err(error) = mounted(path, &mut layers) {
@@ -88,7 +97,7 @@ impl Places {
         }
         if let Some(path) = &self.file {
             let (name, text) = (path.display().to_string(), read(path));
-            layers.push(Layer { rank: Rank::File, name, text });
+            layers.push(Layer::new(Rank::File, name, text));
         }
         if layers.len() > FILES_MAX {
             let message = format!("more than {FILES_MAX} files; those from here on are not read");
@@ -152,7 +161,7 @@ fn mounted(path: &Path, layers: &mut Vec<Layer>) -> io::Result<()> {
         Ok(found) if found.is_dir() => {}
         Ok(_) => {
             let (name, text) = (path.display().to_string(), read(path));
-            layers.push(Layer { rank: Rank::Mounted, name, text });
+            layers.push(Layer::new(Rank::Mounted, name, text));
             return Ok(());
         }
         Err(error) if absent(&error) => return Ok(()),
@@ -167,7 +176,7 @@ fn mounted(path: &Path, layers: &mut Vec<Layer>) -> io::Result<()> {
         for name in keys(directory)? {
             let text = read(&directory.join(&name));
             let name = path.join(name).display().to_string();
-            layers.push(Layer { rank: Rank::Mounted, name, text });
+            layers.push(Layer::new(Rank::Mounted, name, text));
         }
         if fs::canonicalize(path.join(DATA)).ok() == version {
             break;

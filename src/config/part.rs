@@ -51,7 +51,7 @@ impl Part {
         let name = layer.name.clone();
         let mut part = Part {
             rank: layer.rank,
-            source: Source { name, text: String::new() },
+            source: Source { name, text: String::new(), inside: layer.inside.clone() },
             said: Said::default(),
             faults: Vec::new(),
             state: State::InForce,
@@ -96,13 +96,13 @@ impl Part {
         }
         if let Some(first) = self.said.finals.first() {
             let (start, end) = (first.start, first.end);
-            let Source { name, text } = &self.source;
+            let located = Some(self.source.find(start, end));
             self.faults.push(Fault {
                 level: Level::Warning,
                 path: "final".to_owned(),
                 message: "only the cluster's layer can make settings final".to_owned(),
                 hint: Some("remove it; the platform says it in SIDELIGHT_DEFAULTS".to_owned()),
-                located: Some(Located::find(name, text, start, end)),
+                located,
             });
         }
         self.said.finals.clear();
@@ -119,8 +119,7 @@ impl Part {
             node = value;
             found = Some(value);
         }
-        let Source { name, text } = &self.source;
-        found.map(|node| Located::find(name, text, node.start, node.end))
+        found.map(|node| self.source.find(node.start, node.end))
     }
 }
 

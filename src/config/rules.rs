@@ -1,6 +1,6 @@
 //! The list of own rules, and where each of their values stands. Unit: one rule.
 
-use super::fault::{Fault, Level, Located};
+use super::fault::{Fault, Level};
 use super::lint;
 use super::reader::{At, Reader};
 use super::tree::{Node, Source, Value};
@@ -82,7 +82,7 @@ impl Places {
                 None => rest.len(),
             };
             let start = node.offset_in(source, offset);
-            Located::find(&source.name, &source.text, start, start + width)
+            source.find(start, start + width)
         });
         let path = match found {
             Some(place) if exact => place.written.clone(),

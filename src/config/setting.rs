@@ -9,6 +9,7 @@ use super::fault::{Fault, Level, Located};
 use super::settings::Config;
 use super::tree::Source;
 use crate::rules::standard;
+use std::cmp::Ordering;
 use std::fmt;
 
 /// One setting.
@@ -46,7 +47,7 @@ macro_rules! bound {
         Setting {
             path: $path,
             live: $live,
-            differs: |a, b| a.$($field).+ != b.$($field).+,
+            differs: |a, b| a.$($field).+.partial_cmp(&b.$($field).+) != Some(Ordering::Equal),
             hold: |most, config| {
                 let above = config.$($field).+ > most.$($field).+;
                 if above {
@@ -174,8 +175,7 @@ pub(super) fn hold(
         if !(setting.hold)(most, config) {
             continue;
         }
-        let Located { file, line, column, .. } =
-            Located::find(&source.name, &source.text, *start, *end);
+        let Located { file, line, column, .. } = source.find(*start, *end);
         let stays = match (setting.shown)(most) {
             shown if shown.is_empty() => "it cannot be changed".to_owned(),
             shown => format!("{wanted} is more than {shown}"),

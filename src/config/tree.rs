@@ -6,6 +6,7 @@ use super::fault::{Fault, Level, Located};
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_yaml::Spanned;
 use std::fmt;
+use std::sync::Arc;
 
 /// Bytes of a file: a thousand rules need 300 KiB.
 pub(super) const FILE_BYTES_MAX: usize = 1 << 20;
@@ -18,10 +19,40 @@ const NODES_MAX: usize = 100_000;
 const ALIASES_MAX: usize = 1_000;
 
 /// A file's name and text.
-#[derive(Clone, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, PartialEq, Default, Debug)]
 pub(super) struct Source {
     pub(super) name: String,
     pub(super) text: String,
+    /// The text is a value of another file: places are told there.
+    pub(super) inside: Option<Arc<Inside>>,
+}
+
+/// The file that holds a text, and the value that is it.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Inside {
+    pub(super) file: Source,
+    pub(super) node: Node,
+}
+
+impl Source {
+    /// A file of its own.
+    pub(super) fn new(name: &str, text: &str) -> Source {
+        Source { name: name.to_owned(), text: text.to_owned(), inside: None }
+    }
+
+    /// The file that its places name.
+    pub(super) fn file(&self) -> &str {
+        self.inside.as_ref().map_or(&self.name, |inside| &inside.file.name)
+    }
+
+    /// The place of some bytes of the text.
+    pub(super) fn find(&self, start: usize, end: usize) -> Located {
+        let Some(inside) = &self.inside else {
+            return Located::find(&self.name, &self.text, start, end);
+        };
+        let Inside { file, node } = &**inside;
+        file.find(node.offset_in(file, start), node.offset_in(file, end))
+    }
 }
 
 /// A value and the bytes that it was written with.
@@ -109,7 +140,7 @@ fn fault(source: &Source, at: usize, message: String) -> Box<Fault> {
         path: String::new(),
         message,
         hint: None,
-        located: Some(Located::find(&source.name, &source.text, at, at + 1)),
+        located: Some(source.find(at, at + 1)),
     })
 }
 
@@ -305,7 +336,7 @@ mod tests {
     use super::*;
 
     fn source(text: &str) -> Source {
-        Source { name: "f.yaml".to_owned(), text: text.to_owned() }
+        Source::new("f.yaml", text)
     }
 
     fn tree(text: &str) -> Node {
