@@ -92,6 +92,7 @@ image_pull_secrets: {{ toJson . }}
 mode: {{ $sidecar.mode }}
 port: {{ $sidecar.port }}
 platform: {{ $sidecar.platform }}
+mesh: {{ $sidecar.mesh }}
 {{- if $sidecar.otlp.endpoint }}
 otlp:
   endpoint: {{ $sidecar.otlp.endpoint | quote }}
