@@ -75,7 +75,7 @@ pub fn load(path: &Path) -> (Policy, Vec<Fault>) {
 
 /// The same with a text in place of a file; `name` stands in its faults.
 pub fn parse(name: &str, text: &str) -> (Policy, Vec<Fault>) {
-    let source = Source { name: name.to_owned(), text: text.to_owned() };
+    let source = Source::new(name, text);
     let mut policy = Policy::default();
     let root = match tree::read(&source) {
         Ok(Some(root)) => root,

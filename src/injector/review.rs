@@ -6,7 +6,6 @@ use crate::inject::policy::Policy;
 use crate::inject::{Namespace, plan};
 use crate::kube::base64;
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
 
 /// Bytes of a review that are read. An API server takes requests of 3 MiB; as JSON and in its envelope the same
 /// pod is somewhat longer.
@@ -129,7 +128,7 @@ fn planned(asked: &Asked<'_>, policy: &Policy) -> Reviewed {
         return error(asked.api_version, asked.uid, "no_object", "the review brings no pod");
     };
     // its labels are not in a review; that they ask for injection the API server looked at
-    let namespace = Namespace { name: text("namespace").to_owned(), labels: BTreeMap::new() };
+    let namespace = Namespace { name: text("namespace").to_owned(), ..Namespace::default() };
     let plan = plan(pod, &namespace, policy);
     let dry_run = request.get("dryRun") == Some(&Value::Bool(true));
     let subject = if dry_run { None } else { subject(pod, &namespace.name) };
