@@ -187,7 +187,8 @@ fn start(arguments: Arguments, environment: &Environment) -> Result<Running, Str
     metrics.watch_process();
     let level = arguments.log_level.unwrap_or(LogLevel::Info);
     let suppressed = metrics.log_suppressed.clone();
-    Log::new(Threshold::new(tracing_level(level)), clock.clone(), suppressed, Sink::Stderr).install();
+    Log::new(Threshold::new(tracing_level(level)), clock.clone(), suppressed, Sink::Stderr)
+        .install();
     let tls = arguments.tls.unwrap_or(Mode::SelfManaged);
     let client = client(&arguments, tls, environment)?;
     let namespace = arguments.namespace.clone();
@@ -254,9 +255,11 @@ fn client(
     let found = Client::find(arguments.kubeconfig.as_deref(), environment);
     let found = found.map_err(|error| error.to_string())?;
     if found.is_none() && tls == Mode::SelfManaged {
-        return Err("there is no cluster for self-managed certificates: name a --kubeconfig, run it in a \
+        return Err(
+            "there is no cluster for self-managed certificates: name a --kubeconfig, run it in a \
                     pod, or bring a certificate: --tls provided --tls-directory DIR"
-            .to_owned());
+                .to_owned(),
+        );
     }
     Ok(found)
 }

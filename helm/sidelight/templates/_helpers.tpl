@@ -76,7 +76,7 @@ sidelight.dev/rev: {{ include "sidelight.revision" . }}
 
 {{/* Namespaces left alone. */}}
 {{- define "sidelight.excluded" -}}
-{{- toJson (append .Values.injection.excludeNamespaces .Release.Namespace | uniq) -}}
+{{- toJson (append .Values.injection.excludeNamespaces .Release.Namespace | uniq | sortAlpha) -}}
 {{- end }}
 
 {{/* The injector's configuration. Keys as sidelight reads them. */}}
