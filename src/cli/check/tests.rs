@@ -101,6 +101,8 @@ fn several_files_are_checked_at_once() {
         layers,
         strict,
         print: false,
+        cluster: false,
+        kubeconfig: None,
     };
     let none = Environment::new();
     let code = |arguments: &Arguments| format!("{:?}", run(arguments, &none));
