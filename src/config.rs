@@ -201,7 +201,8 @@ impl Loaded {
         (layer.unwrap_or(usize::MAX), located.line, located.column)
     }
 
-    /// A number for the texts in force, the same wherever the same texts are: 64 bits of FNV-1a in hexadecimal.
+    /// A number for the texts in force, the same wherever the same texts are: 64 bits of FNV-1a in hexadecimal
+    /// digits.
     pub fn hash(&self) -> String {
         let mut hash = 0xcbf2_9ce4_8422_2325_u64;
         let mut take = |byte: u8| hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
