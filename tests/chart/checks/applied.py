@@ -1,5 +1,6 @@
 """What a real API server says to the chart's manifests."""
 
+import base64
 import json
 
 import helm
@@ -38,30 +39,69 @@ def manifests(*arguments):
     return helm.template("--no-hooks", *arguments)
 
 
+CONFIGURATION = "00-sidelight-injector"
+KEYS = {"tls.crt": "QQ==", "tls.key": "Qg=="}
+
+
+def injector_writes(server):
+    """Writes what the injector writes, as its field manager; the bundle."""
+    # the API server reads the bundle and wants a certificate in it
+    bundle = base64.b64encode((server.folder / "ca.crt").read_bytes()).decode()
+    hooks = helm.find(helm.objects(), "MutatingWebhookConfiguration")["webhooks"]
+    patch = [{"op": "add", "path": f"/webhooks/{n}/clientConfig/caBundle", "value": bundle} for n in range(len(hooks))]
+    manager = "--field-manager=sidelight-injector"
+    server.kubectl("patch", "mutatingwebhookconfiguration", CONFIGURATION, "--type=json", manager, "-p", json.dumps(patch))
+    for kind, name, held in (
+        ("secret", "sidelight-injector-tls", {"data": KEYS}),
+        ("lease", "sidelight-injector", {"spec": {"holderIdentity": "a"}}),
+    ):
+        server.kubectl("-n", NAMESPACE, "patch", kind, name, "--type=merge", manager, "-p", json.dumps(held))
+    return bundle
+
+
+def still_there(server, bundle):
+    """Trust, keys and the leader are as the injector wrote them."""
+    hooks = server.get("mutatingwebhookconfiguration", CONFIGURATION)["webhooks"]
+    expect("bundles", {hook["clientConfig"].get("caBundle") for hook in hooks}, {bundle})
+    expect("keys", server.get("-n", NAMESPACE, "secret", "sidelight-injector-tls")["data"], KEYS)
+    expect("leader", server.get("-n", NAMESPACE, "lease", "sidelight-injector")["spec"], {"holderIdentity": "a"})
+
+
+def life_of_a_release(server):
+    """helm install, upgrade and rollback take nothing away from the injector; uninstall leaves nothing."""
+    shared = ["-n", NAMESPACE, "--kubeconfig", server.kubeconfig]
+    helm.run("install", "sidelight", CHART, *shared)
+    bundle = injector_writes(server)
+    helm.run("upgrade", "sidelight", CHART, *shared, "--set", "injection.timeoutSeconds=7,injector.replicas=3")
+    still_there(server, bundle)
+    hooks = server.get("mutatingwebhookconfiguration", CONFIGURATION)["webhooks"]
+    expect("the upgrade", {hook["timeoutSeconds"] for hook in hooks}, {7})
+    helm.run("rollback", "sidelight", "1", *shared)
+    still_there(server, bundle)
+    helm.run("install", "sidelight-canary", CHART, *shared, "-f", CHART / "ci/canary.yaml")
+    helm.run("uninstall", "sidelight-canary", *shared)
+    still_there(server, bundle)
+    helm.run("uninstall", "sidelight", *shared)
+    kinds = "all,configmaps,secrets,leases,serviceaccounts,roles,rolebindings,poddisruptionbudgets,networkpolicies,"
+    kinds += "clusterroles,clusterrolebindings,mutatingwebhookconfigurations,podmonitors,servicemonitors,prometheusrules"
+
+    def left():
+        found = server.get(kinds, "-A", "--selector=app.kubernetes.io/part-of=sidelight")["items"]
+        return [f"{one['kind']} {one['metadata']['name']}" for one in found]
+
+    # nobody collects garbage here: helm deletes in the background, and what is owned by others does not exist
+    expect("what is left", left(), [])
+    expect("of helm", server.get("-n", NAMESPACE, "secrets")["items"], [])
+
+
 def untouched(server):
     """Rendered twice and applied beside the injector's field manager: no diff, no lost trust, no lost key."""
     server.apply(manifests())
-    bundle = "QQ=="
-    hooks = helm.find(helm.objects(), "MutatingWebhookConfiguration")["webhooks"]
-    patch = [{"op": "add", "path": f"/webhooks/{n}/clientConfig/caBundle", "value": bundle} for n in range(len(hooks))]
-    name = "00-sidelight-injector"
-    # the API server reads the bundle and wants a certificate in it
-    authority = (server.folder / "ca.crt").read_bytes()
-    import base64
-    bundle = base64.b64encode(authority).decode()
-    for one in patch:
-        one["value"] = bundle
-    manager = "--field-manager=sidelight-injector"
-    server.kubectl("patch", "mutatingwebhookconfiguration", name, "--type=json", manager, "-p", json.dumps(patch))
-    secret = {"data": {"tls.crt": "QQ==", "tls.key": "Qg=="}}
-    server.kubectl("-n", NAMESPACE, "patch", "secret", "sidelight-injector-tls", "--type=merge", manager, "-p", json.dumps(secret))
+    bundle = injector_writes(server)
     done = server.kubectl("diff", "--server-side", "--field-manager=helm", "-f", "-", text_in=manifests(), check=False)
     expect(f"kubectl diff --server-side\n{done.stdout}{done.stderr}", done.returncode, 0)
     server.apply(manifests())
-    after = server.get("mutatingwebhookconfiguration", name)
-    expect("bundles", {hook["clientConfig"].get("caBundle") for hook in after["webhooks"]}, {bundle})
-    held = server.get("-n", NAMESPACE, "secret", "sidelight-injector-tls")
-    expect("key", held["data"], secret["data"])
+    still_there(server, bundle)
 
 
 def two_revisions(server):
@@ -107,6 +147,7 @@ def check(report):
             report.check(f"the API server takes {name}", accepted, server, path)
             if path and any(one["apiVersion"] == STRANGE for one in helm.objects(*arguments_of(path))):
                 report.check(f"the API server takes cert-manager's kinds of {name}", all_known, path)
+        report.check("install, upgrade, rollback, uninstall", life_of_a_release, server)
         report.check("applied twice beside the injector: no diff, no lost trust", untouched, server)
         report.check("two revisions in one cluster", two_revisions, server)
         report.check("restricted, enforced", enforced, server)
