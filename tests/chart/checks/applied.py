@@ -2,16 +2,14 @@
 
 import base64
 import json
+import time
 
 import helm
 from apiserver import ApiServer
-from helm import CHART, NAMESPACE
-from report import Failure, Skip, expect
+from helm import CHART, NAMESPACE, ROOT
+from report import Failure, expect
 
 CI = sorted((CHART / "ci").glob("*.yaml"))
-PLAIN = ["", "values-ha.yaml"]
-# kinds whose CRDs we do not have
-STRANGE = "cert-manager.io/v1"
 
 
 def arguments_of(path):
@@ -22,16 +20,8 @@ def arguments_of(path):
 
 def accepted(server, path):
     """Server-side dry run: schema, validation, CEL, admission. Unknown fields are errors."""
-    known = [one for one in helm.objects(*arguments_of(path)) if one["apiVersion"] != STRANGE]
-    text = "\n---\n".join(json.dumps(one) for one in known)
+    text = "\n---\n".join(json.dumps(one) for one in helm.objects(*arguments_of(path)))
     server.apply(text, "--dry-run=server", "--validate=strict")
-
-
-def all_known(path):
-    """Says so where a kind could not be asked about."""
-    kinds = sorted({one["kind"] for one in helm.objects(*arguments_of(path)) if one["apiVersion"] == STRANGE})
-    if kinds:
-        raise Skip(f"no CRDs of {STRANGE}: {', '.join(kinds)}")
 
 
 def manifests(*arguments):
@@ -136,18 +126,52 @@ def enforced(server):
         raise Failure("the namespace takes pods that are not restricted: nothing was proved")
 
 
+def by_policy(server):
+    """The policy of the chart, evaluated by the API server: who asks has the sidecar, by the values of its namespace."""
+    values = ["-f", CHART / "ci/policy.yaml", "--set", "sidecar.namespaces.shop.port=2000"]
+    text = manifests(*values)
+    server.apply(text)
+    for name in ("shop", "plain"):
+        server.kubectl("create", "namespace", name)
+    server.kubectl("label", "namespace", "shop", "sidelight.dev/injection=enabled")
+
+    def made(namespace, name, labels):
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": namespace, "labels": labels},
+               "spec": {"containers": [{"name": "app", "image": "app:1"}]}}
+        done = server.kubectl("create", "--dry-run=server", "-o", "json", "-f", "-", text_in=json.dumps(pod))
+        found = [one for one in json.loads(done.stdout)["spec"].get("initContainers", []) if one["name"] == "sidelight"]
+        return [port["containerPort"] for one in found for port in one["ports"]]
+
+    # the API server takes a moment to take a policy into service
+    end = time.monotonic() + 20
+    while time.monotonic() < end and not made("shop", "first", {}):
+        time.sleep(0.2)
+    expect("by namespace, with its own port", made("shop", "a", {}), [2000])
+    expect("by the pod's wish", made("plain", "b", {"sidelight.dev/inject": "true"}), [19464])
+    expect("not asked", made("plain", "c", {}), [])
+    expect("opted out", made("shop", "d", {"sidelight.dev/inject": "false"}), [])
+    expect("another revision's", made("shop", "e", {"sidelight.dev/rev": "canary"}), [])
+    server.kubectl("delete", "-f", "-", text_in=text)
+
+
+def plain_manifests(server):
+    """deploy/, as kubectl applies it."""
+    for folder in ("webhook", "policy", "monitoring", "manual"):
+        server.kubectl("apply", "--server-side", "--dry-run=server", "--validate=strict",
+                       "--force-conflicts", "-k", ROOT / "deploy" / folder)
+
+
 def check(report):
     """One API server for all of them."""
     with ApiServer() as server:
-        if not server.extend():
-            raise Skip("no CRDs of the operator; tests/chart/operator/build")
+        server.extend()
         server.kubectl("create", "namespace", NAMESPACE)
         for path in [None, CHART / "values-ha.yaml", *CI]:
             name = path.name if path else "the defaults"
             report.check(f"the API server takes {name}", accepted, server, path)
-            if path and any(one["apiVersion"] == STRANGE for one in helm.objects(*arguments_of(path))):
-                report.check(f"the API server takes cert-manager's kinds of {name}", all_known, path)
         report.check("install, upgrade, rollback, uninstall", life_of_a_release, server)
         report.check("applied twice beside the injector: no diff, no lost trust", untouched, server)
         report.check("two revisions in one cluster", two_revisions, server)
         report.check("restricted, enforced", enforced, server)
+        report.check("injection by the policy", by_policy, server)
+        report.check("deploy/ is taken", plain_manifests, server)
