@@ -173,8 +173,8 @@ pub fn believed(
     let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
         .build()
         .map_err(said)?;
-    let name =
-        ServerName::try_from(name.to_owned()).map_err(|_| format!("`{name}` is no name of a server"))?;
+    let name = ServerName::try_from(name.to_owned())
+        .map_err(|_| format!("`{name}` is no name of a server"))?;
     let at = UnixTime::since_unix_epoch(Duration::from_secs(at.seconds()));
     verifier.verify_server_cert(leaf, above, &name, &[], at).map(|_| ()).map_err(said)
 }
@@ -204,7 +204,7 @@ fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (tag, rest) = der.split_first()?;
     let (length, rest) = rest.split_first()?;
     let (length, rest) = match length {
-        0..0x80 => (*length as usize, rest),
+        0..=0x7f => (*length as usize, rest),
         // certificates are shorter than 16 MiB
         0x81..=0x83 => {
             let (bytes, rest) = rest.split_at_checked((length & 0x7f) as usize)?;
