@@ -153,9 +153,10 @@ namespaces:
 {{- dig "metrics" "limits" "series" 5000 .Values.sidecar.defaults | int -}}
 {{- end }}
 
-{{/* Samples a scrape: sixteen a series. A histogram of eleven bounds has fourteen; the rest is for own metrics. */}}
+{{/* Samples a scrape: sixteen a series, of which a histogram of eleven bounds has fourteen, and 5,000 for own metrics and
+     for the overflow series, which come beyond the budget. */}}
 {{- define "sidelight.sampleLimit" -}}
-{{- .Values.podMonitor.sampleLimit | int | default (mul 16 (include "sidelight.seriesLimit" . | int)) -}}
+{{- .Values.podMonitor.sampleLimit | int | default (add 5000 (mul 16 (include "sidelight.seriesLimit" . | int))) -}}
 {{- end }}
 
 {{/* Security context of every container of ours: Pod Security "restricted". */}}
