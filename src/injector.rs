@@ -4,9 +4,11 @@
 
 pub mod admin;
 pub mod certificate;
+pub mod cluster;
 pub mod events;
 pub mod lease;
 pub mod metrics;
+pub mod missing;
 pub mod readiness;
 pub mod reload;
 pub mod review;
@@ -17,22 +19,26 @@ pub mod trust;
 pub mod webhook;
 
 use crate::clock::Clock;
+use crate::inject::policy::Policy;
 use crate::kube::Client;
 use admin::Admin;
-use events::Events;
+use cluster::Cluster;
+use events::{Event, Events};
 use lease::{Leader, Named};
 use metrics::Metrics;
+use missing::Counting;
 use readiness::Readiness;
 use reload::Reload;
 use serving::Serving;
 use settings::TlsSettings;
+use std::future::Future;
 use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tokio_rustls::TlsAcceptor;
@@ -64,8 +70,12 @@ pub struct Parts {
     pub lease: Named,
     /// Whether Events are written.
     pub events: bool,
-    /// Where the policy comes from.
+    /// What is put into pods at first.
+    pub policy: Policy,
+    /// Where the next policy comes from.
     pub reload: Reload,
+    /// Which pods are counted, and how often; never where that is zero.
+    pub counting: Counting,
     /// How it leaves.
     pub leaving: Leaving,
 }
@@ -80,78 +90,151 @@ pub struct Running {
     keeper: JoinHandle<()>,
 }
 
+/// What the tasks share.
+struct Shared {
+    clock: Clock,
+    metrics: Arc<Metrics>,
+    client: Option<Arc<Client>>,
+    cluster: Arc<Cluster>,
+    hook: Arc<Hook>,
+    leader: Arc<Leader>,
+    readiness: Arc<Readiness>,
+    serving: Arc<Serving>,
+}
+
 impl Parts {
-    /// Starts everything. A configuration that cannot be read leaves the policy's defaults in force.
+    /// Starts everything.
     ///
     /// # Errors
     /// When the kernel gives no thread or no runtime, or refuses to watch a listener.
-    pub fn spawn(mut self) -> io::Result<Running> {
-        let policy = self.reload.look().unwrap_or_default();
-        let serving = Arc::new(Serving::default());
-        let tls = serving::tls(Arc::clone(&serving)).map_err(io::Error::other)?;
-        let readiness = Arc::new(Readiness::new(self.clock.clone()));
-        let leader = Arc::new(Leader::new(self.clock.clone()));
+    pub fn spawn(self) -> io::Result<Running> {
         let client = self.client.map(Arc::new);
         let (events, queue) = match client.as_ref().filter(|_| self.events) {
             Some(_) => Some(Events::queue(&self.metrics)).unzip(),
             None => (None, None),
         };
-        let hook = Hook::new(self.clock.clone(), Arc::clone(&self.metrics), events, policy);
-        let hook = Arc::new(hook);
+        let cluster = Arc::new(Cluster::default());
+        let hook = Hook::new(
+            self.clock.clone(),
+            Arc::clone(&self.metrics),
+            Arc::clone(&cluster),
+            events,
+            self.policy,
+        );
+        let shared = Shared {
+            leader: Arc::new(Leader::new(self.clock.clone())),
+            readiness: Arc::new(Readiness::new(self.clock.clone())),
+            serving: Arc::new(Serving::default()),
+            hook: Arc::new(hook),
+            clock: self.clock,
+            metrics: self.metrics,
+            client,
+            cluster,
+        };
         let (stop, stopped) = watch::channel(false);
         let (closed, closing) = watch::channel(false);
-
-        let (webhooks, listener) = runtime(self.listener)?;
-        let webhook = {
-            let (hook, readiness) = (Arc::clone(&hook), Arc::clone(&readiness));
-            let (acceptor, stopped) = (TlsAcceptor::from(Arc::new(tls)), stopped.clone());
-            let leaving = self.leaving;
-            thread::Builder::new().name("webhook".to_owned()).spawn(move || {
-                webhooks.block_on(async {
-                    tokio::spawn(rounds(readiness));
-                    webhook::serve(listener, acceptor, hook, leaving, stopped).await;
-                });
-            })?
-        };
-
-        let (keepers, listener) = runtime(self.admin)?;
+        let webhook = shared.webhook(self.listener, self.leaving, stopped)?;
+        let (keepers, admin) = runtime(self.admin)?;
         let mut tasks = JoinSet::new();
-        let handle = keepers.handle();
-        let admin = Admin { metrics: Arc::clone(&self.metrics), readiness: Arc::clone(&readiness) };
-        tasks.spawn_on(admin::serve(listener, admin, closing.clone()), handle);
-        tasks.spawn_on(reload::watch(self.reload, hook, closing.clone()), handle);
-        if let Some(client) = &client {
-            let (leader, metrics) = (Arc::clone(&leader), Arc::clone(&self.metrics));
-            let holding = lease::hold(
-                Arc::clone(client),
-                self.lease.clone(),
-                leader,
-                metrics,
-                closing.clone(),
-            );
-            tasks.spawn_on(holding, handle);
-            if let Some(queue) = queue {
-                let (client, clock) = (Arc::clone(client), self.clock.clone());
-                let metrics = Arc::clone(&self.metrics);
-                let instance = self.lease.identity.clone();
-                handle.spawn(events::write(queue, client, clock, metrics, instance));
+        let inside = keepers.enter();
+        tasks.spawn(admin::serve(admin, shared.admin(), closing.clone()));
+        tasks.spawn(reload::watch(self.reload, Arc::clone(&shared.hook), closing.clone()));
+        tasks.spawn(shared.keeper(self.tls).keep(closing.clone()));
+        match &shared.client {
+            Some(client) => {
+                shared.lead(client, &self.lease, self.counting, &mut tasks, &closing);
+                // these two end with the process: nothing is lost with them
+                tokio::spawn(shared.known(client));
+                if let Some(queue) = queue {
+                    tokio::spawn(shared.events(client, queue, self.lease.identity));
+                }
             }
+            None => shared.readiness.set_platform_known(),
         }
-        let keeper = Keeper {
-            settings: self.tls,
-            client,
-            clock: self.clock,
-            serving,
-            leader,
-            metrics: self.metrics,
-            readiness: Arc::clone(&readiness),
-            published: None,
-        };
-        tasks.spawn_on(keeper.keep(closing), handle);
+        drop(inside);
         let keeper = thread::Builder::new().name("keeper".to_owned()).spawn(move || {
             keepers.block_on(async { while tasks.join_next().await.is_some() {} });
         })?;
-        Ok(Running { readiness, stop, closed, webhook, keeper })
+        Ok(Running { readiness: shared.readiness, stop, closed, webhook, keeper })
+    }
+}
+
+impl Shared {
+    /// The thread that answers reviews.
+    fn webhook(
+        &self,
+        listener: TcpListener,
+        leaving: Leaving,
+        stopped: watch::Receiver<bool>,
+    ) -> io::Result<JoinHandle<()>> {
+        let tls = serving::tls(Arc::clone(&self.serving)).map_err(io::Error::other)?;
+        let acceptor = TlsAcceptor::from(Arc::new(tls));
+        let (hook, readiness) = (Arc::clone(&self.hook), Arc::clone(&self.readiness));
+        let (runtime, listener) = runtime(listener)?;
+        thread::Builder::new().name("webhook".to_owned()).spawn(move || {
+            runtime.block_on(async {
+                tokio::spawn(rounds(readiness));
+                webhook::serve(listener, acceptor, hook, leaving, stopped).await;
+            });
+        })
+    }
+
+    fn admin(&self) -> Admin {
+        Admin { metrics: Arc::clone(&self.metrics), readiness: Arc::clone(&self.readiness) }
+    }
+
+    fn keeper(&self, settings: TlsSettings) -> Keeper {
+        Keeper {
+            settings,
+            client: self.client.clone(),
+            clock: self.clock.clone(),
+            serving: Arc::clone(&self.serving),
+            leader: Arc::clone(&self.leader),
+            metrics: Arc::clone(&self.metrics),
+            readiness: Arc::clone(&self.readiness),
+            published: None,
+        }
+    }
+
+    /// The lease, and what only its holder does.
+    fn lead(
+        &self,
+        client: &Arc<Client>,
+        lease: &Named,
+        counting: Counting,
+        tasks: &mut JoinSet<()>,
+        closing: &watch::Receiver<bool>,
+    ) {
+        let shared = || (Arc::clone(client), Arc::clone(&self.leader), Arc::clone(&self.metrics));
+        let (own, leader, metrics) = shared();
+        tasks.spawn(lease::hold(own, lease.clone(), leader, metrics, closing.clone()));
+        if !counting.every.is_zero() {
+            let (own, leader, metrics) = shared();
+            tasks.spawn(missing::count(own, counting, leader, metrics, closing.clone()));
+        }
+    }
+
+    fn events(
+        &self,
+        client: &Arc<Client>,
+        queue: mpsc::Receiver<Event>,
+        instance: String,
+    ) -> impl Future<Output = ()> + use<> {
+        let metrics = Arc::clone(&self.metrics);
+        events::write(queue, Arc::clone(client), self.clock.clone(), metrics, instance)
+    }
+
+    /// Learns what the cluster is, then follows its namespaces.
+    fn known(&self, client: &Arc<Client>) -> impl Future<Output = ()> + use<> {
+        let (client, cluster) = (Arc::clone(client), Arc::clone(&self.cluster));
+        let (hook, readiness) = (Arc::clone(&self.hook), Arc::clone(&self.readiness));
+        async move {
+            cluster::platform(&client, &cluster).await;
+            // the policy that was read before it was known
+            hook.put(Policy::clone(&hook.policy()));
+            readiness.set_platform_known();
+            cluster::follow(&client, &cluster).await;
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 pub mod access;
 pub mod base64;
 pub mod error;
+pub mod watch;
 
 use access::{Access, Credential};
 use bytes::Bytes;
@@ -126,8 +127,9 @@ impl Client {
         self.call(Call::read(path, "application/json")).await
     }
 
-    /// Walks through all items of a list, page by page, so that no more than one page is held. `query` is a
-    /// query string without limit and continue, or empty; see [`escape`].
+    /// Walks through all items of a list, page by page, so that no more than one page is held, and gives the
+    /// version from which a watch goes on. `query` is a query string without limit and continue, or empty; see
+    /// [`escape`].
     ///
     /// # Errors
     /// What the API server or the way to it says; items seen before that were real.
@@ -137,12 +139,11 @@ impl Client {
         query: &str,
         shape: Shape,
         mut each: impl FnMut(Value),
-    ) -> Result<usize, Error> {
+    ) -> Result<String, Error> {
         let accept = match shape {
             Shape::Whole => "application/json",
             Shape::Metadata => "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1",
         };
-        let mut count = 0;
         let mut next = String::new();
         for _ in 0..PAGES_MAX {
             let mut asked = format!("{path}?limit={PAGE_ITEMS}");
@@ -155,11 +156,11 @@ impl Client {
             let mut page = self.call(Call::read(&asked, accept)).await?;
             next = page["metadata"]["continue"].as_str().map(escape).unwrap_or_default();
             if let Some(Value::Array(items)) = page.get_mut("items").map(Value::take) {
-                count += items.len();
                 items.into_iter().for_each(&mut each);
             }
             if next.is_empty() {
-                return Ok(count);
+                let version = page["metadata"]["resourceVersion"].as_str();
+                return Ok(version.unwrap_or_default().to_owned());
             }
         }
         Err(Error::Answer(format!("{path}: more than {PAGES_MAX} pages of {PAGE_ITEMS} items")))
@@ -199,6 +200,42 @@ impl Client {
             }
         };
         self.call(Call::write(Method::PATCH, &path, content_type, patch)).await
+    }
+
+    /// Follows a list from where `version` is on, metadata alone, until the API server ends it, as it does every
+    /// few minutes, or falls silent. `each` gets the kind of change and the object.
+    ///
+    /// # Errors
+    /// What the API server or the way to it says; 410 where the version is too old and the list must be read anew.
+    pub async fn watch(
+        &self,
+        path: &str,
+        version: &str,
+        each: impl FnMut(&str, Value),
+    ) -> Result<(), Error> {
+        let seconds = watch::LASTS.as_secs();
+        let path = format!(
+            "{path}?watch=1&allowWatchBookmarks=true&timeoutSeconds={seconds}&resourceVersion={}",
+            escape(version)
+        );
+        let accept = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
+        let call = Call::read(&path, accept);
+        // a connection of its own: it is busy as long as the watch lasts
+        let answer = timeout(CALL_MAX, async {
+            let mut sender = self.connect().await?;
+            let answer = sender.send_request(self.request(&call)?).await;
+            // the connection ends with its sender: it is kept until the watch is over
+            Ok((answer.map_err(Error::connection)?, sender))
+        });
+        let (answer, _sender) = answer.await.map_err(|_| Error::Timeout(path.clone()))??;
+        let status = answer.status();
+        if !status.is_success() {
+            let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect();
+            let body = timeout(CALL_MAX, body).await.map_err(|_| Error::Timeout(path.clone()))?;
+            let body = body.map_err(|error| Error::Answer(format!("{path}: {error}")))?;
+            return read(status, &body.to_bytes(), &path).map(drop);
+        }
+        watch::follow(answer.into_body(), each).await
     }
 
     async fn call(&self, call: Call<'_>) -> Result<Value, Error> {

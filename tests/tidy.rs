@@ -66,7 +66,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "telemetry",
         ],
     ),
-    ("injector", &["clock", "inject", "kube", "telemetry"]),
+    ("injector", &["clock", "inject", "kube", "metrics", "serve", "telemetry"]),
     ("replay", &["*"]),
     ("app", &["*"]),
     ("cli", &["*"]),

@@ -1,6 +1,8 @@
-//! `sidelight check`: are configurations right, alone or as layers, in files or in manifests? All that is wrong
-//! is told at once, rules compiled among it.
+//! `sidelight check`: are configurations right, alone or as layers, in files or in manifests? All that is
+//! wrong is told at once, rules compiled among it. With `--cluster` it is a cluster that is asked.
 //! Exit code 0: it is; 1: it is not, or there are warnings under `--strict`.
+
+mod cluster;
 
 #[cfg(test)]
 mod tests;
@@ -20,7 +22,7 @@ use std::process::ExitCode;
 /// Arguments of `check`.
 #[derive(Clone, PartialEq, Debug, clap::Args)]
 pub struct Arguments {
-    /// Configuration files, or manifests whose ConfigMaps hold some [env: SIDELIGHT_CONFIG, and the layers]
+    /// Configuration files, or manifests whose ConfigMaps hold some; - is standard input [env: SIDELIGHT_CONFIG, and the layers]
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
     /// The files are layers, the later wins: check what comes of all of them together
@@ -32,10 +34,20 @@ pub struct Arguments {
     /// Print the configuration as it is used: files, environment and defaults together
     #[arg(long)]
     pub print: bool,
+    /// Ask a cluster instead: pods without their sidecar and why, an injector that nobody can reach, metrics that
+    /// nobody scrapes; each with what to do
+    #[arg(long, conflicts_with_all = ["files", "print"])]
+    pub cluster: bool,
+    /// How the cluster is reached [env: KUBECONFIG, else the service account, else ~/.kube/config]
+    #[arg(long, value_name = "FILE", requires = "cluster")]
+    pub kubeconfig: Option<PathBuf>,
 }
 
 /// Checks configurations and tells what is wrong on standard error.
 pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
+    if arguments.cluster {
+        return cluster::run(arguments.kubeconfig.as_deref(), arguments.strict, environment);
+    }
     let checked = if arguments.files.is_empty() {
         let loaded = load(&Flags::default(), environment);
         let names: Vec<&str> = loaded.layers().collect();

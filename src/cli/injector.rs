@@ -3,12 +3,16 @@
 
 use crate::app::signals::{Signals, Told};
 use crate::clock::Clock;
+use crate::config;
 use crate::config::environment::Environment;
+use crate::config::fault::{Fault, Level};
 use crate::config::settings::LogLevel;
 use crate::config::units;
+use crate::inject::policy::Policy;
 use crate::injector::lease::Named;
 use crate::injector::metrics::Metrics;
-use crate::injector::reload::{Read, Reload};
+use crate::injector::missing::Counting;
+use crate::injector::reload::Reload;
 use crate::injector::settings::{Lifetimes, Mode, TlsSettings};
 use crate::injector::webhook::Leaving;
 use crate::injector::{Parts, Running};
@@ -79,6 +83,9 @@ pub struct Arguments {
     /// MutatingWebhookConfiguration whose caBundle is kept [default: 00-sidelight-injector]
     #[arg(long, value_name = "NAME")]
     pub webhook_configuration: Option<String>,
+    /// Let the leader count pods that should have the sidecar and have not, so often; 0 for never [default: 0]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub count_missing: Option<Duration>,
     /// Write Kubernetes Events [default: true]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub events: Option<bool>,
@@ -207,21 +214,26 @@ fn start(arguments: Arguments, environment: &Environment) -> Result<Running, Str
         lifetimes: lifetimes.checked()?,
         every: arguments.check_every.unwrap_or(EVERY),
     };
+    let configuration = settings.configuration.clone();
     let identity = environment.get("POD_NAME").or_else(|| environment.get("HOSTNAME"));
     let identity = format!("{}_{:x}", or(&identity.cloned(), NAME), clock.now().0);
+    let mut reload = reload(arguments.config, clock.clone(), Arc::clone(&metrics));
+    let policy = reload.first()?;
     let listener = bound(arguments.listen.unwrap_or_else(|| any(8443)), "--listen")?;
     let admin = bound(arguments.admin.unwrap_or_else(|| any(19464)), "--admin")?;
     welcome(&listener, &admin, client.as_ref(), &settings);
     let parts = Parts {
-        clock: clock.clone(),
-        metrics: Arc::clone(&metrics),
+        clock,
+        metrics,
         listener,
         admin,
         client,
         tls: settings,
         lease: Named { namespace, name: or(&arguments.lease, NAME), identity },
         events: arguments.events.unwrap_or(true),
-        reload: reload(arguments.config, clock, metrics)?,
+        policy,
+        reload,
+        counting: Counting { configuration, every: arguments.count_missing.unwrap_or_default() },
         leaving: Leaving { linger: arguments.linger.unwrap_or(LINGER), drain: DRAIN },
     };
     parts.spawn().map_err(|error| format!("no thread: {error}"))
@@ -252,13 +264,10 @@ fn client(
     Ok(found)
 }
 
-fn reload(file: Option<PathBuf>, clock: Clock, metrics: Arc<Metrics>) -> Result<Reload, String> {
-    if let Some(path) = file.as_deref().filter(|path| !path.exists()) {
-        return Err(format!("{}: no such file; --config names the policy", path.display()));
-    }
+fn reload(file: Option<PathBuf>, clock: Clock, metrics: Arc<Metrics>) -> Reload {
     let name = file.as_deref().unwrap_or(Path::new("")).display().to_string();
     let parse = Box::new(move |text: &str| policy(&name, text));
-    Ok(Reload { file, parse, clock, metrics, seen: None })
+    Reload { file, parse, clock, metrics, seen: None }
 }
 
 fn bound(address: SocketAddr, flag: &str) -> Result<TcpListener, String> {
@@ -333,6 +342,7 @@ impl Arguments {
             secret: self.secret.or(those.secret),
             lease: self.lease.or(those.lease),
             webhook_configuration: self.webhook_configuration.or(those.webhook_configuration),
+            count_missing: self.count_missing.or(those.count_missing),
             events: self.events.or(those.events),
             kubeconfig: self.kubeconfig.or(those.kubeconfig),
             linger: self.linger.or(those.linger),
@@ -345,7 +355,14 @@ impl Arguments {
     }
 }
 
-/// The policy of this text.
-fn policy(_name: &str, _text: &str) -> Result<Read, String> {
-    Ok(Read { policy: crate::inject::policy::Policy::default(), revision: "default".to_owned() })
+/// The policy of this text; all that is wrong with it at once, each with its place.
+fn policy(name: &str, text: &str) -> Result<Policy, String> {
+    let (policy, faults) = config::injector::parse(name, text);
+    let (errors, warnings): (Vec<&Fault>, Vec<&Fault>) =
+        faults.iter().partition(|fault| fault.level == Level::Error);
+    for warning in warnings {
+        eprint!("{warning}");
+    }
+    let told: String = errors.iter().map(ToString::to_string).collect();
+    if told.is_empty() { Ok(policy) } else { Err(told) }
 }

@@ -24,7 +24,6 @@ const HEADER: &str = "\
 # - classic sidecars (the annotation sidelight.dev/config.mode is not read)
 # - resources and image by annotation (sidelight.dev/config.cpu-request, ..., .image are not read)
 # - the output of containers without `command` (`entrypoints` and sidelight.dev/config.tee need one)
-# - leaving the collector's port out of a mesh whose proxy ends with the application
 # - attributes by resource.opentelemetry.io/... whose values would have to be encoded
 # - warnings, Events and metrics: who wonders asks `sidelight check --cluster`
 # A webhook that runs later may put containers in front; the API server then asks the policy again.
@@ -190,7 +189,9 @@ fn data(policy: &Policy) -> Result<Map<String, Value>, String> {
         "mesh",
         match policy.mesh {
             Mesh::Absent => "none",
-            Mesh::Auto | Mesh::Native | Mesh::Classic => "auto",
+            Mesh::Auto => "auto",
+            Mesh::Native => "native",
+            Mesh::Classic => "classic",
         }
         .to_owned(),
     );

@@ -128,7 +128,10 @@ fn live(readiness: &Readiness) -> Vec<Check> {
 fn ready(readiness: &Readiness) -> Vec<Check> {
     let leaving = readiness.is_leaving();
     let shutdown = if leaving { Err("process is leaving".to_owned()) } else { Ok(()) };
+    let known = readiness.is_platform_known();
+    let platform = if known { Ok(()) } else { Err("the API server did not say yet".to_owned()) };
     let mut checks = live(readiness);
+    checks.push(("platform", platform));
     checks.push(("ca_bundle", readiness.trust()));
     checks.push(("shutdown", shutdown));
     checks
@@ -181,10 +184,12 @@ mod tests {
         assert!(text.contains("[-]ca_bundle failed: not looked at yet"), "{text}");
         assert_eq!(get(&admin, "/livez").await, (200, "ok".to_owned()));
         readiness.set_trust(Ok(()));
+        assert_eq!(get(&admin, "/readyz").await.0, 503, "what kind of cluster is it");
+        readiness.set_platform_known();
         assert_eq!(get(&admin, "/readyz").await, (200, "ok".to_owned()));
         let (status, text) = get(&admin, "/readyz?verbose").await;
         assert_eq!(status, 200);
-        let all = "[+]ping ok\n[+]webhook_thread ok\n[+]ca_bundle ok\n[+]shutdown ok\nreadyz check passed\n";
+        let all = "[+]ping ok\n[+]webhook_thread ok\n[+]platform ok\n[+]ca_bundle ok\n[+]shutdown ok\nreadyz check passed\n";
         assert_eq!(text, all);
         readiness.leave();
         assert_eq!(get(&admin, "/readyz").await.0, 503);

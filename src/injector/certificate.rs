@@ -204,7 +204,7 @@ fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (tag, rest) = der.split_first()?;
     let (length, rest) = rest.split_first()?;
     let (length, rest) = match length {
-        0..0x80 => (*length as usize, rest),
+        0..=0x7f => (*length as usize, rest),
         // certificates are shorter than 16 MiB
         0x81..=0x83 => {
             let (bytes, rest) = rest.split_at_checked((length & 0x7f) as usize)?;

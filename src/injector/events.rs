@@ -146,10 +146,13 @@ pub async fn write(
 /// An Event as core/v1 has it.
 fn body(event: &Event, now: UnixNanos, instance: &str) -> Value {
     let (kind, reason, mut message) = match event.outcome {
-        Outcome::Injected => {
-            ("Normal", "Injected", "sidelight was put into a pod of this object".to_owned())
+        Outcome::Injected | Outcome::Unchanged => {
+            let whole = event.reason.is_empty();
+            let said = "sidelight was put into a pod of this object";
+            let partly = format!("{said}, but not all of it is wired: {}", event.reason);
+            let (kind, said) = if whole { ("Normal", said.to_owned()) } else { ("Warning", partly) };
+            (kind, "Injected", said)
         }
-        Outcome::Unchanged => ("Normal", "Injected", "sidelight is in it already".to_owned()),
         Outcome::Skipped | Outcome::Error => (
             "Warning",
             "InjectionSkipped",
@@ -247,7 +250,7 @@ mod tests {
     fn an_event_as_the_api_has_it() {
         let at = UnixNanos(1_790_000_000_123_456_789);
         let written = body(&event("web", Outcome::Skipped, "host_network"), at, "pod-1");
-        assert_eq!(written["metadata"]["name"], "web.18d75c4b6ef0cd15");
+        assert_eq!(written["metadata"]["name"], "web.18d75b842b4ecd15");
         assert_eq!(written["involvedObject"]["uid"], "u");
         assert_eq!(
             (&written["type"], &written["reason"]),

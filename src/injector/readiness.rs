@@ -16,6 +16,8 @@ pub struct Readiness {
     /// Whether API servers believe what is served, or why not.
     trust: Mutex<Result<(), String>>,
     leaving: AtomicBool,
+    /// Whether it is known what kind of cluster this is, or nobody asked.
+    platform: AtomicBool,
     /// When the webhook's thread last came round, monotonic nanoseconds.
     round: AtomicU64,
 }
@@ -25,7 +27,8 @@ impl Readiness {
     pub fn new(clock: Clock) -> Readiness {
         let trust = Mutex::new(Err("not looked at yet".to_owned()));
         let round = AtomicU64::new(clock.monotonic().as_nanos() as u64);
-        Readiness { clock, trust, leaving: AtomicBool::new(false), round }
+        let (leaving, platform) = (AtomicBool::new(false), AtomicBool::new(false));
+        Readiness { clock, trust, leaving, platform, round }
     }
 
     /// Whether API servers believe what is served.
@@ -36,6 +39,16 @@ impl Readiness {
     /// Says whether they do.
     pub fn set_trust(&self, trust: Result<(), String>) {
         *self.trust.lock().unwrap_or_else(PoisonError::into_inner) = trust;
+    }
+
+    /// What kind of cluster this is is known, or does not matter.
+    pub fn set_platform_known(&self) {
+        self.platform.store(true, Ordering::Release);
+    }
+
+    /// Whether it is.
+    pub fn is_platform_known(&self) -> bool {
+        self.platform.load(Ordering::Acquire)
     }
 
     /// The process was told to stop: Services take it out.

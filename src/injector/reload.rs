@@ -8,7 +8,7 @@ use crate::inject::policy::Policy;
 use std::collections::hash_map::DefaultHasher;
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -20,17 +20,8 @@ pub const EVERY: Duration = Duration::from_secs(2);
 /// Bytes of the file: a ConfigMap has 1 MiB at most.
 const FILE_BYTES_MAX: u64 = 2 * 1024 * 1024;
 
-/// A policy as it was read, and what metrics say of it.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Read {
-    /// What injection does.
-    pub policy: Policy,
-    /// The revision that it serves.
-    pub revision: String,
-}
-
 /// Reads a policy from a text: what `config` does, which this floor cannot see. All errors in one text.
-pub type Parse = Box<dyn Fn(&str) -> Result<Read, String> + Send + Sync>;
+pub type Parse = Box<dyn Fn(&str) -> Result<Policy, String> + Send + Sync>;
 
 /// Who looks.
 pub struct Reload {
@@ -53,45 +44,55 @@ impl fmt::Debug for Reload {
 }
 
 impl Reload {
+    /// The policy to start with. A file with errors is no policy: a pod that gets a wrong image never starts, and
+    /// a Deployment keeps its old replicas when a new one refuses.
+    ///
+    /// # Errors
+    /// All that is wrong with the file, and what to do.
+    pub fn first(&mut self) -> Result<Policy, String> {
+        let Some(path) = &self.file else {
+            return Ok(self.loaded(Policy::default(), 0));
+        };
+        let text = read(path)
+            .map_err(|why| format!("{why}; --config names the file with the policy"))?;
+        let policy = (self.parse)(&text)?;
+        let hash = hash(&text);
+        self.seen = Some(text);
+        Ok(self.loaded(policy, hash))
+    }
+
     /// Looks at the file. None where nothing changed, or what is there now is of no use, which is told and
     /// counted.
     pub fn look(&mut self) -> Option<Policy> {
         let path = self.file.as_ref()?;
-        let text = std::fs::metadata(path).and_then(|metadata| {
-            if metadata.len() > FILE_BYTES_MAX {
-                return Err(std::io::Error::other(format!("larger than {FILE_BYTES_MAX} bytes")));
-            }
-            std::fs::read_to_string(path)
-        });
-        match text {
+        match read(path) {
             Ok(text) if self.seen.as_ref() == Some(&text) => None,
             Ok(text) => {
-                let read = (self.parse)(&text);
+                let policy = (self.parse)(&text);
                 let hash = hash(&text);
                 self.seen = Some(text);
-                match read {
-                    Ok(read) => Some(self.loaded(read, hash)),
+                match policy {
+                    Ok(policy) => Some(self.loaded(policy, hash)),
                     Err(why) => self.refused(&why),
                 }
             }
-            Err(error) => {
-                let why = format!("{}: {error}", path.display());
+            Err(why) => {
                 // said once, and again when it is back and goes again
                 if self.seen.take().is_some() { self.refused(&why) } else { self.unread() }
             }
         }
     }
 
-    fn loaded(&self, read: Read, hash: u64) -> Policy {
+    fn loaded(&self, policy: Policy, hash: u64) -> Policy {
         let metrics = &self.metrics;
         metrics.config_info.reset();
         let hash = format!("{hash:016x}");
-        let labels = [hash.as_str(), read.revision.as_str(), env!("CARGO_PKG_VERSION")];
+        let labels = [hash.as_str(), policy.revision.as_str(), env!("CARGO_PKG_VERSION")];
         metrics.config_info.with_label_values(&labels).set(1);
         metrics.config_last_load_successful.set(1);
         metrics.config_last_load_timestamp.set(self.clock.now().seconds() as i64);
-        tracing::info!(hash, revision = read.revision, "configuration loaded");
-        read.policy
+        tracing::info!(hash, revision = policy.revision, "configuration loaded");
+        policy
     }
 
     fn refused(&self, why: &str) -> Option<Policy> {
@@ -118,6 +119,15 @@ pub async fn watch(mut reload: Reload, hook: Arc<Hook>, mut stop: watch::Receive
     }
 }
 
+fn read(path: &Path) -> Result<String, String> {
+    let shown = |why: String| format!("{}: {why}", path.display());
+    let size = std::fs::metadata(path).map_err(|error| shown(error.to_string()))?.len();
+    if size > FILE_BYTES_MAX {
+        return Err(shown(format!("larger than {FILE_BYTES_MAX} bytes")));
+    }
+    std::fs::read_to_string(path).map_err(|error| shown(error.to_string()))
+}
+
 /// The same text gives the same number, in every replica and every build.
 fn hash(text: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
@@ -135,10 +145,7 @@ mod tests {
         let file = folder.path().join("config.yaml");
         let parse: Parse = Box::new(|text| match text {
             "broken" => Err("line 1: broken".to_owned()),
-            image => {
-                let policy = Policy { image: image.to_owned(), ..Policy::default() };
-                Ok(Read { policy, revision: "default".to_owned() })
-            }
+            image => Ok(Policy { image: image.to_owned(), ..Policy::default() }),
         });
         let metrics = Arc::new(Metrics::new());
         let mut reload = Reload {
@@ -149,6 +156,7 @@ mod tests {
             seen: None,
         };
         let successful = || metrics.config_last_load_successful.get();
+        assert!(reload.first().expect_err("no file").contains("--config"));
         assert_eq!(reload.look(), None, "no file yet");
         assert_eq!(successful(), 0);
         for (text, taken, success) in [

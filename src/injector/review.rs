@@ -3,7 +3,9 @@
 //! has its failurePolicy. Raw JSON: what this code has never heard of stays as it was. Unit: one review.
 
 use crate::inject::policy::Policy;
-use crate::inject::{Namespace, plan};
+use super::cluster::Cluster;
+use crate::inject::names::reason;
+use crate::inject::plan;
 use crate::kube::base64;
 use serde_json::{Map, Value, json};
 
@@ -86,7 +88,7 @@ struct Asked<'a> {
 }
 
 /// Answers a review.
-pub fn review(body: &[u8], policy: &Policy) -> Reviewed {
+pub fn review(body: &[u8], policy: &Policy, cluster: &Cluster) -> Reviewed {
     let value: Value = match serde_json::from_slice(body) {
         Ok(value) => value,
         Err(error) => {
@@ -100,7 +102,7 @@ pub fn review(body: &[u8], policy: &Policy) -> Reviewed {
         let said = format!("AdmissionReview of {} is not known, only v1", asked.api_version);
         return error(asked.api_version, asked.uid, "version", &said);
     }
-    planned(&asked, policy)
+    planned(&asked, policy, cluster)
 }
 
 /// Answers a review that is longer than [`BODY_BYTES_MAX`]; `beginning` is what was read of it.
@@ -116,7 +118,7 @@ fn asked(value: &Value) -> Option<Asked<'_>> {
     Some(Asked { api_version, uid, request })
 }
 
-fn planned(asked: &Asked<'_>, policy: &Policy) -> Reviewed {
+fn planned(asked: &Asked<'_>, policy: &Policy, cluster: &Cluster) -> Reviewed {
     let request = asked.request;
     let text = |name: &str| request.get(name).and_then(Value::as_str).unwrap_or_default();
     let resource = request.get("resource").and_then(|r| r.get("resource")).and_then(Value::as_str);
@@ -127,15 +129,17 @@ fn planned(asked: &Asked<'_>, policy: &Policy) -> Reviewed {
     let Some(pod) = request.get("object").filter(|object| object.is_object()) else {
         return error(asked.api_version, asked.uid, "no_object", "the review brings no pod");
     };
-    // its labels are not in a review; that they ask for injection the API server looked at
-    let namespace = Namespace { name: text("namespace").to_owned(), ..Namespace::default() };
+    let namespace = cluster.namespace(text("namespace"));
     let plan = plan(pod, &namespace, policy);
     let dry_run = request.get("dryRun") == Some(&Value::Bool(true));
     let subject = if dry_run { None } else { subject(pod, &namespace.name) };
+    // a container without a command is no reason to leave the pod alone, but one to be counted and told
+    let left_out = plan.left_out.first().map_or("", |left| left.reason);
     let (outcome, reason) = match plan.skipped {
-        Some(reason) if plan.patch.is_empty() => (Outcome::Skipped, reason),
-        _ if plan.patch.is_empty() => (Outcome::Unchanged, ""),
-        partly => (Outcome::Injected, partly.unwrap_or_default()),
+        Some(reason::ALREADY_CONVERGED) => (Outcome::Unchanged, left_out),
+        Some(reason) => (Outcome::Skipped, reason),
+        None if plan.patch.is_empty() => (Outcome::Unchanged, left_out),
+        None => (Outcome::Injected, left_out),
     };
     let patch = (!plan.patch.is_empty()).then(|| serde_json::to_vec(&plan.patch)).transpose();
     match patch {

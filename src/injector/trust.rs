@@ -24,6 +24,9 @@ use tokio::time::sleep;
 /// Who writes the caBundle, as server-side apply sees it: nobody else's fields are ours.
 const FIELD_MANAGER: &str = "sidelight-injector-ca";
 
+/// How often everything is looked at while API servers do not believe us.
+const UNREADY: Duration = Duration::from_millis(500);
+
 /// Bytes of a file of certificates or keys.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
 
@@ -63,8 +66,11 @@ impl Keeper {
     pub async fn keep(mut self, mut stop: watch::Receiver<bool>) {
         loop {
             self.round().await;
+            // while pods go without, look more often
+            let ready = self.readiness.trust().is_ok();
+            let wait = if ready { self.settings.every } else { self.settings.every.min(UNREADY) };
             tokio::select! {
-                () = sleep(self.settings.every) => {}
+                () = sleep(wait) => {}
                 _ = stop.wait_for(|stopped| *stopped) => return,
             }
         }

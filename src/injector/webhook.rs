@@ -2,11 +2,12 @@
 //! anybody stands between a review and its answer. Connections, bodies and times have bounds; a client that is
 //! slow, silent or strange costs one of many places. Unit: one request.
 
+use super::cluster::Cluster;
 use super::events::{Event, Events};
 use super::metrics::Metrics;
 use super::review::{self, BODY_BYTES_MAX, Outcome, Reviewed};
 use crate::clock::Clock;
-use crate::inject::policy::Policy;
+use crate::inject::policy::{Platform, Policy};
 use crate::serve::respond::{Answer, TEXT, answer};
 use crate::serve::slots::{Slot, Slots};
 use bytes::BytesMut;
@@ -72,6 +73,8 @@ pub struct Hook {
     pub clock: Clock,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// What is known of the cluster.
+    pub cluster: Arc<Cluster>,
     /// Where Events go; None where they are turned off.
     pub events: Option<Events>,
     policy: Mutex<Arc<Policy>>,
@@ -83,15 +86,19 @@ impl Hook {
     pub fn new(
         clock: Clock,
         metrics: Arc<Metrics>,
+        cluster: Arc<Cluster>,
         events: Option<Events>,
         policy: Policy,
     ) -> Hook {
         let bodies = Semaphore::new(BODIES_KIB_MAX);
-        Hook { clock, metrics, events, policy: Mutex::new(Arc::new(policy)), bodies }
+        Hook { clock, metrics, cluster, events, policy: Mutex::new(Arc::new(policy)), bodies }
     }
 
-    /// Puts another policy in force, from the next review on.
-    pub fn put(&self, policy: Policy) {
+    /// Puts another policy in force, from the next review on. `auto` becomes the platform that the cluster is.
+    pub fn put(&self, mut policy: Policy) {
+        if policy.platform == Platform::Auto && self.cluster.is_openshift() {
+            policy.platform = Platform::OpenShift;
+        }
         *self.policy.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(policy);
     }
 
@@ -253,7 +260,7 @@ async fn route(request: Request<Incoming>, hook: &Hook) -> Answer {
     }
     let begun = hook.clock.monotonic();
     let reviewed = match held(request.into_body(), &hook.bodies).await {
-        Read::Whole(body) => review::review(&body, &hook.policy()),
+        Read::Whole(body) => review::review(&body, &hook.policy(), &hook.cluster),
         Read::Oversized(beginning) => review::oversized(&beginning),
         Read::Torn => torn(),
     };

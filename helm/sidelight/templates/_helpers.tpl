@@ -76,7 +76,7 @@ sidelight.dev/rev: {{ include "sidelight.revision" . }}
 
 {{/* Namespaces left alone. */}}
 {{- define "sidelight.excluded" -}}
-{{- toJson (append .Values.injection.excludeNamespaces .Release.Namespace | uniq) -}}
+{{- toJson (append .Values.injection.excludeNamespaces .Release.Namespace | uniq | sortAlpha) -}}
 {{- end }}
 
 {{/* The injector's configuration. Keys as sidelight reads them. */}}
@@ -92,6 +92,7 @@ image_pull_secrets: {{ toJson . }}
 mode: {{ $sidecar.mode }}
 port: {{ $sidecar.port }}
 platform: {{ $sidecar.platform }}
+mesh: {{ $sidecar.mesh }}
 {{- if $sidecar.otlp.endpoint }}
 otlp:
   endpoint: {{ $sidecar.otlp.endpoint | quote }}

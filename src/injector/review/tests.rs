@@ -36,7 +36,7 @@ fn whatever_is_asked_is_allowed() {
         (json!({"apiVersion": "admission.k8s.io/v1beta1"}), Outcome::Error, "version"),
         (json!({"apiVersion": "example.com/v1"}), Outcome::Error, "version"),
     ] {
-        let reviewed = review(&request(&with), &policy);
+        let reviewed = review(&request(&with), &policy, &Cluster::default());
         assert_eq!((reviewed.outcome, reviewed.reason), (outcome, reason), "{with}");
         let answer = answered(&reviewed);
         assert_eq!(answer["response"]["allowed"], true, "{with}");
@@ -46,9 +46,9 @@ fn whatever_is_asked_is_allowed() {
         let warned = answer["response"].get("warnings").is_some();
         assert_eq!(warned, outcome == Outcome::Error, "{with}");
     }
-    let beta = review(&request(&json!({"apiVersion": "admission.k8s.io/v1beta1"})), &policy);
+    let beta = review(&request(&json!({"apiVersion": "admission.k8s.io/v1beta1"})), &policy, &Cluster::default());
     assert_eq!(answered(&beta)["apiVersion"], "admission.k8s.io/v1beta1");
-    let foreign = review(&request(&json!({"apiVersion": "example.com/v1"})), &policy);
+    let foreign = review(&request(&json!({"apiVersion": "example.com/v1"})), &policy, &Cluster::default());
     assert_eq!(answered(&foreign)["apiVersion"], "admission.k8s.io/v1");
 }
 
@@ -68,7 +68,7 @@ fn a_damaged_review_is_answered_as_long_as_its_uid_reads() {
         (b"{\"request\":{\"uid\":7}}", None),
         (b"\xff\xfe", None),
     ] {
-        for reviewed in [review(bytes, &Policy::default()), oversized(bytes)] {
+        for reviewed in [review(bytes, &Policy::default(), &Cluster::default()), oversized(bytes)] {
             assert_eq!(reviewed.outcome, Outcome::Error);
             let answer = reviewed.answer.as_ref().map(|_| answered(&reviewed));
             let found = answer.as_ref().map(|answer| answer["response"]["uid"].clone());
@@ -85,11 +85,11 @@ fn a_damaged_review_is_answered_as_long_as_its_uid_reads() {
 fn every_cut_and_every_turned_byte_has_an_answer() {
     let whole = request(&json!({}));
     for at in 0..whole.len() {
-        let _ = review(&whole[..at], &Policy::default());
+        let _ = review(&whole[..at], &Policy::default(), &Cluster::default());
         for turn in [0x01, 0x20, 0x80, 0xff] {
             let mut turned = whole.clone();
             turned[at] ^= turn;
-            let reviewed = review(&turned, &Policy::default());
+            let reviewed = review(&turned, &Policy::default(), &Cluster::default());
             if reviewed.answer.is_some() {
                 assert_eq!(answered(&reviewed)["response"]["allowed"], true);
             }
@@ -117,8 +117,8 @@ fn an_event_is_about_the_controller_else_about_a_pod_with_a_name() {
     let alone = subject(&json!({"metadata": {"name": "p"}}), "n").expect("a subject");
     assert_eq!((alone.kind.as_str(), alone.name.as_str(), alone.uid.as_str()), ("Pod", "p", ""));
     assert_eq!(subject(&json!({"metadata": {"generateName": "p-"}}), "n"), None);
-    let dry = review(&request(&json!({"dryRun": true})), &Policy::default());
+    let dry = review(&request(&json!({"dryRun": true})), &Policy::default(), &Cluster::default());
     assert_eq!(dry.subject, None, "a dry run has no side effects");
-    let wet = review(&request(&json!({"dryRun": false})), &Policy::default());
+    let wet = review(&request(&json!({"dryRun": false})), &Policy::default(), &Cluster::default());
     assert!(wet.subject.is_some());
 }

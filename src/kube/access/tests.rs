@@ -77,7 +77,9 @@ fn the_access_that_is_meant() {
     std::fs::create_dir(folder.path().join(".kube")).expect("a folder");
     let config = folder.path().join(".kube/config");
     std::fs::write(&config, WHOLE).expect("a file");
-    let found = |environment| Access::find(None, environment).expect("usable").expect("one").host;
+    let found = |environment: &BTreeMap<String, String>| {
+        Access::find(None, environment).expect("usable").expect("one").host
+    };
     assert_eq!(found(&environment), "10.0.0.1");
     let other = folder.path().join("other");
     std::fs::write(&other, WHOLE.replace("10.0.0.1", "10.0.0.2")).expect("a file");

@@ -11,7 +11,7 @@ from report import Skip, expect
 
 PROMTOOL = CACHE / "bin/promtool"
 RULES = CHART / "rules/sidelight.yaml"
-TESTS = ROOT / "tests/chart/rules/alerts.yaml"
+TESTS = sorted((ROOT / "tests/chart/rules").glob("*.yaml"))
 
 
 def well_formed():
@@ -21,17 +21,18 @@ def well_formed():
 
 def fire():
     """promtool's unit tests."""
-    with tempfile.TemporaryDirectory(prefix="sidelight-alerts-") as folder:
-        tests = Path(folder) / "alerts.yaml"
-        tests.write_text(TESTS.read_text().replace("RULES", str(RULES)))
-        run(PROMTOOL, "test", "rules", tests)
+    for path in TESTS:
+        with tempfile.TemporaryDirectory(prefix="sidelight-alerts-") as folder:
+            tests = Path(folder) / path.name
+            tests.write_text(path.read_text().replace("RULES", str(RULES)))
+            run(PROMTOOL, "test", "rules", tests)
 
 
 def all_tested():
     """No alert is left out: each has a test in which it fires."""
     rules = helm.documents(RULES.read_text())[0]
     names = {rule["alert"] for group in rules["groups"] for rule in group["rules"]}
-    tests = helm.documents(TESTS.read_text())[0]["tests"]
+    tests = [test for path in TESTS for test in helm.documents(path.read_text())[0]["tests"]]
     cases = [case for test in tests for case in test["alert_rule_test"]]
     expect("alerts never seen firing", sorted(names - {case["alertname"] for case in cases if case["exp_alerts"]}), [])
 

@@ -90,7 +90,8 @@ def definitions():
     """Types with names."""
     amounts = {"type": "object", "additionalProperties": {"$ref": "#/$defs/quantity"}}
     strings = {"type": "object", "additionalProperties": {"type": "string"}}
-    probe_groups = {name: {"type": "boolean"} for name in ("http", "database", "log", "functions")}
+    words = {"type": "array", "items": {"type": "string"}}
+    groups = {name: {"type": "boolean"} for name in ("http", "database", "log", "functions")}
     return {
         "quantity": QUANTITY,
         "duration": DURATION,
@@ -111,6 +112,9 @@ def definitions():
             },
             ["topologyKey"],
         ),
+        "command": {
+            "anyOf": [words, strict({"entrypoint": words, "cmd": words}, ["entrypoint"])],
+        },
         "namespace": strict(
             {
                 "port": {"type": "integer", "minimum": 1024, "maximum": 65535},
@@ -123,7 +127,7 @@ def definitions():
                         "headers": strings,
                     }
                 ),
-                "metrics": strict({"prefix": {"type": "string"}, "groups": strict(probe_groups)}),
+                "metrics": strict({"prefix": {"type": "string"}, "groups": strict(groups)}),
                 "finalScrape": strict(
                     {
                         "jobs": {"$ref": "#/$defs/duration"},
@@ -157,8 +161,6 @@ def typed(kind, value):
             if ".." in rest and rest[0].isdigit():
                 return {"type": "string", "minLength": int(rest.partition("..")[0])}
             return {"type": "string", **({"pattern": rest} if rest else {})}
-        case "strings":
-            return {"type": "array", "items": {"type": "string"}}
         case "integer":
             return {"type": "integer", **number_range(rest)}
         case "enum":

@@ -1,12 +1,13 @@
 """A real Prometheus that discovers pods, and a real collector behind a Service, both as pods."""
 
 import json
+import re
 import urllib.parse
 
 import api
 import images
 import pods
-from place import STATE
+from place import ROOT, STATE
 from pods import container, pod, until
 from report import Failure, expect
 
@@ -30,7 +31,7 @@ scrape_configs:
   - {source_labels: [__meta_kubernetes_pod_phase], regex: (Failed|Succeeded), action: drop}
   - {source_labels: [__meta_kubernetes_namespace], target_label: namespace}
   - {source_labels: [__meta_kubernetes_pod_name], target_label: pod}
-- job_name: injector
+- job_name: sidelight-injector
   kubernetes_sd_configs: [{role: pod, namespaces: {names: [sidelight-system]}}]
   relabel_configs:
   - {source_labels: [__meta_kubernetes_pod_label_app_kubernetes_io_name], regex: sidelight-injector, action: keep}
@@ -49,7 +50,13 @@ service:
 """
 
 
-def bring_up(rules="groups: []"):
+def rules():
+    """The chart's alerts, which wait seconds instead of minutes before they fire."""
+    written = (ROOT / "helm/sidelight/rules/sidelight.yaml").read_text(encoding="utf-8")
+    return re.sub(r"for: \d+m", "for: 4s", written)
+
+
+def bring_up():
     """Starts both, if they are not there already."""
     if api.get("Namespace", None, WHERE):
         return
@@ -57,7 +64,7 @@ def bring_up(rules="groups: []"):
     api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": WHERE}})
     until("its account", lambda: api.get("ServiceAccount", WHERE, "default"))
     rights()
-    configure("prometheus", {"prometheus.yaml": PROMETHEUS, "rules.yaml": rules})
+    configure("prometheus", {"prometheus.yaml": PROMETHEUS, "rules.yaml": rules()})
     configure("collector", {"collector.yaml": COLLECTOR})
     arguments = ["--config.file=/etc/prometheus/prometheus.yaml", "--storage.tsdb.path=/data",
                  "--enable-feature=created-timestamp-zero-ingestion,exemplar-storage", "--web.enable-lifecycle"]

@@ -114,6 +114,30 @@ def start(wanted, where, injected=True):
     return Running(api.create(wanted))
 
 
+def would_be(wanted, where):
+    """What the API server would make of a pod."""
+    wanted["metadata"]["namespace"] = where
+    return api.create(wanted, dryRun="All")
+
+
+def start_as_is(made, where):
+    """Creates a pod as injection made it, and was changed after: labelled so that nobody touches it again."""
+    metadata = {key: made["metadata"].get(key, {}) for key in ("name", "annotations", "labels")}
+    metadata["labels"] = {**metadata["labels"], "sidelight.dev/inject": "false"}
+    spec = {**made["spec"]}
+    volume = next((one["name"] for one in spec.get("volumes", []) if one["name"].startswith("kube-api-access")), None)
+    return Running(api.create({"apiVersion": "v1", "kind": "Pod", "metadata": {**metadata, "namespace": where},
+                               "spec": without(spec, volume)}))
+
+
+def without(spec, volume):
+    """A pod's specification without a volume, which the API server adds again."""
+    spec["volumes"] = [one for one in spec.get("volumes", []) if one["name"] != volume]
+    for one in [*spec.get("initContainers", []), *spec["containers"]]:
+        one["volumeMounts"] = [mount for mount in one.get("volumeMounts", []) if mount["name"] != volume]
+    return spec
+
+
 def by_hand_endpoint():
     """The collector's, when it is there."""
     there = api.get("Service", "observability", "collector")

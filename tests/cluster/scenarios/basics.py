@@ -100,8 +100,8 @@ def configure(where, log=None):
 def web(name, image, command=None, path="/etc/web", **more):
     """A pod of nginx."""
     mounts = [{"name": "web", "mountPath": path}]
-    return pod(name, container("app", image, command, volumeMounts=mounts, **more), terminationGracePeriodSeconds=5,
-               volumes=[{"name": "web", "configMap": {"name": "web"}}])
+    return pod(name, container("app", image, command, volumeMounts=mounts), terminationGracePeriodSeconds=5,
+               volumes=[{"name": "web", "configMap": {"name": "web"}}], **more)
 
 
 def requests(running, count):

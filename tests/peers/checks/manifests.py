@@ -80,7 +80,7 @@ def compare(what, found, expected):
         other = (found.get("data") or {}).get(key, "nothing")
         if other != value or type(other) is not type(value):
             # beyond 63 bits kubectl's numbers are floats on their way out
-            if not (type(other) is type(value) is int and abs(value) >= 2**63 and float(other) == float(value)):
+            if not (type(value) is int and abs(value) >= 2**63 and float(other) == float(value)):
                 raise Failure(f"{what}: {key}: expected {value!r}, found {other!r}")
     expect(f"{what}: keys", sorted(found["data"]), sorted(expected["data"]))
     expect(f"{what}: metadata", found["metadata"], expected["metadata"])
