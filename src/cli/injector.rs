@@ -9,7 +9,7 @@ use crate::config::fault::{Fault, Level};
 use crate::config::settings::LogLevel;
 use crate::config::units;
 use crate::inject::policy::Policy;
-use crate::injector::lease::Named;
+use crate::injector::lease::{self, Named};
 use crate::injector::metrics::Metrics;
 use crate::injector::missing::Counting;
 use crate::injector::reload::Reload;
@@ -228,7 +228,7 @@ fn start(arguments: Arguments, environment: &Environment) -> Result<Running, Str
         admin,
         client,
         tls: settings,
-        lease: Named { namespace, name: or(&arguments.lease, NAME), identity },
+        lease: Named { namespace, name: or(&arguments.lease, NAME), identity, every: lease::EVERY },
         events: arguments.events.unwrap_or(true),
         policy,
         reload,
@@ -254,9 +254,11 @@ fn client(
     let found = Client::find(arguments.kubeconfig.as_deref(), environment);
     let found = found.map_err(|error| error.to_string())?;
     if found.is_none() && tls == Mode::SelfManaged {
-        return Err("there is no cluster for self-managed certificates: name a --kubeconfig, run it in a \
+        return Err(
+            "there is no cluster for self-managed certificates: name a --kubeconfig, run it in a \
                     pod, or bring a certificate: --tls provided --tls-directory DIR"
-            .to_owned());
+                .to_owned(),
+        );
     }
     Ok(found)
 }

@@ -46,9 +46,14 @@ fn whatever_is_asked_is_allowed() {
         let warned = answer["response"].get("warnings").is_some();
         assert_eq!(warned, outcome == Outcome::Error, "{with}");
     }
-    let beta = review(&request(&json!({"apiVersion": "admission.k8s.io/v1beta1"})), &policy, &Cluster::default());
+    let beta = review(
+        &request(&json!({"apiVersion": "admission.k8s.io/v1beta1"})),
+        &policy,
+        &Cluster::default(),
+    );
     assert_eq!(answered(&beta)["apiVersion"], "admission.k8s.io/v1beta1");
-    let foreign = review(&request(&json!({"apiVersion": "example.com/v1"})), &policy, &Cluster::default());
+    let foreign =
+        review(&request(&json!({"apiVersion": "example.com/v1"})), &policy, &Cluster::default());
     assert_eq!(answered(&foreign)["apiVersion"], "admission.k8s.io/v1");
 }
 
@@ -107,9 +112,13 @@ fn a_warning_is_short_and_plain() {
 #[test]
 fn an_event_is_about_the_controller_else_about_a_pod_with_a_name() {
     let owner = json!({"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "r", "uid": "u", "controller": true});
-    let by_it = json!({"metadata": {"generateName": "p-", "ownerReferences": [{"kind": "X"}, owner]}});
+    let by_it =
+        json!({"metadata": {"generateName": "p-", "ownerReferences": [{"kind": "X"}, owner]}});
     let found = subject(&by_it, "n").expect("a subject");
-    assert_eq!((found.kind.as_str(), found.name.as_str(), found.uid.as_str()), ("ReplicaSet", "r", "u"));
+    assert_eq!(
+        (found.kind.as_str(), found.name.as_str(), found.uid.as_str()),
+        ("ReplicaSet", "r", "u")
+    );
     let alone = subject(&json!({"metadata": {"name": "p"}}), "n").expect("a subject");
     assert_eq!((alone.kind.as_str(), alone.name.as_str(), alone.uid.as_str()), ("Pod", "p", ""));
     assert_eq!(subject(&json!({"metadata": {"generateName": "p-"}}), "n"), None);
