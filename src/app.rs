@@ -7,6 +7,7 @@ pub mod admin;
 pub mod compose;
 pub mod doors;
 pub mod drain;
+pub mod reload;
 pub mod signals;
 pub mod worker;
 
@@ -20,6 +21,7 @@ use crate::telemetry::Telemetry;
 use crate::telemetry::standing::{Door, DoorState, Standing};
 use doors::{DATAGRAM_NAME, Opened, Place, STREAM_NAME, Wanted};
 use drain::{Closing, Drain, Output};
+use reload::Looked;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signals::{Signals, Stopper, Told};
 use std::fmt;
@@ -263,18 +265,25 @@ impl Running {
         }
     }
 
-    /// Waits until the process is told to stop; `reload` is called on SIGHUP.
+    /// Waits until the process is told to stop; `reload` is called on SIGHUP, and when it is time to look
+    /// whether the configuration changed. It says after how long to look again.
     ///
     /// # Errors
     /// When the kernel refuses to wait for signals.
-    pub fn wait(&self, signals: &mut Signals, mut reload: impl FnMut()) -> io::Result<()> {
+    pub fn wait(
+        &self,
+        signals: &mut Signals,
+        mut reload: impl FnMut(Told) -> Looked,
+    ) -> io::Result<()> {
         loop {
-            match signals.wait()? {
-                Told::Stop => return Ok(()),
-                Told::Reload => {
-                    reload();
-                    self.nudge();
-                }
+            let told = signals.wait()?;
+            if told == Told::Stop {
+                return Ok(());
+            }
+            let looked = reload(told);
+            signals.look = looked.again;
+            if looked.changed {
+                self.nudge();
             }
         }
     }
@@ -309,7 +318,7 @@ pub fn run(
     parts: Parts,
     signals: &mut Signals,
     started: impl FnOnce(&[(Door, DoorState)]),
-    reload: impl FnMut(),
+    reload: impl FnMut(Told) -> Looked,
 ) -> io::Result<u8> {
     let running = App::new(parts).spawn(signals)?;
     started(&running.doors());

@@ -41,6 +41,7 @@
 //! | [`inject`] | pure: a pod's JSON -> the JSON patch that puts the sidecar into it |
 //! | [`injector`] | the admission webhook around it: TLS, certificates, reviews, the leader |
 //! | [`kube`], [`manifest`] | the few calls to the Kubernetes API; manifests read and written |
+//! | [`registry`] | what an image runs when a manifest does not say it: ENTRYPOINT and CMD |
 //! | [`cli`] | run, demo, check, replay, explain, healthcheck, inject, injector, tee, install |
 //! | [`clock`], [`resource`] | time as a value; who we speak for |
 //!
@@ -81,6 +82,7 @@ pub mod phase;
 pub mod pipeline;
 pub mod receive;
 pub mod record;
+pub mod registry;
 pub mod replay;
 pub mod resource;
 pub mod rules;

@@ -18,7 +18,7 @@ use crate::injector::webhook::Leaving;
 use crate::injector::{Parts, Running};
 use crate::kube::Client;
 use crate::receive::bind;
-use crate::telemetry::log::{Log, Sink};
+use crate::telemetry::log::{Log, Sink, Threshold};
 use clap::{Args, Command, FromArgMatches};
 use std::net::{Ipv6Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -168,7 +168,7 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
     loop {
         match signals.wait() {
             // the file is looked at every two seconds anyhow
-            Ok(Told::Reload) => {}
+            Ok(Told::Reload | Told::Look) => {}
             Ok(Told::Stop) => break,
             Err(error) => {
                 eprintln!("sidelight: no signals: {error}");
@@ -187,7 +187,8 @@ fn start(arguments: Arguments, environment: &Environment) -> Result<Running, Str
     metrics.watch_process();
     let level = arguments.log_level.unwrap_or(LogLevel::Info);
     let suppressed = metrics.log_suppressed.clone();
-    Log::new(tracing_level(level), clock.clone(), suppressed, Sink::Stderr).install();
+    Log::new(Threshold::new(tracing_level(level)), clock.clone(), suppressed, Sink::Stderr)
+        .install();
     let tls = arguments.tls.unwrap_or(Mode::SelfManaged);
     let client = client(&arguments, tls, environment)?;
     let namespace = arguments.namespace.clone();

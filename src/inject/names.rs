@@ -1,5 +1,5 @@
-//! Every name that injection puts into a pod or reads from it, so that front ends, policy and checks say the same.
-//! Names alone: no logic. Unit: one name.
+//! Every name that injection puts into a pod or reads from it, so that front ends, policy and checks say
+//! the same. Names alone: no logic. Unit: one name.
 
 /// The container, in whichever list it stands.
 pub const CONTAINER: &str = "sidelight";
@@ -82,4 +82,6 @@ pub mod reason {
     pub const MALFORMED: &str = "malformed";
     /// A container's output is to be copied, and nobody says what its command is.
     pub const NO_COMMAND: &str = "no_command";
+    /// A container's output is to be copied, and it runs before the binary is there.
+    pub const STARTS_EARLIER: &str = "starts_earlier";
 }

@@ -90,7 +90,10 @@ pub(super) fn volumes(pod: &Pod<'_>, policy: &Policy, wish: &Wish, install: bool
     let size = policy.volume_size_limit.as_deref().unwrap_or(needed);
     let size = if install && is_more(needed, size) { needed } else { size };
     // read by a user who is not root, whatever the pod's group is
-    let layer = |volume: &str, name: &str| json!({"name": volume, "configMap": {"name": name, "optional": true, "defaultMode": 0o444}});
+    let layer = |volume: &str, name: &str| {
+        let map = json!({"name": name, "optional": true, "defaultMode": 0o444});
+        json!({"name": volume, "configMap": map})
+    };
     let mut volumes = vec![
         json!({"name": RUN_VOLUME, "emptyDir": {"medium": "Memory", "sizeLimit": size}}),
         layer(NAMESPACE_VOLUME, NAMESPACE_CONFIG_MAP),
@@ -225,13 +228,14 @@ fn is_job(owners: &[Owner]) -> bool {
     owners.iter().any(|owner| ["Job", "CronJob"].contains(&owner.kind.as_str()))
 }
 
-/// Whether the pod is done when its application is: a sidecar of classic mode that stayed would keep it for ever.
+/// Whether the pod is done when its application is: a sidecar of classic mode that stayed would keep it
+/// for ever.
 fn ends_by_itself(pod: &Pod<'_>, owners: &[Owner]) -> bool {
     let policy = pod.spec.get("restartPolicy").and_then(Value::as_str);
     is_job(owners) || matches!(policy, Some("Never" | "OnFailure"))
 }
 
-fn written(duration: Duration) -> String {
+pub(super) fn written(duration: Duration) -> String {
     match duration.subsec_millis() {
         0 => format!("{}s", duration.as_secs()),
         _ => format!("{}ms", duration.as_millis()),
@@ -239,6 +243,6 @@ fn written(duration: Duration) -> String {
 }
 
 /// A value in a list of pairs, as its reader undoes it.
-fn listed(value: &str) -> String {
+pub(super) fn listed(value: &str) -> String {
     value.replace('%', "%25").replace(',', "%2c").replace('=', "%3d")
 }

@@ -1,11 +1,11 @@
-//! Takes away what injection added, by what the status annotation says, and leaves everything else as it is: lists
-//! that only held ours go with it. Unit: one pod.
+//! Takes away what injection added, by what the status annotation says, and leaves everything else as it
+//! is: lists that only held ours go with it. Unit: one pod.
 
 use super::names::{
-    CONTAINER, INJECTED_LABEL, INSTALL_CONTAINER, NAMESPACE_VOLUME, RULES_VOLUME, RUN_VOLUME,
-    SOCKET_PATH, SOCKET_VARIABLE, STATUS, TEE,
+    CONTAINER, INJECTED_LABEL, INSTALL_CONTAINER, RUN_VOLUME, SOCKET_PATH, SOCKET_VARIABLE, STATUS,
+    TEE,
 };
-use super::pod::{Pod, is_named};
+use super::pod::{Pod, has_named, is_named};
 use super::status::{Names, Status};
 use serde_json::{Map, Value};
 
@@ -17,7 +17,7 @@ pub(super) fn strip(value: &mut Value) -> bool {
     if said.is_none() && !by_policy {
         return false;
     }
-    let status = said.map_or_else(policys_own, Status::of);
+    let status = said.map_or_else(Status::of_policy, Status::of);
     let root = value.as_object_mut();
     let Some(root) = root else { return false };
     if let Some(spec) = root.get_mut("spec").and_then(Value::as_object_mut) {
@@ -37,18 +37,9 @@ pub(super) fn strip(value: &mut Value) -> bool {
     true
 }
 
-/// What the admission policy adds, which writes no status.
-fn policys_own() -> Status {
-    let mut status = Status::default();
-    status.name(Names::InitContainers, CONTAINER);
-    for volume in [RUN_VOLUME, NAMESPACE_VOLUME, RULES_VOLUME] {
-        status.name(Names::Volumes, volume);
-    }
-    status
-}
-
 fn containers(spec: &mut Map<String, Value>, status: &Status) {
     let kept = status.names(Names::KeptEnv);
+    let wrapped = status.names(Names::Tee);
     let made = status.names(Names::Entrypoints);
     for list in ["initContainers", "containers"] {
         let containers = spec.get_mut(list).and_then(Value::as_array_mut);
@@ -57,7 +48,9 @@ fn containers(spec: &mut Map<String, Value>, status: &Status) {
             if [CONTAINER, INSTALL_CONTAINER].contains(&name.as_str()) {
                 continue;
             }
-            if !kept.contains(&name.as_str()) {
+            // the mount tells which containers were wired
+            let is_wired = has_named(container, "volumeMounts", RUN_VOLUME);
+            if is_wired && !kept.contains(&name.as_str()) {
                 let is_ours = |variable: &Value| {
                     is_named(variable, SOCKET_VARIABLE)
                         && variable.get("value").and_then(Value::as_str) == Some(SOCKET_PATH)
@@ -65,7 +58,9 @@ fn containers(spec: &mut Map<String, Value>, status: &Status) {
                 remove(container, "env", is_ours);
             }
             remove(container, "volumeMounts", |mount| is_named(mount, RUN_VOLUME));
-            unwrap_command(container, made.contains(&name.as_str()));
+            if wrapped.contains(&name.as_str()) {
+                unwrap_command(container, made.contains(&name.as_str()));
+            }
         }
     }
 }

@@ -39,6 +39,8 @@ pub struct State {
     pub queue_fill: Ask<f64>,
     /// Why the exporter is degraded, in sidelight's own words; None while it is well or absent.
     pub exporter_degraded: Ask<Option<String>>,
+    /// Whether lines are looked at; switched off they are only counted.
+    pub enabled: Ask<bool>,
     /// What is wrong with the configuration in use, replaced by each load.
     pub warnings: Mutex<Vec<String>>,
     /// Expositions written, so that the drain knows when the final values were fetched.
@@ -62,6 +64,7 @@ impl State {
             created: false,
             queue_fill: Box::new(|| 0.0),
             exporter_degraded: Box::new(|| None),
+            enabled: Box::new(|| true),
             warnings: Mutex::new(Vec::new()),
             scrapes: AtomicU64::new(0),
         }
