@@ -1,6 +1,6 @@
-//! The injector's configuration: YAML -> `inject::policy::Policy`. All that is wrong is told at once and with its
-//! place; what is right is in the policy. sidelight's own configuration, which stands in it as `defaults`, is checked
-//! like a file of its own. Unit: one file.
+//! The injector's configuration: YAML -> `inject::policy::Policy`. All that is wrong is told at once and
+//! with its place; what is right is in the policy. sidelight's own configuration, which stands in it as
+//! `defaults`, is checked like a file of its own. Unit: one file.
 
 #[cfg(test)]
 mod tests;
@@ -222,11 +222,18 @@ fn amount(resource: &str, text: &str, is_limit: bool) -> Result<String, Refused>
     Err(Refused::new(format!("`{text}` is no quantity of {resource}"), hint))
 }
 
+/// What OpenTelemetry calls a base: the path is added where spans are sent.
+fn endpoint(text: &str) -> Result<String, Refused> {
+    let hint =
+        "as in http://$(HOST_IP):4318, or http://collector.telemetry:4317 with protocol grpc";
+    file::endpoint(text).map_err(|refused| Refused::new(refused.message, hint))
+}
+
 fn otlp(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Otlp> {
     let mut keys = reader.keys(at)?;
     let mut otlp = Otlp::default();
     if let Some(at) = keys.take("endpoint") {
-        otlp.endpoint = reader.parsed(&at, file::endpoint);
+        otlp.endpoint = reader.parsed(&at, endpoint);
     }
     if let Some(at) = keys.take("protocol") {
         otlp.protocol = reader.parsed(&at, |text| units::choice(text, &PROTOCOLS));

@@ -1,5 +1,5 @@
-//! Who the pod is to OpenTelemetry: `service.name` by the order that its conventions document for Kubernetes, and
-//! the attributes beside it. Unit: one pod.
+//! Who the pod is to OpenTelemetry: `service.name` by the order that its conventions document for
+//! Kubernetes, and the attributes beside it. Unit: one pod.
 
 use super::Owner;
 use super::mesh;
@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 /// Annotations that say attributes.
 const PREFIX: &str = "resource.opentelemetry.io/";
 
-/// The minutes since 1970 that a CronJob puts behind its name: 2017 to 2160, which no date of eight digits is.
+/// The minutes since 1970 that a CronJob puts behind its name: 2017 to 2160, which no date of eight
+/// digits is.
 const CRON_MINUTES: std::ops::RangeInclusive<u64> = 25_000_000..=99_999_999;
 
 /// What the variables of OpenTelemetry say.
@@ -21,15 +22,23 @@ pub(super) struct Identity {
     pub(super) attributes: String,
 }
 
-/// Who owns the pod, in the end: of a ReplicaSet the Deployment, of a Job the CronJob.
+/// Who owns the pod, in the end: of a ReplicaSet the Deployment, of a Job the
+/// CronJob, ...
 pub(super) fn owners(pod: &Pod<'_>, hint: Option<&Owner>) -> Vec<Owner> {
     let of = |kind: &str, name: &str| Owner { kind: kind.to_owned(), name: name.to_owned() };
     let Some((kind, name)) = pod.owner() else { return hint.cloned().into_iter().collect() };
     let above = match kind {
         "ReplicaSet" => {
-            let hash = pod.label("pod-template-hash").map(|hash| format!("-{hash}"));
-            let name = hash.and_then(|hash| name.strip_suffix(&hash).map(str::to_owned));
-            name.map(|name| of("Deployment", &name))
+            [("pod-template-hash", "Deployment"), ("rollouts-pod-template-hash", "Rollout")]
+                .into_iter()
+                .find_map(|(label, kind)| {
+                    let hash = format!("-{}", pod.label(label)?);
+                    name.strip_suffix(&hash).map(|name| of(kind, name))
+                })
+        }
+        "ReplicationController" => {
+            let config = pod.annotation("openshift.io/deployment-config.name");
+            config.map(|name| of("DeploymentConfig", name))
         }
         "Job" => name.rsplit_once('-').and_then(|(name, minutes)| {
             let minutes: Option<u64> = minutes.parse().ok();
@@ -113,7 +122,8 @@ fn is_key(key: &str) -> bool {
     !key.is_empty() && key.bytes().all(part)
 }
 
-/// A text in the value of a variable, where `$(NAME)` would be another variable's value and `$$` is one `$`.
+/// A text in the value of a variable, where `$(NAME)` would be another variable's value and `$$` is one
+/// `$`.
 pub(super) fn literal(text: &str) -> String {
     text.replace('$', "$$")
 }

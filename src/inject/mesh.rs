@@ -1,6 +1,6 @@
-//! Service meshes: whose containers stand in front of ours, whose redirection would catch probes and scrapes, and
-//! whose proxy ends before the last spans are sent. Knows Istio and Linkerd, by their containers, labels and
-//! annotations. Unit: one pod.
+//! Service meshes: whose containers stand in front of ours, whose redirection would catch probes and
+//! scrapes, and whose proxy ends before the last spans are sent. Knows Istio and Linkerd, by their
+//! containers, labels and annotations. Unit: one pod.
 
 use super::Namespace;
 use super::names::{PORT, SAFE_TO_EVICT};
@@ -44,6 +44,14 @@ const LINKERD: Keys = Keys {
     ranges: true,
 };
 
+impl Keys {
+    /// Whether one of its containers is in the pod.
+    fn stands(&self, pod: &Pod<'_>) -> bool {
+        let prefix = self.proxy.trim_end_matches("proxy");
+        pod.containers.iter().any(|c| owns(c.name) && c.name.starts_with(prefix))
+    }
+}
+
 /// Whether a container belongs to a mesh.
 pub(super) fn owns(container: &str) -> bool {
     CONTAINERS.contains(&container)
@@ -59,17 +67,17 @@ pub(super) struct Entry {
     pub(super) list: String,
 }
 
-/// Whether the redirection stands already and does not spare the port: kubelet's requests would meet the mesh.
+/// Whether the redirection stands already and does not spare the port: kubelet's requests would meet the
+/// mesh.
 pub(super) fn catches(pod: &Pod<'_>, port: u16) -> bool {
     [ISTIO, LINKERD].iter().any(|keys| {
-        let prefix = keys.proxy.trim_end_matches("proxy");
-        let there = pod.containers.iter().any(|c| owns(c.name) && c.name.starts_with(prefix));
-        there && !pod.annotation(keys.inbound).is_some_and(|list| holds(list, port, keys.ranges))
+        keys.stands(pod)
+            && !pod.annotation(keys.inbound).is_some_and(|list| holds(list, port, keys.ranges))
     })
 }
 
-/// What the lists of the meshes need so that the port is reached directly, and the collector where the proxy ends
-/// with the application.
+/// What the lists of the meshes need so that the port is reached directly, and the collector where the
+/// proxy ends with the application.
 pub(super) fn entries(
     pod: &Pod<'_>,
     namespace: &Namespace,
@@ -82,8 +90,7 @@ pub(super) fn entries(
         return entries;
     }
     for (keys, expected) in [(ISTIO, istio(pod, namespace)), (LINKERD, linkerd(pod, namespace))] {
-        let there = pod.container(keys.proxy);
-        if !expected && there.is_none() {
+        if !expected && !keys.stands(pod) {
             continue;
         }
         let mut add = |key, port| {
@@ -92,8 +99,8 @@ pub(super) fn entries(
             }
         };
         add(keys.inbound, port);
-        let classic = match (policy.mesh, there) {
-            (Mesh::Native, _) | (Mesh::Absent, _) => false,
+        let classic = match (policy.mesh, pod.container(keys.proxy)) {
+            (Mesh::Native | Mesh::Absent, _) => false,
             (Mesh::Classic, _) => true,
             (Mesh::Auto, Some(proxy)) => !proxy.is_native_sidecar(),
             (Mesh::Auto, None) => says_classic(pod, namespace),
@@ -113,8 +120,8 @@ pub(super) fn evictable(pod: &Pod<'_>, volume: &str) -> Option<Entry> {
     (!there).then(|| Entry { key: SAFE_TO_EVICT, added: volume.to_owned(), list })
 }
 
-/// Istio's webhook runs after ours and its annotation is nothing to anybody else: where nobody knows the labels of
-/// the namespace, it is expected.
+/// Istio's webhook runs after ours and its annotation is nothing to anybody else: where nobody knows the
+/// labels of the namespace, it is expected.
 fn istio(pod: &Pod<'_>, namespace: &Namespace) -> bool {
     let said = pod.label("sidecar.istio.io/inject").or(pod.annotation("sidecar.istio.io/inject"));
     match said {
@@ -129,8 +136,8 @@ fn istio(pod: &Pod<'_>, namespace: &Namespace) -> bool {
         || (labels.is_empty() && !namespace.name.is_empty())
 }
 
-/// Linkerd is asked for by annotation. Where nobody knows those of the namespace, nothing is done: a list in the pod
-/// would displace the namespace's, and Linkerd lets probes through by itself.
+/// Linkerd is asked for by annotation. Where nobody knows those of the namespace, nothing is done: a
+/// list in the pod would displace the namespace's, and Linkerd lets probes through by itself.
 fn linkerd(pod: &Pod<'_>, namespace: &Namespace) -> bool {
     let key = "linkerd.io/inject";
     let said = pod.annotation(key).or(namespace.annotations.get(key).map(String::as_str));
@@ -188,8 +195,8 @@ fn holds(list: &str, port: u16, ranges: bool) -> bool {
     })
 }
 
-/// The port of a collector that can be left out of a mesh: none where the URL names none, and not those of the web,
-/// because the application's own requests go there, too.
+/// The port of a collector that can be left out of a mesh: none where the URL names none, and not those
+/// of the web, because the application's own requests go there, too.
 pub(super) fn collector_port(endpoint: &str) -> Option<u16> {
     let rest = endpoint.split_once("://").map_or(endpoint, |(_, rest)| rest);
     let authority = rest.split(['/', '?', '#']).next()?;

@@ -1,5 +1,5 @@
-//! Every name that injection puts into a pod or reads from it, so that front ends, policy and checks say the same.
-//! Names alone: no logic. Unit: one name.
+//! Every name that injection puts into a pod or reads from it, so that front ends, policy and checks say
+//! the same. Names alone: no logic. Unit: one name.
 
 /// The container, in whichever list it stands.
 pub const CONTAINER: &str = "sidelight";

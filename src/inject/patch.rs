@@ -1,5 +1,6 @@
-//! Operations of RFC 6902, made so that they apply to the pod they were made for: a list that is missing comes with
-//! its first elements. `add` alone, which replaces where a member exists. Unit: one operation.
+//! Operations of RFC 6902, made so that they apply to the pod they were made for: a list that is missing
+//! comes with its first elements. `add` alone, which replaces where a member exists. Unit: one
+//! operation.
 
 use serde_json::{Map, Value};
 

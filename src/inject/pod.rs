@@ -1,5 +1,6 @@
-//! A pod's JSON, looked at without decoding it: what it does not know is not seen and not lost. Refuses a pod in
-//! which something that would have to be changed has another type than the API server takes. Unit: one pod.
+//! A pod's JSON, looked at without decoding it: what it does not know is not seen and not lost. Refuses
+//! a pod in which something that would have to be changed has another type than the API server takes.
+//! Unit: one pod.
 
 use super::names;
 use serde_json::{Map, Value};
@@ -28,15 +29,18 @@ impl<'p> Pod<'p> {
     /// `None`: the API server would not take it, and a patch could not be applied.
     pub(super) fn read(value: &'p Value) -> Option<Pod<'p>> {
         let root = value.as_object()?;
-        let metadata = map_in(root, "metadata")?;
+        let metadata = map_in(root, "metadata").ok()?;
         for key in ["labels", "annotations"] {
-            metadata.map_or(Some(None), |metadata| map_in(metadata, key))?;
+            metadata.map_or(Ok(None), |metadata| map_in(metadata, key)).ok()?;
         }
         if let Some(metadata) = metadata {
             list_in(metadata, "ownerReferences")?;
         }
-        let spec = map_in(root, "spec")??;
-        list_in(spec, "volumes")?;
+        let spec = map_in(root, "spec").ok()??;
+        let mut names = BTreeSet::new();
+        let volumes = list_in(spec, "volumes")?.iter();
+        let mut volumes = volumes.filter_map(|volume| volume.get("name").and_then(Value::as_str));
+        volumes.all(|name| names.insert(name)).then_some(())?;
         list_in(spec, "imagePullSecrets")?;
         let mut containers = Vec::new();
         let mut names = BTreeSet::new();
@@ -154,12 +158,18 @@ pub(super) fn list_of<'p>(map: &'p Map<String, Value>, key: &str) -> &'p [Value]
     map.get(key).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
-/// A map, or nothing; `None` where something else stands.
-fn map_in<'p>(map: &'p Map<String, Value>, key: &str) -> Option<Option<&'p Map<String, Value>>> {
+/// Something of another type than the API server takes.
+struct Malformed;
+
+/// A map, or nothing.
+fn map_in<'p>(
+    map: &'p Map<String, Value>,
+    key: &str,
+) -> Result<Option<&'p Map<String, Value>>, Malformed> {
     match map.get(key) {
-        None | Some(Value::Null) => Some(None),
-        Some(Value::Object(map)) => Some(Some(map)),
-        Some(_) => None,
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::Object(map)) => Ok(Some(map)),
+        Some(_) => Err(Malformed),
     }
 }
 

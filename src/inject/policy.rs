@@ -1,5 +1,5 @@
-//! What the installer decided: the injector's configuration as it is used, with all its defaults. Knows no YAML;
-//! `config::injector` reads it. Unit: one injector.
+//! What the installer decided: the injector's configuration as it is used, with all its defaults. Knows
+//! no YAML; `config::injector` reads it. Unit: one injector.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -269,7 +269,8 @@ impl Default for Policy {
                 limits: quantities(&[("memory", "64Mi")]),
             },
             volume_size_limit: None,
-            // an exec probe on a busy node takes seconds; a minute, because a failure keeps the pod from starting
+            // an exec probe on a busy node takes seconds; a minute, because a failure keeps the pod from
+            // starting
             startup_probe: Probe { period_seconds: 1, timeout_seconds: 5, failure_threshold: 60 },
             // longer than any drain: the probe goes on through it
             liveness_probe: Probe { period_seconds: 10, timeout_seconds: 5, failure_threshold: 6 },
@@ -318,8 +319,9 @@ impl Policy {
         Cow::Owned(policy)
     }
 
-    /// Sixteen hexadecimal digits that differ where two policies make different pods: which configuration made one.
-    /// Of a policy [`within`](Policy::within) a namespace, because what others get does not count.
+    /// Sixteen hexadecimal digits that differ where two policies make different pods: which
+    /// configuration made one. Of a policy [`within`](Policy::within) a namespace, because what others
+    /// get does not count.
     ///
     /// # Panics
     /// Never: hashing has no way to fail.

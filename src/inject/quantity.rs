@@ -1,5 +1,5 @@
-//! Quantities of resources, as Kubernetes writes them: `100m`, `64Mi`, `1e3`. Compared, never computed with.
-//! Unit: one quantity.
+//! Quantities of resources, as Kubernetes writes them: `100m`, `64Mi`, `1e3`. Compared, never computed
+//! with. Unit: one quantity.
 
 /// A quantity in thousandths; `None` where it is none.
 fn thousandths(text: &str) -> Option<u128> {

@@ -1,5 +1,5 @@
-//! What the sidecar reserves and may use, so that neither a quota refuses the pod nor its class of service changes.
-//! Never asks for a resource that a node may lack. Unit: one pod.
+//! What the sidecar reserves and may use, so that neither a quota refuses the pod nor its class of
+//! service changes. Never asks for a resource that a node may lack. Unit: one pod.
 
 use super::pod::{Container, Pod};
 use super::policy::Resources;
@@ -7,9 +7,10 @@ use super::quantity::{is_more, is_same};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
-/// What is said where every application container says something and the policy does not: resource, request, limit.
-/// Processor: ten thousand lines a second take a few hundredths of a core, and a burst is not to be throttled.
-/// Disk: kubelet counts the container's own log, which it turns over at 5 times 10 MiB.
+/// What is said where every application container says something and the policy does not: resource,
+/// request, limit. Processor: ten thousand lines a second take a few hundredths of a core, and a burst
+/// is not to be throttled. Disk: kubelet counts the container's own log, which it turns over at 5 times
+/// 10 MiB.
 const ASKED_FOR: [(&str, &str, &str); 3] =
     [("cpu", "10m", "100m"), ("memory", "24Mi", "64Mi"), ("ephemeral-storage", "16Mi", "128Mi")];
 
@@ -39,7 +40,8 @@ pub(super) fn of(pod: &Pod<'_>, wanted: &Resources, is_foreign: impl Fn(&str) ->
             requests.insert((*name).to_owned(), limit.clone());
         }
     }
-    // what is said for the pod as a whole must hold all its containers, and counts for those that say nothing
+    // what is said for the pod as a whole must hold all its containers, and counts for those that say
+    // nothing
     let whole = pod.spec.get("resources").and_then(Value::as_object);
     for (name, ..) in ASKED_FOR {
         let said = |kind: &str| whole.is_some_and(|whole| amount_in(whole, kind, name).is_some());

@@ -90,7 +90,10 @@ pub(super) fn volumes(pod: &Pod<'_>, policy: &Policy, wish: &Wish, install: bool
     let size = policy.volume_size_limit.as_deref().unwrap_or(needed);
     let size = if install && is_more(needed, size) { needed } else { size };
     // read by a user who is not root, whatever the pod's group is
-    let layer = |volume: &str, name: &str| json!({"name": volume, "configMap": {"name": name, "optional": true, "defaultMode": 0o444}});
+    let layer = |volume: &str, name: &str| {
+        let map = json!({"name": name, "optional": true, "defaultMode": 0o444});
+        json!({"name": volume, "configMap": map})
+    };
     let mut volumes = vec![
         json!({"name": RUN_VOLUME, "emptyDir": {"medium": "Memory", "sizeLimit": size}}),
         layer(NAMESPACE_VOLUME, NAMESPACE_CONFIG_MAP),
@@ -225,7 +228,8 @@ fn is_job(owners: &[Owner]) -> bool {
     owners.iter().any(|owner| ["Job", "CronJob"].contains(&owner.kind.as_str()))
 }
 
-/// Whether the pod is done when its application is: a sidecar of classic mode that stayed would keep it for ever.
+/// Whether the pod is done when its application is: a sidecar of classic mode that stayed would keep it
+/// for ever.
 fn ends_by_itself(pod: &Pod<'_>, owners: &[Owner]) -> bool {
     let policy = pod.spec.get("restartPolicy").and_then(Value::as_str);
     is_job(owners) || matches!(policy, Some("Never" | "OnFailure"))

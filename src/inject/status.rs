@@ -1,7 +1,8 @@
-//! The status annotation: what was added to a pod, for people, for `check`, for the next call and for taking it away
-//! again. Unit: one pod.
+//! The status annotation: what was added to a pod, for people, for `check`, for the next call and for
+//! taking it away again. Unit: one pod.
 
 use super::mesh::Entry;
+use super::names::{CONTAINER, NAMESPACE_VOLUME, RULES_VOLUME, RUN_VOLUME};
 use serde_json::{Map, Value, json};
 
 /// What was added so far.
@@ -47,6 +48,17 @@ impl Status {
         Status { map }
     }
 
+    /// What the admission policy adds, which writes no annotation.
+    pub(super) fn of_policy() -> Status {
+        let mut status = Status::default();
+        status.set("mode", "native");
+        status.name(Names::InitContainers, CONTAINER);
+        for volume in [RUN_VOLUME, NAMESPACE_VOLUME, RULES_VOLUME] {
+            status.name(Names::Volumes, volume);
+        }
+        status
+    }
+
     /// Says a fact.
     pub(super) fn set(&mut self, key: &str, value: impl Into<Value>) {
         self.map.insert(key.to_owned(), value.into());
@@ -57,7 +69,7 @@ impl Status {
         let names = self.map.entry(list.key()).or_insert_with(|| json!([]));
         match names {
             Value::Array(names) if !names.iter().any(|known| known == name) => {
-                names.push(json!(name))
+                names.push(json!(name));
             }
             Value::Array(_) => {}
             _ => *names = json!([name]),

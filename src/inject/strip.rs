@@ -1,9 +1,9 @@
-//! Takes away what injection added, by what the status annotation says, and leaves everything else as it is: lists
-//! that only held ours go with it. Unit: one pod.
+//! Takes away what injection added, by what the status annotation says, and leaves everything else as it
+//! is: lists that only held ours go with it. Unit: one pod.
 
 use super::names::{
-    CONTAINER, INJECTED_LABEL, INSTALL_CONTAINER, NAMESPACE_VOLUME, RULES_VOLUME, RUN_VOLUME,
-    SOCKET_PATH, SOCKET_VARIABLE, STATUS, TEE,
+    CONTAINER, INJECTED_LABEL, INSTALL_CONTAINER, RUN_VOLUME, SOCKET_PATH, SOCKET_VARIABLE, STATUS,
+    TEE,
 };
 use super::pod::{Pod, has_named, is_named};
 use super::status::{Names, Status};
@@ -17,7 +17,7 @@ pub(super) fn strip(value: &mut Value) -> bool {
     if said.is_none() && !by_policy {
         return false;
     }
-    let status = said.map_or_else(policys_own, Status::of);
+    let status = said.map_or_else(Status::of_policy, Status::of);
     let root = value.as_object_mut();
     let Some(root) = root else { return false };
     if let Some(spec) = root.get_mut("spec").and_then(Value::as_object_mut) {
@@ -35,16 +35,6 @@ pub(super) fn strip(value: &mut Value) -> bool {
     }
     metadata(root, &status);
     true
-}
-
-/// What the admission policy adds, which writes no status.
-fn policys_own() -> Status {
-    let mut status = Status::default();
-    status.name(Names::InitContainers, CONTAINER);
-    for volume in [RUN_VOLUME, NAMESPACE_VOLUME, RULES_VOLUME] {
-        status.name(Names::Volumes, volume);
-    }
-    status
 }
 
 fn containers(spec: &mut Map<String, Value>, status: &Status) {

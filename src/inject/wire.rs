@@ -1,5 +1,6 @@
-//! What an application's container gets: the mount and the variable, and a wrapped command where its output is to be
-//! copied. A container that could not start with them is left as it is. Unit: one container.
+//! What an application's container gets: the mount and the variable, and a wrapped command where its
+//! output is to be copied. A container that could not start with them is left as it is. Unit: one
+//! container.
 
 use super::names::{RUN_PATH, RUN_VOLUME, SOCKET_PATH, SOCKET_VARIABLE, TEE, reason};
 use super::patch::{Operation, add, append};
@@ -22,8 +23,8 @@ pub(super) fn obstacle(pod: &Pod<'_>, container: &Container<'_>) -> Option<&'sta
         let below = SAME
             .iter()
             .any(|same| path.strip_prefix(same).is_some_and(|rest| rest.starts_with('/')));
-        // the place for our mount would have to be made inside: in a file system that takes no folder, or that
-        // belongs to somebody else
+        // the place for our mount would have to be made inside: in a file system that takes no folder,
+        // or that belongs to somebody else
         let inside = ABOVE.contains(&path) && !is_writable_scratch(pod, mount);
         if SAME.contains(&path) || below || inside {
             return Some(reason::CONFLICT);
@@ -45,7 +46,8 @@ pub(super) fn is_mounted(container: &Container<'_>) -> bool {
     container.list("volumeMounts").iter().any(|mount| is_named(mount, RUN_VOLUME))
 }
 
-/// Adds mount and variable where they are missing; `true` where a container that had no mount had the variable.
+/// Adds mount and variable where they are missing; `true` where a container that had no mount had the
+/// variable.
 pub(super) fn wire(patch: &mut Vec<Operation>, container: &Container<'_>) -> bool {
     let path = container.path();
     let holder = (container.map, path.as_str());

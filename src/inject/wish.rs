@@ -1,6 +1,6 @@
-//! What the annotations of a pod ask for, over the policy. They are data of whoever may create pods: numbers, words
-//! of closed sets and names come out, never an image, a quantity or a command without the installer's consent. A
-//! wrong one is a warning, and the policy's value stays. Unit: one pod.
+//! What the annotations of a pod ask for, over the policy. They are data of whoever may create pods:
+//! numbers, words of closed sets and names come out, never an image, a quantity or a command without the
+//! installer's consent. A wrong one is a warning, and the policy's value stays. Unit: one pod.
 
 use super::names::{CONFIG, RULES};
 use super::pod::Pod;
