@@ -142,9 +142,7 @@ impl Client {
     ) -> Result<String, Error> {
         let accept = match shape {
             Shape::Whole => "application/json",
-            Shape::Metadata => {
-                "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
-            }
+            Shape::Metadata => "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1",
         };
         let mut next = String::new();
         for _ in 0..PAGES_MAX {

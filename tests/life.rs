@@ -264,3 +264,26 @@ fn a_line_too_long_to_be_copied_is_in_the_ledger() {
     let items = (ledger["offered"], ledger["sent"], ledger["dropped"], ledger["lost"]);
     assert_eq!((items, ending.code), ((3, 2, 1, 0), Some(0)), "{:?}", ending.said);
 }
+
+/// Guarantees: the binary is where it was asked to be before the socket is there; where it cannot be, everything
+/// else goes on.
+#[test]
+fn the_binary_is_laid_ready_for_others() {
+    let home = tempfile::tempdir().expect("a temporary directory");
+    let (bin, file) = (home.path().join("bin"), home.path().join("file"));
+    std::fs::write(&file, "no directory").expect("a writable directory");
+    for (directory, is_there) in [(&bin, true), (&file, false)] {
+        let directory = directory.to_str().expect("text").to_owned();
+        let environment = [("SIDELIGHT_INSTALL_DIR", directory)];
+        let mut sidecar =
+            Sidecar::start(Setup { environment: environment.into(), ..Setup::default() });
+        if !is_there {
+            sidecar.wait_said("cannot copy this binary");
+        }
+        sidecar.write(b"{\"level\":\"info\",\"service\":\"shop\"}\n");
+        sidecar.wait_metric(INFO);
+        assert_eq!(sidecar.stop().code, Some(0));
+    }
+    let itself = std::fs::read(env!("CARGO_BIN_EXE_sidelight")).expect("the binary");
+    assert!(std::fs::read(bin.join("sidelight")).expect("it is there") == itself);
+}

@@ -19,5 +19,7 @@ mod readme;
 mod stand;
 #[path = "support/pipeline.rs"]
 mod standing;
+#[allow(clippy::disallowed_methods)] // it waits for other processes
+mod tee;
 mod tidy;
 mod truth;

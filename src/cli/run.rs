@@ -4,6 +4,7 @@ use crate::app;
 use crate::app::compose::{Composed, compose};
 use crate::app::reload::{Looked, Outcome, Reload, level};
 use crate::app::signals::{Signals, Told};
+use crate::cli::install;
 use crate::clock::Clock;
 use crate::config::environment::Environment;
 use crate::config::fault::Fault;
@@ -118,6 +119,12 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
     let (threshold, suppressed) =
         (Threshold::new(level(config.log_level)), telemetry.log_suppressed.clone());
     Log::new(threshold.clone(), clock.clone(), suppressed, Sink::Stderr).install();
+    // before a socket is bound: whoever finds the sidecar started finds the binary, too
+    if let Some(directory) = &config.install_directory
+        && let Err(error) = install::place(directory)
+    {
+        tracing::warn!("{error}; what is to be wrapped with it cannot start");
+    }
     let Composed { parts, reload, rule_errors } = compose(config, &clock, &telemetry, &threshold);
     let complaints =
         rule_complaints(&loaded, &rule_errors, complaints, &mut |text| eprint!("{text}"));

@@ -149,7 +149,11 @@ fn probe(called: &str, checks: &[Check], verbose: bool) -> Answer {
         };
     }
     if failed {
-        return answer(StatusCode::SERVICE_UNAVAILABLE, TEXT, format!("{text}{called} check failed\n"));
+        return answer(
+            StatusCode::SERVICE_UNAVAILABLE,
+            TEXT,
+            format!("{text}{called} check failed\n"),
+        );
     }
     let text = if verbose { format!("{text}{called} check passed\n") } else { "ok".to_owned() };
     answer(StatusCode::OK, TEXT, text)

@@ -173,8 +173,8 @@ pub fn believed(
     let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
         .build()
         .map_err(said)?;
-    let name =
-        ServerName::try_from(name.to_owned()).map_err(|_| format!("`{name}` is no name of a server"))?;
+    let name = ServerName::try_from(name.to_owned())
+        .map_err(|_| format!("`{name}` is no name of a server"))?;
     let at = UnixTime::since_unix_epoch(Duration::from_secs(at.seconds()));
     verifier.verify_server_cert(leaf, above, &name, &[], at).map(|_| ()).map_err(said)
 }

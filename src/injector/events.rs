@@ -222,12 +222,16 @@ mod tests {
         assert_eq!(limits.refused(&skipped, now + AGAIN), None);
         let later = now + AGAIN;
         let written = (0..200)
-            .filter(|n| limits.refused(&event(&n.to_string(), Outcome::Injected, ""), later).is_none())
+            .filter(|n| {
+                limits.refused(&event(&n.to_string(), Outcome::Injected, ""), later).is_none()
+            })
             .count();
         assert_eq!(written, BURST as usize - 1);
         let second = later + Duration::from_secs(1);
         let written = (200..400)
-            .filter(|n| limits.refused(&event(&n.to_string(), Outcome::Injected, ""), second).is_none())
+            .filter(|n| {
+                limits.refused(&event(&n.to_string(), Outcome::Injected, ""), second).is_none()
+            })
             .count();
         assert_eq!(written, PER_SECOND as usize);
     }
@@ -248,7 +252,10 @@ mod tests {
         let written = body(&event("web", Outcome::Skipped, "host_network"), at, "pod-1");
         assert_eq!(written["metadata"]["name"], "web.18d75b842b4ecd15");
         assert_eq!(written["involvedObject"]["uid"], "u");
-        assert_eq!((&written["type"], &written["reason"]), (&json!("Warning"), &json!("InjectionSkipped")));
+        assert_eq!(
+            (&written["type"], &written["reason"]),
+            (&json!("Warning"), &json!("InjectionSkipped"))
+        );
         let said = "sidelight was not put into a pod: host_network; look at it";
         assert_eq!(written["message"], said);
         assert_eq!(written["firstTimestamp"], "2026-09-21T14:13:20Z");

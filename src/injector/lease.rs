@@ -195,9 +195,7 @@ mod tests {
     fn a_lease_is_free_when_it_is_ours_nobodys_or_stood_still() {
         let (clock, hand) = Clock::wound(UnixNanos(1_000_000_000));
         let leader = Leader::new(clock);
-        let spec = |holder: &str, renewed: &str| {
-            json!({"holderIdentity": holder, "renewTime": renewed, "leaseDurationSeconds": 15})
-        };
+        let spec = |holder: &str, renewed: &str| json!({"holderIdentity": holder, "renewTime": renewed, "leaseDurationSeconds": 15});
         assert!(leader.free(&spec("", "1"), "me"));
         assert!(leader.free(&spec("me", "1"), "me"));
         // a time of long ago by their clock is no reason: only that it does not change

@@ -212,15 +212,13 @@ fn answer(api_version: &str, uid: &str, warnings: &[String], patch: Option<&[u8]
     // an API server takes only the version that it sent
     let known = api_version.starts_with("admission.k8s.io/");
     let api_version = if known { api_version } else { "admission.k8s.io/v1" };
-    let whole =
-        json!({"apiVersion": api_version, "kind": "AdmissionReview", "response": response});
+    let whole = json!({"apiVersion": api_version, "kind": "AdmissionReview", "response": response});
     whole.to_string().into_bytes()
 }
 
 /// A warning as an API server passes it on: no control characters, and not longer than it shows.
 fn readable(warning: &str) -> String {
-    let mut text: String =
-        warning.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let mut text: String = warning.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     if text.len() > WARNING_BYTES_MAX {
         text.truncate(text.floor_char_boundary(WARNING_BYTES_MAX - "...".len()));
         text.push_str("...");

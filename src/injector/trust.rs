@@ -273,7 +273,8 @@ impl Keeper {
     }
 
     fn note_published(&mut self, entries: &[Entry], bundle: Option<String>) {
-        let all = |bundle: &String| !entries.is_empty() && entries.iter().all(|e| e.bundle == *bundle);
+        let all =
+            |bundle: &String| !entries.is_empty() && entries.iter().all(|e| e.bundle == *bundle);
         let Some(bundle) = bundle.filter(all) else {
             self.published = None;
             return;

@@ -143,7 +143,8 @@ impl Access {
         if variable("KUBERNETES_SERVICE_HOST").is_some() {
             let host = variable("KUBERNETES_SERVICE_HOST").cloned().unwrap_or_default();
             let port = variable("KUBERNETES_SERVICE_PORT").and_then(|port| port.parse().ok());
-            return Access::in_cluster(Path::new(SERVICE_ACCOUNT), host, port.unwrap_or(443)).map(Some);
+            return Access::in_cluster(Path::new(SERVICE_ACCOUNT), host, port.unwrap_or(443))
+                .map(Some);
         }
         let home = variable("HOME").map(|home| Path::new(home).join(".kube/config"));
         match home.filter(|path| path.is_file()) {
@@ -228,10 +229,11 @@ impl Access {
         if roots.is_empty() {
             return Err(wrong("no CA certificate to believe the API server with".to_owned()));
         }
-        let builder = ClientConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
-            .with_protocol_versions(&[&version::TLS13])
-            .map_err(|error| wrong(error.to_string()))?
-            .with_root_certificates(roots);
+        let builder =
+            ClientConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
+                .with_protocol_versions(&[&version::TLS13])
+                .map_err(|error| wrong(error.to_string()))?
+                .with_root_certificates(roots);
         let Credential::Certificate { chain, key } = &self.credential else {
             return Ok(builder.with_no_client_auth());
         };
@@ -265,8 +267,11 @@ fn parse(text: &str, folder: &Path) -> Result<Access, String> {
         return Err("proxy-url is not supported".to_owned());
     }
     let (host, port, prefix) = server(&cluster.server)?;
-    let authorities =
-        pem(cluster.certificate_authority_data.as_deref(), cluster.certificate_authority.as_deref(), folder)?;
+    let authorities = pem(
+        cluster.certificate_authority_data.as_deref(),
+        cluster.certificate_authority.as_deref(),
+        folder,
+    )?;
     Ok(Access {
         host,
         port,
@@ -302,9 +307,11 @@ fn credential(user: &User, folder: &Path) -> Result<Credential, String> {
     }
     let plugin = user.exec.is_some() || user.auth_provider.is_some();
     if plugin || user.username.is_some() {
-        return Err("the user signs in by a plug-in or a password, which is not supported; make a \
+        return Err(
+            "the user signs in by a plug-in or a password, which is not supported; make a \
                     token: kubectl create token NAME"
-            .to_owned());
+                .to_owned(),
+        );
     }
     Ok(Credential::None)
 }

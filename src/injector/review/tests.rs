@@ -107,9 +107,13 @@ fn a_warning_is_short_and_plain() {
 #[test]
 fn an_event_is_about_the_controller_else_about_a_pod_with_a_name() {
     let owner = json!({"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "r", "uid": "u", "controller": true});
-    let by_it = json!({"metadata": {"generateName": "p-", "ownerReferences": [{"kind": "X"}, owner]}});
+    let by_it =
+        json!({"metadata": {"generateName": "p-", "ownerReferences": [{"kind": "X"}, owner]}});
     let found = subject(&by_it, "n").expect("a subject");
-    assert_eq!((found.kind.as_str(), found.name.as_str(), found.uid.as_str()), ("ReplicaSet", "r", "u"));
+    assert_eq!(
+        (found.kind.as_str(), found.name.as_str(), found.uid.as_str()),
+        ("ReplicaSet", "r", "u")
+    );
     let alone = subject(&json!({"metadata": {"name": "p"}}), "n").expect("a subject");
     assert_eq!((alone.kind.as_str(), alone.name.as_str(), alone.uid.as_str()), ("Pod", "p", ""));
     assert_eq!(subject(&json!({"metadata": {"generateName": "p-"}}), "n"), None);

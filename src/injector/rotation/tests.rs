@@ -95,9 +95,11 @@ fn a_new_authority_signs_only_after_it_was_published_for_the_overlap() {
     world.take(Step::Authority);
     assert_eq!(world.held().leaf, old.leaf, "the old certificate is served on");
     assert_eq!(world.held().authorities.len(), 2);
-    for (published, expected) in
-        [(None, None), (Some(HOUR - Duration::from_secs(1)), None), (Some(HOUR), Some(Step::Switch))]
-    {
+    for (published, expected) in [
+        (None, None),
+        (Some(HOUR - Duration::from_secs(1)), None),
+        (Some(HOUR), Some(Step::Switch)),
+    ] {
         let moment = Moment { published, ..world.moment() };
         assert_eq!(next(world.material.as_ref(), moment), expected, "{published:?}");
     }

@@ -18,14 +18,20 @@ users:
 #[test]
 fn a_kubeconfig_as_an_administrator_has_it() {
     let access = parse(WHOLE, Path::new("/")).expect("a kubeconfig");
-    assert_eq!((access.host.as_str(), access.port, access.prefix.as_str()), ("10.0.0.1", 6443, "/k8s"));
+    assert_eq!(
+        (access.host.as_str(), access.port, access.prefix.as_str()),
+        ("10.0.0.1", 6443, "/k8s")
+    );
     assert_eq!((access.namespace.as_str(), access.server_name.as_deref()), ("shop", Some("api")));
     assert_eq!(access.authorities.as_deref(), Some(&b"foo"[..]));
     let certificate = Credential::Certificate { chain: b"f".to_vec(), key: b"fo".to_vec() };
     assert_eq!(access.credential, certificate);
     let there = WHOLE.replace("current-context: here", "current-context: there");
     let access = parse(&there, Path::new("/")).expect("the other");
-    assert_eq!((access.authority().as_str(), access.credential), ("[fd00::1]:443", Credential::None));
+    assert_eq!(
+        (access.authority().as_str(), access.credential),
+        ("[fd00::1]:443", Credential::None)
+    );
 }
 
 #[test]
@@ -88,7 +94,8 @@ fn the_access_that_is_meant() {
 #[test]
 fn a_service_account_is_its_three_files() {
     let folder = tempfile::tempdir().expect("a folder");
-    let missing = Access::in_cluster(folder.path(), "10.0.0.1".to_owned(), 443).expect_err("no token");
+    let missing =
+        Access::in_cluster(folder.path(), "10.0.0.1".to_owned(), 443).expect_err("no token");
     assert!(missing.to_string().contains("automountServiceAccountToken"), "{missing}");
     for (name, text) in [("token", "t\n"), ("ca.crt", "pem"), ("namespace", "ns\n")] {
         std::fs::write(folder.path().join(name), text).expect("a file");
