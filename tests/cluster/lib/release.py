@@ -25,7 +25,7 @@ VALUES = {
         "finalScrape": {"jobs": "15s"},
         "entrypoints": {images.NGINX_ENTRYPOINT: images.NGINX_COMMAND},
     },
-    "injector": {"countMissing": {"enabled": False, "interval": "5s"}},
+    "injector": {"countMissing": {"interval": "5s"}},
 }
 
 
