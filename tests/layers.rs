@@ -2,6 +2,12 @@
 //! Waits are for something, never for a time.
 
 use crate::process::{AMPLE, Setup, Sidecar};
+use crate::stand::Stand;
+use proptest::prelude::*;
+use sidelight::clock::UnixNanos;
+use sidelight::config::settings::Config;
+use sidelight::pipeline::{Input, Source};
+use sidelight::telemetry::sum;
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::symlink;
@@ -259,4 +265,40 @@ fn what_cannot_change_is_told() {
         ending.said
     );
     assert_eq!(ending.code, Some(0));
+}
+
+/// What a pipeline counted: received, decoded and refused frames, spans and derived series.
+fn counted(blocks: &[Vec<u8>], enabled: bool) -> [u64; 5] {
+    let mut stand = Stand::new(&Config::default());
+    stand.rules.switch(enabled);
+    let mut source = Source { id: 1, input: Input::Stream };
+    let now = UnixNanos(1_800_000_000_000_000_000);
+    for block in blocks {
+        stand.pipeline.lines(&mut source, block, now);
+        stand.pipeline.datagram(&mut source, block, now);
+        stand.pipeline.oversized(&mut source, block, block.len() as u64, now);
+    }
+    stand.pipeline.flush(now);
+    let t = &stand.telemetry;
+    let series = stand.registry.series_count() as u64;
+    [sum(&t.received), sum(&t.decoded), sum(&t.refused), sum(&t.offered), series]
+}
+
+proptest! {
+    /// Guarantees: what is switched off counts exactly the frames that it would have counted, all as refused,
+    /// and makes nothing of them.
+    #[test]
+    fn property_switched_off_counts_the_same_frames(
+        blocks in prop::collection::vec(prop::collection::vec(prop::sample::select(vec![
+            &b"{\"level\":\"info\",\"trace_id\":\"5b8efff798038103d269b633813fc60c\"}\n"[..],
+            b"\n", b"\r\n", b"\r", b"ERROR:shop:boom\n", b"Traceback (most recent call last):\n",
+            b"  File \"a.py\", line 1, in f\n", b"ValueError: x\n", b"caf\xe9\n", b"\tat x\n", b" \n", b"tail",
+        ]), 0..12), 0..4),
+    ) {
+        let blocks: Vec<Vec<u8>> = blocks.into_iter().map(|pieces| pieces.concat()).collect();
+        let [received, decoded, ..] = counted(&blocks, true);
+        prop_assert_eq!(received, decoded);
+        let births = counted(&[], false)[4];
+        prop_assert_eq!(counted(&blocks, false), [received, 0, received, 0, births]);
+    }
 }

@@ -145,3 +145,94 @@ pub fn level(level: LogLevel) -> tracing::Level {
         LogLevel::Trace => tracing::Level::TRACE,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::compose::{Composed, compose};
+    use crate::config::{Flags, parse};
+    use std::collections::BTreeMap;
+
+    fn config(text: &str) -> Config {
+        let loaded = parse("f.yaml", text, &Flags::default(), &BTreeMap::new());
+        assert_eq!(loaded.faults, []);
+        loaded.config
+    }
+
+    fn reload(text: &str) -> Reload {
+        let threshold = Threshold::new(tracing::Level::INFO);
+        let telemetry = Arc::new(Telemetry::new());
+        let Composed { reload, .. } =
+            compose(&config(text), &Clock::system(), &telemetry, &threshold);
+        reload
+    }
+
+    const A: &str = "rules: [{name: a, counter: {name: a_total, labels: {x: x}}}]\n";
+
+    /// Guarantees: what would change a family is refused whole, leaves nothing behind that would stand in the
+    /// way of the next load, and the old rules stay; a unit, a type and buckets are as good as labels.
+    #[test]
+    fn a_family_that_would_change_is_refused() {
+        let reload = reload(
+            "rules: [{name: a, counter: {name: a_total, labels: {x: x}}}, \
+             {name: h, histogram: {name: h, value: v, buckets: [1, 2]}}, {name: g, gauge: {name: g, value: v}}]\n",
+        );
+        let before = Arc::as_ptr(&reload.published.current());
+        for wrong in [
+            "{name: a, counter: {name: a_total, labels: {y: y}}}",
+            "{name: a, counter: {name: a_total, labels: {x: x}, unit: bytes}}",
+            "{name: h, histogram: {name: h, value: v, buckets: [1, 3]}}",
+            "{name: g, counter: {name: g}}",
+            "{name: g, gauge: {name: g, value: v, add: true}}",
+        ] {
+            let text = format!(
+                "rules: [{{name: n, counter: {{name: new, labels: {{x: x}}}}}}, {wrong}]\n"
+            );
+            let refused = reload.apply(&config(&text)).map_err(|errors| errors.len());
+            assert_eq!(refused, Err(1), "{wrong}");
+        }
+        assert_eq!(Arc::as_ptr(&reload.published.current()), before);
+        let other = "rules: [{name: n, counter: {name: new, labels: {y: y}}}]\n";
+        assert_eq!(reload.apply(&config(other)), Ok(vec![]), "`new` was never declared");
+        assert_ne!(Arc::as_ptr(&reload.published.current()), before);
+    }
+
+    /// Guarantees: a number of routes that waits for a restart is no reason to refuse the rules.
+    #[test]
+    fn what_waits_does_not_hold_up_the_rest() {
+        let reload = reload(A);
+        let wanted =
+            format!("mode: classic\nmetrics: {{limits: {{routes: 7}}}}\nenabled: false\n{A}");
+        assert_eq!(reload.apply(&config(&wanted)), Ok(vec!["mode", "metrics.limits.routes"]));
+        assert!(!reload.published.enabled());
+        assert_eq!(reload.apply(&config(A)), Ok(vec![]), "back to what runs: nothing waits");
+        assert!(reload.published.enabled());
+    }
+
+    /// Guarantees: every outcome is there from the beginning, one hash is in force at a time, and a refused load
+    /// changes neither it nor the time of the last success.
+    #[test]
+    fn how_a_load_went_is_in_the_metrics() {
+        let reload = reload(A);
+        let named = |name: &str| -> Vec<String> {
+            let mut values = Vec::new();
+            for family in reload.telemetry.gather().iter().filter(|family| family.name() == name) {
+                let labels = family.get_metric().iter().flat_map(|metric| metric.get_label());
+                values.extend(labels.map(|label| label.value().to_owned()));
+            }
+            values
+        };
+        let hashes = || named("sidelight_config_info");
+        reload.started(Vec::new(), Outcome::Loaded, "one");
+        assert_eq!(hashes(), ["one"]);
+        assert_eq!(named("sidelight_config_reloads_total"), ["loaded", "partial", "refused"]);
+        let succeeded = reload.telemetry.config_last_load_timestamp.get();
+        assert!(succeeded > 0);
+        reload.loaded(Vec::new(), Outcome::Refused, "two");
+        assert_eq!(hashes(), ["one"]);
+        assert_eq!(reload.telemetry.config_last_load_successful.get(), 0);
+        reload.loaded(Vec::new(), Outcome::Partial, "three");
+        assert_eq!(hashes(), ["three"]);
+        assert_eq!(reload.telemetry.config_last_load_timestamp.get(), succeeded);
+    }
+}

@@ -1,6 +1,6 @@
-//! `sidelight check`: are configurations right, alone or as layers, in files or in manifests? All that is wrong
-//! is told at once, rules compiled among it.
-//! With `--cluster` it is a cluster that is asked. Exit code 0: it is; 1: it is not, or there are warnings under `--strict`.
+//! `sidelight check`: are configurations right, alone or as layers, in files or in manifests? All that is
+//! wrong is told at once, rules compiled among it. With `--cluster` it is a cluster that is asked.
+//! Exit code 0: it is; 1: it is not, or there are warnings under `--strict`.
 
 mod cluster;
 
@@ -22,7 +22,7 @@ use std::process::ExitCode;
 /// Arguments of `check`.
 #[derive(Clone, PartialEq, Debug, clap::Args)]
 pub struct Arguments {
-    /// Configuration files, or manifests whose ConfigMaps hold some [env: SIDELIGHT_CONFIG, and the layers]
+    /// Configuration files, or manifests whose ConfigMaps hold some; - is standard input [env: SIDELIGHT_CONFIG, and the layers]
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
     /// The files are layers, the later wins: check what comes of all of them together

@@ -1,5 +1,5 @@
 //! Manifests that carry configurations, read before they are mounted: every YAML key of a ConfigMap is a text
-//! of ours, and its errors are told where they stand in the manifest. Nothing else of a manifest is looked at.
+//! of ours, and its errors are told where they stand in the manifest. Nothing else of one is looked at.
 //! Unit: one file.
 
 use super::fault::Fault;
@@ -21,7 +21,9 @@ pub(super) struct Unit {
 
 /// The configurations of a file: itself, or the ConfigMaps in it.
 pub(super) fn units(path: &Path) -> Vec<Unit> {
-    let (name, text) = (path.display().to_string(), layer::read(path));
+    let stdin = path == Path::new("-");
+    let text = if stdin { layer::standard_input() } else { layer::read(path) };
+    let name = if stdin { "standard input".to_owned() } else { path.display().to_string() };
     match text.as_ref().ok().and_then(|text| manifest(&name, text)) {
         Some(units) => units,
         None => {

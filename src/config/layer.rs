@@ -213,9 +213,17 @@ fn absent(error: &io::Error) -> bool {
 
 /// The text of a file, at most one byte more than the limit, which `tree` then refuses.
 pub(super) fn read(path: &Path) -> Result<String, String> {
-    let file = File::open(path).map_err(|error| error.to_string())?;
+    text(File::open(path).map_err(|error| error.to_string())?)
+}
+
+/// The same of standard input.
+pub(super) fn standard_input() -> Result<String, String> {
+    text(io::stdin())
+}
+
+fn text(from: impl Read) -> Result<String, String> {
     let mut bytes = Vec::new();
-    file.take(FILE_BYTES_MAX as u64 + 1)
+    from.take(FILE_BYTES_MAX as u64 + 1)
         .read_to_end(&mut bytes)
         .map_err(|error| error.to_string())?;
     String::from_utf8(bytes)

@@ -295,6 +295,9 @@ fn align(text: &str, span: std::ops::Range<usize>, value: &str, offset: usize) -
     let written = text.get(span.clone()).unwrap_or_default();
     let line_start = text[..span.start].rfind('\n').map_or(0, |at| at + 1);
     let indent = span.start - line_start;
+    if is_literal(&text[..line_start], &text[line_start..span.start]) {
+        return span.start + align_literal(written, indent, value, offset.min(value.len()));
+    }
     let quote = written.chars().next().filter(|first| matches!(first, '"' | '\''));
     let quoted = quote.is_some_and(|quote| written.len() > 1 && written.ends_with(quote));
     let mut at = usize::from(quoted);
@@ -314,6 +317,31 @@ fn align(text: &str, span: std::ops::Range<usize>, value: &str, offset: usize) -
         };
     }
     span.start + at.min(written.len())
+}
+
+/// Whether a value that begins behind `margin` is a block of lines as they are: the line above ends with `|`.
+fn is_literal(above: &str, margin: &str) -> bool {
+    let header = above.trim_end().rsplit('\n').next().unwrap_or_default();
+    let header = header.split(" #").next().unwrap_or_default().trim_end();
+    let header = header.trim_end_matches(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-'));
+    header.ends_with('|') && margin.bytes().all(|byte| byte == b' ')
+}
+
+/// In such a block every line of the value is a line of the file, less the indentation.
+fn align_literal(written: &str, indent: usize, value: &str, offset: usize) -> usize {
+    let before = &value.as_bytes()[..offset];
+    let number = before.iter().filter(|byte| **byte == b'\n').count();
+    let column = before.iter().rev().take_while(|byte| **byte != b'\n').count();
+    let mut start = 0;
+    for (index, line) in written.split_inclusive('\n').enumerate() {
+        if index == number {
+            let blanks = line.bytes().take_while(|byte| *byte == b' ').count();
+            let margin = if index == 0 { 0 } else { blanks.min(indent) };
+            return start + (margin + column).min(line.trim_end_matches('\n').len());
+        }
+        start += line.len();
+    }
+    written.len()
 }
 
 /// Steps over at most `most` blanks; over a line end only where there is no bound.
@@ -395,6 +423,8 @@ mod tests {
             ("k: \"a\\t\\u00fc \\\"x\\\" !! c\"\n", "!!"),
             ("k: |\n    a\n      b\n    c !! d\n", "!!"),
             ("k: |-\n  a\n\n  c !! d\n", "!!"),
+            ("k: | # as it is\n  a:\n    b: >\n        d\n\n       e\n    c: !! d\n", "!!"),
+            ("k: |2-\n  - a\n      b\n   !! d", "!!"),
             ("k: >\n  a\n  b\n  c !! d\n", "!!"),
             ("k: a\n  b\n  c !! d\n", "!!"),
             ("k: \"a\n  b\n  c !! d\"\n", "!!"),

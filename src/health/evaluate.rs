@@ -44,8 +44,10 @@ impl Evaluator {
         }
     }
 
-    /// Judges by other settings from now on; what is remembered stays.
+    /// Judges by other settings from now on. What was seen is remembered, what was held against the old
+    /// thresholds is not: it would never be let go where the new ones lie above.
     pub fn adopt(&mut self, settings: Settings) {
+        (self.errors, self.http_errors) = (Latch::default(), Latch::default());
         self.window.stretch(settings.window.clamp(Duration::from_secs(1), WINDOW_MAX));
         self.settings = settings;
     }

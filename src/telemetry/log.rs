@@ -60,6 +60,12 @@ impl Threshold {
     }
 }
 
+impl From<Level> for Threshold {
+    fn from(level: Level) -> Threshold {
+        Threshold::new(level)
+    }
+}
+
 /// 1 for ERROR, to 5 for TRACE.
 fn rank(level: Level) -> u8 {
     match level {
@@ -106,7 +112,13 @@ enum Admission {
 
 impl Log {
     /// A log of the level and above. `suppressed` counts what is not written.
-    pub fn new(level: Threshold, clock: Clock, suppressed: IntCounter, sink: Sink) -> Log {
+    pub fn new(
+        level: impl Into<Threshold>,
+        clock: Clock,
+        suppressed: IntCounter,
+        sink: Sink,
+    ) -> Log {
+        let level = level.into();
         Log { level, clock, suppressed, sink, causes: Mutex::new(Vec::new()) }
     }
 

@@ -45,7 +45,7 @@ fn golden_configurations() {
 /// Texts inside manifests and layers over each other: what `check` tells of a file, or of all files of a
 /// folder as layers.
 fn golden_checks(folder: &str, as_layers: bool) {
-    let folder = Path::new("tests/golden").join(folder);
+    let folder = Path::new("tests/golden/config").join(folder);
     let entries = std::fs::read_dir(&folder).expect("the golden folder");
     let mut cases: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
     cases.retain(|path| path.extension().is_none_or(|end| end != "txt"));
