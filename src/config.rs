@@ -78,6 +78,18 @@ pub struct Loaded {
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Good(BTreeMap<String, String>);
 
+impl Good {
+    /// The files that a directory had when it could still be read; any other layer as it is.
+    fn stand_in(&self, layer: Layer) -> Vec<Layer> {
+        let Err(why) = &layer.text else { return vec![layer] };
+        let directory = format!("{}/", layer.name);
+        let names = self.0.keys().filter(|name| name.starts_with(&directory));
+        let files = names.map(|name| Layer::new(layer.rank, name.clone(), Err(why.clone())));
+        let files: Vec<Layer> = files.collect();
+        if files.is_empty() { vec![layer] } else { files }
+    }
+}
+
 /// What a configuration is made of.
 #[derive(Clone, Default, Debug)]
 struct Request {
@@ -189,7 +201,8 @@ impl Loaded {
         (layer.unwrap_or(usize::MAX), located.line, located.column)
     }
 
-    /// A number for the texts in force, the same wherever the same texts are: 64 bits of FNV-1a in hexadecimal.
+    /// A number for the texts in force, the same wherever the same texts are: 64 bits of FNV-1a in hexadecimal
+    /// digits.
     pub fn hash(&self) -> String {
         let mut hash = 0xcbf2_9ce4_8422_2325_u64;
         let mut take = |byte: u8| hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
@@ -215,6 +228,7 @@ pub fn load(flags: &Flags, environment: &Environment) -> Loaded {
 pub fn load_again(flags: &Flags, environment: &Environment, good: &Good) -> Loaded {
     let places = places(flags, environment);
     let (layers, faults) = places.read();
+    let layers = layers.into_iter().flat_map(|layer| good.stand_in(layer)).collect();
     let loaded = assemble(Request {
         flags: flags.clone(),
         environment: environment.clone(),

@@ -193,6 +193,7 @@ impl Shared {
             metrics: Arc::clone(&self.metrics),
             readiness: Arc::clone(&self.readiness),
             published: None,
+            last: None,
         }
     }
 

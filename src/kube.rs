@@ -225,7 +225,7 @@ impl Client {
             let mut sender = self.connect().await?;
             let answer = sender.send_request(self.request(&call)?).await;
             // the connection ends with its sender: it is kept until the watch is over
-            Ok((answer.map_err(Error::connection)?, sender))
+            Ok((answer.map_err(|error| Error::connection(&error))?, sender))
         });
         let (answer, _sender) = answer.await.map_err(|_| Error::Timeout(path.clone()))??;
         let status = answer.status();
@@ -260,7 +260,7 @@ impl Client {
             }
             answer => answer,
         };
-        let answer = answer.map_err(Error::connection)?;
+        let answer = answer.map_err(|error| Error::connection(&error))?;
         let status = answer.status();
         let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await;
         let body = body.map_err(|error| Error::Answer(format!("{}: {error}", call.path)))?;
@@ -306,8 +306,9 @@ impl Client {
         let name = ServerName::try_from(name.to_owned())
             .map_err(|_| Error::Access(format!("`{name}` is no name of a server")))?;
         let stream = self.tls.connect(name, stream).await.map_err(unreachable)?;
-        let (sender, connection) =
-            http1::handshake(TokioIo::new(stream)).await.map_err(Error::connection)?;
+        let (sender, connection) = http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| Error::connection(&error))?;
         // it ends with its sender or its peer; what broke it is told to the call
         tokio::spawn(connection);
         Ok(sender)

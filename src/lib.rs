@@ -34,7 +34,7 @@
 //! | [`otlp`], [`outbox`], [`export`] | protobuf; the only queue; batches to a collector, HTTP or gRPC |
 //! | [`serve`] | the admin port: `/metrics`, `/health`, `/livez`, `/readyz`, `/startupz` |
 //! | [`telemetry`] | every metric that sidelight keeps about itself; the ledger; our own log lines |
-//! | [`config`] | as written -> as used: YAML, environment, flags; errors with place, caret and hint |
+//! | [`config`] | as written -> as used: YAML in layers, environment, flags; errors with their places |
 //! | [`app`] | doors bound, threads started, the phases of leaving ([`phase`]) |
 //! | [`replay`] | a file of lines through the rules: what would have happened |
 //! | [`tee`] | a command's output, copied to the socket without ever holding it up |

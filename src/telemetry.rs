@@ -4,6 +4,7 @@
 pub mod ledger;
 pub mod log;
 pub mod process;
+pub mod scrapers;
 pub mod standing;
 
 use prometheus::core::Collector;

@@ -291,7 +291,7 @@ proptest! {
     fn property_switched_off_counts_the_same_frames(
         blocks in prop::collection::vec(prop::collection::vec(prop::sample::select(vec![
             &b"{\"level\":\"info\",\"trace_id\":\"5b8efff798038103d269b633813fc60c\"}\n"[..],
-            b"\n", b"\r\n", b"\r", b"ERROR:shop:boom\n", b"Traceback (most recent call last):\n",
+            b"\n", b"\r\n", b"ERROR:shop:boom\n", b"Traceback (most recent call last):\n",
             b"  File \"a.py\", line 1, in f\n", b"ValueError: x\n", b"caf\xe9\n", b"\tat x\n", b" \n", b"tail",
         ]), 0..12), 0..4),
     ) {

@@ -202,7 +202,16 @@ fn process(config: &Config) -> Settings {
         runtime_directory: config.runtime_directory.clone(),
         listen: Some(listen(&config.listen)),
         stdin: config.stdin,
-        drain: drain::Settings { mode, ..drain::Settings::default() },
+        exit_with_app: config.exit_with_app,
+        drain: drain::Settings {
+            mode,
+            hold: drain::Hold {
+                wait: config.final_scrape.wait,
+                scrapers: config.final_scrape.scrapers,
+                grace: config.grace,
+            },
+            ..drain::Settings::default()
+        },
     }
 }
 

@@ -118,6 +118,11 @@ impl Reload {
         self.told(complaints, outcome, hash);
     }
 
+    /// A message could not be written without waiting.
+    pub fn unsaid(&self) {
+        self.telemetry.log_suppressed.inc();
+    }
+
     /// In the metrics, and by its complaints in `/health`.
     fn told(&self, complaints: Vec<String>, outcome: Outcome, hash: &str) {
         let telemetry = &self.telemetry;
@@ -217,7 +222,8 @@ mod tests {
         let named = |name: &str| -> Vec<String> {
             let mut values = Vec::new();
             for family in reload.telemetry.gather().iter().filter(|family| family.name() == name) {
-                let labels = family.get_metric().iter().flat_map(|metric| metric.get_label());
+                let labels =
+                    family.get_metric().iter().flat_map(prometheus::proto::Metric::get_label);
                 values.extend(labels.map(|label| label.value().to_owned()));
             }
             values

@@ -22,7 +22,8 @@ use std::process::ExitCode;
 /// Arguments of `check`.
 #[derive(Clone, PartialEq, Debug, clap::Args)]
 pub struct Arguments {
-    /// Configuration files, or manifests whose ConfigMaps hold some; - is standard input [env: SIDELIGHT_CONFIG, and the layers]
+    /// Configuration files, or manifests whose ConfigMaps hold some; - is standard input [env:
+    /// SIDELIGHT_CONFIG, and the layers]
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
     /// The files are layers, the later wins: check what comes of all of them together

@@ -84,9 +84,8 @@ pub fn run(arguments: &Arguments, _environment: &Environment) -> ExitCode {
         return policy::run(arguments);
     }
     match injected(arguments) {
-        Ok(Outcome { changed: true, .. }) => ExitCode::SUCCESS,
-        Ok(Outcome { failed: true, .. }) => ExitCode::FAILURE,
-        Ok(_) => ExitCode::from(UNCHANGED),
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(UNCHANGED),
         Err(message) => {
             eprint!("{message}");
             if !message.ends_with('\n') {
@@ -95,13 +94,6 @@ pub fn run(arguments: &Arguments, _environment: &Environment) -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-/// What became of all files together.
-#[derive(Clone, Copy, Default, Debug)]
-struct Outcome {
-    changed: bool,
-    failed: bool,
 }
 
 /// What became of one pod.
@@ -113,18 +105,17 @@ enum Done {
     Skipped(&'static str),
 }
 
-fn injected(arguments: &Arguments) -> Result<Outcome, String> {
+/// Does it to all files and writes them; whether something changed.
+fn injected(arguments: &Arguments) -> Result<bool, String> {
     let mut policy = policy::load(arguments.config.as_deref())?;
     if let Some(mode) = arguments.mode {
         policy.mode = mode;
         policy.namespaces.values_mut().for_each(|namespace| namespace.mode = None);
     }
     let files = files::read(&arguments.files)?;
-    let mut entrypoints = match arguments.resolve_entrypoints {
-        true => Some(Entrypoints::new(&arguments.platform)?),
-        false => None,
-    };
-    let mut outcome = Outcome::default();
+    let asks = arguments.resolve_entrypoints;
+    let mut entrypoints = asks.then(|| Entrypoints::new(&arguments.platform)).transpose()?;
+    let mut changed = false;
     let mut out = String::new();
     for (name, documents) in files {
         for mut document in documents {
@@ -136,7 +127,7 @@ fn injected(arguments: &Arguments) -> Result<Outcome, String> {
                 for warning in warnings {
                     eprintln!("{told}: warning: {warning}");
                 }
-                outcome.changed |= matches!(done, Done::Injected | Done::Removed);
+                changed |= matches!(done, Done::Injected | Done::Removed);
                 eprintln!("{told}: {done}");
             }
             put(&mut out, &document, arguments.output == "json");
@@ -145,7 +136,7 @@ fn injected(arguments: &Arguments) -> Result<Outcome, String> {
     let mut stdout = std::io::stdout().lock();
     let written = stdout.write_all(out.as_bytes()).and_then(|()| stdout.flush());
     written.map_err(|error| format!("error: the manifests cannot be written: {error}"))?;
-    Ok(outcome)
+    Ok(changed)
 }
 
 /// `web.yaml:12: deployment/web`

@@ -9,7 +9,7 @@ use crate::config::fault::{Fault, Level};
 use crate::config::settings::LogLevel;
 use crate::config::units;
 use crate::inject::policy::Policy;
-use crate::injector::lease::Named;
+use crate::injector::lease::{self, Named};
 use crate::injector::metrics::Metrics;
 use crate::injector::missing::Counting;
 use crate::injector::reload::Reload;
@@ -229,7 +229,7 @@ fn start(arguments: Arguments, environment: &Environment) -> Result<Running, Str
         admin,
         client,
         tls: settings,
-        lease: Named { namespace, name: or(&arguments.lease, NAME), identity },
+        lease: Named { namespace, name: or(&arguments.lease, NAME), identity, every: lease::EVERY },
         events: arguments.events.unwrap_or(true),
         policy,
         reload,

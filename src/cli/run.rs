@@ -204,7 +204,9 @@ impl Keeper {
         let (loaded, _) = loaded.settled(|rules| reload.refuses(rules));
         // a log that nobody reads must not hold this thread up, which hears SIGTERM
         let mut tell = |text: &str| {
-            tell(text);
+            if !tell(text) {
+                reload.unsaid();
+            }
         };
         let mut complaints = report(&loaded, &mut tell);
         let hash = loaded.hash();

@@ -3,7 +3,7 @@
 //! is not there is no fault but for a file that was asked for by name. Unit: one layer.
 //!
 //! Decision: a look a second with `stat`, no inotify: kubelet swaps the link `..data`, an editor renames, a
-//! volume may be a network's; a stat sees all of it, for six system calls a second.
+//! volume may be a network's; a stat sees all of it, for one system call a volume and second.
 
 use super::environment::{self, Environment};
 use super::fault::{Fault, Level};
@@ -68,7 +68,7 @@ impl Places {
         let named = get(environment::CONFIG).map(PathBuf::from);
         Places {
             cluster: get(environment::DEFAULTS).cloned(),
-            mounted: mounted.map(PathBuf::from).take(PLACES_MAX).collect(),
+            mounted: mounted.map(PathBuf::from).collect(),
             file: config.map(Path::to_owned).or(named),
         }
     }
@@ -90,9 +90,15 @@ impl Places {
             let name = environment::DEFAULTS.to_owned();
             layers.push(Layer::new(Rank::Cluster, name, Ok(text.clone())));
         }
-        for path in &self.mounted {
+        if let Some(beyond) = self.mounted.get(PLACES_MAX) {
+            faults.push(too_many(PLACES_MAX, "places", &beyond.display().to_string()));
+        }
+        for path in self.mounted() {
+            let before = layers.len();
             if let Err(error) = mounted(path, &mut layers) {
-                faults.push(unreadable(&path.display().to_string(), &error.to_string()));
+                layers.truncate(before);
+                let name = path.display().to_string();
+                layers.push(Layer::new(Rank::Mounted, name, Err(error.to_string())));
             }
         }
         if let Some(path) = &self.file {
@@ -100,19 +106,20 @@ impl Places {
             layers.push(Layer::new(Rank::File, name, text));
         }
         if layers.len() > FILES_MAX {
-            let message = format!("more than {FILES_MAX} files; those from here on are not read");
-            let path = layers[FILES_MAX].name.clone();
-            let hint = Some("put several into one".to_owned());
-            faults.push(Fault { level: Level::Error, path, message, hint, located: None });
+            faults.push(too_many(FILES_MAX, "files", &layers[FILES_MAX].name));
             layers.truncate(FILES_MAX);
         }
         (layers, faults)
     }
 
+    fn mounted(&self) -> impl Iterator<Item = &PathBuf> {
+        self.mounted.iter().take(PLACES_MAX)
+    }
+
     /// What can be seen from outside of everything that can change.
     pub fn look(&self) -> Trace {
         let mut trace = Trace::default();
-        for path in self.mounted.iter().chain(&self.file) {
+        for path in self.mounted().chain(&self.file) {
             let data = path.join(DATA);
             if trace.mark(&data) {
                 continue;
@@ -230,6 +237,16 @@ fn text(from: impl Read) -> Result<String, String> {
         .map_err(|error| format!("byte {} is no UTF-8", error.utf8_error().valid_up_to()))
 }
 
+fn too_many(most: usize, what: &str, path: &str) -> Fault {
+    Fault {
+        level: Level::Error,
+        path: path.to_owned(),
+        message: format!("more than {most} {what}; those from here on are not read"),
+        hint: Some("put several into one".to_owned()),
+        located: None,
+    }
+}
+
 /// A file or directory that is there and cannot be read.
 pub(super) fn unreadable(name: &str, why: &str) -> Fault {
     Fault {
@@ -324,6 +341,9 @@ mod tests {
         fs::write(folder.path().join("a.yaml"), b"\xff").expect("written");
         let (layers, _) = places(folder.path()).read();
         assert!(layers[0].text.as_ref().is_err_and(|why| why.contains("UTF-8")));
+        let many = vec![folder.path().to_owned(); PLACES_MAX + 1];
+        let (layers, faults) = Places { mounted: many, ..Places::default() }.read();
+        assert_eq!((layers.len(), faults.len()), (PLACES_MAX, 1));
         for number in 0..=FILES_MAX {
             fs::write(folder.path().join(format!("n{number}.yaml")), "").expect("written");
         }

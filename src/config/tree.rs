@@ -330,7 +330,7 @@ fn is_literal(above: &str, margin: &str) -> bool {
 /// In such a block every line of the value is a line of the file, less the indentation.
 fn align_literal(written: &str, indent: usize, value: &str, offset: usize) -> usize {
     let before = &value.as_bytes()[..offset];
-    let number = before.iter().filter(|byte| **byte == b'\n').count();
+    let number = memchr::memchr_iter(b'\n', before).count();
     let column = before.iter().rev().take_while(|byte| **byte != b'\n').count();
     let mut start = 0;
     for (index, line) in written.split_inclusive('\n').enumerate() {

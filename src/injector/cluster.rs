@@ -26,6 +26,9 @@ const AGAIN: Duration = Duration::from_secs(5);
 /// And where RBAC refused it, so much.
 const REFUSED: Duration = Duration::from_mins(5);
 
+/// After a watch ended in order.
+const ENDED: Duration = Duration::from_secs(1);
+
 /// What is known.
 #[derive(Debug, Default)]
 pub struct Cluster {
@@ -84,8 +87,8 @@ pub async fn follow(client: &Client, cluster: &Cluster) {
     let mut told = false;
     loop {
         let wait = match once(client, cluster).await {
-            // the API server ends every watch after a while
-            Ok(()) => Duration::ZERO,
+            // the API server ends every watch after a while; one that does so at once is not asked at once
+            Ok(()) => ENDED,
             Err(error) if error.is_forbidden() => {
                 if !told {
                     told = true;
@@ -155,7 +158,10 @@ mod tests {
         assert!(cluster.namespace("shop").labels.is_empty(), "nobody knows");
         cluster.put(known(&object));
         let found = cluster.namespace("shop");
-        assert_eq!(found.labels.keys().collect::<Vec<_>>(), ["istio-injection", "kubernetes.io/metadata.name"]);
+        assert_eq!(
+            found.labels.keys().collect::<Vec<_>>(),
+            ["istio-injection", "kubernetes.io/metadata.name"]
+        );
         assert_eq!(found.annotations.keys().collect::<Vec<_>>(), ["linkerd.io/inject"]);
         cluster.remove("shop");
         assert_eq!(cluster.namespace("shop").name, "shop");

@@ -14,10 +14,10 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 /// How long a lease is good that is not renewed; the values of every controller of Kubernetes.
-pub const LEASE: Duration = Duration::from_secs(15);
+const LEASE: Duration = Duration::from_secs(15);
 
 /// How long after its last renewal the leader believes in itself.
-pub const RENEW_WITHIN: Duration = Duration::from_secs(10);
+const RENEW_WITHIN: Duration = Duration::from_secs(10);
 
 /// How often it is renewed, and asked for.
 pub const EVERY: Duration = Duration::from_secs(2);
@@ -31,6 +31,8 @@ pub struct Named {
     pub name: String,
     /// This replica.
     pub identity: String,
+    /// How often it is renewed, and asked for; [`EVERY`] but in tests.
+    pub every: Duration,
 }
 
 /// Whether we lead.
@@ -101,7 +103,7 @@ pub async fn hold(
         }
         metrics.leader.set(i64::from(leader.leads()));
         tokio::select! {
-            () = sleep(EVERY) => {}
+            () = sleep(named.every) => {}
             _ = stop.wait_for(|stopped| *stopped) => break,
         }
     }
@@ -215,7 +217,7 @@ mod tests {
         let leader = Leader::new(clock);
         assert!(!leader.leads());
         leader.lead_until(RENEW_WITHIN);
-        hand.wind(RENEW_WITHIN - Duration::from_nanos(1));
+        hand.wind(RENEW_WITHIN.saturating_sub(Duration::from_nanos(1)));
         assert!(leader.leads());
         hand.wind(Duration::from_nanos(1));
         assert!(!leader.leads());

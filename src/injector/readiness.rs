@@ -32,6 +32,9 @@ impl Readiness {
     }
 
     /// Whether API servers believe what is served.
+    ///
+    /// # Errors
+    /// Why they do not.
     pub fn trust(&self) -> Result<(), String> {
         self.trust.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -49,6 +49,8 @@ pub struct Keeper {
     pub readiness: Arc<Readiness>,
     /// The bundle that is published, and since when, monotonic.
     pub published: Option<(String, Duration)>,
+    /// What the Secret held when it was last whole: somebody who deletes it takes nobody's trust away.
+    pub last: Option<Material>,
 }
 
 /// One entry of the webhook configuration.
@@ -79,8 +81,8 @@ impl Keeper {
     /// Looks at everything once and does what is to be done.
     pub async fn round(&mut self) {
         let (pair, bundle) = match self.settings.mode {
-            Mode::SelfManaged => self.from_secret().await,
-            Mode::CertManager | Mode::Provided => self.from_files(),
+            Mode::SelfManaged => self.secret().await,
+            Mode::CertManager | Mode::Provided => self.files(),
         };
         if let Some(pair) = pair.as_ref().filter(|_| self.serving.chain().is_empty()) {
             self.serve(pair);
@@ -154,13 +156,13 @@ impl Keeper {
         Ok(())
     }
 
-    fn from_files(&self) -> (Option<Pair>, Option<String>) {
+    fn files(&self) -> (Option<Pair>, Option<String>) {
         let directory = &self.settings.directory;
-        let files = || -> Result<Pair, String> {
+        let read_pair = || -> Result<Pair, String> {
             let certificate = read(&directory.join("tls.crt"))?;
             Ok(Pair { certificate, key: read(&directory.join("tls.key"))? })
         };
-        let pair = files().map_err(|why| self.failed("files", &why)).ok();
+        let pair = read_pair().map_err(|why| self.failed("files", &why)).ok();
         let publish = self.settings.mode == Mode::Provided && self.settings.publish;
         if !publish {
             return (pair, None);
@@ -169,7 +171,7 @@ impl Keeper {
         (pair, bundle.filter(|bundle| !certificates(bundle).is_empty()))
     }
 
-    async fn from_secret(&mut self) -> (Option<Pair>, Option<String>) {
+    async fn secret(&mut self) -> (Option<Pair>, Option<String>) {
         let Some(client) = self.client.clone() else {
             self.failed("secret", "self-managed certificates need a cluster");
             return (None, None);
@@ -188,16 +190,19 @@ impl Keeper {
     }
 
     /// What the Secret holds, after the leader's step where one is due.
-    async fn material(&self, client: &Client) -> Result<Option<Material>, String> {
+    async fn material(&mut self, client: &Client) -> Result<Option<Material>, String> {
         let path = self.secrets() + "/" + &self.settings.secret;
         let secret = match client.get(&path).await {
             Ok(secret) => Some(secret),
             Err(error) if error.is_not_found() => None,
             Err(error) => return Err(error.to_string()),
         };
-        let held = secret.as_ref().and_then(Material::read);
+        let read = secret.as_ref().and_then(Material::read);
+        let lost = read.is_none();
+        let held = read.clone().or_else(|| self.last.clone());
+        self.last.clone_from(&held);
         if !self.leader.leads() {
-            return Ok(held);
+            return Ok(read);
         }
         let names = self.names();
         let moment = Moment {
@@ -206,17 +211,24 @@ impl Keeper {
             names: &names,
             lifetimes: self.settings.lifetimes,
         };
-        let Some(step) = rotation::next(held.as_ref(), moment) else { return Ok(held) };
-        let old = secret.as_ref().map(rotation::authorities).unwrap_or_default();
-        let made = rotation::take(step, held.as_ref(), &old, moment);
-        let made = made.map_err(|why| format!("{step:?}: {why}"))?;
+        let step = rotation::next(held.as_ref(), moment);
+        let made = match (step, held) {
+            (None, Some(held)) if lost => held,
+            (None, held) => return Ok(held),
+            (Some(step), held) => {
+                let old = secret.as_ref().map(rotation::authorities).unwrap_or_default();
+                rotation::take(step, held.as_ref(), &old, moment)
+                    .map_err(|why| format!("{step:?}: {why}"))?
+            }
+        };
         match self.write(client, &path, secret, &made).await {
             Ok(()) => {
-                tracing::info!(?step, "certificates rotated");
+                tracing::info!(?step, lost, "certificates written");
+                self.last = Some(made.clone());
                 Ok(Some(made))
             }
             // another replica was faster: what it wrote is read in the next round
-            Err(error) if error.is_conflict() => Ok(held),
+            Err(error) if error.is_conflict() => Ok(read),
             Err(error) => Err(error.to_string()),
         }
     }

@@ -214,13 +214,13 @@ async fn connection(
             .timer(TokioTimer::new())
             .max_concurrent_streams(STREAMS_MAX)
             .serve_connection(io, service);
-        driven(pin!(served), |served| served.graceful_shutdown(), slot, closing).await;
+        driven(pin!(served), http2::Connection::graceful_shutdown, slot, closing).await;
     } else {
         let served = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEADER_READ_MAX)
             .serve_connection(io, service);
-        driven(pin!(served), |served| served.graceful_shutdown(), slot, closing).await;
+        driven(pin!(served), http1::Connection::graceful_shutdown, slot, closing).await;
     }
 }
 

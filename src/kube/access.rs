@@ -170,9 +170,8 @@ impl Access {
         };
         // read now so that a missing one is told at the start
         file("token")?;
-        let namespace = file("namespace")
-            .map(|name| String::from_utf8_lossy(&name).trim().to_owned())
-            .unwrap_or_else(|_| "default".to_owned());
+        let name = file("namespace").unwrap_or_else(|_| b"default".to_vec());
+        let namespace = String::from_utf8_lossy(&name).trim().to_owned();
         Ok(Access {
             host,
             port,

@@ -26,7 +26,7 @@ pub enum Error {
 }
 
 impl Error {
-    pub(super) fn connection(error: hyper::Error) -> Error {
+    pub(super) fn connection(error: &hyper::Error) -> Error {
         Error::Connection(error.to_string())
     }
 

@@ -8,7 +8,6 @@ use crate::phase::Phase;
 use crate::telemetry::Telemetry;
 use crate::telemetry::standing::{DoorState, Standing};
 use std::fmt;
-use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Writes the whole exposition.
@@ -43,8 +42,6 @@ pub struct State {
     pub enabled: Ask<bool>,
     /// What is wrong with the configuration in use, replaced by each load.
     pub warnings: Mutex<Vec<String>>,
-    /// Expositions written, so that the drain knows when the final values were fetched.
-    pub scrapes: AtomicU64,
 }
 
 impl State {
@@ -66,7 +63,6 @@ impl State {
             exporter_degraded: Box::new(|| None),
             enabled: Box::new(|| true),
             warnings: Mutex::new(Vec::new()),
-            scrapes: AtomicU64::new(0),
         }
     }
 

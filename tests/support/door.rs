@@ -203,11 +203,11 @@ impl Sidecar {
 
     /// Leaves, whatever comes of it.
     pub(crate) fn drain(self) -> sidelight::app::drain::Closing {
-        self.running.drain()
+        self.running.drain(|_| ())
     }
 
     pub(crate) fn close(self) -> Closing {
-        let closing = self.running.drain();
+        let closing = self.running.drain(|_| ());
         assert_eq!(closing.exit_code(), 0, "{closing:?}");
         let open = &self.telemetry.connections_open;
         assert_eq!(open.with_label_values(&["stream"]).get(), 0, "every connection was closed");

@@ -13,21 +13,21 @@ const ENDINGS: [&str; 3] = ["json", "yaml", "yml"];
 /// # Errors
 /// A file cannot be read, or is no manifest.
 pub(super) fn read(paths: &[PathBuf]) -> Result<Vec<(String, Vec<Document>)>, String> {
-    let (mut files, mut wrong) = (Vec::new(), String::new());
+    let (mut files, mut wrong) = (Vec::new(), Vec::new());
     for path in paths {
         match below(path) {
             Ok(paths) => {
                 for path in paths {
                     match file(&path) {
                         Ok(file) => files.push(file),
-                        Err(message) => wrong.push_str(&format!("error: {message}\n")),
+                        Err(message) => wrong.push(message),
                     }
                 }
             }
-            Err(error) => wrong.push_str(&format!("error: {}: {error}\n", path.display())),
+            Err(error) => wrong.push(format!("{}: {error}", path.display())),
         }
     }
-    if wrong.is_empty() { Ok(files) } else { Err(wrong) }
+    if wrong.is_empty() { Ok(files) } else { Err(format!("error: {}", wrong.join("\nerror: "))) }
 }
 
 fn below(path: &Path) -> std::io::Result<Vec<PathBuf>> {
@@ -54,7 +54,7 @@ fn file(path: &Path) -> Result<(String, Vec<Document>), String> {
     let text = text.map_err(|error| format!("{name}: {error}"))?;
     let text = String::from_utf8(text).map_err(|error| {
         let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        let line = valid.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let line = valid.split(|byte| *byte == b'\n').count();
         format!("{name}:{line}: not UTF-8")
     })?;
     // PowerShell and some editors put one in front

@@ -45,9 +45,12 @@ pub(super) fn load(path: Option<&Path>) -> Result<Policy, String> {
     let (policy, faults) = injector::load(path);
     let (wrong, warnings): (Vec<_>, Vec<_>) =
         faults.into_iter().partition(|fault| fault.level == Level::Error);
-    warnings.iter().for_each(|fault| eprintln!("{fault}"));
+    for fault in &warnings {
+        eprintln!("{fault}");
+    }
     if wrong.is_empty() {
         return Ok(policy);
     }
-    Err(wrong.iter().map(|fault| format!("{fault}\n")).collect())
+    let wrong: Vec<String> = wrong.iter().map(ToString::to_string).collect();
+    Err(wrong.join("\n"))
 }

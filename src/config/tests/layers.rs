@@ -225,6 +225,24 @@ fn a_layer_with_errors_takes_no_other_with_it() {
     assert_eq!(gone.faults, []);
 }
 
+/// Guarantees: of a directory that cannot be read any more every file stays as it was.
+#[test]
+fn a_directory_that_cannot_be_read_keeps_its_files() {
+    let pod = Pod::new("");
+    pod.put("pod/a.yaml", &format!("rules:\n{}", counter("a", "a1")))
+        .put("pod/b.yaml", "service: x\n");
+    let good = pod.load().good();
+    let directory = pod.folder.path().join("pod");
+    std::fs::remove_dir_all(&directory).expect("ours");
+    // a link to itself: there, and no way in, even for root
+    std::os::unix::fs::symlink("pod", &directory).expect("a link");
+    let kept = pod.again(&good).in_use();
+    assert_eq!(rules(&kept), pairs(&[("a", "a1")]));
+    assert_eq!((kept.config.resource.service_name.as_str(), kept.faults.len()), ("x", 2));
+    let first = pod.load();
+    assert_eq!((first.faults.len(), first.config), (1, Config::default()));
+}
+
 fn refused(rules: &RulesSettings) -> Vec<RuleError> {
     let registry = Registry::new(crate::metrics::Limits::default());
     compile(rules, &mut |spec| registry.declare(spec.clone())).err().unwrap_or_default()

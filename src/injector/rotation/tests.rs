@@ -97,7 +97,7 @@ fn a_new_authority_signs_only_after_it_was_published_for_the_overlap() {
     assert_eq!(world.held().authorities.len(), 2);
     for (published, expected) in [
         (None, None),
-        (Some(HOUR - Duration::from_secs(1)), None),
+        (Some(HOUR.saturating_sub(Duration::from_secs(1))), None),
         (Some(HOUR), Some(Step::Switch)),
     ] {
         let moment = Moment { published, ..world.moment() };

@@ -50,7 +50,7 @@ def job_completes():
         until("the Job completes", lambda: pods.condition(pods.api.get("Job", where, "batch"), "Complete"))
         ledger = running.ledger()
         expect("received", ledger["received"], lines)
-        of = f'namespace="{where}",pod="{running.name}",endpoint="/work"'
+        of = f'namespace="{where}",pod="{running.name}",endpoint="/work",status_code="200"'
         expect("the last sample", observability.value(f"max_over_time(http_requests_total{{{of}}}[5m])"), lines)
         increase = observability.value(f"increase(http_requests_total{{{of}}}[5m])")
         # Prometheus extrapolates to the range's ends by half an interval at most

@@ -93,6 +93,10 @@ PODS = {
     ),
     "of a Deployment": pod(owner=("ReplicaSet", "web-5d4f"), labels={"pod-template-hash": "5d4f"}),
     "of a ReplicaSet": pod(owner=("ReplicaSet", "web-5d4f"), labels={"pod-template-hash": "zzz"}),
+    "of a Rollout": pod(owner=("ReplicaSet", "web-5d4f"), labels={"rollouts-pod-template-hash": "5d4f"}),
+    "of a DeploymentConfig": pod(
+        owner=("ReplicationController", "web-7"), annotations={"openshift.io/deployment-config.name": "web"}
+    ),
     "of a StatefulSet": pod(owner=("StatefulSet", "db")),
     "of a DaemonSet": pod(owner=("DaemonSet", "agent")),
     "of a Job": pod(owner=("Job", "once"), restartPolicy="Never"),

@@ -26,7 +26,7 @@ image_pull_secrets: {{ join "," . | quote }}
 {{- end }}
 port: {{ $of.port | default $sidecar.port | quote }}
 platform: {{ $openshift | ternary "openshift" "kubernetes" }}
-mesh: {{ eq $sidecar.mesh "none" | ternary "none" "auto" | quote }}
+mesh: {{ $sidecar.mesh | quote }}
 {{- if $otlp.endpoint }}
 otlp_endpoint: {{ $otlp.endpoint | quote }}
 {{- with $otlp.protocol }}

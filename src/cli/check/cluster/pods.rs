@@ -52,9 +52,15 @@ pub(super) fn findings(state: &State) -> Vec<Finding> {
         match pod.sidecar {
             Some(Sidecar::Lost) => lost.push(pod, String::new()),
             Some(Sidecar::Native | Sidecar::Classic) => {
-                another(state, pod).into_iter().for_each(|why| others.push(pod, why));
+                if let Some(why) = another(state, pod) {
+                    others.push(pod, why);
+                }
             }
-            None => missed(state, pod).into_iter().for_each(|why| missing.push(pod, why)),
+            None => {
+                if let Some(why) = missed(state, pod) {
+                    missing.push(pod, why);
+                }
+            }
         }
     }
     let mut findings = Vec::new();

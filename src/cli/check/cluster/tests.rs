@@ -235,7 +235,7 @@ fn another_version_and_another_revision() {
 fn a_webhook_that_nobody_answers() {
     let key = || ("sidelight-system".to_owned(), "sidelight-injector".to_owned());
     check(
-        |state| drop(state.endpoints.insert(key(), Some(0))),
+        |state| _ = state.endpoints.insert(key(), Some(0)),
         &[(
             Level::Error,
             &["has no ready endpoint: pods are made without the sidecar", "get pods -l"],
