@@ -155,7 +155,10 @@ mod tests {
         assert!(cluster.namespace("shop").labels.is_empty(), "nobody knows");
         cluster.put(known(&object));
         let found = cluster.namespace("shop");
-        assert_eq!(found.labels.keys().collect::<Vec<_>>(), ["istio-injection", "kubernetes.io/metadata.name"]);
+        assert_eq!(
+            found.labels.keys().collect::<Vec<_>>(),
+            ["istio-injection", "kubernetes.io/metadata.name"]
+        );
         assert_eq!(found.annotations.keys().collect::<Vec<_>>(), ["linkerd.io/inject"]);
         cluster.remove("shop");
         assert_eq!(cluster.namespace("shop").name, "shop");

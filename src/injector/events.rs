@@ -150,7 +150,8 @@ fn body(event: &Event, now: UnixNanos, instance: &str) -> Value {
             let whole = event.reason.is_empty();
             let said = "sidelight was put into a pod of this object";
             let partly = format!("{said}, but not all of it is wired: {}", event.reason);
-            let (kind, said) = if whole { ("Normal", said.to_owned()) } else { ("Warning", partly) };
+            let (kind, said) =
+                if whole { ("Normal", said.to_owned()) } else { ("Warning", partly) };
             (kind, "Injected", said)
         }
         Outcome::Skipped | Outcome::Error => (

@@ -66,7 +66,11 @@ pub async fn count(
             metrics.show_missing(false);
         }
         // a new leader counts soon
-        let wait = if leader.leads() { counting.every } else { counting.every.min(Duration::from_secs(2)) };
+        let wait = if leader.leads() {
+            counting.every
+        } else {
+            counting.every.min(Duration::from_secs(2))
+        };
         tokio::select! {
             () = sleep(wait) => {}
             _ = stop.wait_for(|stopped| *stopped) => return,
@@ -171,8 +175,12 @@ fn text(selector: &Value) -> String {
     }
     for expression in selector["matchExpressions"].as_array().into_iter().flatten() {
         let key = expression["key"].as_str().unwrap_or_default();
-        let values: Vec<&str> =
-            expression["values"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let values: Vec<&str> = expression["values"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect();
         let values = values.join(",");
         parts.push(match expression["operator"].as_str() {
             Some("In") => format!("{key} in ({values})"),
@@ -206,7 +214,10 @@ mod tests {
         let unknown = json!({"matchExpressions": [{"key": "g", "operator": "Like"}]});
         assert_eq!(text(&unknown), "g,!g", "nothing has it and has it not");
         let query = query(&json!({}));
-        assert!(query.starts_with("labelSelector=sidelight.dev%2Finjected%21%3Dtrue&field"), "{query}");
+        assert!(
+            query.starts_with("labelSelector=sidelight.dev%2Finjected%21%3Dtrue&field"),
+            "{query}"
+        );
     }
 
     #[test]

@@ -53,8 +53,8 @@ impl Reload {
         let Some(path) = &self.file else {
             return Ok(self.loaded(Policy::default(), 0));
         };
-        let text = read(path)
-            .map_err(|why| format!("{why}; --config names the file with the policy"))?;
+        let text =
+            read(path).map_err(|why| format!("{why}; --config names the file with the policy"))?;
         let policy = (self.parse)(&text)?;
         let hash = hash(&text);
         self.seen = Some(text);

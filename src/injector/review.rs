@@ -2,10 +2,10 @@
 //! "allowed", with a warning that kubectl prints; only bytes without any uid are refused, for which the API server
 //! has its failurePolicy. Raw JSON: what this code has never heard of stays as it was. Unit: one review.
 
-use crate::inject::policy::Policy;
 use super::cluster::Cluster;
 use crate::inject::names::reason;
 use crate::inject::plan;
+use crate::inject::policy::Policy;
 use crate::kube::base64;
 use serde_json::{Map, Value, json};
 

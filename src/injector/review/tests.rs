@@ -46,9 +46,14 @@ fn whatever_is_asked_is_allowed() {
         let warned = answer["response"].get("warnings").is_some();
         assert_eq!(warned, outcome == Outcome::Error, "{with}");
     }
-    let beta = review(&request(&json!({"apiVersion": "admission.k8s.io/v1beta1"})), &policy, &Cluster::default());
+    let beta = review(
+        &request(&json!({"apiVersion": "admission.k8s.io/v1beta1"})),
+        &policy,
+        &Cluster::default(),
+    );
     assert_eq!(answered(&beta)["apiVersion"], "admission.k8s.io/v1beta1");
-    let foreign = review(&request(&json!({"apiVersion": "example.com/v1"})), &policy, &Cluster::default());
+    let foreign =
+        review(&request(&json!({"apiVersion": "example.com/v1"})), &policy, &Cluster::default());
     assert_eq!(answered(&foreign)["apiVersion"], "admission.k8s.io/v1");
 }
 
