@@ -1,10 +1,10 @@
-//! The addresses of a name, asked of the name servers of `/etc/resolv.conf`. The C library of a static binary
-//! sends both questions at once over one socket and gives up on long search lists, which is what a cluster has
-//! (`ndots:5`). Nothing is remembered: a name is asked again whenever a connection is made. Runs on the
-//! exporter's thread, and never longer than the exchange that asks. Unit: one name.
+//! The addresses of a name, asked of the name servers of `/etc/resolv.conf`. The C library of a static
+//! binary sends both questions at once over one socket and gives up on long search lists, which is what a
+//! cluster has (`ndots:5`). Nothing is remembered: a name is asked again whenever a connection is made.
+//! Runs on the exporter's thread, and never longer than the exchange that asks. Unit: one name.
 //!
-//! Order: an address is itself; `/etc/hosts`; `localhost`; then each name of the search list, one question after
-//! the other, the IPv4 one first.
+//! Order: an address is itself; `/etc/hosts`; `localhost`; then each name of the search list, one question
+//! after the other, the IPv4 one first.
 
 mod conf;
 mod wire;
@@ -24,7 +24,8 @@ use wire::{Kind, Outcome};
 /// Of a file that names addresses so much is read.
 const FILE_BYTES_MAX: u64 = 256 * 1024;
 
-/// A datagram of a server is no longer than we say we take (no EDNS: 512), and strangers may send what they like.
+/// A datagram of a server is no longer than we say we take (no EDNS: 512), and strangers may send what they
+/// like.
 const DATAGRAM_BYTES_MAX: usize = 4096;
 
 /// Datagrams that are no answer to the question, before the server is given up.

@@ -12,9 +12,10 @@
 //! | anything else (`REQ123`) | its MD5: `printf %s REQ123 \| md5sum` |
 //! | a short request id (`2`, `REQ123`) in a pod that is known | its MD5, XOR the pod's |
 //!
-//! A request id of fewer than 8 letters and digits, or a number of fewer than 17 digits, is one pod's own: a
-//! counter (pino's default) that begins at 1 in each of them. The pod's MD5 is that of service and pod uid with a
-//! blank between them; the pod's name where its uid is unknown. Such an id joins the lines of one pod only.
+//! A request id of fewer than 8 letters and digits, or a number of fewer than 17 digits, is one pod's own:
+//! a counter (pino's default) that begins at 1 in each of them. The pod's MD5 is that of service and pod
+//! uid with a blank between them; the pod's name where its uid is unknown. Such an id joins the lines of
+//! one pod only.
 //!
 //! A span id is 16 hex digits or a decimal number of 64 bits; of any other form, the first 8 bytes
 //! of the id that it would be as a trace id.

@@ -1,5 +1,5 @@
-//! A question to a name server and its answer (RFC 1035 section 4). Pure; whatever a server sends, reading it is
-//! bounded and never panics. Unit: one message.
+//! A question to a name server and its answer (RFC 1035 section 4). Pure; whatever a server sends, reading
+//! it is bounded and never panics. Unit: one message.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -99,8 +99,8 @@ pub(super) fn answer(message: &[u8], question: &[u8]) -> Option<Answer> {
     Some(Answer { truncated, outcome })
 }
 
-/// The addresses of the first records, up to where the message ends or stops making sense. Whose they are is not
-/// looked at: behind an alias they have another name, and the server is trusted to follow it.
+/// The addresses of the first records, up to where the message ends or stops making sense. Whose they are
+/// is not looked at: behind an alias they have another name, and the server is trusted to follow it.
 fn addresses(message: &[u8], mut at: usize, count: usize, kind: u16) -> Vec<IpAddr> {
     let mut found = Vec::new();
     for _ in 0..count {
