@@ -2,8 +2,12 @@
 
 import time
 
+import api
+import node
 import observability
 import pods
+import release
+from place import NODE
 from pods import namespace, pod, speaker, start, until
 from report import Failure, expect, expect_within
 
@@ -41,3 +45,23 @@ def grace_used_up():
             raise Failure(f"{ledger['received']} lines received in {took:.1f} s")
         expect("spans", len(observability.spans(k8s__namespace__name=where)), ledger["sent"])
         expect_within("seconds until it was gone", took, 4, 15)
+
+
+def drained():
+    """kubectl drain evicts a pod of a Deployment under load: it goes at once, and its ledger closes."""
+    release.ensure()
+    with namespace("sl-drain") as where:
+        template = pod("drained", speaker(RATE=500), terminationGracePeriodSeconds=10)
+        template = {"metadata": {"labels": template["metadata"]["labels"]}, "spec": template["spec"]}
+        api.create({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "drained", "namespace": where},
+                    "spec": {"selector": {"matchLabels": {"app": "drained"}}, "template": template}})
+        running = pods.adopt(where, app="drained").ready()
+        until("lines", lambda: running.metrics().total("sidelight_frames_received_total") > 500)
+        try:
+            done = node.kubectl("drain", NODE, "--pod-selector=app=drained", "--delete-emptydir-data", "--timeout=60s",
+                                check=False)
+        finally:
+            node.kubectl("uncordon", NODE)
+        expect("kubectl drain", (done.returncode, done.stderr if done.returncode else ""), (0, ""))
+        running.ended()
+        expect("received", running.ledger()["received"], running.sent()["sent"])

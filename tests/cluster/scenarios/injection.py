@@ -99,43 +99,79 @@ def webhook_down():
         until("nothing is missing", lambda: not observability.query(f"{missing} > 0"))
 
 
-def certificate():
-    """The certificate in the Secret, as it is there."""
-    secret = api.get("Secret", release.WHERE, "sidelight-injector-tls")
-    return (secret or {}).get("data", {}).get("tls.crt")
+SECRET = "sidelight-injector-tls"
+
+# seconds instead of months: two authorities and half a dozen certificates pass in a minute
+LIFETIMES = {"LEAF_LIFETIME": "21s", "CA_LIFETIME": "60s", "CA_OVERLAP": "6s", "CHECK_EVERY": "1s"}
+
+
+def served():
+    """The certificate and the authorities in the Secret."""
+    data = (api.get("Secret", release.WHERE, SECRET) or {}).get("data") or {}
+    return data.get("tls.crt"), base64.b64decode(data.get("ca.crt", "")).decode().count("BEGIN CERTIFICATE")
 
 
 def rotation():
-    """Certificates are renewed, and lost with their Secret: every pod of those seconds gets its sidecar."""
+    """Certificates and their authority are renewed, and the Secret is lost: every pod of that time gets its sidecar."""
     release.ensure()
+    hasten()
+    try:
+        with namespace("sl-rotation") as where, Creating(where) as tries:
+            certificates, authorities = set(), set()
+
+            def enough():
+                certificate, count = served()
+                certificates.add(certificate)
+                authorities.add(count)
+                return len(certificates) > 4 and authorities >= {1, 2}
+
+            until("four certificates, and two authorities side by side", enough, 240)
+            api.delete("Secret", release.WHERE, SECRET)
+            until("the Secret is there again", lambda: served()[0])
+            now = tries.made
+            until("pods after it", lambda: tries.made > now + 20)
+        print(f"        {len(certificates)} certificates, {tries.made} pods")
+        expect(f"pods without a sidecar, of {tries.made}", tries.without, 0)
+    finally:
+        release.install()
+        release.trusted()
+
+
+def hasten():
+    """Starts the injector anew with certificates that live for seconds."""
+    release.scale(0)
+    api.merge("Secret", release.WHERE, SECRET, {"data": None})
+    container = {"name": "injector", "env": [
+        {"name": f"SIDELIGHT_INJECTOR_{name}", "value": value} for name, value in LIFETIMES.items()]}
+    api.call("PATCH", api.path_of("Deployment", release.WHERE, release.INJECTOR),
+             {"spec": {"template": {"spec": {"containers": [container]}}}},
+             "application/strategic-merge-patch+json")
+    release.scale(2)
     release.trusted()
-    with namespace("sl-rotation") as where:
-        tries = {"made": 0, "without": 0}
-        stop = threading.Event()
 
-        def create():
-            while not stop.wait(0.1):
-                tries["made"] += 1
-                tries["without"] += not sidecars(would_be(pod(f"one-{tries['made']}", speaker()), where))
 
-        before = certificate()
-        thread = threading.Thread(target=create)
-        thread.start()
-        try:
-            until("some pods", lambda: tries["made"] > 10)
-            api.merge("Secret", release.WHERE, "sidelight-injector-tls",
-                      {"data": {key: None for key in ("tls.crt", "tls.key", "ca.crt", "ca.key")}})
-            until("another certificate", lambda: certificate() not in (None, "", before))
-            bundle = base64.b64encode(base64.b64decode(api.get("Secret", release.WHERE, "sidelight-injector-tls")
-                                                       ["data"]["ca.crt"])).decode()
-            until("its CA is trusted", lambda: base64.b64decode(bundle).strip() in base64.b64decode(
-                api.get("MutatingWebhookConfiguration", None, release.WEBHOOK)["webhooks"][0]["clientConfig"]["caBundle"]))
-            now = tries["made"]
-            until("pods after it", lambda: tries["made"] > now + 20)
-        finally:
-            stop.set()
-            thread.join()
-        expect(f"pods without a sidecar, of {tries['made']}", tries["without"], 0)
+class Creating:
+    """Asks for pods, ten a second, and looks whether they get their sidecar. To be used with `with`."""
+
+    def __init__(self, where):
+        self.where = where
+        self.made = self.without = 0
+        self.stop = threading.Event()
+        self.thread = threading.Thread(target=self.create)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop.set()
+        self.thread.join()
+
+    def create(self):
+        """Until it is stopped."""
+        while not self.stop.wait(0.1):
+            self.made += 1
+            self.without += not sidecars(would_be(pod(f"one-{self.made}", speaker()), self.where))
 
 
 def revision():

@@ -38,11 +38,11 @@ def collector():
 
 
 def job_completes():
-    """A Job of six seconds completes, and increase() over it is what it did: the sidecar waits for a last scrape."""
+    """A Job of ten seconds completes, and increase() over it is what it did: the sidecar waits for a last scrape."""
     with namespace("sl-job") as where:
         if not pods.webhook_is_there():
             raise pods.Skip("only the injector turns the wait for a last scrape on")
-        lines = 420
+        lines = 1000
         work = job("batch", speaker(LINES=lines, RATE=100, SERVICE="work"))
         work["metadata"]["namespace"] = where
         pods.api.create(work)
@@ -53,6 +53,8 @@ def job_completes():
         of = f'namespace="{where}",pod="{running.name}",endpoint="/work",status_code="200"'
         expect("the last sample", observability.value(f"max_over_time(http_requests_total{{{of}}}[5m])"), lines)
         increase = observability.value(f"increase(http_requests_total{{{of}}}[5m])")
-        # Prometheus extrapolates to the range's ends by half an interval at most
+        # Prometheus extrapolates to the range's end by half an interval of about eight seconds that it saw
         expect_within("increase()", increase, lines, lines * 1.2)
+        zero = observability.value(f"min_over_time(http_requests_total{{{of}}}[5m])")
+        expect("the sample before the first", zero, 0)
         expect("exit code", running.statuses()["sidelight"]["state"]["terminated"]["exitCode"], 0)
