@@ -327,8 +327,8 @@ impl Running {
         }
     }
 
-    /// Leaves: reads what was written, flushes, exports, closes the ledger, of which `told` hears at once, and
-    /// waits for a last scrape where that is wanted.
+    /// Leaves: reads what was written, flushes, exports, closes the ledger, of which `told` hears at once,
+    /// and waits for a last scrape where that is wanted.
     pub fn drain(self, told: impl FnOnce(&Closing)) -> Closing {
         let house = &self.house;
         house.standing.phase.advance(Phase::Reading);

@@ -12,6 +12,7 @@ pub mod client;
 pub mod endpoint;
 pub mod grpc;
 pub mod http;
+pub mod resolve;
 pub mod retry;
 
 use crate::clock::Clock;
@@ -21,9 +22,10 @@ use crate::telemetry::Telemetry;
 use answer::Answer;
 use batch::Encoder;
 use bytes::Bytes;
-use client::Client;
+use client::{Client, Way};
 use endpoint::{Endpoint, EndpointError, Protocol};
 use prometheus::{IntCounter, IntCounterVec};
+use resolve::Resolver;
 use retry::{Breaker, Waits};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -55,6 +57,8 @@ pub struct Settings {
     pub schedule_delay: Duration,
     /// How attempts are repeated.
     pub waits: Waits,
+    /// Where the collector's name is looked up.
+    pub resolver: Resolver,
 }
 
 impl Default for Settings {
@@ -68,6 +72,7 @@ impl Default for Settings {
             batch: BatchSize { items_max: 512, bytes_max: 1 << 20 },
             schedule_delay: Duration::from_secs(1),
             waits: Waits::default(),
+            resolver: Resolver::default(),
         }
     }
 }
@@ -207,7 +212,11 @@ impl Worker {
         Ok(Worker {
             outbox: parts.outbox,
             encoder: Encoder::new(parts.resource),
-            client: Client::new(endpoint, settings.protocol, settings.timeout, parts.clock),
+            client: Client::new(
+                Way { endpoint, protocol: settings.protocol, resolver: settings.resolver.clone() },
+                settings.timeout,
+                parts.clock,
+            ),
             breaker: Breaker::new(settings.waits, parts.seed),
             counters: Counters {
                 sent: telemetry.sent.with_label_values(&[OUTPUT]),

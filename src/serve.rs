@@ -128,6 +128,8 @@ async fn connection(
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
+        // who has asked may close its side and still wants the answer
+        .half_close(true)
         .header_read_timeout(HEADER_READ_TIMEOUT)
         .max_headers(HEADERS_MAX)
         .max_buf_size(HEAD_BYTES_MAX)

@@ -23,7 +23,7 @@ use crate::record::{Record, field};
 use crate::resource::Resource;
 use crate::telemetry::Telemetry;
 use encode::{Attribute, Exception, Span, TEXT_BYTES_MAX, cut};
-use identify::{Mix, Origin};
+use identify::{Home, Mix, Origin};
 use opentelemetry::trace::{SpanId, SpanKind, TraceId};
 use prometheus::{IntCounter, IntCounterVec};
 use std::sync::Arc;
@@ -126,6 +126,7 @@ pub struct SpanMaker {
     output: Option<Output>,
     settings: Settings,
     service: String,
+    home: Home,
     chunk: Chunk,
     /// Spans made by this maker: part of the hash of an id, so that equal lines give different spans.
     sequence: u64,
@@ -155,7 +156,8 @@ impl SpanMaker {
             skipped: telemetry.spans_skipped.clone(),
         };
         let service = resource.service_name.clone();
-        SpanMaker { output: Some(output), settings, service, ..SpanMaker::disabled() }
+        let home = Home::of(resource);
+        SpanMaker { output: Some(output), settings, service, home, ..SpanMaker::disabled() }
     }
 
     /// The maker of a process without an exporter: makes nothing.
@@ -164,6 +166,7 @@ impl SpanMaker {
             output: None,
             settings: Settings::default(),
             service: String::new(),
+            home: Home::default(),
             chunk: Chunk::default(),
             sequence: 0,
             skipped: [0; Skip::ALL.len()],
@@ -188,7 +191,7 @@ impl SpanMaker {
         if !self.enabled() || !wanted {
             return None;
         }
-        let context = match context(record, &self.service, work) {
+        let context = match context(record, &self.service, self.home, work) {
             Ok(context) => context,
             Err(skip) => {
                 self.skipped[skip as usize] += 1;
@@ -291,7 +294,12 @@ pub fn own_ids(record: &Record<'_>) -> Option<SpanRef> {
 }
 
 /// Finds trace and parent, or why there is no span to make.
-fn context(record: &Record<'_>, service: &str, work: &Finished<'_>) -> Result<Context, Skip> {
+fn context(
+    record: &Record<'_>,
+    service: &str,
+    home: Home,
+    work: &Finished<'_>,
+) -> Result<Context, Skip> {
     if !(0.0..=SECONDS_MAX).contains(&work.seconds) {
         return Err(Skip::BadDuration);
     }
@@ -304,7 +312,8 @@ fn context(record: &Record<'_>, service: &str, work: &Finished<'_>) -> Result<Co
         // the header came with the request: its span is the caller's
         (header.trace_id, Origin::Tracer, Some(header.parent_id), header.sampled)
     } else {
-        let id = record.text(field::REQUEST_ID).and_then(identify::request_id);
+        let id = record.text(field::REQUEST_ID);
+        let id = id.and_then(|id| identify::request_id(id, home));
         (id.ok_or(Skip::NoId)?, Origin::Made, None, true)
     };
     if !sampled || record.text(field::TRACE_FLAGS).is_some_and(identify::unsampled) {

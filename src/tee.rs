@@ -6,8 +6,8 @@
 //!                               +-----> Lines --> Link    a sidecar without room loses lines, whole ones
 //! ```
 //!
-//! Decision: one thread and one `poll`. Nothing here waits but that poll, and it watches all there is; a thread
-//! for each stream would cost more memory and still have to share the signals.
+//! Decision: one thread and one `poll`. Nothing here waits but that poll, and it watches all there is; a
+//! thread for each stream would cost more memory and still have to share the signals.
 //!
 //! Decision: each stream has a connection of its own, so that a traceback on standard error stays together.
 //! Where both streams are one (`2>&1`), they stay one, in their order.
@@ -127,8 +127,8 @@ impl Pipes {
     }
 }
 
-/// Whether standard output and standard error are the same pipe, socket or terminal. Two that are the same file
-/// may stand at different places in it.
+/// Whether standard output and standard error are the same pipe, socket or terminal. Two that are the same
+/// file may stand at different places in it.
 fn is_one_place() -> Result<bool, Errno> {
     let (out, err) = (fstat(stdout())?, fstat(stderr())?);
     let is_file = FileType::from_raw_mode(out.st_mode) == FileType::RegularFile;

@@ -9,6 +9,7 @@ use opentelemetry::trace::{SpanId, SpanKind, TraceId};
 use proptest::prelude::*;
 use sidelight::clock::{Clock, UnixNanos};
 use sidelight::export::endpoint::Protocol;
+use sidelight::export::resolve::Resolver;
 use sidelight::export::retry::Waits;
 use sidelight::export::{self, Exporter, Parts, Settings};
 use sidelight::outbox::{BatchSize, Capacity, Chunk, Outbox};
@@ -40,6 +41,7 @@ fn settings(endpoint: &str, protocol: Protocol) -> Settings {
         batch: BatchSize { items_max: 4, bytes_max: 1 << 20 },
         schedule_delay: Duration::from_millis(1),
         waits: Waits { min: Duration::from_millis(2), ..Waits::default() },
+        resolver: Resolver::default(),
     }
 }
 

@@ -498,6 +498,73 @@ async fn settled(api: &Api, tried: &AtomicU64, replicas: u64) {
     .await;
 }
 
+/// Scenario: the leader died without giving its lease back. Guarantees: nobody else does what a leader does before
+/// the lease stood still for its whole time, whatever time is written in it; then one does.
+#[tokio::test]
+async fn a_leader_that_died_is_relieved() {
+    let api = Api::start();
+    api.put(CONFIGURATION, webhooks());
+    let ghost = json!({"holderIdentity": "ghost", "renewTime": "1999-01-01T00:00:00.000000Z",
+        "leaseDurationSeconds": 15, "leaseTransitions": 6});
+    api.put(LEASE, json!({"metadata": {"name": "sidelight-injector"}, "spec": ghost}));
+    let (clock, hand) = Clock::wound(START);
+    let replica = Replica::of(&api, &clock, "one");
+    for _ in 0..2 {
+        let at = api.reads(LEASE);
+        until("asked", async || api.reads(LEASE) > at + 5).await;
+        assert!(api.get(SECRET).is_none() && !replica.ready().await, "not before its time");
+        assert_eq!(replica.metrics.leader.get(), 0);
+        hand.wind(Duration::from_secs(8));
+    }
+    until("ready", || replica.ready()).await;
+    let spec = api.get(LEASE).expect("a lease")["spec"].clone();
+    assert_eq!((&spec["holderIdentity"], &spec["leaseTransitions"]), (&json!("one"), &json!(7)));
+}
+
+/// Scenario: cert-manager brings the files, and its cainjector is late. Guarantees: not ready before the caBundle is
+/// there, and never a write; in mode provided it is written where that was asked for, and only then.
+#[tokio::test]
+async fn others_certificates_and_their_trust() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = Clock::system();
+    let authority = certificate::authority(clock.now(), DAY).expect("an authority");
+    let names = certificate::names("sidelight-injector", "sidelight-system");
+    let leaf = certificate::leaf(&names, &authority, clock.now(), DAY).expect("a leaf");
+    let files = [
+        ("tls.crt", &leaf.certificate),
+        ("tls.key", &leaf.key),
+        ("ca.crt", &authority.certificate),
+    ];
+    for (name, text) in files {
+        std::fs::write(folder.path().join(name), text).expect("a file");
+    }
+    for (mode, publish) in
+        [(Mode::CertManager, false), (Mode::Provided, false), (Mode::Provided, true)]
+    {
+        let api = Api::start();
+        api.put(CONFIGURATION, webhooks());
+        let tls = TlsSettings { publish, ..settings(mode, folder.path()) };
+        let (client, linger) = (Some(api.client()), Duration::ZERO);
+        let replica = Replica::start(Asked { clock: &clock, client, tls, identity: "one", linger });
+        if mode == Mode::CertManager {
+            until("asked", async || api.reads(CONFIGURATION) > 4).await;
+            assert!(!replica.ready().await, "nobody would believe it");
+            let mut injected = webhooks();
+            let coded = json!(base64::encode(authority.certificate.as_bytes()));
+            for webhook in injected["webhooks"].as_array_mut().expect("a list") {
+                webhook["clientConfig"]["caBundle"] = coded.clone();
+            }
+            api.put(CONFIGURATION, injected);
+        }
+        until("ready", || replica.ready()).await;
+        let written = replica.metrics.ca_bundle_writes.get();
+        assert_eq!(written, u64::from(publish), "{mode:?} {publish}");
+        let there = if mode == Mode::Provided && !publish { "" } else { &authority.certificate };
+        assert_eq!(published(&api), there, "{mode:?} {publish}");
+        assert!(api.get(SECRET).is_none());
+    }
+}
+
 /// Scenario: RBAC takes rights away. Guarantees: without the right to patch, the injector is not ready and says
 /// why; without the right to lists there is no count instead of a zero; Events that are refused hold nothing up.
 #[tokio::test]
@@ -557,7 +624,7 @@ async fn it_leaves_in_order() {
     api.put(CONFIGURATION, webhooks());
     let clock = Clock::system();
     let tls = settings(Mode::SelfManaged, Path::new("/nowhere"));
-    let linger = Duration::from_millis(300);
+    let linger = Duration::from_secs(1);
     let client = Some(api.client());
     let mut replica = Replica::start(Asked { clock: &clock, client, tls, identity: "one", linger });
     until("ready", || replica.ready()).await;
@@ -568,6 +635,12 @@ async fn it_leaves_in_order() {
     let bodies = [review(&pod()).to_string().into_bytes()];
     let answers = post(replica.webhook, &published(&api), false, &bodies).await;
     assert_eq!(answers[0].0, 200, "served on");
+    let stream = handshake(replica.webhook, &published(&api), &clock, false).await.expect("still");
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.expect("HTTP/1");
+    tokio::spawn(connection);
+    let request = Request::get("/mutate").header("host", SERVER).body(Full::new(Bytes::new()));
+    let answer = sender.send_request(request.expect("a request")).await.expect("an answer");
+    assert_eq!(answer.headers()["connection"], "close", "the next one goes elsewhere");
     until("gone", async || leaving.is_finished()).await;
     assert!(TcpStream::connect(replica.webhook).await.is_err());
     assert_eq!(api.get(LEASE).expect("a lease")["spec"]["holderIdentity"], "");
@@ -603,6 +676,12 @@ async fn the_client_against_the_server() {
     let patch = json!([{"op": "test", "path": "/metadata/resourceVersion", "value": "1"}]);
     let patched = client.patch("/api/v1/namespaces/n0000", Patch::Json, &patch).await;
     assert!(patched.expect_err("another version").is_conflict());
+    let one = "/api/v1/namespaces/n0000";
+    let patch = json!({"metadata": {"labels": {"a": "b", "c": null}}});
+    let merged = client.patch(one, Patch::Merge, &patch).await.expect("merged");
+    assert_eq!(merged["metadata"]["labels"], json!({"a": "b"}));
+    let applied = client.patch(one, Patch::Apply("me too"), &json!({"spec": {"x": 1}})).await;
+    assert_eq!(applied.expect("applied")["spec"]["x"], 1);
     let stranger = api.client_with("wrong");
     assert!(stranger.get("/api/v1/namespaces/n0000").await.expect_err("a stranger").is_forbidden());
     let gone = {

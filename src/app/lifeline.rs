@@ -2,9 +2,9 @@
 //! application has left. It is known by its connections to the stream socket. Pure; time is handed in.
 //! Unit: one look.
 //!
-//! A connection that came and went between two looks and brought nothing is a probe. An application that makes
-//! a new connection for each line and pauses longer than [`QUIET`] seems to have left, and one that sends
-//! nothing but datagrams never does.
+//! A connection that came and went between two looks and brought nothing is a probe. An application that
+//! makes a new connection for each line and pauses longer than [`QUIET`] seems to have left, and one that
+//! sends nothing but datagrams never does.
 
 use super::drain::QUIET;
 use std::time::Duration;

@@ -366,3 +366,6 @@ fn policy(name: &str, text: &str) -> Result<Policy, String> {
     let told: String = errors.iter().map(ToString::to_string).collect();
     if told.is_empty() { Ok(policy) } else { Err(told) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,6 @@
-//! `install`: copy this binary into a directory, for images that do not have it; `run` does the same when it is
-//! asked to. Whoever looks finds the whole binary or none: it comes into its place by one rename. Unit: one call.
+//! `install`: copy this binary into a directory, for images that do not have it; `run` does the same when
+//! it is asked to. Whoever looks finds the whole binary or none: it comes into its place by one rename.
+//! Unit: one call.
 
 use crate::config::environment::Environment;
 use rustix::process::getuid;

@@ -13,11 +13,12 @@ const SOCKET: &str = "/run/sidelight/log.sock";
 /// Arguments of `tee`.
 #[derive(Clone, PartialEq, Debug, clap::Args)]
 #[command(
-    after_help = "The command's stdout and stderr go where they went before, byte for byte. They are pipes for \
-    it, never a terminal: some programs then keep lines back (PYTHONUNBUFFERED=1, stdbuf -oL help). stdin, \
-    environment and working directory are as they were. Signals are passed on to the command. It never waits \
-    for the sidecar: lines that find no room are left out of the copy, whole, and a record of logger \
-    `sidelight.tee` says in their place how many; SIDELIGHT_LOG_LEVEL=debug tells the sum on stderr at the end.\n\n\
+    after_help = "The command's stdout and stderr go where they went before, byte for byte. They are pipes \
+    for it, never a terminal: some programs then keep lines back (PYTHONUNBUFFERED=1, stdbuf -oL help). \
+    stdin, environment and working directory are as they were. Signals are passed on to the command. It \
+    never waits for the sidecar: lines that find no room are left out of the copy, whole, and a record of \
+    logger `sidelight.tee` says in their place how many; SIDELIGHT_LOG_LEVEL=debug tells the sum on stderr \
+    at the end.\n\n\
     Exit code: the command's; 128+N when signal N ended it, 127 when there is no such command, 126 when it \
     cannot be run."
 )]

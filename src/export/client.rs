@@ -3,6 +3,7 @@
 
 use super::answer::{Answer, Exchange};
 use super::endpoint::{Endpoint, Protocol};
+use super::resolve::Resolver;
 use super::{grpc, http};
 use crate::clock::Clock;
 use bytes::Bytes;
@@ -28,9 +29,19 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// The way to one collector.
 #[derive(Debug)]
+pub struct Way {
+    /// Where it is.
+    pub endpoint: Endpoint,
+    /// How it is spoken to.
+    pub protocol: Protocol,
+    /// Where its name is looked up, each time a connection is made: behind it may stand another by then.
+    pub resolver: Resolver,
+}
+
+/// What sends to one collector.
+#[derive(Debug)]
 pub struct Client {
-    endpoint: Endpoint,
-    protocol: Protocol,
+    way: Way,
     timeout: Duration,
     clock: Clock,
     connection: Option<Connection>,
@@ -57,8 +68,8 @@ impl Drop for Connection {
 
 impl Client {
     /// A client that has not connected yet.
-    pub fn new(endpoint: Endpoint, protocol: Protocol, timeout: Duration, clock: Clock) -> Client {
-        Client { endpoint, protocol, timeout, clock, connection: None }
+    pub fn new(way: Way, timeout: Duration, clock: Clock) -> Client {
+        Client { way, timeout, clock, connection: None }
     }
 
     /// Sends one request and reads its answer; `body` is a gRPC frame and its message. A connection
@@ -84,12 +95,12 @@ impl Client {
     }
 
     async fn exchange(&mut self, body: Bytes, until: Instant) -> Result<Exchange, Failure> {
-        let request = match self.protocol {
-            Protocol::Http => http::request(&self.endpoint, body.slice(grpc::FRAME_BYTES..))?,
-            Protocol::Grpc => grpc::request(&self.endpoint, body, self.timeout)?,
+        let request = match self.way.protocol {
+            Protocol::Http => http::request(&self.way.endpoint, body.slice(grpc::FRAME_BYTES..))?,
+            Protocol::Grpc => grpc::request(&self.way.endpoint, body, self.timeout)?,
         };
         let response = self.connected().await?.sender.send(request).await?;
-        Ok(match self.protocol {
+        Ok(match self.way.protocol {
             Protocol::Http => http::answer(response, self.clock.now(), until).await,
             Protocol::Grpc => grpc::answer(response).await,
         })
@@ -101,7 +112,7 @@ impl Client {
         {
             return Ok(self.connection.insert(kept));
         }
-        let fresh = connect(&self.endpoint, self.protocol).await?;
+        let fresh = connect(&self.way).await?;
         Ok(self.connection.insert(fresh))
     }
 }
@@ -122,11 +133,23 @@ impl Sender {
     }
 }
 
-async fn connect(endpoint: &Endpoint, protocol: Protocol) -> Result<Connection, Failure> {
-    let stream = TcpStream::connect((endpoint.host.as_str(), endpoint.port)).await?;
+/// Tries one address after the other.
+async fn reach(way: &Way) -> Result<TcpStream, Failure> {
+    let mut failed = None;
+    for address in way.resolver.addresses(&way.endpoint.host).await? {
+        match TcpStream::connect((address, way.endpoint.port)).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => failed = Some(error),
+        }
+    }
+    Err(failed.map_or_else(|| "the name has no address".into(), Failure::from))
+}
+
+async fn connect(way: &Way) -> Result<Connection, Failure> {
+    let stream = reach(way).await?;
     stream.set_nodelay(true)?;
     let io = TokioIo::new(stream);
-    let (sender, driver) = match protocol {
+    let (sender, driver) = match way.protocol {
         Protocol::Http => {
             let mut builder = http1::Builder::new();
             builder.max_headers(HEADERS_MAX).max_buf_size(READ_BYTES_MAX);

@@ -14,7 +14,7 @@ use prometheus::{
 const SECONDS: [f64; 10] = [0.0001, 0.00025, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.1, 0.5];
 
 /// Reasons of [`Metrics::certificate_failures`].
-pub const FAILURES: [&str; 4] = ["secret", "webhook_configuration", "files", "making"];
+pub const FAILURES: [&str; 3] = ["secret", "webhook_configuration", "files"];
 
 /// The handles of all of them.
 #[derive(Debug)]

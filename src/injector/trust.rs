@@ -303,7 +303,8 @@ impl Keeper {
         }
         for entry in entries {
             let bundle = certificates(&entry.bundle);
-            if bundle.is_empty() && self.settings.mode != Mode::SelfManaged {
+            let system = self.settings.mode == Mode::Provided && !self.settings.publish;
+            if entry.bundle.is_empty() && system {
                 // with none it believes what its system believes, which cannot be seen from here
                 continue;
             }

@@ -39,8 +39,9 @@ const CONNECTIONS_MAX: usize = 600;
 /// For the handshake; an API server in the same cluster needs a few milliseconds.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(5);
 
-/// For the head of a request.
-const HEADER_READ_MAX: Duration = Duration::from_secs(10);
+/// For the head of a request, the silence before it included. API servers let go of a silent connection after 90 s;
+/// who lets go first must not be we, or a review is lost on a connection that closes while it is written.
+const HEADER_READ_MAX: Duration = Duration::from_mins(3);
 
 /// For its body. An API server gives up after `timeoutSeconds`, which is 30 at most.
 const BODY_READ_MAX: Duration = Duration::from_secs(10);
@@ -108,6 +109,14 @@ impl Hook {
     }
 }
 
+/// What a connection must know of the end.
+struct Ending {
+    /// The stop was told: an answer is the last on its connection.
+    leaves: watch::Receiver<bool>,
+    /// What is not in flight ends now.
+    closing: watch::Receiver<bool>,
+}
+
 /// A body as far as it is kept.
 enum Read {
     Whole(Bytes),
@@ -125,6 +134,7 @@ pub async fn serve(
 ) {
     let slots = Arc::new(Slots::of(CONNECTIONS_MAX));
     let (closing, _) = watch::channel(false);
+    let leaves = stop.clone();
     let until = async {
         // a sender that is gone is a stop, too
         let _ = stop.wait_for(|stopped| *stopped).await;
@@ -143,10 +153,10 @@ pub async fn serve(
         };
         let slot = place(&slots, &hook).await;
         let (slots, hook, tls) = (Arc::clone(&slots), Arc::clone(&hook), tls.clone());
-        let closing = closing.subscribe();
+        let ending = Ending { leaves: leaves.clone(), closing: closing.subscribe() };
         tokio::spawn(async move {
             hook.metrics.connections.inc();
-            connection(stream, tls, &hook, &slots, &slot, closing).await;
+            connection(stream, tls, &hook, &slots, &slot, ending).await;
             slots.free(&slot);
             hook.metrics.connections.dec();
         });
@@ -184,8 +194,9 @@ async fn connection(
     hook: &Arc<Hook>,
     slots: &Arc<Slots>,
     slot: &Arc<Slot>,
-    closing: watch::Receiver<bool>,
+    ending: Ending,
 ) {
+    let Ending { leaves, closing } = ending;
     // an answer is one write; without this it is only later
     let _ = stream.set_nodelay(true);
     let stream = match timeout(HANDSHAKE_MAX, tls.accept(stream)).await {
@@ -199,12 +210,12 @@ async fn connection(
     };
     let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
     let service = {
-        let (hook, slots, slot, closing) =
-            (Arc::clone(hook), Arc::clone(slots), Arc::clone(slot), closing.clone());
+        let (hook, slots, slot) = (Arc::clone(hook), Arc::clone(slots), Arc::clone(slot));
         service_fn(move |request: Request<Incoming>| {
             slots.touch(&slot);
             let hook = Arc::clone(&hook);
-            let last = *closing.borrow();
+            // an API server that keeps its connection would be cut off in the end
+            let last = *leaves.borrow();
             async move { Ok::<_, Infallible>(answered(request, &hook, last).await) }
         })
     };

@@ -179,7 +179,8 @@ impl Reader<'_> {
                     let Value::String(text) = value else {
                         return Err(self.at(span, "a key must be text"));
                     };
-                    return self.name_next(Key::Name(text), span);
+                    self.name_next(Key::Name(text), span);
+                    return Ok(());
                 }
                 self.done(value, 0, span)?;
             }
@@ -227,7 +228,8 @@ impl Reader<'_> {
         span: Span,
     ) -> Result<(), ReadError> {
         if plain && text == "<<" {
-            return self.name_next(Key::Merge, span);
+            self.name_next(Key::Merge, span);
+            return Ok(());
         }
         let name = match self.scalar(text, style, tag, span)? {
             Value::String(text) => text,
@@ -235,10 +237,11 @@ impl Reader<'_> {
             Value::Number(number) if number.is_i64() || number.is_u64() => number.to_string(),
             _ => return Err(self.at(span, "a key must be text: put it into quotes")),
         };
-        self.name_next(Key::Name(name), span)
+        self.name_next(Key::Name(name), span);
+        Ok(())
     }
 
-    fn name_next(&mut self, next: Key, span: Span) -> Result<(), ReadError> {
+    fn name_next(&mut self, next: Key, span: Span) {
         let mut twice = None;
         if let Some(Frame::Map { map, key, .. }) = self.frames.last_mut() {
             if let Key::Name(name) = &next
@@ -252,7 +255,6 @@ impl Reader<'_> {
             let message = format!("`{name}` is there twice: the last counts, as with kubectl");
             self.notes.push(Note { text: self.at(span, message).to_string() });
         }
-        Ok(())
     }
 
     fn scalar(

@@ -416,6 +416,18 @@ async fn a_crowd_of_silent_connections_keeps_nobody_out() {
     assert!(port.refused("admin_evicted") >= 200 + 1 - slots::CONNECTIONS_MAX as u64);
 }
 
+/// Guarantees: a client that closes its side behind its question gets its answer, and its place comes free.
+#[tokio::test]
+async fn a_client_that_is_done_asking_is_answered() {
+    let port = port(state().0).await;
+    let mut stream = TcpStream::connect(port.address).await.expect("a listener");
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").await.expect("room");
+    stream.shutdown().await.expect("our side");
+    let mut reply = Vec::new();
+    stream.read_to_end(&mut reply).await.expect("an answer and an end");
+    assert!(reply.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&reply));
+}
+
 /// Guarantees: closing the port ends connections that are idle at once and refuses new ones.
 #[tokio::test(start_paused = true)]
 async fn closing_lets_everybody_go() {

@@ -10,11 +10,18 @@
 //! | AWS X-Ray, `1-5759e988-bd862e3fe1be46a994272793` | the 8 and the 24 digits |
 //! | Google Cloud, `projects/P/traces/ID` | that of ID |
 //! | anything else (`REQ123`) | its MD5: `printf %s REQ123 \| md5sum` |
+//! | a short request id (`2`, `REQ123`) in a pod that is known | its MD5, XOR the pod's |
+//!
+//! A request id of fewer than 8 letters and digits, or a number of fewer than 17 digits, is one pod's own:
+//! a counter (pino's default) that begins at 1 in each of them. The pod's MD5 is that of service and pod
+//! uid with a blank between them; the pod's name where its uid is unknown. Such an id joins the lines of
+//! one pod only.
 //!
 //! A span id is 16 hex digits or a decimal number of 64 bits; of any other form, the first 8 bytes
 //! of the id that it would be as a trace id.
 
 use super::md5::md5;
+use crate::resource::Resource;
 use opentelemetry::trace::{SpanId, TraceId};
 
 /// A longer id is none: it is text that got into the wrong field, and hashing it costs time.
@@ -180,10 +187,35 @@ pub fn trace_id(text: &str) -> Option<(TraceId, Origin)> {
     Some((TraceId::from_bytes(bits.to_be_bytes()), origin))
 }
 
-/// The trace id of a request id. Numbers below 17 digits are hashed: they count requests since some
-/// start.
-pub fn request_id(text: &str) -> Option<TraceId> {
-    let (bits, _) = bits(present(text)?, 17);
+/// A request id of fewer letters and digits is too short to be the only one of its kind.
+const UNIQUE_FROM: usize = 8;
+
+/// A number of fewer digits counts requests since some start.
+const NUMBER_FROM: usize = 17;
+
+/// Where short request ids are at home.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Home(u128);
+
+impl Home {
+    /// The pod of a resource; nowhere, where it names none.
+    pub fn of(resource: &Resource) -> Home {
+        let value = |key: &str| resource.attributes.iter().find(|(known, _)| known == key);
+        let pod = value("k8s.pod.uid").or_else(|| value("k8s.pod.name"));
+        let home = pod.map(|(_, pod)| format!("{} {pod}", resource.service_name));
+        Home(home.map_or(0, |home| u128::from_be_bytes(md5(home.as_bytes()))))
+    }
+}
+
+/// The trace id of a request id.
+pub fn request_id(text: &str, home: Home) -> Option<TraceId> {
+    let text = present(text)?;
+    let (bits, _) = bits(text, NUMBER_FROM);
+    let long = || text.bytes().filter(u8::is_ascii_alphanumeric).nth(UNIQUE_FROM - 1).is_some();
+    let is_number = || text.len() < NUMBER_FROM && text.bytes().all(|byte| byte.is_ascii_digit());
+    // 16 digits are the 64 bits of a tracer, as always
+    let is_short = text.len() != 16 && (is_number() || !long());
+    let bits = if is_short { (bits ^ home.0).max(1) } else { bits };
     Some(TraceId::from_bytes(bits.to_be_bytes()))
 }
 

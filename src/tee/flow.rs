@@ -1,6 +1,6 @@
-//! One output of the command, on its way to where it went before: byte for byte, and no faster than the reader
-//! there takes it. Never waits: when the reader has no room, nothing more is read from the command, whose writes
-//! then wait as they would without us. Unit: one read.
+//! One output of the command, on its way to where it went before: byte for byte, and no faster than the
+//! reader there takes it. Never waits: when the reader has no room, nothing more is read from the command,
+//! whose writes then wait as they would without us. Unit: one read.
 
 use memchr::memrchr;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -92,7 +92,8 @@ impl Flow {
         self.pending = 0..0;
     }
 
-    /// Reads once, if everything read before is written, and gives it to `copy`. False when there was nothing.
+    /// Reads once, if everything read before is written, and gives it to `copy`. False when there was
+    /// nothing.
     pub fn read(&mut self, copy: &mut impl FnMut(&[u8])) -> bool {
         let Some(input) = self.input.as_ref().filter(|_| self.pending.is_empty()) else {
             return false;

@@ -1,6 +1,6 @@
 //! Which lines of a stream are copied: all, while the other side takes them; whole ones, when it does not.
-//! Pure: it is given bytes and a way to send some. What it sends over one connection is whole lines one behind
-//! the other, but for the last. Unit: one line.
+//! Pure: it is given bytes and a way to send some. What it sends over one connection is whole lines one
+//! behind the other, but for the last. Unit: one line.
 //!
 //! Decision: of lines that find no room the newest are dropped, not the oldest: the first lines of an
 //! application that starts before its sidecar say how it started.
@@ -13,8 +13,8 @@ pub const HELD_BYTES_MAX: usize = 128 * 1024;
 /// A line of which so much came without its end is sent piece by piece: the sidecar keeps no more of it.
 const PIECE_BYTES_MIN: usize = 64 * 1024;
 
-/// Room that must be there before word of missing lines is left: on the brink of full, each line that slips in
-/// would bring a word of its own.
+/// Room that must be there before word of missing lines is left: on the brink of full, each line that slips
+/// in would bring a word of its own.
 const ROOM_TO_TELL: usize = HELD_BYTES_MAX / 2;
 
 /// The lines of one stream.
@@ -48,8 +48,8 @@ impl Lines {
         self.sendable() > self.sent
     }
 
-    /// Whether the connection has the beginning of a line whose rest was dropped: it must be closed, or the next
-    /// line would be taken for that rest.
+    /// Whether the connection has the beginning of a line whose rest was dropped: it must be closed, or the
+    /// next line would be taken for that rest.
     pub fn is_torn(&self) -> bool {
         self.torn
     }

@@ -1,8 +1,9 @@
-//! Who fetches the metrics, so that the end can wait until each of them has the final values. Unit: one scrape.
+//! Who fetches the metrics, so that the end can wait until each of them has the final values. Unit: one
+//! scrape.
 //!
-//! Decision: a scraper is a client that names itself Prometheus, or asks for OpenMetrics, or came at least twice
-//! before the end: nobody else does any of these. A kubelet's probe never is one. Two behind one address with
-//! one name (a pair behind a mesh's proxy) are one: then the wait lasts as long as it may.
+//! Decision: a scraper is a client that names itself Prometheus, or asks for OpenMetrics, or came at least
+//! twice before the end: nobody else does any of these. A kubelet's probe never is one. Two behind one
+//! address with one name (a pair behind a mesh's proxy) are one: then the wait lasts as long as it may.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;

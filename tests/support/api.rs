@@ -140,7 +140,9 @@ async fn serve(listener: std::net::TcpListener, tls: TlsAcceptor, state: Arc<Mut
                     let query = parts.uri.query().unwrap_or_default();
                     let mut state = state.lock().expect("not poisoned");
                     let (status, value) = if authorized {
-                        state.answer(&parts.method, parts.uri.path(), query, &body)
+                        let kind = parts.headers.get("content-type");
+                        let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+                        state.answer(&parts.method, parts.uri.path(), query, (kind, &body))
                     } else {
                         (401, json!({"reason": "Unauthorized"}))
                     };
@@ -156,7 +158,13 @@ async fn serve(listener: std::net::TcpListener, tls: TlsAcceptor, state: Arc<Mut
 }
 
 impl State {
-    fn answer(&mut self, method: &Method, path: &str, query: &str, body: &[u8]) -> (u16, Value) {
+    fn answer(
+        &mut self,
+        method: &Method,
+        path: &str,
+        query: &str,
+        (kind, body): (&str, &[u8]),
+    ) -> (u16, Value) {
         if self.denied.iter().any(|denied| path.starts_with(denied.as_str())) {
             return (403, json!({"reason": "Forbidden", "message": format!("cannot {path}")}));
         }
@@ -168,7 +176,13 @@ impl State {
         let (status, value) = match *method {
             Method::POST => self.create(path, body),
             Method::PUT => self.update(path, body),
-            _ => self.patch(path, &body),
+            _ if kind == "application/json-patch+json" => self.patch(path, &body),
+            _ if kind == "application/merge-patch+json" => self.merge(path, &body),
+            _ => {
+                assert_eq!(kind, "application/apply-patch+yaml");
+                assert_eq!(query, "fieldManager=me%20too&force=true");
+                self.merge(path, &body)
+            }
         };
         match status {
             200 | 201 => self.writes.push(format!("{method} {path}?{query}")),
@@ -230,6 +244,12 @@ impl State {
         (200, self.keep(path, object))
     }
 
+    fn merge(&mut self, path: &str, patch: &Value) -> (u16, Value) {
+        let mut object = self.objects.get(path).cloned().unwrap_or_else(|| json!({}));
+        merge(&mut object, patch);
+        (200, self.keep(path, object))
+    }
+
     fn patch(&mut self, path: &str, patch: &Value) -> (u16, Value) {
         let Some(mut object) = self.objects.get(path).cloned() else {
             return (404, json!({"reason": "NotFound"}));
@@ -248,5 +268,23 @@ impl State {
             }
         }
         (200, self.keep(path, object))
+    }
+}
+
+/// RFC 7386.
+fn merge(into: &mut Value, patch: &Value) {
+    let Some(patch) = patch.as_object() else {
+        *into = patch.clone();
+        return;
+    };
+    if !into.is_object() {
+        *into = json!({});
+    }
+    for (name, value) in patch {
+        if value.is_null() {
+            into.as_object_mut().expect("an object").remove(name);
+        } else {
+            merge(&mut into[name], value);
+        }
     }
 }

@@ -50,11 +50,18 @@ fn trace_ids() {
 /// A request id is hashed where a short number would be a poor trace id.
 #[test]
 fn request_ids() {
-    assert_eq!(request_id("NO_REQUEST"), None);
+    assert_eq!(request_id("NO_REQUEST", Home::default()), None);
     let (digest, _) = trace_id("req-7").expect("an id");
-    assert_eq!(request_id("req-7"), Some(digest), "a request id is found under the same trace id");
-    assert_ne!(request_id("7").map(|id| id.to_bytes()[..8].to_vec()), Some(vec![0; 8]));
-    let uuid = request_id("4bf92f35-77b3-4da6-a3ce-929d0e0e4736").expect("an id");
+    assert_eq!(
+        request_id("req-7", Home::default()),
+        Some(digest),
+        "a request id is found under the same trace id"
+    );
+    assert_ne!(
+        request_id("7", Home::default()).map(|id| id.to_bytes()[..8].to_vec()),
+        Some(vec![0; 8])
+    );
+    let uuid = request_id("4bf92f35-77b3-4da6-a3ce-929d0e0e4736", Home::default()).expect("an id");
     assert_eq!(uuid.to_string(), "4bf92f3577b34da6a3ce929d0e0e4736");
 }
 
@@ -108,6 +115,43 @@ fn flags() {
     }
 }
 
+/// Guarantees: a counter of one pod is not that of another, and always the same in the same pod; what is the only
+/// one of its kind is the same everywhere, and so is everything where no pod is known.
+#[test]
+fn short_request_ids_belong_to_their_pod() {
+    let home = |key: &str, pod: &str| {
+        let attributes = vec![(key.to_owned(), pod.to_owned())];
+        Home::of(&Resource { service_name: "shop".to_owned(), attributes })
+    };
+    let (one, other, named) =
+        (home("k8s.pod.uid", "u-1"), home("k8s.pod.uid", "u-2"), home("k8s.pod.name", "shop-x"));
+    for (id, is_short) in [
+        ("2", true),
+        ("1234567", true),
+        ("1767322445123", true),
+        ("REQ123", true),
+        ("req-\u{e9}\u{e9}-7", true),
+        ("a1b2c3d4", false),
+        ("REQ-00012345", false),
+        ("a3ce929d0e0e4736", false),
+        ("1234567890123456", false),
+        ("18446744073709551615", false),
+        ("4bf92f35-77b3-4da6-a3ce-929d0e0e4736", false),
+    ] {
+        let ids =
+            [Home::default(), one, other, named].map(|home| request_id(id, home).expect("an id"));
+        for (index, first) in ids.iter().enumerate() {
+            for second in &ids[index + 1..] {
+                assert_eq!(first != second, is_short, "{id}");
+            }
+        }
+    }
+    // printf %s 2 | md5sum, XOR printf %s 'shop u-1' | md5sum
+    let expected = u128::from_be_bytes(md5(b"2")) ^ u128::from_be_bytes(md5(b"shop u-1"));
+    assert_eq!(request_id("2", one).map(|id| id.to_bytes()), Some(expected.to_be_bytes()));
+    assert_eq!(home("k8s.node.name", "n"), Home::default());
+}
+
 proptest! {
     /// No text panics, none gives an id of all zeros, and case never matters to hex digits.
     #[test]
@@ -115,7 +159,7 @@ proptest! {
         if let Some((id, _)) = trace_id(&text) {
             prop_assert_ne!(id, TraceId::INVALID);
         }
-        if let Some(id) = request_id(&text) {
+        if let Some(id) = request_id(&text, Home::default()) {
             prop_assert_ne!(id, TraceId::INVALID);
         }
         if let Some((id, _)) = span_id(&text) {

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import tempfile
 from pathlib import Path
@@ -43,6 +44,17 @@ def template(*arguments, release="sidelight", chart=CHART, check=True):
     """The chart's manifests as text."""
     fixed = ["--namespace", NAMESPACE, "--kube-version", KUBERNETES]
     return run("template", release, chart, *fixed, *arguments, check=check)
+
+
+def notes(*arguments):
+    """What helm prints after an install: `helm template` leaves it out, so it is rendered as a template like others."""
+    with tempfile.TemporaryDirectory(prefix="sidelight-notes-") as folder:
+        chart = Path(folder) / "sidelight"
+        shutil.copytree(CHART, chart)
+        text = (chart / "templates/NOTES.txt").read_text()
+        (chart / "templates/_notes.tpl").write_text('{{- define "notes" -}}\n' + text + "{{- end -}}\n")
+        (chart / "templates/notes.yaml").write_text('notes: {{ include "notes" . | toJson }}\n')
+        return documents(template("--show-only", "templates/notes.yaml", *arguments, chart=chart))[0]["notes"]
 
 
 def documents(text):

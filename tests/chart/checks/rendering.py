@@ -1,11 +1,12 @@
 """What the chart renders, looked at as data: no cluster needed."""
 
 import json
+import re
 
 import generated
 import helm
 import values
-from helm import CHART, NAMESPACE, documents, find, objects
+from helm import CHART, NAMESPACE, ROOT, documents, find, objects
 from report import Failure, expect
 
 CI = sorted((CHART / "ci").glob("*.yaml"))
@@ -23,6 +24,14 @@ def reader_agrees():
     text = helm.run("show", "values", CHART)
     ours = values.defaults(values.read((CHART / "values.yaml").read_text()))
     expect("values", json.loads(json.dumps(ours)), documents(text)[0])
+
+
+def versions():
+    """The chart installs the version that Cargo.toml builds, and says so."""
+    version = re.search(r'^version = "(.*)"', (ROOT / "Cargo.toml").read_text(), re.MULTILINE)[1]
+    chart = documents((CHART / "Chart.yaml").read_text())[0]
+    expect("appVersion", chart["appVersion"], version)
+    expect("image", f"sidelight:{version}" in chart["annotations"]["artifacthub.io/images"], True)
 
 
 def lint():
@@ -238,18 +247,17 @@ def switches():
 
 def notes():
     """NOTES print what to run next, what a drain needs, and what stays as it is."""
-    text = helm.run(
-        "install", "sidelight", CHART, "-n", NAMESPACE, "--dry-run=client", "--kube-version", helm.KUBERNETES, check=False
-    )
-    if text.returncode:
-        text = helm.template("--show-only", "templates/NOTES.txt", check=False)
-        said = (CHART / "templates/NOTES.txt").read_text()
-    else:
-        said = text.stdout
+    said = helm.notes()
     for part in ("helm test", "sidelight.dev/injection=enabled", "rollout restart", "--delete-emptydir-data",
                  "until their pods are re-created", "sidelight_build_info", "check --cluster"):
         if part not in said:
-            raise Failure(f"NOTES do not say `{part}`")
+            raise Failure(f"NOTES do not say `{part}`:\n{said}")
+    expect("{{ in the text", "{{" in said, False)
+    canary = helm.notes("-f", CHART / "ci/canary.yaml")
+    expect("the revision's label", "sidelight.dev/rev=canary" in canary, True)
+    failing = helm.notes("--set", "injection.failurePolicy=Fail")
+    expect("what Fail means", "do not start" in failing, True)
+    expect("without injection", "sidelight inject -f" in helm.notes("-f", CHART / "ci/none.yaml"), True)
 
 
 def check(report):
@@ -257,6 +265,7 @@ def check(report):
     helm.run("version")
     report.check("generated files are up to date", up_to_date)
     report.check("our reader and helm read the same values", reader_agrees)
+    report.check("the version is Cargo.toml's", versions)
     report.check("helm lint --strict with all values", lint)
     report.check("the schema refuses what is wrong", refused)
     report.check("what cannot be rendered is explained", explained)

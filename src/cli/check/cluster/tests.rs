@@ -319,7 +319,7 @@ fn a_monitor_that_nobody_selects() {
     check(
         |state| {
             state.prometheuses.as_mut().expect("some")[0]["spec"]["podMonitorSelector"] =
-                json!(null)
+                json!(null);
         },
         &[(Level::Error, &["it selects nothing"])],
     );

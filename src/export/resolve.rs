@@ -1,0 +1,208 @@
+//! The addresses of a name, asked of the name servers of `/etc/resolv.conf`. The C library of a static
+//! binary sends both questions at once over one socket and gives up on long search lists, which is what a
+//! cluster has (`ndots:5`). Nothing is remembered: a name is asked again whenever a connection is made.
+//! Runs on the exporter's thread, and never longer than the exchange that asks. Unit: one name.
+//!
+//! Order: an address is itself; `/etc/hosts`; `localhost`; then each name of the search list, one question
+//! after the other, the IPv4 one first.
+
+mod conf;
+mod wire;
+
+use conf::Conf;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io::Read;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use std::{fmt, io};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpStream, UdpSocket};
+use tokio::time::timeout;
+use wire::{Kind, Outcome};
+
+/// Of a file that names addresses so much is read.
+const FILE_BYTES_MAX: u64 = 256 * 1024;
+
+/// A datagram of a server is no longer than we say we take (no EDNS: 512), and strangers may send what they
+/// like.
+const DATAGRAM_BYTES_MAX: usize = 4096;
+
+/// Datagrams that are no answer to the question, before the server is given up.
+const STRAYS_MAX: usize = 16;
+
+/// For the second kind of address where the first is known already.
+const SECOND_KIND: Duration = Duration::from_millis(500);
+
+/// Names that an error repeats.
+const TOLD_MAX: usize = 4;
+
+/// Where names come from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Resolver {
+    /// Name servers and search list: `/etc/resolv.conf`.
+    pub conf: PathBuf,
+    /// Names that no server is asked for: `/etc/hosts`.
+    pub hosts: PathBuf,
+    /// The port of the name servers.
+    pub port: u16,
+}
+
+impl Default for Resolver {
+    fn default() -> Self {
+        let (conf, hosts) = (PathBuf::from("/etc/resolv.conf"), PathBuf::from("/etc/hosts"));
+        Resolver { conf, hosts, port: 53 }
+    }
+}
+
+/// Why there is no address.
+#[derive(Debug)]
+pub enum ResolveError {
+    /// It can be no name: empty, or a part of it is too long.
+    Malformed(String),
+    /// No server knows any of these names.
+    Unknown(Vec<String>),
+    /// No server answered for this name; the last reason.
+    Unanswered(String, io::Error),
+}
+
+impl fmt::Display for ResolveError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ResolveError::Malformed(name) => write!(f, "{name:?} can be no name of a host"),
+            ResolveError::Unknown(names) => {
+                let more = if names.len() > TOLD_MAX { ", ..." } else { "" };
+                let names = names[..names.len().min(TOLD_MAX)].join(", ");
+                write!(f, "no name server knows {names}{more}")
+            }
+            ResolveError::Unanswered(name, error) => {
+                write!(f, "no name server answers for {name}: {error}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for ResolveError {}
+
+impl Resolver {
+    /// The addresses of a host, the likeliest first; never none.
+    ///
+    /// # Errors
+    /// There is no such name, or nobody can be asked.
+    pub async fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, ResolveError> {
+        if let Ok(address) = host.parse() {
+            return Ok(vec![address]);
+        }
+        let known = conf::hosts(&read(&self.hosts), host);
+        if !known.is_empty() {
+            return Ok(known);
+        }
+        if host.trim_end_matches('.').eq_ignore_ascii_case("localhost") {
+            return Ok(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]);
+        }
+        let conf = Conf::parse(&read(&self.conf));
+        let names: Vec<String> =
+            conf.candidates(host).into_iter().filter(|name| wire::is_name(name)).collect();
+        if names.is_empty() {
+            return Err(ResolveError::Malformed(host.to_owned()));
+        }
+        let mut failed = None;
+        for name in &names {
+            match self.of(name, &conf).await {
+                Ok(addresses) if !addresses.is_empty() => return Ok(addresses),
+                Ok(_) => {}
+                // who is silent on one name is so on the next
+                Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+                    return Err(ResolveError::Unanswered(name.clone(), error));
+                }
+                Err(error) => failed = Some(ResolveError::Unanswered(name.clone(), error)),
+            }
+        }
+        Err(failed.unwrap_or(ResolveError::Unknown(names)))
+    }
+
+    /// The addresses of exactly this name.
+    async fn of(&self, name: &str, conf: &Conf) -> io::Result<Vec<IpAddr>> {
+        let mut addresses = match self.ask(name, Kind::V4, conf).await? {
+            Outcome::NoSuchName => return Ok(Vec::new()),
+            Outcome::Addresses(addresses) => addresses,
+        };
+        let second = self.ask(name, Kind::V6, conf);
+        if addresses.is_empty() {
+            if let Outcome::Addresses(found) = second.await? {
+                addresses = found;
+            }
+        } else if let Ok(Ok(Outcome::Addresses(found))) = timeout(SECOND_KIND, second).await {
+            addresses.extend(found);
+        }
+        Ok(addresses)
+    }
+
+    /// One question, to one server after the other, so often as the configuration says.
+    async fn ask(&self, name: &str, kind: Kind, conf: &Conf) -> io::Result<Outcome> {
+        let mut failed = io::Error::from(io::ErrorKind::TimedOut);
+        for _ in 0..conf.attempts {
+            for server in &conf.servers {
+                let server = SocketAddr::new(*server, self.port);
+                let asked = timeout(conf.timeout, exchange(server, name, kind)).await;
+                match asked.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+                    Ok(outcome) => return Ok(outcome),
+                    Err(error) => failed = error,
+                }
+            }
+        }
+        Err(failed)
+    }
+}
+
+/// Asks one server, by datagram; by a connection where the answer does not fit into one.
+async fn exchange(server: SocketAddr, name: &str, kind: Kind) -> io::Result<Outcome> {
+    // a number that nobody can guess, and a port of its own: who answers has seen the question
+    let id = RandomState::new().build_hasher().finish() as u16;
+    let question = wire::question(id, name, kind);
+    let any: IpAddr =
+        if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let socket = UdpSocket::bind((any, 0)).await?;
+    socket.connect(server).await?;
+    socket.send(&question).await?;
+    let mut buffer = [0; DATAGRAM_BYTES_MAX];
+    for _ in 0..STRAYS_MAX {
+        let read = socket.recv(&mut buffer).await?;
+        match wire::answer(&buffer[..read], &question) {
+            Some(answer) if answer.truncated => {
+                let long = by_connection(server, &question).await?;
+                let answer = wire::answer(&long, &question).ok_or(io::ErrorKind::InvalidData)?;
+                return answer.outcome.ok_or_else(refused);
+            }
+            Some(answer) => return answer.outcome.ok_or_else(refused),
+            None => {}
+        }
+    }
+    Err(io::ErrorKind::InvalidData.into())
+}
+
+async fn by_connection(server: SocketAddr, question: &[u8]) -> io::Result<Vec<u8>> {
+    let mut stream = TcpStream::connect(server).await?;
+    let mut framed = (question.len() as u16).to_be_bytes().to_vec();
+    framed.extend_from_slice(question);
+    stream.write_all(&framed).await?;
+    // at most 65,535 bytes, by the width of their number
+    let mut answer = vec![0; usize::from(stream.read_u16().await?)];
+    stream.read_exact(&mut answer).await?;
+    Ok(answer)
+}
+
+fn refused() -> io::Error {
+    io::Error::other("the server failed or refused")
+}
+
+/// The text of a small file; what cannot be read names nothing.
+fn read(path: &Path) -> String {
+    let mut bytes = Vec::new();
+    let read = std::fs::File::open(path)
+        .and_then(|file| file.take(FILE_BYTES_MAX).read_to_end(&mut bytes));
+    read.map_or_else(|_| String::new(), |_| String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[cfg(test)]
+mod tests;
