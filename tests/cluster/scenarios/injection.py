@@ -272,9 +272,9 @@ def everything():
 
 
 def is_ours(thing):
-    """Whether an object is the release's: in its namespace, or named as everything of it is."""
+    """Whether an object is the release's: in its namespace, or named as everything of it is; not a scenario's own."""
     kind, where, name = thing
     standing = {("ConfigMap", "kube-root-ca.crt"), ("ServiceAccount", "default")}
     if kind in ("Event", "Namespace") or (kind, name) in standing:
         return False
-    return where == release.WHERE or ("sidelight" in name and not where)
+    return where == release.WHERE or ("sidelight" in name and not where.startswith("sl-"))
