@@ -95,7 +95,9 @@ def network():
     inside("ip", "route", "add", "default", "via", "198.18.7.1", "dev", "node0")
     inside("sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward")
     # every container runtime watches files; the default of 128 is soon used up
-    Path("/proc/sys/fs/inotify/max_user_instances").write_text("1024", encoding="ascii")
+    watchers = Path("/proc/sys/fs/inotify/max_user_instances")
+    if int(watchers.read_text(encoding="ascii")) < 1024:
+        watchers.write_text("1024", encoding="ascii")
 
 
 def cgroups():
@@ -104,14 +106,14 @@ def cgroups():
         mine = controller / NAME
         mine.mkdir(exist_ok=True)
         for setting in ("cpuset.cpus", "cpuset.mems"):
-            if (mine / setting).exists():
+            if (mine / setting).exists() and (controller / setting).exists():
                 (mine / setting).write_text((controller / setting).read_text(encoding="ascii"), encoding="ascii")
 
 
 def hierarchies():
     """The mounted hierarchies, whichever version."""
     with open("/proc/mounts", encoding="utf-8") as mounts:
-        return [Path(mount.split()[1]) for mount in mounts if mount.split()[2] == "cgroup"]
+        return [Path(mount.split()[1]) for mount in mounts if mount.split()[2] in ("cgroup", "cgroup2")]
 
 
 def pause_image():

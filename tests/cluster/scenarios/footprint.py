@@ -9,7 +9,7 @@ import node
 import release
 from place import NAME
 from pods import container, namespace, pod, speaker, start, until
-from report import expect_within
+from report import Skip, expect_within
 
 RATES = (0, 100, 10_000)
 SECONDS = 10
@@ -19,6 +19,7 @@ STARTS = 5
 def measure():
     """Prints the figures. Fails where the requests of the chart would not hold them."""
     release.ensure()
+    needs_version_1()
     with namespace("sl-footprint") as where:
         for rate in RATES:
             # a pod without lines: its connection is open and idle
@@ -40,6 +41,12 @@ def measure():
                   for injected in (False, True)}
         print(f"        from the pod's creation to the application's first line: {begins[False]:.2f} s without,"
               f" {begins[True]:.2f} s with the sidecar (medians of {STARTS})")
+
+
+def needs_version_1():
+    """The figures are read where cgroup v1 has them."""
+    if not (node.CGROUPS / "cpuacct").exists():
+        raise Skip("cgroup v1 is not mounted")
 
 
 def cgroup_of(running):
