@@ -33,7 +33,9 @@ pub(super) fn findings(state: &State, now: UnixNanos) -> Vec<Finding> {
     }
     findings.extend(state.absent.iter().map(|name| {
         Finding::error(
-            format!("the admission policy leans on {name}, which does not exist: pods get no sidecar"),
+            format!(
+                "the admission policy leans on {name}, which does not exist: pods get no sidecar"
+            ),
             "apply what `sidelight inject policy` prints again, or upgrade the chart's release",
         )
     }));
