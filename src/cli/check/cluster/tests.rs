@@ -300,6 +300,17 @@ fn no_injector_at_all() {
 }
 
 #[test]
+fn a_policy_without_what_it_leans_on() {
+    check(
+        |state| state.absent.push("configmaps/x".to_owned()),
+        &[(
+            Level::Error,
+            &["leans on configmaps/x, which does not exist", "sidelight inject policy"],
+        )],
+    );
+}
+
+#[test]
 fn a_monitor_that_nobody_selects() {
     check(
         |state| state.monitors[0]["metadata"]["labels"] = json!({}),
