@@ -1,3 +1,5 @@
+//! The arguments of the injector, from flags and from the environment.
+
 use super::*;
 
 fn command() -> Command {

@@ -1,3 +1,5 @@
+//! Reviews of all kinds, well-formed or not, and what is answered.
+
 use super::*;
 
 fn request(with: &Value) -> Vec<u8> {

@@ -1,3 +1,5 @@
+//! Years of rotation in a moment: nobody ever distrusts anybody.
+
 use super::*;
 use crate::injector::certificate::names;
 

@@ -1,3 +1,5 @@
+//! What is wrong with a cluster, told from objects as an API server gives them.
+
 use super::gather::digest;
 use super::judged;
 use super::state::{Blind, Sidecar, State};
