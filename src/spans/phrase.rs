@@ -105,10 +105,14 @@ fn ended(body: &str) -> Option<Phrase<'_>> {
     let ends = |text: &str, goes_on: fn(&u8) -> bool| {
         text.len() - text.bytes().rev().take_while(goes_on).count()
     };
-    let digits_end = ends(body, |b| b.is_ascii_lowercase() || *b == b' ');
+    // `0.125s`, by far the most
+    let digits_end = match body.as_bytes() {
+        [.., b'0'..=b'9', _] => body.len() - 1,
+        _ => ends(body, |b| b.is_ascii_lowercase() || *b == b' '),
+    };
     let digits = ends(&body[..digits_end], |b| b.is_ascii_digit() || *b == b'.');
     let seconds = match &body[digits_end..] {
-        "s" => number::decimal(&body[digits..digits_end])?,
+        "s" => number::decimal_at(body, digits, digits_end - digits)?,
         _ => number::with_unit(&body[digits..])?,
     };
     let told = match body[..digits].strip_suffix(' ') {

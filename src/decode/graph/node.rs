@@ -174,11 +174,13 @@ pub(crate) struct Node {
     /// The node that usually comes next.
     pub(crate) successor: NodeId,
     pub(crate) len: u16,
-    /// The length that the string behind it always had; 0 where it has none.
+    /// The length that the string or word behind it always had; 0 where it has none.
     pub(crate) fixed: u16,
     pub(crate) next: Next,
     /// The value goes to `field` and nothing else is to be done.
     pub(crate) wanted: bool,
+    /// The quick way may pass it, see [`super::walk`].
+    pub(crate) quick: bool,
     /// Something else is to be done: wanted containers, a second field or one without a bit, null.
     pub(crate) special: bool,
     /// Where a word is the value, its length: it belongs to the literal.
@@ -233,6 +235,7 @@ impl Node {
         };
         let null = next == Next::Null && bound.wanted();
         let masked = bound.field.bit() != 0 || !bound.wanted();
+        let newline = literal.last() == Some(&b'\n');
         let special = null || trees != 0 || !masked || bound.also != FieldId::NONE;
         Some(Node {
             head: key.head,
@@ -244,10 +247,11 @@ impl Node {
             next,
             wanted: bound.wanted() && !special,
             special,
+            quick: !special && next != Next::Never && (next != Next::End || newline),
             back,
             field: bound.field,
             entry: bound.entry(kind, Place::Line, (0, 0)),
-            newline: literal.last() == Some(&b'\n'),
+            newline,
             trees,
             bound,
             ..Node::empty(fresh.state)
@@ -266,6 +270,7 @@ impl Node {
             next: Next::Never,
             wanted: false,
             special: false,
+            quick: false,
             back: 0,
             tail: 0,
             field: FieldId::NONE,
