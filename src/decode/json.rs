@@ -83,7 +83,7 @@ fn meet(
         id = unexpected(graph, previous, text, wanted)?;
     }
     let node = graph.node(id);
-    let value = text.as_bytes().get(node.len as usize..)?;
+    let value = text.as_bytes().get(node.value as usize..)?;
     if node.next != Next::Text {
         let len = value_len(node, value);
         return (len != NO_VALUE).then_some(Met { id, len, escaped: false });

@@ -51,7 +51,7 @@ fn meet(
 ) -> Option<Met> {
     let mut id = followed;
     let quoted = |id: NodeId, graph: &LineGraph| {
-        let value = text.as_bytes().get(graph.node(id).len as usize..)?;
+        let value = text.as_bytes().get(graph.node(id).value as usize..)?;
         Some((value, byte(value, 0) == b'"'))
     };
     let known = match graph.node(id).next {

@@ -52,7 +52,8 @@ pub(crate) fn quote_or_newline(bytes: &[u8]) -> usize {
     run(bytes, 0, |text| kernel::is(text, b'"') | kernel::is(text, b'\n'))
 }
 
-/// Position of the first newline or escape character (colours begin with one); where there is none, the length.
+/// Position of the first newline or escape character (colours begin with one); where there is none, the
+/// length.
 #[inline(always)]
 pub(crate) fn newline_or_escape(bytes: &[u8]) -> usize {
     run(bytes, 0, |text| kernel::is(text, b'\n') | kernel::is(text, 0x1b))
@@ -187,8 +188,7 @@ pub(crate) fn byte(bytes: &[u8], at: usize) -> u8 {
     }
 }
 
-/// What ends a run, a byte each: all its bits, or none. In words the high bit, and a borrow only spoils flags above
-/// the first true one.
+/// What ends a run, a byte each: all its bits or none.
 mod kernel {
     use wide::u8x16;
 

@@ -55,7 +55,8 @@ impl Key {
         Key { words: [0; WORDS], used: 0, lengths: 0, hash: 0, seeds }
     }
 
-    /// Reads the key of a record, which has all fields of the group: its plan says so. False where it does not fit.
+    /// Reads the key of a record, which has all fields of the group: its plan says so. False where it does
+    /// not fit.
     #[inline]
     pub(super) fn read(&mut self, group: &Group, record: &Record<'_>) -> bool {
         if group.inputs.len() > INPUTS_MAX {

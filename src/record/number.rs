@@ -41,8 +41,8 @@ pub fn decimal(text: &str) -> Option<f64> {
     Some(mantissa as f64 / POWERS[places])
 }
 
-/// Reads the decimal number of `len` bytes at `start`: [`decimal`] of that part. Where eight bytes end with it,
-/// whatever stands before the number, they are one load.
+/// Reads the decimal number of `len` bytes at `start`: [`decimal`] of that part. Where eight bytes end with
+/// it, whatever stands before the number, they are one load.
 #[inline]
 pub fn decimal_at(whole: &str, start: usize, len: usize) -> Option<f64> {
     let until = whole.as_bytes().get(..start + len);
@@ -89,8 +89,8 @@ fn other_than_digits(digits: u64) -> u64 {
     (digits.wrapping_add(all(6)) | digits) & all(0xf0)
 }
 
-/// The number of eight digits, of which the lowest byte is the first: tens, hundreds and ten thousands, each with
-/// its neighbour.
+/// The number of eight digits, of which the lowest byte is the first: tens, hundreds and ten thousands, each
+/// with its neighbour.
 #[inline]
 fn joined(digits: u64) -> u64 {
     let pairs = (digits * 10).wrapping_add(digits >> 8) & 0x00ff_00ff_00ff_00ff;

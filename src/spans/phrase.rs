@@ -132,6 +132,21 @@ fn verb(told: &str) -> Option<(&str, PhraseKind)> {
         Some(told) => (told, false),
         None => (told.strip_suffix(" after")?, true),
     };
+    // by far the most
+    let (space, kind) = match told.as_bytes() {
+        [before @ .., b' ', b'e', b'x', b'e', b'c', b'u', b't', b'e', b'd'] if !is_after => {
+            (before.len(), PhraseKind::Completed)
+        }
+        [before @ .., b' ', b'c', b'o', b'm', b'p', b'l', b'e', b't', b'e', b'd'] => {
+            (before.len(), PhraseKind::Completed)
+        }
+        _ => other_verb(told, is_after)?,
+    };
+    Some((&told[..space], kind))
+}
+
+/// Where the space before the verb stands.
+fn other_verb(told: &str, is_after: bool) -> Option<(usize, PhraseKind)> {
     let space = told.bytes().rposition(|byte| byte == b' ')?;
     let kind = match &told[space + 1..] {
         "completed" | "finished" => PhraseKind::Completed,
@@ -141,7 +156,7 @@ fn verb(told: &str) -> Option<(&str, PhraseKind)> {
         "failed" => PhraseKind::Failed,
         _ => return None,
     };
-    Some((&told[..space], kind))
+    Some((space, kind))
 }
 
 /// `X started`, `X completed`, `X failed`: no time is told.

@@ -183,8 +183,12 @@ pub(crate) struct Node {
     pub(crate) quick: bool,
     /// Something else is to be done: wanted containers, a second field or one without a bit, null.
     pub(crate) special: bool,
-    /// Where a word is the value, its length: it belongs to the literal.
-    pub(crate) back: u8,
+    /// Where the value begins: behind the literal, but for a word (`true`), which belongs to it.
+    pub(crate) value: u16,
+    /// That word's length.
+    pub(crate) word: u8,
+    /// A string follows.
+    pub(crate) text: bool,
     /// The last 16 bytes of a literal longer than 16.
     pub(crate) tail: u128,
     pub(crate) field: FieldId,
@@ -226,7 +230,7 @@ impl Node {
     /// `None` for a literal of more than 64 KiB.
     pub(crate) fn new(key: &Key, literal: &[u8], fresh: &Fresh, trees: u16) -> Option<Node> {
         let Fresh { next, bound, .. } = *fresh;
-        let (kind, back) = match next {
+        let (kind, word) = match next {
             Next::True => (Kind::True, 4),
             Next::False => (Kind::False, 5),
             Next::Null => (Kind::Text, 4),
@@ -248,7 +252,9 @@ impl Node {
             wanted: bound.wanted() && !special,
             special,
             quick: !special && next != Next::Never && (next != Next::End || newline),
-            back,
+            value: u16::try_from(literal.len() - usize::from(word)).ok()?,
+            word,
+            text: next == Next::Text,
             field: bound.field,
             entry: bound.entry(kind, Place::Line, (0, 0)),
             newline,
@@ -271,7 +277,9 @@ impl Node {
             wanted: false,
             special: false,
             quick: false,
-            back: 0,
+            value: 0,
+            word: 0,
+            text: false,
             tail: 0,
             field: FieldId::NONE,
             entry: Bound::NOTHING.entry(Kind::Text, Place::Line, (0, 0)),

@@ -1,8 +1,8 @@
-//! The way through a line, for JSON and logfmt alike: from literal to literal along the learned graph. `run` is
-//! the quick way, taken as long as each literal is the expected one (or one that was last met at its place) and
-//! a plain value follows it: one loop, whose state stays in registers, because nothing is called in it. At
-//! whatever else it meets it stops, and `step` goes on by one literal, asking the format's own reader for what
-//! the graph does not know yet. Unit: one line.
+//! The way through a line, for JSON and logfmt alike: from literal to literal along the learned graph.
+//! `run` is the quick way, taken as long as each literal is the expected one (or one that was last met at its
+//! place) and a plain value follows it: one loop that calls next to nothing, so that its state stays in
+//! registers. At whatever else it meets it stops, and `step` goes on by one literal, asking the format's own
+//! reader for what the graph does not know yet. Unit: one line.
 #![allow(clippy::inline_always, reason = "the walk is one loop; every call in it was measured")]
 
 use super::LineGraph;
@@ -48,8 +48,8 @@ struct Stand<'a> {
 
 impl LineGraph {
     /// Walks over the line that `block` starts with, from the node that stands for the start of its format.
-    /// Positions in `into` count from there. `None` where the line is none of the format, or where only an exact
-    /// reading can tell.
+    /// Positions in `into` count from there. `None` where the line is none of the format, or where only an
+    /// exact reading can tell.
     #[inline]
     pub(crate) fn walk(
         &mut self,
@@ -68,8 +68,8 @@ impl LineGraph {
         }
     }
 
-    /// Goes on as far as the quick way leads; `true` at the line's end. Positions count from where `whole` bytes
-    /// of the block were left.
+    /// Goes on as far as the quick way leads; `true` at the line's end. Positions count from where `whole`
+    /// bytes of the block were left.
     #[inline(always)]
     fn run(&mut self, stand: &mut Stand<'_>, whole: usize, slots: &mut Slots) -> bool {
         let Stand { mut previous, mut text, mut seen, mut values } = *stand;
@@ -83,7 +83,7 @@ impl LineGraph {
                 next = self.follow_hint(previous, window, text);
                 node = self.node(next);
             }
-            let Some(value) = text.get(node.len as usize..) else { break false };
+            let Some(value) = text.get(node.value as usize..) else { break false };
             if !node.quick || (node.seen != 0 && seen & node.seen != 0) {
                 break false;
             }
@@ -94,9 +94,8 @@ impl LineGraph {
             let len = value_len(node, value);
             let Some(behind) = value.get(len..) else { break false };
             if node.wanted {
-                let back = node.back as usize;
-                let (start, len) = (whole - value.len() - back, len + back);
-                let entry = Entry { start: start as u32, len: len as u32, ..node.entry };
+                let start = (whole - value.len()) as u32;
+                let entry = Entry { start, len: len as u32, ..node.entry };
                 slots.put_into(&mut present, node.field, entry);
             }
             if node.seen != 0 {
@@ -125,13 +124,13 @@ impl LineGraph {
         let literal = block.len() - stand.text.len();
         let mut id = self.follow(stand.previous, stand.text);
         let node = self.node(id);
-        let value = stand.text.get(node.len as usize..);
+        let value = stand.text.get(node.value as usize..);
         let (mut len, mut escaped) = (value.map_or(NO_VALUE, |text| value_len(node, text)), false);
         if len == NO_VALUE {
             Met { id, len, escaped } = meet(self, stand.previous, id, &block[literal..], wanted)?;
         }
         let node = self.node(id);
-        let value = stand.text.get(node.len as usize..)?;
+        let value = stand.text.get(node.value as usize..)?;
         // a key with keys below it, twice in one line: only the exact reading takes the first one back
         if stand.seen & node.seen != 0 {
             return None;
@@ -140,12 +139,10 @@ impl LineGraph {
         let ended = node.next == Next::End;
         let from = block.len() - value.len();
         if node.special | escaped {
-            let back = node.back as usize;
-            let found = Found { literal, span: (from - back, from + len), escaped };
+            let found = Found { literal, span: (from, from + len), escaped };
             self.special(id, block, &found, into)?;
         } else if node.wanted {
-            let back = node.back as usize;
-            let (start, len) = ((from - back) as u32, (len + back) as u32);
+            let (start, len) = (from as u32, len as u32);
             into.slots.put(node.field, Entry { start, len, ..node.entry });
         }
         stand.text = value.get(len..)?;
@@ -193,27 +190,27 @@ struct Found {
     escaped: bool,
 }
 
-/// The length of the value that `text` starts with, behind the literal of a node; [`NO_VALUE`] where there is none.
+/// The length of the value that `text` starts with, behind the literal of a node; [`NO_VALUE`] where there
+/// is none.
 #[inline(always)]
 pub(crate) fn value_len(node: &Node, text: &[u8]) -> usize {
     let fixed = node.fixed as usize;
-    if node.next == Next::Text {
+    // ahead of the others, which a table tells apart: nearly all are strings
+    if node.text {
         if fixed != 0 {
             return if is_string(text, fixed) { fixed } else { NO_VALUE };
         }
         let len = string_stop(text, 0);
         return if byte(text, len) == b'"' { len } else { NO_VALUE };
     }
-    if node.next == Next::Number {
-        return number_end(text, 0).unwrap_or(NO_VALUE);
-    }
     match node.next {
         Next::Word if byte(text, 0) == b'"' => NO_VALUE,
         Next::Word if fixed == 0 => word_stop(text, 0),
         Next::Word if is_word(text, fixed) => fixed,
-        Next::True | Next::False | Next::Null => 0,
+        Next::Number => number_end(text, 0).unwrap_or(NO_VALUE),
+        Next::True | Next::False | Next::Null => node.word as usize,
         // the literal holds the newline, unless it ends the block
         Next::End if node.newline || text.is_empty() => 0,
-        Next::Text | Next::Number | Next::Word | Next::End | Next::Never => NO_VALUE,
+        Next::Text | Next::Word | Next::End | Next::Never => NO_VALUE,
     }
 }
