@@ -7,6 +7,7 @@
 #![allow(clippy::disallowed_methods)] // real sockets keep real time
 
 use sidelight::app::doors::Place;
+use sidelight::app::reload::Looked;
 use sidelight::app::signals::Signals;
 use sidelight::app::worker::Pipelines;
 use sidelight::app::{Parts, Settings};
@@ -134,7 +135,8 @@ fn be_child(directory: &Path) -> ! {
         admin: None,
         outputs: Vec::new(),
     };
-    let code = sidelight::app::run(parts, &mut signals, |_| {}, || {}).expect("it runs");
+    let code =
+        sidelight::app::run(parts, &mut signals, |_| {}, |_| Looked::default()).expect("it runs");
     let told = lines.load(Ordering::Relaxed).to_string();
     std::fs::write(directory.join("told"), told).expect("written");
     std::process::exit(i32::from(code));

@@ -7,6 +7,8 @@ pub mod admin;
 pub mod compose;
 pub mod doors;
 pub mod drain;
+pub mod lifeline;
+pub mod reload;
 pub mod signals;
 pub mod worker;
 
@@ -19,13 +21,16 @@ use crate::receive::stream::Setup;
 use crate::telemetry::Telemetry;
 use crate::telemetry::standing::{Door, DoorState, Standing};
 use doors::{DATAGRAM_NAME, Opened, Place, STREAM_NAME, Wanted};
-use drain::{Closing, Drain, Output};
+use drain::{Closing, Drain, Mode, Output};
+use lifeline::{Lifeline, Signs};
+use reload::Looked;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signals::{Signals, Stopper, Told};
 use std::fmt;
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -52,6 +57,8 @@ pub struct Settings {
     pub listen: Option<SocketAddr>,
     /// Standard input is read; when it ends, the process drains and leaves.
     pub stdin: bool,
+    /// In classic mode: the process leaves when the application has.
+    pub exit_with_app: bool,
     /// How the process leaves.
     pub drain: drain::Settings,
 }
@@ -116,6 +123,7 @@ impl App {
                 leaving: false,
             }),
             leave: Condvar::new(),
+            application_left: AtomicBool::new(false),
         });
         let mut stuck = house.wanted();
         for wanted in &stuck {
@@ -126,6 +134,13 @@ impl App {
             && let Err(error) = signals.stopper().and_then(|stopper| house.open_stdin(stopper))
         {
             tracing::warn!(%error, "standard input cannot be read");
+        }
+        if house.settings.exit_with_app && matches!(house.settings.drain.mode, Mode::Classic { .. })
+        {
+            let (house, stopper) = (Arc::clone(&house), signals.stopper()?);
+            std::thread::Builder::new()
+                .name("lifeline".to_owned())
+                .spawn(move || house.watch_lifeline(stopper))?;
         }
         if !stuck.is_empty() {
             let house = Arc::clone(&house);
@@ -148,6 +163,8 @@ struct House {
     inside: Mutex<Inside>,
     /// Told when `Inside::leaving` is set.
     leave: Condvar,
+    /// Nobody told us to leave but the application's own end.
+    application_left: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -221,6 +238,30 @@ impl House {
         Ok(())
     }
 
+    /// Stops the process when the application has left.
+    fn watch_lifeline(&self, mut stopper: Stopper) {
+        let input = [Input::Stream.name()];
+        let mut lifeline = Lifeline::default();
+        loop {
+            let inside = self.inside();
+            let waited =
+                self.leave.wait_timeout_while(inside, lifeline::LOOK, |inside| !inside.leaving);
+            if waited.unwrap_or_else(PoisonError::into_inner).0.leaving {
+                return;
+            }
+            let signs = Signs {
+                open: self.telemetry.connections_open.with_label_values(&input).get(),
+                connections: self.telemetry.connections.with_label_values(&input).get(),
+                bytes: self.telemetry.received_bytes.with_label_values(&input).get(),
+            };
+            if lifeline.has_left(self.clock.monotonic(), signs) {
+                tracing::info!("the application has left");
+                self.application_left.store(true, Ordering::Release);
+                return stopper.stop();
+            }
+        }
+    }
+
     /// Tries the doors that are stuck until they are open or the process leaves.
     fn keep_trying(&self, mut stuck: Vec<Wanted>) {
         while !stuck.is_empty() {
@@ -263,24 +304,32 @@ impl Running {
         }
     }
 
-    /// Waits until the process is told to stop; `reload` is called on SIGHUP.
+    /// Waits until the process is told to stop; `reload` is called on SIGHUP, and when it is time to look
+    /// whether the configuration changed. It says after how long to look again.
     ///
     /// # Errors
     /// When the kernel refuses to wait for signals.
-    pub fn wait(&self, signals: &mut Signals, mut reload: impl FnMut()) -> io::Result<()> {
+    pub fn wait(
+        &self,
+        signals: &mut Signals,
+        mut reload: impl FnMut(Told) -> Looked,
+    ) -> io::Result<()> {
         loop {
-            match signals.wait()? {
-                Told::Stop => return Ok(()),
-                Told::Reload => {
-                    reload();
-                    self.nudge();
-                }
+            let told = signals.wait()?;
+            if told == Told::Stop {
+                return Ok(());
+            }
+            let looked = reload(told);
+            signals.look = looked.again;
+            if looked.changed {
+                self.nudge();
             }
         }
     }
 
-    /// Leaves: reads what was written, flushes, exports, closes the ledger.
-    pub fn drain(self) -> Closing {
+    /// Leaves: reads what was written, flushes, exports, closes the ledger, of which `told` hears at once, and
+    /// waits for a last scrape where that is wanted.
+    pub fn drain(self, told: impl FnOnce(&Closing)) -> Closing {
         let house = &self.house;
         house.standing.phase.advance(Phase::Reading);
         let drain = Drain {
@@ -288,6 +337,8 @@ impl Running {
             clock: &house.clock,
             telemetry: &house.telemetry,
             standing: &house.standing,
+            begin: house.clock.monotonic(),
+            unasked: house.application_left.load(Ordering::Acquire),
         };
         drain.outlast(|| house.inside().workers.iter().map(|one| one.control.fed()).collect());
         let workers = {
@@ -296,7 +347,7 @@ impl Running {
             house.leave.notify_all();
             std::mem::take(&mut inside.workers)
         };
-        drain.run(&workers, &self.ended, self.outputs)
+        drain.run(&workers, &self.ended, self.outputs, told)
     }
 }
 
@@ -309,15 +360,16 @@ pub fn run(
     parts: Parts,
     signals: &mut Signals,
     started: impl FnOnce(&[(Door, DoorState)]),
-    reload: impl FnMut(),
+    reload: impl FnMut(Told) -> Looked,
 ) -> io::Result<u8> {
     let running = App::new(parts).spawn(signals)?;
     started(&running.doors());
     running.wait(signals, reload)?;
-    let closing = running.drain();
-    // nobody may read stderr any more; the exit code says the same
-    let ledger = format!("{}\n", closing.ledger);
-    let _ = io::stderr().write_all(ledger.as_bytes());
+    let closing = running.drain(|closing| {
+        // nobody may read stderr any more; the exit code says the same
+        let ledger = format!("{}\n", closing.ledger);
+        let _ = io::stderr().write_all(ledger.as_bytes());
+    });
     Ok(closing.exit_code())
 }
 

@@ -56,7 +56,7 @@ pub enum Command {
     /// Put the sidecar into manifests, as the webhook would
     Inject(inject::Arguments),
     /// Serve the admission webhook that puts the sidecar into pods
-    Injector(injector::Arguments),
+    Injector(Box<injector::Arguments>),
     /// Run a command, pass its output through and copy every line of it to the socket
     Tee(tee::Arguments),
     /// Copy this binary into a directory that other containers share

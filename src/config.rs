@@ -1,18 +1,27 @@
 //! As written -> as used. A file, the environment and flags are laid over the defaults; whatever is
 //! wrong is told at once and with its place, and what is right stays in use. Nothing below knows YAML
-//! or the environment. The environment comes in as a map; the one thing read from outside is the file.
+//! or the environment. The environment comes in as a map; the one thing read from outside are the files.
 //! Unit: one configuration.
 //!
 //! Precedence, the later wins: defaults; names that the application shares with us (`LOG_LEVEL`,
-//! `METRICS_PORT`, `ENABLE_METRICS`, `ENVIRONMENT`); the file; `SIDELIGHT_*` and `OTEL_*`; flags.
+//! `METRICS_PORT`, `ENABLE_METRICS`, `ENVIRONMENT`); the layers of the cluster, the namespace and the pod;
+//! the file; `SIDELIGHT_*` and `OTEL_*`; flags. Layers are merged key by key, and their rules by name.
+//!
+//! Decision: a layer with errors never takes the others with it. At a reload what it said before stays; where
+//! there is no before, its settings count as far as they can be read and its rules do not.
 
+mod configmap;
 pub mod environment;
 pub mod fault;
 mod file;
+pub mod injector;
+pub mod layer;
 mod lint;
+pub mod part;
 pub mod print;
 mod reader;
 mod rules;
+pub mod setting;
 pub mod settings;
 mod tree;
 pub mod units;
@@ -20,15 +29,15 @@ pub mod units;
 #[cfg(test)]
 mod tests;
 
-use crate::rules::settings::RuleError;
+use crate::rules::settings::{RuleError, RulesSettings};
 use environment::Environment;
 use fault::{Fault, Level};
-use rules::Places;
+use layer::{Layer, Places, Rank};
+use part::{Origin, Part, State};
 use settings::{Config, LogLevel, Mode};
-use std::io::Read;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use tree::Source;
+use std::path::PathBuf;
 
 /// What the command line says.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
@@ -53,26 +62,62 @@ pub struct Flags {
 #[derive(Clone, Debug)]
 pub struct Loaded {
     /// Where a value is wrong, what was there before stays. Its rules are all that could be read,
-    /// half-read ones among them, so that `check` can compile them; to be used: [`Loaded::usable`].
+    /// half-read ones among them, so that `check` can compile them; to be used: [`Loaded::in_use`].
     pub config: Config,
-    /// All that is wrong, in the order of the file, then of the environment.
+    /// All that is wrong, in the order of the layers and their lines, then of the environment.
     pub faults: Vec<Fault>,
     /// The file that was read.
     pub file: Option<PathBuf>,
-    source: Source,
-    places: Places,
+    request: Request,
+    parts: Vec<Part>,
+    /// Where each of the rules comes from.
+    origins: Vec<Origin>,
+}
+
+/// The texts that were in force, by the names of their layers: what stays where a newer one has errors.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Good(BTreeMap<String, String>);
+
+impl Good {
+    /// The files that a directory had when it could still be read; any other layer as it is.
+    fn stand_in(&self, layer: Layer) -> Vec<Layer> {
+        let Err(why) = &layer.text else { return vec![layer] };
+        let directory = format!("{}/", layer.name);
+        let names = self.0.keys().filter(|name| name.starts_with(&directory));
+        let files = names.map(|name| Layer::new(layer.rank, name.clone(), Err(why.clone())));
+        let files: Vec<Layer> = files.collect();
+        if files.is_empty() { vec![layer] } else { files }
+    }
+}
+
+/// What a configuration is made of.
+#[derive(Clone, Default, Debug)]
+struct Request {
+    flags: Flags,
+    environment: Environment,
+    layers: Vec<Layer>,
+    /// What was wrong before any layer could be read.
+    faults: Vec<Fault>,
+    good: Good,
+    /// Earlier layers are not known: what these switch off may be there.
+    alone: bool,
+    /// Layers whose rules do not compile, with what is wrong.
+    condemned: BTreeMap<String, Vec<Fault>>,
 }
 
 impl Loaded {
-    /// The configuration to start with: what is wrong in the file must not keep an application from
-    /// starting, and so of a file with errors the settings count that could be read, and no rule of its
-    /// own.
+    /// The configuration to start with: what is wrong in a file must not keep an application from
+    /// starting, and so of a layer with errors the settings count that could be read, and no rule.
     pub fn usable(&self) -> Config {
-        let mut config = self.config.clone();
-        if !self.is_valid() {
-            config.rules.own.clear();
-        }
-        config
+        self.in_use().config
+    }
+
+    /// The same, with where its rules come from.
+    #[must_use]
+    pub fn in_use(&self) -> Loaded {
+        let mut used = self.clone();
+        (used.config.rules.own, used.origins) = part::merge(&used.parts, false);
+        used
     }
 
     /// Whether nothing but warnings was found.
@@ -80,80 +125,235 @@ impl Loaded {
         self.faults.iter().all(|fault| fault.level == Level::Warning)
     }
 
-    /// An error of compiling the rules as a fault of the file that they stand in.
+    /// An error of compiling the rules as a fault of the layer that they stand in.
     pub fn locate(&self, error: &RuleError) -> Fault {
-        self.places.locate(&self.source, error)
+        let (part, error) = match self.origin(error) {
+            Some((part, error)) => (part, error),
+            // a prefix stands in the last layer that has one
+            None => match self.parts.iter().rev().find(|part| part.find(&error.path).is_some()) {
+                Some(part) => (part, error.clone()),
+                None => return rules::Places::default().locate(&tree::Source::default(), error),
+            },
+        };
+        part.said.places.locate(&part.source, &error)
+    }
+
+    /// The layer of a rule's error, and the error with the rule's number there.
+    fn origin(&self, error: &RuleError) -> Option<(&Part, RuleError)> {
+        let (index, rest) = error.path.strip_prefix('[')?.split_once(']')?;
+        let origin = self.origins.get(index.parse::<usize>().ok()?)?;
+        let path = format!("[{}]{rest}", origin.rule);
+        Some((&self.parts[origin.part], RuleError { path, ..error.clone() }))
+    }
+
+    /// The same without the rules of the layers in which these errors lie; None where one lies in none that
+    /// could be left out.
+    #[must_use]
+    fn without(&self, errors: &[RuleError]) -> Option<Loaded> {
+        let mut request = self.request.clone();
+        for error in errors {
+            let (part, _) = self.origin(error)?;
+            let faults = request.condemned.entry(part.source.name.clone()).or_default();
+            faults.push(self.locate(error));
+        }
+        let fewer = errors.is_empty() || request.condemned.len() == self.request.condemned.len();
+        let file = self.file.clone();
+        (!fewer).then(|| Loaded { file, ..assemble(request) }.in_use())
+    }
+
+    /// Without the rules of layers in which `refuses` finds errors, as long as there are some that could be
+    /// left out; and the errors that lie in none.
+    #[must_use]
+    pub fn settled(
+        mut self,
+        refuses: impl Fn(&RulesSettings) -> Vec<RuleError>,
+    ) -> (Loaded, Vec<RuleError>) {
+        loop {
+            let errors = refuses(&self.config.rules);
+            match self.without(&errors) {
+                Some(fewer) => self = fewer,
+                None => return (self, errors),
+            }
+        }
+    }
+
+    /// What stays of each layer where a later text of it has errors.
+    pub fn good(&self) -> Good {
+        let good = self.parts.iter().filter(|part| part.state != State::LeftOut);
+        Good(good.map(|part| (part.source.name.clone(), part.source.text.clone())).collect())
+    }
+
+    /// Layers that are not in force as they are written, and what counts in their stead.
+    pub fn broken(&self) -> impl Iterator<Item = (&str, State)> {
+        let broken = self.parts.iter().filter(|part| part.state != State::InForce);
+        broken.map(|part| (part.source.name.as_str(), part.state))
+    }
+
+    /// The names of the layers that were read, the later wins.
+    pub fn layers(&self) -> impl Iterator<Item = &str> {
+        self.parts.iter().map(|part| part.source.name.as_str())
+    }
+
+    /// Where a fault stands: the number of its layer, line and column; those without a place behind all.
+    pub fn order(&self, fault: &Fault) -> (usize, usize, usize) {
+        let Some(located) = &fault.located else { return (usize::MAX, 0, 0) };
+        let layer = self.parts.iter().position(|part| part.source.file() == located.file);
+        (layer.unwrap_or(usize::MAX), located.line, located.column)
+    }
+
+    /// A number for the texts in force, the same wherever the same texts are: 64 bits of FNV-1a in hexadecimal
+    /// digits.
+    pub fn hash(&self) -> String {
+        let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+        let mut take = |byte: u8| hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        for part in self.parts.iter().filter(|part| part.state != State::LeftOut) {
+            part.source.text.bytes().for_each(&mut take);
+            take(0);
+        }
+        format!("{hash:016x}")
     }
 }
 
-/// Loads the file that the flags or the environment name, and lays all over the defaults.
+/// Where the flags and the environment say that there are layers.
+pub fn places(flags: &Flags, environment: &Environment) -> Places {
+    Places::of(flags.config.as_deref(), environment)
+}
+
+/// Loads the layers that the flags and the environment name, and lays all over the defaults.
 pub fn load(flags: &Flags, environment: &Environment) -> Loaded {
-    let named = environment.get(environment::CONFIG).filter(|path| !path.is_empty());
-    let path = flags.config.clone().or_else(|| named.map(PathBuf::from));
-    let Some(path) = path else { return overlay(None, flags, environment) };
-    let name = path.display().to_string();
-    let mut loaded = match read(&path) {
-        Ok(text) => overlay(Some(Source { name, text }), flags, environment),
-        Err(message) => {
-            let mut loaded = overlay(None, flags, environment);
-            loaded.faults.insert(
-                0,
-                Fault {
-                    level: Level::Error,
-                    path: name,
-                    message: format!("the configuration cannot be read: {message}"),
-                    hint: Some("the built-in rules and the defaults need no file".to_owned()),
-                    located: None,
-                },
-            );
-            loaded
-        }
-    };
-    loaded.file = Some(path);
-    loaded
+    load_again(flags, environment, &Good::default())
+}
+
+/// The same in a process that runs: where a layer has errors, what it said before stays.
+pub fn load_again(flags: &Flags, environment: &Environment, good: &Good) -> Loaded {
+    let places = places(flags, environment);
+    let (layers, faults) = places.read();
+    let layers = layers.into_iter().flat_map(|layer| good.stand_in(layer)).collect();
+    let loaded = assemble(Request {
+        flags: flags.clone(),
+        environment: environment.clone(),
+        layers,
+        faults,
+        good: good.clone(),
+        ..Request::default()
+    });
+    Loaded { file: places.file().map(Into::into), ..loaded }
 }
 
 /// The same with a text in place of a file; `name` stands in its faults.
 pub fn parse(name: &str, text: &str, flags: &Flags, environment: &Environment) -> Loaded {
-    let source = Source { name: name.to_owned(), text: text.to_owned() };
-    overlay(Some(source), flags, environment)
+    let layers = vec![Layer::new(Rank::File, name.to_owned(), Ok(text.to_owned()))];
+    let (flags, environment) = (flags.clone(), environment.clone());
+    assemble(Request { flags, environment, layers, ..Request::default() })
 }
 
-/// The text of a file, at most one byte more than the limit, which `tree` then refuses.
-fn read(path: &Path) -> Result<String, String> {
-    let file = std::fs::File::open(path).map_err(|error| error.to_string())?;
-    let mut bytes = Vec::new();
-    file.take(tree::FILE_BYTES_MAX as u64 + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| error.to_string())?;
-    String::from_utf8(bytes)
-        .map_err(|error| format!("byte {} is no UTF-8", error.utf8_error().valid_up_to()))
-}
-
-fn overlay(source: Option<Source>, flags: &Flags, environment: &Environment) -> Loaded {
-    let mut config = Config::default();
-    let shared = environment::apply_shared(environment, &mut config);
-    let source = source.unwrap_or_default();
-    let (mut faults, places) = written(&source, &mut config);
-    faults.extend(shared);
-    faults.extend(environment::apply(environment, &mut config));
-    set_flags(flags, &mut config);
-    Loaded { config, faults, file: None, source, places }
-}
-
-/// Lays the file over `config`.
-fn written(source: &Source, config: &mut Config) -> (Vec<Fault>, Places) {
-    let root = match tree::read(source) {
-        Ok(Some(root)) => root,
-        Ok(None) => return (Vec::new(), Places::default()),
-        Err(fault) => return (vec![*fault], Places::default()),
+/// Several texts to be checked, each as it would be used by itself, or as layers over each other.
+pub fn check(texts: &[PathBuf], as_layers: bool, environment: &Environment) -> Vec<Checked> {
+    let request = |layers| Request {
+        environment: variables(environment),
+        layers,
+        alone: false,
+        ..Request::default()
     };
-    let mut reader = reader::Reader::new(source);
-    let places = file::apply(&mut reader, &root, config);
-    let mut faults = reader.faults;
-    let place = |fault: &Fault| fault.located.as_ref().map_or((0, 0), |l| (l.line, l.column));
-    faults.sort_by_key(place);
-    (faults, places)
+    let mut units: Vec<configmap::Unit> =
+        texts.iter().flat_map(|path| configmap::units(path)).collect();
+    if as_layers {
+        for (number, layer) in units.iter_mut().flat_map(|unit| &mut unit.layers).enumerate() {
+            if number > 0 {
+                layer.rank = Rank::Mounted;
+            }
+        }
+        let names: Vec<String> = units.iter().map(|unit| unit.name.clone()).collect();
+        let faults = units.iter().flat_map(|unit| unit.faults.clone()).collect();
+        let layers = units.into_iter().flat_map(|unit| unit.layers).collect();
+        let loaded = assemble(Request { faults, ..request(layers) });
+        return vec![Checked { name: names.join(" + "), loaded }];
+    }
+    let alone = |unit: configmap::Unit| {
+        let mounted = unit.layers.iter().any(|layer| layer.rank == Rank::Mounted);
+        let (name, faults) = (unit.name, unit.faults);
+        let loaded = assemble(Request { faults, alone: mounted, ..request(unit.layers) });
+        Checked { name, loaded }
+    };
+    units.into_iter().map(alone).collect()
+}
+
+/// The environment without the layers that it names: another text is checked in their stead.
+fn variables(environment: &Environment) -> Environment {
+    let mut variables = environment.clone();
+    for name in [environment::DEFAULTS, environment::LAYERS, environment::CONFIG] {
+        variables.remove(name);
+    }
+    variables
+}
+
+/// One configuration that was checked.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// The file, and the ConfigMap in it.
+    pub name: String,
+    /// What is right and wrong with it.
+    pub loaded: Loaded,
+}
+
+fn assemble(request: Request) -> Loaded {
+    let mut config = Config::default();
+    let shared = environment::apply_shared(&request.environment, &mut config);
+    let mut parts: Vec<Part> = Vec::new();
+    let mut cluster: Option<(usize, Config)> = None;
+    for layer in &request.layers {
+        let mut part = lay(layer, &request, &mut config);
+        if let Some((number, most)) = &cluster {
+            let held = held(&parts[*number], most, &mut config, |path| part.find(path));
+            part.faults.extend(held);
+        } else if part.rank == Rank::Cluster {
+            cluster = Some((parts.len(), config.clone()));
+        }
+        parts.push(part);
+    }
+    let environment = environment::apply(&request.environment, &mut config);
+    set_flags(&request.flags, &mut config);
+    let beyond = match &cluster {
+        Some((number, most)) => held(&parts[*number], most, &mut config, |_| None),
+        None => Vec::new(),
+    };
+    if !request.alone {
+        part::idle_switches(&mut parts);
+    }
+    let (own, origins) = part::merge(&parts, true);
+    config.rules.own = own;
+    let mut faults = request.faults.clone();
+    faults.extend(parts.iter().flat_map(|part| part.faults.iter().cloned()));
+    faults.extend(shared.into_iter().chain(environment).chain(beyond));
+    Loaded { config, faults, file: None, request, parts, origins }
+}
+
+/// Lays a layer over `config`, or what it said before where it has errors.
+fn lay(layer: &Layer, request: &Request, config: &mut Config) -> Part {
+    let before = config.clone();
+    let mut part = Part::read(layer, config);
+    if let Some(faults) = request.condemned.get(&layer.name) {
+        part.faults.extend(faults.iter().cloned());
+        part.state = State::LeftOut;
+    }
+    match request.good.0.get(&layer.name) {
+        Some(good) if part.state == State::LeftOut => {
+            *config = before;
+            let good = Layer { text: Ok(good.clone()), ..layer.clone() };
+            Part::read(&good, config).keeping(part.faults)
+        }
+        _ => part,
+    }
+}
+
+/// Takes back what goes beyond the cluster's final settings.
+fn held(
+    cluster: &Part,
+    most: &Config,
+    config: &mut Config,
+    place: impl Fn(&str) -> Option<fault::Located>,
+) -> Vec<Fault> {
+    setting::hold(&cluster.said.finals, (&cluster.source, most), config, place)
 }
 
 fn set_flags(flags: &Flags, config: &mut Config) {

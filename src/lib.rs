@@ -34,13 +34,14 @@
 //! | [`otlp`], [`outbox`], [`export`] | protobuf; the only queue; batches to a collector, HTTP or gRPC |
 //! | [`serve`] | the admin port: `/metrics`, `/health`, `/livez`, `/readyz`, `/startupz` |
 //! | [`telemetry`] | every metric that sidelight keeps about itself; the ledger; our own log lines |
-//! | [`config`] | as written -> as used: YAML, environment, flags; errors with place, caret and hint |
+//! | [`config`] | as written -> as used: YAML in layers, environment, flags; errors with their places |
 //! | [`app`] | doors bound, threads started, the phases of leaving ([`phase`]) |
 //! | [`replay`] | a file of lines through the rules: what would have happened |
 //! | [`tee`] | a command's output, copied to the socket without ever holding it up |
 //! | [`inject`] | pure: a pod's JSON -> the JSON patch that puts the sidecar into it |
 //! | [`injector`] | the admission webhook around it: TLS, certificates, reviews, the leader |
 //! | [`kube`], [`manifest`] | the few calls to the Kubernetes API; manifests read and written |
+//! | [`registry`] | what an image runs when a manifest does not say it: ENTRYPOINT and CMD |
 //! | [`cli`] | run, demo, check, replay, explain, healthcheck, inject, injector, tee, install |
 //! | [`clock`], [`resource`] | time as a value; who we speak for |
 //!
@@ -81,6 +82,7 @@ pub mod phase;
 pub mod pipeline;
 pub mod receive;
 pub mod record;
+pub mod registry;
 pub mod replay;
 pub mod resource;
 pub mod rules;

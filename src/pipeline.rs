@@ -101,6 +101,8 @@ pub struct Pipeline {
     resource: Arc<Resource>,
     line_bytes_max: usize,
     skew_due: bool,
+    /// False: lines are counted and refused.
+    enabled: bool,
 }
 
 impl Pipeline {
@@ -109,6 +111,7 @@ impl Pipeline {
         let generation = parts.rules.generation();
         let lane = Lane::new(parts.registry.writer(), parts.spans, parts.pulse, parts.zone);
         Pipeline {
+            enabled: parts.rules.enabled(),
             rules: parts.rules.current(),
             generation,
             published: parts.rules,
@@ -130,6 +133,9 @@ impl Pipeline {
     /// joined here; what may still be continued is held back by the caller (`frame::multiline::settled`).
     pub fn lines(&mut self, source: &mut Source, block: &[u8], observed: UnixNanos) {
         self.renew();
+        if !self.enabled {
+            return self.sink(source, frames(block));
+        }
         if let Some(passthrough) = &mut self.passthrough {
             passthrough.lines(block);
         }
@@ -147,6 +153,9 @@ impl Pipeline {
     /// Processes one datagram: one record, whatever newlines it holds.
     pub fn datagram(&mut self, source: &mut Source, bytes: &[u8], observed: UnixNanos) {
         self.renew();
+        if !self.enabled {
+            return self.sink(source, u64::from(!bytes.is_empty()));
+        }
         if let Some(passthrough) = &mut self.passthrough {
             passthrough.line(bytes);
         }
@@ -154,7 +163,7 @@ impl Pipeline {
             return;
         }
         self.batch.received[source.input as usize] += 1;
-        let text = self.repaired(bytes, None);
+        let text = self.repaired(bytes);
         let (envelope, message) = syslog::peel(&text);
         self.record(source, message.trim_end_matches(['\n', '\r']), 1, observed, envelope);
     }
@@ -167,7 +176,18 @@ impl Pipeline {
         bytes: u64,
         observed: UnixNanos,
     ) {
+        if let Some(passthrough) = &mut self.passthrough {
+            passthrough.oversized();
+        }
+        self.beginning(source, prefix, bytes, observed);
+    }
+
+    /// An oversized line of which the copy is already taken care of.
+    fn beginning(&mut self, source: &Source, prefix: &[u8], bytes: u64, observed: UnixNanos) {
         debug_assert!(bytes >= prefix.len() as u64, "a line is at least as long as its beginning");
+        if !self.enabled {
+            return self.sink(source, 1);
+        }
         self.batch.received[source.input as usize] += 1;
         self.batch.oversized += 1;
         // the cut may lie within a character
@@ -175,8 +195,14 @@ impl Pipeline {
             Err(error) if error.error_len().is_none() => &prefix[..error.valid_up_to()],
             _ => prefix,
         };
-        let text = self.repaired(whole, None);
+        let text = self.repaired(whole);
         self.record(source, &text, 1, observed, Envelope::default());
+    }
+
+    /// What is switched off counts what it is sent, so that the ledger closes.
+    fn sink(&mut self, source: &Source, frames: u64) {
+        self.batch.received[source.input as usize] += frames;
+        self.batch.disabled += frames;
     }
 
     /// The end of a batch: counters to telemetry, batches to the outboxes, a look at new rules. To be called
@@ -197,6 +223,7 @@ impl Pipeline {
         if self.published.generation() != self.generation {
             self.generation = self.published.generation();
             self.rules = self.published.current();
+            self.enabled = self.published.enabled();
             self.memory.forget();
             self.plans.forget();
             self.lane.forget();
@@ -247,7 +274,7 @@ impl Pipeline {
         if first_end - at > self.line_bytes_max + 1 {
             let length =
                 rest[..first_end - at].strip_suffix(b"\n").map_or(first_end - at, <[u8]>::len);
-            self.oversized(source, &rest[..self.line_bytes_max], length as u64, observed);
+            self.beginning(source, &rest[..self.line_bytes_max], length as u64, observed);
             return first_end;
         }
         let (end, lines) = multiline::joined(block, at, first_end);
@@ -260,17 +287,14 @@ impl Pipeline {
         if let Some(line) = text.and_then(|text| text.get(at..stop)) {
             self.record(source, line, lines, observed, Envelope::default());
         } else {
-            let line = self.repaired(&block[at..stop], None);
+            let line = self.repaired(&block[at..stop]);
             self.record(source, &line, lines, observed, Envelope::default());
         }
         end
     }
 
     /// Text, its invalid UTF-8 replaced and counted.
-    fn repaired<'a>(&mut self, bytes: &'a [u8], valid: Option<&'a str>) -> Cow<'a, str> {
-        if let Some(text) = valid {
-            return Cow::Borrowed(text);
-        }
+    fn repaired<'a>(&mut self, bytes: &'a [u8]) -> Cow<'a, str> {
         let text = String::from_utf8_lossy(bytes);
         self.batch.invalid_utf8 += u64::from(matches!(text, Cow::Owned(_)));
         text
@@ -328,6 +352,12 @@ impl Pipeline {
             self.skew_due = false;
         }
     }
+}
+
+/// Lines of a block that are not empty.
+fn frames(block: &[u8]) -> u64 {
+    let lines = block.split(|byte| *byte == b'\n');
+    lines.filter(|line| line.iter().any(|byte| *byte != b'\r')).count() as u64
 }
 
 /// The length of a line without its end.

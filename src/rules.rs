@@ -18,7 +18,7 @@ use action::{Action, Measure};
 use extract::Extract;
 use select::Condition;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What makes a rule apply, before its own condition is asked.
@@ -108,12 +108,28 @@ impl RuleSet {
 pub struct Published {
     generation: AtomicU64,
     rules: Mutex<Arc<RuleSet>>,
+    off: AtomicBool,
 }
 
 impl Published {
     /// The first rules, generation 1.
     pub fn new(rules: RuleSet) -> Published {
-        Published { generation: AtomicU64::new(1), rules: Mutex::new(Arc::new(rules)) }
+        Published {
+            generation: AtomicU64::new(1),
+            rules: Mutex::new(Arc::new(rules)),
+            off: AtomicBool::new(false),
+        }
+    }
+
+    /// Switches everything on or off: while it is off, lines are counted and nothing else.
+    pub fn switch(&self, enabled: bool) {
+        self.off.store(!enabled, Ordering::Relaxed);
+        self.generation.fetch_add(1, Ordering::Release);
+    }
+
+    /// Whether it is on; to be asked when the generation moved.
+    pub fn enabled(&self) -> bool {
+        !self.off.load(Ordering::Relaxed)
     }
 
     /// Puts new rules in force.
@@ -122,7 +138,7 @@ impl Published {
         self.generation.fetch_add(1, Ordering::Release);
     }
 
-    /// Grows with every [`Published::publish`].
+    /// Grows with every [`Published::publish`] and [`Published::switch`].
     #[inline]
     pub fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)

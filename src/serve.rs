@@ -23,6 +23,7 @@ use slots::{Slot, Slots};
 use state::State;
 use std::convert::Infallible;
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -71,7 +72,7 @@ pub async fn serve(listener: TcpListener, state: Arc<State>, until: impl Future<
             () = &mut until => break,
             accepted = listener.accept() => accepted,
         };
-        let Ok((stream, _)) = accepted else {
+        let Ok((stream, peer)) = accepted else {
             sleep(ACCEPT_PAUSE).await;
             continue;
         };
@@ -80,7 +81,7 @@ pub async fn serve(listener: TcpListener, state: Arc<State>, until: impl Future<
             slot = place(&slots, &state) => slot,
         };
         let (state, slots) = (Arc::clone(&state), Arc::clone(&slots));
-        tokio::spawn(connection(stream, state, slots, slot, closing.subscribe()));
+        tokio::spawn(connection(stream, peer.ip(), state, slots, slot, closing.subscribe()));
         // who was let in is heard before the next
         tokio::task::yield_now().await;
     }
@@ -111,6 +112,7 @@ fn refused(state: &State, reason: &str) {
 
 async fn connection(
     stream: TcpStream,
+    peer: IpAddr,
     state: Arc<State>,
     slots: Arc<Slots>,
     slot: Arc<Slot>,
@@ -121,7 +123,7 @@ async fn connection(
     let _ = stream.set_nodelay(true);
     let service = service_fn(|request: Request<Incoming>| {
         slots.touch(&slot);
-        let answer = checked(&request, &state);
+        let answer = checked(&request, peer, &state);
         async move { Ok::<_, Infallible>(answer) }
     });
     let served = http1::Builder::new()
@@ -154,7 +156,7 @@ async fn connection(
 }
 
 /// Refuses what no scraper, kubelet or browser sends, and what two servers could read differently.
-fn checked<B: Body>(request: &Request<B>, state: &State) -> Answer {
+fn checked<B: Body>(request: &Request<B>, peer: IpAddr, state: &State) -> Answer {
     let headers = request.headers();
     let hosts = headers.get_all(header::HOST).iter().count();
     if hosts > 1 || (hosts == 0 && request.version() == Version::HTTP_11) {
@@ -168,11 +170,11 @@ fn checked<B: Body>(request: &Request<B>, state: &State) -> Answer {
         refusal.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
         return refusal;
     }
-    route(request, state)
+    route(request, peer, state)
 }
 
 /// The table of routes.
-fn route<B>(request: &Request<B>, state: &State) -> Answer {
+fn route<B>(request: &Request<B>, peer: IpAddr, state: &State) -> Answer {
     let headers = request.headers();
     let query = request.uri().query();
     let path = request.uri().path();
@@ -183,7 +185,7 @@ fn route<B>(request: &Request<B>, state: &State) -> Answer {
     };
     match (head, check) {
         ("/", None) => answer(StatusCode::OK, TEXT, format!("sidelight\n\n{PATHS}")),
-        ("/metrics", None) => metrics::scrape(request, state),
+        ("/metrics", None) => metrics::scrape(request, peer, state),
         ("/livez" | "/healthz", check) => probes::probe(Probe::Live, check, query, state),
         ("/readyz", check) => probes::probe(Probe::Ready, check, query, state),
         ("/startupz", check) => probes::probe(Probe::Started, check, query, state),

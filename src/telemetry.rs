@@ -4,6 +4,7 @@
 pub mod ledger;
 pub mod log;
 pub mod process;
+pub mod scrapers;
 pub mod standing;
 
 use prometheus::core::Collector;
@@ -15,6 +16,8 @@ use prometheus::{
 #[derive(Debug)]
 pub struct Telemetry {
     registry: Registry,
+    /// 1, with the `version` that runs.
+    pub build_info: IntGaugeVec,
     /// Frames received, by `input`.
     pub received: IntCounterVec,
     /// Bytes received, by `input`.
@@ -65,6 +68,10 @@ pub struct Telemetry {
     pub config_last_load_successful: IntGauge,
     /// When that was, seconds since the epoch.
     pub config_last_load_timestamp: IntGauge,
+    /// 1, with the `hash` of the configuration in force.
+    pub config_info: IntGaugeVec,
+    /// Loads of the configuration while the process runs, by `outcome`.
+    pub config_reloads: IntCounterVec,
     /// Own log messages not written because their cause was said too often.
     pub log_suppressed: IntCounter,
 }
@@ -76,7 +83,12 @@ impl Telemetry {
     /// Never: names are distinct and valid, which a test sees.
     pub fn new() -> Telemetry {
         let registry = Registry::new();
+        let of =
+            opts("build_info", "1, with the version; pods keep theirs until they are re-created.");
+        let build_info = IntGaugeVec::new(of, &["version"]).expect("a valid name");
+        build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         let telemetry = Telemetry {
+            build_info,
             received: vec(
                 &registry,
                 "frames_received_total",
@@ -189,6 +201,16 @@ impl Telemetry {
                     "When the configuration was last loaded with success.",
                 )),
             ),
+            config_info: {
+                let of = opts("config_info", "1, with the hash of the configuration in force.");
+                keep(&registry, IntGaugeVec::new(of, &["hash"]))
+            },
+            config_reloads: vec(
+                &registry,
+                "config_reloads_total",
+                "Loads of the configuration while it ran: loaded, partial (layers with errors stayed as they were) or refused.",
+                &["outcome"],
+            ),
             log_suppressed: one(
                 &registry,
                 "log_messages_suppressed_total",
@@ -200,10 +222,11 @@ impl Telemetry {
         telemetry
     }
 
-    /// Adds the `process_*` metrics: for a process that runs, not for a replay, whose output must not
-    /// vary. A second call changes nothing.
+    /// Adds the `process_*` metrics and the version: for a process that runs, not for a replay, whose output
+    /// must not vary. A second call changes nothing.
     pub fn watch_process(&self) {
         let _ = self.registry.register(Box::new(process::Process::new()));
+        let _ = self.registry.register(Box::new(self.build_info.clone()));
     }
 
     /// All self-metrics as the `prometheus` crate gathers them.
@@ -274,12 +297,14 @@ mod tests {
             two.with_label_values(&["x", "y"]);
         }
         t.connections_open.with_label_values(&["x"]);
+        t.config_info.with_label_values(&["x"]);
+        t.config_reloads.with_label_values(&["x"]);
         t.thread_seconds.with_label_values(&["x", "y"]);
         let gathered = t.gather();
         let names: Vec<&str> =
             gathered.iter().map(|f| f.name().trim_end_matches("_total")).collect();
         let distinct: std::collections::BTreeSet<&str> = names.iter().copied().collect();
         assert_eq!(names.len(), distinct.len(), "{names:?}");
-        assert!(names.len() >= 33, "only {} families were looked at", names.len());
+        assert!(names.len() >= 35, "only {} families were looked at", names.len());
     }
 }

@@ -249,3 +249,114 @@ fn passed_through_lines_are_unchanged() {
     assert_eq!(ending.stdout, lines);
     assert_eq!((ending.ledger()["lost"], ending.code), (0, Some(0)), "{:?}", ending.said);
 }
+
+/// Scenario: a line longer than the limit among others, with a copy of every line asked for.
+/// Guarantees: every line was offered; of the long one the copy is dropped, and the ledger says so.
+#[test]
+fn a_line_too_long_to_be_copied_is_in_the_ledger() {
+    let sidecar = Sidecar::start(configured("passthrough: stdout\n"));
+    let long = "x".repeat(1024 * 1024);
+    sidecar.write(format!("level=info\n{long}\nlevel=warn\n").as_bytes());
+    sidecar.wait_metric(r#"sidelight_frames_received_total{input="stream"} 3"#);
+    let ending = sidecar.stop();
+    assert_eq!(ending.stdout, b"level=info\nlevel=warn\n");
+    let ledger = ending.ledger();
+    let items = (ledger["offered"], ledger["sent"], ledger["dropped"], ledger["lost"]);
+    assert_eq!((items, ending.code), ((3, 2, 1, 0), Some(0)), "{:?}", ending.said);
+}
+
+/// Guarantees: the binary is where it was asked to be before the socket is there; where it cannot be, everything
+/// else goes on.
+#[test]
+fn the_binary_is_laid_ready_for_others() {
+    let home = tempfile::tempdir().expect("a temporary directory");
+    let (bin, file) = (home.path().join("bin"), home.path().join("file"));
+    std::fs::write(&file, "no directory").expect("a writable directory");
+    for (directory, is_there) in [(&bin, true), (&file, false)] {
+        let directory = directory.to_str().expect("text").to_owned();
+        let environment = [("SIDELIGHT_INSTALL_DIR", directory)];
+        let mut sidecar =
+            Sidecar::start(Setup { environment: environment.into(), ..Setup::default() });
+        if !is_there {
+            sidecar.wait_said("cannot copy this binary");
+        }
+        sidecar.write(b"{\"level\":\"info\",\"service\":\"shop\"}\n");
+        sidecar.wait_metric(INFO);
+        assert_eq!(sidecar.stop().code, Some(0));
+    }
+    let itself = std::fs::read(env!("CARGO_BIN_EXE_sidelight")).expect("the binary");
+    assert!(std::fs::read(bin.join("sidelight")).expect("it is there") == itself);
+}
+
+/// Scenario: an ordinary container beside a Job's. A probe comes and goes; the application comes, writes, and leaves.
+/// Guarantees: nothing but the application's end ends the sidecar, by itself and with exit code 0.
+#[test]
+fn in_a_job_it_leaves_when_the_application_has() {
+    let environment = [("SIDELIGHT_EXIT_WITH_APP", "1".to_owned())];
+    let environment = environment.into();
+    let mut sidecar = Sidecar::start(Setup {
+        environment,
+        ..setup(&["--mode", "classic", "--log-level", "info"])
+    });
+    drop(std::os::unix::net::UnixStream::connect(&sidecar.stream).expect("it listens"));
+    let mut application =
+        std::os::unix::net::UnixStream::connect(&sidecar.stream).expect("it listens");
+    std::io::Write::write_all(&mut application, b"{\"level\":\"info\",\"service\":\"shop\"}\n")
+        .expect("it reads");
+    sidecar.wait_metric(INFO);
+    assert_eq!(sidecar.get("/readyz", "*/*").0, 200);
+    drop(application);
+    sidecar.wait_said("the application has left");
+    let ending = sidecar.end();
+    assert_eq!((ending.ledger()["received"], ending.code), (1, Some(0)));
+}
+
+/// Scenario: the final values are held for two scrapers.
+/// Guarantees: the ledger is closed before; a look by hand does not count, the second scraper is the end, long
+/// before the wait is over; `/livez` is well all the time.
+#[test]
+fn the_final_values_are_held_for_the_last_scrape() {
+    let environment = [
+        ("SIDELIGHT_FINAL_SCRAPE_WAIT", "20s".to_owned()),
+        ("SIDELIGHT_SCRAPERS", "2".to_owned()),
+        ("SIDELIGHT_GRACE_SECONDS", "3600".to_owned()),
+    ];
+    let mut sidecar = Sidecar::start(Setup { environment: environment.into(), ..Setup::default() });
+    let openmetrics = "application/openmetrics-text;version=1.0.0,*/*;q=0.1";
+    sidecar.get("/metrics", openmetrics);
+    sidecar.write(b"{\"level\":\"info\",\"service\":\"shop\"}\n");
+    sidecar.signal(Signal::TERM);
+    sidecar.wait_said("ledger received=1");
+    assert_eq!(sidecar.get("/livez", "*/*").0, 200);
+    let begin = Instant::now();
+    // by hand; the one that came before; and one that is new, from another address
+    assert!(sidecar.metrics().contains(INFO));
+    assert!(sidecar.get("/metrics", openmetrics).1.contains(INFO));
+    let mut other = std::net::TcpStream::connect(sidecar.admin()).expect("it still serves");
+    std::io::Write::write_all(
+        &mut other,
+        b"GET /metrics HTTP/1.1\r\nHost: x\r\nUser-Agent: Prometheus/3.15.0\r\n\r\n",
+    )
+    .expect("it reads");
+    let ending = sidecar.end();
+    let mut got = String::new();
+    std::io::Read::read_to_string(&mut other, &mut got).expect("the whole answer");
+    assert!(got.contains(INFO), "{got}");
+    assert_eq!((ending.ledger()["lost"], ending.code), (0, Some(0)));
+    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+}
+
+/// Guarantees: the grace period ends the wait for a scraper that never comes.
+#[test]
+fn the_last_scrape_is_waited_for_within_the_grace_period() {
+    let environment = [
+        ("SIDELIGHT_FINAL_SCRAPE_WAIT", "35s".to_owned()),
+        ("SIDELIGHT_GRACE_SECONDS", "1".to_owned()),
+    ];
+    let sidecar = Sidecar::start(Setup { environment: environment.into(), ..Setup::default() });
+    let begin = Instant::now();
+    let ending = sidecar.stop();
+    let took = begin.elapsed();
+    assert!(took > Duration::from_millis(700) && took < Duration::from_secs(10), "{took:?}");
+    assert_eq!((ending.ledger()["lost"], ending.code), (0, Some(0)));
+}

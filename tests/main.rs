@@ -5,6 +5,9 @@ mod canaries;
 #[allow(dead_code)] // the exporter's test uses the rest
 mod collector;
 mod golden;
+mod inject;
+#[allow(clippy::disallowed_methods)] // it waits for another process, whose time is the real one
+mod layers;
 mod ledger;
 #[allow(clippy::disallowed_methods)] // it waits for another process, whose time is the real one
 mod life;
@@ -16,5 +19,7 @@ mod readme;
 mod stand;
 #[path = "support/pipeline.rs"]
 mod standing;
+#[allow(clippy::disallowed_methods)] // it waits for other processes
+mod tee;
 mod tidy;
 mod truth;

@@ -37,6 +37,7 @@ fn gathered() -> Vec<(String, String, String)> {
         &t.offered,
         &t.sent,
         &t.spans_skipped,
+        &t.config_reloads,
     ] {
         one.with_label_values(&["x"]);
     }
@@ -44,6 +45,7 @@ fn gathered() -> Vec<(String, String, String)> {
         two.with_label_values(&["x", "y"]);
     }
     t.connections_open.with_label_values(&["x"]);
+    t.config_info.with_label_values(&["x"]);
     t.thread_seconds.with_label_values(&["x", "y"]);
     let families = telemetry.gather();
     let told = families.iter().map(|family| {

@@ -4,12 +4,13 @@
 use crate::health::Pulse;
 use crate::health::evaluate::{Evaluator, Moment};
 use crate::health::settings::Settings;
+use crate::health::verdict::Verdict;
 use crate::phase::Phase;
 use crate::serve;
 use crate::serve::state::State;
 use std::io;
 use std::net::TcpListener;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval};
@@ -25,7 +26,33 @@ pub struct Admin {
     /// What the data threads see.
     pub pulse: Arc<Pulse>,
     /// How the application is judged.
-    pub settings: Settings,
+    pub judging: Judging,
+}
+
+/// How the application is judged, as it is now; shared with whoever may change it.
+#[derive(Clone, Debug)]
+pub struct Judging(Arc<Mutex<(Settings, bool)>>);
+
+impl Judging {
+    /// By these settings; not `enabled`: not at all, because nothing is seen of it.
+    pub fn new(settings: Settings, enabled: bool) -> Judging {
+        Judging(Arc::new(Mutex::new((settings, enabled))))
+    }
+
+    /// Otherwise, from the next verdict on.
+    pub fn set(&self, settings: Settings, enabled: bool) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = (settings, enabled);
+    }
+
+    /// Whether it is judged at all; the evaluator goes by the settings from here on.
+    fn renew(&self, evaluator: &mut Evaluator) -> bool {
+        let now = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (settings, enabled) = &*now;
+        if settings != evaluator.settings() {
+            evaluator.adopt(settings.clone());
+        }
+        *enabled
+    }
 }
 
 impl Admin {
@@ -41,21 +68,27 @@ impl Admin {
             tokio::net::TcpListener::from_std(listener)?
         };
         thread::Builder::new().name("admin".to_owned()).spawn(move || {
-            let evaluated = evaluate(Arc::clone(&self.state), self.pulse, self.settings);
+            let evaluated = evaluate(Arc::clone(&self.state), self.pulse, self.judging);
             runtime.block_on(serve::serve(listener, self.state, evaluated));
         })
     }
 }
 
 /// Renews the verdict until the ledger is closed.
-async fn evaluate(state: Arc<State>, pulse: Arc<Pulse>, settings: Settings) {
-    let mut evaluator = Evaluator::new(settings);
+async fn evaluate(state: Arc<State>, pulse: Arc<Pulse>, judging: Judging) {
+    let mut evaluator = Evaluator::new(Settings::default());
     let mut second = interval(EVALUATE_EVERY);
     second.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while state.standing.phase.get() != Phase::Closed {
         second.tick().await;
         let now = Moment { wall: state.clock.now(), monotonic: state.clock.monotonic() };
-        state.verdict.publish(evaluator.evaluate(&pulse.read(), now));
+        let verdict = if judging.renew(&mut evaluator) {
+            evaluator.evaluate(&pulse.read(), now)
+        } else {
+            evaluator.rest(&pulse.read(), now);
+            Verdict { at: now.wall, checks: Vec::new() }
+        };
+        state.verdict.publish(verdict);
     }
 }
 
@@ -90,8 +123,8 @@ mod tests {
         let state = Arc::new(state);
         let pulse = Arc::new(Pulse::default());
         pulse.add(UnixNanos(1), Counts { records: 40, errors: 30, ..Counts::default() });
-        let settings = Settings::default();
-        let thread = Admin { state: Arc::clone(&state), pulse, settings }.spawn(listener);
+        let judging = Judging::new(Settings::default(), true);
+        let thread = Admin { state: Arc::clone(&state), pulse, judging }.spawn(listener);
         let thread = thread.expect("a thread");
         assert!(get(address, "/metrics").ends_with("# EOF\n"));
         let told = get(address, "/health/errors");

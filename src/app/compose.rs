@@ -1,9 +1,10 @@
 //! A configuration -> the parts of the process: who counts, who judges, who serves, who exports. The one
 //! place where the rooms are joined. Unit: one process.
 
-use super::admin;
+use super::admin::{self, Judging};
 use super::doors::Place;
 use super::drain::{self, Output};
+use super::reload::Reload;
 use super::worker::{Pipelines, through};
 use super::{Admin, Parts, Settings};
 use crate::clock::Clock;
@@ -21,9 +22,10 @@ use crate::receive::bind::Access;
 use crate::receive::limits::Limits;
 use crate::rules::settings::{RuleError, RulesSettings};
 use crate::rules::{Published, RuleSet, compile};
-use crate::serve::state::{Exposition, State};
+use crate::serve::state::{Ask, Exposition, State};
 use crate::spans::SpanMaker;
 use crate::telemetry::Telemetry;
+use crate::telemetry::log::Threshold;
 use crate::telemetry::standing::Standing;
 use jiff::tz::TimeZone;
 use std::collections::HashMap;
@@ -47,44 +49,13 @@ pub struct Composed {
     pub rule_errors: Vec<RuleError>,
 }
 
-/// New rules into a running process.
-#[derive(Clone, Debug)]
-pub struct Reload {
-    registry: Arc<Registry>,
-    published: Arc<Published>,
-    telemetry: Arc<Telemetry>,
-    state: Arc<State>,
-    clock: Clock,
-}
-
-impl Reload {
-    /// Puts new rules in force; the old ones stay where one is wrong.
-    ///
-    /// # Errors
-    /// What is wrong with the rules.
-    pub fn rules(&self, rules: &RulesSettings) -> Result<(), Vec<RuleError>> {
-        match compiled(rules, &self.registry) {
-            Ok(rules) => {
-                self.published.publish(rules);
-                Ok(())
-            }
-            Err(errors) => Err(errors),
-        }
-    }
-
-    /// Says how the last load went: in the metrics, and by its complaints in `/health`.
-    pub fn told(&self, complaints: Vec<String>, succeeded: bool) {
-        self.telemetry.config_last_load_successful.set(i64::from(succeeded));
-        if succeeded {
-            let now = self.clock.now().seconds();
-            self.telemetry.config_last_load_timestamp.set(now as i64);
-        }
-        self.state.warn(complaints);
-    }
-}
-
 /// Joins the parts. Never fails: a user's rules that cannot be compiled are left out and told of.
-pub fn compose(config: &Config, clock: &Clock, telemetry: &Arc<Telemetry>) -> Composed {
+pub fn compose(
+    config: &Config,
+    clock: &Clock,
+    telemetry: &Arc<Telemetry>,
+    log_level: &Threshold,
+) -> Composed {
     let registry = Registry::new(config.limits);
     telemetry.series_limit.set(config.limits.series_max as i64);
     let mut rule_errors = Vec::new();
@@ -93,6 +64,7 @@ pub fn compose(config: &Config, clock: &Clock, telemetry: &Arc<Telemetry>) -> Co
         built_in(&config.rules, &registry)
     });
     let published = Arc::new(Published::new(rules));
+    published.switch(config.enabled);
     let pulse = Arc::new(Pulse::default());
     let standing = Standing::new();
     let mut outputs = Vec::new();
@@ -102,6 +74,7 @@ pub fn compose(config: &Config, clock: &Clock, telemetry: &Arc<Telemetry>) -> Co
         created: config.created_timestamps,
         queue_fill: fill(spans.clone(), config.export.queue_spans_max),
         exporter_degraded: degraded(Arc::clone(telemetry)),
+        enabled: enabled(Arc::clone(&published)),
         ..State::new(
             clock.clone(),
             Arc::clone(telemetry),
@@ -109,9 +82,12 @@ pub fn compose(config: &Config, clock: &Clock, telemetry: &Arc<Telemetry>) -> Co
             exposition(Arc::clone(&registry), Arc::clone(telemetry)),
         )
     });
-    let health = config.health.clone();
-    let admin =
-        admin::Admin { state: Arc::clone(&state), pulse: Arc::clone(&pulse), settings: health };
+    let judging = Judging::new(config.health.clone(), config.enabled);
+    let admin = admin::Admin {
+        state: Arc::clone(&state),
+        pulse: Arc::clone(&pulse),
+        judging: judging.clone(),
+    };
     let maker = Maker {
         config: config.clone(),
         clock: clock.clone(),
@@ -131,12 +107,24 @@ pub fn compose(config: &Config, clock: &Clock, telemetry: &Arc<Telemetry>) -> Co
         admin: Some(Admin(Box::new(move |listener| serve(admin, listener)))),
         outputs,
     };
-    let (telemetry, clock) = (Arc::clone(telemetry), clock.clone());
-    let reload = Reload { registry, published, telemetry, state, clock };
+    let reload = Reload {
+        running: config.clone(),
+        registry,
+        published,
+        telemetry: Arc::clone(telemetry),
+        state,
+        clock: clock.clone(),
+        judging,
+        log_level: log_level.clone(),
+    };
     Composed { parts, reload, rule_errors }
 }
 
-fn compiled(rules: &RulesSettings, registry: &Registry) -> Result<RuleSet, Vec<RuleError>> {
+/// Compiles rules into a registry, which keeps every family that it was told of.
+pub(super) fn compiled(
+    rules: &RulesSettings,
+    registry: &Registry,
+) -> Result<RuleSet, Vec<RuleError>> {
     compile::compile(rules, &mut |spec| registry.declare(spec.clone()))
 }
 
@@ -214,7 +202,16 @@ fn process(config: &Config) -> Settings {
         runtime_directory: config.runtime_directory.clone(),
         listen: Some(listen(&config.listen)),
         stdin: config.stdin,
-        drain: drain::Settings { mode, ..drain::Settings::default() },
+        exit_with_app: config.exit_with_app,
+        drain: drain::Settings {
+            mode,
+            hold: drain::Hold {
+                wait: config.final_scrape.wait,
+                scrapers: config.final_scrape.scrapers,
+                grace: config.grace,
+            },
+            ..drain::Settings::default()
+        },
     }
 }
 
@@ -297,6 +294,10 @@ fn passthrough(
             None
         }
     }
+}
+
+fn enabled(published: Arc<Published>) -> Ask<bool> {
+    Box::new(move || published.enabled())
 }
 
 fn fill(spans: Option<Arc<Outbox>>, items_max: usize) -> Box<dyn Fn() -> f64 + Send + Sync> {

@@ -35,8 +35,19 @@ pub struct Settings {
     pub mode: Mode,
     /// From the end of serving to the exit.
     pub deadline: Duration,
-    /// How long a last scrape is waited for, within the deadline.
-    pub linger: Duration,
+    /// What waits for a last scrape.
+    pub hold: Hold,
+}
+
+/// The final values are held until they were fetched.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Hold {
+    /// How long at most; zero holds nothing up.
+    pub wait: Duration,
+    /// How many different scrapers fetch them.
+    pub scrapers: usize,
+    /// The pod's grace period: at its end all is over, whoever fetched what.
+    pub grace: Duration,
 }
 
 impl Default for Settings {
@@ -45,7 +56,7 @@ impl Default for Settings {
         Settings {
             mode: Mode::Native,
             deadline: Duration::from_millis(1500),
-            linger: Duration::ZERO,
+            hold: Hold { wait: Duration::ZERO, scrapers: 1, grace: Duration::ZERO },
         }
     }
 }
@@ -57,14 +68,17 @@ pub const QUIET: Duration = Duration::from_secs(2);
 /// In classic mode serving ends this long before the grace period does.
 pub const BEFORE_GRACE_ENDS: Duration = Duration::from_secs(3);
 
-/// What is kept of the deadline behind the lingering, to close in time.
+/// What is kept of the grace period behind the last scrape, to close in time.
 const CLOSING: Duration = Duration::from_millis(200);
+
+/// For the last answer to be read by whoever asked for it.
+const ANSWERING: Duration = Duration::from_millis(100);
 
 /// What an output is left less than the deadline, to count and say what it drops: a collector that never
 /// answers made the exit 23 ms late.
 const TELLING: Duration = Duration::from_millis(50);
 
-/// How often classic mode looks whether the application is over.
+/// How often it is looked whether the application is over, or the last scrape came.
 const LOOK: Duration = Duration::from_millis(50);
 
 /// Something that still holds items when the data threads have ended.
@@ -107,13 +121,20 @@ pub(super) struct Drain<'a> {
     pub(super) clock: &'a Clock,
     pub(super) telemetry: &'a Telemetry,
     pub(super) standing: &'a Arc<Standing>,
+    /// When the leaving began.
+    pub(super) begin: Duration,
+    /// The application left by itself: nobody told us to leave, and no grace period runs.
+    pub(super) unasked: bool,
 }
 
 impl Drain<'_> {
     /// In classic mode: goes on serving until the application is over or the grace period nearly so.
     pub(super) fn outlast(&self, workers: impl Fn() -> Vec<Duration>) {
         let Mode::Classic { grace } = self.settings.mode else { return };
-        let begin = self.clock.monotonic();
+        if self.unasked {
+            return;
+        }
+        let begin = self.begin;
         let latest = begin + grace.saturating_sub(BEFORE_GRACE_ENDS);
         let open = self.telemetry.connections_open.with_label_values(&[Input::Stream.name()]);
         loop {
@@ -126,12 +147,14 @@ impl Drain<'_> {
         }
     }
 
-    /// Everything from the last byte to the ledger.
+    /// Everything from the last byte to the ledger, and the last scrape. The ledger is closed and given to
+    /// `told` before that: where two seconds are all there is, the end may come while a scrape is waited for.
     pub(super) fn run(
         &self,
         workers: &[Worker],
         ended: &Receiver<Input>,
         outputs: Vec<Output>,
+        told: impl FnOnce(&Closing),
     ) -> Closing {
         let deadline = self.clock.monotonic() + self.settings.deadline;
         for worker in workers {
@@ -140,12 +163,6 @@ impl Drain<'_> {
         let mut unfinished = self.wait_for_workers(workers, ended, deadline);
         self.standing.phase.advance(Phase::Exporting);
         unfinished.extend(self.export(outputs, deadline));
-        self.standing.phase.advance(Phase::Lingering);
-        let left = deadline.saturating_sub(self.clock.monotonic() + CLOSING);
-        let linger = self.settings.linger.min(left);
-        if linger > Duration::ZERO {
-            std::thread::sleep(linger);
-        }
         for file in workers.iter().filter_map(|worker| worker.file.as_ref()) {
             file.remove();
         }
@@ -153,8 +170,27 @@ impl Drain<'_> {
             tracing::error!(what = name, "not done when the time was over");
         }
         let ledger = Ledger::read(self.telemetry, 0);
+        let closing = Closing { ledger, lost: ledger.lost, unfinished };
+        told(&closing);
+        self.standing.phase.advance(Phase::Lingering);
+        self.hold();
         self.standing.phase.advance(Phase::Closed);
-        Closing { ledger, lost: ledger.lost, unfinished }
+        closing
+    }
+
+    /// Waits until as many scrapers as there are have the final values, and not longer than it may.
+    fn hold(&self) {
+        let Hold { wait, scrapers, grace } = self.settings.hold;
+        let begin = self.clock.monotonic();
+        let over = if self.unasked { Duration::MAX } else { self.begin.saturating_add(grace) };
+        let until = begin.saturating_add(wait).min(over.saturating_sub(CLOSING));
+        let left = || until.saturating_sub(self.clock.monotonic());
+        while !left().is_zero() {
+            if self.standing.scrapers.with_final() >= scrapers {
+                return std::thread::sleep(ANSWERING.min(left()));
+            }
+            std::thread::sleep(LOOK.min(left()));
+        }
     }
 
     /// Each thread reads to the end and flushes its pipeline; returns those that did not in time.

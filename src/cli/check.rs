@@ -1,5 +1,8 @@
-//! `sidelight check`: is a configuration right? All that is wrong is told at once, rules compiled among it.
+//! `sidelight check`: are configurations right, alone or as layers, in files or in manifests? All that is
+//! wrong is told at once, rules compiled among it. With `--cluster` it is a cluster that is asked.
 //! Exit code 0: it is; 1: it is not, or there are warnings under `--strict`.
+
+mod cluster;
 
 #[cfg(test)]
 mod tests;
@@ -8,66 +11,99 @@ use crate::config::environment::Environment;
 use crate::config::fault::{Fault, Level};
 use crate::config::print::print;
 use crate::config::settings::Config;
-use crate::config::{Flags, Loaded, load};
+use crate::config::{Checked, Flags, Loaded, check, load};
 use crate::metrics::{FamilySpec, Registry};
 use crate::rules::compile::compile;
 use crate::rules::settings::RuleError;
 use crate::rules::{Rule, RuleSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Arguments of `check`.
 #[derive(Clone, PartialEq, Debug, clap::Args)]
 pub struct Arguments {
-    /// The configuration file [env: SIDELIGHT_CONFIG]
+    /// Configuration files, or manifests whose ConfigMaps hold some; - is standard input [env:
+    /// SIDELIGHT_CONFIG, and the layers]
     #[arg(value_name = "FILE")]
-    pub file: Option<PathBuf>,
+    pub files: Vec<PathBuf>,
+    /// The files are layers, the later wins: check what comes of all of them together
+    #[arg(long, requires = "files")]
+    pub layers: bool,
     /// Warnings count as errors
     #[arg(long)]
     pub strict: bool,
-    /// Print the configuration as it is used: file, environment and defaults together
+    /// Print the configuration as it is used: files, environment and defaults together
     #[arg(long)]
     pub print: bool,
+    /// Ask a cluster instead: pods without their sidecar and why, an injector that nobody can reach, metrics that
+    /// nobody scrapes; each with what to do
+    #[arg(long, conflicts_with_all = ["files", "print"])]
+    pub cluster: bool,
+    /// How the cluster is reached [env: KUBECONFIG, else the service account, else ~/.kube/config]
+    #[arg(long, value_name = "FILE", requires = "cluster")]
+    pub kubeconfig: Option<PathBuf>,
 }
 
-/// Checks a configuration and tells what is wrong on standard error.
+/// Checks configurations and tells what is wrong on standard error.
 pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
-    let flags = Flags { config: arguments.file.clone(), ..Flags::default() };
-    let loaded = load(&flags, environment);
-    if loaded.file.is_none() && !arguments.print {
-        eprintln!("error: no file to check: name one, or set SIDELIGHT_CONFIG");
-        return ExitCode::from(2);
+    if arguments.cluster {
+        return cluster::run(arguments.kubeconfig.as_deref(), arguments.strict, environment);
     }
-    let faults = faults(&loaded);
+    let checked = if arguments.files.is_empty() {
+        let loaded = load(&Flags::default(), environment);
+        let names: Vec<&str> = loaded.layers().collect();
+        if names.is_empty() && !arguments.print {
+            eprintln!("error: no file to check: name one, or set SIDELIGHT_CONFIG");
+            return ExitCode::from(2);
+        }
+        let name = if names.is_empty() { "no file".to_owned() } else { names.join(" + ") };
+        vec![Checked { name, loaded }]
+    } else {
+        check(&arguments.files, arguments.layers, environment)
+    };
+    let mut told: Vec<Fault> = Vec::new();
+    let mut wrong = false;
+    for one in &checked {
+        wrong |= !tell(one, arguments, &mut told);
+    }
+    if wrong { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// Tells what is wrong with one configuration, but for what was told before: the environment is the same for
+/// all. Returns whether it can be used.
+fn tell(checked: &Checked, arguments: &Arguments, told: &mut Vec<Fault>) -> bool {
+    let Checked { name, loaded } = checked;
+    let mut faults = faults(loaded);
     for fault in &faults {
-        eprintln!("{fault}");
+        if !told.contains(fault) {
+            eprintln!("{fault}");
+        }
     }
     let count = |level| faults.iter().filter(|fault| fault.level == level).count();
     let (errors, warnings) = (count(Level::Error), count(Level::Warning));
     let rules = loaded.config.rules.own.len();
-    let file = loaded.file.as_deref().unwrap_or(Path::new("no file"));
     let summary = format!(
-        "{}: {}, {}, {}",
-        file.display(),
+        "{name}: {}, {}, {}",
         plural(errors, "error"),
         plural(warnings, "warning"),
         plural(rules, "rule")
     );
-    let wrong = errors > 0 || (arguments.strict && warnings > 0);
-    if wrong {
+    told.append(&mut faults);
+    if errors > 0 || (arguments.strict && warnings > 0) {
         eprintln!("{summary}");
-        return ExitCode::FAILURE;
+        return false;
     }
     if arguments.print {
+        println!("# {name}");
         print!("{}", print(&loaded.config));
-    } else {
-        println!("{summary}");
-        let linear = linear(&loaded.config);
-        if !linear.is_empty() {
-            println!("asked for every line: {}", linear.join(", "));
-        }
+        return true;
     }
-    ExitCode::SUCCESS
+    println!("{summary}");
+    let linear = linear(&loaded.config);
+    if !linear.is_empty() {
+        println!("asked for every line: {}", linear.join(", "));
+    }
+    true
 }
 
 fn plural(count: usize, word: &str) -> String {
@@ -83,11 +119,7 @@ pub fn faults(loaded: &Loaded) -> Vec<Fault> {
             faults.push(fault);
         }
     }
-    let place = |fault: &Fault| match &fault.located {
-        Some(located) => (0, located.line, located.column),
-        None => (1, 0, 0),
-    };
-    faults.sort_by_key(place);
+    faults.sort_by_key(|fault| loaded.order(fault));
     faults
 }
 

@@ -1,13 +1,200 @@
-//! `install`: copy this binary into a directory, for images that do not have it. Unit: one call.
+//! `install`: copy this binary into a directory, for images that do not have it; `run` does the same when it is
+//! asked to. Whoever looks finds the whole binary or none: it comes into its place by one rename. Unit: one call.
 
 use crate::config::environment::Environment;
+use rustix::process::getuid;
+use std::fmt;
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::io::{self, BufRead, BufReader, ErrorKind};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+
+/// The binary's name in the directory.
+const NAME: &str = "sidelight";
+
+/// Everybody in the pod may run it, nobody else may write it.
+const MODE: u32 = 0o755;
+
+/// This binary, whatever its name is and even when that was replaced.
+const ITSELF: &str = "/proc/self/exe";
 
 /// Arguments of `install`.
 #[derive(Clone, PartialEq, Debug, clap::Args)]
-pub struct Arguments {}
+pub struct Arguments {
+    /// Where to; made if it is missing. The binary's name there is `sidelight`
+    #[arg(value_name = "DIR")]
+    pub directory: PathBuf,
+}
 
-/// Copy this binary into a directory, for images that do not have it; exit code 0 when it is done.
-pub fn run(_arguments: &Arguments, _environment: &Environment) -> ExitCode {
-    ExitCode::FAILURE
+/// What was done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Placed {
+    /// It was copied.
+    Copied,
+    /// The same bytes were there already.
+    Kept,
+}
+
+/// Why it could not be copied.
+#[derive(Debug)]
+pub struct NotPlaced {
+    target: PathBuf,
+    error: io::Error,
+}
+
+impl fmt::Display for NotPlaced {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot copy this binary to {}: {}", self.target.display(), self.error)?;
+        match self.error.kind() {
+            ErrorKind::StorageFull | ErrorKind::FileTooLarge => {
+                let bytes = fs::metadata(ITSELF).map_or(0, |itself| itself.len());
+                write!(f, "; it needs {} MiB there", bytes.div_ceil(1 << 20))
+            }
+            ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+                write!(f, "; the directory must be writable for uid {}", getuid().as_raw())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for NotPlaced {}
+
+/// Copies this binary into a directory, and says what was done; exit code 0 when it is there.
+pub fn run(arguments: &Arguments, _environment: &Environment) -> ExitCode {
+    match place(&arguments.directory) {
+        Ok(Placed::Copied) => ExitCode::SUCCESS,
+        Ok(Placed::Kept) => {
+            eprintln!("sidelight: it is in {} already", arguments.directory.display());
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("sidelight: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Copies this binary into `directory`, unless the same is there.
+///
+/// # Errors
+/// It cannot be read, or not be written there; what was there before is as it was.
+pub fn place(directory: &Path) -> Result<Placed, NotPlaced> {
+    copy(Path::new(ITSELF), directory)
+        .map_err(|error| NotPlaced { target: directory.join(NAME), error })
+}
+
+fn copy(source: &Path, directory: &Path) -> io::Result<Placed> {
+    let target = directory.join(NAME);
+    if is_same(source, &target) {
+        return Ok(Placed::Kept);
+    }
+    if !directory.is_dir() {
+        DirBuilder::new().recursive(true).mode(MODE).create(directory)?;
+    }
+    // the first process of a container always has the same number: what a killed one left is in the way
+    let fresh = directory.join(format!(".{NAME}.{}", std::process::id()));
+    let _ = fs::remove_file(&fresh);
+    let done = write(source, &fresh).and_then(|()| fs::rename(&fresh, &target));
+    if done.is_err() {
+        let _ = fs::remove_file(&fresh);
+    }
+    done.map(|()| Placed::Copied)
+}
+
+fn write(source: &Path, fresh: &Path) -> io::Result<()> {
+    let mut from = File::open(source)?;
+    // new, so that no link that somebody laid there is followed
+    let mut to = OpenOptions::new().write(true).create_new(true).mode(MODE).open(fresh)?;
+    io::copy(&mut from, &mut to)?;
+    // the mask of the process took bits away
+    to.set_permissions(Permissions::from_mode(MODE))
+}
+
+/// Whether `target` is a file of the same bytes that may be run.
+fn is_same(source: &Path, target: &Path) -> bool {
+    let Ok(known) = fs::symlink_metadata(target) else { return false };
+    if !known.is_file() || known.permissions().mode() & 0o7777 != MODE {
+        return false;
+    }
+    let (Ok(one), Ok(other)) = (File::open(source), File::open(target)) else { return false };
+    equal(BufReader::new(one), BufReader::new(other)).unwrap_or(false)
+}
+
+fn equal(mut one: impl BufRead, mut other: impl BufRead) -> io::Result<bool> {
+    loop {
+        let (left, right) = (one.fill_buf()?, other.fill_buf()?);
+        let count = left.len().min(right.len());
+        if left[..count] != right[..count] {
+            return Ok(false);
+        }
+        if count == 0 {
+            return Ok(left.is_empty() && right.is_empty());
+        }
+        one.consume(count);
+        other.consume(count);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).expect("it is there").permissions().mode() & 0o7777
+    }
+
+    /// Guarantees: the whole binary is there with its mode, once; a second time nothing is written; what is there
+    /// and differs is replaced and not written into.
+    #[test]
+    fn it_is_there_whole_and_once() {
+        let home = tempfile::tempdir().expect("a temporary directory");
+        let (source, directory) = (home.path().join("exe"), home.path().join("run/bin"));
+        let target = directory.join(NAME);
+        fs::write(&source, vec![7u8; 100_000]).expect("a writable directory");
+        assert_eq!(copy(&source, &directory).expect("room"), Placed::Copied);
+        assert_eq!(copy(&source, &directory).expect("room"), Placed::Kept);
+        assert_eq!((mode(&target), fs::read(&target).expect("it is there").len()), (MODE, 100_000));
+        for differs in [vec![7u8; 99_999], vec![8u8; 100_000], vec![7u8; 100_001], Vec::new()] {
+            fs::write(&target, &differs).expect("ours");
+            // a program that is being run from there keeps its bytes
+            let running = File::open(&target).expect("it is there");
+            assert_eq!(copy(&source, &directory).expect("room"), Placed::Copied);
+            assert_eq!(running.metadata().expect("open").len(), differs.len() as u64);
+            assert_eq!(fs::read(&target).expect("it is there"), vec![7u8; 100_000]);
+        }
+        fs::set_permissions(&target, Permissions::from_mode(0o644)).expect("ours");
+        assert_eq!(copy(&source, &directory).expect("room"), Placed::Copied);
+        assert_eq!(mode(&target), MODE);
+        assert_eq!(
+            fs::read_dir(&directory).expect("a directory").count(),
+            1,
+            "something is left over"
+        );
+    }
+
+    /// Guarantees: no link is followed, and a failure leaves everything as it was and says what to do.
+    #[test]
+    fn links_and_failures_do_no_harm() {
+        let home = tempfile::tempdir().expect("a temporary directory");
+        let (source, directory) = (home.path().join("exe"), home.path().join("bin"));
+        let precious = home.path().join("precious");
+        fs::write(&source, "binary").expect("a writable directory");
+        fs::write(&precious, "precious").expect("a writable directory");
+        fs::create_dir(&directory).expect("a writable directory");
+        let fresh = directory.join(format!(".{NAME}.{}", std::process::id()));
+        for link in [directory.join(NAME), fresh] {
+            symlink(&precious, link).expect("a writable directory");
+        }
+        assert_eq!(copy(&source, &directory).expect("room"), Placed::Copied);
+        assert_eq!(fs::read_to_string(&precious).expect("it is there"), "precious");
+        assert_eq!(fs::read_to_string(directory.join(NAME)).expect("it is there"), "binary");
+        let error = place(&precious).expect_err("a file is no directory").to_string();
+        assert!(error.contains("precious/sidelight"), "{error}");
+        let refused = io::Error::from(ErrorKind::ReadOnlyFilesystem);
+        let told = NotPlaced { target: PathBuf::from("/ro/sidelight"), error: refused }.to_string();
+        assert!(told.contains("/ro/sidelight") && told.contains("writable for uid"), "{told}");
+    }
 }

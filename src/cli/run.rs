@@ -1,16 +1,22 @@
 //! `sidelight run`, and `sidelight` alone: the sidecar.
 
 use crate::app;
-use crate::app::compose::{Composed, Reload, compose};
-use crate::app::signals::Signals;
+use crate::app::compose::{Composed, compose};
+use crate::app::reload::{Looked, Outcome, Reload, level};
+use crate::app::signals::{Signals, Told};
+use crate::cli::install;
 use crate::clock::Clock;
 use crate::config::environment::Environment;
 use crate::config::fault::Fault;
+use crate::config::layer::{Places, Trace};
+use crate::config::part::State;
 use crate::config::settings::{ListenSettings, LogLevel, Mode};
-use crate::config::{Flags, Loaded, load, units};
+use crate::config::{self, Flags, Good, Loaded, load, load_again, units};
+use crate::metrics::Registry;
+use crate::rules::compile::compile;
 use crate::rules::settings::RuleError;
 use crate::telemetry::Telemetry;
-use crate::telemetry::log::{Log, Sink};
+use crate::telemetry::log::{Log, Sink, Threshold, tell};
 use crate::telemetry::standing::{Door, DoorState};
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -18,6 +24,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The sidecar's arguments.
 #[derive(Clone, PartialEq, Debug, Default, clap::Args)]
@@ -94,25 +101,42 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let flags = arguments.flags();
-    let loaded = load(&flags, environment);
-    let complaints = report(&loaded);
+    let mut keeper = Keeper::new(arguments.flags(), environment);
+    let loaded = load(&keeper.flags, environment).in_use();
+    let limits = loaded.config.limits;
+    let (loaded, _) = loaded.settled(|rules| {
+        let registry = Registry::new(limits);
+        compile(rules, &mut |spec| registry.declare(spec.clone())).err().unwrap_or_default()
+    });
+    let complaints = report(&loaded, &mut |text| eprint!("{text}"));
     if arguments.strict && !loaded.is_valid() {
         return ExitCode::from(2);
     }
-    let config = loaded.usable();
+    let config = &loaded.config;
     let clock = Clock::system();
     let telemetry = Arc::new(Telemetry::new());
     telemetry.watch_process();
-    let suppressed = telemetry.log_suppressed.clone();
-    Log::new(level(config.log_level), clock.clone(), suppressed, Sink::Stderr).install();
-    let Composed { parts, reload, rule_errors } = compose(&config, &clock, &telemetry);
-    let complaints = rule_complaints(&loaded, &rule_errors, complaints);
+    let (threshold, suppressed) =
+        (Threshold::new(level(config.log_level)), telemetry.log_suppressed.clone());
+    Log::new(threshold.clone(), clock.clone(), suppressed, Sink::Stderr).install();
+    // before a socket is bound: whoever finds the sidecar started finds the binary, too
+    if let Some(directory) = &config.install_directory
+        && let Err(error) = install::place(directory)
+    {
+        tracing::warn!("{error}; what is to be wrapped with it cannot start");
+    }
+    let Composed { parts, reload, rule_errors } = compose(config, &clock, &telemetry, &threshold);
+    let complaints =
+        rule_complaints(&loaded, &rule_errors, complaints, &mut |text| eprint!("{text}"));
     if arguments.strict && !rule_errors.is_empty() {
         return ExitCode::from(2);
     }
-    reload.told(complaints, loaded.is_valid() && rule_errors.is_empty());
-    let again = || again(&flags, environment, &reload);
+    let good = loaded.is_valid() && rule_errors.is_empty();
+    let outcome = if good { Outcome::Loaded } else { Outcome::Partial };
+    reload.started(complaints, outcome, &loaded.hash());
+    keeper.good = loaded.good();
+    signals.look = keeper.every();
+    let again = |told| keeper.again(told, environment, &reload);
     let code = app::run(parts, &mut signals, welcome, again).unwrap_or_else(|error| {
         eprintln!("sidelight: {error}");
         1
@@ -120,15 +144,112 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
     ExitCode::from(code)
 }
 
-/// Tells on standard error what is wrong with the configuration, and gives it in short for `/health`.
-fn report(loaded: &Loaded) -> Vec<String> {
+/// How often it is looked whether the configuration changed: twice in the time in which a change is to be
+/// in force.
+const LOOK: Duration = Duration::from_secs(1);
+/// How soon a change is looked at again: a file is read when it has stood still for this long.
+const STAND_STILL: Duration = Duration::from_millis(100);
+/// After so many looks at a file that is written and written it is read as it is.
+const RESTLESS_MAX: u32 = 5;
+
+/// What is remembered of the configuration from one load to the next.
+struct Keeper {
+    flags: Flags,
+    places: Places,
+    /// How everything looked when it was read last.
+    read: Trace,
+    /// How it looks since, and for how many looks it has not stood still.
+    changing: Option<(Trace, u32)>,
+    good: Good,
+}
+
+impl Keeper {
+    /// Before the first load: what changes during it is seen by the first look.
+    fn new(flags: Flags, environment: &Environment) -> Keeper {
+        let places = config::places(&flags, environment);
+        let read = places.look();
+        Keeper { flags, places, read, changing: None, good: Good::default() }
+    }
+
+    fn every(&self) -> Option<Duration> {
+        self.places.can_change().then_some(LOOK)
+    }
+
+    /// SIGHUP, or a look that is due.
+    fn again(&mut self, told: Told, environment: &Environment, reload: &Reload) -> Looked {
+        let seen = self.places.look();
+        if told == Told::Look {
+            let looks = match &self.changing {
+                _ if seen == self.read => {
+                    self.changing = None;
+                    return Looked { changed: false, again: self.every() };
+                }
+                Some((before, _)) if *before == seen => RESTLESS_MAX,
+                Some((_, looks)) => looks + 1,
+                None => 0,
+            };
+            if looks < RESTLESS_MAX {
+                self.changing = Some((seen, looks));
+                return Looked { changed: false, again: Some(STAND_STILL) };
+            }
+        }
+        (self.read, self.changing) = (seen, None);
+        let changed = self.load(environment, reload);
+        Looked { changed, again: self.every() }
+    }
+
+    /// Reads everything again and takes over what can be. Sockets, series and counters stay as they are.
+    fn load(&mut self, environment: &Environment, reload: &Reload) -> bool {
+        let loaded = load_again(&self.flags, environment, &self.good).in_use();
+        let (loaded, _) = loaded.settled(|rules| reload.refuses(rules));
+        // a log that nobody reads must not hold this thread up, which hears SIGTERM
+        let mut tell = |text: &str| {
+            if !tell(text) {
+                reload.unsaid();
+            }
+        };
+        let mut complaints = report(&loaded, &mut tell);
+        let hash = loaded.hash();
+        match reload.apply(&loaded.config) {
+            Ok(waiting) => {
+                self.good = loaded.good();
+                if !waiting.is_empty() {
+                    let settings = waiting.join(", ");
+                    tracing::warn!(settings, "changed settings that take effect at a restart");
+                    complaints.push(format!("take effect at a restart: {settings}"));
+                }
+                let valid = loaded.is_valid();
+                let outcome = if valid { Outcome::Loaded } else { Outcome::Partial };
+                reload.loaded(complaints, outcome, &hash);
+                tracing::info!(rules = loaded.config.rules.own.len(), hash, "rules loaded again");
+                true
+            }
+            Err(errors) => {
+                let complaints = rule_complaints(&loaded, &errors, complaints, &mut tell);
+                reload.loaded(complaints, Outcome::Refused, &hash);
+                tracing::warn!("rules have errors; everything stays as it was");
+                false
+            }
+        }
+    }
+}
+
+/// Tells what is wrong with the configuration, and gives it in short for `/health`.
+fn report(loaded: &Loaded, tell: &mut dyn FnMut(&str)) -> Vec<String> {
+    let mut complaints = Vec::new();
     for fault in &loaded.faults {
-        eprint!("{fault}");
+        tell(&fault.to_string());
+        complaints.push(short(fault));
     }
-    if !loaded.is_valid() {
-        eprintln!("sidelight: the configuration has errors; its own rules are not used");
+    for (layer, state) in loaded.broken() {
+        let stead = match state {
+            State::Kept => "what it said before stays",
+            State::InForce | State::LeftOut => "its rules are not used",
+        };
+        tell(&format!("sidelight: {layer} has errors; {stead}\n"));
+        complaints.push(format!("{layer} has errors; {stead}"));
     }
-    loaded.faults.iter().map(short).collect()
+    complaints
 }
 
 /// The same for rules that could not be compiled.
@@ -136,14 +257,12 @@ fn rule_complaints(
     loaded: &Loaded,
     errors: &[RuleError],
     mut complaints: Vec<String>,
+    tell: &mut dyn FnMut(&str),
 ) -> Vec<String> {
     for error in errors {
         let fault = loaded.locate(error);
-        eprint!("{fault}");
+        tell(&fault.to_string());
         complaints.push(short(&fault));
-    }
-    if !errors.is_empty() {
-        eprintln!("sidelight: rules have errors; the built-in rules run");
     }
     complaints
 }
@@ -153,27 +272,6 @@ fn short(fault: &Fault) -> String {
     match &fault.located {
         Some(at) => format!("{}:{}:{}: {}", at.file, at.line, at.column, fault.path),
         None => fault.path.clone(),
-    }
-}
-
-/// SIGHUP: the rules are read again. Sockets, series and counters stay as they are.
-fn again(flags: &Flags, environment: &Environment, reload: &Reload) {
-    let loaded = load(flags, environment);
-    let complaints = report(&loaded);
-    if !loaded.is_valid() {
-        reload.told(complaints, false);
-        tracing::warn!("the configuration has errors; the rules stay as they were");
-        return;
-    }
-    match reload.rules(&loaded.config.rules) {
-        Ok(()) => {
-            reload.told(complaints, true);
-            tracing::info!(rules = loaded.config.rules.own.len(), "rules loaded again");
-        }
-        Err(errors) => {
-            reload.told(rule_complaints(&loaded, &errors, complaints), false);
-            tracing::warn!("rules have errors; they stay as they were");
-        }
     }
 }
 
@@ -198,14 +296,4 @@ fn welcome(doors: &[(Door, DoorState)]) {
     }
     // nobody may read standard error
     let _ = std::io::stderr().write_all(told.as_bytes());
-}
-
-fn level(level: LogLevel) -> tracing::Level {
-    match level {
-        LogLevel::Error => tracing::Level::ERROR,
-        LogLevel::Warn => tracing::Level::WARN,
-        LogLevel::Info => tracing::Level::INFO,
-        LogLevel::Debug => tracing::Level::DEBUG,
-        LogLevel::Trace => tracing::Level::TRACE,
-    }
 }

@@ -1,13 +1,57 @@
 //! `tee`: run a command, pass its output through and copy every line to the socket. Unit: one call.
 
+use crate::clock::Clock;
 use crate::config::environment::Environment;
+use crate::tee;
+use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
+
+/// Where a sidecar of the same pod listens.
+const SOCKET: &str = "/run/sidelight/log.sock";
 
 /// Arguments of `tee`.
 #[derive(Clone, PartialEq, Debug, clap::Args)]
-pub struct Arguments {}
+#[command(
+    after_help = "The command's stdout and stderr go where they went before, byte for byte. They are pipes for \
+    it, never a terminal: some programs then keep lines back (PYTHONUNBUFFERED=1, stdbuf -oL help). stdin, \
+    environment and working directory are as they were. Signals are passed on to the command. It never waits \
+    for the sidecar: lines that find no room are left out of the copy, whole, and a record of logger \
+    `sidelight.tee` says in their place how many; SIDELIGHT_LOG_LEVEL=debug tells the sum on stderr at the end.\n\n\
+    Exit code: the command's; 128+N when signal N ended it, 127 when there is no such command, 126 when it \
+    cannot be run."
+)]
+pub struct Arguments {
+    /// Stream socket of the sidecar [env: SIDELIGHT_SOCKET] [default: /run/sidelight/log.sock]
+    #[arg(long, value_name = "PATH")]
+    pub socket: Option<PathBuf>,
+    /// The command and its arguments
+    #[arg(
+        required = true,
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "COMMAND"
+    )]
+    pub command: Vec<OsString>,
+}
 
-/// Run a command, pass its output through and copy every line to the socket; exit code 0 when it is done.
-pub fn run(_arguments: &Arguments, _environment: &Environment) -> ExitCode {
-    ExitCode::FAILURE
+/// Runs the command; its exit code is ours.
+pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
+    let named =
+        environment.get("SIDELIGHT_SOCKET").filter(|path| !path.is_empty()).map(PathBuf::from);
+    let socket = arguments.socket.clone().or(named).unwrap_or_else(|| PathBuf::from(SOCKET));
+    match tee::run(&arguments.command, &socket, &Clock::system()) {
+        Ok(ended) => {
+            let level = environment.get("SIDELIGHT_LOG_LEVEL").map(String::as_str);
+            if matches!(level, Some("debug" | "trace")) {
+                eprintln!("sidelight tee: {} lines were not copied", ended.dropped);
+            }
+            ExitCode::from(ended.code)
+        }
+        Err(refused) => {
+            let command = arguments.command[0].display();
+            eprintln!("sidelight tee: cannot run '{command}': {}", refused.error);
+            ExitCode::from(refused.code)
+        }
+    }
 }

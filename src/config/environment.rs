@@ -5,7 +5,8 @@
 //! variable.
 
 use super::fault::{Fault, Level};
-use super::file::{PROTOCOLS, endpoint, socket_path};
+use super::file::{self, PROTOCOLS, endpoint, final_scrape_wait, socket_path};
+use super::rules;
 use super::settings::Config;
 use super::units::{self, Refused};
 use crate::export::endpoint::Protocol;
@@ -21,7 +22,13 @@ pub type Environment = BTreeMap<String, String>;
 /// The file, for those who start us without flags.
 pub(super) const CONFIG: &str = "SIDELIGHT_CONFIG";
 
-const OWN: [&str; 9] = [
+/// The layer of the cluster: the text itself, because no volume of another namespace can be mounted.
+pub(super) const DEFAULTS: &str = "SIDELIGHT_DEFAULTS";
+
+/// The layers of the namespace and of the pod: directories or files, separated by colons.
+pub(super) const LAYERS: &str = "SIDELIGHT_CONFIG_LAYERS";
+
+const OWN: [&str; 18] = [
     CONFIG,
     "SIDELIGHT_SOCKET",
     "SIDELIGHT_DATAGRAM_SOCKET",
@@ -31,6 +38,15 @@ const OWN: [&str; 9] = [
     "SIDELIGHT_STDIN",
     "SIDELIGHT_PASSTHROUGH",
     "SIDELIGHT_LOG_LEVEL",
+    DEFAULTS,
+    LAYERS,
+    "SIDELIGHT_SOCKET_MODE",
+    "SIDELIGHT_METRICS_PREFIX",
+    "SIDELIGHT_METRICS_GROUPS_OFF",
+    "SIDELIGHT_FINAL_SCRAPE_WAIT",
+    "SIDELIGHT_SCRAPERS",
+    "SIDELIGHT_INSTALL_DIR",
+    "SIDELIGHT_EXIT_WITH_APP",
 ];
 
 /// Reads variables and notes what is wrong with them.
@@ -159,6 +175,43 @@ fn own(reader: &mut Reader<'_>, config: &mut Config) {
     reader.own(&mut config.log_level, "SIDELIGHT_LOG_LEVEL", |text| {
         units::choice(text, &units::LOG_LEVELS)
     });
+    let mode = reader.parsed(Level::Error, "SIDELIGHT_SOCKET_MODE", units::mode_bits);
+    if let Some(mode) = mode {
+        // who sets the variable wires the pod: both sockets lie on its volume
+        (config.socket.mode, config.datagram_socket.mode) = (mode, mode);
+    }
+    let (wait, scrapers) = ("SIDELIGHT_FINAL_SCRAPE_WAIT", "SIDELIGHT_SCRAPERS");
+    reader.own(&mut config.final_scrape.wait, wait, final_scrape_wait);
+    reader.own(&mut config.final_scrape.scrapers, scrapers, file::scrapers);
+    reader.own(&mut config.install_directory, "SIDELIGHT_INSTALL_DIR", |text| {
+        Ok(Some(PathBuf::from(text)))
+    });
+    reader.own(&mut config.exit_with_app, "SIDELIGHT_EXIT_WITH_APP", units::flag);
+    reader.own(&mut config.rules.prefix, "SIDELIGHT_METRICS_PREFIX", rules::prefix);
+    groups_off(reader, &mut config.rules.groups);
+}
+
+/// Which groups of the standard metrics are off: names, separated by commas.
+fn groups_off(reader: &mut Reader<'_>, groups: &mut Groups) {
+    let variable = "SIDELIGHT_METRICS_GROUPS_OFF";
+    let Some(value) = reader.get(variable) else { return };
+    for name in value.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+        match name {
+            "http" => groups.http = false,
+            "database" => groups.database = false,
+            "log" => groups.log = false,
+            "functions" => groups.functions = false,
+            _ => {
+                let known = ["http", "database", "log", "functions"];
+                let hint = match nearest(name, known) {
+                    Some(meant) => format!("did you mean `{meant}`?"),
+                    None => format!("known are {}", known.join(", ")),
+                };
+                let message = format!("`{name}` is no group of the standard metrics");
+                reader.fault(Level::Error, variable, Refused::new(message, hint));
+            }
+        }
+    }
 }
 
 /// Warns of every `SIDELIGHT_*` that is none of ours; those of a Service named sidelight in one breath.

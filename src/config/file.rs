@@ -1,13 +1,18 @@
-//! The keys of a configuration file. Unit: one file.
+//! The keys of a configuration file, laid over what is there already: what a file does not say stays as it
+//! was. Unit: one file.
 
 use super::fault::Level;
 use super::reader::{At, Reader};
-use super::rules::{self, Places};
-use super::settings::{Config, ExportSettings, ListenSettings, SocketSettings};
+use super::rules::{self, Places, Written};
+use super::setting::{self, Final};
+use super::settings::{
+    Config, ExportSettings, FinalScrapeSettings, ListenSettings, SocketSettings,
+};
 use super::tree::{Node, Value};
 use super::units;
 use crate::export::endpoint::Protocol;
 use crate::health::settings::{Heartbeat, Ratio, Settings as HealthSettings, WINDOW_MAX};
+use crate::rules::syntax::nearest;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -16,11 +21,25 @@ pub(super) const SOCKET_PATH_BYTES_MAX: usize = 107;
 /// The longest line that may be kept; every connection may hold one.
 const LINE_BYTES: std::ops::RangeInclusive<usize> = 1024..=16 * 1024 * 1024;
 
-/// Puts what the file says over `config`; returns where the values of the rules stand.
-pub(super) fn apply(reader: &mut Reader<'_>, root: &Node, config: &mut Config) -> Places {
-    let mut places = Places::default();
+/// What a file says beside its settings.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Said {
+    /// Its rules.
+    pub(super) rules: Vec<Written>,
+    /// Where the values of its rules stand.
+    pub(super) places: Places,
+    /// Settings that no later layer may raise or change.
+    pub(super) finals: Vec<Final>,
+}
+
+/// Puts the settings of a file over `config`; returns what else it says.
+pub(super) fn apply(reader: &mut Reader<'_>, root: &Node, config: &mut Config) -> Said {
+    let mut said = Said::default();
     let at = At { node: root, path: String::new() };
-    let Some(mut keys) = reader.keys(&at) else { return places };
+    let Some(mut keys) = reader.keys(&at) else { return said };
+    if let Some(at) = keys.take("enabled") {
+        set(&mut config.enabled, reader.parsed(&at, units::flag));
+    }
     if let Some(at) = keys.take("socket")
         && let Some(limits) = socket(reader, &at, &mut config.socket, true)
     {
@@ -60,10 +79,10 @@ pub(super) fn apply(reader: &mut Reader<'_>, root: &Node, config: &mut Config) -
         set(&mut config.resource.service_name, reader.text(&at).map(str::to_owned));
     }
     if let Some(at) = keys.take("metrics") {
-        metrics(reader, &at, config, &mut places);
+        metrics(reader, &at, config, &mut said.places);
     }
     if let Some(at) = keys.take("rules") {
-        config.rules.own = rules::read(reader, &at, &mut places);
+        said.rules = rules::read(reader, &at, &mut said.places);
     }
     if let Some(at) = keys.take("health") {
         health(reader, &at, &mut config.health);
@@ -74,8 +93,34 @@ pub(super) fn apply(reader: &mut Reader<'_>, root: &Node, config: &mut Config) -
     if let Some(at) = keys.take("export") {
         export(reader, &at, &mut config.export);
     }
+    if let Some(at) = keys.take("final_scrape") {
+        final_scrape(reader, &at, &mut config.final_scrape);
+    }
+    if let Some(at) = keys.take("final") {
+        said.finals = finals(reader, &at);
+    }
     reader.finish(&keys);
-    places
+    said
+}
+
+/// The settings that are final, by their paths; a path stands for all below it.
+fn finals(reader: &mut Reader<'_>, at: &At<'_>) -> Vec<Final> {
+    let mut found = Vec::new();
+    for at in reader.list(at) {
+        let Some(text) = reader.text(&at) else { continue };
+        let settings = setting::below(text);
+        if settings.is_empty() {
+            let known = setting::ALL.iter().map(|setting| setting.path);
+            let hint = match nearest(text, known) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => "as in metrics.limits.series, export or socket".to_owned(),
+            };
+            reader.refuse(&at, format!("`{text}` is no setting"), &hint);
+        }
+        let Node { start, end, .. } = *at.node;
+        found.extend(settings.into_iter().map(|setting| Final { setting, start, end }));
+    }
+    found
 }
 
 fn set<T>(to: &mut T, value: Option<T>) {
@@ -208,7 +253,7 @@ fn health(reader: &mut Reader<'_>, at: &At<'_>, to: &mut HealthSettings) {
         set(&mut to.recover_after, reader.parsed(&at, units::duration));
     }
     if let Some(at) = keys.take("heartbeat") {
-        to.heartbeat = heartbeat(reader, &at);
+        set(&mut to.heartbeat, heartbeat(reader, &at).map(Some));
     }
     reader.finish(&keys);
 }
@@ -289,7 +334,9 @@ fn export(reader: &mut Reader<'_>, at: &At<'_>, to: &mut ExportSettings) {
     {
         for (name, value) in headers.all() {
             if let Some(text) = reader.text(&value) {
-                to.headers.push((name.key().to_ascii_lowercase(), text.to_owned()));
+                let name = name.key().to_ascii_lowercase();
+                to.headers.retain(|(known, _)| *known != name);
+                to.headers.push((name, text.to_owned()));
             }
         }
     }
@@ -306,6 +353,44 @@ fn export(reader: &mut Reader<'_>, at: &At<'_>, to: &mut ExportSettings) {
         set(&mut to.delay, positive(reader, &at));
     }
     reader.finish(&keys);
+}
+
+fn final_scrape(reader: &mut Reader<'_>, at: &At<'_>, to: &mut FinalScrapeSettings) {
+    let Some(mut keys) = reader.keys(at) else { return };
+    if let Some(at) = keys.take("wait") {
+        set(&mut to.wait, reader.parsed(&at, final_scrape_wait));
+    }
+    if let Some(at) = keys.take("scrapers") {
+        set(&mut to.scrapers, reader.parsed(&at, scrapers));
+    }
+    reader.finish(&keys);
+}
+
+/// How long the last scrape may be waited for: two scrapes at the longest interval in use.
+const FINAL_SCRAPE_WAIT_MAX: Duration = Duration::from_mins(10);
+/// How many scrapers may be waited for: a pair for two installations each.
+const SCRAPERS_MAX: usize = 4;
+
+/// A time to hold the last values.
+pub(super) fn final_scrape_wait(text: &str) -> Result<Duration, units::Refused> {
+    match units::duration(text)? {
+        wait if wait <= FINAL_SCRAPE_WAIT_MAX => Ok(wait),
+        _ => Err(units::Refused::new(
+            format!("`{text}` is too long to keep a pod for a scrape"),
+            "10m is the longest; a scrape interval and 5 s are enough",
+        )),
+    }
+}
+
+/// How many scrapers fetch the last values.
+pub(super) fn scrapers(text: &str) -> Result<usize, units::Refused> {
+    match text.parse() {
+        Ok(count) if (1..=SCRAPERS_MAX).contains(&count) => Ok(count),
+        _ => Err(units::Refused::new(
+            format!("`{text}` are no scrapers to wait for"),
+            format!("from 1 to {SCRAPERS_MAX}: 2 for a pair of Prometheus servers"),
+        )),
+    }
 }
 
 /// A URL that spans can be sent to.

@@ -23,6 +23,7 @@ fn settings(out: &mut String, config: &Config) -> std::fmt::Result {
         format!("line_bytes_max: {}", config.line_bytes_max),
         format!("connections_max: {}", config.connections_max),
     ];
+    writeln!(out, "enabled: {}", config.enabled)?;
     writeln!(out, "socket: {}", socket(&config.socket, &limits))?;
     writeln!(out, "datagram_socket: {}", socket(&config.datagram_socket, &[]))?;
     writeln!(out, "listen: {}", quoted(&config.listen.address.to_string()))?;
@@ -48,6 +49,8 @@ fn settings(out: &mut String, config: &Config) -> std::fmt::Result {
         traces.enabled, traces.spans.internal, traces.spans.exception_text
     )?;
     export(out, config)?;
+    let last = config.final_scrape;
+    writeln!(out, "final_scrape: {{wait: {}, scrapers: {}}}", duration(last.wait), last.scrapers)?;
     if !config.rules.own.is_empty() {
         writeln!(out, "rules:")?;
     }

@@ -1,7 +1,7 @@
 //! A tree -> typed values. Whatever is wrong is noted with its place and reading goes on, so that all
 //! faults of a file are told at once. A key that nobody asked for is unknown. Unit: one file.
 
-use super::fault::{Fault, Level, Located};
+use super::fault::{Fault, Level};
 use super::tree::{Node, Source, Value};
 use super::units::Refused;
 use crate::rules::syntax::nearest;
@@ -57,8 +57,7 @@ impl<'s> Reader<'s> {
         message: String,
         hint: Option<String>,
     ) {
-        let Source { name, text } = self.source;
-        let located = Some(Located::find(name, text, bytes.start, bytes.end));
+        let located = Some(self.source.find(bytes.start, bytes.end));
         self.faults.push(Fault { level, path: path.to_owned(), message, hint, located });
     }
 

@@ -1,6 +1,6 @@
 //! The list of own rules, and where each of their values stands. Unit: one rule.
 
-use super::fault::{Fault, Level, Located};
+use super::fault::{Fault, Level};
 use super::lint;
 use super::reader::{At, Reader};
 use super::tree::{Node, Source, Value};
@@ -20,6 +20,19 @@ const BUCKETS_MAX: usize = 64;
 const LABELS_MAX: usize = 16;
 /// Bounds where a rule names none: those of the standard durations, in seconds.
 const BUCKETS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+/// One rule as a file has it.
+#[derive(Clone, Debug)]
+pub(super) struct Written {
+    /// What it says; its name is that of its first metric where it has none of its own.
+    pub(super) rule: RuleSettings,
+    /// It has a name by which another layer can mean it.
+    pub(super) named: bool,
+    /// False: a rule of an earlier layer with this name is switched off.
+    pub(super) enabled: bool,
+    /// It says what to do, and not only that it is off.
+    pub(super) does: bool,
+}
 
 /// Where the values of the rules stand, by the paths of [`RuleError`].
 #[derive(Clone, Debug, Default)]
@@ -69,7 +82,7 @@ impl Places {
                 None => rest.len(),
             };
             let start = node.offset_in(source, offset);
-            Located::find(&source.name, &source.text, start, start + width)
+            source.find(start, start + width)
         });
         let path = match found {
             Some(place) if exact => place.written.clone(),
@@ -87,7 +100,7 @@ impl Places {
 }
 
 /// Reads the list of own rules, and notes where their values stand.
-pub(super) fn read(reader: &mut Reader<'_>, at: &At<'_>, places: &mut Places) -> Vec<RuleSettings> {
+pub(super) fn read(reader: &mut Reader<'_>, at: &At<'_>, places: &mut Places) -> Vec<Written> {
     let mut rules = Vec::new();
     let list = reader.list(at);
     if list.len() > RULES_MAX {
@@ -109,10 +122,14 @@ struct RuleReader<'r, 's> {
 }
 
 impl RuleReader<'_, '_> {
-    fn rule(&mut self, at: &At<'_>, index: usize) -> RuleSettings {
+    fn rule(&mut self, at: &At<'_>, index: usize) -> Written {
         let mut rule = RuleSettings::default();
         self.places.put(self.path.clone(), at);
-        let Some(mut keys) = self.reader.keys(at) else { return rule };
+        let Some(mut keys) = self.reader.keys(at) else {
+            return Written { rule, named: false, enabled: true, does: false };
+        };
+        let switch = keys.take("enabled").and_then(|at| self.reader.parsed(&at, units::flag));
+        let enabled = switch.unwrap_or(true);
         if let Some(at) = keys.take("name") {
             rule.name = self.text(&at, ".name").unwrap_or_default();
         }
@@ -143,16 +160,25 @@ impl RuleReader<'_, '_> {
         }
         self.reader.finish(&keys);
         let nothing = ["counter", "gauge", "histogram", "metrics", "span", "health"];
-        let effect = nothing.into_iter().any(|key| keys.take(key).is_some());
-        if !effect {
+        let does = nothing.into_iter().any(|key| keys.take(key).is_some());
+        if !does && enabled {
             let hint = "give it a counter, gauge, histogram, span or health";
             self.reader.refuse(at, "the rule does nothing", hint);
         }
-        if rule.name.is_empty() {
-            let of_metric = rule.metrics.first().map(|metric| metric.name.clone());
-            rule.name = of_metric.unwrap_or_else(|| format!("rule {}", index + 1));
+        if rule.name.is_empty()
+            && let Some(metric) = rule.metrics.first()
+        {
+            rule.name.clone_from(&metric.name);
         }
-        rule
+        let named = !rule.name.is_empty();
+        if !named {
+            rule.name = format!("rule {}", index + 1);
+        }
+        if !named && !enabled {
+            let hint = "`name: orders` switches off the rule `orders` of an earlier layer";
+            self.reader.refuse(at, "it is not said which rule is off", hint);
+        }
+        Written { rule, named, enabled, does }
     }
 
     fn text(&mut self, at: &At<'_>, under: &str) -> Option<String> {

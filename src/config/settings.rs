@@ -18,6 +18,8 @@ pub const LISTEN_PORT: u16 = 19464;
 /// Everything that can be set.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Config {
+    /// False: lines are read, counted and refused, and nothing else is done with them.
+    pub enabled: bool,
     /// The stream socket.
     pub socket: SocketSettings,
     /// The datagram socket.
@@ -57,11 +59,20 @@ pub struct Config {
     pub traces: TracesSettings,
     /// Where spans are sent.
     pub export: ExportSettings,
+    /// What the end waits for.
+    pub final_scrape: FinalScrapeSettings,
+    /// Where the binary is copied to before the socket is bound, for containers that wrap their command
+    /// with `tee`.
+    pub install_directory: Option<PathBuf>,
+    /// Leave when every connection of the application is gone: in a Job an ordinary container that stays
+    /// keeps the pod from completing.
+    pub exit_with_app: bool,
 }
 
 impl Default for Config {
     fn default() -> Self {
         Config {
+            enabled: true,
             socket: SocketSettings::default(),
             datagram_socket: SocketSettings::default(),
             runtime_directory: None,
@@ -81,6 +92,9 @@ impl Default for Config {
             health: health::settings::Settings::default(),
             traces: TracesSettings::default(),
             export: ExportSettings::default(),
+            final_scrape: FinalScrapeSettings::default(),
+            install_directory: None,
+            exit_with_app: false,
         }
     }
 }
@@ -233,5 +247,20 @@ impl Default for ExportSettings {
             batch_spans_max: 512,
             delay: Duration::from_secs(1),
         }
+    }
+}
+
+/// The last scrape: the values of the end are held until they were fetched.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FinalScrapeSettings {
+    /// How long they are held at most; zero holds nothing up.
+    pub wait: Duration,
+    /// How many different scrapers fetch them: two for a pair of Prometheus servers.
+    pub scrapers: usize,
+}
+
+impl Default for FinalScrapeSettings {
+    fn default() -> Self {
+        FinalScrapeSettings { wait: Duration::ZERO, scrapers: 1 }
     }
 }

@@ -1,5 +1,7 @@
 //! Layers over each other, and the environment. Files in every shape of wrong are golden cases.
 
+mod layers;
+
 use super::environment::Environment;
 use super::fault::{Fault, Level};
 use super::print::print;
@@ -193,6 +195,45 @@ fn the_rest_of_opentelemetrys_variables() {
     assert_eq!(config.runtime_directory, Some(PathBuf::from("/run/user/1")));
     let loaded = of("", &[("OTEL_RESOURCE_ATTRIBUTES", "service.name=x")]);
     assert_eq!(loaded.config.resource.service_name, "x");
+}
+
+/// What the injector sets in a pod, beside the sockets.
+#[test]
+fn what_a_pod_sets() {
+    let loaded = of(
+        "metrics: {prefix: file_, groups: {log: false}}\nfinal_scrape: {wait: 1s, scrapers: 3}\n",
+        &[
+            ("SIDELIGHT_SOCKET_MODE", "0666"),
+            ("SIDELIGHT_METRICS_PREFIX", "shop_"),
+            ("SIDELIGHT_METRICS_GROUPS_OFF", "http, functions"),
+            ("SIDELIGHT_FINAL_SCRAPE_WAIT", "35s"),
+            ("SIDELIGHT_SCRAPERS", "2"),
+            ("SIDELIGHT_INSTALL_DIR", "/run/sidelight/bin"),
+            ("SIDELIGHT_EXIT_WITH_APP", "1"),
+        ],
+    );
+    assert_eq!(loaded.faults, []);
+    let config = loaded.config;
+    assert_eq!((config.socket.mode, config.datagram_socket.mode), (0o666, 0o666));
+    assert_eq!(config.rules.prefix, "shop_");
+    let groups = Groups { http: false, database: true, log: false, functions: false };
+    assert_eq!(config.rules.groups, groups);
+    let last = (config.final_scrape.wait, config.final_scrape.scrapers);
+    assert_eq!(last, (Duration::from_secs(35), 2));
+    assert_eq!(config.install_directory, Some(PathBuf::from("/run/sidelight/bin")));
+    assert!(config.exit_with_app);
+    for (name, value) in [
+        ("SIDELIGHT_SOCKET_MODE", "rw"),
+        ("SIDELIGHT_METRICS_PREFIX", "9"),
+        ("SIDELIGHT_METRICS_GROUPS_OFF", "htpt"),
+        ("SIDELIGHT_FINAL_SCRAPE_WAIT", "1h"),
+        ("SIDELIGHT_SCRAPERS", "9"),
+        ("SIDELIGHT_EXIT_WITH_APP", "perhaps"),
+    ] {
+        let loaded = of("", &[(name, value)]);
+        assert_eq!(told(&loaded.faults), [(Level::Error, name)]);
+        assert_eq!(loaded.config, Config::default(), "{name}");
+    }
 }
 
 /// Wrong values that were not meant for us are warnings, and a secret in them is not repeated.

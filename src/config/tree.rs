@@ -6,6 +6,7 @@ use super::fault::{Fault, Level, Located};
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_yaml::Spanned;
 use std::fmt;
+use std::sync::Arc;
 
 /// Bytes of a file: a thousand rules need 300 KiB.
 pub(super) const FILE_BYTES_MAX: usize = 1 << 20;
@@ -18,10 +19,40 @@ const NODES_MAX: usize = 100_000;
 const ALIASES_MAX: usize = 1_000;
 
 /// A file's name and text.
-#[derive(Clone, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, PartialEq, Default, Debug)]
 pub(super) struct Source {
     pub(super) name: String,
     pub(super) text: String,
+    /// The text is a value of another file: places are told there.
+    pub(super) inside: Option<Arc<Inside>>,
+}
+
+/// The file that holds a text, and the value that is it.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Inside {
+    pub(super) file: Source,
+    pub(super) node: Node,
+}
+
+impl Source {
+    /// A file of its own.
+    pub(super) fn new(name: &str, text: &str) -> Source {
+        Source { name: name.to_owned(), text: text.to_owned(), inside: None }
+    }
+
+    /// The file that its places name.
+    pub(super) fn file(&self) -> &str {
+        self.inside.as_ref().map_or(&self.name, |inside| &inside.file.name)
+    }
+
+    /// The place of some bytes of the text.
+    pub(super) fn find(&self, start: usize, end: usize) -> Located {
+        let Some(inside) = &self.inside else {
+            return Located::find(&self.name, &self.text, start, end);
+        };
+        let Inside { file, node } = &**inside;
+        file.find(node.offset_in(file, start), node.offset_in(file, end))
+    }
 }
 
 /// A value and the bytes that it was written with.
@@ -109,7 +140,7 @@ fn fault(source: &Source, at: usize, message: String) -> Box<Fault> {
         path: String::new(),
         message,
         hint: None,
-        located: Some(Located::find(&source.name, &source.text, at, at + 1)),
+        located: Some(source.find(at, at + 1)),
     })
 }
 
@@ -264,6 +295,9 @@ fn align(text: &str, span: std::ops::Range<usize>, value: &str, offset: usize) -
     let written = text.get(span.clone()).unwrap_or_default();
     let line_start = text[..span.start].rfind('\n').map_or(0, |at| at + 1);
     let indent = span.start - line_start;
+    if is_literal(&text[..line_start], &text[line_start..span.start]) {
+        return span.start + align_literal(written, indent, value, offset.min(value.len()));
+    }
     let quote = written.chars().next().filter(|first| matches!(first, '"' | '\''));
     let quoted = quote.is_some_and(|quote| written.len() > 1 && written.ends_with(quote));
     let mut at = usize::from(quoted);
@@ -283,6 +317,31 @@ fn align(text: &str, span: std::ops::Range<usize>, value: &str, offset: usize) -
         };
     }
     span.start + at.min(written.len())
+}
+
+/// Whether a value that begins behind `margin` is a block of lines as they are: the line above ends with `|`.
+fn is_literal(above: &str, margin: &str) -> bool {
+    let header = above.trim_end().rsplit('\n').next().unwrap_or_default();
+    let header = header.split(" #").next().unwrap_or_default().trim_end();
+    let header = header.trim_end_matches(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-'));
+    header.ends_with('|') && margin.bytes().all(|byte| byte == b' ')
+}
+
+/// In such a block every line of the value is a line of the file, less the indentation.
+fn align_literal(written: &str, indent: usize, value: &str, offset: usize) -> usize {
+    let before = &value.as_bytes()[..offset];
+    let number = memchr::memchr_iter(b'\n', before).count();
+    let column = before.iter().rev().take_while(|byte| **byte != b'\n').count();
+    let mut start = 0;
+    for (index, line) in written.split_inclusive('\n').enumerate() {
+        if index == number {
+            let blanks = line.bytes().take_while(|byte| *byte == b' ').count();
+            let margin = if index == 0 { 0 } else { blanks.min(indent) };
+            return start + (margin + column).min(line.trim_end_matches('\n').len());
+        }
+        start += line.len();
+    }
+    written.len()
 }
 
 /// Steps over at most `most` blanks; over a line end only where there is no bound.
@@ -305,7 +364,7 @@ mod tests {
     use super::*;
 
     fn source(text: &str) -> Source {
-        Source { name: "f.yaml".to_owned(), text: text.to_owned() }
+        Source::new("f.yaml", text)
     }
 
     fn tree(text: &str) -> Node {
@@ -364,6 +423,8 @@ mod tests {
             ("k: \"a\\t\\u00fc \\\"x\\\" !! c\"\n", "!!"),
             ("k: |\n    a\n      b\n    c !! d\n", "!!"),
             ("k: |-\n  a\n\n  c !! d\n", "!!"),
+            ("k: | # as it is\n  a:\n    b: >\n        d\n\n       e\n    c: !! d\n", "!!"),
+            ("k: |2-\n  - a\n      b\n   !! d", "!!"),
             ("k: >\n  a\n  b\n  c !! d\n", "!!"),
             ("k: a\n  b\n  c !! d\n", "!!"),
             ("k: \"a\n  b\n  c !! d\"\n", "!!"),

@@ -53,6 +53,13 @@ impl Passthrough {
         self.bounded();
     }
 
+    /// A line of which only the beginning was kept. Its copy is dropped, counted: half a record would be taken
+    /// for a whole one by whoever reads the copies.
+    pub fn oversized(&mut self) {
+        self.offered.inc();
+        self.dropped.with_label_values(&[OUTPUT, "oversized"]).inc();
+    }
+
     /// Hands the batch to the outbox.
     pub fn flush(&mut self) {
         if self.chunk.is_empty() {
@@ -98,6 +105,17 @@ mod tests {
             let offered = telemetry.offered.with_label_values(&[OUTPUT]).get();
             assert_eq!(offered, items.len() as u64 + 1);
         }
+    }
+
+    /// Guarantees: a line that cannot be copied whole is offered and dropped, so that the ledger has it.
+    #[test]
+    fn an_oversized_line_is_counted() {
+        let telemetry = Telemetry::new();
+        let mut lines = Passthrough::new(Outbox::new(Capacity::LINES), &telemetry);
+        lines.oversized();
+        let dropped = telemetry.dropped.with_label_values(&[OUTPUT, "oversized"]).get();
+        assert_eq!((telemetry.offered.with_label_values(&[OUTPUT]).get(), dropped), (1, 1));
+        assert!(lines.chunk.is_empty());
     }
 
     /// A large block does not wait for the end of the batch.

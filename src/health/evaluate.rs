@@ -44,6 +44,26 @@ impl Evaluator {
         }
     }
 
+    /// Judges by other settings from now on. What was seen is remembered, what was held against the old
+    /// thresholds is not: it would never be let go where the new ones lie above.
+    pub fn adopt(&mut self, settings: Settings) {
+        (self.errors, self.http_errors) = (Latch::default(), Latch::default());
+        self.window.stretch(settings.window.clamp(Duration::from_secs(1), WINDOW_MAX));
+        self.settings = settings;
+    }
+
+    /// The settings by which it judges.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Time passes in which nothing is looked at: a heartbeat is owed from its end on.
+    pub fn rest(&mut self, seen: &Snapshot, now: Moment) {
+        self.evaluate(seen, now);
+        self.started = Some(now.monotonic);
+        self.heartbeat.at = Some(now.monotonic);
+    }
+
     /// The verdict on what was seen until `now`.
     pub fn evaluate(&mut self, seen: &Snapshot, now: Moment) -> Verdict {
         let recent = self.window.slide(now.monotonic, seen.totals);

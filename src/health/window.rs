@@ -44,6 +44,11 @@ impl Window {
         Window { span, samples: VecDeque::from([(Duration::ZERO, Totals::default())]) }
     }
 
+    /// Looks this far back from now on, as far as there are samples.
+    pub fn stretch(&mut self, span: Duration) {
+        self.span = span;
+    }
+
     /// Takes a sample at the monotonic time `now` and says what happened in the window that ends
     /// there: everything first seen after `now - span`, to the second.
     pub fn slide(&mut self, now: Duration, totals: Totals) -> Totals {

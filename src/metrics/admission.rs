@@ -135,16 +135,26 @@ impl Admission {
                 *value = cut(value, self.limits.label_value_bytes_max, &mut String::new()).into();
             }
         }
+        self.accepts(&spec)?;
         if let Some(old) = self.families.iter_mut().find(|old| old.family.spec.name == spec.name) {
-            declare::compatible(&old.family.spec, &spec)?;
             if *old.help != *spec.help {
                 old.help = Arc::from(spec.help.as_str());
             }
             old.siblings = spec.siblings;
             return Ok(old.family.id);
         }
-        if let Some(old) =
-            self.families.iter().find(|old| declare::collide(&old.family.spec, &spec))
+        let id = FamilyId(self.families.len() as u16);
+        self.families.push(Entry::new(id, spec));
+        self.close_where_full(id.0 as usize);
+        Ok(id)
+    }
+
+    /// Whether a checked spec can stand beside those that there are.
+    pub(super) fn accepts(&self, spec: &FamilySpec) -> Result<(), FamilyConflict> {
+        if let Some(old) = self.families.iter().find(|old| old.family.spec.name == spec.name) {
+            return declare::compatible(&old.family.spec, spec);
+        }
+        if let Some(old) = self.families.iter().find(|old| declare::collide(&old.family.spec, spec))
         {
             let (new, old) = (&spec.name, &old.family.spec.name);
             return declare::refuse(format!("`{new}` would write samples of the names of `{old}`"));
@@ -152,10 +162,7 @@ impl Admission {
         if self.families.len() == FAMILIES_MAX {
             return declare::refuse(format!("`{}`: already {FAMILIES_MAX} families", spec.name));
         }
-        let id = FamilyId(self.families.len() as u16);
-        self.families.push(Entry::new(id, spec));
-        self.close_where_full(id.0 as usize);
-        Ok(id)
+        Ok(())
     }
 
     /// Families from number `known` on.

@@ -45,6 +45,14 @@ impl Registry {
         self.admission().declare(spec)
     }
 
+    /// Whether [`Registry::declare`] would take it; nothing is declared.
+    ///
+    /// # Errors
+    /// As [`Registry::declare`].
+    pub fn accepts(&self, spec: &FamilySpec) -> Result<(), FamilyConflict> {
+        self.admission().accepts(&super::declare::checked(spec.clone())?)
+    }
+
     /// Series now alive, overflow series included.
     pub fn series_count(&self) -> usize {
         self.admission().series_count()

@@ -16,6 +16,7 @@ pub(super) struct Batch {
     pub(super) joined: u64,
     pub(super) oversized: u64,
     pub(super) invalid_utf8: u64,
+    pub(super) disabled: u64,
     pub(super) health: Counts,
 }
 
@@ -28,6 +29,7 @@ pub(super) struct Totals {
     joined: IntCounter,
     oversized: IntCounter,
     invalid_utf8: IntCounter,
+    disabled: IntCounter,
 }
 
 impl Totals {
@@ -40,6 +42,7 @@ impl Totals {
             joined: telemetry.joined.clone(),
             oversized: telemetry.oversized.clone(),
             invalid_utf8: telemetry.invalid_utf8.clone(),
+            disabled: telemetry.refused.with_label_values(&["disabled"]),
         }
     }
 
@@ -56,6 +59,7 @@ impl Totals {
         self.joined.inc_by(batch.joined);
         self.oversized.inc_by(batch.oversized);
         self.invalid_utf8.inc_by(batch.invalid_utf8);
+        self.disabled.inc_by(batch.disabled);
         *batch = Batch::default();
     }
 }

@@ -3,18 +3,20 @@
 
 use crate::metrics::Registry;
 use crate::metrics::expose::{self, Options};
+use crate::phase::Phase;
 use crate::serve::negotiate;
 use crate::serve::query;
 use crate::serve::respond::{Answer, answer};
 use crate::serve::state::{Exposition, State};
 use crate::telemetry::Telemetry;
+use crate::telemetry::scrapers::Client;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Method, Request, StatusCode};
 use std::io::Write;
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 /// Bodies up to this size are sent as they are: gzip would save less than a packet.
 const PLAIN_BYTES_MAX: usize = 1024;
@@ -26,15 +28,22 @@ pub fn exposition(registry: Arc<Registry>, telemetry: Arc<Telemetry>) -> Exposit
     })
 }
 
-/// Answers a scrape.
-pub fn scrape<B>(request: &Request<B>, state: &State) -> Answer {
+/// Answers a scrape of a client at `address`.
+pub fn scrape<B>(request: &Request<B>, address: IpAddr, state: &State) -> Answer {
     let (headers, query_string) = (request.headers(), request.uri().query());
-    let chosen = negotiate::accept(joined(headers, &header::ACCEPT).as_deref());
+    let accepted = joined(headers, &header::ACCEPT);
+    let chosen = negotiate::accept(accepted.as_deref());
+    // before the values are read: what is final afterwards may not have been then
+    let is_final = state.standing.phase.get() >= Phase::Lingering;
     let created = state.created || query::switch(query_string, "created");
     let mut body = Vec::new();
     (state.exposition)(chosen.encoding, Options { created }, &mut body);
     if request.method() == Method::GET {
-        state.scrapes.fetch_add(1, Ordering::AcqRel);
+        let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
+        let wants_openmetrics =
+            accepted.is_some_and(|accepted| accepted.contains("application/openmetrics-text"));
+        let client = Client { address, agent: agent.unwrap_or_default(), wants_openmetrics };
+        state.standing.scrapers.scraped(client, is_final);
     }
     let wanted = negotiate::gzip(joined(headers, &header::ACCEPT_ENCODING).as_deref());
     let packed = (wanted && body.len() > PLAIN_BYTES_MAX).then(|| pack(&body)).flatten();

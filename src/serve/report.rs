@@ -51,7 +51,11 @@ fn find(state: &State) -> Findings {
     // the epoch: nothing was evaluated yet, which is no fault in the first second
     let stale = verdict.at != UnixNanos(0) && now.since(verdict.at) > VERDICT_AGE_MAX;
     let mut checks = sidecar(state);
-    if stale {
+    if !(state.enabled)() {
+        // nothing is seen of the application: the last verdict says nothing about now
+        let reason = "switched off by its configuration: lines are counted and refused";
+        checks.push(Check::new("disabled", Status::Warn, reason));
+    } else if stale {
         checks.push(Check::new("application", Status::Warn, "the verdict is not renewed"));
     } else {
         checks.extend(verdict.checks.iter().cloned());

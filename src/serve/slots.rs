@@ -30,12 +30,19 @@ pub struct Slot {
 pub struct Slots {
     start: Instant,
     held: Mutex<Vec<Arc<Slot>>>,
+    /// How many there are.
+    most: usize,
 }
 
 impl Slots {
-    /// All free.
+    /// [`CONNECTIONS_MAX`], all free.
     pub fn new() -> Slots {
-        Slots { start: Instant::now(), held: Mutex::new(Vec::new()) }
+        Slots::of(CONNECTIONS_MAX)
+    }
+
+    /// As many as a port needs that is no admin port, all free.
+    pub fn of(most: usize) -> Slots {
+        Slots { start: Instant::now(), held: Mutex::new(Vec::new()), most }
     }
 
     /// A place for a new connection, and whether another had to give way for it.
@@ -45,7 +52,7 @@ impl Slots {
     pub fn take(&self) -> Result<(Arc<Slot>, bool), Duration> {
         let now = self.now();
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        let full = held.len() >= CONNECTIONS_MAX;
+        let full = held.len() >= self.most;
         if full {
             let active = |at: &usize| held[*at].active.load(Ordering::Relaxed);
             if let Some(oldest) = (0..held.len()).min_by_key(active) {

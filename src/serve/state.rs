@@ -8,7 +8,6 @@ use crate::phase::Phase;
 use crate::telemetry::Telemetry;
 use crate::telemetry::standing::{DoorState, Standing};
 use std::fmt;
-use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Writes the whole exposition.
@@ -39,10 +38,10 @@ pub struct State {
     pub queue_fill: Ask<f64>,
     /// Why the exporter is degraded, in sidelight's own words; None while it is well or absent.
     pub exporter_degraded: Ask<Option<String>>,
+    /// Whether lines are looked at; switched off they are only counted.
+    pub enabled: Ask<bool>,
     /// What is wrong with the configuration in use, replaced by each load.
     pub warnings: Mutex<Vec<String>>,
-    /// Expositions written, so that the drain knows when the final values were fetched.
-    pub scrapes: AtomicU64,
 }
 
 impl State {
@@ -62,8 +61,8 @@ impl State {
             created: false,
             queue_fill: Box::new(|| 0.0),
             exporter_degraded: Box::new(|| None),
+            enabled: Box::new(|| true),
             warnings: Mutex::new(Vec::new()),
-            scrapes: AtomicU64::new(0),
         }
     }
 

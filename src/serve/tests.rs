@@ -9,7 +9,6 @@ use crate::telemetry::Telemetry;
 use crate::telemetry::standing::{Beat, Door, DoorState, Standing};
 use std::io::Read;
 use std::net::SocketAddr;
-use std::sync::atomic::Ordering;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 
@@ -155,7 +154,18 @@ async fn a_scrape_gets_what_it_asked_for() {
     assert_eq!(text.len(), 4096 + "# openmetrics created=true\n".len());
     assert!(packed.body.len() < 200);
     assert_eq!(port.ask("HEAD", "/metrics", "").await.status, 200);
-    assert_eq!(port.state.scrapes.load(Ordering::Acquire), 2, "a HEAD fetches nothing");
+
+    let last = |method: &'static str, headers: &'static str| port.ask(method, "/metrics", headers);
+    let known = || port.state.standing.scrapers.with_final();
+    assert_eq!(known(), 0, "nothing is final yet");
+    port.state.standing.phase.advance(Phase::Lingering);
+    let prometheus = "User-Agent: Prometheus/3.15.0\r\n";
+    last("HEAD", prometheus).await;
+    last("GET", "User-Agent: curl/8.5.0\r\n").await;
+    assert_eq!(known(), 0, "neither fetches for Prometheus");
+    last("GET", prometheus).await;
+    last("GET", headers).await;
+    assert_eq!(known(), 2, "one by its name, one by what it wants");
 }
 
 #[tokio::test]

@@ -8,7 +8,8 @@ use prometheus::IntCounter;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::fmt::{self, Debug, Write as _};
 use std::io::{self, Write};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tracing::callsite::Identifier;
 use tracing::field::{Field, Visit};
@@ -33,13 +34,58 @@ pub enum Sink {
     /// Standard error, asked before every line whether it would make us wait.
     Stderr,
     /// Into memory, for tests.
-    Memory(std::sync::Arc<Mutex<Vec<u8>>>),
+    Memory(Arc<Mutex<Vec<u8>>>),
+}
+
+/// From which level on lines are written; shared with whoever may change it.
+#[derive(Clone, Debug)]
+pub struct Threshold(Arc<AtomicU8>);
+
+impl Threshold {
+    /// Lines of `level` and above.
+    pub fn new(level: Level) -> Threshold {
+        Threshold(Arc::new(AtomicU8::new(rank(level))))
+    }
+
+    /// Another level, from now on.
+    pub fn set(&self, level: Level) {
+        if self.0.swap(rank(level), Ordering::Relaxed) != rank(level) {
+            // every place in the source remembers whether anybody listens
+            tracing::callsite::rebuild_interest_cache();
+        }
+    }
+
+    fn admits(&self, level: Level) -> bool {
+        rank(level) <= self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl From<Level> for Threshold {
+    fn from(level: Level) -> Threshold {
+        Threshold::new(level)
+    }
+}
+
+/// 1 for ERROR, to 5 for TRACE.
+fn rank(level: Level) -> u8 {
+    match level {
+        Level::ERROR => 1,
+        Level::WARN => 2,
+        Level::INFO => 3,
+        Level::DEBUG => 4,
+        Level::TRACE => 5,
+    }
+}
+
+/// Writes a text of several lines as it is; false when standard error would make us wait.
+pub fn tell(text: &str) -> bool {
+    text.len() <= LINE_BYTES_MAX && writable() && io::stderr().write_all(text.as_bytes()).is_ok()
 }
 
 /// A `tracing` subscriber that writes lines; spans are ignored.
 #[derive(Debug)]
 pub struct Log {
-    level: Level,
+    level: Threshold,
     clock: Clock,
     suppressed: IntCounter,
     sink: Sink,
@@ -65,8 +111,14 @@ enum Admission {
 }
 
 impl Log {
-    /// A log of `level` and above. `suppressed` counts what is not written.
-    pub fn new(level: Level, clock: Clock, suppressed: IntCounter, sink: Sink) -> Log {
+    /// A log of the level and above. `suppressed` counts what is not written.
+    pub fn new(
+        level: impl Into<Threshold>,
+        clock: Clock,
+        suppressed: IntCounter,
+        sink: Sink,
+    ) -> Log {
+        let level = level.into();
         Log { level, clock, suppressed, sink, causes: Mutex::new(Vec::new()) }
     }
 
@@ -115,7 +167,7 @@ impl Log {
 
 impl Subscriber for Log {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        *metadata.level() <= self.level
+        self.level.admits(*metadata.level())
     }
 
     fn event(&self, event: &Event<'_>) {

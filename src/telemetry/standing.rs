@@ -2,6 +2,7 @@
 //! the data threads, read by the admin port. Unit: one process. Nothing here may wait: `/livez` reads it
 //! while everything else is busy.
 
+use super::scrapers::Scrapers;
 use crate::phase::{Phase, PhaseCell};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -95,6 +96,8 @@ impl fmt::Display for DoorState {
 pub struct Standing {
     /// What the process does now.
     pub phase: Arc<PhaseCell>,
+    /// Who fetches the metrics, and who has the final ones.
+    pub scrapers: Scrapers,
     /// Configured doors only.
     doors: Mutex<BTreeMap<Door, DoorState>>,
     beats: Mutex<Vec<Arc<Beat>>>,
@@ -105,6 +108,7 @@ impl Standing {
     pub fn new() -> Arc<Standing> {
         Arc::new(Standing {
             phase: Arc::new(PhaseCell::new()),
+            scrapers: Scrapers::default(),
             doors: Mutex::new(BTreeMap::new()),
             beats: Mutex::new(Vec::new()),
         })

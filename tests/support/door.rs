@@ -2,6 +2,7 @@
 
 use sidelight::app::doors::Place;
 use sidelight::app::drain::Output;
+use sidelight::app::reload::Looked;
 use sidelight::app::signals::Signals;
 use sidelight::app::worker::Pipelines;
 use sidelight::app::{App, Parts, Running, Settings};
@@ -202,11 +203,11 @@ impl Sidecar {
 
     /// Leaves, whatever comes of it.
     pub(crate) fn drain(self) -> sidelight::app::drain::Closing {
-        self.running.drain()
+        self.running.drain(|_| ())
     }
 
     pub(crate) fn close(self) -> Closing {
-        let closing = self.running.drain();
+        let closing = self.running.drain(|_| ());
         assert_eq!(closing.exit_code(), 0, "{closing:?}");
         let open = &self.telemetry.connections_open;
         assert_eq!(open.with_label_values(&["stream"]).get(), 0, "every connection was closed");
@@ -296,9 +297,10 @@ pub(crate) fn be_child() {
         outputs,
     };
     let mut reloads = 0;
-    let reload = || {
+    let reload = |_| {
         reloads += 1;
         std::fs::write(directory.join(format!("reloaded {reloads}")), "").expect("written");
+        Looked { changed: true, again: None }
     };
     let code = sidelight::app::run(parts, &mut signals, |_| {}, reload).expect("it runs");
     let counts = counts.lock().unwrap_or_else(PoisonError::into_inner);

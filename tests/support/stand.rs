@@ -22,6 +22,7 @@ pub(crate) struct Stand {
     pub(crate) telemetry: Arc<Telemetry>,
     pub(crate) resource: Resource,
     pub(crate) outbox: Arc<Outbox>,
+    pub(crate) rules: Arc<Published>,
 }
 
 impl Stand {
@@ -39,8 +40,9 @@ impl Stand {
         let outbox = Outbox::new(capacity);
         let settings = config.traces.spans;
         let spans = SpanMaker::new(settings, &config.resource, Arc::clone(&outbox), &telemetry);
+        let rules = Arc::new(Published::new(rules));
         let pipeline = Pipeline::new(Parts {
-            rules: Arc::new(Published::new(rules)),
+            rules: Arc::clone(&rules),
             registry: Arc::clone(&registry),
             telemetry: Arc::clone(&telemetry),
             pulse: Arc::new(Pulse::default()),
@@ -50,7 +52,8 @@ impl Stand {
             line_bytes_max: config.line_bytes_max,
             zone: compose::zone(&config.time_zone),
         });
-        Stand { pipeline, registry, telemetry, resource: config.resource.clone(), outbox }
+        let resource = config.resource.clone();
+        Stand { pipeline, registry, telemetry, resource, outbox, rules }
     }
 
     /// Flushes, closes, and gives all spans.

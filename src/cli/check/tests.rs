@@ -1,11 +1,13 @@
 //! Wrong configurations as users write them: `tests/golden/config/NAME.yaml` gives exactly `NAME.txt`.
 //! `UPDATE=1` rewrites; a missing expectation is written and fails once.
 
-use super::{faults, linear};
+use super::{Arguments, faults, linear, run};
 use crate::config::environment::Environment;
-use crate::config::{Flags, parse};
+use crate::config::print::print;
+use crate::config::{Checked, Flags, check, parse};
 use std::fmt::Write;
 use std::path::Path;
+use std::process::ExitCode;
 
 #[test]
 fn golden_configurations() {
@@ -38,6 +40,83 @@ fn golden_configurations() {
         }
     }
     assert!(wrong.is_empty(), "{wrong}");
+}
+
+/// Texts inside manifests and layers over each other: what `check` tells of a file, or of all files of a
+/// folder as layers.
+fn golden_checks(folder: &str, as_layers: bool) {
+    let folder = Path::new("tests/golden/config").join(folder);
+    let entries = std::fs::read_dir(&folder).expect("the golden folder");
+    let mut cases: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    cases.retain(|path| path.extension().is_none_or(|end| end != "txt"));
+    cases.sort();
+    assert!(cases.len() >= 3, "the folder has its cases");
+    let update = std::env::var_os("UPDATE").is_some();
+    let mut wrong = String::new();
+    for case in cases {
+        let mut files = vec![case.clone()];
+        if as_layers {
+            let inside = std::fs::read_dir(&case).expect("a folder");
+            files = inside.map(|entry| entry.expect("an entry").path()).collect();
+            files.sort();
+        }
+        let mut told = String::new();
+        for Checked { name, loaded } in check(&files, as_layers, &Environment::new()) {
+            let _ = writeln!(told, "== {name}");
+            for fault in faults(&loaded) {
+                let _ = writeln!(told, "{fault}");
+            }
+            let printed = print(&loaded.in_use().config);
+            let rules = printed.find("\nrules:").map_or("", |at| &printed[at + 1..]);
+            let _ = writeln!(told, "{rules}");
+        }
+        let expectation = case.with_extension("txt");
+        let expected = std::fs::read_to_string(&expectation).unwrap_or_default();
+        if update || expected.is_empty() {
+            std::fs::write(&expectation, &told).expect("a writable case");
+        }
+        if !update && told != expected {
+            let _ = writeln!(wrong, "{}: expected\n{expected}\nfound\n{told}", case.display());
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+#[test]
+fn golden_manifests() {
+    golden_checks("manifest", false);
+}
+
+#[test]
+fn golden_layers() {
+    golden_checks("layers", true);
+}
+
+/// Guarantees: what was told of one file is not told again of the next, and one wrong file fails the whole.
+#[test]
+fn several_files_are_checked_at_once() {
+    let golden = |name: &str| Path::new("tests/golden/config").join(name);
+    let arguments = |files: &[&str], layers, strict| Arguments {
+        files: files.iter().map(|name| golden(name)).collect(),
+        layers,
+        strict,
+        print: false,
+        cluster: false,
+        kubeconfig: None,
+    };
+    let none = Environment::new();
+    let code = |arguments: &Arguments| format!("{:?}", run(arguments, &none));
+    let (good, bad) = (format!("{:?}", ExitCode::SUCCESS), format!("{:?}", ExitCode::FAILURE));
+    assert_eq!(code(&arguments(&["everything.yaml", "empty.yaml"], false, true)), good);
+    assert_eq!(code(&arguments(&["everything.yaml", "tab.yaml"], false, false)), bad);
+    assert_eq!(code(&arguments(&["everything.yaml", "empty.yaml"], true, true)), good);
+    assert_eq!(code(&arguments(&["absent.yaml"], false, false)), bad);
+    assert_eq!(code(&arguments(&[], false, false)), format!("{:?}", ExitCode::from(2)));
+    let set = |name: &str, value: &str| Environment::from([(name.to_owned(), value.to_owned())]);
+    let wrong = set("SIDELIGHT_DEFAULTS", "mode: clasic");
+    assert_eq!(format!("{:?}", run(&arguments(&[], false, false), &wrong)), bad);
+    let elsewhere = format!("{:?}", run(&arguments(&["empty.yaml"], false, false), &wrong));
+    assert_eq!(elsewhere, good, "the file alone is checked");
 }
 
 /// Rules are excluded by a field that they need or by a constant; the others are told.

@@ -137,3 +137,47 @@ fn a_step_of_the_wall_clock_changes_nothing() {
     assert_eq!(before.status(), after.status());
     assert_eq!(find(&after, "fatal").reason, "a FATAL record 1 s ago (no exception type)");
 }
+
+/// Scenario: thresholds and window change while the application fails.
+/// Guarantees: the new ones hold at once, and neither what is older than the window nor an old FATAL comes
+/// back as news.
+#[test]
+fn other_settings_hold_at_once_and_forget_nothing() {
+    let mut evaluator = Evaluator::new(Settings::default());
+    let seen = Snapshot { fatals: 1, ..records(100, 60) };
+    assert_eq!(evaluator.evaluate(&seen, seconds(10)).status(), Status::Fail);
+    let lenient = Ratio { warn: 0.8, fail: 0.9, events_min: 20 };
+    let settings = Settings { errors: lenient, ..Settings::default() };
+    evaluator.adopt(settings.clone());
+    assert_eq!(evaluator.settings(), &settings);
+    let verdict = evaluator.evaluate(&seen, seconds(11));
+    assert_eq!(find(&verdict, "errors").status, Status::Pass);
+    assert!(find(&verdict, "fatal").reason.contains("1 s ago"), "{verdict:?}");
+    for now in 12..=400 {
+        evaluator.evaluate(&seen, seconds(now));
+    }
+    evaluator.adopt(Settings { window: Duration::from_secs(5), ..Settings::default() });
+    let verdict = evaluator.evaluate(&seen, seconds(401));
+    assert_eq!(verdict.status(), Status::Pass, "{verdict:?}");
+    let more = Snapshot { fatals: 1, ..records(140, 100) };
+    assert_eq!(find(&evaluator.evaluate(&more, seconds(402)), "errors").status, Status::Fail);
+    let verdict = evaluator.evaluate(&more, seconds(408));
+    assert_eq!(find(&verdict, "errors").observed, Some((0.0, "ratio")), "5 s back, and no further");
+}
+
+/// Scenario: the switch is off for longer than a heartbeat may be late.
+/// Guarantees: on again, the next one is owed from then on.
+#[test]
+fn a_heartbeat_is_not_owed_while_nothing_is_looked_at() {
+    let beat = Heartbeat { every: Duration::from_secs(10), grace: Duration::from_secs(5) };
+    let settings = Settings { heartbeat: Some(beat), ..Settings::default() };
+    let mut evaluator = Evaluator::new(settings);
+    let seen = Snapshot { heartbeats: 1, ..Snapshot::default() };
+    evaluator.evaluate(&seen, seconds(1));
+    (2..100).for_each(|now| evaluator.rest(&seen, seconds(now)));
+    let status = |evaluator: &mut Evaluator, now| {
+        find(&evaluator.evaluate(&seen, seconds(now)), "heartbeat").status
+    };
+    assert_eq!(status(&mut evaluator, 100), Status::Pass);
+    assert_eq!(status(&mut evaluator, 120), Status::Fail);
+}

@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::clock::Hand;
-use std::sync::Arc;
 use tracing::subscriber::with_default;
 
 struct Bench {
@@ -12,6 +11,10 @@ struct Bench {
 }
 
 fn log(level: Level) -> (Log, Bench) {
+    with(Threshold::new(level))
+}
+
+fn with(level: Threshold) -> (Log, Bench) {
     let (clock, hand) = Clock::wound(UnixNanos(1_800_000_000_123_000_000));
     let lines = Arc::new(Mutex::new(Vec::new()));
     let suppressed = IntCounter::new("suppressed", "test").expect("a name");
@@ -95,4 +98,19 @@ fn a_long_line_is_cut_at_a_character() {
     assert_eq!(told.lines().count(), 2);
     assert!(told.lines().all(|line| line.len() < LINE_BYTES_MAX), "too long");
     assert!(told.lines().next().is_some_and(|line| line.ends_with("\u{e9}...")));
+}
+
+/// Guarantees: another level holds from the next line on, in both directions.
+#[test]
+fn the_level_can_change_while_it_runs() {
+    let threshold = Threshold::new(Level::WARN);
+    let (log, bench) = with(threshold.clone());
+    let speak = || tracing::info!("said");
+    with_default(log, || {
+        for (level, lines) in [(Level::WARN, 0), (Level::DEBUG, 1), (Level::ERROR, 0)] {
+            threshold.set(level);
+            speak();
+            assert_eq!(bench.take().lines().count(), lines, "{level}");
+        }
+    });
 }

@@ -1,0 +1,244 @@
+//! A new configuration in a running process: rules, verdict, switch and log level are taken over; sockets,
+//! series and counters stay untouched, and what waits for a restart is told. Unit: one load.
+//!
+//! Decision: what costs a socket, a thread or the meaning of a stored series waits for a restart. A family
+//! whose type, unit, labels or buckets would change is such a one, and refuses the rules that change it.
+
+use super::admin::Judging;
+use super::compose::compiled;
+use crate::clock::Clock;
+use crate::config::setting;
+use crate::config::settings::{Config, LogLevel};
+use crate::metrics::Registry;
+use crate::rules::Published;
+use crate::rules::compile::compile;
+use crate::rules::settings::{RuleError, RulesSettings};
+use crate::serve::state::State;
+use crate::telemetry::Telemetry;
+use crate::telemetry::log::Threshold;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How a load went.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// All of it is in force.
+    Loaded,
+    /// Layers with errors are not; the others are.
+    Partial,
+    /// Nothing changed.
+    Refused,
+}
+
+impl Outcome {
+    /// All of them.
+    pub const ALL: [Outcome; 3] = [Outcome::Loaded, Outcome::Partial, Outcome::Refused];
+
+    /// The value of the label `outcome`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Outcome::Loaded => "loaded",
+            Outcome::Partial => "partial",
+            Outcome::Refused => "refused",
+        }
+    }
+}
+
+/// What a look at the configuration came to.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Looked {
+    /// The data threads have something to take over.
+    pub changed: bool,
+    /// After this long it is to be looked again; never where unset.
+    pub again: Option<Duration>,
+}
+
+/// The handles to what can change.
+#[derive(Clone, Debug)]
+pub struct Reload {
+    /// What the process was started with: settings that wait for a restart are still these.
+    pub(super) running: Config,
+    pub(super) registry: Arc<Registry>,
+    pub(super) published: Arc<Published>,
+    pub(super) telemetry: Arc<Telemetry>,
+    pub(super) state: Arc<State>,
+    pub(super) clock: Clock,
+    pub(super) judging: Judging,
+    pub(super) log_level: Threshold,
+}
+
+impl Reload {
+    /// What is wrong with rules, in themselves and beside the families that there are; nothing is declared.
+    pub fn refuses(&self, rules: &RulesSettings) -> Vec<RuleError> {
+        let dry = Registry::new(self.running.limits);
+        let declare = &mut |spec: &_| {
+            self.registry.accepts(spec)?;
+            dry.declare(Clone::clone(spec))
+        };
+        compile(&self.live(rules), declare).err().unwrap_or_default()
+    }
+
+    /// Takes a configuration over; the old one stays where a rule is wrong. Returns the settings that wait
+    /// for a restart.
+    ///
+    /// # Errors
+    /// What is wrong with the rules.
+    pub fn apply(&self, config: &Config) -> Result<Vec<&'static str>, Vec<RuleError>> {
+        let errors = self.refuses(&config.rules);
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        self.published.publish(compiled(&self.live(&config.rules), &self.registry)?);
+        if self.published.enabled() != config.enabled {
+            self.published.switch(config.enabled);
+            let now = if config.enabled { "on" } else { "off: lines are counted and refused" };
+            tracing::warn!("switched {now}");
+        }
+        self.judging.set(config.health.clone(), config.enabled);
+        self.log_level.set(level(config.log_level));
+        Ok(setting::waiting(&self.running, config))
+    }
+
+    /// The rules as they can be in this process.
+    fn live(&self, rules: &RulesSettings) -> RulesSettings {
+        RulesSettings { routes_max: self.running.rules.routes_max, ..rules.clone() }
+    }
+
+    /// Says how the first load went.
+    pub fn started(&self, complaints: Vec<String>, outcome: Outcome, hash: &str) {
+        for outcome in Outcome::ALL {
+            self.telemetry.config_reloads.with_label_values(&[outcome.name()]);
+        }
+        self.told(complaints, outcome, hash);
+    }
+
+    /// Says how a later load went.
+    pub fn loaded(&self, complaints: Vec<String>, outcome: Outcome, hash: &str) {
+        self.telemetry.config_reloads.with_label_values(&[outcome.name()]).inc();
+        self.told(complaints, outcome, hash);
+    }
+
+    /// A message could not be written without waiting.
+    pub fn unsaid(&self) {
+        self.telemetry.log_suppressed.inc();
+    }
+
+    /// In the metrics, and by its complaints in `/health`.
+    fn told(&self, complaints: Vec<String>, outcome: Outcome, hash: &str) {
+        let telemetry = &self.telemetry;
+        let succeeded = outcome == Outcome::Loaded;
+        telemetry.config_last_load_successful.set(i64::from(succeeded));
+        if succeeded {
+            let now = self.clock.now().seconds();
+            telemetry.config_last_load_timestamp.set(now as i64);
+        }
+        if outcome != Outcome::Refused {
+            telemetry.config_info.reset();
+            telemetry.config_info.with_label_values(&[hash]).set(1);
+        }
+        self.state.warn(complaints);
+    }
+}
+
+/// The level as `tracing` calls it.
+pub fn level(level: LogLevel) -> tracing::Level {
+    match level {
+        LogLevel::Error => tracing::Level::ERROR,
+        LogLevel::Warn => tracing::Level::WARN,
+        LogLevel::Info => tracing::Level::INFO,
+        LogLevel::Debug => tracing::Level::DEBUG,
+        LogLevel::Trace => tracing::Level::TRACE,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::compose::{Composed, compose};
+    use crate::config::{Flags, parse};
+    use std::collections::BTreeMap;
+
+    fn config(text: &str) -> Config {
+        let loaded = parse("f.yaml", text, &Flags::default(), &BTreeMap::new());
+        assert_eq!(loaded.faults, []);
+        loaded.config
+    }
+
+    fn reload(text: &str) -> Reload {
+        let threshold = Threshold::new(tracing::Level::INFO);
+        let telemetry = Arc::new(Telemetry::new());
+        let Composed { reload, .. } =
+            compose(&config(text), &Clock::system(), &telemetry, &threshold);
+        reload
+    }
+
+    const A: &str = "rules: [{name: a, counter: {name: a_total, labels: {x: x}}}]\n";
+
+    /// Guarantees: what would change a family is refused whole, leaves nothing behind that would stand in the
+    /// way of the next load, and the old rules stay; a unit, a type and buckets are as good as labels.
+    #[test]
+    fn a_family_that_would_change_is_refused() {
+        let reload = reload(
+            "rules: [{name: a, counter: {name: a_total, labels: {x: x}}}, \
+             {name: h, histogram: {name: h, value: v, buckets: [1, 2]}}, {name: g, gauge: {name: g, value: v}}]\n",
+        );
+        let before = Arc::as_ptr(&reload.published.current());
+        for wrong in [
+            "{name: a, counter: {name: a_total, labels: {y: y}}}",
+            "{name: a, counter: {name: a_total, labels: {x: x}, unit: bytes}}",
+            "{name: h, histogram: {name: h, value: v, buckets: [1, 3]}}",
+            "{name: g, counter: {name: g}}",
+            "{name: g, gauge: {name: g, value: v, add: true}}",
+        ] {
+            let text = format!(
+                "rules: [{{name: n, counter: {{name: new, labels: {{x: x}}}}}}, {wrong}]\n"
+            );
+            let refused = reload.apply(&config(&text)).map_err(|errors| errors.len());
+            assert_eq!(refused, Err(1), "{wrong}");
+        }
+        assert_eq!(Arc::as_ptr(&reload.published.current()), before);
+        let other = "rules: [{name: n, counter: {name: new, labels: {y: y}}}]\n";
+        assert_eq!(reload.apply(&config(other)), Ok(vec![]), "`new` was never declared");
+        assert_ne!(Arc::as_ptr(&reload.published.current()), before);
+    }
+
+    /// Guarantees: a number of routes that waits for a restart is no reason to refuse the rules.
+    #[test]
+    fn what_waits_does_not_hold_up_the_rest() {
+        let reload = reload(A);
+        let wanted =
+            format!("mode: classic\nmetrics: {{limits: {{routes: 7}}}}\nenabled: false\n{A}");
+        assert_eq!(reload.apply(&config(&wanted)), Ok(vec!["mode", "metrics.limits.routes"]));
+        assert!(!reload.published.enabled());
+        assert_eq!(reload.apply(&config(A)), Ok(vec![]), "back to what runs: nothing waits");
+        assert!(reload.published.enabled());
+    }
+
+    /// Guarantees: every outcome is there from the beginning, one hash is in force at a time, and a refused load
+    /// changes neither it nor the time of the last success.
+    #[test]
+    fn how_a_load_went_is_in_the_metrics() {
+        let reload = reload(A);
+        let named = |name: &str| -> Vec<String> {
+            let mut values = Vec::new();
+            for family in reload.telemetry.gather().iter().filter(|family| family.name() == name) {
+                let labels =
+                    family.get_metric().iter().flat_map(prometheus::proto::Metric::get_label);
+                values.extend(labels.map(|label| label.value().to_owned()));
+            }
+            values
+        };
+        let hashes = || named("sidelight_config_info");
+        reload.started(Vec::new(), Outcome::Loaded, "one");
+        assert_eq!(hashes(), ["one"]);
+        assert_eq!(named("sidelight_config_reloads_total"), ["loaded", "partial", "refused"]);
+        let succeeded = reload.telemetry.config_last_load_timestamp.get();
+        assert!(succeeded > 0);
+        reload.loaded(Vec::new(), Outcome::Refused, "two");
+        assert_eq!(hashes(), ["one"]);
+        assert_eq!(reload.telemetry.config_last_load_successful.get(), 0);
+        reload.loaded(Vec::new(), Outcome::Partial, "three");
+        assert_eq!(hashes(), ["three"]);
+        assert_eq!(reload.telemetry.config_last_load_timestamp.get(), succeeded);
+    }
+}

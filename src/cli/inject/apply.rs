@@ -1,0 +1,32 @@
+//! A JSON patch done to a value (RFC 6902): `add` and `replace`, which are all that a plan has. Unit: one
+//! operation.
+
+use crate::inject::patch::Operation;
+use serde_json::Value;
+
+/// Does one operation.
+///
+/// # Errors
+/// It names a place that is not there: the plan and the pod do not fit.
+pub(super) fn apply(target: &mut Value, operation: &Operation) -> Result<(), String> {
+    let misfit = || format!("the plan does not fit the pod at {}", operation.path);
+    let (parent, last) = operation.path.rsplit_once('/').ok_or_else(misfit)?;
+    let last = last.replace("~1", "/").replace("~0", "~");
+    let value = operation.value.clone();
+    match target.pointer_mut(parent).ok_or_else(misfit)? {
+        Value::Object(map) => {
+            map.insert(last, value);
+        }
+        Value::Array(list) if last == "-" => list.push(value),
+        Value::Array(list) => {
+            let index: usize = last.parse().map_err(|_| misfit())?;
+            match operation.op {
+                "replace" => *list.get_mut(index).ok_or_else(misfit)? = value,
+                _ if index <= list.len() => list.insert(index, value),
+                _ => return Err(misfit()),
+            }
+        }
+        _ => return Err(misfit()),
+    }
+    Ok(())
+}

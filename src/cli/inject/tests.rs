@@ -1,0 +1,169 @@
+use super::*;
+use crate::manifest::read::read;
+use serde_json::{Value, json};
+
+fn arguments(line: &str) -> Arguments {
+    use clap::Parser;
+    let words = ["sidelight", "inject"].into_iter().chain(line.split_whitespace());
+    let parsed = crate::cli::CommandLine::try_parse_from(words).expect("valid");
+    let Some(crate::cli::Command::Inject(arguments)) = parsed.command else { panic!("inject") };
+    arguments
+}
+
+/// Every pod of a text done with; what was told of each, and what comes out.
+fn done(line: &str, text: &str) -> (Vec<Done>, Vec<Value>) {
+    let arguments = arguments(line);
+    let (documents, _) = read("f.yaml", text).expect("manifests");
+    let mut told = Vec::new();
+    let mut values = Vec::new();
+    for mut document in documents {
+        for workload in workloads(&document.value) {
+            let mut policy = Policy::default();
+            policy.mode = arguments.mode.unwrap_or(policy.mode);
+            let one = one(&arguments, &policy, &mut document, &workload, None);
+            told.push(one.expect("done").0);
+        }
+        values.push(document.value);
+    }
+    (told, values)
+}
+
+const DEPLOYMENT: &str = "
+apiVersion: apps/v1
+kind: Deployment
+unknown: {b: 1, a: 2}
+metadata: {name: web, namespace: shop}
+spec:
+  replicas: 2
+  template:
+    spec:
+      containers:
+      - {name: app, image: x, odd: 012}
+";
+
+#[test]
+fn a_template_gets_what_its_pods_would_and_loses_it_again() {
+    let (told, values) = done("-f x", DEPLOYMENT);
+    assert_eq!(told, [Done::Injected]);
+    let template = &values[0]["spec"]["template"];
+    let keys =
+        |value: &Value| value.as_object().expect("a map").keys().cloned().collect::<Vec<_>>();
+    assert_eq!(keys(template), ["metadata", "spec"]);
+    assert_eq!(keys(&values[0]), ["apiVersion", "kind", "unknown", "metadata", "spec"]);
+    assert_eq!(template["metadata"]["labels"]["sidelight.dev/injected"], "true");
+    assert!(template["metadata"].get("ownerReferences").is_none());
+    let sidecar = &template["spec"]["initContainers"][0];
+    let variables = sidecar["env"].as_array().expect("variables");
+    let service =
+        variables.iter().find(|one| one["name"] == "OTEL_SERVICE_NAME").expect("a service");
+    assert_eq!(service["value"], "web", "the owner is known");
+    assert_eq!(template["spec"]["containers"][0]["odd"], 10);
+
+    let written = write::yaml(&values[0]);
+    assert_eq!(done("-f x", &written), (vec![Done::Unchanged], values.clone()));
+    let (told, without) = done("-f x --uninject", &written);
+    let (_, before) = done("-f x --uninject", DEPLOYMENT);
+    assert_eq!(told, [Done::Removed]);
+    assert_eq!(without[0]["spec"]["template"]["spec"], before[0]["spec"]["template"]["spec"]);
+    assert_eq!(done("-f x --uninject", DEPLOYMENT).0, [Done::Unchanged]);
+}
+
+#[test]
+fn every_pod_of_a_list_and_the_mode() {
+    let pod = |name: &str, labels: Value| {
+        json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": labels},
+               "spec": {"containers": [{"name": "app"}]}})
+    };
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": [
+        pod("a", json!({})),
+        {"apiVersion": "v1", "kind": "ConfigMap", "data": {"a": "b"}},
+        pod("b", json!({"sidelight.dev/inject": "false"})),
+    ]});
+    let (told, values) = done("-f x --mode classic", &list.to_string());
+    assert_eq!(told, [Done::Injected, Done::Skipped("opted_out")]);
+    assert_eq!(values[0]["items"][1], list["items"][1]);
+    assert_eq!(values[0]["items"][2], list["items"][2]);
+    assert_eq!(values[0]["items"][0]["spec"]["containers"][1]["name"], "sidelight");
+    assert!(values[0]["items"][0]["spec"].get("initContainers").is_none());
+}
+
+/// Scenario: a manifest names no namespace. Guarantee: the one that is given counts, and no other wins over its own.
+#[test]
+fn the_namespace_of_a_manifest() {
+    let mut policy = Policy::default();
+    policy.exclude_namespaces.insert("shop".to_owned());
+    for (line, namespace, expected) in [
+        ("-f x -n shop", None, Done::Skipped("excluded_namespace")),
+        ("-f x -n shop", Some("other"), Done::Injected),
+        ("-f x", Some("shop"), Done::Skipped("excluded_namespace")),
+        ("-f x", None, Done::Injected),
+    ] {
+        let metadata = namespace.map_or(json!({}), |name| json!({"namespace": name}));
+        let value = json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata,
+                           "spec": {"containers": [{"name": "app"}]}});
+        let mut document = Document { value, line: 1 };
+        let workload = workloads(&document.value).remove(0);
+        let (done, _) =
+            one(&arguments(line), &policy, &mut document, &workload, None).expect("done");
+        assert_eq!(done, expected, "{line} {namespace:?}");
+    }
+}
+
+/// A plan names places as RFC 6901 does; one that is not there is told, never skipped.
+#[test]
+fn operations_are_done_where_they_say() {
+    use crate::inject::patch::Operation;
+    let pod = json!({"a": {"b/c": [1, 2]}, "l": []});
+    for (path, value, expected) in [
+        ("/a/x", json!(1), Some(json!({"a": {"b/c": [1, 2], "x": 1}, "l": []}))),
+        ("/a/b~1c/-", json!(3), Some(json!({"a": {"b/c": [1, 2, 3]}, "l": []}))),
+        ("/a/b~1c/0", json!(0), Some(json!({"a": {"b/c": [0, 1, 2]}, "l": []}))),
+        ("/a/b~1c/2", json!(3), Some(json!({"a": {"b/c": [1, 2, 3]}, "l": []}))),
+        ("/a/b~1c/3", json!(3), None),
+        ("/a/b~1c/x", json!(3), None),
+        ("/a~0", json!(3), Some(json!({"a": {"b/c": [1, 2]}, "l": [], "a~": 3}))),
+        ("/none/x", json!(3), None),
+        ("", json!(3), None),
+    ] {
+        let mut target = pod.clone();
+        let done =
+            apply::apply(&mut target, &Operation { op: "add", path: path.to_owned(), value });
+        assert_eq!(done.is_ok().then_some(target), expected, "{path}");
+    }
+}
+
+#[test]
+fn files_directories_and_what_is_wrong_with_them() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name);
+    for (name, text) in
+        [("b.yaml", "a: 1"), ("a.json", "{}"), ("c.txt", "["), ("d.yml", "\u{feff}a: 2")]
+    {
+        std::fs::write(path(name), text).expect("written");
+    }
+    let read = files::read(&[folder.path().to_owned(), path("b.yaml")]).expect("readable");
+    let names: Vec<_> =
+        read.iter().map(|(name, _)| name.rsplit('/').next().unwrap_or_default()).collect();
+    assert_eq!(names, ["a.json", "b.yaml", "d.yml", "b.yaml"]);
+    assert_eq!(read[2].1[0].value, json!({"a": 2}));
+    std::fs::write(path("b.yaml"), b"a: 1\nb: \xff\n").expect("written");
+    let wrong = files::read(&[path("c.txt"), path("none"), path("b.yaml")]).expect_err("refused");
+    for words in ["c.txt:1:", "none: No such file", "b.yaml:2: not UTF-8"] {
+        assert!(wrong.contains(words), "{wrong}");
+    }
+}
+
+#[test]
+fn arguments_that_do_not_go_together() {
+    use clap::Parser;
+    for line in [
+        "inject",
+        "inject --uninject --resolve-entrypoints -f x",
+        "inject -f x --mode odd",
+        "inject -f x policy",
+    ] {
+        let words = std::iter::once("sidelight").chain(line.split_whitespace());
+        assert!(crate::cli::CommandLine::try_parse_from(words).is_err(), "{line}");
+    }
+    assert!(arguments("policy --config x").instead.is_some());
+}

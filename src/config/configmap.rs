@@ -1,0 +1,126 @@
+//! Manifests that carry configurations, read before they are mounted: every YAML key of a ConfigMap is a text
+//! of ours, and its errors are told where they stand in the manifest. Nothing else of one is looked at.
+//! Unit: one file.
+
+use super::fault::Fault;
+use super::layer::{self, Layer, Rank, is_key};
+use super::tree::{self, Inside, Node, Source, Value};
+use std::path::Path;
+use std::sync::Arc;
+
+/// Documents of one file: a rendered chart has a few dozen.
+const DOCUMENTS_MAX: usize = 1_000;
+
+/// What is mounted together: a file by itself, or the keys of one ConfigMap.
+#[derive(Clone, Debug)]
+pub(super) struct Unit {
+    pub(super) name: String,
+    pub(super) layers: Vec<Layer>,
+    pub(super) faults: Vec<Fault>,
+}
+
+/// The configurations of a file: itself, or the ConfigMaps in it.
+pub(super) fn units(path: &Path) -> Vec<Unit> {
+    let stdin = path == Path::new("-");
+    let text = if stdin { layer::standard_input() } else { layer::read(path) };
+    let name = if stdin { "standard input".to_owned() } else { path.display().to_string() };
+    match text.as_ref().ok().and_then(|text| manifest(&name, text)) {
+        Some(units) => units,
+        None => {
+            let layers = vec![Layer::new(Rank::Cluster, name.clone(), text)];
+            vec![Unit { name, layers, faults: Vec::new() }]
+        }
+    }
+}
+
+/// The ConfigMaps of a text; None where no document of it is a manifest.
+pub(super) fn manifest(name: &str, text: &str) -> Option<Vec<Unit>> {
+    let mut units = Vec::new();
+    let mut faults = Vec::new();
+    let mut is_manifest = false;
+    let starts = beginnings(text);
+    for (number, start) in starts.iter().enumerate().take(DOCUMENTS_MAX) {
+        let end = starts.get(number + 1).map_or(text.len(), |end| *end);
+        let file = document(name, text, *start, end);
+        match tree::read(&file) {
+            Ok(Some(root)) => {
+                is_manifest |= is_object(&root);
+                objects(&file, &root, &mut units);
+            }
+            Ok(None) => {}
+            Err(fault) => faults.push(*fault),
+        }
+    }
+    if !is_manifest {
+        return None;
+    }
+    if units.is_empty() || !faults.is_empty() {
+        let name = format!("{name} (manifest)");
+        units.insert(0, Unit { name, layers: Vec::new(), faults });
+    }
+    Some(units)
+}
+
+/// Where the documents of a text begin.
+fn beginnings(text: &str) -> Vec<usize> {
+    let mut starts = vec![0];
+    let mut at = 0;
+    for line in text.split_inclusive('\n') {
+        let rest = line.strip_prefix("---");
+        // at the beginning of a line nothing else can begin so, not even in a block of text
+        if rest.is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n'])) {
+            starts.push(at);
+        }
+        at += line.len();
+    }
+    starts
+}
+
+/// A document alone, with everything before it blanked out, so that its bytes stay where they are.
+fn document(name: &str, text: &str, start: usize, end: usize) -> Source {
+    let blank = |byte: u8| if byte == b'\n' { '\n' } else { ' ' };
+    let mut alone: String = text[..start].bytes().map(blank).collect();
+    alone.push_str(&text[start..end]);
+    Source::new(name, &alone)
+}
+
+/// Adds the ConfigMaps of an object, or of a list of objects.
+fn objects(file: &Source, root: &Node, units: &mut Vec<Unit>) {
+    match key(root, "kind").map(Node::key) {
+        Some("ConfigMap") => units.extend(config_map(file, root)),
+        Some(kind) if kind.ends_with("List") => {
+            if let Some(Node { value: Value::List(items), .. }) = key(root, "items") {
+                for item in items.iter().filter(|item| is_object(item)) {
+                    objects(file, item, units);
+                }
+            }
+        }
+        Some(_) | None => {}
+    }
+}
+
+fn is_object(node: &Node) -> bool {
+    key(node, "kind").is_some() && key(node, "apiVersion").is_some()
+}
+
+/// The keys of a ConfigMap that are configurations, in the order in which they count; None where it has none.
+fn config_map(file: &Source, object: &Node) -> Option<Unit> {
+    let Value::Map(data) = &key(object, "data")?.value else { return None };
+    let mut keys: Vec<&(Node, Node)> = data.iter().filter(|(name, _)| is_key(name.key())).collect();
+    keys.sort_by(|(one, _), (other, _)| one.key().cmp(other.key()));
+    let name = key(object, "metadata").and_then(|metadata| key(metadata, "name"));
+    let name = name.map(Node::key).unwrap_or_default();
+    let layer = |(of, value): &(Node, Node)| Layer {
+        inside: Some(Arc::new(Inside { file: file.clone(), node: value.clone() })),
+        ..Layer::new(Rank::Mounted, format!("{name}/{}", of.key()), Ok(value.key().to_owned()))
+    };
+    let layers: Vec<Layer> = keys.into_iter().map(layer).collect();
+    let name = format!("{} (ConfigMap {name})", file.name);
+    (!layers.is_empty()).then(|| Unit { name, layers, faults: Vec::new() })
+}
+
+/// The value of a key of a map.
+fn key<'n>(node: &'n Node, name: &str) -> Option<&'n Node> {
+    let Value::Map(map) = &node.value else { return None };
+    map.iter().find(|(known, _)| known.key() == name).map(|(_, value)| value)
+}

@@ -1,0 +1,137 @@
+use super::super::policy::{Entrypoint, Group, Metrics, Mode, Otlp, Overrides, Policy, Protocol};
+use super::{Place, SPEC, text};
+use crate::manifest::read::read;
+use serde_json::Value;
+
+fn place() -> Place {
+    Place { namespace: "sidelight-system".to_owned() }
+}
+
+fn documents(policy: &Policy) -> Vec<Value> {
+    let text = text(policy, &place()).expect("a policy");
+    let (documents, notes) = read("policy.yaml", &text).expect("YAML");
+    assert_eq!(notes, []);
+    documents.into_iter().map(|document| document.value).collect()
+}
+
+fn everything() -> Policy {
+    let mut policy = Policy {
+        revision: "canary".to_owned(),
+        image_pull_secrets: vec!["a".to_owned(), "b".to_owned()],
+        volume_size_limit: Some("4Mi".to_owned()),
+        defaults: Some("rules:\n- name: \"$x\"\n".to_owned()),
+        ..Policy::default()
+    };
+    policy.otlp = Otlp {
+        endpoint: Some("http://$(HOST_IP):4318".to_owned()),
+        protocol: Some(Protocol::Grpc),
+        headers: [("a".to_owned(), "b=c,d%".to_owned())].into(),
+    };
+    policy.metrics =
+        Metrics { prefix: Some("app_".to_owned()), groups_off: [Group::Http, Group::Log].into() };
+    policy.entrypoints.insert("x".to_owned(), Entrypoint::default());
+    let port = Overrides { port: Some(9000), ..Overrides::default() };
+    policy.namespaces.insert("shop".to_owned(), port);
+    policy
+}
+
+/// What is printed for the defaults and for a policy that says everything, word by word. `UPDATE=1` rewrites.
+#[test]
+fn golden() {
+    for (name, policy) in [("default", Policy::default()), ("everything", everything())] {
+        let path =
+            format!("{}/src/inject/admission/golden/{name}.yaml", env!("CARGO_MANIFEST_DIR"));
+        // the specification is a file of its own
+        let text = text(&policy, &place()).expect("a policy");
+        let (head, rest) = text.split_once("spec:\n").expect("a specification");
+        let (_, rest) = rest.split_once("\n---\n").expect("bindings");
+        let found = format!("{head}spec: as it stands in spec.yaml\n---\n{rest}");
+        let found = found.replace(&policy.hash(), "HASH");
+        let found = found.replace(&policy.within("shop").hash(), "HASH OF THE NAMESPACE");
+        if std::env::var_os("UPDATE").is_some() {
+            std::fs::write(&path, &found).expect("a writable folder");
+        }
+        let expected = std::fs::read_to_string(&path).unwrap_or_default();
+        assert_eq!(found, expected, "{name}; UPDATE=1 rewrites");
+    }
+}
+
+#[test]
+fn the_specification_stands_in_the_policy_as_it_is() {
+    let (spec, _) = read("spec.yaml", SPEC).expect("YAML");
+    assert_eq!(documents(&Policy::default())[0]["spec"], spec[0].value);
+}
+
+/// A parameter that nobody gives would make every expression that reads it fail, and with it the injection.
+#[test]
+fn every_parameter_is_given_or_asked_for_with_care() {
+    let given = |policy: &Policy| {
+        let map = documents(policy).pop().expect("a ConfigMap");
+        let keys = map["data"].as_object().expect("data").keys().cloned().collect::<Vec<_>>();
+        assert!(map["data"].as_object().expect("data").values().all(Value::is_string));
+        keys
+    };
+    let (always, sometimes) = (given(&Policy::default()), given(&everything()));
+    let mut seen = 0;
+    for part in SPEC.split("params.data").skip(1) {
+        let name =
+            |text: &str| text.split_once('\'').map(|(name, _)| name.to_owned()).expect("a quote");
+        if let Some(text) = part.strip_prefix("[?'") {
+            assert!(sometimes.contains(&name(text)), "{}", name(text));
+        } else if let Some(text) = part.strip_prefix("['") {
+            assert!(always.contains(&name(text)), "{}", name(text));
+        } else if let Some(text) =
+            part.strip_prefix('.').filter(|text| !text.starts_with("transform"))
+        {
+            let end =
+                text.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).expect("an end");
+            assert!(always.contains(&text[..end].to_owned()), "{}", &text[..end]);
+        }
+        seen += 1;
+    }
+    assert!(seen > 20, "{seen}");
+}
+
+#[test]
+fn what_it_cannot_do_is_refused() {
+    let classic = Policy { mode: Mode::Classic, ..Policy::default() };
+    assert!(text(&classic, &place()).expect_err("refused").contains("`mode` is classic"));
+    let mut policy = Policy::default();
+    let overrides = Overrides { mode: Some(Mode::Classic), ..Overrides::default() };
+    policy.namespaces.insert("old".to_owned(), overrides);
+    assert!(text(&policy, &place()).expect_err("refused").contains("`namespaces.old.mode`"));
+    let large = Policy { defaults: Some("x".repeat(200_000)), ..Policy::default() };
+    assert!(text(&large, &place()).expect_err("refused").contains("`defaults`"));
+}
+
+/// A namespace with its own settings is selected by its own bindings alone, one that is left out by none.
+#[test]
+fn namespaces_meet_one_set_of_parameters() {
+    let mut policy = everything();
+    policy.namespaces.insert("kube-system".to_owned(), Overrides::default());
+    let all = documents(&policy);
+    let names = |document: &Value| {
+        let expressions =
+            &document["spec"]["matchResources"]["namespaceSelector"]["matchExpressions"];
+        let which = expressions
+            .as_array()?
+            .iter()
+            .find(|one| one["key"] == "kubernetes.io/metadata.name")?;
+        let values = which["values"].as_array()?.iter().filter_map(Value::as_str);
+        Some((which["operator"] == "In", values.map(str::to_owned).collect::<Vec<_>>()))
+    };
+    let bindings: Vec<_> = all.iter().filter_map(|one| Some((one, names(one)?))).collect();
+    let (own, others): (Vec<_>, Vec<_>) = bindings.into_iter().partition(|(_, (is_in, _))| *is_in);
+    assert_eq!((own.len(), others.len()), (4, 4));
+    for (binding, (_, names)) in own {
+        assert_eq!(names, ["shop"]);
+        assert_eq!(binding["spec"]["paramRef"]["name"], "sidelight-inject-canary.shop");
+    }
+    for (binding, (_, names)) in others {
+        for name in ["shop", "kube-system", "sidelight-system"] {
+            assert_eq!(names.iter().filter(|known| *known == name).count(), 1, "{name}");
+        }
+        assert_eq!(binding["spec"]["paramRef"]["name"], "sidelight-inject-canary");
+    }
+    assert_eq!(all.last().expect("a ConfigMap")["data"]["port"], "9000");
+}

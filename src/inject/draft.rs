@@ -1,0 +1,357 @@
+//! The plan of one pod in the making: whom to wire, where the sidecar stands, what people and machines
+//! are told. Unit: one pod.
+
+use super::names::{self, reason};
+use super::pod::{self, Container, Pod};
+use super::policy::{Mode, Policy};
+use super::status::{Names, Status};
+use super::wire::{self, Command};
+use super::wish::{Tee, Wish};
+use super::{LeftOut, Namespace, Owner, Plan, identity, mesh, patch, resources, sidecar};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
+
+/// A plan in the making.
+pub(super) struct Draft<'d> {
+    pub(super) pod: &'d Pod<'d>,
+    pub(super) namespace: &'d Namespace,
+    pub(super) policy: &'d Policy,
+    pub(super) wish: Wish,
+    pub(super) plan: Plan,
+    pub(super) status: Status,
+}
+
+impl<'d> Draft<'d> {
+    /// The pod has no sidecar yet.
+    pub(super) fn first(mut self, owner: Option<&Owner>) -> Plan {
+        // of what a copied annotation names, volumes may be there still
+        let named = |volume: &&str| self.pod.has_named("volumes", volume);
+        let volumes: Vec<String> = self
+            .status
+            .names(Names::Volumes)
+            .into_iter()
+            .filter(named)
+            .map(str::to_owned)
+            .collect();
+        self.status = Status::default();
+        let wired = self.wired();
+        if wired.is_empty() {
+            let nobody = self.plan.left_out.is_empty();
+            let reason = if nobody { reason::NO_CONTAINER } else { reason::CONFLICT };
+            return Plan { warnings: self.plan.warnings, ..Plan::skip(reason) };
+        }
+        let port = self.port();
+        let catches = mesh::catches(self.pod, port);
+        let front = self.front();
+        let commands = self.commands(&wired, front);
+        let install = commands.iter().any(|(_, command)| *command != Command::Unknown);
+        self.explain(port, catches);
+        self.begin_status(port, &volumes);
+        self.volumes(install);
+        self.wire(&wired);
+        self.tee(&commands, install);
+        let owners = identity::owners(self.pod, owner);
+        let resources = resources::of(self.pod, &self.wish.resources, mesh::owns);
+        let shape = sidecar::Shape { port, resources, reachable: !catches, install };
+        self.sidecar(&owners, &shape, front);
+        self.pull_secrets(owner.is_some());
+        let endpoint = self.policy.otlp.endpoint.as_deref();
+        self.annotate(port, endpoint.and_then(mesh::collector_port));
+        self.plan
+    }
+
+    /// The pod has a sidecar: whatever others added since gets what it lacks.
+    pub(super) fn again(mut self, sidecar: &Container<'_>) -> Plan {
+        self.wish.mode = if sidecar.is_init { Mode::Native } else { Mode::Classic };
+        let port = mesh::port_of(sidecar).unwrap_or(self.wish.port);
+        let wired = self.wired();
+        let has_binary = sidecar.variable(names::INSTALL_VARIABLE).is_some()
+            || self.pod.container(names::INSTALL_CONTAINER).is_some();
+        let installer = self.pod.container(names::INSTALL_CONTAINER).unwrap_or(sidecar);
+        let front = if installer.is_init { installer.index } else { 0 };
+        let commands = if has_binary { self.commands(&wired, front) } else { Vec::new() };
+        self.wire(&wired);
+        self.tee(&commands, has_binary);
+        if sidecar.is_init && !sidecar.is_native_sidecar() {
+            // whoever decoded the pod and did not know the field lost it, and with it the pod would
+            // never start
+            let path = format!("{}/restartPolicy", sidecar.path());
+            patch::add(&mut self.plan.patch, path, json!("Always"));
+        }
+        let endpoint = sidecar.variable("OTEL_EXPORTER_OTLP_ENDPOINT");
+        let endpoint = endpoint.and_then(|variable| variable.get("value")?.as_str());
+        self.annotate(port, endpoint.and_then(mesh::collector_port));
+        if self.plan.patch.is_empty() {
+            return Plan::skip(reason::ALREADY_CONVERGED);
+        }
+        self.plan
+    }
+
+    /// The containers that get the socket; those that want it and cannot have it are noted.
+    fn wired(&mut self) -> Vec<Container<'d>> {
+        let pod: &'d Pod<'d> = self.pod;
+        let mut wired = Vec::new();
+        for container in &pod.containers {
+            let ours = [names::CONTAINER, names::INSTALL_CONTAINER].contains(&container.name);
+            let wanted = match &self.wish.containers {
+                Some(names) => names.iter().any(|name| name == container.name),
+                // a mesh's webhook compares its containers with what it once made
+                None => !mesh::owns(container.name),
+            };
+            if ours || !wanted {
+                continue;
+            }
+            match wire::obstacle(pod, container) {
+                None => wired.push(container.clone()),
+                Some(reason) => {
+                    let name = container.name;
+                    self.note(&format!(
+                        "container {name}: its own mount is at {}",
+                        names::RUN_PATH
+                    ));
+                    self.plan.warnings.push(format!(
+                        "container `{name}` gets no log socket: a mount of its own is in the way of {}",
+                        names::RUN_PATH
+                    ));
+                    self.plan.left_out.push(LeftOut { container: name.to_owned(), reason });
+                }
+            }
+        }
+        wired
+    }
+
+    /// The port that is wanted, or the next that no container has.
+    fn port(&mut self) -> u16 {
+        let declared: BTreeSet<u64> = self
+            .pod
+            .containers
+            .iter()
+            .flat_map(|container| container.list("ports"))
+            .flat_map(|port| [port.get("containerPort"), port.get("hostPort")])
+            .filter_map(|number| number?.as_u64())
+            .collect();
+        let wanted = self.wish.port;
+        let mut candidates = (wanted..=u16::MAX).chain((1024..wanted).rev());
+        let port = candidates.find(|port| !declared.contains(&u64::from(*port))).unwrap_or(wanted);
+        if port != wanted {
+            self.note(&format!("port {wanted} is the pod's own: {port}"));
+        }
+        port
+    }
+
+    /// Before which init container ours is put: behind those of a mesh, which outlive it then.
+    fn front(&self) -> usize {
+        let of_mesh = |c: &&Container<'_>| c.is_init && mesh::owns(c.name);
+        self.pod.containers.iter().filter(of_mesh).map(|c| c.index + 1).max().unwrap_or(0)
+    }
+
+    /// What the containers run whose output is to be copied; those that run before init container
+    /// `front` cannot have the binary.
+    fn commands(&mut self, wired: &[Container<'d>], front: usize) -> Vec<(Container<'d>, Command)> {
+        let mut found = Vec::new();
+        for container in wired {
+            let is_asked = match &self.wish.tee {
+                Tee::Nobody => false,
+                Tee::Everybody => !container.is_init,
+                Tee::Named(names) => names.iter().any(|name| name == container.name),
+            };
+            if is_asked && container.is_init && container.index < front {
+                self.uncopied(
+                    container.name,
+                    reason::STARTS_EARLIER,
+                    "it starts before the sidecar",
+                );
+            } else if is_asked {
+                found.push((container.clone(), wire::command(container, self.policy)));
+            }
+        }
+        if let Tee::Named(names) = self.wish.tee.clone() {
+            let known = |name: &str| {
+                wired.iter().any(|container| container.name == name)
+                    || self.plan.left_out.iter().any(|left_out| left_out.container == name)
+            };
+            let missing: Vec<String> = names.into_iter().filter(|name| !known(name)).collect();
+            for name in missing {
+                let message = format!("there is no container `{name}` with a log socket");
+                self.plan.warnings.push(format!("annotation {}tee: {message}", names::CONFIG));
+            }
+        }
+        found
+    }
+
+    /// Tells people what they would otherwise find out late.
+    fn explain(&mut self, port: u16, catches: bool) {
+        if catches {
+            let message = "no liveness probe: the mesh's redirection does not leave out port";
+            self.note(&format!("{message} {port}"));
+        }
+        let defaults = self.policy.defaults.as_deref().map_or(0, str::len);
+        if defaults > sidecar::DEFAULTS_BYTES_MAX {
+            let most = sidecar::DEFAULTS_BYTES_MAX;
+            let message = "the cluster's defaults are larger than a variable can be";
+            self.plan.warnings.push(format!("{message} ({defaults} of {most} bytes): left out"));
+        }
+        let metrics = &self.wish.metrics;
+        if metrics.prefix.is_none() && metrics.groups_off.is_empty() && has_metrics(self.pod) {
+            self.plan.warnings.push(format!(
+                "the pod has metrics of its own: sidelight's may say the same under the same names; see \
+                 {0}metrics-prefix and {0}metrics-groups-off",
+                names::CONFIG
+            ));
+        }
+    }
+
+    fn begin_status(&mut self, port: u16, volumes: &[String]) {
+        let notes: Vec<String> =
+            self.status.names(Names::Notes).into_iter().map(str::to_owned).collect();
+        self.status = Status::default();
+        self.status.set("rev", self.policy.revision.as_str());
+        self.status.set("version", env!("CARGO_PKG_VERSION"));
+        self.status.set("mode", self.wish.mode.word());
+        self.status.set("port", port);
+        self.status.set("configHash", self.policy.hash());
+        for note in notes {
+            self.status.name(Names::Notes, &note);
+        }
+        for volume in volumes {
+            self.status.name(Names::Volumes, volume);
+        }
+    }
+
+    fn volumes(&mut self, install: bool) {
+        let volumes = sidecar::volumes(self.pod, self.policy, &self.wish, install);
+        for volume in &volumes {
+            self.status.name(Names::Volumes, volume["name"].as_str().unwrap_or_default());
+        }
+        patch::append(&mut self.plan.patch, (self.pod.spec, "/spec"), "volumes", volumes);
+    }
+
+    fn wire(&mut self, wired: &[Container<'_>]) {
+        for container in wired {
+            if wire::wire(&mut self.plan.patch, container) {
+                self.status.name(Names::KeptEnv, container.name);
+            }
+        }
+    }
+
+    fn tee(&mut self, commands: &[(Container<'_>, Command)], has_binary: bool) {
+        for (container, command) in commands {
+            let is_known = matches!(command, Command::Known(_));
+            match command {
+                Command::Own(command) | Command::Known(command) if has_binary => {
+                    wire::wrap(&mut self.plan.patch, container, command.clone());
+                    self.status.name(Names::Tee, container.name);
+                    if is_known {
+                        self.status.name(Names::Entrypoints, container.name);
+                    }
+                }
+                Command::Wrapped | Command::Own(_) | Command::Known(_) => {}
+                Command::Unknown => self.uncopied(
+                    container.name,
+                    reason::NO_COMMAND,
+                    "it has no `command`; write it, run `sidelight inject --resolve-entrypoints`, or \
+                     map its image in the injector's `entrypoints`",
+                ),
+            }
+        }
+    }
+
+    /// Says that a container's output is not copied.
+    fn uncopied(&mut self, container: &str, reason: &'static str, why: &str) {
+        self.note(&format!("container {container}: {reason}, its output is not copied"));
+        self.plan
+            .warnings
+            .push(format!("the output of container `{container}` is not copied: {why}"));
+        self.plan.left_out.push(LeftOut { container: container.to_owned(), reason });
+    }
+
+    /// Puts the sidecar where it starts before and ends after those whose lines it takes.
+    fn sidecar(&mut self, owners: &[Owner], shape: &sidecar::Shape, front: usize) {
+        let container = sidecar::container(self.pod, owners, self.policy, &self.wish, shape);
+        let spec = (self.pod.spec, "/spec");
+        let patch = &mut self.plan.patch;
+        match self.wish.mode {
+            Mode::Native => {
+                patch::insert(patch, spec, "initContainers", front, container);
+                self.status.name(Names::InitContainers, names::CONTAINER);
+            }
+            Mode::Classic => {
+                if shape.install {
+                    let installer = sidecar::installer(self.policy, &self.wish, &shape.resources);
+                    patch::insert(patch, spec, "initContainers", front, installer);
+                    self.status.name(Names::InitContainers, names::INSTALL_CONTAINER);
+                }
+                patch::append(patch, spec, "containers", vec![container]);
+                self.status.name(Names::Containers, names::CONTAINER);
+            }
+        }
+    }
+
+    /// Adds the secrets of the image. The API server gives a pod those of its service account only where
+    /// it has none: what it already gave is in a pod, not in a template.
+    fn pull_secrets(&mut self, is_template: bool) {
+        let none = pod::list_of(self.pod.spec, "imagePullSecrets").is_empty();
+        if is_template && none && !self.policy.image_pull_secrets.is_empty() {
+            self.plan.warnings.push(
+                "imagePullSecrets of the service account no longer reach the pod: name them here, too"
+                    .to_owned(),
+            );
+        }
+        let mut secrets = Vec::new();
+        for name in &self.policy.image_pull_secrets {
+            if !self.pod.has_named("imagePullSecrets", name) {
+                secrets.push(json!({"name": name}));
+                self.status.name(Names::ImagePullSecrets, name);
+            }
+        }
+        patch::append(&mut self.plan.patch, (self.pod.spec, "/spec"), "imagePullSecrets", secrets);
+    }
+
+    /// Labels and annotations, and the status of all that was added.
+    fn annotate(&mut self, port: u16, collector: Option<u16>) {
+        let mut annotations = Map::new();
+        let mut entries = mesh::entries(self.pod, self.namespace, self.policy, port, collector);
+        entries.extend(mesh::evictable(self.pod, names::RUN_VOLUME));
+        if self.wish.mode == Mode::Classic
+            && self.pod.annotation(names::DEFAULT_CONTAINER).is_none()
+        {
+            let is_application = |c: &&Container<'_>| {
+                !c.is_init && c.name != names::CONTAINER && !mesh::owns(c.name)
+            };
+            entries.extend(self.pod.containers.iter().find(is_application).map(|first| {
+                mesh::Entry {
+                    key: names::DEFAULT_CONTAINER,
+                    added: first.name.to_owned(),
+                    list: first.name.to_owned(),
+                }
+            }));
+        }
+        for entry in entries {
+            self.status.entry(&entry);
+            annotations.insert(entry.key.to_owned(), json!(entry.list));
+        }
+        let mut labels = Map::new();
+        if self.pod.label(names::INJECTED_LABEL) != Some("true") {
+            labels.insert(names::INJECTED_LABEL.to_owned(), json!("true"));
+        }
+        if !self.plan.patch.is_empty() || !annotations.is_empty() || !labels.is_empty() {
+            annotations.insert(names::STATUS.to_owned(), json!(self.status.text()));
+        }
+        let entries = vec![("labels", labels), ("annotations", annotations)];
+        patch::members(&mut self.plan.patch, self.pod.metadata(), entries);
+    }
+
+    fn note(&mut self, note: &str) {
+        self.status.name(Names::Notes, note);
+    }
+}
+
+/// Whether the pod already tells metrics of its own.
+fn has_metrics(pod: &Pod<'_>) -> bool {
+    let named = |port: &Value| {
+        let name = port.get("name").and_then(Value::as_str);
+        name.is_some_and(|name| ["metrics", "prometheus", "http-metrics"].contains(&name))
+    };
+    pod.annotation("prometheus.io/scrape") == Some("true")
+        || pod.containers.iter().any(|container| container.list("ports").iter().any(named))
+}

@@ -1,0 +1,211 @@
+//! Service meshes: whose containers stand in front of ours, whose redirection would catch probes and
+//! scrapes, and whose proxy ends before the last spans are sent. Knows Istio and Linkerd, by their
+//! containers, labels and annotations. Unit: one pod.
+
+use super::Namespace;
+use super::names::{PORT, SAFE_TO_EVICT};
+use super::pod::Pod;
+use super::policy::{Mesh, Policy};
+
+/// Containers of a mesh, in the order in which its own webhook puts them.
+const CONTAINERS: [&str; 6] = [
+    "istio-validation",
+    "istio-init",
+    "istio-proxy",
+    "linkerd-network-validator",
+    "linkerd-init",
+    "linkerd-proxy",
+];
+
+/// The annotations of one mesh.
+struct Keys {
+    proxy: &'static str,
+    inbound: &'static str,
+    outbound: &'static str,
+    /// What the mesh leaves out where nothing is said, which a list of ours would displace.
+    before: &'static str,
+    /// `PORT-PORT` may stand in its lists.
+    ranges: bool,
+}
+
+const ISTIO: Keys = Keys {
+    proxy: "istio-proxy",
+    inbound: "traffic.sidecar.istio.io/excludeInboundPorts",
+    outbound: "traffic.sidecar.istio.io/excludeOutboundPorts",
+    before: "",
+    ranges: false,
+};
+
+const LINKERD: Keys = Keys {
+    proxy: "linkerd-proxy",
+    inbound: "config.linkerd.io/skip-inbound-ports",
+    outbound: "config.linkerd.io/skip-outbound-ports",
+    before: "4567,4568",
+    ranges: true,
+};
+
+impl Keys {
+    /// Whether one of its containers is in the pod.
+    fn stands(&self, pod: &Pod<'_>) -> bool {
+        let prefix = self.proxy.trim_end_matches("proxy");
+        pod.containers.iter().any(|c| owns(c.name) && c.name.starts_with(prefix))
+    }
+}
+
+/// Whether a container belongs to a mesh.
+pub(super) fn owns(container: &str) -> bool {
+    CONTAINERS.contains(&container)
+}
+
+/// An entry that a list in an annotation needs.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Entry {
+    pub(super) key: &'static str,
+    /// What is added to the list that is there, or is the list.
+    pub(super) added: String,
+    /// The whole list.
+    pub(super) list: String,
+}
+
+/// Whether the redirection stands already and does not spare the port: kubelet's requests would meet the
+/// mesh.
+pub(super) fn catches(pod: &Pod<'_>, port: u16) -> bool {
+    [ISTIO, LINKERD].iter().any(|keys| {
+        keys.stands(pod)
+            && !pod.annotation(keys.inbound).is_some_and(|list| holds(list, port, keys.ranges))
+    })
+}
+
+/// What the lists of the meshes need so that the port is reached directly, and the collector where the
+/// proxy ends with the application.
+pub(super) fn entries(
+    pod: &Pod<'_>,
+    namespace: &Namespace,
+    policy: &Policy,
+    port: u16,
+    collector: Option<u16>,
+) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    if policy.mesh == Mesh::Absent {
+        return entries;
+    }
+    for (keys, expected) in [(ISTIO, istio(pod, namespace)), (LINKERD, linkerd(pod, namespace))] {
+        if !expected && !keys.stands(pod) {
+            continue;
+        }
+        let mut add = |key, port| {
+            if let Some((list, added)) = merged(pod, namespace, &keys, key, port) {
+                entries.push(Entry { key, added, list });
+            }
+        };
+        add(keys.inbound, port);
+        let classic = match (policy.mesh, pod.container(keys.proxy)) {
+            (Mesh::Native | Mesh::Absent, _) => false,
+            (Mesh::Classic, _) => true,
+            (Mesh::Auto, Some(proxy)) => !proxy.is_native_sidecar(),
+            (Mesh::Auto, None) => says_classic(pod, namespace),
+        };
+        if let Some(collector) = collector.filter(|_| classic) {
+            add(keys.outbound, collector);
+        }
+    }
+    entries
+}
+
+/// The volume of the sockets among those that do not keep a node from being drained.
+pub(super) fn evictable(pod: &Pod<'_>, volume: &str) -> Option<Entry> {
+    let before = pod.annotation(SAFE_TO_EVICT).unwrap_or_default();
+    let there = before.split(',').any(|name| name.trim() == volume);
+    let list = joined(before, volume);
+    (!there).then(|| Entry { key: SAFE_TO_EVICT, added: volume.to_owned(), list })
+}
+
+/// Istio's webhook runs after ours and its annotation is nothing to anybody else: where nobody knows the
+/// labels of the namespace, it is expected.
+fn istio(pod: &Pod<'_>, namespace: &Namespace) -> bool {
+    let said = pod.label("sidecar.istio.io/inject").or(pod.annotation("sidecar.istio.io/inject"));
+    match said {
+        Some("false") => return false,
+        Some("true") => return true,
+        _ => {}
+    }
+    let labels = &namespace.labels;
+    pod.label("istio.io/rev").is_some()
+        || labels.get("istio-injection").is_some_and(|value| value == "enabled")
+        || labels.contains_key("istio.io/rev")
+        || (labels.is_empty() && !namespace.name.is_empty())
+}
+
+/// Linkerd is asked for by annotation. Where nobody knows those of the namespace, nothing is done: a
+/// list in the pod would displace the namespace's, and Linkerd lets probes through by itself.
+fn linkerd(pod: &Pod<'_>, namespace: &Namespace) -> bool {
+    let key = "linkerd.io/inject";
+    let said = pod.annotation(key).or(namespace.annotations.get(key).map(String::as_str));
+    matches!(said, Some("enabled" | "ingress"))
+}
+
+/// Whether an annotation of the mesh itself says that its proxy is no native sidecar.
+fn says_classic(pod: &Pod<'_>, namespace: &Namespace) -> bool {
+    [
+        "sidecar.istio.io/nativeSidecar",
+        "config.linkerd.io/proxy-enable-native-sidecar",
+        "config.beta.linkerd.io/proxy-enable-native-sidecar",
+        "config.alpha.linkerd.io/proxy-enable-native-sidecar",
+    ]
+    .iter()
+    .any(|key| {
+        let of_namespace = || namespace.annotations.get(*key).map(String::as_str);
+        pod.annotation(key).or_else(of_namespace) == Some("false")
+    })
+}
+
+/// The list with the port, and what of it is new; `None` where the port is in it.
+fn merged(
+    pod: &Pod<'_>,
+    namespace: &Namespace,
+    keys: &Keys,
+    key: &str,
+    port: u16,
+) -> Option<(String, String)> {
+    if let Some(list) = pod.annotation(key) {
+        let added = port.to_string();
+        return (!holds(list, port, keys.ranges)).then(|| (joined(list, &added), added));
+    }
+    let of_namespace = namespace.annotations.get(key).map(String::as_str);
+    let before = of_namespace.unwrap_or(keys.before);
+    let list = if holds(before, port, keys.ranges) {
+        before.to_owned()
+    } else {
+        joined(before, &port.to_string())
+    };
+    Some((list.clone(), list))
+}
+
+fn joined(list: &str, entry: &str) -> String {
+    if list.trim().is_empty() { entry.to_owned() } else { format!("{list},{entry}") }
+}
+
+fn holds(list: &str, port: u16, ranges: bool) -> bool {
+    list.split(',').map(str::trim).any(|entry| match entry.split_once('-') {
+        Some((low, high)) if ranges => {
+            let bounds = low.trim().parse::<u16>().ok().zip(high.trim().parse::<u16>().ok());
+            bounds.is_some_and(|(low, high)| (low..=high).contains(&port))
+        }
+        _ => entry.parse() == Ok(port),
+    })
+}
+
+/// The port of a collector that can be left out of a mesh: none where the URL names none, and not those
+/// of the web, because the application's own requests go there, too.
+pub(super) fn collector_port(endpoint: &str) -> Option<u16> {
+    let rest = endpoint.split_once("://").map_or(endpoint, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next()?;
+    let port = authority.rsplit_once(':')?.1.parse().ok()?;
+    (![80, 443].contains(&port)).then_some(port)
+}
+
+/// The port that the sidecar in the pod has.
+pub(super) fn port_of(sidecar: &super::pod::Container<'_>) -> Option<u16> {
+    let ours = sidecar.list("ports").iter().find(|port| super::pod::is_named(port, PORT))?;
+    ours.get("containerPort")?.as_u64()?.try_into().ok()
+}

@@ -1,0 +1,192 @@
+//! A pod's JSON, looked at without decoding it: what it does not know is not seen and not lost. Refuses
+//! a pod in which something that would have to be changed has another type than the API server takes.
+//! Unit: one pod.
+
+use super::names;
+use serde_json::{Map, Value};
+use std::collections::BTreeSet;
+
+/// A pod whose shape is right wherever injection looks or writes.
+#[derive(Clone, Debug)]
+pub(super) struct Pod<'p> {
+    pub(super) root: &'p Map<String, Value>,
+    pub(super) spec: &'p Map<String, Value>,
+    /// Init containers first, then containers, each in their order.
+    pub(super) containers: Vec<Container<'p>>,
+}
+
+/// One container of a pod.
+#[derive(Clone, Debug)]
+pub(super) struct Container<'p> {
+    pub(super) name: &'p str,
+    pub(super) is_init: bool,
+    /// Its place in its list.
+    pub(super) index: usize,
+    pub(super) map: &'p Map<String, Value>,
+}
+
+impl<'p> Pod<'p> {
+    /// `None`: the API server would not take it, and a patch could not be applied.
+    pub(super) fn read(value: &'p Value) -> Option<Pod<'p>> {
+        let root = value.as_object()?;
+        let metadata = map_in(root, "metadata").ok()?;
+        for key in ["labels", "annotations"] {
+            metadata.map_or(Ok(None), |metadata| map_in(metadata, key)).ok()?;
+        }
+        if let Some(metadata) = metadata {
+            list_in(metadata, "ownerReferences")?;
+        }
+        let spec = map_in(root, "spec").ok()??;
+        let mut names = BTreeSet::new();
+        let volumes = list_in(spec, "volumes")?.iter();
+        let mut volumes = volumes.filter_map(|volume| volume.get("name").and_then(Value::as_str));
+        volumes.all(|name| names.insert(name)).then_some(())?;
+        list_in(spec, "imagePullSecrets")?;
+        let mut containers = Vec::new();
+        let mut names = BTreeSet::new();
+        for (key, is_init) in [("initContainers", true), ("containers", false)] {
+            for (index, container) in list_in(spec, key)?.iter().enumerate() {
+                let map = container.as_object()?;
+                let name = map.get("name").and_then(Value::as_str)?;
+                names.insert(name).then_some(())?;
+                for key in ["env", "volumeMounts", "ports"] {
+                    list_in(map, key)?;
+                }
+                for key in ["command", "args"] {
+                    texts_in(map, key)?;
+                }
+                containers.push(Container { name, is_init, index, map });
+            }
+        }
+        containers.iter().any(|container| !container.is_init).then_some(())?;
+        Some(Pod { root, spec, containers })
+    }
+
+    pub(super) fn metadata(&self) -> Option<&'p Map<String, Value>> {
+        self.root.get("metadata")?.as_object()
+    }
+
+    fn meta(&self, of: &str, key: &str) -> Option<&'p str> {
+        self.metadata()?.get(of)?.get(key)?.as_str()
+    }
+
+    pub(super) fn label(&self, key: &str) -> Option<&'p str> {
+        self.meta("labels", key)
+    }
+
+    pub(super) fn annotation(&self, key: &str) -> Option<&'p str> {
+        self.meta("annotations", key)
+    }
+
+    /// Annotations that begin so, without their beginning, in their order.
+    pub(super) fn annotations(&self, prefix: &str) -> Vec<(&'p str, &'p str)> {
+        let all = self.metadata().and_then(|metadata| metadata.get("annotations")?.as_object());
+        let of = |(key, value): (&'p String, &'p Value)| {
+            Some((key.strip_prefix(prefix)?, value.as_str()?))
+        };
+        all.into_iter().flatten().filter_map(of).collect()
+    }
+
+    pub(super) fn container(&self, name: &str) -> Option<&Container<'p>> {
+        self.containers.iter().find(|container| container.name == name)
+    }
+
+    /// The names in a list of things that have one.
+    pub(super) fn has_named(&self, list: &str, name: &str) -> bool {
+        has_named(self.spec, list, name)
+    }
+
+    /// What `status` says that was added, where it says something.
+    pub(super) fn status(&self) -> Option<Map<String, Value>> {
+        match serde_json::from_str(self.annotation(names::STATUS)?) {
+            Ok(Value::Object(status)) => Some(status),
+            _ => None,
+        }
+    }
+
+    /// The owner that acts: its kind and name.
+    pub(super) fn owner(&self) -> Option<(&'p str, &'p str)> {
+        let owners = self.metadata()?.get("ownerReferences")?.as_array()?;
+        let acts = |owner: &&Value| owner.get("controller").and_then(Value::as_bool) == Some(true);
+        let owner = owners.iter().find(acts).or(owners.first())?;
+        Some((owner.get("kind")?.as_str()?, owner.get("name")?.as_str()?))
+    }
+}
+
+impl<'p> Container<'p> {
+    /// Where it stands, as RFC 6901 writes it.
+    pub(super) fn path(&self) -> String {
+        let list = if self.is_init { "initContainers" } else { "containers" };
+        format!("/spec/{list}/{}", self.index)
+    }
+
+    pub(super) fn list(&self, key: &str) -> &'p [Value] {
+        list_of(self.map, key)
+    }
+
+    pub(super) fn text(&self, key: &str) -> Option<&'p str> {
+        self.map.get(key)?.as_str()
+    }
+
+    /// The variable, where its value stands here.
+    pub(super) fn variable(&self, name: &str) -> Option<&'p Value> {
+        self.list("env").iter().find(|variable| is_named(variable, name))
+    }
+
+    /// The texts of a list; none where there is no list.
+    pub(super) fn texts(&self, key: &str) -> Vec<&'p str> {
+        self.list(key).iter().filter_map(Value::as_str).collect()
+    }
+
+    /// Whether it ends before the next starts.
+    pub(super) fn is_native_sidecar(&self) -> bool {
+        self.is_init && self.text("restartPolicy") == Some("Always")
+    }
+}
+
+/// Whether a list of named things holds one of this name.
+pub(super) fn has_named(map: &Map<String, Value>, list: &str, name: &str) -> bool {
+    list_of(map, list).iter().any(|element| is_named(element, name))
+}
+
+pub(super) fn is_named(element: &Value, name: &str) -> bool {
+    element.get("name").and_then(Value::as_str) == Some(name)
+}
+
+/// The elements of a list; of anything else none.
+pub(super) fn list_of<'p>(map: &'p Map<String, Value>, key: &str) -> &'p [Value] {
+    map.get(key).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+/// Something of another type than the API server takes.
+struct Malformed;
+
+/// A map, or nothing.
+fn map_in<'p>(
+    map: &'p Map<String, Value>,
+    key: &str,
+) -> Result<Option<&'p Map<String, Value>>, Malformed> {
+    match map.get(key) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::Object(map)) => Ok(Some(map)),
+        Some(_) => Err(Malformed),
+    }
+}
+
+/// A list of maps, or nothing; `None` where something else stands.
+fn list_in<'p>(map: &'p Map<String, Value>, key: &str) -> Option<&'p [Value]> {
+    match map.get(key) {
+        None | Some(Value::Null) => Some(&[]),
+        Some(Value::Array(list)) => list.iter().all(Value::is_object).then_some(list.as_slice()),
+        Some(_) => None,
+    }
+}
+
+/// A list of texts, or nothing; `None` where something else stands.
+fn texts_in(map: &Map<String, Value>, key: &str) -> Option<()> {
+    match map.get(key) {
+        None | Some(Value::Null) => Some(()),
+        Some(Value::Array(list)) => list.iter().all(Value::is_string).then_some(()),
+        Some(_) => None,
+    }
+}

@@ -1,0 +1,248 @@
+//! The sidecar's container and its volumes, as Pod Security "restricted" wants them. Unit: one container.
+
+use super::Owner;
+use super::identity::{self, literal};
+use super::names::{
+    CONTAINER, DATAGRAM_SOCKET_PATH, INSTALL_CONTAINER, INSTALL_PATH, INSTALL_VARIABLE,
+    NAMESPACE_CONFIG_MAP, NAMESPACE_PATH, NAMESPACE_VOLUME, PORT, RULES_PATH, RULES_VOLUME,
+    RUN_PATH, RUN_VOLUME, SOCKET_PATH, SOCKET_VARIABLE,
+};
+use super::pod::Pod;
+use super::policy::{Mode, Platform, Policy, Probe};
+use super::quantity::is_more;
+use super::wish::Wish;
+use serde_json::{Map, Value, json};
+use std::time::Duration;
+
+/// The user of the image; the same as in its USER.
+const USER: u32 = 65532;
+
+/// Kubernetes' own, for pods that say nothing.
+const GRACE_SECONDS: i64 = 30;
+
+/// Bytes of one variable of a process, beyond which the kernel refuses to start it, with room for its name.
+pub const DEFAULTS_BYTES_MAX: usize = 120 * 1024;
+
+/// What the container depends on beside policy and wishes.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Shape {
+    pub(super) port: u16,
+    pub(super) resources: Value,
+    /// Whether kubelet's requests reach the port.
+    pub(super) reachable: bool,
+    /// Whether the binary is needed on the volume.
+    pub(super) install: bool,
+}
+
+/// The container.
+pub(super) fn container(
+    pod: &Pod<'_>,
+    owners: &[Owner],
+    policy: &Policy,
+    wish: &Wish,
+    shape: &Shape,
+) -> Value {
+    let mut container = begun(CONTAINER, policy, wish, json!(["run"]));
+    if wish.mode == Mode::Native {
+        container.insert("restartPolicy".to_owned(), json!("Always"));
+    }
+    container.insert("env".to_owned(), environment(pod, owners, policy, wish, shape));
+    let port = json!([{"name": PORT, "containerPort": shape.port, "protocol": "TCP"}]);
+    container.insert("ports".to_owned(), port);
+    let check =
+        json!({"exec": {"command": ["/sidelight", "healthcheck", "--socket", SOCKET_PATH]}});
+    container.insert("startupProbe".to_owned(), probe(check, policy.startup_probe));
+    if shape.reachable {
+        let get = |path: &str| json!({"httpGet": {"path": path, "port": shape.port}});
+        container.insert("livenessProbe".to_owned(), probe(get("/livez"), policy.liveness_probe));
+        if wish.readiness_probe {
+            container
+                .insert("readinessProbe".to_owned(), probe(get("/readyz"), policy.liveness_probe));
+        }
+    }
+    container.insert("resources".to_owned(), shape.resources.clone());
+    container.insert("securityContext".to_owned(), security(policy));
+    let mut mounts = vec![
+        json!({"name": RUN_VOLUME, "mountPath": RUN_PATH}),
+        json!({"name": NAMESPACE_VOLUME, "mountPath": NAMESPACE_PATH, "readOnly": true}),
+    ];
+    if wish.rules.is_some() {
+        mounts.push(json!({"name": RULES_VOLUME, "mountPath": RULES_PATH, "readOnly": true}));
+    }
+    container.insert("volumeMounts".to_owned(), Value::Array(mounts));
+    Value::Object(container)
+}
+
+/// The init container of classic mode that puts the binary on the volume.
+pub(super) fn installer(policy: &Policy, wish: &Wish, resources: &Value) -> Value {
+    let mut container = begun(INSTALL_CONTAINER, policy, wish, json!(["install", INSTALL_PATH]));
+    container.insert("resources".to_owned(), resources.clone());
+    container.insert("securityContext".to_owned(), security(policy));
+    let mounts = json!([{"name": RUN_VOLUME, "mountPath": RUN_PATH}]);
+    container.insert("volumeMounts".to_owned(), mounts);
+    Value::Object(container)
+}
+
+/// The volumes, without those that the pod has.
+pub(super) fn volumes(pod: &Pod<'_>, policy: &Policy, wish: &Wish, install: bool) -> Vec<Value> {
+    // the sockets need nothing, the binary eight
+    let needed = if install { "16Mi" } else { "8Mi" };
+    let size = policy.volume_size_limit.as_deref().unwrap_or(needed);
+    let size = if install && is_more(needed, size) { needed } else { size };
+    // read by a user who is not root, whatever the pod's group is
+    let layer = |volume: &str, name: &str| {
+        let map = json!({"name": name, "optional": true, "defaultMode": 0o444});
+        json!({"name": volume, "configMap": map})
+    };
+    let mut volumes = vec![
+        json!({"name": RUN_VOLUME, "emptyDir": {"medium": "Memory", "sizeLimit": size}}),
+        layer(NAMESPACE_VOLUME, NAMESPACE_CONFIG_MAP),
+    ];
+    volumes.extend(wish.rules.as_deref().map(|name| layer(RULES_VOLUME, name)));
+    volumes.retain(|volume| {
+        !volume["name"].as_str().is_some_and(|name| pod.has_named("volumes", name))
+    });
+    volumes
+}
+
+fn begun(name: &str, policy: &Policy, wish: &Wish, args: Value) -> Map<String, Value> {
+    let pull = policy.image_pull_policy.word();
+    let members = [
+        ("name", json!(name)),
+        ("image", json!(wish.image)),
+        ("imagePullPolicy", json!(pull)),
+        ("args", args),
+    ];
+    members.map(|(key, value)| (key.to_owned(), value)).into_iter().collect()
+}
+
+fn probe(mut check: Value, probe: Probe) -> Value {
+    check["periodSeconds"] = json!(probe.period_seconds);
+    check["timeoutSeconds"] = json!(probe.timeout_seconds);
+    check["failureThreshold"] = json!(probe.failure_threshold);
+    check
+}
+
+fn security(policy: &Policy) -> Value {
+    let mut security = json!({
+        "allowPrivilegeEscalation": false,
+        "capabilities": {"drop": ["ALL"]},
+        "readOnlyRootFilesystem": true,
+        "runAsNonRoot": true,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    });
+    match policy.platform {
+        // the platform gives every namespace its own users
+        Platform::OpenShift => {}
+        Platform::Kubernetes | Platform::Auto => {
+            security["runAsUser"] = json!(USER);
+            security["runAsGroup"] = json!(USER);
+        }
+    }
+    security
+}
+
+/// Variables in the order in which they refer to one another.
+fn environment(
+    pod: &Pod<'_>,
+    owners: &[Owner],
+    policy: &Policy,
+    wish: &Wish,
+    shape: &Shape,
+) -> Value {
+    let mut list: Vec<Value> = Vec::new();
+    let mut put = |name: &str, value: String| list.push(json!({"name": name, "value": value}));
+    put(SOCKET_VARIABLE, SOCKET_PATH.to_owned());
+    put("SIDELIGHT_DATAGRAM_SOCKET", DATAGRAM_SOCKET_PATH.to_owned());
+    // the volume is the pod's own, and its containers have users of their own
+    put("SIDELIGHT_SOCKET_MODE", "0666".to_owned());
+    put("SIDELIGHT_LISTEN", format!("[::]:{}", shape.port));
+    put("SIDELIGHT_MODE", wish.mode.word().to_owned());
+    let grace = pod.spec.get("terminationGracePeriodSeconds").and_then(Value::as_i64);
+    put("SIDELIGHT_GRACE_SECONDS", grace.unwrap_or(GRACE_SECONDS).max(0).to_string());
+    if let Some(level) = wish.log_level {
+        put("SIDELIGHT_LOG_LEVEL", level.to_owned());
+    }
+    for (name, field) in [
+        ("POD_NAME", "metadata.name"),
+        ("POD_NAMESPACE", "metadata.namespace"),
+        ("POD_UID", "metadata.uid"),
+        ("NODE_NAME", "spec.nodeName"),
+        ("HOST_IP", "status.hostIP"),
+    ] {
+        list.push(json!({"name": name, "valueFrom": {"fieldRef": {"fieldPath": field}}}));
+    }
+    let mut put = |name: &str, value: String| list.push(json!({"name": name, "value": value}));
+    let identity = identity::of(pod, owners);
+    put("OTEL_SERVICE_NAME", identity.service_name);
+    put("OTEL_RESOURCE_ATTRIBUTES", identity.attributes);
+    // the installer's own words: `$(HOST_IP)` is meant
+    if let Some(endpoint) = &policy.otlp.endpoint {
+        put("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.clone());
+        if let Some(protocol) = policy.otlp.protocol {
+            put("OTEL_EXPORTER_OTLP_PROTOCOL", protocol.word().to_owned());
+        }
+        if !policy.otlp.headers.is_empty() {
+            let pair = |(name, value): (&String, &String)| format!("{name}={}", listed(value));
+            let pairs: Vec<String> = policy.otlp.headers.iter().map(pair).collect();
+            put("OTEL_EXPORTER_OTLP_HEADERS", pairs.join(","));
+        }
+    }
+    if let Some(defaults) =
+        policy.defaults.as_deref().filter(|text| text.len() <= DEFAULTS_BYTES_MAX)
+    {
+        put("SIDELIGHT_DEFAULTS", literal(defaults));
+    }
+    let layers = match wish.rules {
+        Some(_) => format!("{NAMESPACE_PATH}:{RULES_PATH}"),
+        None => NAMESPACE_PATH.to_owned(),
+    };
+    put("SIDELIGHT_CONFIG_LAYERS", layers);
+    if let Some(prefix) = &wish.metrics.prefix {
+        put("SIDELIGHT_METRICS_PREFIX", literal(prefix));
+    }
+    if !wish.metrics.groups_off.is_empty() {
+        let groups: Vec<&str> = wish.metrics.groups_off.iter().map(|group| group.word()).collect();
+        put("SIDELIGHT_METRICS_GROUPS_OFF", groups.join(","));
+    }
+    let wait = final_scrape_wait(owners, wish);
+    if !wait.is_zero() {
+        put("SIDELIGHT_FINAL_SCRAPE_WAIT", written(wait));
+        put("SIDELIGHT_SCRAPERS", wish.final_scrape.scrapers.to_string());
+    }
+    if wish.mode == Mode::Classic && ends_by_itself(pod, owners) {
+        put("SIDELIGHT_EXIT_WITH_APP", "1".to_owned());
+    }
+    if shape.install && wish.mode == Mode::Native {
+        put(INSTALL_VARIABLE, INSTALL_PATH.to_owned());
+    }
+    Value::Array(list)
+}
+
+fn final_scrape_wait(owners: &[Owner], wish: &Wish) -> Duration {
+    let by_kind = if is_job(owners) { wish.final_scrape.jobs } else { wish.final_scrape.others };
+    wish.final_scrape_wait.unwrap_or(by_kind)
+}
+
+fn is_job(owners: &[Owner]) -> bool {
+    owners.iter().any(|owner| ["Job", "CronJob"].contains(&owner.kind.as_str()))
+}
+
+/// Whether the pod is done when its application is: a sidecar of classic mode that stayed would keep it
+/// for ever.
+fn ends_by_itself(pod: &Pod<'_>, owners: &[Owner]) -> bool {
+    let policy = pod.spec.get("restartPolicy").and_then(Value::as_str);
+    is_job(owners) || matches!(policy, Some("Never" | "OnFailure"))
+}
+
+pub(super) fn written(duration: Duration) -> String {
+    match duration.subsec_millis() {
+        0 => format!("{}s", duration.as_secs()),
+        _ => format!("{}ms", duration.as_millis()),
+    }
+}
+
+/// A value in a list of pairs, as its reader undoes it.
+pub(super) fn listed(value: &str) -> String {
+    value.replace('%', "%25").replace(',', "%2c").replace('=', "%3d")
+}

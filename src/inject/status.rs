@@ -1,0 +1,111 @@
+//! The status annotation: what was added to a pod, for people, for `check`, for the next call and for
+//! taking it away again. Unit: one pod.
+
+use super::mesh::Entry;
+use super::names::{CONTAINER, NAMESPACE_VOLUME, RULES_VOLUME, RUN_VOLUME};
+use serde_json::{Map, Value, json};
+
+/// What was added so far.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub(super) struct Status {
+    map: Map<String, Value>,
+}
+
+/// A list of names in it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Names {
+    InitContainers,
+    Containers,
+    Volumes,
+    ImagePullSecrets,
+    /// Containers that had the variable of the socket.
+    KeptEnv,
+    /// Containers whose `command` begins with the copier.
+    Tee,
+    /// Those of them whose `command` is ours alone.
+    Entrypoints,
+    Notes,
+}
+
+impl Names {
+    fn key(self) -> &'static str {
+        match self {
+            Names::InitContainers => "initContainers",
+            Names::Containers => "containers",
+            Names::Volumes => "volumes",
+            Names::ImagePullSecrets => "imagePullSecrets",
+            Names::KeptEnv => "keptEnv",
+            Names::Tee => "tee",
+            Names::Entrypoints => "entrypoints",
+            Names::Notes => "notes",
+        }
+    }
+}
+
+impl Status {
+    /// As it stood in the annotation.
+    pub(super) fn of(map: Map<String, Value>) -> Status {
+        Status { map }
+    }
+
+    /// What the admission policy adds, which writes no annotation.
+    pub(super) fn of_policy() -> Status {
+        let mut status = Status::default();
+        status.set("mode", "native");
+        status.name(Names::InitContainers, CONTAINER);
+        for volume in [RUN_VOLUME, NAMESPACE_VOLUME, RULES_VOLUME] {
+            status.name(Names::Volumes, volume);
+        }
+        status
+    }
+
+    /// Says a fact.
+    pub(super) fn set(&mut self, key: &str, value: impl Into<Value>) {
+        self.map.insert(key.to_owned(), value.into());
+    }
+
+    /// Adds a name where it is not there yet.
+    pub(super) fn name(&mut self, list: Names, name: &str) {
+        let names = self.map.entry(list.key()).or_insert_with(|| json!([]));
+        match names {
+            Value::Array(names) if !names.iter().any(|known| known == name) => {
+                names.push(json!(name));
+            }
+            Value::Array(_) => {}
+            _ => *names = json!([name]),
+        }
+    }
+
+    /// The names of a list.
+    pub(super) fn names(&self, list: Names) -> Vec<&str> {
+        let names = self.map.get(list.key()).and_then(Value::as_array);
+        names.into_iter().flatten().filter_map(Value::as_str).collect()
+    }
+
+    /// Says what was added to an annotation.
+    pub(super) fn entry(&mut self, entry: &Entry) {
+        let annotations = self.map.entry("annotations").or_insert_with(|| json!({}));
+        let Value::Object(annotations) = annotations else { return };
+        let before = annotations.get(entry.key).and_then(Value::as_str);
+        let added = match before {
+            Some(before) => format!("{before},{}", entry.added),
+            None => entry.added.clone(),
+        };
+        annotations.insert(entry.key.to_owned(), json!(added));
+    }
+
+    /// What was added to annotations.
+    pub(super) fn entries(&self) -> Vec<(&str, &str)> {
+        let annotations = self.map.get("annotations").and_then(Value::as_object);
+        annotations
+            .into_iter()
+            .flatten()
+            .filter_map(|(key, value)| Some((key.as_str(), value.as_str()?)))
+            .collect()
+    }
+
+    /// As it is written.
+    pub(super) fn text(&self) -> String {
+        Value::Object(self.map.clone()).to_string()
+    }
+}

@@ -1,0 +1,128 @@
+//! Takes away what injection added, by what the status annotation says, and leaves everything else as it
+//! is: lists that only held ours go with it. Unit: one pod.
+
+use super::names::{
+    CONTAINER, INJECTED_LABEL, INSTALL_CONTAINER, RUN_VOLUME, SOCKET_PATH, SOCKET_VARIABLE, STATUS,
+    TEE,
+};
+use super::pod::{Pod, has_named, is_named};
+use super::status::{Names, Status};
+use serde_json::{Map, Value};
+
+/// Strips a pod; whether there was something to take away.
+pub(super) fn strip(value: &mut Value) -> bool {
+    let Some(pod) = Pod::read(value) else { return false };
+    let said = pod.status();
+    let by_policy = pod.label(INJECTED_LABEL) == Some("true");
+    if said.is_none() && !by_policy {
+        return false;
+    }
+    let status = said.map_or_else(Status::of_policy, Status::of);
+    let root = value.as_object_mut();
+    let Some(root) = root else { return false };
+    if let Some(spec) = root.get_mut("spec").and_then(Value::as_object_mut) {
+        containers(spec, &status);
+        for (list, names) in [
+            ("initContainers", Names::InitContainers),
+            ("containers", Names::Containers),
+            ("volumes", Names::Volumes),
+            ("imagePullSecrets", Names::ImagePullSecrets),
+        ] {
+            for name in status.names(names) {
+                remove_named(spec, list, name);
+            }
+        }
+    }
+    metadata(root, &status);
+    true
+}
+
+fn containers(spec: &mut Map<String, Value>, status: &Status) {
+    let kept = status.names(Names::KeptEnv);
+    let wrapped = status.names(Names::Tee);
+    let made = status.names(Names::Entrypoints);
+    for list in ["initContainers", "containers"] {
+        let containers = spec.get_mut(list).and_then(Value::as_array_mut);
+        for container in containers.into_iter().flatten().filter_map(Value::as_object_mut) {
+            let name = container.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
+            if [CONTAINER, INSTALL_CONTAINER].contains(&name.as_str()) {
+                continue;
+            }
+            // the mount tells which containers were wired
+            let is_wired = has_named(container, "volumeMounts", RUN_VOLUME);
+            if is_wired && !kept.contains(&name.as_str()) {
+                let is_ours = |variable: &Value| {
+                    is_named(variable, SOCKET_VARIABLE)
+                        && variable.get("value").and_then(Value::as_str) == Some(SOCKET_PATH)
+                };
+                remove(container, "env", is_ours);
+            }
+            remove(container, "volumeMounts", |mount| is_named(mount, RUN_VOLUME));
+            if wrapped.contains(&name.as_str()) {
+                unwrap_command(container, made.contains(&name.as_str()));
+            }
+        }
+    }
+}
+
+/// Takes the copier from before a command, or a command that is ours alone.
+fn unwrap_command(container: &mut Map<String, Value>, made: bool) {
+    let Some(Value::Array(command)) = container.get_mut("command") else { return };
+    let starts = command.windows(TEE.len()).position(|part| part == TEE);
+    let Some(start) = starts else { return };
+    if made {
+        container.shift_remove("command");
+    } else {
+        command.drain(start..start + TEE.len());
+    }
+}
+
+fn metadata(root: &mut Map<String, Value>, status: &Status) {
+    let Some(metadata) = root.get_mut("metadata").and_then(Value::as_object_mut) else { return };
+    if let Some(labels) = metadata.get_mut("labels").and_then(Value::as_object_mut) {
+        labels.shift_remove(INJECTED_LABEL);
+    }
+    if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
+        annotations.shift_remove(STATUS);
+        for (key, added) in status.entries() {
+            let Some(list) = annotations.get(key).and_then(Value::as_str) else { continue };
+            let mut rest: Vec<&str> = list.split(',').collect();
+            // ours stand behind those that were there
+            for entry in added.split(',') {
+                if let Some(at) = rest.iter().rposition(|known| *known == entry) {
+                    rest.remove(at);
+                }
+            }
+            let rest = rest.join(",");
+            if rest.is_empty() {
+                annotations.shift_remove(key);
+            } else {
+                annotations.insert(key.to_owned(), Value::String(rest));
+            }
+        }
+    }
+    for key in ["labels", "annotations"] {
+        remove_empty(metadata, key);
+    }
+    remove_empty(root, "metadata");
+}
+
+fn remove_named(map: &mut Map<String, Value>, list: &str, name: &str) {
+    remove(map, list, |element| is_named(element, name));
+}
+
+/// Removes elements of a list, and the list with its last.
+fn remove(map: &mut Map<String, Value>, list: &str, is_ours: impl Fn(&Value) -> bool) {
+    let Some(Value::Array(elements)) = map.get_mut(list) else { return };
+    let before = elements.len();
+    elements.retain(|element| !is_ours(element));
+    if elements.is_empty() && before > 0 {
+        map.shift_remove(list);
+    }
+}
+
+fn remove_empty(map: &mut Map<String, Value>, key: &str) {
+    if map.get(key).and_then(Value::as_object).is_some_and(Map::is_empty) {
+        map.shift_remove(key);
+    }
+}

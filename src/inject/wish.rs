@@ -1,0 +1,287 @@
+//! What the annotations of a pod ask for, over the policy. They are data of whoever may create pods:
+//! numbers, words of closed sets and names come out, never an image, a quantity or a command without the
+//! installer's consent. A wrong one is a warning, and the policy's value stays. Unit: one pod.
+
+use super::names::{CONFIG, RULES};
+use super::pod::Pod;
+use super::policy::{FinalScrape, Group, Metrics, Mode, Policy, Resources};
+use super::quantity;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// All that a pod can ask for by `sidelight.dev/config.KEY`.
+const KEYS: [&str; 15] = [
+    "mode",
+    "port",
+    "log-level",
+    "containers",
+    "tee",
+    "metrics-prefix",
+    "metrics-groups-off",
+    "readiness-probe",
+    "final-scrape-wait",
+    "scrapers",
+    "cpu-request",
+    "cpu-limit",
+    "memory-request",
+    "memory-limit",
+    "image",
+];
+
+const LOG_LEVELS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];
+
+/// Ports that a process without privileges may have.
+const PORTS: std::ops::RangeInclusive<u16> = 1024..=65535;
+
+/// Longer, and deleting a pod would look like hanging.
+const FINAL_SCRAPE_WAIT_MAX: Duration = Duration::from_mins(10);
+
+/// More replicas of one Prometheus than anybody has.
+const SCRAPERS_MAX: u8 = 4;
+
+/// Bytes of a prefix of metric names.
+const PREFIX_BYTES_MAX: usize = 64;
+
+/// Bytes of a name of an image: the most that a registry takes for a repository, a tag and a digest.
+const IMAGE_BYTES_MAX: usize = 512;
+
+/// What is wanted for one pod.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Wish {
+    pub(super) mode: Mode,
+    pub(super) port: u16,
+    pub(super) log_level: Option<&'static str>,
+    /// Whom to wire; `None`: everybody.
+    pub(super) containers: Option<Vec<String>>,
+    pub(super) tee: Tee,
+    pub(super) metrics: Metrics,
+    pub(super) readiness_probe: bool,
+    pub(super) final_scrape: FinalScrape,
+    /// The wait that the pod itself asks for.
+    pub(super) final_scrape_wait: Option<Duration>,
+    pub(super) rules: Option<String>,
+    pub(super) resources: Resources,
+    pub(super) image: String,
+}
+
+/// Whose output is copied.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Tee {
+    Nobody,
+    Everybody,
+    Named(Vec<String>),
+}
+
+/// Reads annotations and notes what is wrong with them.
+struct Asked<'p> {
+    pod: &'p Pod<'p>,
+    warnings: Vec<String>,
+}
+
+impl<'p> Asked<'p> {
+    fn text(&self, key: &str) -> Option<&'p str> {
+        self.pod.annotation(&format!("{CONFIG}{key}")).map(str::trim)
+    }
+
+    fn value<T>(
+        &mut self,
+        key: &str,
+        expected: &str,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Option<T> {
+        let text = self.text(key)?;
+        let value = parse(text);
+        if value.is_none() {
+            self.warn(&format!("{CONFIG}{key}"), text, expected);
+        }
+        value
+    }
+
+    fn warn(&mut self, key: &str, text: &str, expected: &str) {
+        let shown: String = text.chars().filter(|c| !c.is_control()).take(40).collect();
+        self.warnings
+            .push(format!("annotation {key}: `{shown}` is ignored, {expected} is expected"));
+    }
+
+    /// Whether the installer lets pods decide this; says so where not.
+    fn may(&mut self, key: &str, allowed: bool, consent: &str) -> bool {
+        if self.text(key).is_some() && !allowed {
+            let message = "ignored: the installer has not allowed it (injector configuration,";
+            self.warnings
+                .push(format!("annotation {CONFIG}{key}: {message} `allow: [{consent}]`)"));
+        }
+        allowed
+    }
+}
+
+/// The policy with what the pod asks for, and what people should read.
+pub(super) fn read(pod: &Pod<'_>, policy: &Policy) -> (Wish, Vec<String>) {
+    let mut asked = Asked { pod, warnings: Vec::new() };
+    for (key, _) in pod.annotations(CONFIG) {
+        if !KEYS.contains(&key) {
+            let known = KEYS.join(", ");
+            asked.warnings.push(format!("annotation {CONFIG}{key} is unknown; known are {known}"));
+        }
+    }
+    let mode = asked.value("mode", "native or classic", |text| {
+        [Mode::Native, Mode::Classic].into_iter().find(|mode| mode.word() == text)
+    });
+    let port = asked.value("port", "a port from 1024 to 65535", |text| {
+        text.parse().ok().filter(|port| PORTS.contains(port))
+    });
+    let log_level = asked.value("log-level", "error, warn, info, debug or trace", |text| {
+        LOG_LEVELS.into_iter().find(|level| *level == text)
+    });
+    let wish = Wish {
+        mode: mode.unwrap_or(policy.mode),
+        port: port.unwrap_or(policy.port),
+        log_level,
+        containers: containers(&mut asked),
+        tee: tee(&mut asked),
+        metrics: metrics(&mut asked, &policy.metrics),
+        readiness_probe: asked.value("readiness-probe", "true or false", flag).unwrap_or(false),
+        final_scrape_wait: asked.value("final-scrape-wait", "a duration up to 10m, as 35s,", wait),
+        final_scrape: FinalScrape {
+            scrapers: asked
+                .value("scrapers", "a number from 1 to 4", |text| {
+                    text.parse().ok().filter(|scrapers| (1..=SCRAPERS_MAX).contains(scrapers))
+                })
+                .unwrap_or(policy.final_scrape.scrapers),
+            ..policy.final_scrape
+        },
+        rules: rules(&mut asked),
+        resources: resources(&mut asked, policy),
+        image: image(&mut asked, policy),
+    };
+    (wish, asked.warnings)
+}
+
+fn flag(text: &str) -> Option<bool> {
+    match text {
+        "true" => Some(true),
+        "false" => Some(false),
+        _ => None,
+    }
+}
+
+/// Names of containers that the pod has or may get yet.
+fn names(text: &str) -> Option<Vec<String>> {
+    let names: Vec<String> = list(text).map(str::to_owned).collect();
+    (!names.is_empty() && names.iter().all(|name| is_label(name))).then_some(names)
+}
+
+fn list(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|part| !part.is_empty())
+}
+
+/// Whom to wire. Where nobody of that name is there, everybody is: a slip must not lose all lines.
+fn containers(asked: &mut Asked<'_>) -> Option<Vec<String>> {
+    let expected = "a list of names of containers";
+    let wanted = asked.value("containers", expected, names)?;
+    let there = |name: &&String| asked.pod.container(name).is_some();
+    let missing: Vec<&str> =
+        wanted.iter().filter(|name| !there(name)).map(String::as_str).collect();
+    let nobody = missing.len() == wanted.len();
+    for name in missing {
+        let end = if nobody { "; all are wired" } else { "" };
+        let message = format!("annotation {CONFIG}containers: there is no container `{name}`{end}");
+        asked.warnings.push(message);
+    }
+    (!nobody).then_some(wanted)
+}
+
+fn tee(asked: &mut Asked<'_>) -> Tee {
+    let parse = |text: &str| match flag(text) {
+        Some(true) => Some(Tee::Everybody),
+        Some(false) => Some(Tee::Nobody),
+        None => names(text).map(Tee::Named),
+    };
+    asked.value("tee", "true or a list of names of containers", parse).unwrap_or(Tee::Nobody)
+}
+
+fn metrics(asked: &mut Asked<'_>, policy: &Metrics) -> Metrics {
+    let prefix = asked.value("metrics-prefix", "the beginning of a metric's name", |text| {
+        is_prefix(text).then(|| text.to_owned())
+    });
+    let groups =
+        asked.value("metrics-groups-off", "a list of http, database, log, functions", |text| {
+            let of = |word: &str| Group::ALL.into_iter().find(|group| group.word() == word);
+            list(text).map(of).collect::<Option<BTreeSet<Group>>>()
+        });
+    Metrics {
+        prefix: prefix.or_else(|| policy.prefix.clone()),
+        groups_off: groups.unwrap_or_else(|| policy.groups_off.clone()),
+    }
+}
+
+/// Letters, digits and underscores, a digit not first.
+fn is_prefix(text: &str) -> bool {
+    let word = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    word && text.len() <= PREFIX_BYTES_MAX
+        && !text.starts_with(|first: char| first.is_ascii_digit())
+}
+
+fn wait(text: &str) -> Option<Duration> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let number: u64 = number.parse().ok()?;
+    let wait = match unit {
+        "s" => Duration::from_secs(number),
+        "ms" => Duration::from_millis(number),
+        "m" => Duration::from_secs(number.checked_mul(60)?),
+        "" if number == 0 => Duration::ZERO,
+        _ => return None,
+    };
+    (wait <= FINAL_SCRAPE_WAIT_MAX).then_some(wait)
+}
+
+/// The name of a ConfigMap: labels of DNS with dots between them.
+fn rules(asked: &mut Asked<'_>) -> Option<String> {
+    let name = asked.pod.annotation(RULES)?.trim();
+    if name.len() <= 253 && name.split('.').all(is_label) {
+        return Some(name.to_owned());
+    }
+    asked.warn(RULES, name, "the name of a ConfigMap of the same namespace");
+    None
+}
+
+/// A label of DNS, as names of containers are.
+fn is_label(text: &str) -> bool {
+    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (1..=63).contains(&text.len())
+        && text.bytes().all(inner)
+        && !text.starts_with('-')
+        && !text.ends_with('-')
+}
+
+fn resources(asked: &mut Asked<'_>, policy: &Policy) -> Resources {
+    let mut resources = policy.resources.clone();
+    for (key, name, is_limit) in [
+        ("cpu-request", "cpu", false),
+        ("cpu-limit", "cpu", true),
+        ("memory-request", "memory", false),
+        ("memory-limit", "memory", true),
+    ] {
+        if !asked.may(key, policy.allow.resources, "resources") {
+            continue;
+        }
+        let quantity = asked.value(key, "a quantity, as 50m or 64Mi,", |text| {
+            quantity::is_usable(name, text, is_limit).then(|| text.to_owned())
+        });
+        let to = if is_limit { &mut resources.limits } else { &mut resources.requests };
+        to.extend(quantity.map(|quantity| (name.to_owned(), quantity)));
+    }
+    resources
+}
+
+fn image(asked: &mut Asked<'_>, policy: &Policy) -> String {
+    if !asked.may("image", policy.allow.image, "image") {
+        return policy.image.clone();
+    }
+    let part = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/:@".contains(&byte);
+    let image = asked.value("image", "the name of an image", |text| {
+        let fits = (1..=IMAGE_BYTES_MAX).contains(&text.len()) && text.bytes().all(part);
+        fits.then(|| text.to_owned())
+    });
+    image.unwrap_or_else(|| policy.image.clone())
+}

@@ -1,0 +1,129 @@
+use super::*;
+
+fn request(with: &Value) -> Vec<u8> {
+    let mut request = json!({
+        "uid": "705ab4f5-6393-11e8-b7cc-42010a800002",
+        "resource": {"group": "", "version": "v1", "resource": "pods"},
+        "namespace": "shop",
+        "operation": "CREATE",
+        "object": {"metadata": {"name": "p"}, "spec": {"hostNetwork": true, "containers": []}},
+    });
+    for (name, value) in with.as_object().expect("an object") {
+        request[name] = value.clone();
+    }
+    let review = json!({
+        "kind": "AdmissionReview",
+        "apiVersion": with.get("apiVersion").unwrap_or(&json!("admission.k8s.io/v1")),
+        "request": request,
+    });
+    review.to_string().into_bytes()
+}
+
+fn answered(reviewed: &Reviewed) -> Value {
+    serde_json::from_slice(reviewed.answer.as_deref().expect("an answer")).expect("JSON")
+}
+
+/// Guarantees: whatever comes, the answer is "allowed" and for the uid that asked.
+#[test]
+fn whatever_is_asked_is_allowed() {
+    let policy = Policy::default();
+    for (with, outcome, reason) in [
+        (json!({"operation": "UPDATE"}), Outcome::Skipped, "not_a_new_pod"),
+        (json!({"subResource": "status"}), Outcome::Skipped, "not_a_new_pod"),
+        (json!({"resource": {"resource": "services"}}), Outcome::Skipped, "not_a_new_pod"),
+        (json!({"object": null}), Outcome::Error, "no_object"),
+        (json!({"object": 7}), Outcome::Error, "no_object"),
+        (json!({"apiVersion": "admission.k8s.io/v1beta1"}), Outcome::Error, "version"),
+        (json!({"apiVersion": "example.com/v1"}), Outcome::Error, "version"),
+    ] {
+        let reviewed = review(&request(&with), &policy, &Cluster::default());
+        assert_eq!((reviewed.outcome, reviewed.reason), (outcome, reason), "{with}");
+        let answer = answered(&reviewed);
+        assert_eq!(answer["response"]["allowed"], true, "{with}");
+        assert_eq!(answer["response"]["uid"], "705ab4f5-6393-11e8-b7cc-42010a800002");
+        assert_eq!(answer["kind"], "AdmissionReview");
+        assert!(answer["response"].get("patch").is_none());
+        let warned = answer["response"].get("warnings").is_some();
+        assert_eq!(warned, outcome == Outcome::Error, "{with}");
+    }
+    let beta = review(
+        &request(&json!({"apiVersion": "admission.k8s.io/v1beta1"})),
+        &policy,
+        &Cluster::default(),
+    );
+    assert_eq!(answered(&beta)["apiVersion"], "admission.k8s.io/v1beta1");
+    let foreign =
+        review(&request(&json!({"apiVersion": "example.com/v1"})), &policy, &Cluster::default());
+    assert_eq!(answered(&foreign)["apiVersion"], "admission.k8s.io/v1");
+}
+
+#[test]
+fn a_damaged_review_is_answered_as_long_as_its_uid_reads() {
+    let whole = request(&json!({}));
+    // an API server's own order, which a map that sorts would not keep
+    let text = r#"{"kind":"AdmissionReview", "request": { "uid" : "abc-1", "object": {"#;
+    for (bytes, uid) in [
+        (text.as_bytes(), Some("abc-1")),
+        (&whole[..whole.len() - 1], Some("705ab4f5-6393-11e8-b7cc-42010a800002")),
+        (&b"{}"[..], None),
+        (b"", None),
+        (b"{\"request\":{\"uid\":\"", None),
+        (b"{\"request\":{\"uid\":\"a b\"}", None),
+        (b"{\"request\":{\"uid\":\"\"}", None),
+        (b"{\"request\":{\"uid\":7}}", None),
+        (b"\xff\xfe", None),
+    ] {
+        for reviewed in [review(bytes, &Policy::default(), &Cluster::default()), oversized(bytes)] {
+            assert_eq!(reviewed.outcome, Outcome::Error);
+            let answer = reviewed.answer.as_ref().map(|_| answered(&reviewed));
+            let found = answer.as_ref().map(|answer| answer["response"]["uid"].clone());
+            assert_eq!(found, uid.map(|uid| json!(uid)), "{:?}", String::from_utf8_lossy(bytes));
+            if let Some(answer) = answer {
+                assert_eq!(answer["response"]["allowed"], true);
+            }
+        }
+    }
+}
+
+/// Guarantees: every beginning of a review, and every review with one byte turned, gets an answer or a refusal.
+#[test]
+fn every_cut_and_every_turned_byte_has_an_answer() {
+    let whole = request(&json!({}));
+    for at in 0..whole.len() {
+        let _ = review(&whole[..at], &Policy::default(), &Cluster::default());
+        for turn in [0x01, 0x20, 0x80, 0xff] {
+            let mut turned = whole.clone();
+            turned[at] ^= turn;
+            let reviewed = review(&turned, &Policy::default(), &Cluster::default());
+            if reviewed.answer.is_some() {
+                assert_eq!(answered(&reviewed)["response"]["allowed"], true);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_warning_is_short_and_plain() {
+    assert_eq!(readable("a\nb\u{1b}[1m"), "a b [1m");
+    let long = readable(&"\u{e9}".repeat(500));
+    assert!(long.len() <= WARNING_BYTES_MAX && long.ends_with("..."), "{}", long.len());
+}
+
+#[test]
+fn an_event_is_about_the_controller_else_about_a_pod_with_a_name() {
+    let owner = json!({"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "r", "uid": "u", "controller": true});
+    let by_it =
+        json!({"metadata": {"generateName": "p-", "ownerReferences": [{"kind": "X"}, owner]}});
+    let found = subject(&by_it, "n").expect("a subject");
+    assert_eq!(
+        (found.kind.as_str(), found.name.as_str(), found.uid.as_str()),
+        ("ReplicaSet", "r", "u")
+    );
+    let alone = subject(&json!({"metadata": {"name": "p"}}), "n").expect("a subject");
+    assert_eq!((alone.kind.as_str(), alone.name.as_str(), alone.uid.as_str()), ("Pod", "p", ""));
+    assert_eq!(subject(&json!({"metadata": {"generateName": "p-"}}), "n"), None);
+    let dry = review(&request(&json!({"dryRun": true})), &Policy::default(), &Cluster::default());
+    assert_eq!(dry.subject, None, "a dry run has no side effects");
+    let wet = review(&request(&json!({"dryRun": false})), &Policy::default(), &Cluster::default());
+    assert!(wet.subject.is_some());
+}

@@ -1,0 +1,168 @@
+//! What an image runs when nobody says otherwise: ENTRYPOINT and CMD from its configuration in a registry
+//! (OCI distribution specification: index, manifest, blob; anonymous tokens). HTTP for a registry on this
+//! machine, TLS for every other. Never pulls a layer, never sends a credential. Unit: one image.
+
+mod http;
+pub mod image;
+
+#[cfg(test)]
+mod tests;
+
+use http::{Answer, Client};
+use hyper::header::{ACCEPT, WWW_AUTHENTICATE};
+use image::Image;
+use serde_json::Value;
+use std::time::Duration;
+
+/// How long all requests of one image may take.
+const IMAGE_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// Documents that lead to a configuration: of Docker and of OCI, for many platforms and for one.
+const MANIFESTS: &str = "application/vnd.oci.image.index.v1+json, \
+    application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.oci.image.manifest.v1+json, \
+    application/vnd.docker.distribution.manifest.v2+json";
+
+/// What an image runs.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Command {
+    /// ENTRYPOINT.
+    pub entrypoint: Vec<String>,
+    /// CMD.
+    pub cmd: Vec<String>,
+}
+
+/// For whom an image is built.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Platform {
+    /// `linux`
+    pub os: String,
+    /// `amd64`
+    pub architecture: String,
+}
+
+/// Asks the registry of an image what it runs on a platform.
+///
+/// # Errors
+/// The name is none, the registry cannot be reached, refuses, wants credentials or has no such image; a text
+/// for people.
+pub async fn command(image: &str, platform: &Platform) -> Result<Command, String> {
+    let image = Image::parse(image)?;
+    let asked = tokio::time::timeout(IMAGE_TIME_MAX, asked(&image, platform)).await;
+    asked.map_err(|_| format!("{} does not answer within 30 s", image.host))?
+}
+
+async fn asked(image: &Image, platform: &Platform) -> Result<Command, String> {
+    let mut registry = Registry { client: Client::new(), image, token: None };
+    let mut manifest = registry.manifest(&image.reference).await?;
+    if let Some(built) = manifest["manifests"].as_array() {
+        let digest = of_platform(built, platform)
+            .ok_or_else(|| format!("not built for {}/{}", platform.os, platform.architecture))?;
+        manifest = registry.manifest(digest).await?;
+    }
+    let digest = manifest["config"]["digest"].as_str();
+    let digest = digest.ok_or("its manifest names no configuration: too old a format")?;
+    let configuration = registry.blob(digest).await?;
+    let list = |name: &str| match &configuration["config"][name] {
+        Value::Array(words) => words.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+        // the shell form of old builders
+        Value::String(line) => vec!["/bin/sh".to_owned(), "-c".to_owned(), line.clone()],
+        _ => Vec::new(),
+    };
+    Ok(Command { entrypoint: list("Entrypoint"), cmd: list("Cmd") })
+}
+
+/// The digest of what is built for a platform; variants (`v8`) are not told apart, the first counts.
+fn of_platform<'m>(built: &'m [Value], platform: &Platform) -> Option<&'m str> {
+    let found = built.iter().find(|one| {
+        let is = &one["platform"];
+        is["os"] == platform.os.as_str() && is["architecture"] == platform.architecture.as_str()
+    });
+    found.or(match built {
+        // an index of one that does not say for whom
+        [one] if one["platform"].is_null() => Some(one),
+        _ => None,
+    })?["digest"]
+        .as_str()
+}
+
+struct Registry<'image> {
+    client: Client,
+    image: &'image Image,
+    token: Option<String>,
+}
+
+impl Registry<'_> {
+    async fn manifest(&mut self, reference: &str) -> Result<Value, String> {
+        self.get(&format!("manifests/{reference}"), MANIFESTS).await
+    }
+
+    async fn blob(&mut self, digest: &str) -> Result<Value, String> {
+        self.get(&format!("blobs/{digest}"), "*/*").await
+    }
+
+    async fn get(&mut self, path: &str, accept: &str) -> Result<Value, String> {
+        let image = self.image;
+        let url = format!("{}://{}/v2/{}/{path}", image.scheme(), image.host, image.name);
+        let mut answer = self.once(&url, accept).await?;
+        if answer.status == 401 && self.token.is_none() {
+            self.token = Some(self.anonymous(&answer).await?);
+            answer = self.once(&url, accept).await?;
+        }
+        match answer.status {
+            200 => serde_json::from_slice(&answer.body)
+                .map_err(|error| format!("{} answers with what is no JSON: {error}", image.host)),
+            401 | 403 => Err(format!("{} wants credentials", image.host)),
+            404 => Err(format!("{} has no {}:{}", image.host, image.name, image.reference)),
+            status => Err(format!("{} answers {status}", image.host)),
+        }
+    }
+
+    async fn once(&self, url: &str, accept: &str) -> Result<Answer, String> {
+        self.client.get(url, &[(ACCEPT, accept)], self.token.as_deref()).await
+    }
+
+    /// A token for everybody, from where the registry says.
+    async fn anonymous(&self, refused: &Answer) -> Result<String, String> {
+        let host = &self.image.host;
+        let challenge = refused.headers.get(WWW_AUTHENTICATE).and_then(|value| value.to_str().ok());
+        let asked =
+            challenge.and_then(token_url).ok_or_else(|| format!("{host} wants credentials"))?;
+        let answer = self.client.get(&asked, &[], None).await?;
+        let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        let token = body["token"].as_str().or(body["access_token"].as_str());
+        token.map(str::to_owned).ok_or_else(|| format!("{host} wants credentials"))
+    }
+}
+
+/// `Bearer realm="https://auth.example/token",service="registry",scope="repository:a/b:pull"` as the URL to
+/// ask. Values are percent-encoded where they must be.
+fn token_url(challenge: &str) -> Option<String> {
+    let (scheme, mut rest) = challenge.trim().split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return None;
+    }
+    let (mut realm, mut query) = (None, Vec::new());
+    while let Some((name, behind)) = rest.split_once('=') {
+        let name = name.trim_matches([' ', ',']);
+        let (value, behind) = match behind.strip_prefix('"') {
+            Some(quoted) => quoted.split_once('"')?,
+            None => behind.split_once(',').unwrap_or((behind, "")),
+        };
+        rest = behind;
+        match name {
+            "realm" => realm = Some(value),
+            "service" | "scope" => query.push(format!("{name}={}", encoded(value))),
+            _ => {}
+        }
+    }
+    let realm = realm?;
+    let joint = if realm.contains('?') { '&' } else { '?' };
+    Some(format!("{realm}{joint}{}", query.join("&")))
+}
+
+fn encoded(text: &str) -> String {
+    let keep = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:/".contains(&byte);
+    let byte =
+        |byte: u8| if keep(byte) { (byte as char).to_string() } else { format!("%{byte:02X}") };
+    text.bytes().map(byte).collect()
+}

@@ -1,0 +1,64 @@
+//! The name of an image as manifests write it -> where it lies. Unit: one name.
+
+/// An image in a registry.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Image {
+    /// `registry-1.docker.io`, `localhost:5000`
+    pub host: String,
+    /// `library/nginx`
+    pub name: String,
+    /// A tag, or a digest, which wins over a tag.
+    pub reference: String,
+}
+
+impl Image {
+    /// Reads a name: without a registry it is Docker Hub's, without a tag it is `latest`.
+    ///
+    /// # Errors
+    /// It is no name of an image.
+    pub fn parse(text: &str) -> Result<Image, String> {
+        let (name, digest) = match text.split_once('@') {
+            Some((name, digest)) => (name, Some(digest)),
+            None => (text, None),
+        };
+        // a colon behind the last slash; one before it belongs to a port
+        let path = name.rfind('/').map_or(0, |at| at + 1);
+        let (name, tag) = match name[path..].split_once(':') {
+            Some((last, tag)) => (&name[..path + last.len()], Some(tag)),
+            None => (name, None),
+        };
+        let (host, name) = match name.split_once('/') {
+            Some((first, rest)) if first.contains(['.', ':']) || first == "localhost" => {
+                (first, rest.to_owned())
+            }
+            Some(_) => ("docker.io", name.to_owned()),
+            None => ("docker.io", format!("library/{name}")),
+        };
+        let host = if matches!(host, "docker.io" | "index.docker.io") {
+            "registry-1.docker.io"
+        } else {
+            host
+        };
+        let reference = digest.or(tag).unwrap_or("latest");
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/:".contains(&byte);
+        let parts_full =
+            name.split('/').all(|part| !part.is_empty() && part != "." && part != "..");
+        if !parts_full || reference.is_empty() || !format!("{name}{reference}").bytes().all(allowed)
+        {
+            return Err(format!("`{text}` is no name of an image"));
+        }
+        Ok(Image { host: host.to_owned(), name, reference: reference.to_owned() })
+    }
+
+    /// How its registry is spoken to: TLS, but for one on this machine.
+    pub fn scheme(&self) -> &'static str {
+        let host = match self.host.rsplit_once(':') {
+            Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+            _ => &self.host,
+        };
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let address = host.parse::<std::net::IpAddr>();
+        let here = host == "localhost" || address.is_ok_and(|address| address.is_loopback());
+        if here { "http" } else { "https" }
+    }
+}

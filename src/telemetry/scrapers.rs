@@ -1,0 +1,137 @@
+//! Who fetches the metrics, so that the end can wait until each of them has the final values. Unit: one scrape.
+//!
+//! Decision: a scraper is a client that names itself Prometheus, or asks for OpenMetrics, or came at least twice
+//! before the end: nobody else does any of these. A kubelet's probe never is one. Two behind one address with
+//! one name (a pair behind a mesh's proxy) are one: then the wait lasts as long as it may.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::IpAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Clients that are remembered: a pair of Prometheus servers, an agent, and a dozen people with a browser.
+const CLIENTS_MAX: usize = 16;
+
+/// So often somebody came before the end who comes regularly.
+const REGULAR_FROM: u32 = 2;
+
+/// A client that fetched the metrics.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Client<'a> {
+    /// Where it comes from.
+    pub address: IpAddr,
+    /// How it names itself: `User-Agent`.
+    pub agent: &'a str,
+    /// It asked for OpenMetrics by name.
+    pub wants_openmetrics: bool,
+}
+
+/// All clients that fetched the metrics.
+#[derive(Debug, Default)]
+pub struct Scrapers(Mutex<Vec<Seen>>);
+
+#[derive(Debug)]
+struct Seen {
+    address: IpAddr,
+    /// Names are compared by their hash: they are as long as a client likes.
+    agent: u64,
+    scrapes: u32,
+    is_scraper: bool,
+    has_final: bool,
+}
+
+impl Scrapers {
+    /// A client got the metrics; `is_final` when nothing can change any more.
+    pub fn scraped(&self, client: Client<'_>, is_final: bool) {
+        if client.agent.starts_with("kube-probe/") {
+            return;
+        }
+        let mut hasher = DefaultHasher::new();
+        client.agent.hash(&mut hasher);
+        let agent = hasher.finish();
+        let by_name = client.wants_openmetrics || client.agent.starts_with("Prometheus/");
+        let mut clients = self.lock();
+        let known =
+            clients.iter().position(|one| (one.address, one.agent) == (client.address, agent));
+        let at = known.unwrap_or_else(|| {
+            if clients.len() == CLIENTS_MAX {
+                // whoever came least is least likely to come again
+                let least =
+                    clients.iter().enumerate().min_by_key(|(_, one)| (one.is_scraper, one.scrapes));
+                let least = least.map_or(0, |(at, _)| at);
+                clients.swap_remove(least);
+            }
+            let address = client.address;
+            clients.push(Seen {
+                address,
+                agent,
+                scrapes: 0,
+                is_scraper: by_name,
+                has_final: false,
+            });
+            clients.len() - 1
+        });
+        let one = &mut clients[at];
+        one.has_final |= is_final;
+        if !is_final {
+            one.scrapes = one.scrapes.saturating_add(1);
+            one.is_scraper |= by_name || one.scrapes >= REGULAR_FROM;
+        }
+    }
+
+    /// How many scrapers have the final values.
+    pub fn with_final(&self) -> usize {
+        self.lock().iter().filter(|one| one.is_scraper && one.has_final).count()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Seen>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(last: u8, agent: &str, wants_openmetrics: bool) -> Client<'_> {
+        Client { address: IpAddr::from([10, 0, 0, last]), agent, wants_openmetrics }
+    }
+
+    #[test]
+    fn who_counts() {
+        let prometheus = client(1, "Prometheus/3.15.0", true);
+        for (before, after, expected) in [
+            (&[][..], &[][..], 0),
+            (&[prometheus], &[], 0),
+            (&[prometheus], &[prometheus, prometheus], 1),
+            // a pod that lived shorter than an interval
+            (&[], &[prometheus], 1),
+            // a pair, by address
+            (&[prometheus], &[prometheus, client(2, "Prometheus/3.15.0", true)], 2),
+            // two agents on one node, by name
+            (&[], &[prometheus, client(1, "Prometheus/2.53.0", false)], 2),
+            (&[], &[client(1, "vm_promscrape", true)], 1),
+            // neither a name nor a format, but it came before, and again
+            (&[client(3, "agent", false); 2], &[client(3, "agent", false)], 1),
+            (&[client(3, "curl/8.5.0", false)], &[client(3, "curl/8.5.0", false); 5], 0),
+            (&[client(4, "kube-probe/1.36", true); 5], &[client(4, "kube-probe/1.36", true)], 0),
+        ] {
+            let scrapers = Scrapers::default();
+            before.iter().for_each(|one| scrapers.scraped(*one, false));
+            assert_eq!(scrapers.with_final(), 0);
+            after.iter().for_each(|one| scrapers.scraped(*one, true));
+            assert_eq!(scrapers.with_final(), expected, "{before:?} {after:?}");
+        }
+    }
+
+    /// Guarantees: whoever comes with ever new names costs no memory, and puts no scraper out.
+    #[test]
+    fn strangers_put_no_scraper_out() {
+        let scrapers = Scrapers::default();
+        scrapers.scraped(client(1, "Prometheus/3.15.0", true), true);
+        for stranger in 0..1_000 {
+            scrapers.scraped(client(9, &format!("stranger {stranger}"), false), false);
+        }
+        assert_eq!(scrapers.lock().len(), CLIENTS_MAX);
+        assert_eq!(scrapers.with_final(), 1);
+    }
+}

@@ -1,0 +1,63 @@
+"""The images that the scenarios use. They are packed here: there is nowhere to pull them from."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import image
+import node
+from place import BIN, CACHE, HERE, ROOT
+
+TREE = CACHE / "images/tree"
+TREE_PACKED = CACHE / "images/tree.tar"
+TARGET = "x86_64-unknown-linux-musl"
+# $SIDELIGHT is another binary, which must be static; nothing is built then
+BINARY = Path(os.environ.get("SIDELIGHT") or ROOT / f"target/{TARGET}/release/sidelight")
+
+SIDELIGHT = "localhost/sidelight:local"
+# the same bytes under another name: which one a pod got is what upgrades are about
+SIDELIGHT_PREVIOUS = "localhost/sidelight:previous"
+PYTHON = "localhost/python:local"
+PYTHON_ENTRYPOINT = "localhost/python-entrypoint:local"
+NGINX = "localhost/nginx:local"
+NGINX_ENTRYPOINT = "localhost/nginx-entrypoint:local"
+PROMETHEUS = "localhost/prometheus:local"
+COLLECTOR = "localhost/otelcol:local"
+
+NGINX_COMMAND = ["nginx", "-g", "daemon off;"]
+
+
+def debian():
+    """A small Debian with Python and nginx, kept in the cache. 35 s the first time."""
+    if not (TREE / "usr/bin/python3").exists() or not (TREE / "usr/sbin/nginx").exists():
+        said = node.call("apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages").stdout
+        mirror = next(line for line in said.splitlines() if line.rstrip("/").endswith("debian"))
+        suite = next(line for line in open("/etc/os-release", encoding="utf-8") if "VERSION_CODENAME" in line)
+        node.call("rm", "-rf", TREE)
+        TREE.parent.mkdir(parents=True, exist_ok=True)
+        node.call("debootstrap", "--variant=minbase", "--include=python3,nginx-light",
+                  suite.strip().partition("=")[2], TREE, mirror)
+    return image.tree(TREE, TREE_PACKED)
+
+
+def sidelight():
+    """Builds the static binary that goes into the image."""
+    if "SIDELIGHT" in os.environ:
+        return
+    subprocess.run(["rustup", "target", "add", TARGET], check=False, capture_output=True)
+    subprocess.run(["cargo", "build", "--locked", "--release", "--target", TARGET], cwd=ROOT, check=True)
+
+
+def load():
+    """Packs all of them and hands them to containerd."""
+    binary = image.files({"/sidelight": BINARY})
+    for name in (SIDELIGHT, SIDELIGHT_PREVIOUS):
+        node.load(image.Image(name, [binary], entrypoint=["/sidelight"], user="65532:65532"))
+    programs = {f"/programs/{one.name}": one for one in (HERE / "programs").iterdir() if one.suffix == ".py"}
+    base = [debian(), image.files({"/etc/passwd": TREE / "etc/passwd", **programs})]
+    node.load(image.Image(PYTHON, base))
+    node.load(image.Image(PYTHON_ENTRYPOINT, base, entrypoint=["python3"], command=["/programs/speak.py"]))
+    node.load(image.Image(NGINX, base))
+    node.load(image.Image(NGINX_ENTRYPOINT, base, entrypoint=NGINX_COMMAND))
+    node.load(image.Image(PROMETHEUS, [image.files({"/prometheus": BIN / "prometheus"})], entrypoint=["/prometheus"]))
+    node.load(image.Image(COLLECTOR, [image.files({"/otelcol": BIN / "otelcol"})], entrypoint=["/otelcol"]))

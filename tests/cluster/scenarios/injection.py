@@ -1,0 +1,244 @@
+"""The injector in a cluster: installed, asked for, restricted, renewed, away, replaced, gone."""
+
+import base64
+import json
+import threading
+import time
+
+import api
+import images
+import observability
+import pods
+import release
+from pods import job, namespace, pod, speaker, start, until, would_be
+from report import Failure, expect, expect_within
+
+
+def install():
+    """helm install: the injector becomes available and trusted, and the chart's own test passes."""
+    observability.bring_up()
+    release.install()
+    release.trusted()
+    done = release.helm("test", release.NAME, "--namespace", release.WHERE, "--timeout", "120s", check=False)
+    if done.returncode:
+        raise Failure(f"helm test: {done.stdout}{done.stderr}")
+
+
+def sidecars(thing):
+    """Names of the init containers and containers of a pod that are ours."""
+    spec = thing["spec"]
+    both = [*spec.get("initContainers", []), *spec["containers"]]
+    return [one["name"] for one in both if one["name"] == "sidelight"]
+
+
+def opting():
+    """Namespace label, pod label, opting out: who gets a sidecar and who does not; the API server is told why."""
+    release.ensure()
+    out = {"sidelight.dev/inject": "false"}
+    asked = {"sidelight.dev/inject": "true"}
+    with namespace("sl-in") as inside, namespace("sl-out", injected=False) as outside:
+        for where, labels, expected in ((inside, {}, 1), (inside, out, 0), (outside, {}, 0), (outside, asked, 1)):
+            made = would_be(pod("one", speaker(), labels=labels), where)
+            expect(f"sidecars in {where} with {labels}", len(sidecars(made)), expected)
+        made = would_be(pod("one", speaker(), hostNetwork=True), inside)
+        expect("sidecars in the host's network", sidecars(made), [])
+
+
+def restricted():
+    """Where Pod Security "restricted" is enforced, a pod that met it is admitted with its sidecar, and runs."""
+    release.ensure()
+    with namespace("sl-restricted", labels={"pod-security.kubernetes.io/enforce": "restricted"}) as where:
+        app = speaker(LINES=100, RATE=200, LINGER=1)
+        app["securityContext"] = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+        running = start(pod("strict", app, terminationGracePeriodSeconds=5, securityContext={
+            "runAsNonRoot": True, "runAsUser": 1000, "seccompProfile": {"type": "RuntimeDefault"}}), where).ready()
+        expect("sidecars", sidecars(running.now()), ["sidelight"])
+        running.received(100)
+
+
+def quota():
+    """A ResourceQuota on everything and a LimitRange with narrow bounds refuse nothing that they took before."""
+    release.ensure()
+    with namespace("sl-quota") as where:
+        hard = {"requests.cpu": "1", "requests.memory": "512Mi", "limits.cpu": "1", "limits.memory": "512Mi"}
+        bounds = {"type": "Container", "max": {"cpu": "500m", "memory": "256Mi"}, "min": {"cpu": "5m", "memory": "8Mi"},
+                  "default": {"cpu": "100m", "memory": "64Mi"}, "defaultRequest": {"cpu": "20m", "memory": "32Mi"}}
+        for kind, spec in (("ResourceQuota", {"hard": hard}), ("LimitRange", {"limits": [bounds]})):
+            api.create({"apiVersion": "v1", "kind": kind, "metadata": {"name": "narrow", "namespace": where}, "spec": spec})
+        app = speaker(LINES=50, RATE=100, LINGER=1)
+        app["resources"] = {"limits": {"cpu": "100m", "memory": "64Mi"}, "requests": {"cpu": "20m", "memory": "32Mi"}}
+        running = start(pod("small", app, terminationGracePeriodSeconds=5), where).ready()
+        expect("sidecars", sidecars(running.now()), ["sidelight"])
+        running.received(50)
+        same = {"cpu": "50m", "memory": "64Mi"}
+        app["resources"] = {"limits": same, "requests": same}
+        made = would_be(pod("guaranteed", app), where)
+        expect("class", made["status"].get("qosClass"), "Guaranteed")
+
+
+def webhook_down():
+    """No injector answers: pods start all the same, and are counted, and the alert on them fires."""
+    release.ensure()
+    with namespace("sl-down") as where:
+        release.scale(0)
+        try:
+            begin = time.monotonic()
+            running = start(pod("plain", speaker(RATE=1), terminationGracePeriodSeconds=1), where)
+            admitted = time.monotonic() - begin
+            running.ready()
+            expect("sidecars", sidecars(running.now()), [])
+            expect_within("seconds until it was admitted", admitted, 0, 12)
+        finally:
+            release.scale(2)
+            release.trusted()
+        missing = f'sum(sidelight_injector_pods_missing{{namespace="{where}"}})'
+        until("the pod is counted", lambda: observability.value(missing) == 1)
+        until("the alert fires", lambda: [one for one in observability.alerts() if one[0] == "SidelightMissing"
+                                          and one[1] == "firing" and one[2].get("namespace") == where])
+        running.delete(0)
+        until("nothing is missing", lambda: not observability.query(f"{missing} > 0"))
+
+
+def certificate():
+    """The certificate in the Secret, as it is there."""
+    secret = api.get("Secret", release.WHERE, "sidelight-injector-tls")
+    return (secret or {}).get("data", {}).get("tls.crt")
+
+
+def rotation():
+    """Certificates are renewed, and lost with their Secret: every pod of those seconds gets its sidecar."""
+    release.ensure()
+    release.trusted()
+    with namespace("sl-rotation") as where:
+        tries = {"made": 0, "without": 0}
+        stop = threading.Event()
+
+        def create():
+            while not stop.wait(0.1):
+                tries["made"] += 1
+                tries["without"] += not sidecars(would_be(pod(f"one-{tries['made']}", speaker()), where))
+
+        before = certificate()
+        thread = threading.Thread(target=create)
+        thread.start()
+        try:
+            until("some pods", lambda: tries["made"] > 10)
+            api.merge("Secret", release.WHERE, "sidelight-injector-tls",
+                      {"data": {key: None for key in ("tls.crt", "tls.key", "ca.crt", "ca.key")}})
+            until("another certificate", lambda: certificate() not in (None, "", before))
+            bundle = base64.b64encode(base64.b64decode(api.get("Secret", release.WHERE, "sidelight-injector-tls")
+                                                       ["data"]["ca.crt"])).decode()
+            until("its CA is trusted", lambda: base64.b64decode(bundle).strip() in base64.b64decode(
+                api.get("MutatingWebhookConfiguration", None, release.WEBHOOK)["webhooks"][0]["clientConfig"]["caBundle"]))
+            now = tries["made"]
+            until("pods after it", lambda: tries["made"] > now + 20)
+        finally:
+            stop.set()
+            thread.join()
+        expect(f"pods without a sidecar, of {tries['made']}", tries["without"], 0)
+
+
+def revision():
+    """A second revision beside the first; upgrade and rollback of the first take its configuration along."""
+    release.ensure()
+    canary = {"revision": "canary", "sidecar": {"port": 19555, "image": images.SIDELIGHT_PREVIOUS}}
+    release.install("canary", **canary)
+    release.trusted("00-sidelight-injector-canary")
+    try:
+        with namespace("sl-stable") as stable, namespace("sl-canary", labels={"sidelight.dev/rev": "canary"}) as other:
+            expect("stable", told(stable), ("default", images.SIDELIGHT, 19464))
+            expect("canary", told(other), ("canary", images.SIDELIGHT_PREVIOUS, 19555))
+            api.merge("Namespace", None, stable, {"metadata": {"labels": {"sidelight.dev/rev": "canary"}}})
+            until("moved", lambda: told(stable)[0] == "canary")
+            api.merge("Namespace", None, stable, {"metadata": {"labels": {"sidelight.dev/rev": None}}})
+            until("moved back", lambda: told(stable)[0] == "default")
+            release.install(sidecar={"port": 19666, "image": images.SIDELIGHT_PREVIOUS})
+            until("the upgrade is in force", lambda: told(stable) == ("default", images.SIDELIGHT_PREVIOUS, 19666))
+            release.helm("rollback", release.NAME, "--namespace", release.WHERE, "--wait", "--timeout", "180s")
+            until("the previous configuration is", lambda: told(stable) == ("default", images.SIDELIGHT, 19464))
+            expect("canary is untouched", told(other), ("canary", images.SIDELIGHT_PREVIOUS, 19555))
+    finally:
+        release.uninstall("canary")
+
+
+def told(where):
+    """Revision, image and port that a pod would get."""
+    made = would_be(pod("one", speaker()), where)
+    ours = next(one for one in made["spec"].get("initContainers", [{"name": ""}]) if one["name"] == "sidelight")
+    status = json.loads(made["metadata"]["annotations"]["sidelight.dev/status"])
+    return status["rev"], ours["image"], ours["ports"][0]["containerPort"]
+
+
+def policy():
+    """A MutatingAdmissionPolicy instead of the webhook: the sidecar is there, first, and counts."""
+    release.ensure()
+    release.install(injection={"mode": "policy"})
+    try:
+        until("no webhook", lambda: not api.get("MutatingWebhookConfiguration", None, release.WEBHOOK))
+        with namespace("sl-policy") as where:
+            until("the policy is in force", lambda: sidecars(would_be(pod("one", speaker()), where)))
+            wanted = pod("ruled", speaker(LINES=200, RATE=200, LINGER=1), terminationGracePeriodSeconds=5,
+                         initContainers=[speaker("migrate", LINES=20, RATE=200)])
+            running = start(wanted, where, injected=False).ready()
+            expect("the first", running.now()["spec"]["initContainers"][0]["name"], "sidelight")
+            running.received(220)
+            running.delete()
+            running.ended()
+            expect("received", running.ledger()["received"], 220)
+    finally:
+        release.install()
+        release.trusted()
+
+
+def classic():
+    """Classic mode: a Job completes although its sidecar is an ordinary container, and nothing is lost."""
+    release.ensure()
+    mode = {"sidelight.dev/config.mode": "classic"}
+    with namespace("sl-classic") as where:
+        work = job("batch", speaker(LINES=300, RATE=150, SERVICE="work"), annotations=mode, terminationGracePeriodSeconds=10)
+        work["metadata"]["namespace"] = where
+        api.create(work)
+        running = pods.adopt(where, **{"batch.kubernetes.io/job-name": "batch"})
+        expect("ordinary containers", sidecars({"spec": {"containers": running.created["spec"]["containers"]}}), ["sidelight"])
+        until("the Job completes", lambda: pods.condition(api.get("Job", where, "batch"), "Complete"))
+        sent, ledger = running.sent(), running.ledger()
+        expect("received", (ledger["received"], sent["unsent"]), (300 - sent["unsent"], 0))
+        running = start(pod("busy", speaker(RATE=2000), annotations=mode, terminationGracePeriodSeconds=15), where).ready()
+        until("lines", lambda: running.metrics().total("sidelight_frames_received_total") > 3000)
+        running.delete()
+        running.ended()
+        sent = running.sent()
+        # it may start before the sidecar's socket is there; what it could not send it knows
+        expect("received", running.ledger()["received"], sent["sent"])
+
+
+def uninstall():
+    """helm uninstall leaves nothing: no object of any kind, in no namespace, that was not there before."""
+    release.ensure()
+    release.uninstall()
+    until("the injector's pods are gone", lambda: not api.every("Pod", release.WHERE))
+    time.sleep(1)
+    left = [one for one in everything() if is_ours(one)]
+    expect("left", left, [])
+    api.delete("Namespace", None, release.WHERE)
+
+
+def everything():
+    """Kind, namespace and name of every object of the cluster."""
+    found = []
+    for version in ["api/v1", *(f"apis/{group['preferredVersion']['groupVersion']}"
+                                for group in api.call("GET", "apis")["groups"])]:
+        for kind in api.call("GET", version)["resources"]:
+            if "list" in kind["verbs"] and "/" not in kind["name"]:
+                for one in api.call("GET", f"{version}/{kind['name']}")["items"]:
+                    found.append((kind["kind"], one["metadata"].get("namespace", ""), one["metadata"]["name"]))
+    return found
+
+
+def is_ours(thing):
+    """Whether an object is the release's: in its namespace, or named as everything of it is."""
+    kind, where, name = thing
+    standing = {("ConfigMap", "kube-root-ca.crt"), ("ServiceAccount", "default")}
+    if kind in ("Event", "Namespace") or (kind, name) in standing:
+        return False
+    return where == release.WHERE or ("sidelight" in name and not where)
