@@ -281,7 +281,8 @@ impl<'d> Draft<'d> {
                     patch::insert(patch, spec, "initContainers", front, installer);
                     self.status.name(Names::InitContainers, names::INSTALL_CONTAINER);
                 }
-                patch::append(patch, spec, "containers", vec![container]);
+                // kubelet starts containers one after the other: lines of the first moments find the socket
+                patch::insert(patch, spec, "containers", 0, container);
                 self.status.name(Names::Containers, names::CONTAINER);
             }
         }

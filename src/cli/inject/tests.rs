@@ -1,3 +1,5 @@
+//! Manifests with sidecars, as a user gives and gets them.
+
 use super::*;
 use crate::manifest::read::read;
 use serde_json::{Value, json};

@@ -22,8 +22,9 @@ global: {scrape_interval: 2s, scrape_timeout: 2s, evaluation_interval: 2s}
 rule_files: [/etc/prometheus/rules*.yaml]
 scrape_configs:
 - job_name: sidelight
-  scrape_native_histograms: true
-  scrape_protocols: [PrometheusProto, OpenMetricsText1.0.0, OpenMetricsText0.0.1, PrometheusText0.0.4]
+  # a series of a pod that lives for seconds begins at 0, not at its first scrape
+  params: {created: ['1']}
+  scrape_protocols: [OpenMetricsText1.0.0, OpenMetricsText0.0.1, PrometheusText0.0.4]
   kubernetes_sd_configs: [{role: pod}]
   relabel_configs:
   - {source_labels: [__meta_kubernetes_pod_label_sidelight_dev_injected], regex: "true", action: keep}

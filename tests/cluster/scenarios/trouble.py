@@ -184,7 +184,7 @@ def out_of_memory():
         running.ended()
         sent, ledger = running.sent(), running.ledger()
         lost = sent["sent"] - before["count"] - ledger["received"]
-        print(f"        lost with it: {lost} lines; refused while it was away, known to the application: {sent['unsent']}")
+        print(f"        lost with it: {lost:.0f} lines; refused while it was away, known to the application: {sent['unsent']}")
         expect("connections", sent["connections"], 2)
         # two beats of ten lines in the socket, and what came after our last look
         expect_within("lines lost in silence", lost, 0, 60)
