@@ -165,8 +165,8 @@ impl<'line> Record<'line> {
         self.decoded.slots.get(field)
     }
 
-    /// The entry of a masked field that is known to be there, because what is done with this record was planned
-    /// by its mask.
+    /// The entry of a masked field that is known to be there: what is done with this record was planned by
+    /// its mask.
     #[inline]
     pub(crate) fn planned(&self, field: FieldId) -> &'line Entry {
         self.decoded.slots.planned(field)
