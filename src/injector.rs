@@ -1,6 +1,7 @@
-//! The admission webhook around `inject`: TLS, certificates, reviews, the leader's duties. Whatever goes wrong
-//! the answer is "allowed": injection never keeps a pod from being admitted. Two threads: the webhook's, which
-//! calls nobody, and the keeper's, on which everything runs that may wait for an API server. Unit: one process.
+//! The admission webhook around `inject`: TLS, certificates, reviews, the leader's duties. Whatever goes
+//! wrong the answer is "allowed": injection never keeps a pod from being admitted. Two threads: the
+//! webhook's, which calls nobody, and the keeper's, on which everything runs that may wait for an API server.
+//! Unit: one process.
 
 pub mod admin;
 pub mod certificate;

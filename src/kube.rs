@@ -1,6 +1,7 @@
-//! The few calls to the Kubernetes API that the injector and `check --cluster` make: get, list, create, update,
-//! patch, over HTTP/1.1 and TLS 1.3, with the service account of the pod or a kubeconfig. Raw JSON: what this
-//! code has never heard of stays as it was. Every call has a bound in time and in bytes. Unit: one call.
+//! The few calls to the Kubernetes API that the injector and `check --cluster` make: get, list, create,
+//! update, patch, over HTTP/1.1 and TLS 1.3, with the service account of the pod or a kubeconfig. Raw JSON:
+//! what this code has never heard of stays as it was. Every call has a bound in time and in bytes. Unit: one
+//! call.
 
 pub mod access;
 pub mod base64;
@@ -128,8 +129,8 @@ impl Client {
     }
 
     /// Walks through all items of a list, page by page, so that no more than one page is held, and gives the
-    /// version from which a watch goes on. `query` is a query string without limit and continue, or empty; see
-    /// [`escape`].
+    /// version from which a watch goes on. `query` is a query string without limit and continue, or empty;
+    /// see [`escape`].
     ///
     /// # Errors
     /// What the API server or the way to it says; items seen before that were real.
@@ -202,11 +203,12 @@ impl Client {
         self.call(Call::write(Method::PATCH, &path, content_type, patch)).await
     }
 
-    /// Follows a list from where `version` is on, metadata alone, until the API server ends it, as it does every
-    /// few minutes, or falls silent. `each` gets the kind of change and the object.
+    /// Follows a list from where `version` is on, metadata alone, until the API server ends it, as it does
+    /// every few minutes, or falls silent. `each` gets the kind of change and the object.
     ///
     /// # Errors
-    /// What the API server or the way to it says; 410 where the version is too old and the list must be read anew.
+    /// What the API server or the way to it says; 410 where the version is too old and the list must be read
+    /// anew.
     pub async fn watch(
         &self,
         path: &str,

@@ -363,6 +363,15 @@ fn frames(block: &[u8]) -> u64 {
 /// The length of a line without its end.
 #[inline]
 fn trimmed(line: &[u8]) -> usize {
+    match line {
+        [line @ .., b'\r', b'\n'] | [line @ .., b'\r'] => trimmed_further(line),
+        [line @ .., b'\n'] => line.len(),
+        line => line.len(),
+    }
+}
+
+#[cold]
+fn trimmed_further(line: &[u8]) -> usize {
     line.len() - line.iter().rev().take_while(|byte| matches!(byte, b'\n' | b'\r')).count()
 }
 

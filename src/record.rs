@@ -165,6 +165,13 @@ impl<'line> Record<'line> {
         self.decoded.slots.get(field)
     }
 
+    /// The entry of a masked field that is known to be there: what is done with this record was planned by
+    /// its mask.
+    #[inline]
+    pub(crate) fn planned(&self, field: FieldId) -> &'line Entry {
+        self.decoded.slots.planned(field)
+    }
+
     /// The text of an entry of this record.
     #[inline]
     pub fn slice(&self, entry: &Entry) -> &'line str {
@@ -183,7 +190,11 @@ impl<'line> Record<'line> {
     pub fn number(&self, field: FieldId) -> Option<f64> {
         let entry = self.entry(field)?;
         match entry.kind {
-            Kind::Number | Kind::Text => number::decimal(self.slice(entry)),
+            Kind::Number | Kind::Text => number::decimal_at(
+                self.whole(entry.place),
+                entry.start as usize,
+                entry.len as usize,
+            ),
             Kind::True => Some(1.0),
             Kind::False => Some(0.0),
             Kind::Tree => None,
@@ -195,7 +206,8 @@ impl<'line> Record<'line> {
     #[inline]
     pub fn seconds(&self, field: FieldId) -> Option<f64> {
         let entry = self.entry(field)?;
-        number::seconds(self.slice(entry), entry.unit)
+        let (start, len) = (entry.start as usize, entry.len as usize);
+        number::seconds_at(self.whole(entry.place), start, len, entry.unit)
     }
 
     /// The severity: of the line's own field, else of the envelope, else unspecified.

@@ -53,7 +53,7 @@ impl Volume {
         match old {
             Some(old) => fs::remove_dir_all(volume.join(old)).expect("ours"),
             None => {
-                symlink(Path::new("..data/rules.yaml"), volume.join("rules.yaml")).expect("a link")
+                symlink(Path::new("..data/rules.yaml"), volume.join("rules.yaml")).expect("a link");
             }
         }
     }

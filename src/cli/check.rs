@@ -35,8 +35,8 @@ pub struct Arguments {
     /// Print the configuration as it is used: files, environment and defaults together
     #[arg(long)]
     pub print: bool,
-    /// Ask a cluster instead: pods without their sidecar and why, an injector that nobody can reach, metrics that
-    /// nobody scrapes; each with what to do
+    /// Ask a cluster instead: pods without their sidecar and why, an injector that nobody can reach,
+    /// metrics that nobody scrapes; each with what to do
     #[arg(long, conflicts_with_all = ["files", "print"])]
     pub cluster: bool,
     /// How the cluster is reached [env: KUBECONFIG, else the service account, else ~/.kube/config]

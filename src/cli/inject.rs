@@ -1,7 +1,7 @@
-//! `sidelight inject`: put the sidecar into manifests, as the webhook would, or take it out again. Manifests
-//! come out on standard output in their order, one line a pod is told on standard error. What is no pod passes
-//! through. Exit code 0: something changed; 1: an error, and nothing was written; 3: nothing changed.
-//! Unit: one call.
+//! `sidelight inject`: put the sidecar into manifests, as the webhook would, or take it out again.
+//! Manifests come out on standard output in their order, one line a pod is told on standard error. What is
+//! no pod passes through. Exit code 0: something changed; 1: an error, and nothing was written; 3: nothing
+//! changed. Unit: one call.
 
 mod apply;
 mod entrypoints;

@@ -1,5 +1,5 @@
-//! `injector`: serve the admission webhook that puts the sidecar into pods. Every flag is an environment variable,
-//! too: `--tls-directory` is `SIDELIGHT_INJECTOR_TLS_DIRECTORY`; flags win. Unit: one call.
+//! `injector`: serve the admission webhook that puts the sidecar into pods. Every flag is an environment
+//! variable, too: `--tls-directory` is `SIDELIGHT_INJECTOR_TLS_DIRECTORY`; flags win. Unit: one call.
 
 use crate::app::signals::{Signals, Told};
 use crate::clock::Clock;
@@ -83,7 +83,8 @@ pub struct Arguments {
     /// MutatingWebhookConfiguration whose caBundle is kept [default: 00-sidelight-injector]
     #[arg(long, value_name = "NAME")]
     pub webhook_configuration: Option<String>,
-    /// Let the leader count pods that should have the sidecar and have not, so often; 0 for never [default: 0]
+    /// Let the leader count pods that should have the sidecar and have not, so often; 0 for never [default:
+    /// 0]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub count_missing: Option<Duration>,
     /// Write Kubernetes Events [default: true]

@@ -10,7 +10,7 @@ use crate::record::field::{
 };
 use crate::record::slots::Entry;
 use crate::record::{Decoded, Format};
-use memchr::{memchr, memchr2, memrchr};
+use memchr::{memchr, memrchr};
 
 /// `[21/Nov/2026:10:00:00 +0000] "`: from the bracket to the quote.
 const CLF_TIME_BYTES: usize = 29;
@@ -104,7 +104,8 @@ fn head<const IN: bool>(bytes: &[u8]) -> Option<(usize, usize, usize)> {
 #[inline]
 fn quote<const IN: bool>(bytes: &[u8]) -> Option<usize> {
     if IN == BLOCK {
-        memchr2(b'"', b'\n', bytes).filter(|at| bytes[*at] == b'"')
+        let at = scan::quote_or_newline(bytes);
+        (bytes.get(at) == Some(&b'"')).then_some(at)
     } else {
         memchr(b'"', bytes)
     }
@@ -212,8 +213,13 @@ fn user_agent<const IN: bool>(bytes: &[u8], status_end: usize) -> Option<(usize,
     const NO_REFERRER: u64 = u64::from_le_bytes(*b" \"-\" \"\0\0");
     const QUOTED: u16 = u16::from_le_bytes(*b" \"");
     let mut at = status_end + 1;
-    while scan::byte(bytes, at).is_ascii_digit() || scan::byte(bytes, at) == b'-' {
-        at += 1;
+    loop {
+        let digits = scan::digits(bytes, at);
+        at += digits;
+        if digits < 8 && scan::byte(bytes, at) != b'-' {
+            break;
+        }
+        at += usize::from(digits < 8);
     }
     let window = scan::window(bytes, at) as u64;
     let agent = if window << 16 >> 16 == NO_REFERRER {

@@ -7,6 +7,7 @@
 #![allow(clippy::inline_always, reason = "the walk is one loop; every call in it was measured")]
 
 pub(crate) mod node;
+pub(crate) mod walk;
 
 use super::scan::{FIXED_MAX, FIXED_MIN, STEP, window};
 use crate::record::Decoded;
@@ -115,17 +116,17 @@ impl LineGraph {
             return self.follow_at_end(previous, text);
         };
         let window = u128::from_le_bytes(*window);
-        if self.stands(usual, window, text) {
+        if self.stands(self.node(usual), window, text) {
             return usual;
         }
         self.follow_hint(previous, window, text)
     }
 
-    #[inline]
+    #[inline(never)]
     fn follow_hint(&mut self, previous: NodeId, window: u128, text: &[u8]) -> NodeId {
         let state = self.node(previous).after;
         let id = self.hints[hint(state, window)];
-        if self.node(id).before != state || !self.stands(id, window, text) {
+        if self.node(id).before != state || !self.stands(self.node(id), window, text) {
             return NodeId::NONE;
         }
         let node = &mut self.nodes[previous.0 as usize];
@@ -144,7 +145,7 @@ impl LineGraph {
         for id in [successor, self.hints[hint(after, window)]] {
             let node = self.node(id);
             let here = node.before == after && node.len as usize <= text.len();
-            if here && self.stands(id, window, text) {
+            if here && self.stands(node, window, text) {
                 return id;
             }
         }
@@ -152,8 +153,7 @@ impl LineGraph {
     }
 
     #[inline(always)]
-    fn stands(&self, id: NodeId, window: u128, text: &[u8]) -> bool {
-        let node = self.node(id);
+    fn stands(&self, node: &Node, window: u128, text: &[u8]) -> bool {
         (window ^ node.head) & node.mask == 0
             && (node.len as usize <= STEP || self.stands_long(node, text))
     }

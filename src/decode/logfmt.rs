@@ -2,14 +2,12 @@
 //! logfmt when it starts with an identifier directly followed by `=` and has two pairs, or one
 //! whose key is wanted. Shares the learned line graph with JSON; every value is text. Of two equal
 //! keys the last one wins. Never allocates once a shape is known. Unit: one line.
-#![allow(clippy::inline_always, reason = "the walk is one loop; every call in it was measured")]
 
-use super::escape;
 use super::graph::LineGraph;
-use super::graph::node::{ContainerId, Fresh, Key, Next, Node, NodeId, State};
+use super::graph::node::{ContainerId, Fresh, Key, Next, NodeId, State};
+use super::graph::walk::{Met, NO_VALUE, value_len};
 use super::scan::{byte, string_stop, word_stop};
-use crate::record::field::{FieldId, FieldTable};
-use crate::record::slots::{Entry, Kind, MASKED_MAX, Place};
+use crate::record::field::FieldTable;
 use crate::record::{Decoded, Format};
 
 /// Whether a line may be logfmt: an identifier and `=`. Cheap for every other format.
@@ -32,42 +30,9 @@ pub fn walk(
 ) -> Option<usize> {
     into.clear();
     into.format = Format::Logfmt;
-    let bytes = block.as_bytes();
-    let mut text = bytes.get(start..)?;
-    let whole = text.len();
-    let mut previous = NodeId::LOGFMT;
-    let mut pairs = 0usize;
-    let mut any_wanted = false;
-    loop {
-        let mut id = graph.follow(previous, text);
-        let mut node = graph.node(id);
-        let (mut value, mut len, mut escaped) = (text, NO_VALUE, false);
-        if let Some(behind) = text.get(node.len as usize..) {
-            value = behind;
-            len = value_len(node, value);
-        }
-        if len == NO_VALUE {
-            Slow { id, len, escaped } =
-                slow(graph, previous, id, &block[block.len() - text.len()..], wanted)?;
-            node = graph.node(id);
-            value = text.get(node.len as usize..)?;
-        }
-        if node.next == Next::End {
-            return (pairs >= 2 || any_wanted).then_some(bytes.len() - value.len());
-        }
-        pairs += 1;
-        any_wanted |= node.wanted | node.special;
-        let from = whole - value.len();
-        if node.special | escaped {
-            special(node, &block[start..], (from, from + len), escaped, into);
-        } else if node.wanted {
-            let entry = Entry { start: from as u32, len: len as u32, ..node.entry };
-            // special where it has no bit of its own
-            into.slots.put(FieldId(node.field.0 % MASKED_MAX as u16), entry);
-        }
-        text = value.get(len..)?;
-        previous = id;
-    }
+    let walked = graph.walk(NodeId::LOGFMT, block.get(start..)?, wanted, into, meet)?;
+    let any_wanted = into.slots.present != 0 || !into.slots.extended().is_empty();
+    (walked.values >= 2 || any_wanted).then_some(block.len() - walked.left)
 }
 
 /// Decodes one line, or the first of several. `false`: it is no logfmt.
@@ -75,52 +40,43 @@ pub fn read(line: &str, wanted: &FieldTable, graph: &mut LineGraph, into: &mut D
     starts(line) && walk(line, 0, wanted, graph, into).is_some()
 }
 
-/// The literal is not followed by what its node says, or only the slow way can tell.
-const NO_VALUE: usize = usize::MAX;
-
-/// The length of the value that `text` starts with, behind the literal of a node.
-#[inline(always)]
-fn value_len(node: &Node, text: &[u8]) -> usize {
-    match node.next {
-        Next::Word if byte(text, 0) != b'"' => word_stop(text, 0),
-        Next::Text => {
-            let len = string_stop(text, 0);
-            if byte(text, len) == b'"' { len } else { NO_VALUE }
-        }
-        Next::End if node.newline || text.is_empty() => 0,
-        _ => NO_VALUE,
-    }
-}
-
-/// A value that the usual way left.
-struct Slow {
-    id: NodeId,
-    len: usize,
-    escaped: bool,
-}
-
+/// What the graph does not know: see [`Met`].
 #[inline(never)]
-fn slow(
+fn meet(
     graph: &mut LineGraph,
     previous: NodeId,
     followed: NodeId,
     text: &str,
     wanted: &FieldTable,
-) -> Option<Slow> {
+) -> Option<Met> {
     let mut id = followed;
-    if graph.node(id).next != Next::Text {
-        id = meet(graph, previous, text, wanted)?;
+    let quoted = |id: NodeId, graph: &LineGraph| {
+        let value = text.as_bytes().get(graph.node(id).value as usize..)?;
+        Some((value, byte(value, 0) == b'"'))
+    };
+    let known = match graph.node(id).next {
+        Next::Text => true,
+        Next::Word => !quoted(id, graph)?.1,
+        _ => false,
+    };
+    if !known {
+        id = unexpected(graph, previous, text, wanted)?;
     }
-    let node = graph.node(id);
-    let value = text.as_bytes().get(node.len as usize..)?;
-    let len = value_len(node, value);
-    if len != NO_VALUE {
-        return Some(Slow { id, len, escaped: false });
-    }
-    if node.next != Next::Text {
-        return None;
-    }
-    Some(Slow { id, len: quoted_end(value)?, escaped: true })
+    let (value, starts_quoted) = quoted(id, graph)?;
+    let (len, escaped) = match graph.node(id).next {
+        Next::Text => {
+            let plain = string_stop(value, 0);
+            if byte(value, plain) == b'"' { (plain, false) } else { (quoted_end(value)?, true) }
+        }
+        Next::Word if starts_quoted => return None,
+        Next::Word => (word_stop(value, 0), false),
+        _ => {
+            let len = value_len(graph.node(id), value);
+            return (len != NO_VALUE).then_some(Met { id, len, escaped: false });
+        }
+    };
+    graph.note_length(id, len);
+    Some(Met { id, len, escaped })
 }
 
 /// The closing quote: loggers differ in what they escape, so that any escape passes, and a tab.
@@ -137,20 +93,8 @@ fn quoted_end(text: &[u8]) -> Option<usize> {
     }
 }
 
-/// Values with escapes, or for two fields.
-#[inline(never)]
-fn special(node: &Node, line: &str, mut span: (usize, usize), escaped: bool, into: &mut Decoded) {
-    let mut place = Place::Line;
-    if escaped {
-        let start = into.scratch.len();
-        escape::undo(&line[span.0..span.1], &mut into.scratch);
-        span = (start, into.scratch.len());
-        place = Place::Scratch;
-    }
-    node.bound.put(into, Kind::Text, place, span);
-}
-
-fn meet(
+/// A literal that was not expected: looked up, or read and learned.
+fn unexpected(
     graph: &mut LineGraph,
     previous: NodeId,
     text: &str,

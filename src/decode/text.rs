@@ -16,6 +16,7 @@ mod tail;
 pub(crate) mod traceback;
 mod words;
 
+use crate::decode::scan;
 use crate::record::field::{BODY, SEVERITY};
 use crate::record::slots::Place;
 use crate::record::{Decoded, Format};
@@ -45,10 +46,11 @@ pub fn read(line: &str, into: &mut Decoded) -> bool {
 #[inline]
 pub(super) fn walk(block: &str, start: usize, into: &mut Decoded) -> Option<usize> {
     let rest = &block.as_bytes()[start..];
-    let (mut stop, end) = match memchr2(b'\n', 0x1b, rest) {
-        Some(at) if rest[at] == b'\n' => (at, at + 1),
+    let mut stop = scan::newline_or_escape(rest);
+    let end = match rest.get(stop) {
+        Some(b'\n') => stop + 1,
         Some(_) => return None,
-        None => (rest.len(), rest.len()),
+        None => stop,
     };
     while stop > 0 && rest[stop - 1] == b'\r' {
         stop -= 1;

@@ -53,8 +53,8 @@ impl Passthrough {
         self.bounded();
     }
 
-    /// A line of which only the beginning was kept. Its copy is dropped, counted: half a record would be taken
-    /// for a whole one by whoever reads the copies.
+    /// A line of which only the beginning was kept. Its copy is dropped, counted: half a record would be
+    /// taken for a whole one by whoever reads the copies.
     pub fn oversized(&mut self) {
         self.offered.inc();
         self.dropped.with_label_values(&[OUTPUT, "oversized"]).inc();

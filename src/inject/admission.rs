@@ -1,6 +1,7 @@
-//! Injection without a webhook: a MutatingAdmissionPolicy, its bindings and its parameters, for Kubernetes 1.36 and
-//! later, where the API server itself evaluates it. `admission/spec.yaml` does in CEL what the plan does in native
-//! mode; everything that an installer decides is a parameter. Pure: text out. Unit: one policy.
+//! Injection without a webhook: a MutatingAdmissionPolicy, its bindings and its parameters, for Kubernetes
+//! 1.36 and later, where the API server itself evaluates it. `admission/spec.yaml` does in CEL what the
+//! plan does in native mode; everything that an installer decides is a parameter. Pure: text out. Unit: one
+//! policy.
 
 #[cfg(test)]
 mod tests;
@@ -19,8 +20,8 @@ pub const SPEC: &str = include_str!("admission/spec.yaml");
 const HEADER: &str = "\
 # Injection without a webhook, for Kubernetes 1.36 and later. Made by `sidelight inject policy`.
 #
-# The API server does here what the webhook does otherwise, and does it as a whole or not at all: an expression
-# that fails leaves the pod as it was. What it cannot do, beside the webhook:
+# The API server does here what the webhook does otherwise, and does it as a whole or not at all: an
+# expression that fails leaves the pod as it was. What it cannot do, beside the webhook:
 # - classic sidecars (the annotation sidelight.dev/config.mode is not read)
 # - resources and image by annotation (sidelight.dev/config.cpu-request, ..., .image are not read)
 # - the output of containers without `command` (`entrypoints` and sidelight.dev/config.tee need one)
@@ -105,8 +106,8 @@ struct Entry {
     pod: Vec<Value>,
 }
 
-/// The pod's revision wins over its namespace's, and who names none gets the default; the pod's wish wins over its
-/// namespace's. No pod meets two of them, nor one of another revision.
+/// The pod's revision wins over its namespace's, and who names none gets the default; the pod's wish wins
+/// over its namespace's. No pod meets two of them, nor one of another revision.
 fn entries(revision: &str) -> Vec<Entry> {
     let absent = json!({"key": REVISION_LABEL, "operator": "DoesNotExist"});
     let ours = json!({"key": REVISION_LABEL, "operator": "In", "values": [revision]});
@@ -153,7 +154,11 @@ fn binding(
         "spec": {
             "policyName": policy,
             // without its parameters the policy does nothing, rather than refusing pods
-            "paramRef": {"name": parameters, "namespace": place.namespace, "parameterNotFoundAction": "Allow"},
+            "paramRef": {
+                "name": parameters,
+                "namespace": place.namespace,
+                "parameterNotFoundAction": "Allow",
+            },
             "matchResources": {
                 "namespaceSelector": {"matchExpressions": namespace},
                 "objectSelector": {"matchExpressions": pod},

@@ -117,8 +117,8 @@ fn route<B>(request: &Request<B>, admin: &Admin) -> Answer {
 /// A check by its name, and why it fails.
 type Check = (&'static str, Result<(), String>);
 
-/// It lives as long as the webhook's thread comes round; no backend, no certificate, no API server is a reason to
-/// restart.
+/// It lives as long as the webhook's thread comes round; no backend, no certificate, no API server is a
+/// reason to restart.
 fn live(readiness: &Readiness) -> Vec<Check> {
     let stalled = readiness.stalled();
     let told = stalled.map_or(Ok(()), |silent| Err(format!("silent for {} s", silent.as_secs())));

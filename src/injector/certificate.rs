@@ -1,5 +1,5 @@
-//! Certificates of the injector's own making, and what must be read out of any: from when to when it is good, and
-//! whether an API server with a given caBundle would believe it. Unit: one certificate.
+//! Certificates of the injector's own making, and what must be read out of any: from when to when it is good,
+//! and whether an API server with a given caBundle would believe it. Unit: one certificate.
 
 use crate::clock::UnixNanos;
 use crate::kube::base64;

@@ -1,6 +1,6 @@
-//! What a plan needs to know of the cluster and a review does not bring: labels and annotations of namespaces, as
-//! far as they concern meshes, and whether this is OpenShift. Followed by a watch, off the path of a review;
-//! without the right to it, plans go without. Unit: one cluster.
+//! What a plan needs to know of the cluster and a review does not bring: labels and annotations of
+//! namespaces, as far as they concern meshes, and whether this is OpenShift. Followed by a watch, off the
+//! path of a review; without the right to it, plans go without. Unit: one cluster.
 
 use crate::inject::Namespace;
 use crate::kube::error::Error;

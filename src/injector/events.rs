@@ -1,6 +1,6 @@
 //! Kubernetes Events on the controller of a pod: what became of the injection, for those who look at their
-//! Deployment and not at our metrics. Off the path of a review, through a bounded queue, at most once in a while
-//! for the same thing; what is too much is counted and forgotten. Unit: one Event.
+//! Deployment and not at our metrics. Off the path of a review, through a bounded queue, at most once in a
+//! while for the same thing; what is too much is counted and forgotten. Unit: one Event.
 
 use super::metrics::Metrics;
 use super::review::{Outcome, Subject};

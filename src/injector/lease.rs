@@ -1,6 +1,7 @@
 //! Who leads: one replica at a time, by a Lease that it renews. What another wrote counts from when we saw it
-//! change, so that clocks that disagree do no harm. Without the lease no duty of a leader is done; that two may
-//! think for a moment that they hold it, the resourceVersion of what they write takes care of. Unit: one lease.
+//! change, so that clocks that disagree do no harm. Without the lease no duty of a leader is done; that two
+//! may think for a moment that they hold it, the resourceVersion of what they write takes care of. Unit: one
+//! lease.
 
 use super::metrics::Metrics;
 use crate::clock::{Clock, UnixNanos};

@@ -1,5 +1,5 @@
-//! What the injector counts about itself, in one place. Label values come from closed sets, but for the namespaces
-//! of missing pods, of which there is a bound. Unit: one process.
+//! What the injector counts about itself, in one place. Label values come from closed sets, but for the
+//! namespaces of missing pods, of which there is a bound. Unit: one process.
 
 use super::review::Outcome;
 use crate::metrics::Registry as Derived;

@@ -1,6 +1,6 @@
 //! The leader's count of pods that should have the sidecar and have not. What should have it the webhook
-//! configuration's own selectors say; only metadata is read, and only of pods without our label. Whoever has no
-//! right to the lists counts nothing and shows nothing. Unit: one count.
+//! configuration's own selectors say; only metadata is read, and only of pods without our label. Whoever has
+//! no right to the lists counts nothing and shows nothing. Unit: one count.
 
 use super::lease::Leader;
 use super::metrics::Metrics;
@@ -166,8 +166,8 @@ fn reason(pod: &Value, since: &str) -> &'static str {
     }
 }
 
-/// A LabelSelector as a query has it. An expression that nobody knows selects nothing: a count too low is better
-/// than an alert about pods that nobody wanted.
+/// A LabelSelector as a query has it. An expression that nobody knows selects nothing: a count too low is
+/// better than an alert about pods that nobody wanted.
 fn text(selector: &Value) -> String {
     let mut parts = Vec::new();
     for (key, value) in selector["matchLabels"].as_object().into_iter().flatten() {

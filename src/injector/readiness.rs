@@ -1,12 +1,13 @@
-//! Where the injector stands, for `/livez` and `/readyz`: written by the tasks, read by the admin port without a
-//! wait. Unit: one process.
+//! Where the injector stands, for `/livez` and `/readyz`: written by the tasks, read by the admin port
+//! without a wait. Unit: one process.
 
 use crate::clock::Clock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// A webhook thread that did not come round for so long hangs. One review of the largest pod takes milliseconds.
+/// A webhook thread that did not come round for so long hangs. One review of the largest pod takes
+/// milliseconds.
 const STALLED: Duration = Duration::from_secs(30);
 
 /// Where it stands.

@@ -44,8 +44,8 @@ impl fmt::Debug for Reload {
 }
 
 impl Reload {
-    /// The policy to start with. A file with errors is no policy: a pod that gets a wrong image never starts, and
-    /// a Deployment keeps its old replicas when a new one refuses.
+    /// The policy to start with. A file with errors is no policy: a pod that gets a wrong image never starts,
+    /// and a Deployment keeps its old replicas when a new one refuses.
     ///
     /// # Errors
     /// All that is wrong with the file, and what to do.

@@ -1,6 +1,7 @@
 //! One AdmissionReview: bytes in, bytes out, with the pure plan between them. Whatever is wrong the answer is
-//! "allowed", with a warning that kubectl prints; only bytes without any uid are refused, for which the API server
-//! has its failurePolicy. Raw JSON: what this code has never heard of stays as it was. Unit: one review.
+//! "allowed", with a warning that kubectl prints; only bytes without any uid are refused, for which the API
+//! server has its failurePolicy. Raw JSON: what this code has never heard of stays as it was. Unit: one
+//! review.
 
 use super::cluster::Cluster;
 use crate::inject::names::reason;
@@ -9,8 +10,8 @@ use crate::inject::policy::Policy;
 use crate::kube::base64;
 use serde_json::{Map, Value, json};
 
-/// Bytes of a review that are read. An API server takes requests of 3 MiB; as JSON and in its envelope the same
-/// pod is somewhat longer.
+/// Bytes of a review that are read. An API server takes requests of 3 MiB; as JSON and in its envelope the
+/// same pod is somewhat longer.
 pub const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// How far into a damaged review its uid is looked for: it stands before the pod.

@@ -1,7 +1,7 @@
-//! When a certificate is made and when trust is given or taken away. Pure: what stands in the Secret and how long
-//! it has been published go in, the next Secret comes out. At no moment is a certificate served that the published
-//! bundle does not carry: a new authority is published first, signs after the overlap, and its predecessor goes
-//! after another. Unit: one step.
+//! When a certificate is made and when trust is given or taken away. Pure: what stands in the Secret and how
+//! long it has been published go in, the next Secret comes out. At no moment is a certificate served that the
+//! published bundle does not carry: a new authority is published first, signs after the overlap, and its
+//! predecessor goes after another. Unit: one step.
 
 use super::certificate::{
     Pair, Validity, authority, believed, certificates, first, leaf, pem, validity,
@@ -14,7 +14,8 @@ use rustls::pki_types::CertificateDer;
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// Authorities of one bundle: the newest and one that it relieves. More come only from a Secret written by hand.
+/// Authorities of one bundle: the newest and one that it relieves. More come only from a Secret written by
+/// hand.
 const AUTHORITIES_MAX: usize = 4;
 
 /// What the Secret holds.
@@ -48,7 +49,8 @@ pub enum Step {
 pub struct Moment<'a> {
     /// Wall-clock time.
     pub now: UnixNanos,
-    /// How long the Secret's bundle has been in the webhook configuration without a break; None while it is not.
+    /// How long the Secret's bundle has been in the webhook configuration without a break; None while it is
+    /// not.
     pub published: Option<Duration>,
     /// The names to serve; the first is the one that API servers call.
     pub names: &'a [String],

@@ -1,4 +1,5 @@
-//! The certificate that handshakes see: swapped while connections go on, never by a restart. Unit: one handshake.
+//! The certificate that handshakes see: swapped while connections go on, never by a restart. Unit: one
+//! handshake.
 
 use super::certificate::{Pair, certificates};
 use rustls::crypto;
@@ -56,8 +57,8 @@ pub fn certified(pair: &Pair) -> Result<CertifiedKey, String> {
         .map_err(|error| format!("tls.crt and tls.key do not belong together: {error}"))
 }
 
-/// TLS 1.3 alone, HTTP/2 and HTTP/1.1, no client certificates: who may call is the network policy's matter, and
-/// what comes out is nothing that the caller did not bring.
+/// TLS 1.3 alone, HTTP/2 and HTTP/1.1, no client certificates: who may call is the network policy's matter,
+/// and what comes out is nothing that the caller did not bring.
 ///
 /// # Errors
 /// When the library cannot be put together so, which no input changes.

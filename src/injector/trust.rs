@@ -1,7 +1,7 @@
-//! Keeps the served certificate and the trust in it: reads the Secret or the files, takes the leader's steps of
-//! the rotation, and repairs the caBundle of the webhook configuration, which is all that is ever written there.
-//! Every replica does this, every few seconds; whoever is late is refused by the resourceVersion and looks again.
-//! Unit: one round.
+//! Keeps the served certificate and the trust in it: reads the Secret or the files, takes the leader's steps
+//! of the rotation, and repairs the caBundle of the webhook configuration, which is all that is ever written
+//! there. Every replica does this, every few seconds; whoever is late is refused by the resourceVersion and
+//! looks again. Unit: one round.
 
 use super::certificate::{Pair, believed, certificates, first, names, validity};
 use super::lease::Leader;

@@ -1,6 +1,6 @@
-//! The webhook's port: TLS, HTTP/1.1 (what API servers speak to webhooks) and HTTP/2, `POST /mutate`. No call to
-//! anybody stands between a review and its answer. Connections, bodies and times have bounds; a client that is
-//! slow, silent or strange costs one of many places. Unit: one request.
+//! The webhook's port: TLS, HTTP/1.1 (what API servers speak to webhooks) and HTTP/2, `POST /mutate`. No call
+//! to anybody stands between a review and its answer. Connections, bodies and times have bounds; a client
+//! that is slow, silent or strange costs one of many places. Unit: one request.
 
 use super::cluster::Cluster;
 use super::events::{Event, Events};
@@ -39,8 +39,9 @@ const CONNECTIONS_MAX: usize = 600;
 /// For the handshake; an API server in the same cluster needs a few milliseconds.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(5);
 
-/// For the head of a request, the silence before it included. API servers let go of a silent connection after 90 s;
-/// who lets go first must not be we, or a review is lost on a connection that closes while it is written.
+/// For the head of a request, the silence before it included. API servers let go of a silent connection after
+/// 90 s; who lets go first must not be we, or a review is lost on a connection that closes while it is
+/// written.
 const HEADER_READ_MAX: Duration = Duration::from_mins(3);
 
 /// For its body. An API server gives up after `timeoutSeconds`, which is 30 at most.
@@ -95,7 +96,8 @@ impl Hook {
         Hook { clock, metrics, cluster, events, policy: Mutex::new(Arc::new(policy)), bodies }
     }
 
-    /// Puts another policy in force, from the next review on. `auto` becomes the platform that the cluster is.
+    /// Puts another policy in force, from the next review on. `auto` becomes the platform that the cluster
+    /// is.
     pub fn put(&self, mut policy: Policy) {
         if policy.platform == Platform::Auto && self.cluster.is_openshift() {
             policy.platform = Platform::OpenShift;

@@ -1,5 +1,6 @@
 //! Who we are to which API server: the service account of the pod, or a kubeconfig. What a kubeconfig may ask
-//! for and this client does not do (a plug-in, a proxy, no verification) is refused by name. Unit: one access.
+//! for and this client does not do (a plug-in, a proxy, no verification) is refused by name. Unit: one
+//! access.
 
 use super::base64;
 use super::error::Error;
@@ -123,8 +124,8 @@ struct User {
 }
 
 impl Access {
-    /// The access that people mean: the named kubeconfig, else `KUBECONFIG`, else the pod's service account, else
-    /// `~/.kube/config`; None where there is none of them.
+    /// The access that people mean: the named kubeconfig, else `KUBECONFIG`, else the pod's service account,
+    /// else `~/.kube/config`; None where there is none of them.
     ///
     /// # Errors
     /// When the one that is there cannot be used.

@@ -1,5 +1,5 @@
-//! Base64 with the standard alphabet and padding (RFC 4648, 4), as Secrets, caBundles, kubeconfigs and admission
-//! answers carry bytes. Unit: one value.
+//! Base64 with the standard alphabet and padding (RFC 4648, 4), as Secrets, caBundles, kubeconfigs and
+//! admission answers carry bytes. Unit: one value.
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 

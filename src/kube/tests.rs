@@ -1,3 +1,5 @@
+//! Calls to a server that answers as an API server does, and as none should.
+
 use super::*;
 
 #[test]

@@ -1,3 +1,5 @@
+//! Manifests read and written: what kubectl reads before is what it reads after.
+
 use super::read::read;
 use super::scalar::{plain, resolve};
 use super::workload::workloads;

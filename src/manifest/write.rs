@@ -1,5 +1,5 @@
-//! Raw JSON -> text that every reader of YAML, 1.1 or 1.2, reads as the same JSON: a text stands without quotes
-//! only where nobody could take it for something else. Unit: one document.
+//! Raw JSON -> text that every reader of YAML, 1.1 or 1.2, reads as the same JSON: a text stands without
+//! quotes only where nobody could take it for something else. Unit: one document.
 
 use super::scalar::plain;
 use serde_json::{Map, Number, Value};

@@ -127,8 +127,17 @@ impl ShardWriter {
     #[inline]
     pub fn add(&mut self, series: SeriesId, by: u64) {
         debug_assert!(self.kind(series).is_none_or(|kind| kind == HotKind::Counter));
-        let cell = self.cell(series.index);
+        let (chunk, at) = place(series.index);
+        let Some(chunk) = self.chunks.get(chunk) else { return self.add_far(series, by) };
+        let cell = &chunk[at];
         cell.store(cell.load(Ordering::Relaxed).wrapping_add(by), Ordering::Relaxed);
+    }
+
+    /// A series that another shard gave out.
+    #[cold]
+    fn add_far(&mut self, series: SeriesId, by: u64) {
+        self.grow(series.index);
+        self.add(series, by);
     }
 
     /// Adds to a float counter (negative and NaN are ignored) or to an added gauge. What is not
@@ -162,23 +171,26 @@ impl ShardWriter {
         if value.is_nan() {
             return;
         }
-        let (chunk, at) =
-            (series.index as usize / CHUNK_CELLS, series.index as usize % CHUNK_CELLS);
-        if chunk >= self.chunks.len() {
-            self.grow(series.index);
-        }
-        if series.family.0 as usize >= self.hot.len() {
-            self.learn_families();
-        }
-        let Some(hot) = self.hot.get(series.family.0 as usize) else { return };
+        let (chunk, at) = place(series.index);
+        let known = (self.chunks.get(chunk), self.hot.get(series.family.0 as usize));
+        let (Some(cells), Some(hot)) = known else { return self.observe_far(series, value) };
         debug_assert_eq!(hot.kind, HotKind::Histogram);
         // a series' cells lie in one chunk: the remainder is never taken, and spares the check
-        let cells = &*self.chunks[chunk];
         let bucket = &cells[(at + hot.bounds.bucket(value) as usize) % CHUNK_CELLS];
         bucket.store(bucket.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
         let sum = &cells[(at + hot.sum as usize) % CHUNK_CELLS];
         let all = f64::from_bits(sum.load(Ordering::Relaxed)) + value;
         sum.store(all.to_bits(), Ordering::Relaxed);
+    }
+
+    /// A series that another shard gave out, or of a family that was declared since.
+    #[cold]
+    fn observe_far(&mut self, series: SeriesId, value: f64) {
+        self.grow(series.index);
+        self.learn_families();
+        if self.hot.len() > series.family.0 as usize {
+            self.observe(series, value);
+        }
     }
 
     /// Whether an exemplar for this value would be taken: none since the last scrape. A load or
@@ -231,7 +243,7 @@ impl ShardWriter {
     /// A cell of a series that this shard gave out, or another shard did.
     #[inline]
     fn cell(&mut self, index: u32) -> &AtomicU64 {
-        let (chunk, at) = (index as usize / CHUNK_CELLS, index as usize % CHUNK_CELLS);
+        let (chunk, at) = place(index);
         if chunk >= self.chunks.len() {
             self.grow(index);
         }
@@ -291,6 +303,12 @@ impl ShardWriter {
         known.sets.insert(&ids[..values.len()], cell);
         cell
     }
+}
+
+/// A cell's chunk, and its place in it.
+#[inline]
+fn place(index: u32) -> (usize, usize) {
+    (index as usize / CHUNK_CELLS, index as usize % CHUNK_CELLS)
 }
 
 impl Known {

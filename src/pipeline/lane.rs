@@ -213,7 +213,7 @@ impl Lane {
     ) -> Facts {
         // what a syslog header says is not among the fields that a key is made of
         let bare = scene.record.envelope == Envelope::default();
-        let keyed = bare && self.key.read(group, scene.record, None);
+        let keyed = bare && self.key.read(group, scene.record);
         if keyed && let Some(facts) = self.remembered(group, scene, seconds) {
             return facts;
         }
@@ -229,13 +229,22 @@ impl Lane {
         seconds: Option<f64>,
     ) -> Option<Facts> {
         let known = self.memo.find(group, &self.key)?;
-        let fact = known.fact;
-        for (number, measure) in group.measures.iter().enumerate() {
-            let Some(series) = known.series(number, measure) else { continue };
-            let touched = touched(self.linked, &mut self.touched);
-            apply(&mut self.writer, touched, measure, series, scene, seconds);
+        for (measure, series) in known.measured(group) {
+            match (measure.kind, &measure.value) {
+                // what nearly every measure is, where no exemplar may follow
+                (MeasureKind::Count, _) if !self.linked => self.writer.add(series, 1),
+                (MeasureKind::Observe, Value::Work) if !self.linked => {
+                    if let Some(seconds) = seconds {
+                        self.writer.observe(series, seconds);
+                    }
+                }
+                _ => {
+                    let touched = touched(self.linked, &mut self.touched);
+                    apply(&mut self.writer, touched, measure, series, scene, seconds);
+                }
+            }
         }
-        Some(Facts::of(fact))
+        Some(Facts::of(known.fact))
     }
 
     /// The measures of a function, by one lookup of its name.
@@ -270,7 +279,7 @@ impl Lane {
             self.template.clear();
             template::template(path, &mut self.template);
             if self.template != path {
-                keyed = self.key.read(group, record, Some(&self.template));
+                keyed = self.key.read_any(group, record, Some(&self.template));
                 if keyed && let Some(facts) = self.remembered(group, scene, seconds) {
                     return facts;
                 }
@@ -405,7 +414,6 @@ fn touched(linked: bool, list: &mut Vec<(SeriesId, f64)>) -> Option<&mut Vec<(Se
 }
 
 /// Puts the value of a measure where it belongs.
-#[inline]
 fn apply(
     writer: &mut ShardWriter,
     touched: Option<&mut Vec<(SeriesId, f64)>>,

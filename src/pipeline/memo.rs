@@ -7,6 +7,7 @@ use super::plan::Group;
 use crate::metrics::SeriesId;
 use crate::record::Record;
 use crate::record::field::URL_PATH;
+use crate::record::slots::Place;
 use crate::rules::action::Measure;
 use std::hash::BuildHasher;
 
@@ -49,26 +50,52 @@ pub(super) struct Key {
 impl Key {
     pub(super) fn new() -> Key {
         let random = foldhash::fast::RandomState::default();
-        let seeds = std::array::from_fn(|number| random.hash_one(number));
+        // odd: no bit of a word is lost
+        let seeds = std::array::from_fn(|number| random.hash_one(number) | 1);
         Key { words: [0; WORDS], used: 0, lengths: 0, hash: 0, seeds }
     }
 
-    /// Reads the key of a record; false where it does not fit. `path` stands in for the path that was asked
-    /// for.
+    /// Reads the key of a record, which has all fields of the group: its plan says so. False where it does
+    /// not fit.
     #[inline]
-    pub(super) fn read(&mut self, group: &Group, record: &Record<'_>, path: Option<&str>) -> bool {
+    pub(super) fn read(&mut self, group: &Group, record: &Record<'_>) -> bool {
+        if group.inputs.len() > INPUTS_MAX {
+            return false;
+        }
+        let line = record.line().as_bytes();
+        let mut sum = Sum::new(group);
+        for &input in &group.inputs {
+            let entry = record.planned(input);
+            if entry.place != Place::Line {
+                return self.read_any(group, record, None);
+            }
+            let Some(text) = line.get(entry.start as usize..) else { return false };
+            if !self.push(&mut sum, text, entry.len as usize) {
+                return false;
+            }
+        }
+        self.end(sum);
+        true
+    }
+
+    /// The same where values had escapes, or where a template stands in for the path that was asked for.
+    #[inline(never)]
+    pub(super) fn read_any(
+        &mut self,
+        group: &Group,
+        record: &Record<'_>,
+        template: Option<&str>,
+    ) -> bool {
         if group.inputs.len() > INPUTS_MAX {
             return false;
         }
         let mut sum = Sum::new(group);
         for &input in &group.inputs {
-            let Some(entry) = record.entry(input) else { return false };
-            let (whole, from, length) = match path {
-                Some(path) if input == URL_PATH => (path, 0, path.len()),
-                _ => (record.whole(entry.place), entry.start as usize, entry.len as usize),
+            let text = match template {
+                Some(path) if input == URL_PATH => path,
+                _ => record.slice(record.planned(input)),
             };
-            let Some(text) = whole.as_bytes().get(from..) else { return false };
-            if !self.push(&mut sum, text, length) {
+            if !self.push(&mut sum, text.as_bytes(), text.len()) {
                 return false;
             }
         }
@@ -85,22 +112,35 @@ impl Key {
         fits
     }
 
-    /// The next field: so many bytes of `text`, which may go on behind them.
+    /// The next field: so many bytes of `text`, which may go on behind them. A long one ends with a word that
+    /// reaches back, so that only a short one needs a mask.
     #[inline]
-    fn push(&mut self, sum: &mut Sum, mut text: &[u8], length: usize) -> bool {
+    fn push(&mut self, sum: &mut Sum, text: &[u8], length: usize) -> bool {
         sum.lengths = sum.lengths << 8 | length as u64;
-        let mut left = length;
-        while left > 0 {
-            let word = first_word(text) & (u64::MAX >> (64 - 8 * left.min(8)));
-            let places = (self.words.get_mut(sum.used), self.seeds.get(sum.used));
-            let (Some(place), Some(seed)) = places else { return false };
-            *place = word;
-            // every word has its own seed, so that none waits for the one before it
-            sum.hash ^= fold(word ^ seed);
-            sum.used += 1;
-            left = left.saturating_sub(8);
-            text = text.get(8..).unwrap_or_default();
+        if length <= 8 {
+            return self.word(sum, first_word(text) & FIRST[length]);
         }
+        let Some(mut text) = text.get(..length) else { return false };
+        let Some(last) = text.last_chunk::<8>() else { return false };
+        while let Some((word, rest)) = text.split_first_chunk::<8>()
+            && !rest.is_empty()
+        {
+            if !self.word(sum, u64::from_le_bytes(*word)) {
+                return false;
+            }
+            text = rest;
+        }
+        self.word(sum, u64::from_le_bytes(*last))
+    }
+
+    /// Every word has its own factor, so that none waits for the one before it.
+    #[inline]
+    fn word(&mut self, sum: &mut Sum, word: u64) -> bool {
+        let places = (self.words.get_mut(sum.used), self.seeds.get(sum.used));
+        let (Some(place), Some(seed)) = places else { return false };
+        *place = word;
+        sum.hash = sum.hash.wrapping_add(word.wrapping_mul(*seed));
+        sum.used += 1;
         true
     }
 
@@ -108,7 +148,7 @@ impl Key {
     fn end(&mut self, sum: Sum) {
         self.used = sum.used;
         self.lengths = sum.lengths;
-        self.hash = fold(sum.hash ^ sum.lengths);
+        self.hash = fold(sum.hash ^ sum.lengths.wrapping_mul(self.seeds[0]));
     }
 
     fn words(&self) -> &[u64] {
@@ -130,6 +170,17 @@ impl Sum {
         Sum { used: 0, lengths: 0, hash: u64::from(group.number) }
     }
 }
+
+/// `FIRST[n]` keeps the first `n` bytes of a word.
+const FIRST: [u64; 9] = {
+    let mut masks = [u64::MAX; 9];
+    let mut bytes = 0;
+    while bytes < 8 {
+        masks[bytes] = (1 << (8 * bytes)) - 1;
+        bytes += 1;
+    }
+    masks
+};
 
 /// The first eight bytes as a word; zeros past the end.
 #[inline]
@@ -178,11 +229,15 @@ pub(super) struct Known<'a> {
 }
 
 impl Known<'_> {
-    /// The series of a measure by its number; None where the record is not one for it.
+    /// The measures of the group that the record is one for, and their series.
     #[inline]
-    pub(super) fn series(&self, number: usize, measure: &Measure) -> Option<SeriesId> {
-        let index = *self.series.get(number)?;
-        (index != NO_SERIES).then_some(SeriesId { family: measure.family, index })
+    pub(super) fn measured<'a>(
+        &'a self,
+        group: &'a Group,
+    ) -> impl Iterator<Item = (&'a Measure, SeriesId)> {
+        let all = group.measures.iter().zip(self.series);
+        let there = all.filter(|(_, index)| **index != NO_SERIES);
+        there.map(|(measure, &index)| (measure, SeriesId { family: measure.family, index }))
     }
 }
 

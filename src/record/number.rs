@@ -10,12 +10,8 @@ const POWERS: [f64; 16] =
 
 /// Reads a decimal number: optional sign, digits, optional fraction, optional exponent. `None` for
 /// anything else; `inf` and `nan` are no numbers here.
-#[inline]
 pub fn decimal(text: &str) -> Option<f64> {
     let bytes = text.as_bytes();
-    if let Some(value) = short(bytes) {
-        return Some(value);
-    }
     let mut mantissa = 0u64;
     let mut fraction = usize::MAX;
     // 15 digits and a point: below 2^53, so that one division rounds once, as the exact parser does
@@ -45,45 +41,61 @@ pub fn decimal(text: &str) -> Option<f64> {
     Some(mantissa as f64 / POWERS[places])
 }
 
-/// Up to eight bytes of digits with or without a point between them: all at once, without a branch a byte,
-/// because the lengths of durations defy the branch predictor.
+/// Reads the decimal number of `len` bytes at `start`: [`decimal`] of that part. Where eight bytes end with
+/// it, whatever stands before the number, they are one load.
 #[inline]
-fn short(bytes: &[u8]) -> Option<f64> {
-    let count = bytes.len();
-    let word = match (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
-        (Some(first), Some(last)) if count <= 8 => {
-            let last = u64::from(u32::from_le_bytes(*last)) << (8 * (count - 4));
-            u64::from(u32::from_le_bytes(*first)) | last
-        }
-        _ => return None,
-    };
-    let points = word ^ 0x2e2e_2e2e_2e2e_2e2e;
-    let points = points.wrapping_sub(0x0101_0101_0101_0101) & !points & 0x8080_8080_8080_8080;
-    let point = (points.trailing_zeros() / 8) as usize;
-    let (digits, places) = if point == 8 {
-        (word, 0)
-    } else if point == 0 || point + 1 >= count {
-        return None;
-    } else {
-        let whole = word & ((1 << (8 * point)) - 1);
-        // the point is not the last byte, so that at most seven are shifted out
-        let fraction = word >> (8 * point) >> 8;
-        (whole | fraction << (8 * point), count - 1 - point)
-    };
-    let left = 8 * (8 - (count - usize::from(point != 8)));
-    // zeros in front: the last digit is the highest byte
-    let digits = digits << left | 0x3030_3030_3030_3030 & ((1 << left) - 1);
-    let carried = digits.wrapping_add(0x0606_0606_0606_0606);
-    if (digits | carried) & 0xf0f0_f0f0_f0f0_f0f0 != 0x3030_3030_3030_3030
-        || digits & carried & 0x3030_3030_3030_3030 != 0x3030_3030_3030_3030
+pub fn decimal_at(whole: &str, start: usize, len: usize) -> Option<f64> {
+    let until = whole.as_bytes().get(..start + len);
+    if let Some(word) = until.and_then(|until| until.last_chunk::<8>())
+        && let Some(value) = short(u64::from_le_bytes(*word), len)
     {
+        return Some(value);
+    }
+    decimal(whole.get(start..start + len)?)
+}
+
+/// The last `count` bytes of a word, up to eight, digits with or without a point between them: all at once,
+/// without a branch a byte, because the lengths of durations defy the branch predictor.
+#[inline]
+fn short(word: u64, count: usize) -> Option<f64> {
+    if !(1..=8).contains(&count) {
         return None;
     }
-    // tens, hundreds and ten thousands, each with its neighbour
-    let pairs = (digits & 0x0f0f_0f0f_0f0f_0f0f).wrapping_mul(10 << 8 | 1) >> 8;
-    let fours = (pairs & 0x00ff_00ff_00ff_00ff).wrapping_mul(100 << 16 | 1) >> 16;
-    let all = (fours & 0x0000_ffff_0000_ffff).wrapping_mul(10_000 << 32 | 1) >> 32;
-    Some(all as f64 / POWERS[places])
+    // the last byte highest, zeros in front of the first: leading zeros change no number
+    let left = 8 * (8 - count);
+    let digits = (word ^ all(b'0')) & (u64::MAX << left);
+    let others = other_than_digits(digits);
+    if others == 0 {
+        return Some(joined(digits) as f64);
+    }
+    let point = others.trailing_zeros() as usize & 0x38;
+    if point == left || point == 56 || (digits >> point) as u8 != b'.' ^ b'0' {
+        return None;
+    }
+    // what stands before the point moves into its place
+    let below = (1u64 << point) - 1;
+    let digits = (digits & below) << 8 | digits & !(below << 8 | 0xff);
+    let places = 7 - point / 8;
+    (other_than_digits(digits) == 0).then(|| joined(digits) as f64 / POWERS[places])
+}
+
+const fn all(byte: u8) -> u64 {
+    u64::from_le_bytes([byte; 8])
+}
+
+/// Bits in the upper half of every byte above 9; right up to the first one.
+#[inline]
+fn other_than_digits(digits: u64) -> u64 {
+    (digits.wrapping_add(all(6)) | digits) & all(0xf0)
+}
+
+/// The number of eight digits, of which the lowest byte is the first: tens, hundreds and ten thousands, each
+/// with its neighbour.
+#[inline]
+fn joined(digits: u64) -> u64 {
+    let pairs = (digits * 10).wrapping_add(digits >> 8) & 0x00ff_00ff_00ff_00ff;
+    let fours = pairs.wrapping_mul(100).wrapping_add(pairs >> 16) & 0x0000_ffff_0000_ffff;
+    fours.wrapping_mul(10_000).wrapping_add(fours >> 32) & 0xffff_ffff
 }
 
 #[cold]
@@ -99,12 +111,16 @@ fn general(text: &str) -> Option<f64> {
 /// (`12.5ms`, `0.12s`, `1m30s`, `3 seconds`). Negative durations are none.
 #[inline]
 pub fn seconds(text: &str, unit: Unit) -> Option<f64> {
-    let value = match decimal(text) {
-        Some(number) => {
-            let per_second = unit.per_second()?;
-            if unit == Unit::Seconds { number } else { number / per_second }
-        }
-        None => with_unit(text)?,
+    seconds_at(text, 0, text.len(), unit)
+}
+
+/// [`seconds`] of the `len` bytes at `start`.
+#[inline]
+pub fn seconds_at(whole: &str, start: usize, len: usize, unit: Unit) -> Option<f64> {
+    let value = match decimal_at(whole, start, len) {
+        // a number without a unit is none, and nothing is greater than that
+        Some(number) => number / unit.per_second().unwrap_or(f64::NAN),
+        None => with_unit(whole.get(start..start + len)?)?,
     };
     (value >= 0.0).then_some(value)
 }
@@ -173,6 +189,8 @@ mod tests {
             let digit = text.trim_start_matches(['-', '+']).starts_with(|c: char| c.is_ascii_digit() || c == '.');
             let expected = text.parse::<f64>().ok().filter(|v| v.is_finite() && digit);
             prop_assert_eq!(decimal(&text), expected);
+            let line = format!("ab{text},\"c\":1}}");
+            prop_assert_eq!(decimal_at(&line, 2, text.len()), expected);
         }
 
         /// Whatever reads as a number gives the very double that the standard library gives.

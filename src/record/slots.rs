@@ -99,11 +99,21 @@ impl Slots {
         if index >= MASKED_MAX {
             return self.put_extended(field, entry);
         }
+        let mut present = self.present;
+        self.put_into(&mut present, field, entry);
+        self.present = present;
+    }
+
+    /// The same for a field with a bit, for a walk that keeps the mask beside it.
+    #[inline]
+    pub(crate) fn put_into(&mut self, present: &mut u64, field: FieldId, entry: Entry) {
+        debug_assert!((field.0 as usize) < MASKED_MAX, "a field with a bit");
+        let index = field.0 as usize % MASKED_MAX;
         let bit = 1u64 << index;
-        if self.present & bit != 0 && self.entries[index].rank < entry.rank {
+        if *present & bit != 0 && self.entries[index].rank < entry.rank {
             return;
         }
-        self.present |= bit;
+        *present |= bit;
         self.entries[index] = entry;
     }
 
@@ -129,6 +139,13 @@ impl Slots {
             return None;
         }
         Some(&self.entries[index])
+    }
+
+    /// The entry of a field whose bit is set.
+    #[inline]
+    pub(crate) fn planned(&self, field: FieldId) -> &Entry {
+        debug_assert!(self.present & field.bit() != 0, "a field that is there");
+        &self.entries[field.0 as usize % MASKED_MAX]
     }
 
     /// The present fields without a bit of their own.

@@ -1,3 +1,5 @@
+//! Names of images, and what registries answer.
+
 use super::http::joined;
 use super::image::Image;
 use super::{Platform, of_platform, token_url};

@@ -105,10 +105,14 @@ fn ended(body: &str) -> Option<Phrase<'_>> {
     let ends = |text: &str, goes_on: fn(&u8) -> bool| {
         text.len() - text.bytes().rev().take_while(goes_on).count()
     };
-    let digits_end = ends(body, |b| b.is_ascii_lowercase() || *b == b' ');
+    // `0.125s`, by far the most
+    let digits_end = match body.as_bytes() {
+        [.., b'0'..=b'9', _] => body.len() - 1,
+        _ => ends(body, |b| b.is_ascii_lowercase() || *b == b' '),
+    };
     let digits = ends(&body[..digits_end], |b| b.is_ascii_digit() || *b == b'.');
     let seconds = match &body[digits_end..] {
-        "s" => number::decimal(&body[digits..digits_end])?,
+        "s" => number::decimal_at(body, digits, digits_end - digits)?,
         _ => number::with_unit(&body[digits..])?,
     };
     let told = match body[..digits].strip_suffix(' ') {
@@ -128,6 +132,21 @@ fn verb(told: &str) -> Option<(&str, PhraseKind)> {
         Some(told) => (told, false),
         None => (told.strip_suffix(" after")?, true),
     };
+    // by far the most
+    let (space, kind) = match told.as_bytes() {
+        [before @ .., b' ', b'e', b'x', b'e', b'c', b'u', b't', b'e', b'd'] if !is_after => {
+            (before.len(), PhraseKind::Completed)
+        }
+        [before @ .., b' ', b'c', b'o', b'm', b'p', b'l', b'e', b't', b'e', b'd'] => {
+            (before.len(), PhraseKind::Completed)
+        }
+        _ => other_verb(told, is_after)?,
+    };
+    Some((&told[..space], kind))
+}
+
+/// Where the space before the verb stands.
+fn other_verb(told: &str, is_after: bool) -> Option<(usize, PhraseKind)> {
     let space = told.bytes().rposition(|byte| byte == b' ')?;
     let kind = match &told[space + 1..] {
         "completed" | "finished" => PhraseKind::Completed,
@@ -137,7 +156,7 @@ fn verb(told: &str) -> Option<(&str, PhraseKind)> {
         "failed" => PhraseKind::Failed,
         _ => return None,
     };
-    Some((&told[..space], kind))
+    Some((space, kind))
 }
 
 /// `X started`, `X completed`, `X failed`: no time is told.

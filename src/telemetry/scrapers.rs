@@ -117,9 +117,13 @@ mod tests {
             (&[client(4, "kube-probe/1.36", true); 5], &[client(4, "kube-probe/1.36", true)], 0),
         ] {
             let scrapers = Scrapers::default();
-            before.iter().for_each(|one| scrapers.scraped(*one, false));
+            for one in before {
+                scrapers.scraped(*one, false);
+            }
             assert_eq!(scrapers.with_final(), 0);
-            after.iter().for_each(|one| scrapers.scraped(*one, true));
+            for one in after {
+                scrapers.scraped(*one, true);
+            }
             assert_eq!(scrapers.with_final(), expected, "{before:?} {after:?}");
         }
     }

@@ -1,6 +1,7 @@
-//! `sidelight check --cluster`: what the first rule of injection costs. A pod is admitted whatever goes wrong, and
-//! so somebody must be able to ask what went wrong: pods without their sidecar, sidecars that lost what makes them
-//! native, a webhook that nobody can reach, metrics that nobody scrapes. Reads, never writes. Unit: one cluster.
+//! `sidelight check --cluster`: what the first rule of injection costs. A pod is admitted whatever goes
+//! wrong, and so somebody must be able to ask what went wrong: pods without their sidecar, sidecars that
+//! lost what makes them native, a webhook that nobody can reach, metrics that nobody scrapes. Reads, never
+//! writes. Unit: one cluster.
 
 mod gather;
 mod monitor;

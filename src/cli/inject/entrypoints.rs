@@ -1,6 +1,6 @@
-//! `--resolve-entrypoints`: a container whose output is to be copied and that names no command gets ENTRYPOINT
-//! and CMD of its image written into the manifest, so that there is something to wrap. A registry that does
-//! not answer is a warning: the manifest is as good as before. Unit: one pod.
+//! `--resolve-entrypoints`: a container whose output is to be copied and that names no command gets
+//! ENTRYPOINT and CMD of its image written into the manifest, so that there is something to wrap. A
+//! registry that does not answer is a warning: the manifest is as good as before. Unit: one pod.
 
 use crate::inject::names::{CONFIG, CONTAINER};
 use crate::inject::policy::Policy;

@@ -1,5 +1,5 @@
-//! The files that `inject` was given -> their documents. A directory gives its manifests in the order of their
-//! names, as kubectl takes them, without those of folders below. Unit: one call.
+//! The files that `inject` was given -> their documents. A directory gives its manifests in the order of
+//! their names, as kubectl takes them, without those of folders below. Unit: one call.
 
 use crate::manifest::read::{Document, FILE_BYTES_MAX, read as documents};
 use std::io::Read;

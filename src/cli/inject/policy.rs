@@ -1,5 +1,5 @@
-//! `sidelight inject policy`: the MutatingAdmissionPolicy, its bindings and parameters, to be applied. And the
-//! injector's configuration, which says what is in them. Unit: one call.
+//! `sidelight inject policy`: the MutatingAdmissionPolicy, its bindings and parameters, to be applied. And
+//! the injector's configuration, which says what is in them. Unit: one call.
 
 use crate::config::fault::Level;
 use crate::config::injector;

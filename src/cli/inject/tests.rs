@@ -1,3 +1,5 @@
+//! Manifests with sidecars, as a user gives and gets them.
+
 use super::*;
 use crate::manifest::read::read;
 use serde_json::{Value, json};
@@ -83,7 +85,7 @@ fn every_pod_of_a_list_and_the_mode() {
     assert_eq!(told, [Done::Injected, Done::Skipped("opted_out")]);
     assert_eq!(values[0]["items"][1], list["items"][1]);
     assert_eq!(values[0]["items"][2], list["items"][2]);
-    assert_eq!(values[0]["items"][0]["spec"]["containers"][1]["name"], "sidelight");
+    assert_eq!(values[0]["items"][0]["spec"]["containers"][0]["name"], "sidelight");
     assert!(values[0]["items"][0]["spec"].get("initContainers").is_none());
 }
 

@@ -1,3 +1,5 @@
+//! The arguments of the injector, from flags and from the environment.
+
 use super::*;
 
 fn command() -> Command {
@@ -13,7 +15,8 @@ fn parsed(line: &str) -> Arguments {
     Arguments::from_arg_matches(&matches).expect("valid")
 }
 
-/// Guarantees: every flag can come from the environment, gives the same as on the command line, and loses against it.
+/// Guarantees: every flag can come from the environment, gives the same as on the command line, and loses
+/// against it.
 #[test]
 fn every_flag_is_a_variable_and_flags_win() {
     for (flag, value, other) in [

@@ -1,4 +1,5 @@
-//! Layers over each other: keys, rules by their names, what is final, and what happens to a layer with errors.
+//! Layers over each other: keys, rules by their names, what is final, and what happens to a layer with
+//! errors.
 
 use super::super::part::State;
 use super::super::{Flags, Good, Loaded, load, load_again};

@@ -1,6 +1,7 @@
 //! What people append to the combined format: `$request_time`, `$upstream_response_time`, `rt=0.123`,
 //! `"$http_x_forwarded_for"`, `$request_id`. Unit: the rest of one line.
 
+use crate::decode::scan;
 use crate::record::field::{DURATION, REQUEST_ID, Unit};
 use crate::record::sentinel::is_sentinel;
 use crate::record::slots::{Entry, Slots};
@@ -31,7 +32,10 @@ pub(super) fn walk(bytes: &[u8], from: usize, slots: &mut Slots) -> Option<usize
     match bytes.get(from..)? {
         [b'\n', ..] => Some(from + 1),
         [b' ', rest @ ..] => {
-            let length = rest.iter().take(TIME_BYTES_MAX + 1).position(|byte| *byte == b'\n')?;
+            let length = scan::newline_or_escape(rest);
+            if rest.get(length) != Some(&b'\n') {
+                return None;
+            }
             let end = from + 1 + length;
             ends_with_time(&bytes[..end], length).then(|| {
                 put_duration(slots, from + 1, end);

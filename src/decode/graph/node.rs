@@ -174,15 +174,21 @@ pub(crate) struct Node {
     /// The node that usually comes next.
     pub(crate) successor: NodeId,
     pub(crate) len: u16,
-    /// The length that the string behind it always had; 0 where it has none.
+    /// The length that the string or word behind it always had; 0 where it has none.
     pub(crate) fixed: u16,
     pub(crate) next: Next,
     /// The value goes to `field` and nothing else is to be done.
     pub(crate) wanted: bool,
+    /// The quick way may pass it, see [`super::walk`].
+    pub(crate) quick: bool,
     /// Something else is to be done: wanted containers, a second field or one without a bit, null.
     pub(crate) special: bool,
-    /// Where a word is the value, its length: it belongs to the literal.
-    pub(crate) back: u8,
+    /// Where the value begins: behind the literal, but for a word (`true`), which belongs to it.
+    pub(crate) value: u16,
+    /// That word's length.
+    pub(crate) word: u8,
+    /// A string follows.
+    pub(crate) text: bool,
     /// The last 16 bytes of a literal longer than 16.
     pub(crate) tail: u128,
     pub(crate) field: FieldId,
@@ -224,7 +230,7 @@ impl Node {
     /// `None` for a literal of more than 64 KiB.
     pub(crate) fn new(key: &Key, literal: &[u8], fresh: &Fresh, trees: u16) -> Option<Node> {
         let Fresh { next, bound, .. } = *fresh;
-        let (kind, back) = match next {
+        let (kind, word) = match next {
             Next::True => (Kind::True, 4),
             Next::False => (Kind::False, 5),
             Next::Null => (Kind::Text, 4),
@@ -233,6 +239,7 @@ impl Node {
         };
         let null = next == Next::Null && bound.wanted();
         let masked = bound.field.bit() != 0 || !bound.wanted();
+        let newline = literal.last() == Some(&b'\n');
         let special = null || trees != 0 || !masked || bound.also != FieldId::NONE;
         Some(Node {
             head: key.head,
@@ -244,10 +251,13 @@ impl Node {
             next,
             wanted: bound.wanted() && !special,
             special,
-            back,
+            quick: !special && next != Next::Never && (next != Next::End || newline),
+            value: u16::try_from(literal.len() - usize::from(word)).ok()?,
+            word,
+            text: next == Next::Text,
             field: bound.field,
             entry: bound.entry(kind, Place::Line, (0, 0)),
-            newline: literal.last() == Some(&b'\n'),
+            newline,
             trees,
             bound,
             ..Node::empty(fresh.state)
@@ -266,7 +276,10 @@ impl Node {
             next: Next::Never,
             wanted: false,
             special: false,
-            back: 0,
+            quick: false,
+            value: 0,
+            word: 0,
+            text: false,
             tail: 0,
             field: FieldId::NONE,
             entry: Bound::NOTHING.entry(Kind::Text, Place::Line, (0, 0)),

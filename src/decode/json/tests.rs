@@ -4,6 +4,7 @@
 use super::*;
 use crate::record::field::{self, FieldId};
 use crate::record::slots::Kind;
+use crate::record::slots::{Entry, Place};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,3 +1,5 @@
+//! The generated policy: what an installer decides gets into its parameters.
+
 use super::super::policy::{Entrypoint, Group, Metrics, Mode, Otlp, Overrides, Policy, Protocol};
 use super::{Place, SPEC, text};
 use crate::manifest::read::read;

@@ -1,3 +1,5 @@
+//! Certificates of our own making, read back and believed.
+
 use super::*;
 
 const NOW: UnixNanos = UnixNanos(1_790_000_000_000_000_000);

@@ -1,3 +1,5 @@
+//! Reviews of all kinds, well-formed or not, and what is answered.
+
 use super::*;
 
 fn request(with: &Value) -> Vec<u8> {
@@ -85,7 +87,8 @@ fn a_damaged_review_is_answered_as_long_as_its_uid_reads() {
     }
 }
 
-/// Guarantees: every beginning of a review, and every review with one byte turned, gets an answer or a refusal.
+/// Guarantees: every beginning of a review, and every review with one byte turned, gets an answer or a
+/// refusal.
 #[test]
 fn every_cut_and_every_turned_byte_has_an_answer() {
     let whole = request(&json!({}));

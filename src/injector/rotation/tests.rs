@@ -1,3 +1,5 @@
+//! Years of rotation in a moment: nobody ever distrusts anybody.
+
 use super::*;
 use crate::injector::certificate::names;
 
@@ -43,9 +45,9 @@ impl World {
     }
 }
 
-/// Guarantees: through three generations of authorities, looked at every hour, what is served is believed by the bundle
-/// that was published before the step and by the one after it, also where a replica is a step behind; and each
-/// step comes when it should.
+/// Guarantees: through three generations of authorities, looked at every hour, what is served is believed by
+/// the bundle that was published before the step and by the one after it, also where a replica is a step
+/// behind; and each step comes when it should.
 #[test]
 fn three_generations_without_a_moment_of_distrust() {
     let mut world = World::new();
@@ -74,7 +76,8 @@ fn three_generations_without_a_moment_of_distrust() {
         // the replica that was behind has looked at the Secret by the next hour
         behind = None;
     }
-    // after eight of twelve days an authority has a third left; a certificate is due in the same hour and first
+    // after eight of twelve days an authority has a third left; a certificate is due in the same hour and
+    // first
     let expected = [
         (0, Step::First),
         (8 * 24 + 1, Step::Authority),

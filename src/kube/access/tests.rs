@@ -1,3 +1,5 @@
+//! Where the API server is and who we are, from files.
+
 use super::*;
 
 const WHOLE: &str = "

@@ -148,7 +148,7 @@ fn short_request_ids_belong_to_their_pod() {
     }
     // printf %s 2 | md5sum, XOR printf %s 'shop u-1' | md5sum
     let expected = u128::from_be_bytes(md5(b"2")) ^ u128::from_be_bytes(md5(b"shop u-1"));
-    assert_eq!(request_id("2", one).map(|id| id.to_bytes()), Some(expected.to_be_bytes()));
+    assert_eq!(request_id("2", one).map(TraceId::to_bytes), Some(expected.to_be_bytes()));
     assert_eq!(home("k8s.node.name", "n"), Home::default());
 }
 

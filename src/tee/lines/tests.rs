@@ -1,5 +1,5 @@
-//! What is copied, against a naive reader: over each connection whole lines of the original in their order, the
-//! last aside, and everything that is missing is counted.
+//! What is copied, against a naive reader: over each connection whole lines of the original in their order,
+//! the last aside, and everything that is missing is counted.
 
 use super::*;
 use proptest::prelude::*;

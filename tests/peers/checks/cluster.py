@@ -204,3 +204,11 @@ def check(report):
             asked(0, "0 errors, 0 warnings; 1 of 1 pod have", without=["error:", "warning:"])
 
         report.check("all is well", well)
+
+        def policy():
+            server.apply(inject("policy"))
+            asked(0, "0 errors, 0 warnings", without=["leans on"])
+            server.kubectl("delete", "configmap", "-n", SYSTEM, "sidelight-inject")
+            asked(1, "the admission policy leans on namespaces/sidelight-system/configmaps/sidelight-inject")
+
+        report.check("a policy without its parameters", policy)

@@ -1,5 +1,5 @@
-//! Reads what `check --cluster` judges. What the asker has no right to see is noted, not fatal: namespaces and pods
-//! alone must be readable. Unit: one cluster.
+//! Reads what `check --cluster` judges. What the asker has no right to see is noted, not fatal: namespaces
+//! and pods alone must be readable. Unit: one cluster.
 
 use super::monitor;
 use super::state::{Blind, Pod, Sidecar, State};
@@ -36,6 +36,7 @@ pub(super) async fn gather(client: &Client) -> Result<State, Error> {
     // a cluster below 1.36 has none of them
     let bindings = seen(client, &path, &mut state.blind).await.unwrap_or_default();
     state.bindings = bindings.into_iter().filter(is_our_binding).collect();
+    absent(client, &mut state).await;
     let policy = Policy::default();
     let query = format!("fieldSelector={}", escape(FIELDS));
     let each = |pod: Value| state.pods.extend(digest(&pod, &policy));
@@ -52,6 +53,31 @@ pub(super) async fn gather(client: &Client) -> Result<State, Error> {
 fn is_our_binding(binding: &Value) -> bool {
     let policy = binding["spec"]["policyName"].as_str().unwrap_or_default();
     policy.starts_with("inject") && policy.ends_with(".sidelight.dev")
+}
+
+/// Looks for what bindings name.
+async fn absent(client: &Client, state: &mut State) {
+    let mut paths = BTreeSet::new();
+    for binding in &state.bindings {
+        let spec = &binding["spec"];
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        paths
+            .insert(format!("{ADMISSION}/mutatingadmissionpolicies/{}", text(&spec["policyName"])));
+        let (namespace, name) =
+            (text(&spec["paramRef"]["namespace"]), text(&spec["paramRef"]["name"]));
+        if !name.is_empty() {
+            paths.insert(format!("/api/v1/namespaces/{namespace}/configmaps/{name}"));
+        }
+    }
+    for path in paths {
+        match client.get(&path).await {
+            Ok(_) => {}
+            Err(error) if error.is_not_found() => {
+                state.absent.push(path.rsplit("/v1/").next().unwrap_or(&path).to_owned());
+            }
+            Err(error) => note(&mut state.blind, &path, &error),
+        }
+    }
 }
 
 /// A list, whole; `None` where the cluster has no such kind, or where it is noted that we may not see it.

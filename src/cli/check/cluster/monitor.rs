@@ -41,8 +41,8 @@ pub(super) fn findings(state: &State) -> Vec<Finding> {
     state.monitors.iter().filter(unseen).map(finding).collect()
 }
 
-/// Whether a Prometheus of the operator takes a PodMonitor up: a selector that is missing selects nothing, and a
-/// missing selector of namespaces its own.
+/// Whether a Prometheus of the operator takes a PodMonitor up: a selector that is missing selects nothing,
+/// and a missing selector of namespaces its own.
 fn sees(state: &State, prometheus: &Value, monitor: &Value) -> bool {
     let spec = &prometheus["spec"];
     let nothing = Map::new();

@@ -1,6 +1,6 @@
-//! Pods that should have the sidecar and have not, sidecars that lost what makes them native, and those of another
-//! version or revision. Pods of one owner are one finding: what is to be done is done to the owner. Unit: one
-//! cluster.
+//! Pods that should have the sidecar and have not, sidecars that lost what makes them native, and those of
+//! another version or revision. Pods of one owner are one finding: what is to be done is done to the owner.
+//! Unit: one cluster.
 
 use super::Finding;
 use super::selector::selects;

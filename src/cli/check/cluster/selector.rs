@@ -1,5 +1,5 @@
-//! Does a LabelSelector select these labels? As Kubernetes means it: an empty one everything, and an expression
-//! that nobody knows nothing. Unit: one selector.
+//! Does a LabelSelector select these labels? As Kubernetes means it: an empty one everything, and an
+//! expression that nobody knows nothing. Unit: one selector.
 
 use serde_json::{Map, Value};
 

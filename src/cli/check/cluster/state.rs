@@ -1,5 +1,5 @@
-//! What is known of a cluster: the objects that injection hangs on, and of every pod as much as is needed to judge
-//! it. Unit: one cluster.
+//! What is known of a cluster: the objects that injection hangs on, and of every pod as much as is needed
+//! to judge it. Unit: one cluster.
 
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -11,6 +11,8 @@ pub(super) struct State {
     pub(super) webhooks: Vec<Value>,
     /// Bindings of our admission policies.
     pub(super) bindings: Vec<Value>,
+    /// What those bindings lean on and is not there: a policy, or parameters.
+    pub(super) absent: Vec<String>,
     /// Labels by name.
     pub(super) namespaces: BTreeMap<String, Map<String, Value>>,
     /// Those that run, or shall.

@@ -1,3 +1,5 @@
+//! What is wrong with a cluster, told from objects as an API server gives them.
+
 use super::gather::digest;
 use super::judged;
 use super::state::{Blind, Sidecar, State};
@@ -296,6 +298,17 @@ fn no_injector_at_all() {
             put(state, &pod("web-2", without));
         },
         &[(Level::Error, &["deployment/web has no sidecar (web-2)"])],
+    );
+}
+
+#[test]
+fn a_policy_without_what_it_leans_on() {
+    check(
+        |state| state.absent.push("configmaps/x".to_owned()),
+        &[(
+            Level::Error,
+            &["leans on configmaps/x, which does not exist", "sidelight inject policy"],
+        )],
     );
 }
 

@@ -1,5 +1,5 @@
-//! The webhook itself: is there one, does somebody answer, and would the API server believe who answers? Unit: one
-//! cluster.
+//! What injects: is there something, is it whole, does somebody answer, and would the API server believe
+//! who answers? Unit: one cluster.
 
 use super::Finding;
 use super::state::{State, named};
@@ -31,6 +31,14 @@ pub(super) fn findings(state: &State, now: UnixNanos) -> Vec<Finding> {
             "install the chart, or: sidelight inject policy | kubectl apply -f -",
         ));
     }
+    findings.extend(state.absent.iter().map(|name| {
+        Finding::error(
+            format!(
+                "the admission policy leans on {name}, which does not exist: pods get no sidecar"
+            ),
+            "apply what `sidelight inject policy` prints again, or upgrade the chart's release",
+        )
+    }));
     let mut seen = BTreeSet::new();
     for (configuration, webhook) in state.ours() {
         let client = &webhook["clientConfig"];
@@ -70,8 +78,8 @@ fn one(state: &State, configuration: &Value, webhook: &Value, now: UnixNanos) ->
     if bundle.is_empty() {
         findings.push(Finding::error(
             format!("{whose}: it has no caBundle, so that the API server believes nobody: {refused}"),
-            "the injector writes it, or cert-manager: see the log of whoever does, and whether the annotation \
-             cert-manager.io/inject-ca-from is right",
+            "the injector writes it, or cert-manager: see the log of whoever does, and the annotation \
+             cert-manager.io/inject-ca-from",
         ));
         return findings;
     }
@@ -96,8 +104,8 @@ fn one(state: &State, configuration: &Value, webhook: &Value, now: UnixNanos) ->
         findings.push(Finding::error(
             format!("{whose}: its caBundle does not fit the certificate in {secret} ({why}): {refused}"),
             format!(
-                "an injector that runs repairs it: kubectl -n {namespace} rollout restart deployment/{name}; with \
-                 cert-manager see its cainjector"
+                "an injector that runs repairs it: kubectl -n {namespace} rollout restart deployment/{name}; \
+                 with cert-manager see its cainjector"
             ),
         ));
     }
