@@ -7,6 +7,7 @@ import time
 
 import api
 import images
+import node
 import observability
 import pods
 import release
@@ -88,6 +89,7 @@ def webhook_down():
             running.ready()
             expect("sidecars", sidecars(running.now()), [])
             expect_within("seconds until it was admitted", admitted, 0, 12)
+            named("no injector answers", f"{where}: pod/plain", release.INJECTOR)
         finally:
             release.scale(2)
             release.trusted()
@@ -97,6 +99,14 @@ def webhook_down():
                                           and one[1] == "firing" and one[2].get("namespace") == where])
         running.delete(0)
         until("nothing is missing", lambda: not observability.query(f"{missing} > 0"))
+
+
+def named(what, *names):
+    """`sidelight check --cluster` finds fault and names what it is about."""
+    done = node.call(images.BINARY, "check", "--cluster", check=False)
+    if done.returncode != 1 or not all(name in done.stdout + done.stderr for name in names):
+        raise Failure(f"{what}: check --cluster ended with {done.returncode}, expected 1 and {names}\n"
+                      f"{done.stdout}{done.stderr}")
 
 
 SECRET = "sidelight-injector-tls"
