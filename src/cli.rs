@@ -65,6 +65,10 @@ pub enum Command {
 
 /// Reads the arguments and does what they ask for.
 pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: &Environment) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    if let Some(arguments) = tee::plain(&arguments) {
+        return tee::run(&arguments, environment);
+    }
     let arguments = match CommandLine::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(error) => {
