@@ -54,7 +54,7 @@ def reload():
         for one in running.values():
             one.ready()
             until("the rules", lambda one=one: one.metrics().total("parcels_total") > 0)
-        before = {name: one.metrics() for name, one in running.items()}
+        began = time.time()
         for name, text in (
             ("good", RULES.format(name="letters_total")),
             ("broken", "rules: [{name: 7, whne: ]\n"),
@@ -67,10 +67,8 @@ def reload():
         def look(name):
             if name not in swapped and (at := swap(running[name])) > began:
                 swapped[name] = at
-            if name in swapped and name not in live and arrived(name, running[name], before[name]):
+            if name in swapped and name not in live and arrived(name, running[name]):
                 live[name] = time.time() - swapped[name]
-
-        began = time.time() - 1
 
         def all_of_them():
             for name in running:
@@ -105,7 +103,7 @@ def swap(running):
     return os.lstat(data).st_mtime
 
 
-def arrived(name, running, before):
+def arrived(name, running):
     """Whether the change is in force."""
     metrics = running.metrics()
     if name == "good":
