@@ -25,7 +25,10 @@ KINDS = {
     "ClusterRole": ("apis/rbac.authorization.k8s.io/v1", "clusterroles", False),
     "ClusterRoleBinding": ("apis/rbac.authorization.k8s.io/v1", "clusterrolebindings", False),
     "MutatingWebhookConfiguration": (
-        "apis/admissionregistration.k8s.io/v1", "mutatingwebhookconfigurations", False),
+        "apis/admissionregistration.k8s.io/v1",
+        "mutatingwebhookconfigurations",
+        False,
+    ),
 }
 
 # a merge of what we say into what is there, as kubectl apply --server-side
@@ -50,11 +53,14 @@ def trust():
 
 
 def call(method, path, body=None, content="application/json", raw=False):
-    """One request; the answer as an object, or as bytes. The last call's warnings are in `call.warnings`."""
+    """One request; the answer as an object, or as bytes. The last call's warnings are in
+    `call.warnings`."""
     connection = http.client.HTTPSConnection(NODE_ADDRESS, 6443, context=trust(), timeout=60)
     try:
         text = None if body is None else json.dumps(body)
-        connection.request(method, f"/{path}", text, {"Content-Type": content, "Accept": "application/json"})
+        connection.request(
+            method, f"/{path}", text, {"Content-Type": content, "Accept": "application/json"}
+        )
         answer = connection.getresponse()
         read = answer.read()
         call.warnings = answer.headers.get_all("Warning") or []
@@ -76,7 +82,12 @@ call.warnings = []
 def path_of(kind, namespace=None, name=None, **query):
     """The path of an object, or of all of a kind."""
     group, many, namespaced = KINDS[kind]
-    parts = [group, *(["namespaces", namespace] if namespaced and namespace else []), many, *([name] if name else [])]
+    parts = [
+        group,
+        *(["namespaces", namespace] if namespaced and namespace else []),
+        many,
+        *([name] if name else []),
+    ]
     return "/".join(parts) + (f"?{urllib.parse.urlencode(query)}" if query else "")
 
 

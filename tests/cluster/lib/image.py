@@ -34,7 +34,8 @@ class Layer:
 
 
 def files(having):
-    """A layer of files, `{path in the image: path here or bytes}`, and of what a program takes for granted."""
+    """A layer of files, `{path in the image: path here or bytes}`, and of what a program takes for
+    granted."""
     made = io.BytesIO()
     with tarfile.open(fileobj=made, mode="w") as tar:
         seen = set()
@@ -46,7 +47,12 @@ def files(having):
                     seen.add(path)
                     add(tar, path, 0o1777 if path == "tmp" else 0o755)
         for path, content in having.items():
-            add(tar, path.lstrip("/"), 0o755, content if isinstance(content, bytes) else Path(content).read_bytes())
+            add(
+                tar,
+                path.lstrip("/"),
+                0o755,
+                content if isinstance(content, bytes) else Path(content).read_bytes(),
+            )
         if "/etc/passwd" not in having:
             add(tar, "etc/passwd", 0o644, USERS)
             add(tar, "etc/group", 0o644, GROUPS)
@@ -80,15 +86,22 @@ class Image:
         self.layers = layers
         run = {"Env": ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"], "WorkingDir": "/", "User": user}
         run |= {"Entrypoint": list(entrypoint), "Cmd": list(command)}
-        self.config = {"architecture": "amd64", "os": "linux", "config": run,
-                       "rootfs": {"type": "layers", "diff_ids": [f"sha256:{one.digest}" for one in layers]}}
+        self.config = {
+            "architecture": "amd64",
+            "os": "linux",
+            "config": run,
+            "rootfs": {"type": "layers", "diff_ids": [f"sha256:{one.digest}" for one in layers]},
+        }
 
         self.config = json.dumps(self.config).encode()
-        self.manifest = json.dumps({
-            "schemaVersion": 2, "mediaType": MANIFEST,
-            "config": described(CONFIG, sha256(self.config), len(self.config)),
-            "layers": [described(LAYER, one.digest, one.bytes_count) for one in layers],
-        }).encode()
+        self.manifest = json.dumps(
+            {
+                "schemaVersion": 2,
+                "mediaType": MANIFEST,
+                "config": described(CONFIG, sha256(self.config), len(self.config)),
+                "layers": [described(LAYER, one.digest, one.bytes_count) for one in layers],
+            }
+        ).encode()
         self.digest = f"sha256:{sha256(self.manifest)}"
 
     def write(self, archive):

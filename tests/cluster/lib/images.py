@@ -30,13 +30,23 @@ NGINX_COMMAND = ["nginx", "-g", "daemon off;"]
 def debian():
     """A small Debian with Python and nginx, kept in the cache. 35 s the first time."""
     if not (TREE / "usr/bin/python3").exists() or not (TREE / "usr/sbin/nginx").exists():
-        said = node.call("apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages").stdout
+        said = node.call(
+            "apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"
+        ).stdout
         mirror = next(line for line in said.splitlines() if line.rstrip("/").endswith("debian"))
-        suite = next(line for line in open("/etc/os-release", encoding="utf-8") if "VERSION_CODENAME" in line)
+        suite = next(
+            line for line in open("/etc/os-release", encoding="utf-8") if "VERSION_CODENAME" in line
+        )
         node.call("rm", "-rf", TREE)
         TREE.parent.mkdir(parents=True, exist_ok=True)
-        node.call("debootstrap", "--variant=minbase", "--include=python3,nginx-light",
-                  suite.strip().partition("=")[2], TREE, mirror)
+        node.call(
+            "debootstrap",
+            "--variant=minbase",
+            "--include=python3,nginx-light",
+            suite.strip().partition("=")[2],
+            TREE,
+            mirror,
+        )
     return image.tree(TREE, TREE_PACKED)
 
 
@@ -53,11 +63,21 @@ def load():
     binary = image.files({"/sidelight": BINARY})
     for name in (SIDELIGHT, SIDELIGHT_PREVIOUS):
         node.load(image.Image(name, [binary], entrypoint=["/sidelight"], user="65532:65532"))
-    programs = {f"/programs/{one.name}": one for one in (HERE / "programs").iterdir() if one.suffix == ".py"}
+    programs = {
+        f"/programs/{one.name}": one for one in (HERE / "programs").iterdir() if one.suffix == ".py"
+    }
     base = [debian(), image.files({"/etc/passwd": TREE / "etc/passwd", **programs})]
     node.load(image.Image(PYTHON, base))
-    node.load(image.Image(PYTHON_ENTRYPOINT, base, entrypoint=["python3"], command=["/programs/speak.py"]))
+    node.load(
+        image.Image(PYTHON_ENTRYPOINT, base, entrypoint=["python3"], command=["/programs/speak.py"])
+    )
     node.load(image.Image(NGINX, base))
     node.load(image.Image(NGINX_ENTRYPOINT, base, entrypoint=NGINX_COMMAND))
-    node.load(image.Image(PROMETHEUS, [image.files({"/prometheus": BIN / "prometheus"})], entrypoint=["/prometheus"]))
-    node.load(image.Image(COLLECTOR, [image.files({"/otelcol": BIN / "otelcol"})], entrypoint=["/otelcol"]))
+    node.load(
+        image.Image(
+            PROMETHEUS, [image.files({"/prometheus": BIN / "prometheus"})], entrypoint=["/prometheus"]
+        )
+    )
+    node.load(
+        image.Image(COLLECTOR, [image.files({"/otelcol": BIN / "otelcol"})], entrypoint=["/otelcol"])
+    )

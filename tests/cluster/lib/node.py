@@ -1,6 +1,7 @@
 """One node that is a whole cluster, in a network namespace of its own: up and down.
 
-Nothing listens outside of the namespace and nothing leads out of it. Everything that is kept lies in one folder,
+Nothing listens outside of the namespace and nothing leads out of it. Everything that is kept lies in
+one folder,
 every process is remembered by its id, all pods live below one cgroup: taking down leaves nothing behind.
 """
 
@@ -13,7 +14,21 @@ from pathlib import Path
 
 import image
 import pki
-from place import BIN, HERE, KUBECONFIG, KUBELET, LOGS, NAME, NETWORK, NODE, NODE_ADDRESS, PKI, POD_LOGS, RUN, STATE
+from place import (
+    BIN,
+    HERE,
+    KUBECONFIG,
+    KUBELET,
+    LOGS,
+    NAME,
+    NETWORK,
+    NODE,
+    NODE_ADDRESS,
+    PKI,
+    POD_LOGS,
+    RUN,
+    STATE,
+)
 
 CGROUPS = Path("/sys/fs/cgroup")
 
@@ -29,39 +44,89 @@ def up():
     """Starts everything; returns when a pod would be admitted and started. Ten seconds on two cores."""
     for folder in (RUN, LOGS, POD_LOGS, STATE / "network", KUBELET / "seccomp"):
         folder.mkdir(parents=True, exist_ok=True)
-    for template in ("containerd.toml", "kubelet.yaml", "kube-proxy.yaml", "Corefile", "10-pods.conflist"):
+    for template in (
+        "containerd.toml",
+        "kubelet.yaml",
+        "kube-proxy.yaml",
+        "Corefile",
+        "10-pods.conflist",
+    ):
         text = (HERE / "node" / template).read_text(encoding="utf-8")
         where = STATE / "network" if template.endswith("conflist") else STATE
-        (where / template).write_text(text.replace("@STATE@", str(STATE)).replace("@NAME@", NAME), encoding="utf-8")
+        (where / template).write_text(
+            text.replace("@STATE@", str(STATE)).replace("@NAME@", NAME), encoding="utf-8"
+        )
     pki.make()
     network()
     cgroups()
     start("containerd", "-c", STATE / "containerd.toml", program="/usr/bin/containerd")
-    start("etcd", "--data-dir", STATE / "etcd", "--listen-client-urls", ETCD, "--advertise-client-urls", ETCD,
-          "--listen-peer-urls", "http://127.0.0.1:2380", "--unsafe-no-fsync", "--log-level", "warn")
+    start(
+        "etcd",
+        "--data-dir",
+        STATE / "etcd",
+        "--listen-client-urls",
+        ETCD,
+        "--advertise-client-urls",
+        ETCD,
+        "--listen-peer-urls",
+        "http://127.0.0.1:2380",
+        "--unsafe-no-fsync",
+        "--log-level",
+        "warn",
+    )
     apiserver()
     pause_image()
     wait("the API server", lambda: kubectl("get", "--raw", "/readyz", check=False).returncode == 0)
     for name, extra in (
-        ("kube-controller-manager", ["--use-service-account-credentials=true", f"--root-ca-file={PKI}/ca.crt",
-                                     f"--service-account-private-key-file={PKI}/accounts.key"]),
+        (
+            "kube-controller-manager",
+            [
+                "--use-service-account-credentials=true",
+                f"--root-ca-file={PKI}/ca.crt",
+                f"--service-account-private-key-file={PKI}/accounts.key",
+            ],
+        ),
         ("kube-scheduler", []),
     ):
         me = f"{PKI}/{name}.kubeconfig"
-        start(name, "--kubeconfig", me, "--authentication-kubeconfig", me, "--authorization-kubeconfig", me,
-              "--leader-elect=false", *extra)
-    start("kubelet", "--config", STATE / "kubelet.yaml", "--kubeconfig", f"{PKI}/kubelet.kubeconfig",
-          "--hostname-override", NODE, "--node-ip", NODE_ADDRESS, "--root-dir", KUBELET)
+        start(
+            name,
+            "--kubeconfig",
+            me,
+            "--authentication-kubeconfig",
+            me,
+            "--authorization-kubeconfig",
+            me,
+            "--leader-elect=false",
+            *extra,
+        )
+    start(
+        "kubelet",
+        "--config",
+        STATE / "kubelet.yaml",
+        "--kubeconfig",
+        f"{PKI}/kubelet.kubeconfig",
+        "--hostname-override",
+        NODE,
+        "--node-ip",
+        NODE_ADDRESS,
+        "--root-dir",
+        KUBELET,
+    )
     start("kube-proxy", "--config", STATE / "kube-proxy.yaml", "--hostname-override", NODE)
     start("coredns", "-conf", STATE / "Corefile")
     ready = "jsonpath={.status.conditions[?(@.type=='Ready')].status}"
     wait("the node", lambda: kubectl("get", "node", NODE, "-o", ready, check=False).stdout == "True")
     # before it exists no pod is admitted to the namespace
-    wait("the first account", lambda: kubectl("get", "serviceaccount", "default", check=False).returncode == 0)
+    wait(
+        "the first account",
+        lambda: kubectl("get", "serviceaccount", "default", check=False).returncode == 0,
+    )
 
 
 def apiserver():
-    """The API server. It finds the endpoints of webhooks itself, so that kube-proxy need not be ready for them."""
+    """The API server. It finds the endpoints of webhooks itself, so that kube-proxy need not be ready
+    for them."""
     start(
         "kube-apiserver",
         f"--etcd-servers={ETCD}",
@@ -95,7 +160,9 @@ def network():
     inside("ip", "route", "add", "default", "via", "198.18.7.1", "dev", "node0")
     inside("sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward")
     # every container runtime watches files; the default of 128 is soon used up
-    Path("/proc/sys/fs/inotify/max_user_instances").write_text("1024", encoding="ascii")
+    watchers = Path("/proc/sys/fs/inotify/max_user_instances")
+    if int(watchers.read_text(encoding="ascii")) < 1024:
+        watchers.write_text("1024", encoding="ascii")
 
 
 def cgroups():
@@ -104,20 +171,24 @@ def cgroups():
         mine = controller / NAME
         mine.mkdir(exist_ok=True)
         for setting in ("cpuset.cpus", "cpuset.mems"):
-            if (mine / setting).exists():
-                (mine / setting).write_text((controller / setting).read_text(encoding="ascii"), encoding="ascii")
+            if (mine / setting).exists() and (controller / setting).exists():
+                (mine / setting).write_text(
+                    (controller / setting).read_text(encoding="ascii"), encoding="ascii"
+                )
 
 
 def hierarchies():
     """The mounted hierarchies, whichever version."""
     with open("/proc/mounts", encoding="utf-8") as mounts:
-        return [Path(mount.split()[1]) for mount in mounts if mount.split()[2] == "cgroup"]
+        return [Path(mount.split()[1]) for mount in mounts if mount.split()[2] in ("cgroup", "cgroup2")]
 
 
 def pause_image():
     """The only image that Kubernetes itself needs."""
     call("gcc", "-Os", "-static", "-s", "-o", RUN / "pause", HERE / "node/pause.c")
-    packed = image.Image("localhost/pause:local", [image.files({"/pause": RUN / "pause"})], entrypoint=["/pause"])
+    packed = image.Image(
+        "localhost/pause:local", [image.files({"/pause": RUN / "pause"})], entrypoint=["/pause"]
+    )
     wait("containerd", lambda: ctr("version", check=False).returncode == 0)
     load(packed)
 
@@ -151,7 +222,8 @@ def down():
 
 
 def ours():
-    """Ids of the programs that `start` started. An id may belong to somebody else by now: the name has to fit."""
+    """Ids of the programs that `start` started. An id may belong to somebody else by now: the name has
+    to fit."""
     found = []
     for remembered in RUN.glob("*.pid"):
         pid = int(remembered.read_text(encoding="ascii"))
@@ -214,14 +286,23 @@ def start(name, *arguments, program=None):
     command = ["nsenter", f"--net={NETWORK}", str(program or BIN / name), *map(str, arguments)]
     with open(LOGS / f"{name}.log", "wb") as log:
         process = subprocess.Popen(
-            command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True, env=environment()
+            command,
+            stdout=log,
+            stderr=log,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            env=environment(),
         )
     (RUN / f"{name}.pid").write_text(str(process.pid), encoding="ascii")
 
 
 def environment():
     """What programs of the cluster see."""
-    return {"PATH": f"{BIN}:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "KUBECONFIG": str(KUBECONFIG)}
+    return {
+        "PATH": f"{BIN}:/usr/sbin:/usr/bin:/sbin:/bin",
+        "HOME": "/root",
+        "KUBECONFIG": str(KUBECONFIG),
+    }
 
 
 def wait(what, condition, seconds=120):
@@ -235,7 +316,9 @@ def wait(what, condition, seconds=120):
 
 def call(*command, check=True):
     """Runs a command to its end."""
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False, env=environment())
+    done = subprocess.run(
+        list(map(str, command)), capture_output=True, text=True, check=False, env=environment()
+    )
     if check and done.returncode:
         raise RuntimeError(f"{' '.join(map(str, command))}: {done.stderr.strip() or done.stdout.strip()}")
     return done
@@ -253,4 +336,6 @@ def kubectl(*arguments, check=True):
 
 def ctr(*arguments, check=True):
     """Runs containerd's own client."""
-    return call("ctr", "--address", RUN / "containerd.sock", "--namespace", "k8s.io", *arguments, check=check)
+    return call(
+        "ctr", "--address", RUN / "containerd.sock", "--namespace", "k8s.io", *arguments, check=check
+    )

@@ -35,7 +35,8 @@ scrape_configs:
 - job_name: sidelight-injector
   kubernetes_sd_configs: [{role: pod, namespaces: {names: [sidelight-system]}}]
   relabel_configs:
-  - {source_labels: [__meta_kubernetes_pod_label_app_kubernetes_io_name], regex: sidelight-injector, action: keep}
+  - {source_labels: [__meta_kubernetes_pod_label_app_kubernetes_io_name], regex: sidelight-injector,
+  action: keep}
   - {source_labels: [__meta_kubernetes_pod_container_port_number], regex: "19464", action: keep}
   - {source_labels: [__meta_kubernetes_pod_name], target_label: pod}
 """
@@ -67,20 +68,51 @@ def bring_up():
     rights()
     configure("prometheus", {"prometheus.yaml": PROMETHEUS, "rules.yaml": rules()})
     configure("collector", {"collector.yaml": COLLECTOR})
-    arguments = ["--config.file=/etc/prometheus/prometheus.yaml", "--storage.tsdb.path=/data",
-                 "--enable-feature=created-timestamp-zero-ingestion,exemplar-storage", "--web.enable-lifecycle"]
-    server = container("prometheus", images.PROMETHEUS, volumeMounts=[
-        {"name": "configuration", "mountPath": "/etc/prometheus"}, {"name": "data", "mountPath": "/data"}],
-        args=arguments)
-    volumes = [{"name": "configuration", "configMap": {"name": "prometheus"}}, {"name": "data", "emptyDir": {}}]
+    arguments = [
+        "--config.file=/etc/prometheus/prometheus.yaml",
+        "--storage.tsdb.path=/data",
+        "--enable-feature=created-timestamp-zero-ingestion,exemplar-storage",
+        "--web.enable-lifecycle",
+    ]
+    server = container(
+        "prometheus",
+        images.PROMETHEUS,
+        volumeMounts=[
+            {"name": "configuration", "mountPath": "/etc/prometheus"},
+            {"name": "data", "mountPath": "/data"},
+        ],
+        args=arguments,
+    )
+    volumes = [
+        {"name": "configuration", "configMap": {"name": "prometheus"}},
+        {"name": "data", "emptyDir": {}},
+    ]
     create(pod("prometheus", server, volumes=volumes))
-    receiver = container("collector", images.COLLECTOR, args=["--config", "/etc/collector/collector.yaml"], volumeMounts=[
-        {"name": "configuration", "mountPath": "/etc/collector"}, {"name": "collected", "mountPath": "/collected"}])
-    volumes = [{"name": "configuration", "configMap": {"name": "collector"}},
-               {"name": "collected", "hostPath": {"path": str(COLLECTED)}}]
+    receiver = container(
+        "collector",
+        images.COLLECTOR,
+        args=["--config", "/etc/collector/collector.yaml"],
+        volumeMounts=[
+            {"name": "configuration", "mountPath": "/etc/collector"},
+            {"name": "collected", "mountPath": "/collected"},
+        ],
+    )
+    volumes = [
+        {"name": "configuration", "configMap": {"name": "collector"}},
+        {"name": "collected", "hostPath": {"path": str(COLLECTED)}},
+    ]
     create(pod("collector", receiver, volumes=volumes))
-    create({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "collector"}, "spec": {
-        "selector": {"app": "collector"}, "ports": [{"name": "http", "port": 4318}, {"name": "grpc", "port": 4317}]}})
+    create(
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": "collector"},
+            "spec": {
+                "selector": {"app": "collector"},
+                "ports": [{"name": "http", "port": 4318}, {"name": "grpc", "port": 4317}],
+            },
+        }
+    )
     for name in ("prometheus", "collector"):
         until(f"{name} is ready", lambda name=name: pods.condition(api.get("Pod", WHERE, name), "Ready"))
     until("Prometheus answers", lambda: query("vector(1)"))
@@ -100,11 +132,23 @@ def configure(name, data):
 def rights():
     """Prometheus may look at pods."""
     of = {"apiVersion": "rbac.authorization.k8s.io/v1"}
-    api.apply({**of, "kind": "ClusterRole", "metadata": {"name": WHERE},
-               "rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]}]})
-    api.apply({**of, "kind": "ClusterRoleBinding", "metadata": {"name": WHERE},
-               "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": WHERE},
-               "subjects": [{"kind": "ServiceAccount", "name": "default", "namespace": WHERE}]})
+    api.apply(
+        {
+            **of,
+            "kind": "ClusterRole",
+            "metadata": {"name": WHERE},
+            "rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]}],
+        }
+    )
+    api.apply(
+        {
+            **of,
+            "kind": "ClusterRoleBinding",
+            "metadata": {"name": WHERE},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": WHERE},
+            "subjects": [{"kind": "ServiceAccount", "name": "default", "namespace": WHERE}],
+        }
+    )
 
 
 def address(name="prometheus"):
@@ -140,9 +184,14 @@ def spans(**having):
     with open(COLLECTED / "spans.jsonl", encoding="utf-8") as collected:
         for line in collected:
             for resource in json.loads(line)["resourceSpans"] if line.endswith("\n") else []:
-                of = {one["key"]: next(iter(one["value"].values())) for one in resource["resource"]["attributes"]}
+                of = {
+                    one["key"]: next(iter(one["value"].values()))
+                    for one in resource["resource"]["attributes"]
+                }
                 if wanted.items() <= of.items():
-                    found += [{**span, "of": of} for scope in resource["scopeSpans"] for span in scope["spans"]]
+                    found += [
+                        {**span, "of": of} for scope in resource["scopeSpans"] for span in scope["spans"]
+                    ]
     return found
 
 

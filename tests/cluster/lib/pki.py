@@ -1,4 +1,5 @@
-"""Keys and certificates of a throw-away cluster, and the kubeconfigs of its parts. A day is all they last."""
+"""Keys and certificates of a throw-away cluster, and the kubeconfigs of its parts. A day is all they
+last."""
 
 import subprocess
 
@@ -6,7 +7,10 @@ from place import NODE, NODE_ADDRESS, PKI
 
 DAYS = "1"
 
-NAMES = ["localhost", *(f"kubernetes{rest}" for rest in ("", ".default", ".default.svc", ".default.svc.cluster.local"))]
+NAMES = [
+    "localhost",
+    *(f"kubernetes{rest}" for rest in ("", ".default", ".default.svc", ".default.svc.cluster.local")),
+]
 ADDRESSES = ["127.0.0.1", "10.96.0.1", NODE_ADDRESS]
 SERVER = ",".join([*(f"DNS:{name}" for name in NAMES), *(f"IP:{address}" for address in ADDRESSES)])
 
@@ -24,8 +28,19 @@ CLIENTS = {
 def make():
     """Makes all of them."""
     PKI.mkdir(parents=True, exist_ok=True)
-    openssl("req", "-x509", *new("ca"), "-days", DAYS, "-subj", "/CN=cluster-ca", "-out", "ca.crt",
-            "-addext", "keyUsage=critical,keyCertSign,cRLSign")
+    openssl(
+        "req",
+        "-x509",
+        *new("ca"),
+        "-days",
+        DAYS,
+        "-subj",
+        "/CN=cluster-ca",
+        "-out",
+        "ca.crt",
+        "-addext",
+        "keyUsage=critical,keyCertSign,cRLSign",
+    )
     sign("apiserver", "/CN=kube-apiserver", "serverAuth", f"subjectAltName={SERVER}\n")
     for name, subject in CLIENTS.items():
         sign(name, subject, "clientAuth")
@@ -43,8 +58,23 @@ def sign(name, subject, usage, extensions=""):
     """A key and a certificate that the CA has signed."""
     openssl("req", *new(name), "-subj", subject, "-out", f"{name}.csr")
     (PKI / f"{name}.ext").write_text(f"extendedKeyUsage={usage}\n{extensions}", encoding="utf-8")
-    openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial",
-            "-days", DAYS, "-extfile", f"{name}.ext", "-out", f"{name}.crt")
+    openssl(
+        "x509",
+        "-req",
+        "-in",
+        f"{name}.csr",
+        "-CA",
+        "ca.crt",
+        "-CAkey",
+        "ca.key",
+        "-CAcreateserial",
+        "-days",
+        DAYS,
+        "-extfile",
+        f"{name}.ext",
+        "-out",
+        f"{name}.crt",
+    )
 
 
 def kubeconfig(name):

@@ -1,4 +1,5 @@
-"""Pods of the scenarios: what is written down, what is started, what they said and what is to be read from them."""
+"""Pods of the scenarios: what is written down, what is started, what they said and what is to be read
+from them."""
 
 import contextlib
 import json
@@ -9,10 +10,9 @@ import urllib.error
 import urllib.request
 
 import api
-import by_hand
 import images
 from place import POD_LOGS
-from report import Failure, Skip, expect
+from report import Failure, expect
 
 # generous: the machine may be busy with other things
 PATIENCE = 120
@@ -69,7 +69,11 @@ def pod(name, *containers, annotations=None, labels=None, **spec):
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": name, "annotations": annotations or {}, "labels": {"app": name, **(labels or {})}},
+        "metadata": {
+            "name": name,
+            "annotations": annotations or {},
+            "labels": {"app": name, **(labels or {})},
+        },
         "spec": {"containers": list(containers), **spec},
     }
 
@@ -79,14 +83,22 @@ def job(name, *containers, annotations=None, **spec):
     template = pod(name, *containers, annotations=annotations, restartPolicy="Never", **spec)
     template = {key: template[key] for key in ("metadata", "spec")}
     del template["metadata"]["name"]
-    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": name},
-            "spec": {"backoffLimit": 0, "template": template}}
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": name},
+        "spec": {"backoffLimit": 0, "template": template},
+    }
 
 
 @contextlib.contextmanager
 def namespace(name, injected=True, labels=None):
     """A namespace for one scenario; gone after it, with everything in it."""
-    having = {"tests/scenario": name, **({"sidelight.dev/injection": "enabled"} if injected else {}), **(labels or {})}
+    having = {
+        "tests/scenario": name,
+        **({"sidelight.dev/injection": "enabled"} if injected else {}),
+        **(labels or {}),
+    }
     # of an earlier run, or still on its way out
     if api.get("Namespace", None, name):
         api.delete("Namespace", None, name)
@@ -101,15 +113,8 @@ def namespace(name, injected=True, labels=None):
         api.delete("Namespace", None, name)
 
 
-def webhook_is_there():
-    """Whether anything injects in this cluster."""
-    return bool(api.every("MutatingWebhookConfiguration"))
-
-
-def start(wanted, where, injected=True):
+def start(wanted, where):
     """Creates a pod as it is written, and follows it."""
-    if injected and not webhook_is_there():
-        wanted = by_hand.inject(wanted, endpoint=by_hand_endpoint())
     wanted["metadata"]["namespace"] = where
     return Running(api.create(wanted))
 
@@ -121,13 +126,25 @@ def would_be(wanted, where):
 
 
 def start_as_is(made, where):
-    """Creates a pod as injection made it, and was changed after: labelled so that nobody touches it again."""
+    """Creates a pod as injection made it, and was changed after: labelled so that nobody touches it
+    again."""
     metadata = {key: made["metadata"].get(key, {}) for key in ("name", "annotations", "labels")}
     metadata["labels"] = {**metadata["labels"], "sidelight.dev/inject": "false"}
     spec = {**made["spec"]}
-    volume = next((one["name"] for one in spec.get("volumes", []) if one["name"].startswith("kube-api-access")), None)
-    return Running(api.create({"apiVersion": "v1", "kind": "Pod", "metadata": {**metadata, "namespace": where},
-                               "spec": without(spec, volume)}))
+    volume = next(
+        (one["name"] for one in spec.get("volumes", []) if one["name"].startswith("kube-api-access")),
+        None,
+    )
+    return Running(
+        api.create(
+            {
+                "apiVersion": "v1",
+                "kind": "Pod",
+                "metadata": {**metadata, "namespace": where},
+                "spec": without(spec, volume),
+            }
+        )
+    )
 
 
 def without(spec, volume):
@@ -136,12 +153,6 @@ def without(spec, volume):
     for one in [*spec.get("initContainers", []), *spec["containers"]]:
         one["volumeMounts"] = [mount for mount in one.get("volumeMounts", []) if mount["name"] != volume]
     return spec
-
-
-def by_hand_endpoint():
-    """The collector's, when it is there."""
-    there = api.get("Service", "observability", "collector")
-    return "http://collector.observability:4318" if there else None
 
 
 def adopt(where, **labels):
@@ -277,11 +288,18 @@ class Running:
         def found():
             return [match for line in self.said(name) if (match := SENT.fullmatch(line))]
 
-        return dict(zip(("sent", "unsent", "connections"), map(int, self.await_that("a count", found)[-1].groups())))
+        return dict(
+            zip(
+                ("sent", "unsent", "connections"),
+                map(int, self.await_that("a count", found)[-1].groups()),
+            )
+        )
 
     def delete(self, grace=None):
         """Asks for its end."""
-        api.delete("Pod", self.namespace, self.name, **({} if grace is None else {"gracePeriodSeconds": grace}))
+        api.delete(
+            "Pod", self.namespace, self.name, **({} if grace is None else {"gracePeriodSeconds": grace})
+        )
 
     def ended(self, seconds=PATIENCE):
         """Waits until the object is gone."""
@@ -321,8 +339,11 @@ class Metrics:
 
     def total(self, name, **labels):
         """The sum of all samples of this name that have these labels."""
-        return sum(value for found, having, value in self.samples
-                   if found == name and labels.items() <= having.items())
+        return sum(
+            value
+            for found, having, value in self.samples
+            if found == name and labels.items() <= having.items()
+        )
 
     def having(self, name):
         """Labels and values of all samples of this name."""
@@ -332,5 +353,7 @@ class Metrics:
         """Fails unless the sum is as expected."""
         found = self.total(name, **labels)
         if found != expected:
-            alike = "\n".join(f"{having} {value}" for having, value in self.having(name)) or "no such family"
+            alike = (
+                "\n".join(f"{having} {value}" for having, value in self.having(name)) or "no such family"
+            )
             raise Failure(f"{name} {labels}: expected {expected}, found {found}\n{alike}")

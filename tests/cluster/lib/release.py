@@ -53,8 +53,21 @@ def install(name=NAME, **more):
     """Installs or upgrades a release; returns when its injector is ready."""
     values = STATE / f"{name}.json"
     values.write_text(json.dumps(merged(VALUES, more)), encoding="utf-8")
-    done = helm("upgrade", "--install", name, CHART, "--namespace", WHERE, "--create-namespace", "--values", values,
-                "--wait", "--timeout", "180s", check=False)
+    done = helm(
+        "upgrade",
+        "--install",
+        name,
+        CHART,
+        "--namespace",
+        WHERE,
+        "--create-namespace",
+        "--values",
+        values,
+        "--wait",
+        "--timeout",
+        "180s",
+        check=False,
+    )
     if done.returncode:
         raise Failure(f"helm: {done.stderr.strip()}\n{why(name)}")
     return done.stdout
@@ -64,7 +77,9 @@ def why(name):
     """What the injector's pods say."""
     lines = []
     for one in api.every("Pod", WHERE):
-        lines.append(f"{one['metadata']['name']}: {json.dumps(one['status'].get('containerStatuses'))[:600]}")
+        lines.append(
+            f"{one['metadata']['name']}: {json.dumps(one['status'].get('containerStatuses'))[:600]}"
+        )
         log = f"api/v1/namespaces/{WHERE}/pods/{one['metadata']['name']}/log?tailLines=8"
         try:
             lines += api.call("GET", log, raw=True).decode().splitlines()

@@ -1,7 +1,9 @@
 """An application that logs. It counts what it has said and says the count last.
 
-Environment: LINES how many (0: until it is told to leave), RATE a second, TO `socket` or `stdout`, SERVICE the first
-element of the paths, LINGER whether it stays after its last line, TERM_IS `leave` or `ignore`, STATUS of the requests,
+Environment: LINES how many (0: until it is told to leave), RATE a second, TO `socket` or `stdout`,
+SERVICE the first
+element of the paths, LINGER whether it stays after its last line, TERM_IS `leave` or `ignore`, STATUS
+of the requests,
 SERIES over how many paths the requests are spread.
 """
 
@@ -74,7 +76,9 @@ class Speaker:
 
 def line(number):
     """A request of a web shop."""
-    path = f"/{SERVICE}" if SERIES == 1 else f"/{SERVICE}/{chr(97 + number % 26)}x{number % SERIES // 26:x}z"
+    path = (
+        f"/{SERVICE}" if SERIES == 1 else f"/{SERVICE}/{chr(97 + number % 26)}x{number % SERIES // 26:x}z"
+    )
     fields = {"level": "info", "message": "request", "method": "GET", "path": path, "status": STATUS}
     trace = f"{number + 1:032x}"
     return json.dumps({**fields, "duration_ms": 12, "trace_id": trace, "number": number}).encode() + b"\n"

@@ -9,10 +9,15 @@ from report import Failure, expect
 
 
 def python():
-    """A Python pod with a command: native sidecar first, lines of the init container arrive, probes green."""
+    """A Python pod with a command: native sidecar first, lines of the init container arrive, probes
+    green."""
     with namespace("sl-python") as where:
-        wanted = pod("shop", speaker(LINES=300, RATE=300, LINGER=1), terminationGracePeriodSeconds=5,
-                     initContainers=[speaker("migrate", LINES=40, RATE=400, SERVICE="migrate")])
+        wanted = pod(
+            "shop",
+            speaker(LINES=300, RATE=300, LINGER=1),
+            terminationGracePeriodSeconds=5,
+            initContainers=[speaker("migrate", LINES=40, RATE=400, SERVICE="migrate")],
+        )
         running = start(wanted, where).ready()
         shape(running.now())
         metrics = running.received(340)
@@ -20,10 +25,16 @@ def python():
         metrics.expect("http_requests_total", 40, endpoint="/migrate")
         expect("said by the init container", running.sent("migrate")["unsent"], 0)
         statuses = running.statuses()
-        expect("restarts", {name: one["restartCount"] for name, one in statuses.items()},
-               {"sidelight": 0, "migrate": 0, "app": 0})
-        expect("the sidecar started and is ready", (statuses["sidelight"]["started"], statuses["sidelight"]["ready"]),
-               (True, True))
+        expect(
+            "restarts",
+            {name: one["restartCount"] for name, one in statuses.items()},
+            {"sidelight": 0, "migrate": 0, "app": 0},
+        )
+        expect(
+            "the sidecar started and is ready",
+            (statuses["sidelight"]["started"], statuses["sidelight"]["ready"]),
+            (True, True),
+        )
         order(statuses)
         unhealthy = [one["message"] for one in running.events() if one["reason"] == "Unhealthy"]
         # a startup probe may be early by one period; liveness has no excuse
@@ -37,24 +48,27 @@ def shape(now):
     """What injection has to have made of the pod."""
     spec = now["spec"]
     first = spec["initContainers"][0]
-    expect("the first init container", (first["name"], first.get("restartPolicy")), ("sidelight", "Always"))
+    expect(
+        "the first init container", (first["name"], first.get("restartPolicy")), ("sidelight", "Always")
+    )
     expect("label", now["metadata"]["labels"].get("sidelight.dev/injected"), "true")
     volume = next(one for one in spec["volumes"] if one["name"] == "sidelight-run")
     expect("medium", volume["emptyDir"].get("medium"), "Memory")
     for one in [*spec["initContainers"][1:], *spec["containers"]]:
         mounts = [mount for mount in one["volumeMounts"] if mount["name"] == "sidelight-run"]
         expect(f"mounts of {one['name']}", [mount.get("readOnly") for mount in mounts], [True])
-    if pods.webhook_is_there():
-        status = json.loads(now["metadata"]["annotations"]["sidelight.dev/status"])
-        expect("mode", status["mode"], "native")
-        expect("containers in the status", status["initContainers"], ["sidelight"])
+    status = json.loads(now["metadata"]["annotations"]["sidelight.dev/status"])
+    expect("mode", status["mode"], "native")
+    expect("containers in the status", status["initContainers"], ["sidelight"])
 
 
 def order(statuses):
     """Sidecar, init container, application: in this order."""
-    times = [statuses["sidelight"]["state"]["running"]["startedAt"],
-             statuses["migrate"]["state"]["terminated"]["startedAt"],
-             statuses["app"]["state"]["running"]["startedAt"]]
+    times = [
+        statuses["sidelight"]["state"]["running"]["startedAt"],
+        statuses["migrate"]["state"]["terminated"]["startedAt"],
+        statuses["app"]["state"]["running"]["startedAt"],
+    ]
     if times != sorted(times):
         raise Failure(f"not started in order: {times}")
 
@@ -80,7 +94,9 @@ def nginx():
     """An nginx pod that logs to the datagram socket: as many requests counted as were made."""
     with namespace("sl-nginx") as where:
         configure(where)
-        running = start(web("web", images.NGINX, ["nginx", "-g", "daemon off;", "-c", "/etc/web/nginx.conf"]), where)
+        running = start(
+            web("web", images.NGINX, ["nginx", "-g", "daemon off;", "-c", "/etc/web/nginx.conf"]), where
+        )
         running.ready()
         requests(running, 60)
         metrics = running.received(60)
@@ -93,15 +109,26 @@ def configure(where, log=None):
     text = NGINX_CONFIGURATION
     if log:
         text = text.replace("syslog:server=unix:/run/sidelight/log.dgram.sock,nohostname", log)
-    pods.api.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "web", "namespace": where},
-                     "data": {"nginx.conf": text}})
+    pods.api.create(
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": "web", "namespace": where},
+            "data": {"nginx.conf": text},
+        }
+    )
 
 
 def web(name, image, command=None, path="/etc/web", **more):
     """A pod of nginx."""
     mounts = [{"name": "web", "mountPath": path}]
-    return pod(name, container("app", image, command, volumeMounts=mounts), terminationGracePeriodSeconds=5,
-               volumes=[{"name": "web", "configMap": {"name": "web"}}], **more)
+    return pod(
+        name,
+        container("app", image, command, volumeMounts=mounts),
+        terminationGracePeriodSeconds=5,
+        volumes=[{"name": "web", "configMap": {"name": "web"}}],
+        **more,
+    )
 
 
 def requests(running, count):

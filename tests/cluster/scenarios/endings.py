@@ -6,7 +6,6 @@ import api
 import node
 import observability
 import pods
-import release
 from place import NODE
 from pods import namespace, pod, speaker, start, until
 from report import Failure, expect, expect_within
@@ -15,8 +14,13 @@ from report import Failure, expect, expect_within
 def delete_under_load():
     """A pod is deleted while it logs 5,000 lines a second: sent equals received, every span has arrived."""
     with namespace("sl-delete") as where:
-        running = start(pod("busy", speaker(RATE=5000, SERVICE="busy"), terminationGracePeriodSeconds=20), where).ready()
-        until("some thousand lines", lambda: running.metrics().total("sidelight_frames_received_total") > 10_000)
+        running = start(
+            pod("busy", speaker(RATE=5000, SERVICE="busy"), terminationGracePeriodSeconds=20), where
+        ).ready()
+        until(
+            "some thousand lines",
+            lambda: running.metrics().total("sidelight_frames_received_total") > 10_000,
+        )
         running.delete()
         running.ended()
         sent, ledger = running.sent(), running.ledger()
@@ -29,7 +33,8 @@ def delete_under_load():
 
 
 def grace_used_up():
-    """The application ignores SIGTERM and is killed at the end of its grace period: two seconds are enough."""
+    """The application ignores SIGTERM and is killed at the end of its grace period: two seconds are
+    enough."""
     with namespace("sl-grace") as where:
         app = speaker(RATE=500, TERM_IS="ignore", SERVICE="stubborn")
         running = start(pod("stubborn", app, terminationGracePeriodSeconds=4), where).ready()
@@ -49,17 +54,28 @@ def grace_used_up():
 
 def drained():
     """kubectl drain evicts a pod of a Deployment under load: it goes at once, and its ledger closes."""
-    release.ensure()
     with namespace("sl-drain") as where:
         template = pod("drained", speaker(RATE=500), terminationGracePeriodSeconds=10)
         template = {"metadata": {"labels": template["metadata"]["labels"]}, "spec": template["spec"]}
-        api.create({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "drained", "namespace": where},
-                    "spec": {"selector": {"matchLabels": {"app": "drained"}}, "template": template}})
+        api.create(
+            {
+                "apiVersion": "apps/v1",
+                "kind": "Deployment",
+                "metadata": {"name": "drained", "namespace": where},
+                "spec": {"selector": {"matchLabels": {"app": "drained"}}, "template": template},
+            }
+        )
         running = pods.adopt(where, app="drained").ready()
         until("lines", lambda: running.metrics().total("sidelight_frames_received_total") > 500)
         try:
-            done = node.kubectl("drain", NODE, "--pod-selector=app=drained", "--delete-emptydir-data", "--timeout=60s",
-                                check=False)
+            done = node.kubectl(
+                "drain",
+                NODE,
+                "--pod-selector=app=drained",
+                "--delete-emptydir-data",
+                "--timeout=60s",
+                check=False,
+            )
         finally:
             node.kubectl("uncordon", NODE)
         expect("kubectl drain", (done.returncode, done.stderr if done.returncode else ""), (0, ""))

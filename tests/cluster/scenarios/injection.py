@@ -7,6 +7,7 @@ import time
 
 import api
 import images
+import node
 import observability
 import pods
 import release
@@ -19,7 +20,9 @@ def install():
     observability.bring_up()
     release.install()
     release.trusted()
-    done = release.helm("test", release.NAME, "--namespace", release.WHERE, "--timeout", "120s", check=False)
+    done = release.helm(
+        "test", release.NAME, "--namespace", release.WHERE, "--timeout", "120s", check=False
+    )
     if done.returncode:
         raise Failure(f"helm test: {done.stdout}{done.stderr}")
 
@@ -32,12 +35,17 @@ def sidecars(thing):
 
 
 def opting():
-    """Namespace label, pod label, opting out: who gets a sidecar and who does not; the API server is told why."""
-    release.ensure()
+    """Namespace label, pod label, opting out: who gets a sidecar and who does not; the API server is
+    told why."""
     out = {"sidelight.dev/inject": "false"}
     asked = {"sidelight.dev/inject": "true"}
     with namespace("sl-in") as inside, namespace("sl-out", injected=False) as outside:
-        for where, labels, expected in ((inside, {}, 1), (inside, out, 0), (outside, {}, 0), (outside, asked, 1)):
+        for where, labels, expected in (
+            (inside, {}, 1),
+            (inside, out, 0),
+            (outside, {}, 0),
+            (outside, asked, 1),
+        ):
             made = would_be(pod("one", speaker(), labels=labels), where)
             expect(f"sidecars in {where} with {labels}", len(sidecars(made)), expected)
         made = would_be(pod("one", speaker(), hostNetwork=True), inside)
@@ -45,28 +53,59 @@ def opting():
 
 
 def restricted():
-    """Where Pod Security "restricted" is enforced, a pod that met it is admitted with its sidecar, and runs."""
-    release.ensure()
+    """Where Pod Security "restricted" is enforced, a pod that met it is admitted with its sidecar, and
+    runs."""
     with namespace("sl-restricted", labels={"pod-security.kubernetes.io/enforce": "restricted"}) as where:
         app = speaker(LINES=100, RATE=200, LINGER=1)
         app["securityContext"] = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
-        running = start(pod("strict", app, terminationGracePeriodSeconds=5, securityContext={
-            "runAsNonRoot": True, "runAsUser": 1000, "seccompProfile": {"type": "RuntimeDefault"}}), where).ready()
+        running = start(
+            pod(
+                "strict",
+                app,
+                terminationGracePeriodSeconds=5,
+                securityContext={
+                    "runAsNonRoot": True,
+                    "runAsUser": 1000,
+                    "seccompProfile": {"type": "RuntimeDefault"},
+                },
+            ),
+            where,
+        ).ready()
         expect("sidecars", sidecars(running.now()), ["sidelight"])
         running.received(100)
 
 
 def quota():
-    """A ResourceQuota on everything and a LimitRange with narrow bounds refuse nothing that they took before."""
-    release.ensure()
+    """A ResourceQuota on everything and a LimitRange with narrow bounds refuse nothing that they took
+    before."""
     with namespace("sl-quota") as where:
-        hard = {"requests.cpu": "1", "requests.memory": "512Mi", "limits.cpu": "1", "limits.memory": "512Mi"}
-        bounds = {"type": "Container", "max": {"cpu": "500m", "memory": "256Mi"}, "min": {"cpu": "5m", "memory": "8Mi"},
-                  "default": {"cpu": "100m", "memory": "64Mi"}, "defaultRequest": {"cpu": "20m", "memory": "32Mi"}}
+        hard = {
+            "requests.cpu": "1",
+            "requests.memory": "512Mi",
+            "limits.cpu": "1",
+            "limits.memory": "512Mi",
+        }
+        bounds = {
+            "type": "Container",
+            "max": {"cpu": "500m", "memory": "256Mi"},
+            "min": {"cpu": "5m", "memory": "8Mi"},
+            "default": {"cpu": "100m", "memory": "64Mi"},
+            "defaultRequest": {"cpu": "20m", "memory": "32Mi"},
+        }
         for kind, spec in (("ResourceQuota", {"hard": hard}), ("LimitRange", {"limits": [bounds]})):
-            api.create({"apiVersion": "v1", "kind": kind, "metadata": {"name": "narrow", "namespace": where}, "spec": spec})
+            api.create(
+                {
+                    "apiVersion": "v1",
+                    "kind": kind,
+                    "metadata": {"name": "narrow", "namespace": where},
+                    "spec": spec,
+                }
+            )
         app = speaker(LINES=50, RATE=100, LINGER=1)
-        app["resources"] = {"limits": {"cpu": "100m", "memory": "64Mi"}, "requests": {"cpu": "20m", "memory": "32Mi"}}
+        app["resources"] = {
+            "limits": {"cpu": "100m", "memory": "64Mi"},
+            "requests": {"cpu": "20m", "memory": "32Mi"},
+        }
         running = start(pod("small", app, terminationGracePeriodSeconds=5), where).ready()
         expect("sidecars", sidecars(running.now()), ["sidelight"])
         running.received(50)
@@ -78,7 +117,6 @@ def quota():
 
 def webhook_down():
     """No injector answers: pods start all the same, and are counted, and the alert on them fires."""
-    release.ensure()
     with namespace("sl-down") as where:
         release.scale(0)
         try:
@@ -88,15 +126,34 @@ def webhook_down():
             running.ready()
             expect("sidecars", sidecars(running.now()), [])
             expect_within("seconds until it was admitted", admitted, 0, 12)
+            named("no injector answers", f"{where}: pod/plain", release.INJECTOR)
         finally:
             release.scale(2)
             release.trusted()
         missing = f'sum(sidelight_injector_pods_missing{{namespace="{where}"}})'
         until("the pod is counted", lambda: observability.value(missing) == 1)
-        until("the alert fires", lambda: [one for one in observability.alerts() if one[0] == "SidelightMissing"
-                                          and one[1] == "firing" and one[2].get("namespace") == where])
+        until(
+            "the alert fires",
+            lambda: [
+                one
+                for one in observability.alerts()
+                if one[0] == "SidelightMissing"
+                and one[1] == "firing"
+                and one[2].get("namespace") == where
+            ],
+        )
         running.delete(0)
         until("nothing is missing", lambda: not observability.query(f"{missing} > 0"))
+
+
+def named(what, *names):
+    """`sidelight check --cluster` finds fault and names what it is about."""
+    done = node.call(images.BINARY, "check", "--cluster", check=False)
+    if done.returncode != 1 or not all(name in done.stdout + done.stderr for name in names):
+        raise Failure(
+            f"{what}: check --cluster ended with {done.returncode}, expected 1 and {names}\n"
+            f"{done.stdout}{done.stderr}"
+        )
 
 
 SECRET = "sidelight-injector-tls"
@@ -108,12 +165,14 @@ LIFETIMES = {"LEAF_LIFETIME": "21s", "CA_LIFETIME": "60s", "CA_OVERLAP": "6s", "
 def served():
     """The certificate and the authorities in the Secret."""
     data = (api.get("Secret", release.WHERE, SECRET) or {}).get("data") or {}
-    return data.get("tls.crt"), base64.b64decode(data.get("ca.crt", "")).decode().count("BEGIN CERTIFICATE")
+    return data.get("tls.crt"), base64.b64decode(data.get("ca.crt", "")).decode().count(
+        "BEGIN CERTIFICATE"
+    )
 
 
 def rotation():
-    """Certificates and their authority are renewed, and the Secret is lost: every pod of that time gets its sidecar."""
-    release.ensure()
+    """Certificates and their authority are renewed, and the Secret is lost: every pod of that time
+    gets its sidecar."""
     hasten()
     try:
         with namespace("sl-rotation") as where, Creating(where) as tries:
@@ -141,11 +200,18 @@ def hasten():
     """Starts the injector anew with certificates that live for seconds."""
     release.scale(0)
     api.merge("Secret", release.WHERE, SECRET, {"data": None})
-    container = {"name": "injector", "env": [
-        {"name": f"SIDELIGHT_INJECTOR_{name}", "value": value} for name, value in LIFETIMES.items()]}
-    api.call("PATCH", api.path_of("Deployment", release.WHERE, release.INJECTOR),
-             {"spec": {"template": {"spec": {"containers": [container]}}}},
-             "application/strategic-merge-patch+json")
+    container = {
+        "name": "injector",
+        "env": [
+            {"name": f"SIDELIGHT_INJECTOR_{name}", "value": value} for name, value in LIFETIMES.items()
+        ],
+    }
+    api.call(
+        "PATCH",
+        api.path_of("Deployment", release.WHERE, release.INJECTOR),
+        {"spec": {"template": {"spec": {"containers": [container]}}}},
+        "application/strategic-merge-patch+json",
+    )
     release.scale(2)
     release.trusted()
 
@@ -175,23 +241,35 @@ class Creating:
 
 
 def revision():
-    """A second revision beside the first; upgrade and rollback of the first take its configuration along."""
-    release.ensure()
+    """A second revision beside the first; upgrade and rollback of the first take its configuration
+    along."""
     canary = {"revision": "canary", "sidecar": {"port": 19555, "image": images.SIDELIGHT_PREVIOUS}}
     release.install("canary", **canary)
     release.trusted("00-sidelight-injector-canary")
     try:
-        with namespace("sl-stable") as stable, namespace("sl-canary", labels={"sidelight.dev/rev": "canary"}) as other:
+        with namespace("sl-stable") as stable, namespace(
+            "sl-canary", labels={"sidelight.dev/rev": "canary"}
+        ) as other:
             expect("stable", told(stable), ("default", images.SIDELIGHT, 19464))
             expect("canary", told(other), ("canary", images.SIDELIGHT_PREVIOUS, 19555))
-            api.merge("Namespace", None, stable, {"metadata": {"labels": {"sidelight.dev/rev": "canary"}}})
+            api.merge(
+                "Namespace", None, stable, {"metadata": {"labels": {"sidelight.dev/rev": "canary"}}}
+            )
             until("moved", lambda: told(stable)[0] == "canary")
             api.merge("Namespace", None, stable, {"metadata": {"labels": {"sidelight.dev/rev": None}}})
             until("moved back", lambda: told(stable)[0] == "default")
             release.install(sidecar={"port": 19666, "image": images.SIDELIGHT_PREVIOUS})
-            until("the upgrade is in force", lambda: told(stable) == ("default", images.SIDELIGHT_PREVIOUS, 19666))
-            release.helm("rollback", release.NAME, "--namespace", release.WHERE, "--wait", "--timeout", "180s")
-            until("the previous configuration is", lambda: told(stable) == ("default", images.SIDELIGHT, 19464))
+            until(
+                "the upgrade is in force",
+                lambda: told(stable) == ("default", images.SIDELIGHT_PREVIOUS, 19666),
+            )
+            release.helm(
+                "rollback", release.NAME, "--namespace", release.WHERE, "--wait", "--timeout", "180s"
+            )
+            until(
+                "the previous configuration is",
+                lambda: told(stable) == ("default", images.SIDELIGHT, 19464),
+            )
             expect("canary is untouched", told(other), ("canary", images.SIDELIGHT_PREVIOUS, 19555))
     finally:
         release.uninstall("canary")
@@ -200,22 +278,27 @@ def revision():
 def told(where):
     """Revision, image and port that a pod would get."""
     made = would_be(pod("one", speaker()), where)
-    ours = next(one for one in made["spec"].get("initContainers", [{"name": ""}]) if one["name"] == "sidelight")
+    ours = next(
+        one for one in made["spec"].get("initContainers", [{"name": ""}]) if one["name"] == "sidelight"
+    )
     status = json.loads(made["metadata"]["annotations"]["sidelight.dev/status"])
     return status["rev"], ours["image"], ours["ports"][0]["containerPort"]
 
 
 def policy():
     """A MutatingAdmissionPolicy instead of the webhook: the sidecar is there, first, and counts."""
-    release.ensure()
     release.install(injection={"mode": "policy"})
     try:
         until("no webhook", lambda: not api.get("MutatingWebhookConfiguration", None, release.WEBHOOK))
         with namespace("sl-policy") as where:
             until("the policy is in force", lambda: sidecars(would_be(pod("one", speaker()), where)))
-            wanted = pod("ruled", speaker(LINES=200, RATE=200, LINGER=1), terminationGracePeriodSeconds=5,
-                         initContainers=[speaker("migrate", LINES=20, RATE=200)])
-            running = start(wanted, where, injected=False).ready()
+            wanted = pod(
+                "ruled",
+                speaker(LINES=200, RATE=200, LINGER=1),
+                terminationGracePeriodSeconds=5,
+                initContainers=[speaker("migrate", LINES=20, RATE=200)],
+            )
+            running = start(wanted, where).ready()
             expect("the first", running.now()["spec"]["initContainers"][0]["name"], "sidelight")
             running.received(220)
             running.delete()
@@ -228,18 +311,28 @@ def policy():
 
 def classic():
     """Classic mode: a Job completes although its sidecar is an ordinary container, and nothing is lost."""
-    release.ensure()
     mode = {"sidelight.dev/config.mode": "classic"}
     with namespace("sl-classic") as where:
-        work = job("batch", speaker(LINES=300, RATE=150, SERVICE="work"), annotations=mode, terminationGracePeriodSeconds=10)
+        work = job(
+            "batch",
+            speaker(LINES=300, RATE=150, SERVICE="work"),
+            annotations=mode,
+            terminationGracePeriodSeconds=10,
+        )
         work["metadata"]["namespace"] = where
         api.create(work)
         running = pods.adopt(where, **{"batch.kubernetes.io/job-name": "batch"})
-        expect("ordinary containers", sidecars({"spec": {"containers": running.created["spec"]["containers"]}}), ["sidelight"])
+        expect(
+            "ordinary containers",
+            sidecars({"spec": {"containers": running.created["spec"]["containers"]}}),
+            ["sidelight"],
+        )
         until("the Job completes", lambda: pods.condition(api.get("Job", where, "batch"), "Complete"))
         sent, ledger = running.sent(), running.ledger()
         expect("received, of what was sent", (ledger["received"], sent["sent"]), (300, 300))
-        running = start(pod("busy", speaker(RATE=2000), annotations=mode, terminationGracePeriodSeconds=15), where).ready()
+        running = start(
+            pod("busy", speaker(RATE=2000), annotations=mode, terminationGracePeriodSeconds=15), where
+        ).ready()
         until("lines", lambda: running.metrics().total("sidelight_frames_received_total") > 3000)
         running.delete()
         running.ended()
@@ -250,7 +343,6 @@ def classic():
 
 def uninstall():
     """helm uninstall leaves nothing: no object of any kind, in no namespace, that was not there before."""
-    release.ensure()
     release.uninstall()
     until("the injector's pods are gone", lambda: not api.every("Pod", release.WHERE))
     time.sleep(1)
@@ -262,17 +354,25 @@ def uninstall():
 def everything():
     """Kind, namespace and name of every object of the cluster."""
     found = []
-    for version in ["api/v1", *(f"apis/{group['preferredVersion']['groupVersion']}"
-                                for group in api.call("GET", "apis")["groups"])]:
+    for version in [
+        "api/v1",
+        *(
+            f"apis/{group['preferredVersion']['groupVersion']}"
+            for group in api.call("GET", "apis")["groups"]
+        ),
+    ]:
         for kind in api.call("GET", version)["resources"]:
             if "list" in kind["verbs"] and "/" not in kind["name"]:
                 for one in api.call("GET", f"{version}/{kind['name']}")["items"]:
-                    found.append((kind["kind"], one["metadata"].get("namespace", ""), one["metadata"]["name"]))
+                    found.append(
+                        (kind["kind"], one["metadata"].get("namespace", ""), one["metadata"]["name"])
+                    )
     return found
 
 
 def is_ours(thing):
-    """Whether an object is the release's: in its namespace, or named as everything of it is; not a scenario's own."""
+    """Whether an object is the release's: in its namespace, or named as everything of it is; not a
+    scenario's own."""
     kind, where, name = thing
     standing = {("ConfigMap", "kube-root-ca.crt"), ("ServiceAccount", "default")}
     if kind in ("Event", "Namespace") or (kind, name) in standing:

@@ -1,4 +1,5 @@
-"""Applications that only write to stdout: their output is copied by tee, with a command and with ENTRYPOINT alone."""
+"""Applications that only write to stdout: their output is copied by tee, with a command and with
+ENTRYPOINT alone."""
 
 import json
 import subprocess
@@ -7,7 +8,6 @@ import api
 import images
 import node
 import pods
-import release
 from basics import configure, requests, web
 from place import RUN, STATE
 from pods import namespace, pod, speaker, start, until
@@ -18,7 +18,6 @@ TEE = {"sidelight.dev/config.tee": "true"}
 
 def with_command():
     """Python and nginx with a command: every line is counted, and stdout has it as well, byte by byte."""
-    release.ensure()
     with namespace("sl-tee") as where:
         app = speaker(LINES=400, RATE=400, TO="stdout", LINGER=1, SERVICE="spoken")
         spoken = start(pod("spoken", app, annotations=TEE, terminationGracePeriodSeconds=5), where)
@@ -28,14 +27,19 @@ def with_command():
         spoken.ready()
         expect("wrapped", spoken.now()["spec"]["containers"][0]["command"][1:3], ["tee", "--"])
         until("its lines", lambda: requests_of(spoken, "/spoken") == 400)
-        said = [json.loads(line)["number"] for line in spoken.said(streams=("stdout",)) if line.startswith("{")]
+        said = [
+            json.loads(line)["number"]
+            for line in spoken.said(streams=("stdout",))
+            if line.startswith("{")
+        ]
         expect("numbers on stdout", said, list(range(400)))
         served.ready()
         requests(served, 60)
         until("requests", lambda: served.metrics().total("http_requests_total", status_code="200") == 50)
         spoken.delete()
         spoken.ended()
-        # what it said on stderr is copied as well: the signal's line on stdout, the count on stderr, the begin
+        # what it said on stderr is copied as well: the signal's line on stdout, the count on stderr,
+        # the begin
         expect("received", spoken.ledger()["received"], 400 + 3)
         expect("SIGTERM was handed on", spoken.said().count("SIGTERM"), 1)
 
@@ -46,14 +50,19 @@ def requests_of(running, endpoint):
 
 
 def with_entrypoint():
-    """ENTRYPOINT alone: known to the installer it is wrapped; unknown it is left alone, told as no_command and
+    """ENTRYPOINT alone: known to the installer it is wrapped; unknown it is left alone, told as
+    no_command and
     started all the same; `sidelight inject --resolve-entrypoints` asks the registry."""
-    release.ensure()
     with namespace("sl-entrypoint") as where:
         configure(where, log="/dev/stdout")
         served = start(web("web", images.NGINX_ENTRYPOINT, path="/etc/nginx", annotations=TEE), where)
-        made = api.create({**pod("asked", {"name": "app", "image": images.PYTHON_ENTRYPOINT}, annotations=TEE),
-                           "metadata": {"name": "asked", "namespace": where, "annotations": TEE}}, dryRun="All")
+        made = api.create(
+            {
+                **pod("asked", {"name": "app", "image": images.PYTHON_ENTRYPOINT}, annotations=TEE),
+                "metadata": {"name": "asked", "namespace": where, "annotations": TEE},
+            },
+            dryRun="All",
+        )
         warned = api.call.warnings
         expect("untouched", made["spec"]["containers"][0].get("command"), None)
         if "no_command" not in made["metadata"]["annotations"]["sidelight.dev/status"]:
@@ -66,25 +75,43 @@ def with_entrypoint():
 
 
 def registry():
-    """The image's ENTRYPOINT and CMD are read from a registry and written into the manifest; the pod then speaks."""
-    release.ensure()
+    """The image's ENTRYPOINT and CMD are read from a registry and written into the manifest; the pod
+    then speaks."""
     with Registry() as served, namespace("sl-registry") as where:
         image = served.push(images.PYTHON_ENTRYPOINT, "speaker:1")
-        app = {"name": "app", "image": image, "imagePullPolicy": "IfNotPresent", "env": [
-            {"name": name, "value": value} for name, value in
-            {"LINES": "100", "RATE": "200", "TO": "stdout", "LINGER": "1", "SERVICE": "entry"}.items()]}
+        app = {
+            "name": "app",
+            "image": image,
+            "imagePullPolicy": "IfNotPresent",
+            "env": [
+                {"name": name, "value": value}
+                for name, value in {
+                    "LINES": "100",
+                    "RATE": "200",
+                    "TO": "stdout",
+                    "LINGER": "1",
+                    "SERVICE": "entry",
+                }.items()
+            ],
+        }
         wanted = pod("resolved", app, annotations=TEE, terminationGracePeriodSeconds=5)
         command = [images.BINARY, "inject", "-f", "-", "-o", "json", "--resolve-entrypoints"]
-        done = subprocess.run(command, input=json.dumps(wanted), capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, input=json.dumps(wanted), capture_output=True, text=True, check=False
+        )
         if done.returncode:
             raise Failure(f"sidelight inject: exit code {done.returncode}: {done.stderr}")
         made = json.loads(done.stdout)
         written = made["spec"]["containers"][0]
-        expect("command", [*written["command"], *written.get("args", [])][-2:], ["python3", "/programs/speak.py"])
+        expect(
+            "command",
+            [*written["command"], *written.get("args", [])][-2:],
+            ["python3", "/programs/speak.py"],
+        )
         for one in made["spec"]["initContainers"]:
             one["image"] = images.SIDELIGHT
         made["metadata"]["labels"]["sidelight.dev/inject"] = "false"
-        running = start(made, where, injected=False).ready()
+        running = start(made, where).ready()
         until("its lines", lambda: requests_of(running, "/entry") == 100)
 
 
@@ -97,7 +124,9 @@ class Registry:
         configuration = STATE / "registry.yaml"
         configuration.write_text(
             f"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {STATE}/registry}}}}\n"
-            f"http: {{addr: '127.0.0.1:{self.PORT}'}}\nlog: {{level: error}}\n", encoding="utf-8")
+            f"http: {{addr: '127.0.0.1:{self.PORT}'}}\nlog: {{level: error}}\n",
+            encoding="utf-8",
+        )
         node.start("docker-registry", "serve", configuration, program="/usr/bin/docker-registry")
         until("the registry", lambda: pods.fetch(f"http://127.0.0.1:{self.PORT}/v2/") is not None)
         return self
@@ -110,8 +139,18 @@ class Registry:
         """Pushes an image that containerd has; its name there."""
         reference = f"127.0.0.1:{self.PORT}/{name}"
         node.ctr("images", "tag", "--force", image, reference)
-        done = node.inside("ctr", "--address", RUN / "containerd.sock", "--namespace", "k8s.io", "images", "push",
-                           "--plain-http", reference, check=False)
+        done = node.inside(
+            "ctr",
+            "--address",
+            RUN / "containerd.sock",
+            "--namespace",
+            "k8s.io",
+            "images",
+            "push",
+            "--plain-http",
+            reference,
+            check=False,
+        )
         if done.returncode:
             raise Failure(f"pushing {reference}: {done.stderr}")
         return reference
