@@ -12,7 +12,7 @@ TREE = CACHE / "images/tree"
 TREE_PACKED = CACHE / "images/tree.tar"
 TARGET = "x86_64-unknown-linux-musl"
 # $SIDELIGHT is another binary, which must be static; nothing is built then
-BINARY = Path(os.environ.get("SIDELIGHT") or ROOT / f"target/{TARGET}/release/sidelight")
+BINARY = Path(os.environ.get("SIDELIGHT") or ROOT / f"target/{TARGET}/release/sidelight").resolve()
 
 SIDELIGHT = "localhost/sidelight:local"
 # the same bytes under another name: which one a pod got is what upgrades are about
@@ -52,7 +52,7 @@ def debian():
 
 def sidelight():
     """Builds the static binary that goes into the image."""
-    if "SIDELIGHT" in os.environ:
+    if os.environ.get("SIDELIGHT"):
         return
     subprocess.run(["rustup", "target", "add", TARGET], check=False, capture_output=True)
     subprocess.run(["cargo", "build", "--locked", "--release", "--target", TARGET], cwd=ROOT, check=True)
