@@ -1,10 +1,12 @@
 """A pod starts, its sidecar first; every line of every container arrives; probes are green."""
 
 import json
+import shutil
 
 import images
 import pods
-from pods import container, namespace, pod, speaker, start
+from place import KUBELET, ROOT
+from pods import container, namespace, pod, speaker, start, start_as_is, would_be
 from report import Failure, expect
 
 
@@ -71,6 +73,31 @@ def order(statuses):
     ]
     if times != sorted(times):
         raise Failure(f"not started in order: {times}")
+
+
+def seccomp():
+    """The sidecar does all of its work with the system calls of the profile that is shipped, and no others."""
+    profiles = KUBELET / "seccomp"
+    profiles.mkdir(parents=True, exist_ok=True)
+    shutil.copy(ROOT / "deploy/seccomp.json", profiles / "sidelight.json")
+    with namespace("sl-seccomp") as where:
+        # copying the binary for tee among it
+        tee = {"sidelight.dev/config.tee": "true"}
+        made = would_be(pod("shop", speaker(LINES=200, RATE=400, LINGER=1), annotations=tee), where)
+        sidecar = made["spec"]["initContainers"][0]
+        sidecar["securityContext"]["seccompProfile"] = {
+            "type": "Localhost",
+            "localhostProfile": "sidelight.json",
+        }
+        made["spec"]["terminationGracePeriodSeconds"] = 5
+        running = start_as_is(made, where).ready()
+        metrics = running.received(200)
+        metrics.expect("http_requests_total", 200, endpoint="/shop", status_code="200")
+        used = running.now()["spec"]["initContainers"][0]["securityContext"]["seccompProfile"]["type"]
+        expect("the profile in use", used, "Localhost")
+        running.delete()
+        running.ended()
+        expect("lost", running.ledger()["lost"], 0)
 
 
 NGINX_CONFIGURATION = """
