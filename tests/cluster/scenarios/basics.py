@@ -91,7 +91,8 @@ def seccomp():
         }
         made["spec"]["terminationGracePeriodSeconds"] = 5
         running = start_as_is(made, where).ready()
-        metrics = running.received(200)
+        # over the socket 200, and by tee the line in which the program says so
+        metrics = running.received(201)
         metrics.expect("http_requests_total", 200, endpoint="/shop", status_code="200")
         used = running.now()["spec"]["initContainers"][0]["securityContext"]["seccompProfile"]["type"]
         expect("the profile in use", used, "Localhost")
