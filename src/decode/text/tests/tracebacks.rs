@@ -1,0 +1,139 @@
+//! Tracebacks behind a line, as CPython writes them, and what only looks like one.
+
+use super::*;
+
+/// Scenario: a record with what CPython writes behind it. Guarantees: message, traceback, type and message
+/// of the exception that was raised last.
+#[test]
+fn tracebacks() {
+    let chained = format!(
+        "{FRAMES}\nKeyError: 'a'\n\nDuring handling of the above exception, another exception occurred:\n\n{FRAMES}\nshop.errors.Broken: no: \"b\""
+    );
+    let group = "  + Exception Group Traceback (most recent call last):\n  |   File \"a.py\", line 1, in <module>\n  |     raise eg\n  | ExceptionGroup: many (2 sub-exceptions)\n  +-+---------------- 1 ----------------\n    | ValueError: 1\n    +---------------- 2 ----------------\n    | TypeError: 2\n    +------------------------------------";
+    for (traceback, name, message) in [
+        (format!("{FRAMES}\nValueError: no"), "ValueError", "no"),
+        (format!("{FRAMES}\nValueError: no\nand more\n  of it"), "ValueError", "no\nand more\n  of it"),
+        (format!("{FRAMES}\nKeyboardInterrupt"), "KeyboardInterrupt", ""),
+        (format!("{FRAMES}\nValueError: "), "ValueError", ""),
+        (format!("{FRAMES}\n__main__.f.<locals>.E: x"), "__main__.f.<locals>.E", "x"),
+        (
+            "Traceback (most recent call last):\n  File \"a.py\", line 1\n    x =\n       ^\nSyntaxError: invalid syntax".to_string(),
+            "SyntaxError",
+            "invalid syntax",
+        ),
+        (chained, "shop.errors.Broken", "no: \"b\""),
+        (group.to_string(), "ExceptionGroup", "many (2 sub-exceptions)"),
+        (
+            format!("{group}\n\nThe above exception was the direct cause of the following exception:\n\n{FRAMES}\nOSError: x"),
+            "OSError",
+            "x",
+        ),
+    ] {
+        for end in ["", "\n", "\r\n"] {
+            let line = format!("2026-01-01 10:00:00,123 - shop.orders - ERROR - x - y\n{traceback}{end}");
+            let mut expected = vec![
+                T,
+                NAME,
+                ("severity_text", "ERROR"),
+                ("body", "x - y"),
+                ("exception.stacktrace", &traceback),
+                ("exception.type", name),
+                ("exception.message", message),
+            ];
+            expected.retain(|(_, value)| !value.is_empty());
+            check(&line, Format::Text, &expected);
+        }
+        let line = format!("oops\n{traceback}");
+        let mut expected = vec![
+            ("body", "oops"),
+            ("exception.stacktrace", &traceback),
+            ("exception.type", name),
+            ("exception.message", message),
+        ];
+        expected.retain(|(_, value)| !value.is_empty());
+        check(&line, Format::Plain, &expected);
+    }
+    check(
+        &format!("{FRAMES}\nValueError: no"),
+        Format::Text,
+        &[
+            ("body", "ValueError: no"),
+            ("exception.stacktrace", &format!("{FRAMES}\nValueError: no")),
+            ("exception.type", "ValueError"),
+            ("exception.message", "no"),
+        ],
+    );
+}
+
+/// Scenario: exceptions of every kind as CPython 3.11's `logging` wrote them.
+#[test]
+fn what_cpython_wrote() {
+    let log = include_str!("../../../frame/multiline/cpython.log");
+    let expected = [
+        ("ZeroDivisionError", "division by zero"),
+        ("ExceptionGroup", "many (2 sub-exceptions)"),
+        ("SyntaxError", "'(' was never closed"),
+        ("RecursionError", "maximum recursion depth exceeded"),
+        ("", ""),
+        ("FileNotFoundError", "[Errno 2] no"),
+    ];
+    assert_eq!(log.split("{}\n").count(), expected.len());
+    for (record, (name, message)) in log.split("{}\n").zip(expected) {
+        let fields = all_of(record, &decode(record));
+        let get = |name: &str| fields.get(name).map_or("", String::as_str);
+        assert_eq!(get("body"), "failed", "{record}");
+        assert_eq!((get("exception.type"), get("exception.message")), (name, message));
+    }
+}
+
+#[test]
+fn lines_behind_that_are_no_traceback() {
+    let head = "2026-01-01 10:00:00,123 - INFO - x";
+    check(&format!("{head}\nNoneType: None"), Format::Text, &[T, INFO, ("body", "x")]);
+    check(
+        &format!("{head}\nStack (most recent call last):\n  File \"a.py\", line 3, in f\n    g()"),
+        Format::Text,
+        &[T, INFO, ("body", "x")],
+    );
+    check(&format!("{head}\na\n  b\n"), Format::Text, &[T, INFO, ("body", "x\na\n  b")]);
+    check(
+        &format!("{head}\nmore\n{FRAMES}\nE: m"),
+        Format::Text,
+        &[
+            T,
+            INFO,
+            ("body", "x\nmore"),
+            ("exception.stacktrace", &format!("{FRAMES}\nE: m")),
+            ("exception.type", "E"),
+            ("exception.message", "m"),
+        ],
+    );
+}
+
+#[test]
+fn exceptions_of_a_json_field() {
+    for (text, expected) in [
+        ("ValueError: no", Some(("ValueError", "no"))),
+        ("ValueError", Some(("ValueError", ""))),
+        (
+            "java.lang.IllegalStateException: no: x\n\tat a.B.c(B.java:1)\n",
+            Some(("java.lang.IllegalStateException", "no: x")),
+        ),
+        (
+            "Traceback (most recent call last):\n  File \"a.py\", line 3, in f\nE: m\n",
+            Some(("E", "m")),
+        ),
+        (
+            "Traceback (most recent call last):\r\n  File \"a.py\", line 3, in f\r\nE: m\r\n",
+            Some(("E", "m")),
+        ),
+        ("NoneType: None", None),
+        ("something failed: badly", None),
+        ("Traceback (most recent call last):\n  File \"a.py\", line 3, in f", None),
+        ("", None),
+    ] {
+        let found = traceback::exception_of(text);
+        let found = found.map(|(name, message)| (&text[name], &text[message]));
+        assert_eq!(found, expected, "{text:?}");
+    }
+}
