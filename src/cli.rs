@@ -12,6 +12,7 @@ pub mod install;
 pub mod replay;
 pub mod run;
 pub mod tee;
+pub(crate) mod value;
 
 use crate::config::environment::Environment;
 use clap::error::ErrorKind;

@@ -78,7 +78,7 @@ pub async fn serve(listener: TcpListener, state: Arc<State>, until: impl Future<
         };
         let slot = tokio::select! {
             () = &mut until => break,
-            slot = place(&slots, &state) => slot,
+            slot = slots.wait(|| refused(&state, "admin_evicted")) => slot,
         };
         let (state, slots) = (Arc::clone(&state), Arc::clone(&slots));
         tokio::spawn(connection(stream, peer.ip(), state, slots, slot, closing.subscribe()));
@@ -89,21 +89,6 @@ pub async fn serve(listener: TcpListener, state: Arc<State>, until: impl Future<
     // each connection holds a receiver; when the last is gone the sender knows
     let _ = closing.send(true);
     let _ = tokio::time::timeout(CLOSING_MAX, closing.closed()).await;
-}
-
-/// A place for a connection, as soon as there is one.
-async fn place(slots: &Slots, state: &State) -> Arc<Slot> {
-    loop {
-        match slots.take() {
-            Ok((slot, full)) => {
-                if full {
-                    refused(state, "admin_evicted");
-                }
-                return slot;
-            }
-            Err(wait) => sleep(wait).await,
-        }
-    }
 }
 
 fn refused(state: &State, reason: &str) {

@@ -255,7 +255,11 @@ fn opts(name: &str, help: &str) -> Opts {
     Opts::new(format!("sidelight_{name}"), help)
 }
 
-fn keep<C: Collector + Clone + 'static>(registry: &Registry, made: prometheus::Result<C>) -> C {
+/// Registers what was made and gives it back.
+///
+/// # Panics
+/// When the name is wrong or taken: both are constants.
+pub fn keep<C: Collector + Clone + 'static>(registry: &Registry, made: prometheus::Result<C>) -> C {
     let made = made.expect("a valid name");
     registry.register(Box::new(made.clone())).expect("a name of its own");
     made

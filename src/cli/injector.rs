@@ -2,6 +2,7 @@
 //! variable, too: `--tls-directory` is `SIDELIGHT_INJECTOR_TLS_DIRECTORY`; flags win. Unit: one call.
 
 use crate::app::signals::{Signals, Told};
+use crate::cli::value::{log_level, said};
 use crate::clock::Clock;
 use crate::config;
 use crate::config::environment::Environment;
@@ -132,18 +133,6 @@ fn mode(text: &str) -> Result<Mode, String> {
 
 fn duration(text: &str) -> Result<Duration, String> {
     units::duration(text).map_err(said)
-}
-
-fn log_level(text: &str) -> Result<LogLevel, String> {
-    units::choice(text, &units::LOG_LEVELS).map_err(said)
-}
-
-/// A refusal in one line, as clap wants it.
-fn said(refused: units::Refused) -> String {
-    match refused.hint {
-        Some(hint) => format!("{}; {hint}", refused.message),
-        None => refused.message,
-    }
 }
 
 /// Serves the admission webhook until it is told to leave; exit code 0 when it left in order.

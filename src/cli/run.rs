@@ -5,6 +5,7 @@ use crate::app::compose::{Composed, compose};
 use crate::app::reload::{Looked, Outcome, Reload, level};
 use crate::app::signals::{Signals, Told};
 use crate::cli::install;
+use crate::cli::value::{log_level, said};
 use crate::clock::Clock;
 use crate::config::environment::Environment;
 use crate::config::fault::Fault;
@@ -77,18 +78,6 @@ fn listen(text: &str) -> Result<SocketAddr, String> {
 
 fn mode(text: &str) -> Result<Mode, String> {
     units::choice(text, &units::MODES).map_err(said)
-}
-
-fn log_level(text: &str) -> Result<LogLevel, String> {
-    units::choice(text, &units::LOG_LEVELS).map_err(said)
-}
-
-/// A refusal in one line, as clap wants it.
-fn said(refused: units::Refused) -> String {
-    match refused.hint {
-        Some(hint) => format!("{}; {hint}", refused.message),
-        None => refused.message,
-    }
 }
 
 /// Runs the sidecar until it is told to leave.

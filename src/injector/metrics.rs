@@ -4,8 +4,8 @@
 use super::review::Outcome;
 use crate::metrics::Registry as Derived;
 use crate::metrics::expose::{self, Encoding, Options};
+use crate::telemetry::keep;
 use crate::telemetry::process::Process;
-use prometheus::core::Collector;
 use prometheus::{
     Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
@@ -178,12 +178,6 @@ impl Default for Metrics {
 
 fn opts(name: &str, help: &str) -> Opts {
     Opts::new(format!("sidelight_injector_{name}"), help)
-}
-
-fn keep<C: Collector + Clone + 'static>(registry: &Registry, made: prometheus::Result<C>) -> C {
-    let made = made.expect("a valid name");
-    registry.register(Box::new(made.clone())).expect("a name of its own");
-    made
 }
 
 fn vec(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {

@@ -153,7 +153,7 @@ pub async fn serve(
             sleep(ACCEPT_PAUSE).await;
             continue;
         };
-        let slot = place(&slots, &hook).await;
+        let slot = slots.wait(|| refused(&hook, "evicted")).await;
         let (slots, hook, tls) = (Arc::clone(&slots), Arc::clone(&hook), tls.clone());
         let ending = Ending { leaves: leaves.clone(), closing: closing.subscribe() };
         tokio::spawn(async move {
@@ -169,21 +169,6 @@ pub async fn serve(
     // each connection holds a receiver; when the last is gone the sender knows
     let _ = closing.send(true);
     let _ = timeout(leaving.drain, closing.closed()).await;
-}
-
-/// A place for a connection, as soon as there is one.
-async fn place(slots: &Slots, hook: &Hook) -> Arc<Slot> {
-    loop {
-        match slots.take() {
-            Ok((slot, full)) => {
-                if full {
-                    refused(hook, "evicted");
-                }
-                return slot;
-            }
-            Err(wait) => sleep(wait).await,
-        }
-    }
 }
 
 fn refused(hook: &Hook, reason: &str) {

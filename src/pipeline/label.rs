@@ -56,6 +56,13 @@ pub(super) struct Work<'a> {
     pub(super) asked: bool,
 }
 
+impl Work<'_> {
+    /// Work that only a duration tells of.
+    pub(super) fn of(operation: Operation, seconds: Option<f64>, failed: bool) -> Self {
+        Work { operation, seconds, status_code: 0, failed, phrase: None, asked: false }
+    }
+}
+
 impl<'a> Scene<'a> {
     /// Writes the value of a label. False: the record has no such label, and is none for the family.
     pub(super) fn write(&self, label: &Label, out: &mut String) -> bool {

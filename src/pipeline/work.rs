@@ -32,15 +32,7 @@ impl Lane {
             let seconds = record.seconds(field::DURATION);
             self.standard(rules, On::Query, scene, seconds);
             let failed = severity >= Severity::ERROR;
-            let operation = Operation::Query;
-            return Some(Work {
-                operation,
-                seconds,
-                status_code: 0,
-                failed,
-                phrase: None,
-                asked: false,
-            });
+            return Some(Work::of(Operation::Query, seconds, failed));
         }
         if !rules.functions && !self.spans.enabled() {
             return None;
@@ -64,15 +56,7 @@ impl Lane {
             // no function is named, but the line has a duration: work for a span all the same
             let failed = severity >= Severity::ERROR;
             let seconds = Some(said?);
-            let operation = Operation::Internal;
-            return Some(Work {
-                operation,
-                seconds,
-                status_code: 0,
-                failed,
-                phrase: None,
-                asked: false,
-            });
+            return Some(Work::of(Operation::Internal, seconds, failed));
         };
         let key = || {
             let logger = record.text(field::LOGGER).unwrap_or_default();

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 /// A scraper, a kubelet and a few people need ten; each costs about 20 KiB while it is read.
 pub const CONNECTIONS_MAX: usize = 64;
@@ -66,6 +66,21 @@ impl Slots {
         let slot = Arc::new(Slot { active: AtomicU64::new(now), evicted: Notify::new() });
         held.push(Arc::clone(&slot));
         Ok((slot, full))
+    }
+
+    /// A place for a connection, as soon as there is one; `gave_way` is told when another lost its own for it.
+    pub async fn wait(&self, gave_way: impl Fn()) -> Arc<Slot> {
+        loop {
+            match self.take() {
+                Ok((slot, full)) => {
+                    if full {
+                        gave_way();
+                    }
+                    return slot;
+                }
+                Err(wait) => sleep(wait).await,
+            }
+        }
     }
 
     /// A request began on this connection.
