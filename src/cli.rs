@@ -26,9 +26,9 @@ use std::process::ExitCode;
 #[command(name = "sidelight", version, args_conflicts_with_subcommands = true)]
 #[command(
     after_help = "Every setting of `run` can stand in a file (--config), too; flags win over the \
-    environment, the environment over the file.\n\nPrograms beside this one: `sidelight tee` runs a command and copies its output \
-    to the socket; `sidelight inject` puts the sidecar into manifests; `sidelight injector` serves the \
-    admission webhook."
+    environment, the environment over the file.\n\nPrograms beside this one: `sidelight tee` runs a command \
+    and copies its output to the socket; `sidelight inject` puts the sidecar into manifests; `sidelight \
+    injector` serves the admission webhook."
 )]
 pub struct CommandLine {
     /// What is to be done.

@@ -41,8 +41,8 @@ use std::path::PathBuf;
 use tree::Node;
 use units::Refused;
 
-/// Checks a configuration that is a value of another file, such as `defaults` of the injector's: its faults are
-/// added to the reader's.
+/// Checks a configuration that is a value of another file, such as `defaults` of the injector's: its faults
+/// are added to the reader's.
 pub fn check_value(reader: &mut Reader<'_>, value: &Node) {
     file::apply(reader, value, &mut Config::default());
 }

@@ -40,8 +40,8 @@
 //! | [`cli`] | run, demo, check, replay, explain, healthcheck, install; finds the other two programs |
 //! | [`clock`], [`resource`] | time as a value; who we speak for |
 //!
-//! Two more programs are crates of the same workspace: `crates/injector` puts the sidecar into pods (admission
-//! webhook, manifests, check of a cluster), `crates/tee` copies a command's output to the socket.
+//! Two more programs are crates of the same workspace: `crates/injector` puts the sidecar into pods
+//! (admission webhook, manifests, check of a cluster), `crates/tee` copies a command's output to the socket.
 //!
 //! # What must never be
 //!

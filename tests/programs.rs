@@ -10,7 +10,7 @@ use std::process::{Command, Output};
 use std::time::Instant;
 
 /// A program of the workspace that belongs to another package, which `cargo test --test main` does not build.
-fn built(package: &str) -> PathBuf {
+pub(crate) fn built(package: &str) -> PathBuf {
     let ours = Path::new(env!("CARGO_BIN_EXE_sidelight"));
     let directory = ours.parent().expect("a directory");
     let mut cargo = Command::new(env!("CARGO"));

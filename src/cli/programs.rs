@@ -1,5 +1,5 @@
-//! Commands that are programs of their own, found as git finds them: `sidelight NAME` becomes `sidelight-NAME`
-//! from the directory of this binary, or from PATH. Unit: one call.
+//! Commands that are programs of their own, found as git finds them: `sidelight NAME` becomes
+//! `sidelight-NAME` from the directory of this binary, or from PATH. Unit: one call.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::fs::PermissionsExt;

@@ -36,8 +36,8 @@ pub enum Command {
     Uninject(inject::Arguments),
     /// Print a MutatingAdmissionPolicy that injects without a webhook (Kubernetes 1.36 and later)
     Policy(inject::policy::Arguments),
-    /// Check a cluster: pods without their sidecar and why, a webhook that nobody can reach, metrics that nobody
-    /// scrapes; each with what to do
+    /// Check a cluster: pods without their sidecar and why, a webhook that nobody can reach, metrics
+    /// that nobody scrapes; each with what to do
     Check(check::Arguments),
 }
 

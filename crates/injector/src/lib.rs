@@ -1,5 +1,5 @@
-//! sidelight-injector puts the sidecar into pods: at admission, as a webhook, or before, into manifests. It runs
-//! once in a cluster, or on somebody's own machine; never beside an application.
+//! sidelight-injector puts the sidecar into pods: at admission, as a webhook, or before, into manifests. It
+//! runs once in a cluster, or on somebody's own machine; never beside an application.
 //!
 //! ```text
 //!  API server --review--> server (TLS, reviews) --+
@@ -10,7 +10,7 @@
 //!
 //! | module | what it is |
 //! |---|---|
-//! | [`inject`] | pure: a pod's JSON -> the JSON patch that puts the sidecar into it; the admission policy in CEL |
+//! | [`inject`] | pure: a pod's JSON -> the JSON patch that puts the sidecar into it; the same in CEL |
 //! | [`config`] | the injector's configuration in YAML -> the policy; errors with their places |
 //! | [`server`] | the admission webhook: TLS, certificates, reviews, the leader, its admin port |
 //! | [`kube`] | the few calls to the Kubernetes API |
