@@ -141,7 +141,7 @@ fn beside(child: &Sidecar) -> Result<String, String> {
         resident = resident.max(child.memory_kib("VmRSS"));
         thread::sleep(Duration::from_millis(100));
     }
-    let cpu = (child.cpu() - cpu).as_secs_f64() / begun.elapsed().as_secs_f64();
+    let cpu = child.cpu().saturating_sub(cpu).as_secs_f64() / begun.elapsed().as_secs_f64();
     probes.sort_unstable();
     scrapes.sort_unstable();
     let told = format!(
