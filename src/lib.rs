@@ -37,13 +37,11 @@
 //! | [`config`] | as written -> as used: YAML in layers, environment, flags; errors with their places |
 //! | [`app`] | doors bound, threads started, the phases of leaving ([`phase`]) |
 //! | [`replay`] | a file of lines through the rules: what would have happened |
-//! | [`tee`] | a command's output, copied to the socket without ever holding it up |
-//! | [`inject`] | pure: a pod's JSON -> the JSON patch that puts the sidecar into it |
-//! | [`injector`] | the admission webhook around it: TLS, certificates, reviews, the leader |
-//! | [`kube`], [`manifest`] | the few calls to the Kubernetes API; manifests read and written |
-//! | [`registry`] | what an image runs when a manifest does not say it: ENTRYPOINT and CMD |
-//! | [`cli`] | run, demo, check, replay, explain, healthcheck, inject, injector, tee, install |
+//! | [`cli`] | run, demo, check, replay, explain, healthcheck, install; finds the other two programs |
 //! | [`clock`], [`resource`] | time as a value; who we speak for |
+//!
+//! Two more programs are crates of the same workspace: `crates/injector` puts the sidecar into pods
+//! (admission webhook, manifests, check of a cluster), `crates/tee` copies a command's output to the socket.
 //!
 //! # What must never be
 //!
@@ -56,7 +54,7 @@
 //! 3. Nothing below `config` knows YAML or the environment: each part owns a plain `Settings` type.
 //! 4. Nothing waits for the collector except `export`. Nothing waits for a disk on a data thread.
 //! 5. Every dropped thing is counted with a stage and a reason, and the ledger closes:
-//!    received = decoded + refused + shed, offered = sent + dropped + held. (`tests/ledger.rs`)
+//!    received = decoded + refused, offered = sent + dropped + held. (`tests/ledger.rs`)
 //! 6. `pipeline`, `metrics` and `rules` use no type of HTTP, OTLP or Kubernetes.
 //! 7. Nothing an application can send makes memory grow past a stated bound, panics, or runs code.
 //! 8. The application always starts: whatever is wrong with us, its socket is bound and read.
@@ -71,10 +69,6 @@ pub mod export;
 pub mod forward;
 pub mod frame;
 pub mod health;
-pub mod inject;
-pub mod injector;
-pub mod kube;
-pub mod manifest;
 pub mod metrics;
 pub mod otlp;
 pub mod outbox;
@@ -82,11 +76,9 @@ pub mod phase;
 pub mod pipeline;
 pub mod receive;
 pub mod record;
-pub mod registry;
 pub mod replay;
 pub mod resource;
 pub mod rules;
 pub mod serve;
 pub mod spans;
-pub mod tee;
 pub mod telemetry;
