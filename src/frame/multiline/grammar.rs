@@ -100,7 +100,7 @@ pub(super) fn first_state(first: Line, bytes: &[u8]) -> State {
         L::Chain => S::Chained,
         L::Empty | L::NoException => S::Closed,
         L::JavaDate => S::JavaDate,
-        L::Thrown | L::BareThrown | L::Uncaught | L::RubyThrown => S::Thrown,
+        L::Thrown | L::Uncaught | L::RubyThrown => S::Thrown,
         L::GoPanic => S::GoPanic,
         L::Goroutine | L::Frame | L::RubyFrame | L::StackTitle => S::Stack,
         L::Cause => S::Caused,
