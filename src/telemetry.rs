@@ -83,7 +83,7 @@ own_metrics! {
     ], "Label sets folded into an overflow series, by the label that had too many values.";
     thread_seconds: CounterVec = "data_thread_seconds_total", "seconds", [
         Label { name: "thread", values: Values::Closed(&["stream", "datagram", "stdin"]) },
-        Label { name: "state", values: Values::Closed(&["busy", "nap", "wait"]) }
+        Label { name: "state", values: Values::Closed(&["busy", "sleep", "wait"]) }
     ], "Time of the data threads, by what they did.";
     config_last_load_successful: IntGauge = "config_last_load_successful", "", [],
         "1 when the last load of the configuration succeeded.";
