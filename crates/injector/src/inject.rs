@@ -139,7 +139,7 @@ fn refusal(pod: &Pod<'_>, namespace: &str, policy: &Policy) -> Option<&'static s
         (pod.annotation(names::MIRROR).is_some(), reason::MIRROR_POD),
         (pod.containers.len() > CONTAINERS_MAX, reason::TOO_MANY_CONTAINERS),
         (truth("hostNetwork"), reason::HOST_NETWORK),
-        (platform::is_windows(&pod.spec), reason::UNSUPPORTED_OS),
+        (platform::is_windows(pod.spec), reason::UNSUPPORTED_OS),
         (!ours, reason::BY_HAND),
         (taken && !is_ours(pod), reason::CONFLICT),
     ]

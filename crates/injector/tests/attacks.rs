@@ -30,7 +30,7 @@ const ADDRESS_SPACE_KIB_MAX: u64 = 1024 * 1024;
 const CONNECTIONS: usize = 450;
 
 /// A test that waits so long has failed.
-const AMPLE: Duration = Duration::from_secs(60);
+const AMPLE: Duration = Duration::from_mins(1);
 
 const NAME: &str = "sidelight-injector.sidelight-system.svc";
 

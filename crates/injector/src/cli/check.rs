@@ -19,7 +19,7 @@ use sidelight::clock::{Clock, UnixNanos};
 use sidelight::config::environment::Environment;
 use sidelight::config::fault::Level;
 use state::State;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -70,7 +70,7 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
     let client = match Client::find(arguments.kubeconfig.as_deref(), environment) {
         Ok(Some(client)) => client,
         Ok(None) => {
-            say(&format!("error: no cluster: name a file with --kubeconfig, or set KUBECONFIG"));
+            say("error: no cluster: name a file with --kubeconfig, or set KUBECONFIG");
             return ExitCode::from(2);
         }
         Err(error) => {
@@ -94,12 +94,17 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
         }
     };
     let findings = judged(&state, Clock::system().now());
-    let mut report: String = findings.iter().map(|finding| format!("{finding}\n")).collect();
+    // writing to a string cannot fail
+    let mut report = String::new();
+    for finding in &findings {
+        let _ = writeln!(report, "{finding}");
+    }
     let count = |level| findings.iter().filter(|finding| finding.level == level).count();
     let (errors, warnings) = (count(Level::Error), count(Level::Warning));
     let with = state.pods.iter().filter(|pod| pod.sidecar.is_some()).count();
-    report += &format!(
-        "{}: {}, {}; {} of {} have the sidecar\n",
+    let _ = writeln!(
+        report,
+        "{}: {}, {}; {} of {} have the sidecar",
         client.server(),
         plural(errors, "error"),
         plural(warnings, "warning"),

@@ -142,7 +142,7 @@ fn planned(asked: &Asked<'_>, policy: &Policy, cluster: &Cluster) -> Reviewed {
     let resource = request.get("resource").and_then(|r| r.get("resource")).and_then(Value::as_str);
     let is_pod = resource == Some("pods") && text("subResource").is_empty();
     if !is_pod || text("operation") != "CREATE" {
-        return reviewed(asked, Outcome::Skipped, "not_a_new_pod", Vec::new(), None);
+        return reviewed(asked, Outcome::Skipped, "not_a_new_pod", &[], None);
     }
     let Some(pod) = request.get("object").filter(|object| object.is_object()) else {
         return error(asked.api_version, asked.uid, "no_object", "the review brings no pod");
@@ -165,7 +165,7 @@ fn planned(asked: &Asked<'_>, policy: &Policy, cluster: &Cluster) -> Reviewed {
     let patch = (!plan.patch.is_empty()).then(|| serde_json::to_vec(&plan.patch)).transpose();
     match patch {
         Ok(patch) => {
-            let mut reviewed = reviewed(asked, outcome, reason, plan.warnings, patch.as_deref());
+            let mut reviewed = reviewed(asked, outcome, reason, &plan.warnings, patch.as_deref());
             reviewed.subject = subject;
             reviewed
         }
@@ -177,7 +177,7 @@ fn reviewed(
     asked: &Asked<'_>,
     outcome: Outcome,
     reason: &'static str,
-    warnings: Vec<String>,
+    warnings: &[String],
     patch: Option<&[u8]>,
 ) -> Reviewed {
     // they are kept for an Event and a log line as well, and a pod can provoke as many as it likes
