@@ -181,9 +181,12 @@ fn opts(name: &str, help: &str) -> Opts {
 }
 
 /// Registers a metric and returns it.
+///
+/// # Panics
+/// Never: names are valid and distinct constants.
 fn keep<C: Collector + Clone + 'static>(registry: &Registry, made: prometheus::Result<C>) -> C {
     let made = made.expect("a valid name");
-    registry.register(Box::new(made.clone())).expect("a name of its own");
+    registry.register(Box::new(made.clone())).expect("a distinct name");
     made
 }
 
