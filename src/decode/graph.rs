@@ -313,8 +313,9 @@ impl LineGraph {
         self.refused = 0;
     }
 
-    /// Writes the wanted containers that end in a literal, and notes where others begin.
-    pub(crate) fn trees(&mut self, list: u16, literal: usize, into: &mut Decoded) {
+    /// Writes the wanted containers that end in a literal, and notes where others begin. `None`: the field
+    /// takes no container, and the same key gave it a value before.
+    pub(crate) fn trees(&mut self, list: u16, literal: usize, into: &mut Decoded) -> Option<()> {
         for tree in &self.trees[list as usize] {
             match *tree {
                 Tree::Open { depth, offset } => {
@@ -323,10 +324,14 @@ impl LineGraph {
                 Tree::Close { depth, offset, bound } => {
                     let start = self.starts[depth as usize] as usize;
                     let span = (start, literal + offset as usize);
+                    if bound.refuses(Kind::Tree) && bound.has_given(into) {
+                        return None;
+                    }
                     bound.put(into, Kind::Tree, Place::Line, span);
                 }
             }
         }
+        Some(())
     }
 }
 

@@ -151,8 +151,8 @@ impl LineGraph {
         Some(ended)
     }
 
-    /// Values that are not one text for one field. `None`: a null takes back what the same key gave before,
-    /// which only the exact reading can.
+    /// Values that are not one text for one field. `None`: a null, or a value of a kind that the field does not
+    /// take, takes back what the same key gave before, which only the exact reading can.
     fn special(
         &mut self,
         id: NodeId,
@@ -162,14 +162,18 @@ impl LineGraph {
     ) -> Option<()> {
         let trees = self.node(id).trees;
         if trees != 0 {
-            self.trees(trees, found.literal, into);
+            self.trees(trees, found.literal, into)?;
         }
         let node = self.node(id);
         if !node.bound.wanted() {
             return Some(());
         }
-        if node.next == Next::Null {
-            return (!node.bound.has_given(into)).then_some(());
+        let is_absent = node.next == Next::Null;
+        if (is_absent || node.bound.refuses(node.entry.kind)) && node.bound.has_given(into) {
+            return None;
+        }
+        if is_absent {
+            return Some(());
         }
         let (mut span, mut place) = (found.span, Place::Line);
         if found.escaped {
