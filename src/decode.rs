@@ -54,7 +54,9 @@ pub fn walk(
             Some(end)
         }
         // a date: no other reader takes it
-        [b'0'..=b'9', _, _, _, b'-' | b'/', ..] if access::may_be_server(&block.as_bytes()[start..]) => {
+        [b'0'..=b'9', _, _, _, b'-' | b'/', ..]
+            if access::may_be_server(&block.as_bytes()[start..]) =>
+        {
             None
         }
         [b'0'..=b'9', _, _, _, b'-' | b'/', ..] => text::walk(block, start, into),

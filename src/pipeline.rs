@@ -7,6 +7,7 @@ mod batch;
 mod label;
 mod lane;
 mod memo;
+mod outsider;
 mod plan;
 mod work;
 

@@ -52,13 +52,16 @@ fn reads(line: &str, wanted: &FieldTable, memory: &mut Memory) -> String {
             let stack = record.text(field::EXCEPTION_STACKTRACE);
             let traced = stack.and_then(text::exception_of).map(|(class, _)| class);
             let traced = stack.zip(traced).and_then(|(stack, class)| stack.get(class));
-            let traced = traced.filter(|class| class.ends_with("Error") || class.ends_with("Exception"));
+            let traced =
+                traced.filter(|class| class.ends_with("Error") || class.ends_with("Exception"));
             parts.extend(named.or(traced).map(|name| format!("error={name}")));
         }
         if name == "body" && record.text(field::EXCEPTION_STACKTRACE).is_some() {
             parts.push("exception=yes".to_owned());
         }
-        parts.extend(record.text(field).map(|value| format!("{name}={}", value.replace('\n', "\\n"))));
+        parts.extend(
+            record.text(field).map(|value| format!("{name}={}", value.replace('\n', "\\n"))),
+        );
     }
     parts.join(" | ")
 }
@@ -80,7 +83,13 @@ fn rfc3339(at: UnixNanos) -> String {
     let (hour, minute, second) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
     let mut text = format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}");
     if nanos > 0 {
-        let digits = if nanos % 1_000_000 == 0 { 3 } else if nanos % 1_000 == 0 { 6 } else { 9 };
+        let digits = if nanos % 1_000_000 == 0 {
+            3
+        } else if nanos % 1_000 == 0 {
+            6
+        } else {
+            9
+        };
         let _ = write!(text, ".{}", &format!("{nanos:09}")[..digits]);
     }
     text.push('Z');
@@ -103,7 +112,11 @@ fn every_example_is_read_as_the_table_says() {
                     let found = reads(example.line, &wanted, memory);
                     if found != example.reads && !wrong.contains(&found) {
                         let name = framework.name;
-                        let _ = write!(wrong, "{name}\n  found    {found}\n  expected {}\n", example.reads);
+                        let _ = write!(
+                            wrong,
+                            "{name}\n  found    {found}\n  expected {}\n",
+                            example.reads
+                        );
                     }
                 }
             }
@@ -123,7 +136,10 @@ fn rows_are_sound() {
             assert!(STANDARD.iter().any(|(known, _)| *known == key.field), "{name}: {}", key.field);
             assert!(!key.is_private || !marks.is_empty(), "{name}: `{}` needs a mark", key.path);
             let elsewhere = DICTIONARY.iter().flat_map(|f| &f.keys).chain(keys).find(|other| {
-                other.path == key.path && other.field != key.field && !other.is_private && !key.is_private
+                other.path == key.path
+                    && other.field != key.field
+                    && !other.is_private
+                    && !key.is_private
             });
             assert!(
                 elsewhere.is_none() || !key.unit.is_empty() && !marks.is_empty(),
@@ -167,7 +183,8 @@ fn document() -> String {
         if !framework.keys.is_empty() {
             out.push_str("| field | key |\n|---|---|\n");
             for key in &framework.keys {
-                let unit = if key.unit.is_empty() { String::new() } else { format!(" in {}", key.unit) };
+                let unit =
+                    if key.unit.is_empty() { String::new() } else { format!(" in {}", key.unit) };
                 let only = if key.is_private { ", here only" } else { "" };
                 let _ = writeln!(out, "| {} | `{}`{unit}{only} |", key.field, key.path);
             }

@@ -7,8 +7,9 @@ use super::text;
 use crate::record::dictionary::DICTIONARY;
 use crate::record::field::{
     BODY, DB_QUERY, DURATION, EXCEPTION_MESSAGE, EXCEPTION_STACKTRACE, EXCEPTION_TYPE, FRAMEWORK,
-    FieldId, FieldTable, HTTP_METHOD, HTTP_ROUTE, HTTP_STATUS, PYTHON_LEVEL, REQUEST_ID, REQUEST_LINE, SERVICE,
-    SEVERITY, SEVERITY_NUMBER, STANDARD, TIMESTAMP, TRACE_ID, URL_PATH, Unit,
+    FieldId, FieldTable, HTTP_METHOD, HTTP_ROUTE, HTTP_STATUS, PYTHON_LEVEL, REQUEST_ID,
+    REQUEST_LINE, SERVICE, SEVERITY, SEVERITY_NUMBER, STANDARD, TIMESTAMP, TRACE_ID, URL_PATH,
+    Unit,
 };
 use crate::record::sentinel::is_sentinel;
 use crate::record::severity::Severity;
@@ -125,7 +126,8 @@ fn settle(line: &str, wanted: &FieldTable, into: &mut Decoded) {
                 return false;
             }
             if field == DURATION && entry.unit == Unit::None {
-                let own = wanted.framed(field, entry.rank).find(|of| Some(of.framework) == framework);
+                let own =
+                    wanted.framed(field, entry.rank).find(|of| Some(of.framework) == framework);
                 entry.unit = own.map_or(Unit::None, |of| of.unit);
             }
             is_readable(text, entry)

@@ -20,6 +20,8 @@ pub struct Registry {
     rendered: Mutex<Rendered>,
     /// Counts up when a scrape takes the exemplars; starts at 1, as 0 means never.
     pub(super) epoch: AtomicU32,
+    /// Grows whenever a label takes a new value; published after the admission that took it.
+    pub(super) values_count: AtomicU32,
 }
 
 impl Registry {
@@ -32,6 +34,7 @@ impl Registry {
             shards: Mutex::default(),
             rendered: Mutex::default(),
             epoch: AtomicU32::new(1),
+            values_count: AtomicU32::new(0),
         })
     }
 

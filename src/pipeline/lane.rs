@@ -4,6 +4,7 @@
 
 use super::label::{self, Captured, Scene, Work};
 use super::memo::{Key, Memo};
+use super::outsider;
 use super::plan::{Group, Plan};
 use crate::clock::UnixNanos;
 use crate::decode::time::{self, MinuteCache, Zone};
@@ -32,6 +33,10 @@ pub(super) struct Lane {
     pub(super) minute: MinuteCache,
     /// Values of labels while a series is looked up.
     pub(super) values: [String; LABELS_MAX],
+    /// A value of the series that is looked up was held back.
+    pub(super) is_held_back: bool,
+    /// The registry's count of label values when the memo was last found to be outdated.
+    pub(super) values_count: u32,
     pub(super) template: String,
     /// Functions that started and have not ended.
     pub(super) functions: Pairs,
@@ -56,16 +61,32 @@ pub(super) struct Facts {
     pub(super) severity: Severity,
     /// 0: the record is no request.
     pub(super) status_code: u16,
+    /// What may change: a value that is held back, a histogram whose measure had no value yet.
+    pub(super) pending: Pending,
+}
+
+/// Why a remembered key may have to be resolved again.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(super) struct Pending {
+    /// A label is `_unmatched` until its value is admitted.
+    is_held_back: bool,
+    /// No series for the duration: no record of this key had one.
+    lacks_duration: bool,
 }
 
 impl Facts {
     #[inline]
     fn of(word: u32) -> Facts {
-        Facts { severity: Severity(word as u8), status_code: (word >> 8) as u16 }
+        let pending =
+            Pending { is_held_back: word & 1 << 24 != 0, lacks_duration: word & 1 << 25 != 0 };
+        Facts { severity: Severity(word as u8), status_code: (word >> 8) as u16, pending }
     }
 
     fn word(self) -> u32 {
-        u32::from(self.severity.0) | u32::from(self.status_code) << 8
+        u32::from(self.severity.0)
+            | u32::from(self.status_code) << 8
+            | u32::from(self.pending.is_held_back) << 24
+            | u32::from(self.pending.lacks_duration) << 25
     }
 }
 
@@ -85,6 +106,8 @@ impl Lane {
             zone,
             minute: MinuteCache::default(),
             values: Default::default(),
+            is_held_back: false,
+            values_count: 0,
             template: String::new(),
             functions: Pairs::new(),
             requests: Pairs::new(),
@@ -116,7 +139,7 @@ impl Lane {
         self.linked = plan.linked || self.spans.enabled();
         let seconds =
             if plan.base.request { self.request_seconds(rules, scene.record) } else { None };
-        let Facts { severity, status_code } = self.group(&plan.base, scene, seconds);
+        let Facts { severity, status_code, .. } = self.group(&plan.base, scene, seconds);
         let work = if status_code != 0 {
             let failed = status_code >= 500;
             let operation = Operation::Request;
@@ -198,6 +221,11 @@ impl Lane {
 
     /// One measure whose series is looked up by the values of its labels.
     pub(super) fn direct(&mut self, measure: &Measure, scene: &Scene<'_>, seconds: Option<f64>) {
+        // no series for a histogram that gets no value
+        let is_duration = measure.kind == MeasureKind::Observe && measure.value == Value::Work;
+        if is_duration && seconds.is_none() {
+            return;
+        }
         if let Some(series) = self.series(measure, scene) {
             self.apply(measure, series, scene, seconds);
         }
@@ -228,7 +256,14 @@ impl Lane {
         scene: &Scene<'_>,
         seconds: Option<f64>,
     ) -> Option<Facts> {
-        let known = self.memo.find(group, &self.key)?;
+        let mut known = self.memo.find(group, &self.key)?;
+        if known.fact >> 24 != 0 {
+            let pending = Facts::of(known.fact).pending;
+            if self.is_outdated(pending, seconds) {
+                return None;
+            }
+            known = self.memo.find(group, &self.key)?;
+        }
         for (measure, series) in known.measured(group) {
             match (measure.kind, &measure.value) {
                 // what nearly every measure is, where no exemplar may follow
@@ -245,6 +280,19 @@ impl Lane {
             }
         }
         Some(Facts::of(known.fact))
+    }
+
+    /// Whether what was remembered of a key no longer holds: the value that was held back may have been admitted
+    /// since, or the record is the first of its key with a duration. In the first case all is forgotten: it
+    /// happens at most once for each value that labels take.
+    #[cold]
+    fn is_outdated(&mut self, pending: Pending, seconds: Option<f64>) -> bool {
+        if pending.is_held_back && self.values_count != self.writer.values_count() {
+            self.values_count = self.writer.values_count();
+            self.memo.forget();
+            return true;
+        }
+        pending.lacks_duration && seconds.is_some()
     }
 
     /// The measures of a function, by one lookup of its name.
@@ -286,7 +334,8 @@ impl Lane {
             }
         }
         let status_code = if group.request { label::status_code(record).unwrap_or(0) } else { 0 };
-        let facts = Facts { severity: record.severity(), status_code };
+        let pending = Pending::default();
+        let facts = Facts { severity: record.severity(), status_code, pending };
         self.count(group, scene, seconds, facts, keyed);
         facts
     }
@@ -298,16 +347,23 @@ impl Lane {
         group: &Group,
         scene: &Scene<'_>,
         seconds: Option<f64>,
-        facts: Facts,
+        mut facts: Facts,
         keyed: bool,
     ) {
         let mut all = std::mem::take(&mut self.met);
         all.clear();
+        self.is_held_back = false;
         for (number, measure) in group.measures.iter().enumerate() {
             let waits = group.request && facts.status_code == 0;
             let none = waits && group.of_request.contains(&number);
-            all.push(if none { None } else { self.series(measure, scene) });
+            // a histogram begins with its first value, not with the first request that has none
+            let is_duration = measure.kind == MeasureKind::Observe && measure.value == Value::Work;
+            let lacks_duration = !none && is_duration && seconds.is_none();
+            facts.pending.lacks_duration |= lacks_duration;
+            let is_series = !none && !lacks_duration;
+            all.push(if is_series { self.series(measure, scene) } else { None });
         }
+        facts.pending.is_held_back = self.is_held_back;
         for (measure, series) in group.measures.iter().zip(&all) {
             if let Some(series) = *series {
                 self.apply(measure, series, scene, seconds);
@@ -327,6 +383,9 @@ impl Lane {
                 return None;
             }
         }
+        let record = scene.record;
+        self.is_held_back |=
+            outsider::hold_back(&mut self.writer, measure, record, &mut self.values[..count]);
         let mut values = [""; LABELS_MAX];
         for (slot, value) in values.iter_mut().zip(&self.values[..count]) {
             *slot = value;

@@ -69,7 +69,9 @@ pub fn parse(source: &'static str) -> Result<Vec<Framework>, (usize, String)> {
             continue;
         }
         let Some(framework) = all.last_mut() else { return fail("no framework is named yet") };
-        let Some((word, rest)) = line.split_once(' ') else { return fail("nothing behind the word") };
+        let Some((word, rest)) = line.split_once(' ') else {
+            return fail("nothing behind the word");
+        };
         let rest = rest.trim();
         match word {
             "marks" => framework.marks.extend(rest.split_whitespace()),
@@ -113,17 +115,15 @@ mod tests {
     fn the_table_is_read_and_errors_name_the_line() {
         assert!(parse(SOURCE).is_ok_and(|all| all.len() > 40), "{:?}", parse(SOURCE).err());
         let of = |text: &'static str| parse(text);
-        let read = of("= A\nmarks x y\nduration took:us d!\nexample {}\nreads a=b\n").expect("fine");
+        let read =
+            of("= A\nmarks x y\nduration took:us d!\nexample {}\nreads a=b\n").expect("fine");
         assert_eq!(read[0].marks, ["x", "y"]);
         assert_eq!(read[0].examples, [Example { line: "{}", reads: "a=b" }]);
         let keys: Vec<_> = read[0].keys.iter().map(|k| (k.path, k.unit, k.is_private)).collect();
         assert_eq!(keys, [("took", "us", false), ("d", "", true)]);
-        for (text, line) in [
-            ("marks x", 1),
-            ("= A\nmarks", 2),
-            ("= A\n\nreads x", 3),
-            ("= A\nduration took:h", 2),
-        ] {
+        for (text, line) in
+            [("marks x", 1), ("= A\nmarks", 2), ("= A\n\nreads x", 3), ("= A\nduration took:h", 2)]
+        {
             assert_eq!(of(text).expect_err(text).0, line, "{text}");
         }
     }

@@ -222,9 +222,27 @@ fields! {
 /// Objects in which applications and loggers wrap fields; a key below one of them ranks behind the same key
 /// at the top. `data` is document 004's.
 pub const WRAPPERS: &[&str] = &[
-    "data", "attributes", "Attributes", "extra", "fields", "context", "extra_data", "http",
-    "event_dict", "log", "payload", "meta", "metadata", "Properties", "properties", "State", "attr",
-    "mdc", "contextMap", "record", "custom",
+    "data",
+    "attributes",
+    "Attributes",
+    "extra",
+    "fields",
+    "context",
+    "extra_data",
+    "http",
+    "event_dict",
+    "log",
+    "payload",
+    "meta",
+    "metadata",
+    "Properties",
+    "properties",
+    "State",
+    "attr",
+    "mdc",
+    "contextMap",
+    "record",
+    "custom",
 ];
 
 /// What a key below a wrapper loses in rank.

@@ -1,9 +1,7 @@
 //! Where the wanted fields of one line lie. A slot is a position, not a copy: writing one costs a store,
 //! and a bit mask says which are there. Unit: one field of one line.
 
-use super::field::{
-    EXCEPTION_STACKTRACE, FIRST_OWN, FRAMEWORK, FieldId, TRACE_FLAGS, Unit,
-};
+use super::field::{EXCEPTION_STACKTRACE, FIRST_OWN, FRAMEWORK, FieldId, TRACE_FLAGS, Unit};
 
 /// How many fields have a bit in the mask; the rest live in a list that is empty for nearly every line.
 pub const MASKED_MAX: usize = 64;
@@ -33,9 +31,7 @@ pub fn takes(field: FieldId, kind: Kind) -> bool {
         Kind::True | Kind::False => {
             field == TRACE_FLAGS || field == FRAMEWORK || field.0 >= FIRST_OWN
         }
-        Kind::Tree => {
-            matches!(field, EXCEPTION_STACKTRACE | FRAMEWORK) || field.0 >= FIRST_OWN
-        }
+        Kind::Tree => matches!(field, EXCEPTION_STACKTRACE | FRAMEWORK) || field.0 >= FIRST_OWN,
     }
 }
 
@@ -181,7 +177,11 @@ impl Slots {
     /// Puts the best value of a masked field that `is_readable` accepts into its slot. Where none is, the
     /// field is absent. What was not accepted stays among [`Slots::others`].
     #[cold]
-    pub(crate) fn choose(&mut self, field: FieldId, mut is_readable: impl FnMut(&mut Entry) -> bool) {
+    pub(crate) fn choose(
+        &mut self,
+        field: FieldId,
+        mut is_readable: impl FnMut(&mut Entry) -> bool,
+    ) {
         let index = field.0 as usize % MASKED_MAX;
         if self.present & field.bit() == 0 || is_readable(&mut self.entries[index]) {
             return;

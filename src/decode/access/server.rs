@@ -164,8 +164,7 @@ fn balancer(line: &str, from: usize, into: &mut Decoded) -> Option<()> {
         // writing to a string does not fail
         let _ = write!(into.scratch, "{:.6}", times.iter().sum::<f64>());
         let entry = Entry::text(start, into.scratch.len());
-        into.slots
-            .put(DURATION, Entry { unit: Unit::Seconds, place: Place::Scratch, ..entry });
+        into.slots.put(DURATION, Entry { unit: Unit::Seconds, place: Place::Scratch, ..entry });
     }
     into.format = Format::Access;
     Some(())
@@ -228,7 +227,8 @@ fn csvlog(line: &str, into: &mut Decoded) -> Option<()> {
         at = end + 1 + usize::from(is_quoted);
     }
     let text = |number: usize| &line[all[number].0..all[number].1];
-    let is_severity = !text(11).is_empty() && text(11).bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
+    let is_severity = !text(11).is_empty()
+        && text(11).bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
     if count < 23 || !is_severity || text(12).len() != 5 {
         return None;
     }

@@ -146,7 +146,8 @@ fn proxies_and_application_servers() {
         ("unix: - -", Some("unix:")),
         (" - -", None),
     ] {
-        let line = format!("{head} [21/Nov/2026:10:00:00 +0000] \"GET /orders/17 HTTP/1.1\" 200 - 0.0123");
+        let line =
+            format!("{head} [21/Nov/2026:10:00:00 +0000] \"GET /orders/17 HTTP/1.1\" 200 - 0.0123");
         let client = client.map(|client| ("client.address", client));
         check(&line, &[&get[..], &[TIME, ("duration", "0.0123s")], client.as_slice()].concat());
     }

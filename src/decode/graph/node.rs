@@ -250,8 +250,7 @@ impl Node {
         let masked = bound.field.bit() != 0 || !bound.wanted();
         let newline = literal.last() == Some(&b'\n');
         let is_refused = next != Next::End && bound.refuses(kind);
-        let special =
-            null || is_refused || trees != 0 || !masked || bound.also != FieldId::NONE;
+        let special = null || is_refused || trees != 0 || !masked || bound.also != FieldId::NONE;
         Some(Node {
             head: key.head,
             mask: key.mask,

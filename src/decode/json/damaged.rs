@@ -154,7 +154,17 @@ impl Reading<'_> {
         let ends = |byte: &u8| {
             matches!(
                 byte,
-                b',' | b'}' | b']' | b'{' | b'[' | b':' | b'"' | b'\'' | b' ' | b'\t' | b'\r' | b'\n'
+                b',' | b'}'
+                    | b']'
+                    | b'{'
+                    | b'['
+                    | b':'
+                    | b'"'
+                    | b'\''
+                    | b' '
+                    | b'\t'
+                    | b'\r'
+                    | b'\n'
             )
         };
         let length = self.bytes[start..].iter().position(ends);
@@ -241,7 +251,8 @@ mod tests {
 
     #[test]
     fn nested_values_keep_their_paths() {
-        let fields = read_all(r#"{"request":{"method":"GET","uri":"/a",},"response":{"status":200},}"#);
+        let fields =
+            read_all(r#"{"request":{"method":"GET","uri":"/a",},"response":{"status":200},}"#);
         let of = |name: &str| fields.get(name).map(String::as_str);
         assert_eq!(of("http.request.method"), Some("GET"));
         assert_eq!(of("url.path"), Some("/a"));

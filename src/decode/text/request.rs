@@ -72,9 +72,7 @@ fn quoted(bytes: &[u8], at: usize, out: &mut Out<'_>) -> Option<()> {
     };
     let behind = bytes.get(close + 1..)?;
     let status = match behind {
-        [b' ', b'f', b'r', b'o', b'm', b' ', ..] => {
-            close + 1 + memmem::find(behind, b" - ")? + 3
-        }
+        [b' ', b'f', b'r', b'o', b'm', b' ', ..] => close + 1 + memmem::find(behind, b" - ")? + 3,
         [b' ', ..] => close + 2,
         _ => return None,
     };
@@ -333,11 +331,17 @@ mod tests {
         let took = |text| ("duration", text);
         for (message, more) in [
             ("192.0.2.7:47026 - \"GET /orders/17 HTTP/1.1\" 200 OK", vec![CLIENT]),
-            ("::1:35892 - \"GET /orders/17 HTTP/1.1\" 200 OK", vec![("client.address", "::1:35892")]),
+            (
+                "::1:35892 - \"GET /orders/17 HTTP/1.1\" 200 OK",
+                vec![("client.address", "::1:35892")],
+            ),
             ("[::1]:35892 - \"GET /orders/17 HTTP/1.1\" 200 OK", vec![]),
             ("- \"GET /orders/17 HTTP/1.1\" 200 OK", vec![]),
             ("unix: - \"GET /orders/17 HTTP/1.1\" 200 OK", vec![("client.address", "unix")]),
-            ("192.0.2.7 - - [02/Jan/2026 03:04:04] \"GET /orders/17 HTTP/1.1\" 200 -", vec![CLIENT]),
+            (
+                "192.0.2.7 - - [02/Jan/2026 03:04:04] \"GET /orders/17 HTTP/1.1\" 200 -",
+                vec![CLIENT],
+            ),
             (
                 "192.0.2.7:4 - - [02/Jan/2026:03:04:04 +0000] \"GET /orders/17 2\" 200 1 \"-\" \"-\"",
                 vec![CLIENT],
