@@ -80,12 +80,14 @@ fn is_usual(line: &[u8], into: &Decoded) -> bool {
         }
     }
     if has(SERVICE) {
-        let (_, byte) = first(SERVICE);
-        if !matches!(byte, b'a'..=b'm' | b'o'..=b't' | b'v'..=b'z') {
+        let (entry, byte) = first(SERVICE);
+        // words for nothing begin with these, and are short
+        let may_be_nothing = matches!(byte | 0x20, b'n' | b'u') && entry.len <= 9;
+        if !byte.is_ascii_alphabetic() || may_be_nothing {
             return false;
         }
     }
-    if has(HTTP_METHOD) && !matches!(first(HTTP_METHOD).1, b'A'..=b'Z') {
+    if has(HTTP_METHOD) && !first(HTTP_METHOD).1.is_ascii_uppercase() {
         return false;
     }
     if has(HTTP_ROUTE) && first(HTTP_ROUTE).1 != b'/' {
@@ -193,8 +195,10 @@ fn move_keys(wanted: &FieldTable, into: &mut Decoded, framework: u8) {
 /// The level of records of this framework that name none.
 fn default_level(into: &mut Decoded, framework: u8) {
     let level = DICTIONARY.get(usize::from(framework)).and_then(|framework| framework.level);
+    let is_record = into.slots.present & (BODY.bit() | TIMESTAMP.bit());
     if let Some(level) = level
         && into.slots.present & LEVELS == 0
+        && is_record == BODY.bit() | TIMESTAMP.bit()
     {
         let start = into.scratch.len();
         into.scratch.push_str(level);

@@ -123,7 +123,8 @@ fn is_function(phrase: &Phrase<'_>) -> bool {
     let mut bytes = phrase.subject.bytes();
     let is_capitalised = bytes.next().is_some_and(|byte| byte.is_ascii_uppercase())
         && bytes.all(|byte| byte.is_ascii_lowercase());
-    !is_id(phrase.subject) && !(phrase.kind == PhraseKind::Failed && is_capitalised)
+    let is_sentence = phrase.kind == PhraseKind::Failed && is_capitalised;
+    !is_id(phrase.subject) && !is_sentence
 }
 
 /// The longest name of a service: a DNS label's length.

@@ -40,21 +40,28 @@ pub(super) fn read(line: &str, into: &mut Decoded) -> bool {
         } else {
             iis(line, into)
         }
-    } else if is_date {
-        None
     } else {
-        haproxy(line, into).or_else(|| {
-            let kind = bytes.iter().position(|byte| *byte == b' ')?;
-            let known = ["http", "https", "h2", "ws", "wss", "grpcs", "grpc"];
-            known.contains(&&line[..kind]).then_some(())?;
-            balancer(line, kind + 1, into)
-        })
+        // the first byte turns nearly every other line away
+        match bytes {
+            [b'0'..=b'9' | b':', ..] if !is_date => haproxy(line, into),
+            [b'h', b'a', b'p', ..] => haproxy(line, into),
+            [b'h', b't' | b'2', ..] | [b'w', b's', ..] | [b'g', b'r', ..] => typed(line, into),
+            _ => None,
+        }
     };
     if found.is_none() {
         into.slots.clear();
         return false;
     }
     true
+}
+
+/// ALB: what kind of connection it was stands before ELB's columns.
+fn typed(line: &str, into: &mut Decoded) -> Option<()> {
+    let kind = memchr(b' ', line.as_bytes())?;
+    let known = ["http", "https", "h2", "ws", "wss", "grpc", "grpcs"];
+    known.contains(&&line[..kind]).then_some(())?;
+    balancer(line, kind + 1, into)
 }
 
 /// Columns between spaces, quotes taken off: their positions.
@@ -114,7 +121,7 @@ fn haproxy(line: &str, into: &mut Decoded) -> Option<()> {
     }
     let timers = of(4);
     let is_timers = timers.iter().all(|b| b.is_ascii_digit() || matches!(b, b'/' | b'-' | b'+'));
-    let slashes = timers.iter().filter(|byte| **byte == b'/').count();
+    let slashes = timers.split(|byte| *byte == b'/').count() - 1;
     if !is_timers || !matches!(slashes, 2 | 4) {
         return None;
     }

@@ -85,7 +85,7 @@ fn is_seconds(text: &[u8]) -> bool {
 
 /// `digits` or `digits.digits`: what a key with this meaning may hold.
 fn is_number(text: &[u8]) -> bool {
-    let points = text.iter().filter(|byte| **byte == b'.').count();
+    let points = text.split(|byte| *byte == b'.').count() - 1;
     points <= 1
         && text.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.')
         && text.first().is_some_and(u8::is_ascii_digit)

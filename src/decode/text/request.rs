@@ -25,6 +25,10 @@ pub(super) fn read(bytes: &[u8], at: usize, out: &mut Out<'_>) -> usize {
         [b'0'..=b'9' | b'[' | b':' | b'"' | b'-' | b'|', ..] | b"unix" | b"loca" => {
             quoted(bytes, at, out).or_else(|| piped(bytes, at, out));
         }
+        // an address of IPv6
+        _ if first.iter().all(|byte| byte.is_ascii_hexdigit() || *byte == b':') => {
+            quoted(bytes, at, out);
+        }
         b"GET " | b"POST" | b"PUT " | b"PATC" | b"DELE" | b"HEAD" | b"OPTI" => {
             bare(bytes, at, out);
         }
