@@ -4,6 +4,7 @@
 //! fail: what is lost is counted. Unit: one record.
 
 mod batch;
+mod facts;
 mod label;
 mod lane;
 mod memo;

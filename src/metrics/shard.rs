@@ -123,8 +123,8 @@ impl ShardWriter {
         SeriesId { family, index }
     }
 
-    /// Whether some series of the family has this value of the label with this number, in any shard. Takes the
-    /// lock where this shard has none.
+    /// Whether some series of the family has this value of the label with this number, in any
+    /// shard. Takes the lock where this shard has none.
     pub fn has_value(&mut self, family: FamilyId, label: usize, value: &str) -> bool {
         let at = family.0 as usize;
         if at >= self.families.len() {

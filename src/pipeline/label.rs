@@ -1,5 +1,6 @@
-//! The values of labels: what a record's fields become before they may leave as a label. On the way of a line
-//! this is asked only when a label set is met for the first time, or is not made of a few fields.
+//! The values of labels: what a record's fields become before they may leave as a label. On the way
+//! of a line this is asked only when a label set is met for the first time, or is not made of a few
+//! fields.
 
 use crate::decode::text::exception_of;
 use crate::record::field::FieldId;
@@ -13,7 +14,8 @@ use crate::spans::Operation;
 use crate::spans::identify::is_id;
 use crate::spans::phrase::{Phrase, PhraseKind};
 
-/// Methods that are a label value of their own (OpenTelemetry, `http.request.method`); others are `_OTHER`.
+/// Methods that are a label value of their own (OpenTelemetry, `http.request.method`); others are
+/// `_OTHER`.
 const METHODS: [&str; 10] =
     ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "CONNECT", "TRACE", "QUERY"];
 
@@ -67,7 +69,8 @@ impl Work<'_> {
 }
 
 impl<'a> Scene<'a> {
-    /// Writes the value of a label. False: the record has no such label, and is none for the family.
+    /// Writes the value of a label. False: the record has no such label, and is none for the
+    /// family.
     pub(super) fn write(&self, label: &Label, out: &mut String) -> bool {
         let record = self.record;
         out.clear();
@@ -108,8 +111,8 @@ impl<'a> Scene<'a> {
     }
 }
 
-/// The text of a field that may be a label: text or a number. `true`, an object, a list, and words for nothing
-/// (`null`, `None`, `-`) are no value.
+/// The text of a field that may be a label: text or a number. `true`, an object, a list, and words
+/// for nothing (`null`, `None`, `-`) are no value.
 fn plain_text<'a>(record: &Record<'a>, field: FieldId) -> Option<&'a str> {
     let entry = record.entry(field)?;
     let is_plain = matches!(entry.kind, Kind::Text | Kind::Number);
@@ -149,7 +152,8 @@ pub(super) fn method(record: &Record<'_>) -> &'static str {
     METHODS.into_iter().find(|known| text.eq_ignore_ascii_case(known)).unwrap_or("_OTHER")
 }
 
-/// Writes the route: a route field wins, else the template of the path. False: the record has neither.
+/// Writes the route: a route field wins, else the template of the path. False: the record has
+/// neither.
 pub(super) fn endpoint(record: &Record<'_>, out: &mut String) -> bool {
     match record.text(field::HTTP_ROUTE).or_else(|| record.text(field::URL_PATH)) {
         Some(path) => {
@@ -218,8 +222,9 @@ pub(super) fn has_traceback(record: &Record<'_>) -> bool {
         .is_some_and(|text| !text.trim().is_empty() && text.trim() != "NoneType: None")
 }
 
-/// Whether a text has frames as Python, Java or Node write them, so that what stands where the class does is
-/// one. Go's stacks begin with a function, and many fields of this name hold a sentence.
+/// Whether a text has frames as Python, Java or Node write them, so that what stands where the
+/// class does is one. Go's stacks begin with a function, and many fields of this name hold a
+/// sentence.
 fn framed(text: &str) -> bool {
     ["Traceback (most recent call last):", "\n\tat ", "\n    at ", "\n   at "]
         .iter()

@@ -1,7 +1,8 @@
-//! What a decoded record does: counters and buckets first, then the rules that must be asked, then its span.
-//! Owns all that one data thread needs for it. The base of every record is its severity; a request, a query
-//! or a function that ended is its work.
+//! What a decoded record does: counters and buckets first, then the rules that must be asked, then
+//! its span. Owns all that one data thread needs for it. The base of every record is its severity;
+//! a request, a query or a function that ended is its work.
 
+use super::facts::{Facts, Pending};
 use super::label::{self, Captured, Scene, Work};
 use super::memo::{Key, Memo};
 use super::outsider;
@@ -47,47 +48,13 @@ pub(super) struct Lane {
     pub(super) met: Vec<Option<SeriesId>>,
     /// Room for the captures of each rule, by its number.
     pub(super) captures: Vec<Option<Captures>>,
-    /// The series that the record's work was counted in, with the value, where an exemplar may follow.
+    /// The series that the record's work was counted in, with the value, where an exemplar may
+    /// follow.
     pub(super) touched: Vec<(SeriesId, f64)>,
     /// A rule asks for a span of this record.
     pub(super) asked: Option<Operation>,
     /// The record has, or will get, a span that an exemplar can point at.
     pub(super) linked: bool,
-}
-
-/// What a group's cell remembers beside its series: the severity, and the status code of a request.
-#[derive(Clone, Copy)]
-pub(super) struct Facts {
-    pub(super) severity: Severity,
-    /// 0: the record is no request.
-    pub(super) status_code: u16,
-    /// What may change: a value that is held back, a histogram whose measure had no value yet.
-    pub(super) pending: Pending,
-}
-
-/// Why a remembered key may have to be resolved again.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub(super) struct Pending {
-    /// A label is `_unmatched` until its value is admitted.
-    is_held_back: bool,
-    /// No series for the duration: no record of this key had one.
-    lacks_duration: bool,
-}
-
-impl Facts {
-    #[inline]
-    fn of(word: u32) -> Facts {
-        let pending =
-            Pending { is_held_back: word & 1 << 24 != 0, lacks_duration: word & 1 << 25 != 0 };
-        Facts { severity: Severity(word as u8), status_code: (word >> 8) as u16, pending }
-    }
-
-    fn word(self) -> u32 {
-        u32::from(self.severity.0)
-            | u32::from(self.status_code) << 8
-            | u32::from(self.pending.is_held_back) << 24
-            | u32::from(self.pending.lacks_duration) << 25
-    }
 }
 
 impl Lane {
@@ -282,9 +249,9 @@ impl Lane {
         Some(Facts::of(known.fact))
     }
 
-    /// Whether what was remembered of a key no longer holds: the value that was held back may have been admitted
-    /// since, or the record is the first of its key with a duration. In the first case all is forgotten: it
-    /// happens at most once for each value that labels take.
+    /// Whether what was remembered of a key no longer holds: the value that was held back may have
+    /// been admitted since, or the record is the first of its key with a duration. In the first
+    /// case all is forgotten: it happens at most once for each value that labels take.
     #[cold]
     fn is_outdated(&mut self, pending: Pending, seconds: Option<f64>) -> bool {
         if pending.is_held_back && self.values_count != self.writer.values_count() {
@@ -309,8 +276,8 @@ impl Lane {
         }
     }
 
-    /// A key that is not remembered. Where its path is not its own template (an id, a query), the template
-    /// stands in for it: such paths are rarely met twice and would flood the memo.
+    /// A key that is not remembered. Where its path is not its own template (an id, a query), the
+    /// template stands in for it: such paths are rarely met twice and would flood the memo.
     #[cold]
     fn meet(
         &mut self,

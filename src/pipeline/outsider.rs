@@ -1,7 +1,8 @@
-//! What a stranger can make up takes no place among the values of a label: a path that only ever answered 404,
-//! 405, 400, 301 or 401, a table that is named only in queries that failed. It counts as `_unmatched` until the
-//! same value is met in a request or a query that succeeds; from then on it has its name, whatever it answers.
-//! A scanner therefore never drives the routes of the application into `_other`. Unit: one label of one record.
+//! What a stranger can make up takes no place among the values of a label: a path that only ever
+//! answered 404, 405, 400, 301 or 401, a table that is named only in queries that failed. It counts
+//! as `_unmatched` until the same value is met in a request or a query that succeeds; from then on
+//! it has its name, whatever it answers. A scanner therefore never drives the routes of the
+//! application into `_other`. Unit: one label of one record.
 
 use super::label::status_code;
 use crate::metrics::{ShardWriter, UNMATCHED};
@@ -32,8 +33,8 @@ pub(super) fn hold_back(
     is_held
 }
 
-/// Whether somebody outside may have made this value up: it comes from what was asked for, and what was asked
-/// for was refused.
+/// Whether somebody outside may have made this value up: it comes from what was asked for, and what
+/// was asked for was refused.
 fn may_be_invented(label: &Label, record: &Record<'_>) -> bool {
     match label {
         Label::Endpoint => is_refused(record) && !has_own_route(record),

@@ -1,24 +1,26 @@
-//! Route templates: a path as it was asked for -> a route of bounded variety. Pure, no memory: numbers,
-//! UUIDs, hashes, long tokens, dates and addresses of people become `{id}`; the query and the fragment
-//! are cut off. Everything else stays as it is and is left to the cap of the family. Unit: one path.
+//! Route templates: a path as it was asked for -> a route of bounded variety. Pure, no memory:
+//! numbers, UUIDs, hashes, long tokens, dates and addresses of people become `{id}`; the query and
+//! the fragment are cut off. Everything else stays as it is and is left to the cap of the family.
+//! Unit: one path.
 //!
 //! Segment by segment (between slashes):
 //! - no letters but a digit: `12345`, `2024-01-31`, `1.2.3`, `52.5,13.4`;
-//! - four digits in a row, or a number behind a separator at the end: `item1234`, `2024-01-31T10:00Z`,
-//!   `user-42`;
+//! - four digits in a row, or a number behind a separator at the end: `item1234`,
+//! `2024-01-31T10:00Z`, `user-42`;
 //! - hexadecimal with two digits and seven characters, alone or between separators: `9f8e7d6c`,
 //!   `app.3f2a1b9c.js`, any UUID;
 //! - from 16 characters with two digits, from 8 with digits in two places and both cases:
 //!   `V1StGXR8_Z5jdHi6B-myT`, `dQw4w9WgXcQ`; from 41 whatever they are;
-//! - a part of 8 characters or more, between separators, that reads like no word: letters that rarely follow
-//!   each other, digits inside, cases mixed as no name mixes them: `xKqZmPwR`, `sk-Vw8...`, `kd82hfq1`;
+//! - a part of 8 characters or more, between separators, that reads like no word: letters that
+//! rarely follow each other, digits inside, cases mixed as no name mixes them: `xKqZmPwR`,
+//! `sk-Vw8...`, `kd82hfq1`;
 //! - an `@` (or `%40`) that is not the first character: `ann@example.com`.
 //!
 //! Words with few digits stay (`v1`, `v1.41`, `oauth2`, `sha256`, `i18n`), and so do `@me`, `{id}`,
-//! `:id`. Percent escapes are left as they are; their digits do not count. Parameters behind `;` are
-//! cut off. Slashes are not doubled; one at the end stays, because frameworks tell `/users` and
-//! `/users/` apart. Of a whole URL only the path is taken. A path that is too deep or too long ends in
-//! `/{rest}`.
+//! `:id`. Percent escapes are left as they are; their digits do not count. Parameters behind `;`
+//! are cut off. Slashes are not doubled; one at the end stays, because frameworks tell `/users` and
+//! `/users/` apart. Of a whole URL only the path is taken. A path that is too deep or too long ends
+//! in `/{rest}`.
 
 /// Bytes of a template: below the default limit of a label value (128), which would append a hash.
 const TEMPLATE_BYTES_MAX: usize = 120;
@@ -36,10 +38,11 @@ const HASH_BYTES_MIN: usize = 7;
 /// A part that reads like no word is random from this length on; shorter ones may be abbreviations.
 const RANDOM_BYTES_MIN: usize = 8;
 
-/// Which letters follow each other in words: a row a letter, a bit for each that follows. The commonest pairs of
-/// the 30,000 words in the documentation and sources of a Debian system, which make 97.5 % of all, and those of
-/// usual abbreviations (`graphql`, `https`). Of 5,000 random tokens of 8 characters 1.7 % pass as words, and
-/// 0.4 % of those words that have 8 letters or more do not.
+/// Which letters follow each other in words: a row a letter, a bit for each that follows. The
+/// commonest pairs of the 30,000 words in the documentation and sources of a Debian system, which
+/// make 97.5 % of all, and those of usual abbreviations (`graphql`, `https`). Of 5,000 random
+/// tokens of 8 characters 1.7 % pass as words, and 0.4 % of those words that have 8 letters or more
+/// do not.
 const FOLLOWS: [u32; 26] = [
     0x03febdff, 0x011edb3f, 0x013efdbf, 0x013ef9ff, 0x03fffdff, 0x011e693f, 0x001ef9d5, 0x011f7919,
     0x02befd7f, 0x00544111, 0x001e69d3, 0x013efd7f, 0x011ddd1f, 0x013efdff, 0x01fefdff, 0x013efdbd,
@@ -158,8 +161,8 @@ fn without_host(path: &str) -> &str {
     rest.find(['/', '?', '#']).map_or("", |end| &rest[end..])
 }
 
-/// Walks to the end of a segment and says whether it stands for an id. Nearly every segment is decided by
-/// which classes it has and how many digits.
+/// Walks to the end of a segment and says whether it stands for an id. Nearly every segment is
+/// decided by which classes it has and how many digits.
 #[inline]
 fn segment(bytes: &[u8], at: &mut usize) -> bool {
     let from = *at;
@@ -207,8 +210,8 @@ pub fn is_random(name: &[u8]) -> bool {
         })
 }
 
-/// How often two neighbours are none of a word: letters that rarely follow each other, a letter beside a digit,
-/// a capital that begins no word.
+/// How often two neighbours are none of a word: letters that rarely follow each other, a letter
+/// beside a digit, a capital that begins no word.
 fn oddities(part: &[u8]) -> usize {
     let mut count = 0;
     for (at, pair) in part.windows(2).enumerate() {
@@ -447,8 +450,8 @@ mod tests {
         assert_eq!(out, "GET /users/{id}");
     }
 
-    /// Random tokens are no routes, whatever alphabet they are made of; names of routes and files are. A fixed
-    /// generator: the same tokens every time.
+    /// Random tokens are no routes, whatever alphabet they are made of; names of routes and files
+    /// are. A fixed generator: the same tokens every time.
     #[test]
     fn tokens_fold_and_names_stay() {
         let mut state = 0x9e37_79b9_7f4a_7c15_u64;

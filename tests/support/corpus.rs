@@ -381,7 +381,9 @@ fn request(
     };
     // the first answer of a route is no refusal, so that the truth of a corpus does not depend on what ran before
     let is_refused = matches!(status, 400 | 404);
-    let status = if is_refused && !totals.routes.contains(&route) { 200 } else { status };
+    let succeeded = if method == "POST" { 201 } else { 200 };
+    let is_first = !totals.routes.contains(&route);
+    let status = if is_refused && is_first { succeeded } else { status };
     totals.routes.insert(route.clone());
     let (level, said) = match status {
         500.. => ("ERROR", "request failed"),

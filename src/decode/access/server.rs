@@ -1,6 +1,6 @@
-//! Access logs of load balancers, proxies and databases that begin with a time or an address and hold their
-//! values in columns: HAProxy, AWS ELB and ALB, IIS, PostgreSQL's csvlog. Each has a unit of its own.
-//! Unit: one line.
+//! Access logs of load balancers, proxies and databases that begin with a time or an address and
+//! hold their values in columns: HAProxy, AWS ELB and ALB, IIS, PostgreSQL's csvlog. Each has a
+//! unit of its own. Unit: one line.
 
 use super::request_line;
 use crate::record::field::{
@@ -105,9 +105,9 @@ fn without_port(bytes: &[u8], (start, end): (usize, usize)) -> (usize, usize) {
     (start, start + colon.unwrap_or(end - start))
 }
 
-/// HAProxy's HTTP format: `client:port [time] frontend backend/server TR/Tw/Tc/Tr/Ta status bytes ...
-/// "GET /x HTTP/1.1"`; its TCP format has three timers, no status and no request. Timers are milliseconds, the
-/// last one is the total.
+/// HAProxy's HTTP format: `client:port [time] frontend backend/server TR/Tw/Tc/Tr/Ta status bytes
+/// ... "GET /x HTTP/1.1"`; its TCP format has three timers, no status and no request. Timers are
+/// milliseconds, the last one is the total.
 fn haproxy(line: &str, into: &mut Decoded) -> Option<()> {
     let bytes = line.as_bytes();
     let mut from = 0;
@@ -146,8 +146,9 @@ fn haproxy(line: &str, into: &mut Decoded) -> Option<()> {
     Some(())
 }
 
-/// AWS: `[type] time name client:port target:port t1 t2 t3 elb_status target_status received sent "request"
-/// "agent" ...`. What a request took is the sum of the three times in seconds; -1 stands for none.
+/// AWS: `[type] time name client:port target:port t1 t2 t3 elb_status target_status received sent
+/// "request" "agent" ...`. What a request took is the sum of the three times in seconds; -1 stands
+/// for none.
 fn balancer(line: &str, from: usize, into: &mut Decoded) -> Option<()> {
     let bytes = line.as_bytes();
     let (all, count) = columns(bytes, from);
@@ -177,9 +178,9 @@ fn balancer(line: &str, from: usize, into: &mut Decoded) -> Option<()> {
     Some(())
 }
 
-/// IIS, in the W3C format with its default fields: `date time s-ip cs-method cs-uri-stem cs-uri-query s-port
-/// cs-username c-ip cs(User-Agent) [cs(Referer)] sc-status sc-substatus sc-win32-status time-taken`. The last is
-/// in milliseconds.
+/// IIS, in the W3C format with its default fields: `date time s-ip cs-method cs-uri-stem
+/// cs-uri-query s-port cs-username c-ip cs(User-Agent) [cs(Referer)] sc-status sc-substatus
+/// sc-win32-status time-taken`. The last is in milliseconds.
 fn iis(line: &str, into: &mut Decoded) -> Option<()> {
     let bytes = line.as_bytes();
     let (all, count) = columns(bytes, 0);
@@ -209,8 +210,8 @@ fn iis(line: &str, into: &mut Decoded) -> Option<()> {
     Some(())
 }
 
-/// PostgreSQL's csvlog: time, user, database, process, client, ..., severity (12th), state, message (14th), ...,
-/// statement (20th), ..., application (23rd).
+/// PostgreSQL's csvlog: time, user, database, process, client, ..., severity (12th), state, message
+/// (14th), ..., statement (20th), ..., application (23rd).
 fn csvlog(line: &str, into: &mut Decoded) -> Option<()> {
     let bytes = line.as_bytes();
     let mut all = [(0, 0); COLUMNS_MAX];

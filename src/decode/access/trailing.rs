@@ -1,5 +1,6 @@
-//! What stands behind the user agent of an access line: `$request_time`, `$upstream_response_time`, `rt=0.123`,
-//! `"$http_x_forwarded_for"`, `$request_id`; Envoy's columns. Unit: the rest of one line.
+//! What stands behind the user agent of an access line: `$request_time`, `$upstream_response_time`,
+//! `rt=0.123`, `"$http_x_forwarded_for"`, `$request_id`; Envoy's columns. Unit: the rest of one
+//! line.
 
 use crate::decode::scan;
 use crate::record::field::{DURATION, REQUEST_ID, USER_AGENT, Unit};
@@ -14,10 +15,11 @@ const ENVOY_FIELDS_MAX: usize = 20;
 /// The longest time that is read as one word.
 const TIME_BYTES_MAX: usize = 8;
 
-/// Looks at what lies behind the last field of the format. A number without a name is a duration only in
-/// the forms that servers define: seconds with three decimals (nginx `$request_time`), four (Rack) or six
-/// (actix); a number with its unit (Traefik). Any other is none: `$gzip_ratio` has two decimals, `$msec` ten
-/// digits before the point, and an integer may be `%D` of Apache or of Tomcat, which differ in their unit.
+/// Looks at what lies behind the last field of the format. A number without a name is a duration
+/// only in the forms that servers define: seconds with three decimals (nginx `$request_time`), four
+/// (Rack) or six (actix); a number with its unit (Traefik). Any other is none: `$gzip_ratio` has
+/// two decimals, `$msec` ten digits before the point, and an integer may be `%D` of Apache or of
+/// Tomcat, which differ in their unit.
 #[inline]
 pub(super) fn read(bytes: &[u8], from: usize, place: Place, slots: &mut Slots) {
     match bytes.get(from..) {
@@ -30,7 +32,8 @@ pub(super) fn read(bytes: &[u8], from: usize, place: Place, slots: &mut Slots) {
     }
 }
 
-/// The same in a block, for what most lines end with: nothing, or ` 0.123`. Where the next line starts.
+/// The same in a block, for what most lines end with: nothing, or ` 0.123`. Where the next line
+/// starts.
 #[inline]
 pub(super) fn walk(bytes: &[u8], from: usize, slots: &mut Slots) -> Option<usize> {
     match bytes.get(from..)? {
@@ -54,8 +57,8 @@ fn put_duration(slots: &mut Slots, place: Place, from: usize, to: usize) {
     slots.put(DURATION, Entry { unit: Unit::Seconds, place, ..Entry::text(from, to) });
 }
 
-/// Whether the last `length` bytes of the line are `digits.ddd`, read backwards as one word. Longer numbers and
-/// other forms are left to the slower way.
+/// Whether the last `length` bytes of the line are `digits.ddd`, read backwards as one word. Longer
+/// numbers and other forms are left to the slower way.
 #[inline]
 fn ends_with_time(bytes: &[u8], length: usize) -> bool {
     const HIGH: u64 = 0x8080_8080_8080_8080;
@@ -74,7 +77,8 @@ fn ends_with_time(bytes: &[u8], length: usize) -> bool {
         && (value >> (8 * place)) as u8 == b'.' ^ b'0'
 }
 
-/// `digits.ddd` with three, four or six decimals, and fewer digits before the point than a time since 1970 has.
+/// `digits.ddd` with three, four or six decimals, and fewer digits before the point than a time
+/// since 1970 has.
 fn is_seconds(text: &[u8]) -> bool {
     let Some(point) = text.iter().position(|byte| *byte == b'.') else { return false };
     let (whole, decimals) = (&text[..point], &text[point + 1..]);
@@ -98,8 +102,8 @@ fn has_unit(text: &[u8]) -> bool {
     digits > 0 && matches!(&text[digits..], b"ms" | b"us" | b"ns" | b"s")
 }
 
-/// Envoy and Istio: `200 FLAGS ... RECEIVED SENT DURATION UPSTREAM "..." "agent" "request id"`. The duration is
-/// in milliseconds. False: the line is none of theirs.
+/// Envoy and Istio: `200 FLAGS ... RECEIVED SENT DURATION UPSTREAM "..." "agent" "request id"`. The
+/// duration is in milliseconds. False: the line is none of theirs.
 #[cold]
 fn envoy(bytes: &[u8], from: usize, place: Place, slots: &mut Slots) -> bool {
     let is_integer = |text: &[u8]| !text.is_empty() && text.iter().all(u8::is_ascii_digit);

@@ -1,6 +1,6 @@
-//! A JSON line that is damaged: cut off, a trailing comma, an escape that is none, single quotes, a quote inside
-//! a string. What stands undamaged before and behind it is read; the line counts as malformed. Never
-//! recurses, never allocates once its buffer is warm. Unit: one line.
+//! A JSON line that is damaged: cut off, a trailing comma, an escape that is none, single quotes, a
+//! quote inside a string. What stands undamaged before and behind it is read; the line counts as
+//! malformed. Never recurses, never allocates once its buffer is warm. Unit: one line.
 
 use super::exact::Work;
 use crate::decode::escape;

@@ -1,7 +1,8 @@
-//! Requests inside a message, as web frameworks and their loggers write them: `client - "GET /x HTTP/1.1" 200`
-//! with whatever stands around it, `GET /x 200 12 ms`, `| 200 | 12ms | client | GET "/x"`, `Completed 200 OK in
-//! 12ms`, `request{method=GET uri=/x}: ... status=200`; and the duration and statement that PostgreSQL writes
-//! into its message. A first look at four bytes turns nearly every other message away. Unit: one message.
+//! Requests inside a message, as web frameworks and their loggers write them: `client - "GET /x
+//! HTTP/1.1" 200` with whatever stands around it, `GET /x 200 12 ms`, `| 200 | 12ms | client | GET
+//! "/x"`, `Completed 200 OK in 12ms`, `request{method=GET uri=/x}: ... status=200`; and the
+//! duration and statement that PostgreSQL writes into its message. A first look at four bytes turns
+//! nearly every other message away. Unit: one message.
 
 use super::out::Out;
 use crate::decode::access::{self, is_method};
@@ -12,7 +13,8 @@ use crate::record::number;
 use crate::record::slots::Entry;
 use memchr::{memchr, memmem};
 
-/// How far from the start of the message the request's quote is looked for: addresses and times are shorter.
+/// How far from the start of the message the request's quote is looked for: addresses and times are
+/// shorter.
 const QUOTE_WITHIN: usize = 120;
 /// How far behind a request its status and its duration are looked for.
 const WORDS_MAX: usize = 12;
@@ -59,8 +61,8 @@ fn put_duration(bytes: &[u8], from: usize, to: usize, out: &mut Out<'_>) -> Opti
     Some(())
 }
 
-/// `client - "GET /x HTTP/1.1" 200 OK`, with or without a time in brackets, a size, a referrer; chi's
-/// `"GET http://host/x HTTP/1.1" from client - 200 12B in 1.5ms`.
+/// `client - "GET /x HTTP/1.1" 200 OK`, with or without a time in brackets, a size, a referrer;
+/// chi's `"GET http://host/x HTTP/1.1" from client - 200 12B in 1.5ms`.
 #[cold]
 fn quoted(bytes: &[u8], at: usize, out: &mut Out<'_>) -> Option<()> {
     let near = &bytes[at..bytes.len().min(at + QUOTE_WITHIN)];
@@ -99,7 +101,8 @@ fn quoted(bytes: &[u8], at: usize, out: &mut Out<'_>) -> Option<()> {
     Some(())
 }
 
-/// CoreDNS: `client:port - id "A IN example.org. ..." NOERROR qr,rd 68 0.000990251s`: a duration, no request.
+/// CoreDNS: `client:port - id "A IN example.org. ..." NOERROR qr,rd 68 0.000990251s`: a duration,
+/// no request.
 fn answer(bytes: &[u8], close: usize, out: &mut Out<'_>) -> Option<()> {
     let behind = bytes.get(close + 1..)?;
     if !matches!(behind, [b' ', b'A'..=b'Z', b'A'..=b'Z', ..]) {
@@ -110,7 +113,8 @@ fn answer(bytes: &[u8], close: usize, out: &mut Out<'_>) -> Option<()> {
     put_duration(bytes, from, bytes.len(), out)
 }
 
-/// `GET /x 200 12.5 ms - 15`, `GET /x HTTP/1.1 200 15 - 12.5 ms`, `GET /x responded 200 in 12.5 ms`.
+/// `GET /x 200 12.5 ms - 15`, `GET /x HTTP/1.1 200 15 - 12.5 ms`, `GET /x responded 200 in 12.5
+/// ms`.
 #[cold]
 fn bare(bytes: &[u8], at: usize, out: &mut Out<'_>) -> Option<()> {
     let rest = &bytes[at..];
@@ -163,8 +167,8 @@ fn finished(bytes: &[u8], at: usize, out: &mut Out<'_>) -> Option<()> {
     bare(bytes, method, out)
 }
 
-/// gin: `[GIN] 2026/01/02 - 03:04:04 | 200 |  12.5ms |  192.0.2.7 | GET      "/x"`; fiber has the path behind
-/// one more bar.
+/// gin: `[GIN] 2026/01/02 - 03:04:04 | 200 |  12.5ms |  192.0.2.7 | GET      "/x"`; fiber has the
+/// path behind one more bar.
 #[cold]
 fn piped(bytes: &[u8], at: usize, out: &mut Out<'_>) -> Option<()> {
     let near = &bytes[at..bytes.len().min(at + QUOTE_WITHIN)];
@@ -218,8 +222,8 @@ fn completed(bytes: &[u8], at: usize, out: &mut Out<'_>) -> Option<()> {
     Some(())
 }
 
-/// tower-http: `request{method=GET uri=/x version=HTTP/1.1}: ...: finished processing request latency=12 ms
-/// status=200`.
+/// tower-http: `request{method=GET uri=/x version=HTTP/1.1}: ...: finished processing request
+/// latency=12 ms status=200`.
 #[cold]
 fn span(bytes: &[u8], at: usize, out: &mut Out<'_>) -> Option<()> {
     let open = at + memchr(b'{', &bytes[at..])? + 1;
@@ -296,8 +300,8 @@ impl Iterator for Words<'_> {
     }
 }
 
-/// The length of an address without `:port`. An address with more than one colon is IPv6: behind brackets, or,
-/// as uvicorn writes it, with the port behind one more colon.
+/// The length of an address without `:port`. An address with more than one colon is IPv6: behind
+/// brackets, or, as uvicorn writes it, with the port behind one more colon.
 fn without_port(address: &[u8]) -> usize {
     match address.iter().rposition(|byte| *byte == b':') {
         Some(colon) if address[0] == b'[' || !address[..colon].contains(&b':') => colon,
