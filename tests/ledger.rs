@@ -4,24 +4,26 @@
 use crate::collector::{FakeCollector, Reply};
 use crate::stand::Stand;
 use proptest::prelude::*;
+use sidelight::app::App;
 use sidelight::app::compose::compose;
 use sidelight::app::doors::Place;
 use sidelight::app::drain::Closing;
+use sidelight::app::parts;
 use sidelight::app::signals::Signals;
-use sidelight::app::{self, App};
 use sidelight::clock::{Clock, UnixNanos};
 use sidelight::config::settings::Config;
 use sidelight::export::endpoint::Protocol;
 use sidelight::export::retry::Waits;
 use sidelight::export::{self, Parts, Settings};
 use sidelight::outbox::{BatchSize, Capacity};
-use sidelight::pipeline::{Input, Source};
+use sidelight::pipeline::input::{FrameSink, Input, Source};
 use sidelight::receive::intake::{Bounds, Buffer, Piece, Tail};
 use sidelight::receive::meter::Meter;
 use sidelight::telemetry::Telemetry;
 use sidelight::telemetry::faults::Faults;
 use sidelight::telemetry::ledger::Ledger;
 use sidelight::telemetry::log::Threshold;
+use sidelight::telemetry::outputs::OutputStatus;
 use std::io::Write;
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::sync::Arc;
@@ -145,6 +147,7 @@ proptest! {
                 resource: stand.resource.clone(),
                 outbox: Arc::clone(&stand.outbox),
                 telemetry: &stand.telemetry,
+                status: OutputStatus::new("spans", &stand.telemetry, Box::new(|| 0.0)),
                 clock: Clock::wound(ARRIVAL).0,
                 seed: 7,
             },
@@ -203,7 +206,7 @@ fn closing(input: Input, faults: Faults) -> Closing {
     let path = directory.path().join("log.sock");
     let place = Some(Place { path: Some(path.clone()), ..Place::default() });
     let (stream, datagram) = if input == Input::Stream { (place, None) } else { (None, place) };
-    parts.settings = app::Settings { stream, datagram, listen: None, ..parts.settings };
+    parts.settings = parts::Settings { stream, datagram, listen: None, ..parts.settings };
     let signals = Signals::deaf().expect("descriptors");
     let running = App::new(parts).spawn(&signals).expect("it starts");
     let line = |number: u64| {

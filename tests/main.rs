@@ -6,6 +6,7 @@ mod canaries;
 mod collector;
 mod formats;
 mod golden;
+mod imports;
 #[allow(clippy::disallowed_methods)] // it waits for another process, whose time is the real one
 mod layers;
 mod ledger;

@@ -4,9 +4,9 @@
 use super::admin::{self, Judging};
 use super::doors::Place;
 use super::drain::{self, Output};
+use super::parts::{Admin, Parts, Settings};
 use super::reload::Reload;
-use super::worker::{Pipelines, through};
-use super::{Admin, Parts, Settings};
+use super::worker::Pipelines;
 use crate::clock::Clock;
 use crate::config::settings::{self, Config};
 use crate::decode::time::Zone;
@@ -18,18 +18,20 @@ use crate::metrics::Registry;
 use crate::metrics::expose;
 use crate::outbox::{BatchSize, Capacity, Outbox};
 use crate::pipeline::{self, Pipeline};
-use crate::receive::bind::Access;
+use crate::receive::bind::{self, Access};
 use crate::receive::limits::Limits;
+use crate::rules::compile::compile_into;
+use crate::rules::set::{Published, RuleSet};
 use crate::rules::settings::{RuleError, RulesSettings};
-use crate::rules::{Published, RuleSet, compile};
 use crate::serve::state::{Ask, Exposition, State};
 use crate::spans::SpanMaker;
 use crate::telemetry::Telemetry;
 use crate::telemetry::log::Threshold;
+use crate::telemetry::outputs::OutputStatus;
 use crate::telemetry::standing::Standing;
 use jiff::tz::TimeZone;
 use std::collections::HashMap;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Bytes of spans that may wait for the collector.
@@ -59,7 +61,7 @@ pub fn compose(
     let registry = Registry::new(config.limits);
     telemetry.series_limit.set(config.limits.series_max as i64);
     let mut rule_errors = Vec::new();
-    let rules = compiled(&config.rules, &registry).unwrap_or_else(|errors| {
+    let rules = compile_into(&config.rules, &registry).unwrap_or_else(|errors| {
         rule_errors = errors;
         built_in(&config.rules, &registry)
     });
@@ -68,12 +70,10 @@ pub fn compose(
     let pulse = Arc::new(Pulse::default());
     let standing = Standing::new();
     let mut outputs = Vec::new();
-    let spans = exporter(config, clock, telemetry, &mut outputs);
-    let copies = passthrough(config, telemetry, &mut outputs);
+    let spans = exporter(config, clock, (telemetry, &standing), &mut outputs);
+    let copies = passthrough(config, (telemetry, &standing), &mut outputs);
     let state = Arc::new(State {
         created: config.created_timestamps,
-        queue_fill: fill(spans.clone(), config.export.queue_spans_max),
-        exporter_degraded: degraded(Arc::clone(telemetry)),
         enabled: enabled(Arc::clone(&published)),
         ..State::new(
             clock.clone(),
@@ -90,7 +90,6 @@ pub fn compose(
     };
     let maker = Maker {
         config: config.clone(),
-        clock: clock.clone(),
         published: Arc::clone(&published),
         registry: Arc::clone(&registry),
         telemetry: Arc::clone(telemetry),
@@ -103,8 +102,8 @@ pub fn compose(
         clock: clock.clone(),
         telemetry: Arc::clone(telemetry),
         standing,
-        pipelines: Pipelines::new(move |_| through(maker.pipeline(), maker.clock.clone())),
-        admin: Some(Admin(Box::new(move |listener| serve(admin, listener)))),
+        pipelines: Pipelines::new(move |_| Box::new(maker.pipeline())),
+        admin: Some(Admin(Box::new(move |listener| admin.clone().spawn(listener)))),
         outputs,
     };
     let reload = Reload {
@@ -120,19 +119,11 @@ pub fn compose(
     Composed { parts, reload, rule_errors }
 }
 
-/// Compiles rules into a registry, which keeps every family that it was told of.
-pub(super) fn compiled(
-    rules: &RulesSettings,
-    registry: &Registry,
-) -> Result<RuleSet, Vec<RuleError>> {
-    compile::compile(rules, &mut |spec| registry.declare(spec.clone()))
-}
-
 /// The standard rules alone, with the prefix and groups that were asked for if that is possible.
 fn built_in(rules: &RulesSettings, registry: &Registry) -> RuleSet {
     let own = Vec::new();
-    compiled(&RulesSettings { own, ..rules.clone() }, registry)
-        .or_else(|_| compiled(&RulesSettings::default(), registry))
+    compile_into(&RulesSettings { own, ..rules.clone() }, registry)
+        .or_else(|_| compile_into(&RulesSettings::default(), registry))
         .expect(
             "the standard rules compile into any registry that did not refuse their names before",
         )
@@ -141,7 +132,6 @@ fn built_in(rules: &RulesSettings, registry: &Registry) -> RuleSet {
 /// What makes the pipeline of each data thread.
 struct Maker {
     config: Config,
-    clock: Clock,
     published: Arc<Published>,
     registry: Arc<Registry>,
     telemetry: Arc<Telemetry>,
@@ -218,14 +208,8 @@ fn process(config: &Config) -> Settings {
 /// The application may mean a port of its own by `METRICS_PORT`: then ours is the default.
 fn listen(written: &settings::ListenSettings) -> SocketAddr {
     match written.fallback {
-        Some(fallback) if TcpListener::bind(written.address).is_err() => fallback,
+        Some(fallback) if bind::tcp(written.address).is_err() => fallback,
         _ => written.address,
-    }
-}
-
-fn serve(admin: admin::Admin, listener: TcpListener) {
-    if let Err(error) = admin.spawn(listener) {
-        tracing::error!(%error, "the admin port cannot be served");
     }
 }
 
@@ -233,13 +217,14 @@ fn serve(admin: admin::Admin, listener: TcpListener) {
 fn exporter(
     config: &Config,
     clock: &Clock,
-    telemetry: &Arc<Telemetry>,
+    (telemetry, standing): (&Telemetry, &Standing),
     outputs: &mut Vec<Output>,
 ) -> Option<Arc<Outbox>> {
     let written = &config.export;
     let endpoint = written.endpoint.clone().filter(|_| config.traces.enabled)?;
     let items_max = written.queue_spans_max;
     let outbox = Outbox::new(Capacity { items_max, bytes_max: QUEUE_BYTES_MAX });
+    let status = status("spans", &outbox, telemetry, standing);
     let settings = export::Settings {
         endpoint,
         protocol: written.protocol,
@@ -256,6 +241,7 @@ fn exporter(
         resource: config.resource.clone(),
         outbox: Arc::clone(&outbox),
         telemetry,
+        status: Arc::clone(&status),
         clock: clock.clone(),
         seed: u64::from(std::process::id()) ^ clock.now().0,
     };
@@ -267,10 +253,25 @@ fn exporter(
         }
         Err(error) => {
             let cause = std::error::Error::source(&error).map(ToString::to_string);
-            tracing::error!(cause = cause.unwrap_or_default(), "{error}; no span is built");
+            let cause = cause.unwrap_or_else(|| error.to_string());
+            tracing::error!(cause, "{error}; no span is built");
+            status.unusable(cause);
             None
         }
     }
+}
+
+/// The status of an output that is configured, known to whoever reports on the process.
+fn status(
+    name: &'static str,
+    outbox: &Arc<Outbox>,
+    telemetry: &Telemetry,
+    standing: &Standing,
+) -> Arc<OutputStatus> {
+    let outbox = Arc::clone(outbox);
+    let status = OutputStatus::new(name, telemetry, Box::new(move || outbox.fill()));
+    standing.add_output(Arc::clone(&status));
+    status
 }
 
 fn held(outbox: &Arc<Outbox>) -> Box<dyn Fn() -> u64 + Send> {
@@ -281,14 +282,15 @@ fn held(outbox: &Arc<Outbox>) -> Box<dyn Fn() -> u64 + Send> {
 /// The copy of every line to standard output, and its queue.
 fn passthrough(
     config: &Config,
-    telemetry: &Telemetry,
+    (telemetry, standing): (&Telemetry, &Standing),
     outputs: &mut Vec<Output>,
 ) -> Option<Arc<Outbox>> {
     if config.passthrough == settings::Passthrough::Off {
         return None;
     }
     let outbox = Outbox::new(PASSTHROUGH);
-    match writer::spawn(Arc::clone(&outbox), telemetry) {
+    let status = status("stdout", &outbox, telemetry, standing);
+    match writer::spawn(Arc::clone(&outbox), telemetry, Arc::clone(&status)) {
         Ok(writer) => {
             let finish = Box::new(move |within| writer.finish(within));
             outputs.push(Output { name: "stdout", held: held(&outbox), finish });
@@ -296,6 +298,7 @@ fn passthrough(
         }
         Err(error) => {
             tracing::error!(%error, "lines cannot be copied to standard output");
+            status.unusable(error.to_string());
             None
         }
     }
@@ -303,32 +306,6 @@ fn passthrough(
 
 fn enabled(published: Arc<Published>) -> Ask<bool> {
     Box::new(move || published.enabled())
-}
-
-fn fill(spans: Option<Arc<Outbox>>, items_max: usize) -> Box<dyn Fn() -> f64 + Send + Sync> {
-    Box::new(move || {
-        spans.as_ref().map_or(0.0, |outbox| outbox.held() as f64 / items_max.max(1) as f64)
-    })
-}
-
-/// The exporter is degraded when the last requests were none that a collector accepted.
-fn degraded(telemetry: Arc<Telemetry>) -> Box<dyn Fn() -> Option<String> + Send + Sync> {
-    let seen = Mutex::new((0, 0, false));
-    Box::new(move || {
-        let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let answered =
-            |result: &str| telemetry.export_requests.with_label_values(&["spans", result]).get();
-        let good = answered("ok") + answered("partial");
-        let all = crate::telemetry::sum(&telemetry.export_requests);
-        let (before, good_before, was) = *seen;
-        let is = match (all > before, good > good_before) {
-            (true, true) => false,
-            (true, false) => true,
-            (false, _) => was,
-        };
-        *seen = (all, good, is);
-        is.then(|| "the collector does not accept spans".to_owned())
-    })
 }
 
 /// Everything that `/metrics` shows.

@@ -24,7 +24,7 @@ pub(super) struct Pending {
 
 impl Facts {
     #[inline]
-    pub(super) fn of(word: u32) -> Facts {
+    pub(super) fn from_word(word: u32) -> Facts {
         let pending =
             Pending { is_held_back: word & 1 << 24 != 0, lacks_duration: word & 1 << 25 != 0 };
         Facts { severity: Severity(word as u8), status_code: (word >> 8) as u16, pending }
