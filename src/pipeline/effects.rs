@@ -74,7 +74,7 @@ impl RecordEffects {
     ) {
         self.series.begin(plan.has_span_id || self.spans.enabled());
         let seconds = self.request_seconds(plan, context.record);
-        let Facts { severity, status_code } =
+        let Facts { severity, status_code, .. } =
             self.series.record_group(&plan.base, context, seconds);
         let operation = if status_code == 0 {
             self.complete_operation(rules, plan, context, source, severity)

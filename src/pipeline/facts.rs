@@ -4,7 +4,7 @@
 use crate::record::severity::Severity;
 
 /// What a group's cell remembers beside its series: the severity, and the status code of a request.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Facts {
     pub(super) severity: Severity,
     /// 0: the record is no request.
