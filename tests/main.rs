@@ -4,6 +4,7 @@ mod canaries;
 #[path = "support/collector.rs"]
 #[allow(dead_code)] // the exporter's test uses the rest
 mod collector;
+mod formats;
 mod golden;
 mod imports;
 #[allow(clippy::disallowed_methods)] // it waits for another process, whose time is the real one
