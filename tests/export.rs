@@ -196,17 +196,10 @@ fn what_is_rejected_is_dropped_and_counted() {
 /// within the timeout; a status of success counts although its body never ends.
 #[test]
 fn a_hostile_collector_costs_a_timeout() {
-    for (protocol, reply, accepted) in [
-        (Protocol::Http, Reply::Hang, false),
-        (Protocol::Grpc, Reply::Hang, false),
-        (Protocol::Http, Reply::Raw(b"HTTP/1.1 200 OK\r\nx: "), false),
-        (Protocol::Grpc, Reply::Stuck, false),
-        (Protocol::Grpc, Reply::Endless, false),
-        (Protocol::Http, Reply::Endless, true),
-        (Protocol::Http, Reply::Stuck, true),
-    ] {
+    let check = |protocol, reply: Reply, accepted: bool| {
         let collector = FakeCollector::start(protocol, std::slice::from_ref(&reply));
-        let timeout = Duration::from_millis(300);
+        // what follows has to be answered within it, also on a busy machine
+        let timeout = Duration::from_secs(4);
         let settings = Settings { timeout, ..settings(&collector.endpoint, protocol) };
         let bench = bench(settings, Capacity::SPANS);
         bench.offer(0..8);
@@ -215,7 +208,21 @@ fn a_hostile_collector_costs_a_timeout() {
         let retries = telemetry.export_requests.with_label_values(&["spans", "retry"]).get();
         assert_eq!(retries, u64::from(!accepted), "{protocol:?} {reply:?}");
         assert_eq!(collector.connections(), 2, "the connection is thrown away: {reply:?}");
-    }
+    };
+    // each waits for its timeout: side by side
+    std::thread::scope(|scope| {
+        for (protocol, reply, accepted) in [
+            (Protocol::Http, Reply::Hang, false),
+            (Protocol::Grpc, Reply::Hang, false),
+            (Protocol::Http, Reply::Raw(b"HTTP/1.1 200 OK\r\nx: "), false),
+            (Protocol::Grpc, Reply::Stuck, false),
+            (Protocol::Grpc, Reply::Endless, false),
+            (Protocol::Http, Reply::Endless, true),
+            (Protocol::Http, Reply::Stuck, true),
+        ] {
+            scope.spawn(move || check(protocol, reply, accepted));
+        }
+    });
 }
 
 /// Scenario: nobody listens. Guarantees: the outbox fills, the newest are dropped, the close takes
@@ -234,7 +241,7 @@ fn a_dead_collector_costs_the_newest_and_no_time() {
         let (ledger, telemetry, took) = bench.finish(Duration::from_millis(300));
         assert_eq!((ledger.sent, ledger.dropped), (0, 14));
         assert_eq!(telemetry.dropped.with_label_values(&["spans", "deadline"]).get(), 10);
-        assert!(took < Duration::from_secs(2), "{took:?}");
+        assert!(took < AMPLE / 2, "{took:?}");
     }
 }
 
