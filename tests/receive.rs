@@ -330,14 +330,15 @@ fn descriptors_that_run_out_lose_nothing() {
 #[test]
 fn a_hanging_output_does_not_hold_up_the_end() {
     let (never, hang) = std::sync::mpsc::channel::<()>();
-    let finish = Box::new(move |_: Duration| {
+    let finish: Box<dyn FnOnce(Duration) + Send> = Box::new(move |_| {
         let _ = hang.recv();
     });
     let deadline = Duration::from_millis(1500);
     let given = move |left: Duration| assert!(left < deadline, "{left:?}");
+    let output = |name, finish| Output { name, held: Box::new(|| 0), finish };
     let sidecar = Sidecar::spawn_until(
         deadline,
-        vec![Output { name: "hangs", finish }, Output { name: "sends", finish: Box::new(given) }],
+        vec![output("hangs", finish), output("sends", Box::new(given))],
     );
     let begin = Instant::now();
     let closing = sidecar.drain();
