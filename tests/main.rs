@@ -5,7 +5,6 @@ mod canaries;
 #[allow(dead_code)] // the exporter's test uses the rest
 mod collector;
 mod golden;
-mod inject;
 #[allow(clippy::disallowed_methods)] // it waits for another process, whose time is the real one
 mod layers;
 mod ledger;
@@ -14,12 +13,12 @@ mod life;
 #[path = "support/process.rs"]
 #[allow(dead_code, clippy::disallowed_methods)] // the same
 mod process;
+#[allow(clippy::disallowed_methods)] // it waits for other processes
+mod programs;
 mod readme;
 #[path = "support/stand.rs"]
 mod stand;
 #[path = "support/pipeline.rs"]
 mod standing;
-#[allow(clippy::disallowed_methods)] // it waits for other processes
-mod tee;
 mod tidy;
 mod truth;

@@ -67,6 +67,7 @@
     "hostNetwork": false,
     "port": 8443,
     "adminPort": 19464,
+    "image": "",
     "logLevel": "info",
     "priorityClassName": "",
     "topologySpread": [],

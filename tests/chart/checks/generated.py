@@ -49,7 +49,7 @@ def readme():
 
 def policy():
     """The admission policy's specification, which the binary has built in."""
-    return {CHART / "policy/spec.yaml": (ROOT / "src/inject/admission/spec.yaml").read_text()}
+    return {CHART / "policy/spec.yaml": (ROOT / "crates/injector/src/inject/admission/spec.yaml").read_text()}
 
 
 # What is rendered for people without helm, and from what. The namespace is theirs to make: it stands beside.
