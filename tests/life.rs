@@ -102,7 +102,8 @@ fn a_dead_collector_holds_nobody_up() {
 fn a_taken_admin_port_is_no_reason_not_to_start() {
     // an address that no other test uses: the port is free for a moment
     let [_, _, high, low] = std::process::id().to_be_bytes();
-    let taken = TcpListener::bind(([127, 77, high, low], 0)).expect("a free port");
+    let taken =
+        TcpListener::bind((std::net::Ipv4Addr::new(127, 77, high, low), 0)).expect("a free port");
     let listen = taken.local_addr().expect("bound");
     let mut sidecar = Sidecar::start(Setup { listen: Some(listen), ..Setup::default() });
     let line = sidecar.wait_said("admin port");

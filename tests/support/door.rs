@@ -214,7 +214,7 @@ impl Sidecar {
 
     /// Waits until the process is ready. A listener accepts a moment before the process says so.
     pub(crate) fn wait_ready(&self) {
-        until("ready", || self.standing.is_ready());
+        until("ready", || self.standing.is_ready(Duration::ZERO));
     }
 
     /// Waits until `look` is content.
