@@ -13,6 +13,7 @@ pub mod signals;
 pub mod worker;
 
 use crate::clock::Clock;
+use crate::console;
 use crate::phase::Phase;
 use crate::pipeline::Input;
 use crate::receive::control::Control;
@@ -27,7 +28,7 @@ use reload::Looked;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signals::{Signals, Stopper, Told};
 use std::fmt;
-use std::io::{self, Write};
+use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -366,9 +367,8 @@ pub fn run(
     started(&running.doors());
     running.wait(signals, reload)?;
     let closing = running.drain(|closing| {
-        // nobody may read stderr any more; the exit code says the same
-        let ledger = format!("{}\n", closing.ledger);
-        let _ = io::stderr().write_all(ledger.as_bytes());
+        // when nobody reads it any more, the exit code says the same
+        console::note(&format!("{}\n", closing.ledger));
     });
     Ok(closing.exit_code())
 }

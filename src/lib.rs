@@ -43,6 +43,7 @@
 //! | [`kube`], [`manifest`] | the few calls to the Kubernetes API; manifests read and written |
 //! | [`registry`] | what an image runs when a manifest does not say it: ENTRYPOINT and CMD |
 //! | [`cli`] | run, demo, check, replay, explain, healthcheck, inject, injector, tee, install |
+//! | [`console`] | standard error and standard output, without a panic and without a wait |
 //! | [`clock`], [`resource`] | time as a value; who we speak for |
 //!
 //! # What must never be
@@ -61,11 +62,14 @@
 //! 7. Nothing an application can send makes memory grow past a stated bound, panics, or runs code.
 //! 8. The application always starts: whatever is wrong with us, its socket is bound and read.
 #![forbid(unsafe_code)]
+// a write that fails or waits must not end or hold up a process: `console` writes
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod app;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod console;
 pub mod decode;
 pub mod export;
 pub mod forward;

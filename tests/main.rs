@@ -4,6 +4,8 @@ mod canaries;
 #[path = "support/collector.rs"]
 #[allow(dead_code)] // the exporter's test uses the rest
 mod collector;
+#[allow(clippy::disallowed_methods)] // it waits for other processes, whose time is the real one
+mod console;
 mod golden;
 mod inject;
 #[allow(clippy::disallowed_methods)] // it waits for another process, whose time is the real one

@@ -12,10 +12,12 @@ use crate::config::fault::{Fault, Level};
 use crate::config::print::print;
 use crate::config::settings::Config;
 use crate::config::{Checked, Flags, Loaded, check, load};
+use crate::console;
 use crate::metrics::{FamilySpec, Registry};
 use crate::rules::compile::compile;
 use crate::rules::settings::RuleError;
 use crate::rules::{Rule, RuleSet};
+use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -53,7 +55,9 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
         let loaded = load(&Flags::default(), environment);
         let names: Vec<&str> = loaded.layers().collect();
         if names.is_empty() && !arguments.print {
-            eprintln!("error: no file to check: name one, or set SIDELIGHT_CONFIG");
+            console::diagnostic_line(format_args!(
+                "error: no file to check: name one, or set SIDELIGHT_CONFIG"
+            ));
             return ExitCode::from(2);
         }
         let name = if names.is_empty() { "no file".to_owned() } else { names.join(" + ") };
@@ -76,7 +80,7 @@ fn tell(checked: &Checked, arguments: &Arguments, told: &mut Vec<Fault>) -> bool
     let mut faults = faults(loaded);
     for fault in &faults {
         if !told.contains(fault) {
-            eprintln!("{fault}");
+            console::diagnostic_line(fault);
         }
     }
     let count = |level| faults.iter().filter(|fault| fault.level == level).count();
@@ -90,20 +94,26 @@ fn tell(checked: &Checked, arguments: &Arguments, told: &mut Vec<Fault>) -> bool
     );
     told.append(&mut faults);
     if errors > 0 || (arguments.strict && warnings > 0) {
-        eprintln!("{summary}");
+        console::diagnostic_line(summary);
         return false;
     }
     if arguments.print {
-        println!("# {name}");
-        print!("{}", print(&loaded.config));
+        write_result(&format!("# {name}\n{}", print(&loaded.config)));
         return true;
     }
-    println!("{summary}");
+    let mut result = format!("{summary}\n");
     let linear = linear(&loaded.config);
     if !linear.is_empty() {
-        println!("asked for every line: {}", linear.join(", "));
+        let _ = writeln!(result, "asked for every line: {}", linear.join(", "));
     }
+    write_result(&result);
     true
+}
+
+/// Writes to standard output; a reader that leaves early, such as `head`, changes nothing about the
+/// configuration and its exit code.
+fn write_result(text: &str) {
+    let _ = console::print(text);
 }
 
 fn plural(count: usize, word: &str) -> String {

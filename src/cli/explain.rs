@@ -6,6 +6,7 @@ use crate::clock::{Clock, UnixNanos};
 use crate::config::environment::Environment;
 use crate::config::settings::Config;
 use crate::config::{Flags, load};
+use crate::console;
 use crate::decode::{Memory, decode, time};
 use crate::record::slots::{Entry, Kind};
 use crate::record::{Decoded, Envelope, Record, field};
@@ -13,7 +14,7 @@ use crate::replay::{Replay, dry_run};
 use crate::rules::extract::Captures;
 use crate::rules::{Rule, RuleSet};
 use std::fmt::Write as _;
-use std::io::{self, IsTerminal, Read, Write};
+use std::io::{self, IsTerminal, Read};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -36,14 +37,14 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
     let flags = Flags { config: arguments.config.clone(), ..Flags::default() };
     let loaded = load(&flags, environment);
     for fault in &loaded.faults {
-        eprint!("{fault}");
+        console::diagnostic(&fault.to_string());
     }
     let rules = match dry_run(&loaded.config, &loaded.config.rules) {
         Ok(rules) if loaded.is_valid() => rules,
         Ok(_) => return ExitCode::from(2),
         Err(errors) => {
             for error in &errors {
-                eprint!("{}", loaded.locate(error));
+                console::diagnostic(&loaded.locate(error).to_string());
             }
             return ExitCode::from(2);
         }
@@ -51,7 +52,7 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
     let input = match input(&arguments.line) {
         Ok(input) => input,
         Err(error) => {
-            eprintln!("explain: {error}");
+            console::diagnostic_line(format_args!("explain: {error}"));
             return ExitCode::from(2);
         }
     };
@@ -69,7 +70,7 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
         rest = &rest[end..];
     }
     // a reader that leaves early is no failure of ours
-    let _ = io::stdout().write_all(out.as_bytes());
+    let _ = console::print(&out);
     ExitCode::SUCCESS
 }
 
@@ -78,7 +79,7 @@ fn input(words: &[String]) -> io::Result<String> {
         return Ok(words.join(" "));
     }
     if io::stdin().is_terminal() {
-        eprintln!("paste lines, then Ctrl-D");
+        console::diagnostic_line(format_args!("paste lines, then Ctrl-D"));
     }
     let mut bytes = Vec::new();
     io::stdin().take(INPUT_BYTES_MAX).read_to_end(&mut bytes)?;

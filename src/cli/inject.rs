@@ -13,6 +13,7 @@ mod policy;
 mod tests;
 
 use crate::config::environment::Environment;
+use crate::console;
 use crate::inject::names::reason::ALREADY_CONVERGED;
 use crate::inject::policy::{Mode, Policy};
 use crate::inject::{Namespace, Plan, plan_for, strip};
@@ -20,7 +21,6 @@ use crate::manifest::read::Document;
 use crate::manifest::workload::{Workload, workloads};
 use crate::manifest::write;
 use entrypoints::Entrypoints;
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -87,10 +87,7 @@ pub fn run(arguments: &Arguments, _environment: &Environment) -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(UNCHANGED),
         Err(message) => {
-            eprint!("{message}");
-            if !message.ends_with('\n') {
-                eprintln!();
-            }
+            console::diagnostic_line(message.trim_end_matches('\n'));
             ExitCode::FAILURE
         }
     }
@@ -125,17 +122,16 @@ fn injected(arguments: &Arguments) -> Result<bool, String> {
                 let (done, warnings) =
                     done.map_err(|message| format!("error: {told}: {message}"))?;
                 for warning in warnings {
-                    eprintln!("{told}: warning: {warning}");
+                    console::diagnostic_line(format_args!("{told}: warning: {warning}"));
                 }
                 changed |= matches!(done, Done::Injected | Done::Removed);
-                eprintln!("{told}: {done}");
+                console::diagnostic_line(format_args!("{told}: {done}"));
             }
             put(&mut out, &document, arguments.output == "json");
         }
     }
-    let mut stdout = std::io::stdout().lock();
-    let written = stdout.write_all(out.as_bytes()).and_then(|()| stdout.flush());
-    written.map_err(|error| format!("error: the manifests cannot be written: {error}"))?;
+    console::print(&out)
+        .map_err(|error| format!("error: the manifests cannot be written: {error}"))?;
     Ok(changed)
 }
 

@@ -9,6 +9,7 @@ use crate::config::environment::Environment;
 use crate::config::fault::{Fault, Level};
 use crate::config::settings::LogLevel;
 use crate::config::units;
+use crate::console;
 use crate::inject::policy::Policy;
 use crate::injector::lease::{self, Named};
 use crate::injector::metrics::Metrics;
@@ -141,7 +142,7 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
     let mut signals = match Signals::install() {
         Ok(signals) => signals,
         Err(error) => {
-            eprintln!("sidelight: no signal handler: {error}");
+            console::note(&format!("sidelight: no signal handler: {error}\n"));
             return ExitCode::FAILURE;
         }
     };
@@ -151,7 +152,7 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
     let running = match running {
         Ok(running) => running,
         Err(why) => {
-            eprintln!("error: {why}");
+            console::note(&format!("error: {why}\n"));
             return ExitCode::from(2);
         }
     };
@@ -161,7 +162,7 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
             Ok(Told::Reload | Told::Look) => {}
             Ok(Told::Stop) => break,
             Err(error) => {
-                eprintln!("sidelight: no signals: {error}");
+                console::note(&format!("sidelight: no signals: {error}\n"));
                 break;
             }
         }
@@ -274,15 +275,15 @@ fn welcome(
         listener.local_addr().map(|address| address.to_string()).unwrap_or_default()
     };
     let server = client.map_or_else(|| "none".to_owned(), Client::server);
-    eprintln!(
+    console::note(&format!(
         "sidelight injector {}\n  webhook  https://{}/mutate for {}.{}.svc\n  admin    http://{}/readyz?verbose\n  \
-         cluster  {server}",
+         cluster  {server}\n",
         env!("CARGO_PKG_VERSION"),
         at(listener),
         tls.service,
         tls.namespace,
         at(admin),
-    );
+    ));
 }
 
 fn tracing_level(level: LogLevel) -> tracing::Level {
@@ -351,7 +352,7 @@ fn policy(name: &str, text: &str) -> Result<Policy, String> {
     let (errors, warnings): (Vec<&Fault>, Vec<&Fault>) =
         faults.iter().partition(|fault| fault.level == Level::Error);
     for warning in warnings {
-        eprint!("{warning}");
+        console::note(&warning.to_string());
     }
     let told: String = errors.iter().map(ToString::to_string).collect();
     if told.is_empty() { Ok(policy) } else { Err(told) }

@@ -13,14 +13,14 @@ use crate::config::layer::{Places, Trace};
 use crate::config::part::State;
 use crate::config::settings::{ListenSettings, LogLevel, Mode};
 use crate::config::{self, Flags, Good, Loaded, load, load_again, units};
+use crate::console;
 use crate::metrics::Registry;
 use crate::rules::compile::compile;
 use crate::rules::settings::RuleError;
 use crate::telemetry::Telemetry;
-use crate::telemetry::log::{Log, Sink, Threshold, tell};
+use crate::telemetry::log::{Log, Sink, Threshold};
 use crate::telemetry::standing::{Door, DoorState};
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -86,7 +86,7 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
     let mut signals = match Signals::install() {
         Ok(signals) => signals,
         Err(error) => {
-            eprintln!("sidelight: no signal handler: {error}");
+            console::note(&format!("sidelight: no signal handler: {error}\n"));
             return ExitCode::FAILURE;
         }
     };
@@ -97,7 +97,7 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
         let registry = Registry::new(limits);
         compile(rules, &mut |spec| registry.declare(spec.clone())).err().unwrap_or_default()
     });
-    let complaints = report(&loaded, &mut |text| eprint!("{text}"));
+    let complaints = report(&loaded, &mut |text| _ = console::note(text));
     if arguments.strict && !loaded.is_valid() {
         return ExitCode::from(2);
     }
@@ -116,7 +116,7 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
     }
     let Composed { parts, reload, rule_errors } = compose(config, &clock, &telemetry, &threshold);
     let complaints =
-        rule_complaints(&loaded, &rule_errors, complaints, &mut |text| eprint!("{text}"));
+        rule_complaints(&loaded, &rule_errors, complaints, &mut |text| _ = console::note(text));
     if arguments.strict && !rule_errors.is_empty() {
         return ExitCode::from(2);
     }
@@ -127,7 +127,7 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
     signals.look = keeper.every();
     let again = |told| keeper.again(told, environment, &reload);
     let code = app::run(parts, &mut signals, welcome, again).unwrap_or_else(|error| {
-        eprintln!("sidelight: {error}");
+        console::note(&format!("sidelight: {error}\n"));
         1
     });
     ExitCode::from(code)
@@ -193,7 +193,7 @@ impl Keeper {
         let (loaded, _) = loaded.settled(|rules| reload.refuses(rules));
         // a log that nobody reads must not hold this thread up, which hears SIGTERM
         let mut tell = |text: &str| {
-            if !tell(text) {
+            if !console::note(text) {
                 reload.unsaid();
             }
         };
@@ -283,6 +283,5 @@ fn welcome(doors: &[(Door, DoorState)]) {
         let _ =
             writeln!(told, "send a first record:\n  logger --socket {path} --tag shop '{line}'");
     }
-    // nobody may read standard error
-    let _ = std::io::stderr().write_all(told.as_bytes());
+    console::note(&told);
 }

@@ -2,6 +2,7 @@
 
 use crate::clock::Clock;
 use crate::config::environment::Environment;
+use crate::console;
 use crate::tee;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -67,13 +68,13 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
         Ok(ended) => {
             let level = environment.get("SIDELIGHT_LOG_LEVEL").map(String::as_str);
             if matches!(level, Some("debug" | "trace")) {
-                eprintln!("sidelight tee: {} lines were not copied", ended.dropped);
+                console::note(&format!("sidelight tee: {} lines were not copied\n", ended.dropped));
             }
             ExitCode::from(ended.code)
         }
         Err(refused) => {
             let command = arguments.command[0].display();
-            eprintln!("sidelight tee: cannot run '{command}': {}", refused.error);
+            console::note(&format!("sidelight tee: cannot run '{command}': {}\n", refused.error));
             ExitCode::from(refused.code)
         }
     }

@@ -16,9 +16,10 @@ mod tests;
 use crate::clock::{Clock, UnixNanos};
 use crate::config::environment::Environment;
 use crate::config::fault::Level;
+use crate::console;
 use crate::kube::Client;
 use state::State;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -58,11 +59,13 @@ pub(super) fn run(kubeconfig: Option<&Path>, strict: bool, environment: &Environ
     let client = match Client::find(kubeconfig, environment) {
         Ok(Some(client)) => client,
         Ok(None) => {
-            eprintln!("error: no cluster: name a file with --kubeconfig, or set KUBECONFIG");
+            console::diagnostic_line(format_args!(
+                "error: no cluster: name a file with --kubeconfig, or set KUBECONFIG"
+            ));
             return ExitCode::from(2);
         }
         Err(error) => {
-            eprintln!("error: {error}");
+            console::diagnostic_line(format_args!("error: {error}"));
             return ExitCode::from(2);
         }
     };
@@ -70,25 +73,24 @@ pub(super) fn run(kubeconfig: Option<&Path>, strict: bool, environment: &Environ
     let state = match runtime {
         Ok(runtime) => runtime.block_on(gather::gather(&client)),
         Err(error) => {
-            eprintln!("error: no runtime for requests: {error}");
+            console::diagnostic_line(format_args!("error: no runtime for requests: {error}"));
             return ExitCode::from(2);
         }
     };
     let state = match state {
         Ok(state) => state,
         Err(error) => {
-            eprintln!("error: {}: {error}", client.server());
+            console::diagnostic_line(format_args!("error: {}: {error}", client.server()));
             return ExitCode::from(2);
         }
     };
     let findings = judged(&state, Clock::system().now());
-    for finding in &findings {
-        println!("{finding}");
-    }
+    let mut report: String = findings.iter().map(|finding| format!("{finding}\n")).collect();
     let count = |level| findings.iter().filter(|finding| finding.level == level).count();
     let (errors, warnings) = (count(Level::Error), count(Level::Warning));
     let with = state.pods.iter().filter(|pod| pod.sidecar.is_some()).count();
-    println!(
+    let _ = writeln!(
+        report,
         "{}: {}, {}; {} of {} have the sidecar",
         client.server(),
         super::plural(errors, "error"),
@@ -96,6 +98,8 @@ pub(super) fn run(kubeconfig: Option<&Path>, strict: bool, environment: &Environ
         with,
         super::plural(state.pods.len(), "pod")
     );
+    // a reader that leaves early, such as head, changes nothing about the cluster
+    let _ = console::print(&report);
     if errors > 0 || (strict && warnings > 0) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 

@@ -3,6 +3,7 @@
 
 use crate::config::fault::Level;
 use crate::config::injector;
+use crate::console;
 use crate::inject::admission::{Place, text};
 use crate::inject::policy::Policy;
 use std::path::{Path, PathBuf};
@@ -25,12 +26,15 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let made = load(arguments.config.as_deref())
         .and_then(|policy| text(&policy, &place).map_err(|message| format!("error: {message}\n")));
     match made {
-        Ok(text) => {
-            print!("{text}");
-            ExitCode::SUCCESS
-        }
+        Ok(text) => match console::print(&text) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                console::diagnostic_line(format_args!("error: the policy is not written: {error}"));
+                ExitCode::FAILURE
+            }
+        },
         Err(message) => {
-            eprint!("{message}");
+            console::diagnostic(&message.to_string());
             ExitCode::FAILURE
         }
     }
@@ -46,7 +50,7 @@ pub(super) fn load(path: Option<&Path>) -> Result<Policy, String> {
     let (wrong, warnings): (Vec<_>, Vec<_>) =
         faults.into_iter().partition(|fault| fault.level == Level::Error);
     for fault in &warnings {
-        eprintln!("{fault}");
+        console::diagnostic_line(fault);
     }
     if wrong.is_empty() {
         return Ok(policy);
