@@ -24,7 +24,7 @@ use crate::telemetry::standing::{Door, DoorState, Standing};
 use doors::{DATAGRAM_NAME, Opened, Place, STREAM_NAME, Wanted};
 use drain::{Closing, Drain, Mode, Output};
 use lifeline::{Lifeline, Signs};
-use reload::Looked;
+use reload::{Cause, Looked};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signals::{Signals, Stopper, Told};
 use std::fmt;
@@ -32,7 +32,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use worker::{Pipelines, Serves, Worker};
@@ -263,6 +263,38 @@ impl House {
         }
     }
 
+    /// Wakes every data thread, so that pipelines look at new rules also where no line comes.
+    fn wake_workers(&self) {
+        for worker in &self.inside().workers {
+            worker.control.wake();
+        }
+    }
+
+    /// Calls `reload` whenever somebody asks for it, and after the time that it said itself; returns when
+    /// nobody can ask any more.
+    fn follow(
+        &self,
+        asked: &Receiver<()>,
+        mut look: Option<Duration>,
+        mut reload: impl FnMut(Cause) -> Looked,
+    ) {
+        loop {
+            let asked = match look {
+                Some(after) => asked.recv_timeout(after),
+                None => asked.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            };
+            let looked = match asked {
+                Ok(()) => reload(Cause::Signal),
+                Err(RecvTimeoutError::Timeout) => reload(Cause::Time),
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
+            look = looked.again;
+            if looked.changed {
+                self.wake_workers();
+            }
+        }
+    }
+
     /// Tries the doors that are stuck until they are open or the process leaves.
     fn keep_trying(&self, mut stuck: Vec<Wanted>) {
         while !stuck.is_empty() {
@@ -298,32 +330,30 @@ impl Running {
         self.house.standing.doors()
     }
 
-    /// Wakes every data thread, so that pipelines look at new rules also where no line comes.
-    pub fn nudge(&self) {
-        for worker in &self.house.inside().workers {
-            worker.control.wake();
-        }
-    }
-
-    /// Waits until the process is told to stop; `reload` is called on SIGHUP, and when it is time to look
-    /// whether the configuration changed. It says after how long to look again.
+    /// Waits until the process is told to stop. `reload` is called on SIGHUP, and when it is time to look
+    /// whether the configuration changed, first after `look`; it says after how long to look again. It runs
+    /// on a thread of its own, so that a configuration that is slow to read does not delay a stop.
     ///
     /// # Errors
     /// When the kernel refuses to wait for signals.
     pub fn wait(
         &self,
         signals: &mut Signals,
-        mut reload: impl FnMut(Told) -> Looked,
+        look: Option<Duration>,
+        reload: impl FnMut(Cause) -> Looked + Send + 'static,
     ) -> io::Result<()> {
+        // one that waits covers all that come before it begins
+        let (hangups, asked) = sync_channel(1);
+        let house = Arc::clone(&self.house);
+        let follow = move || house.follow(&asked, look, reload);
+        let thread = std::thread::Builder::new().name("configuration".to_owned()).spawn(follow);
+        if let Err(error) = thread {
+            tracing::warn!(%error, "no thread for reloads: the configuration stays as it is");
+        }
         loop {
-            let told = signals.wait()?;
-            if told == Told::Stop {
-                return Ok(());
-            }
-            let looked = reload(told);
-            signals.look = looked.again;
-            if looked.changed {
-                self.nudge();
+            match signals.wait()? {
+                Told::Stop => return Ok(()),
+                Told::Reload => _ = hangups.try_send(()),
             }
         }
     }
@@ -361,11 +391,12 @@ pub fn run(
     parts: Parts,
     signals: &mut Signals,
     started: impl FnOnce(&[(Door, DoorState)]),
-    reload: impl FnMut(Told) -> Looked,
+    look: Option<Duration>,
+    reload: impl FnMut(Cause) -> Looked + Send + 'static,
 ) -> io::Result<u8> {
     let running = App::new(parts).spawn(signals)?;
     started(&running.doors());
-    running.wait(signals, reload)?;
+    running.wait(signals, look, reload)?;
     let closing = running.drain(|closing| {
         // when nobody reads it any more, the exit code says the same
         console::note(&format!("{}\n", closing.ledger));

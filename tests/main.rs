@@ -17,6 +17,8 @@ mod life;
 #[allow(dead_code, clippy::disallowed_methods)] // the same
 mod process;
 mod readme;
+#[allow(clippy::disallowed_methods)] // it waits for another process, whose time is the real one
+mod settings;
 #[path = "support/stand.rs"]
 mod stand;
 #[path = "support/pipeline.rs"]

@@ -44,6 +44,15 @@ impl Outcome {
     }
 }
 
+/// Why the configuration is looked at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Cause {
+    /// SIGHUP: it is read again, changed or not.
+    Signal,
+    /// The time has come to look whether it changed.
+    Time,
+}
+
 /// What a look at the configuration came to.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Looked {

@@ -3,7 +3,7 @@
 //! measured).
 //! Unit: one signal.
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::AsFd;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::{flag, low_level::pipe};
@@ -11,7 +11,6 @@ use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
 
 /// What a second SIGTERM or SIGINT ends with, at once, from inside the handler.
 pub const EXIT_AT_ONCE: i32 = 3;
@@ -23,8 +22,6 @@ pub enum Told {
     Stop,
     /// To look at its configuration again.
     Reload,
-    /// Nothing: it is time to look whether the configuration changed.
-    Look,
 }
 
 /// The ear of the main thread.
@@ -33,8 +30,6 @@ pub struct Signals {
     stop: UnixStream,
     reload: UnixStream,
     caller: UnixStream,
-    /// How long to wait before [`Told::Look`]; without end where unset.
-    pub look: Option<Duration>,
 }
 
 /// Tells the main thread to stop, as SIGTERM does.
@@ -79,7 +74,7 @@ impl Signals {
         caller.set_nonblocking(true)?;
         // nobody ever writes into this one, but its other end is kept open by being the same pair
         let reload = caller.try_clone()?;
-        Ok(Signals { stop, reload, caller, look: None })
+        Ok(Signals { stop, reload, caller })
     }
 
     /// A handle that stops from another thread.
@@ -90,7 +85,7 @@ impl Signals {
         Ok(Stopper(self.caller.try_clone()?))
     }
 
-    /// Waits, without ever waking up for nothing where there is nothing to look at.
+    /// Waits for a signal, without ever waking up for nothing.
     ///
     /// # Errors
     /// When the kernel refuses to wait.
@@ -100,12 +95,7 @@ impl Signals {
                 PollFd::from_borrowed_fd(self.stop.as_fd(), PollFlags::IN),
                 PollFd::from_borrowed_fd(self.reload.as_fd(), PollFlags::IN),
             ];
-            let look = self.look.map(|look| Timespec {
-                tv_sec: look.as_secs() as i64,
-                tv_nsec: i64::from(look.subsec_nanos()),
-            });
-            match poll(&mut polled, look.as_ref()) {
-                Ok(0) => return Ok(Told::Look),
+            match poll(&mut polled, None) {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -130,19 +120,6 @@ mod tests {
         let mut signals = Signals::deaf().expect("descriptors");
         let mut stopper = signals.stopper().expect("descriptors");
         stopper.stop();
-        stopper.stop();
-        assert_eq!(signals.wait().expect("a wait"), Told::Stop);
-    }
-
-    /// A look comes again and again where one is wanted, and a stop is not kept waiting by it.
-    #[test]
-    fn a_look_comes_when_it_is_time() {
-        let mut signals = Signals::deaf().expect("descriptors");
-        let mut stopper = signals.stopper().expect("descriptors");
-        signals.look = Some(Duration::from_millis(1));
-        assert_eq!(signals.wait().expect("a wait"), Told::Look);
-        assert_eq!(signals.wait().expect("a wait"), Told::Look);
-        signals.look = Some(Duration::from_hours(1));
         stopper.stop();
         assert_eq!(signals.wait().expect("a wait"), Told::Stop);
     }

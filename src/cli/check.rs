@@ -8,7 +8,7 @@ mod cluster;
 mod tests;
 
 use crate::config::environment::Environment;
-use crate::config::fault::{Fault, Level};
+use crate::config::fault::{FAULTS_MAX, Fault, Level};
 use crate::config::print::print;
 use crate::config::settings::Config;
 use crate::config::{Checked, Flags, Loaded, check, load};
@@ -88,8 +88,8 @@ fn tell(checked: &Checked, arguments: &Arguments, told: &mut Vec<Fault>) -> bool
     let rules = loaded.config.rules.own.len();
     let summary = format!(
         "{name}: {}, {}, {}",
-        plural(errors, "error"),
-        plural(warnings, "warning"),
+        counted(errors, "error"),
+        counted(warnings, "warning"),
         plural(rules, "rule")
     );
     told.append(&mut faults);
@@ -116,6 +116,11 @@ fn write_result(text: &str) {
     let _ = console::print(text);
 }
 
+/// How many there are; no more than [`FAULTS_MAX`] are listed.
+fn counted(count: usize, word: &str) -> String {
+    if count > FAULTS_MAX { format!("over {FAULTS_MAX} {word}s") } else { plural(count, word) }
+}
+
 fn plural(count: usize, word: &str) -> String {
     if count == 1 { format!("1 {word}") } else { format!("{count} {word}s") }
 }
@@ -123,8 +128,8 @@ fn plural(count: usize, word: &str) -> String {
 /// All that is wrong with a configuration, its rules compiled, in the order of the file.
 pub fn faults(loaded: &Loaded) -> Vec<Fault> {
     let mut faults = loaded.faults.clone();
-    for error in compiled(&loaded.config).err().unwrap_or_default() {
-        let fault = loaded.locate(&error);
+    let errors = compiled(&loaded.config).err().unwrap_or_default();
+    for fault in loaded.locate_all(&errors) {
         if !loaded.faults.iter().any(|known| explains(known, &fault)) {
             faults.push(fault);
         }

@@ -43,8 +43,8 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
         Ok(rules) if loaded.is_valid() => rules,
         Ok(_) => return ExitCode::from(2),
         Err(errors) => {
-            for error in &errors {
-                console::diagnostic(&loaded.locate(error).to_string());
+            for fault in loaded.locate_all(&errors) {
+                console::diagnostic(&fault.to_string());
             }
             return ExitCode::from(2);
         }

@@ -159,7 +159,7 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
     loop {
         match signals.wait() {
             // the file is looked at every two seconds anyhow
-            Ok(Told::Reload | Told::Look) => {}
+            Ok(Told::Reload) => {}
             Ok(Told::Stop) => break,
             Err(error) => {
                 console::note(&format!("sidelight: no signals: {error}\n"));

@@ -59,8 +59,8 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
     let mut replay = match Replay::new(&loaded.config, arguments.strict, Clock::system().now()) {
         Ok(replay) => replay,
         Err(errors) => {
-            for error in &errors {
-                console::diagnostic(&loaded.locate(error).to_string());
+            for fault in loaded.locate_all(&errors) {
+                console::diagnostic(&fault.to_string());
             }
             return ExitCode::from(2);
         }

@@ -68,7 +68,7 @@ impl Slots {
         Ok((slot, full))
     }
 
-    /// A place for a connection, as soon as there is one; `gave_way` is told when another lost its own for it.
+    /// A place for a connection, as soon as there is one; `gave_way` hears when another lost its own for it.
     pub async fn wait(&self, gave_way: impl Fn()) -> Arc<Slot> {
         loop {
             match self.take() {
