@@ -184,6 +184,19 @@ struct Worker {
     counters: Counters,
     /// Spans were rejected and nothing was accepted since: said once.
     rejecting: bool,
+    /// For tests: the next span is taken from the outbox and not sent.
+    lose_item: bool,
+}
+
+/// One encoded request.
+#[derive(Debug)]
+struct Request {
+    /// Spans that were taken from the outbox for it.
+    taken: u64,
+    /// Spans that are in it.
+    written: u64,
+    /// A gRPC frame and the message.
+    body: Bytes,
 }
 
 #[derive(Debug)]
@@ -224,6 +237,7 @@ impl Worker {
                 requests: telemetry.export_requests.clone(),
             },
             rejecting: false,
+            lose_item: telemetry.faults.lose_item,
             settings,
         })
     }
@@ -245,11 +259,16 @@ impl Worker {
         let Settings { batch, schedule_delay, .. } = self.settings;
         let outbox = Arc::clone(&self.outbox);
         while outbox.take(&mut items, batch, schedule_delay).await {
+            let taken = items.len() as u64;
+            if std::mem::take(&mut self.lose_item) {
+                items.remove_first();
+            }
             let mut body = vec![0; grpc::FRAME_BYTES];
-            self.encoder.request(&items, &mut body);
+            let written = self.encoder.request(&items, &mut body);
             let frame = grpc::frame(body.len() - grpc::FRAME_BYTES);
             body[..grpc::FRAME_BYTES].copy_from_slice(&frame);
-            if !self.deliver(items.len() as u64, Bytes::from(body), stop).await {
+            let request = Request { taken, written, body: Bytes::from(body) };
+            if !self.deliver(&request, stop).await {
                 return;
             }
         }
@@ -257,16 +276,16 @@ impl Worker {
 
     /// Sends one request until it is accepted, rejected, or too old. False: the close leaves no
     /// time for another attempt.
-    async fn deliver(&mut self, items: u64, body: Bytes, stop: &mut Stop) -> bool {
+    async fn deliver(&mut self, request: &Request, stop: &mut Stop) -> bool {
         let since = Instant::now();
         loop {
-            match self.client.send(body.clone()).await {
+            match self.client.send(request.body.clone()).await {
                 Answer::Accepted { rejected } => {
-                    self.accepted(items, rejected);
+                    self.accepted(request, rejected);
                     return true;
                 }
                 Answer::Rejected { why } => {
-                    self.rejected(items, &why);
+                    self.rejected(request, &why);
                     return true;
                 }
                 Answer::Retry { after, why } => {
@@ -277,7 +296,7 @@ impl Worker {
                     let wait = self.breaker.failed(after);
                     let too_old = since.elapsed() + wait > self.settings.waits.batch_max;
                     if too_old {
-                        self.settle("expired", items);
+                        self.drop_all("expired", request);
                     }
                     // the next batch waits as well: the breaker is open
                     let again = pause(wait, after.is_some(), stop).await;
@@ -289,12 +308,11 @@ impl Worker {
         }
     }
 
-    fn accepted(&mut self, items: u64, rejected: u64) {
-        let rejected = rejected.min(items);
-        let settled = self.outbox.settle(items);
-        let dropped = rejected.min(settled);
-        self.counters.sent.inc_by(settled - dropped);
-        self.counters.dropped("partial", dropped);
+    fn accepted(&mut self, request: &Request, rejected: u64) {
+        let rejected = rejected.min(request.written);
+        self.outbox.settle(request.taken);
+        self.counters.sent.inc_by(request.written - rejected);
+        self.counters.dropped("partial", rejected);
         self.counters.request(if rejected == 0 { "ok" } else { "partial" });
         if self.breaker.succeeded() {
             tracing::info!("the collector is back");
@@ -305,8 +323,8 @@ impl Worker {
         self.rejecting = rejected > 0;
     }
 
-    fn rejected(&mut self, items: u64, why: &str) {
-        self.settle("rejected", items);
+    fn rejected(&mut self, request: &Request, why: &str) {
+        self.drop_all("rejected", request);
         self.counters.request("rejected");
         self.breaker.succeeded();
         if !self.rejecting {
@@ -315,8 +333,9 @@ impl Worker {
         self.rejecting = true;
     }
 
-    fn settle(&self, reason: &str, items: u64) {
-        self.counters.dropped(reason, self.outbox.settle(items));
+    fn drop_all(&self, reason: &str, request: &Request) {
+        self.outbox.settle(request.taken);
+        self.counters.dropped(reason, request.written);
     }
 }
 

@@ -3,4 +3,5 @@
 //! Unit: one frame, that is one received line, a line with what was joined to it, or a datagram; an empty
 //! line is none.
 
+pub mod count;
 pub mod multiline;

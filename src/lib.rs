@@ -57,7 +57,7 @@
 //! 3. Nothing below `config` knows YAML or the environment: each part owns a plain `Settings` type.
 //! 4. Nothing waits for the collector except `export`. Nothing waits for a disk on a data thread.
 //! 5. Every dropped thing is counted with a stage and a reason, and the ledger closes:
-//!    received = decoded + refused + shed, offered = sent + dropped + held. (`tests/ledger.rs`)
+//!    received = decoded + refused, offered = sent + dropped + held. (`tests/ledger.rs`)
 //! 6. `pipeline`, `metrics` and `rules` use no type of HTTP, OTLP or Kubernetes.
 //! 7. Nothing an application can send makes memory grow past a stated bound, panics, or runs code.
 //! 8. The application always starts: whatever is wrong with us, its socket is bound and read.

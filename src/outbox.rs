@@ -63,6 +63,18 @@ impl Chunk {
         })
     }
 
+    /// Removes the first item, if there is one.
+    pub fn remove_first(&mut self) {
+        if self.ends.is_empty() {
+            return;
+        }
+        let end = self.ends.remove(0);
+        self.bytes.drain(..end as usize);
+        for later in &mut self.ends {
+            *later -= end;
+        }
+    }
+
     /// Where item `index` begins.
     fn start(&self, index: usize) -> usize {
         if index == 0 { 0 } else { self.ends[index - 1] as usize }

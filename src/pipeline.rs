@@ -103,12 +103,15 @@ pub struct Pipeline {
     skew_due: bool,
     /// False: lines are counted and refused.
     enabled: bool,
+    /// For tests: the next record is not processed.
+    lose_record: bool,
 }
 
 impl Pipeline {
     /// A pipeline with the rules now in force.
     pub fn new(parts: Parts) -> Pipeline {
         let generation = parts.rules.generation();
+        let lose_record = parts.telemetry.faults.lose_record;
         let lane = Lane::new(parts.registry.writer(), parts.spans, parts.pulse, parts.zone);
         Pipeline {
             enabled: parts.rules.enabled(),
@@ -126,6 +129,7 @@ impl Pipeline {
             resource: parts.resource,
             line_bytes_max: parts.line_bytes_max,
             skew_due: true,
+            lose_record,
         }
     }
 
@@ -134,7 +138,7 @@ impl Pipeline {
     pub fn lines(&mut self, source: &mut Source, block: &[u8], observed: UnixNanos) {
         self.renew();
         if !self.enabled {
-            return self.sink(source, frames(block));
+            return self.refuse(frames(block));
         }
         if let Some(passthrough) = &mut self.passthrough {
             passthrough.lines(block);
@@ -154,7 +158,7 @@ impl Pipeline {
     pub fn datagram(&mut self, source: &mut Source, bytes: &[u8], observed: UnixNanos) {
         self.renew();
         if !self.enabled {
-            return self.sink(source, u64::from(!bytes.is_empty()));
+            return self.refuse(u64::from(!bytes.is_empty()));
         }
         if let Some(passthrough) = &mut self.passthrough {
             passthrough.line(bytes);
@@ -162,7 +166,6 @@ impl Pipeline {
         if bytes.is_empty() {
             return;
         }
-        self.batch.received[source.input as usize] += 1;
         let text = self.repaired(bytes);
         let (envelope, message) = syslog::peel(&text);
         self.record(source, message.trim_end_matches(['\n', '\r']), 1, observed, envelope);
@@ -186,9 +189,8 @@ impl Pipeline {
     fn beginning(&mut self, source: &Source, prefix: &[u8], bytes: u64, observed: UnixNanos) {
         debug_assert!(bytes >= prefix.len() as u64, "a line is at least as long as its beginning");
         if !self.enabled {
-            return self.sink(source, 1);
+            return self.refuse(1);
         }
-        self.batch.received[source.input as usize] += 1;
         self.batch.oversized += 1;
         // the cut may lie within a character
         let whole = match std::str::from_utf8(prefix) {
@@ -199,16 +201,23 @@ impl Pipeline {
         self.record(source, &text, 1, observed, Envelope::default());
     }
 
-    /// What is switched off counts what it is sent, so that the ledger closes.
-    fn sink(&mut self, source: &Source, frames: u64) {
-        self.batch.received[source.input as usize] += frames;
+    /// Counts frames that are refused because everything is switched off.
+    fn refuse(&mut self, frames: u64) {
         self.batch.disabled += frames;
     }
 
     /// The end of a batch: counters to telemetry, batches to the outboxes, a look at new rules. To be called
     /// after every sweep in which something was processed, and before the ledger is read.
     pub fn flush(&mut self, now: UnixNanos) {
-        self.lane.pulse.add(now, self.batch.health);
+        // a flush without a record (a reload, a tick) is no sign that the application logs
+        if self.batch.health.records > 0 {
+            self.lane.pulse.add(now, self.batch.health);
+        }
+        for waiting in [&mut self.lane.functions, &mut self.lane.requests] {
+            let dropped = waiting.take_dropped();
+            self.batch.evicted += dropped.evicted;
+            self.batch.expired += dropped.expired;
+        }
         self.totals.add(&mut self.batch);
         self.lane.spans.flush();
         if let Some(passthrough) = &mut self.passthrough {
@@ -232,7 +241,9 @@ impl Pipeline {
 
     /// About once a second: what ages (start lines without an end). Says whether some still do.
     pub fn tick(&mut self, now: UnixNanos) -> bool {
-        self.lane.tick(&self.rules, now)
+        let waits = self.lane.tick(&self.rules, now);
+        self.flush(now);
+        waits
     }
 
     /// The line at `at`, read and framed in one walk, where its first bytes name its format. Returns where
@@ -253,7 +264,6 @@ impl Pipeline {
         if is_joined || end - at > self.line_bytes_max {
             return None;
         }
-        self.batch.received[source.input as usize] += 1;
         let stop = at + trimmed(&block[at..end]);
         self.effects(source, &text[at..stop], 1, observed, Envelope::default());
         Some(end)
@@ -282,7 +292,6 @@ impl Pipeline {
         if stop == at {
             return end;
         }
-        self.batch.received[source.input as usize] += lines;
         self.batch.joined += lines - 1;
         if let Some(line) = text.and_then(|text| text.get(at..stop)) {
             self.record(source, line, lines, observed, Envelope::default());
@@ -325,8 +334,9 @@ impl Pipeline {
         observed: UnixNanos,
         envelope: Envelope<'_>,
     ) {
-        let format = self.decoded.format as usize;
-        self.batch.decoded[format] += lines;
+        if std::mem::take(&mut self.lose_record) {
+            return;
+        }
         if self.decoded.malformed {
             self.batch.malformed[malformed_as(line) as usize] += 1;
         }
@@ -351,6 +361,8 @@ impl Pipeline {
             self.telemetry.clock_skew.set(skew as f64 / 1e9);
             self.skew_due = false;
         }
+        // counted when all is done: a record that does not come this far is missing in the ledger
+        self.batch.decoded[self.decoded.format as usize] += lines;
     }
 }
 

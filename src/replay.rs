@@ -8,7 +8,7 @@ use crate::app::compose::zone;
 use crate::clock::UnixNanos;
 use crate::config::settings::Config;
 use crate::decode::{Memory, decode, json, time};
-use crate::frame::multiline;
+use crate::frame::{count, multiline};
 use crate::health::Pulse;
 use crate::health::evaluate::{Evaluator, Moment};
 use crate::health::verdict::Verdict;
@@ -23,6 +23,7 @@ use crate::rules::{Published, compile};
 use crate::spans::SpanMaker;
 use crate::telemetry::Telemetry;
 use crate::telemetry::ledger::Ledger;
+use prometheus::IntCounter;
 use seen::Spans;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,6 +41,8 @@ pub struct Replay {
     source: Source,
     registry: Arc<Registry>,
     telemetry: Arc<Telemetry>,
+    received: IntCounter,
+    sent: IntCounter,
     outbox: Arc<Outbox>,
     chunk: Chunk,
     clock: LineClock,
@@ -101,6 +104,8 @@ impl Replay {
             pipeline,
             source: Source { id: 1, input: Input::Stdin },
             registry,
+            received: telemetry.received.with_label_values(&[Input::Stdin.name()]),
+            sent: telemetry.sent.with_label_values(&["spans"]),
             telemetry,
             outbox,
             chunk: Chunk::default(),
@@ -134,6 +139,7 @@ impl Replay {
 
     fn record(&mut self, frame: &[u8], number: u64) {
         let now = self.clock.time_of(frame);
+        self.received.inc_by(count::frames(frame));
         self.pipeline.lines(&mut self.source, frame, now);
         if self.strict {
             self.validate(frame, number);
@@ -169,10 +175,9 @@ impl Replay {
         while self.outbox.take_now(&mut self.chunk, most) {
             for item in self.chunk.items() {
                 self.outcome.spans.add(item);
+                self.sent.inc();
             }
-            let taken = self.chunk.len() as u64;
-            self.outbox.settle(taken);
-            self.telemetry.sent.with_label_values(&["spans"]).inc_by(taken);
+            self.outbox.settle(self.chunk.len() as u64);
         }
     }
 

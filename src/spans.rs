@@ -215,8 +215,8 @@ impl SpanMaker {
         if self.chunk.is_empty() {
             return;
         }
+        output.offered.inc_by(self.chunk.len() as u64);
         let offered = output.outbox.offer(&mut self.chunk);
-        output.offered.inc_by(offered.taken + offered.dropped);
         if offered.dropped > 0 {
             output.dropped.with_label_values(&["spans", offered.reason()]).inc_by(offered.dropped);
         }

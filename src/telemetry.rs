@@ -1,12 +1,14 @@
 //! Every metric that sidelight keeps about itself, in one place, carried by the `prometheus` crate. Label
 //! values come from closed sets. Data threads add once a batch, never once a line.
 
+pub mod faults;
 pub mod ledger;
 pub mod log;
 pub mod process;
 pub mod scrapers;
 pub mod standing;
 
+use faults::Faults;
 use prometheus::core::Collector;
 use prometheus::{
     CounterVec, Gauge, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
@@ -16,6 +18,8 @@ use prometheus::{
 #[derive(Debug)]
 pub struct Telemetry {
     registry: Registry,
+    /// Losses that a test asks for.
+    pub faults: Faults,
     /// 1, with the `version` that runs.
     pub build_info: IntGaugeVec,
     /// Frames received, by `input`.
@@ -26,8 +30,6 @@ pub struct Telemetry {
     pub decoded: IntCounterVec,
     /// Frames refused, by `reason`.
     pub refused: IntCounterVec,
-    /// Frames shed, by `reason`.
-    pub shed: IntCounterVec,
     /// Frames that looked like a format and were not, by `format`; decoded as plain text.
     pub malformed: IntCounterVec,
     /// Frames with invalid UTF-8, which was replaced.
@@ -56,6 +58,8 @@ pub struct Telemetry {
     pub export_requests: IntCounterVec,
     /// Lines that became no span, by `reason`.
     pub spans_skipped: IntCounterVec,
+    /// Lines that began an operation and were dropped without its end, by `reason`.
+    pub starts_dropped: IntCounterVec,
     /// Derived series alive.
     pub series: IntGauge,
     /// How many there may be.
@@ -103,7 +107,6 @@ impl Telemetry {
                 &["format"],
             ),
             refused: vec(&registry, "frames_refused_total", "Frames refused.", &["reason"]),
-            shed: vec(&registry, "frames_shed_total", "Frames shed under overload.", &["reason"]),
             malformed: vec(
                 &registry,
                 "frames_malformed_total",
@@ -169,6 +172,12 @@ impl Telemetry {
                 "Lines that became no span.",
                 &["reason"],
             ),
+            starts_dropped: vec(
+                &registry,
+                "starts_dropped_total",
+                "Lines that began a request or function and were dropped before its end came: too many waited (evicted), or for ten minutes (expired).",
+                &["reason"],
+            ),
             series: keep(&registry, IntGauge::with_opts(opts("series", "Derived series alive."))),
             series_limit: keep(
                 &registry,
@@ -217,6 +226,7 @@ impl Telemetry {
                 "Own log messages not written because their cause was said too often.",
             ),
             registry,
+            faults: Faults::default(),
         };
         telemetry.config_last_load_successful.set(1);
         telemetry
@@ -291,10 +301,17 @@ mod tests {
         let telemetry = Telemetry::new();
         telemetry.watch_process();
         let t = &telemetry;
-        for one in [&t.received, &t.received_bytes, &t.decoded, &t.refused, &t.shed, &t.malformed] {
+        for one in [&t.received, &t.received_bytes, &t.decoded, &t.refused, &t.malformed] {
             one.with_label_values(&["x"]);
         }
-        for one in [&t.connections, &t.connections_refused, &t.offered, &t.sent, &t.spans_skipped] {
+        for one in [
+            &t.connections,
+            &t.connections_refused,
+            &t.offered,
+            &t.sent,
+            &t.spans_skipped,
+            &t.starts_dropped,
+        ] {
             one.with_label_values(&["x"]);
         }
         for two in [&t.dropped, &t.export_requests, &t.label_overflow] {

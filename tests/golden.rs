@@ -18,6 +18,7 @@ use sidelight::clock::UnixNanos;
 use sidelight::config::settings::Config;
 use sidelight::config::{Flags, parse};
 use sidelight::export::batch::Encoder;
+use sidelight::frame::count;
 use sidelight::metrics::expose::Encoding;
 use sidelight::pipeline::{Input, Source};
 use std::collections::BTreeMap;
@@ -114,12 +115,17 @@ fn source(input: Input) -> Source {
 /// Everything that comes of a folder, by the file that expects it.
 fn made(folder: &Path) -> BTreeMap<&'static str, String> {
     let mut stand = Stand::new(&config(folder));
+    let received = |input: Input| stand.telemetry.received.with_label_values(&[input.name()]);
+    let (lines, datagrams) = (received(Input::Stream), received(Input::Datagram));
     if let Ok(input) = fs::read(folder.join("input.log")) {
+        // as `receive` does when it hands them on
+        lines.inc_by(count::frames(&input));
         stand.pipeline.lines(&mut source(Input::Stream), &input, ARRIVAL);
     }
     if let Ok(input) = fs::read(folder.join("datagrams.log")) {
         let mut source = source(Input::Datagram);
         for line in input.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
+            datagrams.inc();
             stand.pipeline.datagram(&mut source, &unescaped(line), ARRIVAL);
         }
     }

@@ -267,8 +267,8 @@ fn what_cannot_change_is_told() {
     assert_eq!(ending.code, Some(0));
 }
 
-/// What a pipeline counted: received, decoded and refused frames, spans and derived series.
-fn counted(blocks: &[Vec<u8>], enabled: bool) -> [u64; 5] {
+/// What a pipeline counted: decoded and refused frames, spans and derived series.
+fn counted(blocks: &[Vec<u8>], enabled: bool) -> [u64; 4] {
     let mut stand = Stand::new(&Config::default());
     stand.rules.switch(enabled);
     let mut source = Source { id: 1, input: Input::Stream };
@@ -281,7 +281,7 @@ fn counted(blocks: &[Vec<u8>], enabled: bool) -> [u64; 5] {
     stand.pipeline.flush(now);
     let t = &stand.telemetry;
     let series = stand.registry.series_count() as u64;
-    [sum(&t.received), sum(&t.decoded), sum(&t.refused), sum(&t.offered), series]
+    [sum(&t.decoded), sum(&t.refused), sum(&t.offered), series]
 }
 
 proptest! {
@@ -296,9 +296,8 @@ proptest! {
         ]), 0..12), 0..4),
     ) {
         let blocks: Vec<Vec<u8>> = blocks.into_iter().map(|pieces| pieces.concat()).collect();
-        let [received, decoded, ..] = counted(&blocks, true);
-        prop_assert_eq!(received, decoded);
-        let births = counted(&[], false)[4];
-        prop_assert_eq!(counted(&blocks, false), [received, 0, received, 0, births]);
+        let frames = counted(&blocks, true)[0];
+        let series = counted(&[], false)[3];
+        prop_assert_eq!(counted(&blocks, false), [0, frames, 0, series]);
     }
 }

@@ -38,9 +38,7 @@ fn from_the_first_line_to_the_last() {
     let ending = sidecar.stop();
     assert_eq!(
         ending.said.last().map(String::as_str),
-        Some(
-            "ledger received=2 decoded=2 refused=0 shed=0 offered=0 sent=0 dropped=0 held=0 lost=0"
-        )
+        Some("ledger received=2 decoded=2 refused=0 offered=0 sent=0 dropped=0 held=0 lost=0")
     );
     assert_eq!(ending.code, Some(0));
     assert!(files.iter().all(|file| !file.exists()), "the sockets' files are gone");

@@ -30,13 +30,13 @@ fn gathered() -> Vec<(String, String, String)> {
         &t.received_bytes,
         &t.decoded,
         &t.refused,
-        &t.shed,
         &t.malformed,
         &t.connections,
         &t.connections_refused,
         &t.offered,
         &t.sent,
         &t.spans_skipped,
+        &t.starts_dropped,
         &t.config_reloads,
     ] {
         one.with_label_values(&["x"]);

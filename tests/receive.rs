@@ -333,8 +333,12 @@ fn a_hanging_output_does_not_hold_up_the_end() {
         let _ = hang.recv();
     });
     let sidecar = Sidecar::spawn_outputs(vec![
-        Output { name: "hangs", finish },
-        Output { name: "sends", finish: Box::new(|left| assert!(left > Duration::from_secs(1))) },
+        Output { name: "hangs", held: Box::new(|| 0), finish },
+        Output {
+            name: "sends",
+            held: Box::new(|| 0),
+            finish: Box::new(|left| assert!(left > Duration::from_secs(1))),
+        },
     ]);
     let begin = Instant::now();
     let closing = sidecar.drain();

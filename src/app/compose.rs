@@ -262,7 +262,7 @@ fn exporter(
     match export::spawn(settings, parts) {
         Ok(exporter) => {
             let finish = Box::new(move |within| exporter.finish(within));
-            outputs.push(Output { name: "spans", finish });
+            outputs.push(Output { name: "spans", held: held(&outbox), finish });
             Some(outbox)
         }
         Err(error) => {
@@ -271,6 +271,11 @@ fn exporter(
             None
         }
     }
+}
+
+fn held(outbox: &Arc<Outbox>) -> Box<dyn Fn() -> u64 + Send> {
+    let outbox = Arc::clone(outbox);
+    Box::new(move || outbox.held())
 }
 
 /// The copy of every line to standard output, and its queue.
@@ -286,7 +291,7 @@ fn passthrough(
     match writer::spawn(Arc::clone(&outbox), telemetry) {
         Ok(writer) => {
             let finish = Box::new(move |within| writer.finish(within));
-            outputs.push(Output { name: "stdout", finish });
+            outputs.push(Output { name: "stdout", held: held(&outbox), finish });
             Some(outbox)
         }
         Err(error) => {

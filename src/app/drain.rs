@@ -85,10 +85,15 @@ const LOOK: Duration = Duration::from_millis(50);
 pub struct Output {
     /// Its name, the value of the label `output`.
     pub name: &'static str,
+    /// How many items it holds: neither sent nor dropped.
+    pub held: Box<dyn Fn() -> u64 + Send>,
     /// Sends what it holds within the time given, counts the rest as dropped, and returns. Called on a thread
     /// of its own.
-    pub finish: Box<dyn FnOnce(Duration) + Send>,
+    pub finish: Finish,
 }
+
+/// Ends an output within a time.
+pub type Finish = Box<dyn FnOnce(Duration) + Send>;
 
 impl fmt::Debug for Output {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -160,6 +165,8 @@ impl Drain<'_> {
         for worker in workers {
             worker.control.close();
         }
+        let (held, outputs): (Vec<_>, Vec<_>) =
+            outputs.into_iter().map(|Output { name, held, finish }| (held, (name, finish))).unzip();
         let mut unfinished = self.wait_for_workers(workers, ended, deadline);
         self.standing.phase.advance(Phase::Exporting);
         unfinished.extend(self.export(outputs, deadline));
@@ -169,7 +176,7 @@ impl Drain<'_> {
         for name in &unfinished {
             tracing::error!(what = name, "not done when the time was over");
         }
-        let ledger = Ledger::read(self.telemetry, 0);
+        let ledger = Ledger::read(self.telemetry, held.iter().map(|held| held()).sum());
         let closing = Closing { ledger, lost: ledger.lost, unfinished };
         told(&closing);
         self.standing.phase.advance(Phase::Lingering);
@@ -213,17 +220,20 @@ impl Drain<'_> {
     }
 
     /// All outputs at once, each with what is left of the deadline; returns those that were not done.
-    fn export(&self, outputs: Vec<Output>, deadline: Duration) -> Vec<&'static str> {
-        let mut running: Vec<&'static str> = outputs.iter().map(|output| output.name).collect();
+    fn export(
+        &self,
+        outputs: Vec<(&'static str, Finish)>,
+        deadline: Duration,
+    ) -> Vec<&'static str> {
+        let mut running: Vec<&'static str> = outputs.iter().map(|(name, _)| *name).collect();
         let (done, finished) = channel();
         let left = || deadline.saturating_sub(self.clock.monotonic());
-        for output in outputs {
+        for (name, finish) in outputs {
             let (done, left) = (done.clone(), left().saturating_sub(TELLING));
-            let spawned =
-                std::thread::Builder::new().name(output.name.to_owned()).spawn(move || {
-                    (output.finish)(left);
-                    let _ = done.send(output.name);
-                });
+            let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+                finish(left);
+                let _ = done.send(name);
+            });
             if let Err(error) = spawned {
                 tracing::error!(%error, "an output could not be finished");
             }

@@ -22,8 +22,10 @@ impl Encoder {
     }
 
     /// Appends the request of all spans in `chunk` to `out`. Services stand in the order in which
-    /// they are met.
-    pub fn request(&self, chunk: &Chunk, out: &mut Vec<u8>) {
+    /// they first occur. Returns how many spans were written, counted one by one: what the collector
+    /// accepts is this number and not what was taken from the queue.
+    pub fn request(&self, chunk: &Chunk, out: &mut Vec<u8>) -> u64 {
+        let mut written = 0;
         out.reserve(chunk.bytes.len() + 1024);
         let items: Vec<Item<'_>> = chunk.items().filter_map(Item::read).collect();
         let mut services: Vec<&str> = Vec::new();
@@ -39,10 +41,12 @@ impl Encoder {
             scope(out);
             for item in items.iter().filter(|item| item.service == service) {
                 out.extend_from_slice(item.field);
+                written += 1;
             }
             otlp::close(out, scope_spans);
             otlp::close(out, resource_spans);
         }
+        written
     }
 
     /// A line that names another service comes from the same pod: what describes the pod stays,
@@ -108,7 +112,7 @@ mod tests {
             encode::write(&mut chunk, &span);
         }
         let mut out = Vec::new();
-        Encoder::new(resource).request(&chunk, &mut out);
+        assert_eq!(Encoder::new(resource).request(&chunk, &mut out), 5);
         let request = ExportTraceServiceRequest::decode(out.as_slice()).expect("legal protobuf");
         let mut seen = BTreeMap::new();
         for group in request.resource_spans {

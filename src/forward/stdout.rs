@@ -65,8 +65,8 @@ impl Passthrough {
         if self.chunk.is_empty() {
             return;
         }
+        self.offered.inc_by(self.chunk.len() as u64);
         let offered = self.outbox.offer(&mut self.chunk);
-        self.offered.inc_by(offered.taken + offered.dropped);
         if offered.dropped > 0 {
             self.dropped.with_label_values(&[OUTPUT, offered.reason()]).inc_by(offered.dropped);
         }

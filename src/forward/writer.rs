@@ -57,6 +57,7 @@ pub fn spawn_to(target: OwnedFd, outbox: Arc<Outbox>, telemetry: &Telemetry) -> 
         dropped: telemetry.dropped.clone(),
         abandoned: Arc::clone(&abandoned),
         broken: false,
+        lose_item: telemetry.faults.lose_item,
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     thread::Builder::new().name("stdout".to_owned()).spawn(move || {
@@ -90,6 +91,8 @@ struct Work {
     abandoned: Arc<AtomicBool>,
     /// The other end is gone: nothing can be written any more.
     broken: bool,
+    /// For tests: the next line is taken from the outbox and not written.
+    lose_item: bool,
 }
 
 impl Work {
@@ -97,6 +100,11 @@ impl Work {
         let mut lines = Chunk::default();
         let outbox = Arc::clone(&self.outbox);
         while outbox.take(&mut lines, BATCH, Duration::ZERO).await {
+            let taken = lines.len() as u64;
+            if std::mem::take(&mut self.lose_item) {
+                lines.remove_first();
+                outbox.settle(taken - lines.len() as u64);
+            }
             let written = if self.broken { 0 } else { self.write(&lines.bytes) };
             let sent = lines.ends.partition_point(|&end| end as usize <= written) as u64;
             self.sent.inc_by(outbox.settle(sent));
@@ -150,6 +158,7 @@ mod tests {
     use crate::clock::Clock;
     use crate::forward::stdout::Passthrough;
     use crate::outbox::Capacity;
+    use crate::telemetry::faults::Faults;
     use crate::telemetry::ledger::Ledger;
     use std::io::Read;
 
@@ -165,8 +174,13 @@ mod tests {
     }
 
     fn bench(capacity: Capacity) -> Bench {
+        bench_with(capacity, Faults::default())
+    }
+
+    fn bench_with(capacity: Capacity, faults: Faults) -> Bench {
         let (reader, target) = rustix::pipe::pipe().expect("a pipe");
-        let telemetry = Telemetry::new();
+        let mut telemetry = Telemetry::new();
+        telemetry.faults = faults;
         let outbox = Outbox::new(capacity);
         let writer = spawn_to(target, Arc::clone(&outbox), &telemetry).expect("a thread");
         let lines = Passthrough::new(Arc::clone(&outbox), &telemetry);
@@ -199,6 +213,21 @@ mod tests {
         assert_eq!(reading.join().expect("no panic"), expected);
         let ledger = Ledger::read(&telemetry, outbox.held());
         assert_eq!((ledger.offered, ledger.sent, ledger.lost), (2000, 2000, 0));
+    }
+
+    /// Guarantees: a line that is taken and not written is missing in the ledger.
+    #[test]
+    fn a_line_that_is_not_written_is_lost() {
+        let faults = Faults { lose_item: true, ..Faults::default() };
+        let Bench { telemetry, outbox, mut lines, writer, mut reader } =
+            bench_with(Capacity::LINES, faults);
+        lines.lines(b"a\nb\nc\n");
+        lines.flush();
+        writer.finish(AMPLE);
+        let mut seen = String::new();
+        reader.read_to_string(&mut seen).expect("a pipe");
+        let ledger = Ledger::read(&telemetry, outbox.held());
+        assert_eq!((seen.as_str(), ledger.offered, ledger.sent, ledger.lost), ("b\nc\n", 3, 2, 1));
     }
 
     /// Scenario: nobody reads the pipe. Guarantees: the data thread never waits, copies are dropped

@@ -119,10 +119,13 @@ impl Door<'_> {
                     self.meter.read(kept);
                     taken += 1;
                     let (source, prefix) = (&mut self.source, &self.buffer[..kept]);
-                    if bytes > kept {
-                        process(Delivery::Oversized { source, prefix, bytes: bytes as u64 });
+                    let delivery = if bytes > kept {
+                        Delivery::Oversized { source, prefix, bytes: bytes as u64 }
                     } else {
-                        process(Delivery::Datagram { source, bytes: prefix });
+                        Delivery::Datagram { source, bytes: prefix }
+                    };
+                    if self.meter.frame() {
+                        process(delivery);
                     }
                     if taken == DATAGRAMS_A_SWEEP {
                         break true;

@@ -2,6 +2,7 @@
 //! whole lines of one read, one oversized line, or one datagram.
 
 use super::intake::Piece;
+use super::meter::Meter;
 use crate::pipeline::{Input, Source};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -48,12 +49,22 @@ pub fn source(input: Input) -> Source {
     Source { id: SOURCES.fetch_add(1, Ordering::Relaxed), input }
 }
 
-/// Hands on one piece of a stream.
-pub(super) fn hand_on(process: &mut Process<'_>, source: &mut Source, piece: Piece<'_>) {
+/// Counts the frames of one piece of a stream and hands it on.
+pub(super) fn hand_on(
+    process: &mut Process<'_>,
+    meter: &mut Meter,
+    source: &mut Source,
+    piece: Piece<'_>,
+) {
     match piece {
-        Piece::Lines(block) => process(Delivery::Lines { source, block }),
-        Piece::Oversized { prefix, bytes } => {
-            process(Delivery::Oversized { source, prefix, bytes })
+        Piece::Lines(block) => {
+            let block = meter.lines(block);
+            process(Delivery::Lines { source, block });
         }
-    };
+        Piece::Oversized { prefix, bytes } => {
+            if meter.frame() {
+                process(Delivery::Oversized { source, prefix, bytes });
+            }
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! What a data thread says about itself, added up in plain numbers and published once a sweep.
 //! Unit: one data thread.
 
+use crate::frame::count;
 use crate::pipeline::Input;
 use crate::telemetry::Telemetry;
 use prometheus::{Counter, IntCounter, IntGauge};
@@ -9,6 +10,7 @@ use std::time::Duration;
 /// The counters of one data thread.
 #[derive(Debug)]
 pub struct Meter {
+    received: IntCounter,
     received_bytes: IntCounter,
     torn: IntCounter,
     connections: IntCounter,
@@ -23,6 +25,10 @@ pub struct Meter {
     since: Duration,
     /// Bytes of this sweep, not yet published.
     bytes: u64,
+    /// Frames of this sweep, not yet published.
+    frames: u64,
+    /// For tests: the next frame is counted and lost.
+    lose_frame: bool,
 }
 
 /// Why a connection was refused.
@@ -54,6 +60,7 @@ impl Meter {
         let thread = |state: &str| telemetry.thread_seconds.with_label_values(&[input, state]);
         let refused = |reason: &str| telemetry.connections_refused.with_label_values(&[reason]);
         Meter {
+            received: telemetry.received.with_label_values(&[input]),
             received_bytes: telemetry.received_bytes.with_label_values(&[input]),
             torn: telemetry.torn.clone(),
             connections: telemetry.connections.with_label_values(&[input]),
@@ -66,7 +73,28 @@ impl Meter {
             wait: thread("wait"),
             since: now,
             bytes: 0,
+            frames: 0,
+            lose_frame: telemetry.faults.lose_frame,
         }
+    }
+
+    /// Counts the frames of `block`, whole lines. Returns what is to be handed on: all of it.
+    #[must_use]
+    pub fn lines<'a>(&mut self, block: &'a [u8]) -> &'a [u8] {
+        self.frames += count::frames(block);
+        if self.lose_frame {
+            self.lose_frame = false;
+            return count::split_first(block).1;
+        }
+        block
+    }
+
+    /// Counts a frame that is no line of a block: a datagram, an oversized line. Returns whether it is to be
+    /// handed on: always.
+    #[must_use]
+    pub fn frame(&mut self) -> bool {
+        self.frames += 1;
+        !std::mem::take(&mut self.lose_frame)
     }
 
     /// `bytes` were read.
@@ -108,9 +136,23 @@ impl Meter {
             State::Nap => self.nap.inc_by(spent),
             State::Wait => self.wait.inc_by(spent),
         }
+        self.publish();
+    }
+
+    fn publish(&mut self) {
         if self.bytes > 0 {
-            self.received_bytes.inc_by(self.bytes);
-            self.bytes = 0;
+            self.received_bytes.inc_by(std::mem::take(&mut self.bytes));
         }
+        // held-back lines are handed on without a read
+        if self.frames > 0 {
+            self.received.inc_by(std::mem::take(&mut self.frames));
+        }
+    }
+}
+
+impl Drop for Meter {
+    /// A thread that ends early has handed on what it counted.
+    fn drop(&mut self) {
+        self.publish();
     }
 }

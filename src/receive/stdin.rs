@@ -50,7 +50,9 @@ pub fn serve(input: BorrowedFd<'_>, setup: &Setup, process: &mut Process<'_>) ->
     let mut source = delivery::source(Input::Stdin);
     let mut rhythm = Rhythm::new(setup.limits.nap_max);
     let ended = loop {
-        match door.turn(&mut rhythm, &mut |piece| hand_on(process, &mut source, piece)) {
+        match door
+            .turn(&mut rhythm, &mut |meter, piece| hand_on(process, meter, &mut source, piece))
+        {
             Ok(Turn::Ended(end)) => break Ok(end),
             Ok(Turn::Idle { tick: false }) => {
                 process(Delivery::Flush);
@@ -63,7 +65,8 @@ pub fn serve(input: BorrowedFd<'_>, setup: &Setup, process: &mut Process<'_>) ->
             Err(error) => break Err(error),
         }
     };
-    let mut emit = |piece: Piece<'_>| hand_on(process, &mut source, piece);
+    let meter = &mut door.meter;
+    let mut emit = |piece: Piece<'_>| hand_on(process, meter, &mut source, piece);
     if matches!(ended, Ok(End::Writer)) {
         door.tail.finish(&mut emit);
     } else if door.tail.tear(&mut emit) {
@@ -94,7 +97,11 @@ enum Turn {
 
 impl Door<'_> {
     /// Waits for something, reads once, sleeps if that is wise.
-    fn turn(&mut self, rhythm: &mut Rhythm, emit: &mut impl FnMut(Piece<'_>)) -> io::Result<Turn> {
+    fn turn(
+        &mut self,
+        rhythm: &mut Rhythm,
+        emit: &mut impl FnMut(&mut Meter, Piece<'_>),
+    ) -> io::Result<Turn> {
         let clock = &self.setup.clock;
         let readable = self.wait()?;
         let now = clock.monotonic();
@@ -109,7 +116,7 @@ impl Door<'_> {
         }
         if self.hold_until.is_some_and(|until| until <= now) {
             self.hold_until = None;
-            self.tail.release(emit);
+            self.tail.release(&mut |piece| emit(&mut self.meter, piece));
         }
         if readable {
             match rustix::io::read(self.input, self.buffer.space()) {
@@ -127,7 +134,7 @@ impl Door<'_> {
         now: Duration,
         read: usize,
         rhythm: &mut Rhythm,
-        emit: &mut impl FnMut(Piece<'_>),
+        emit: &mut impl FnMut(&mut Meter, Piece<'_>),
     ) {
         let setup = self.setup;
         setup.control.feed(now);
@@ -136,7 +143,8 @@ impl Door<'_> {
             line_bytes_max: setup.limits.line_bytes_max,
             tail_bytes_max: setup.limits.tail_bytes_max(),
         };
-        self.tail.take(&mut self.buffer, read, bounds, emit);
+        let meter = &mut self.meter;
+        self.tail.take(&mut self.buffer, read, bounds, &mut |piece| emit(meter, piece));
         self.hold_until = self.tail.holds().then_some(now + setup.limits.hold_max);
         self.tick_at.get_or_insert(now + TICK);
         if let Some((quiet, _)) = &mut self.stop {

@@ -227,8 +227,10 @@ impl<'s> Door<'s> {
                         sweep.more = true;
                     }
                     let (tail, source) = (&mut connection.tail, &mut connection.source);
-                    let emit =
-                        &mut |piece: super::intake::Piece<'_>| hand_on(process, source, piece);
+                    let meter = &mut self.meter;
+                    let emit = &mut |piece: super::intake::Piece<'_>| {
+                        hand_on(process, meter, source, piece);
+                    };
                     tail.take(&mut self.buffer, read, bounds, emit);
                     if read < asked && !hung {
                         break;
@@ -285,7 +287,8 @@ impl<'s> Door<'s> {
             connection.hold_queued = false;
             any |= connection.tail.holds();
             let source = &mut connection.source;
-            connection.tail.release(&mut |piece| hand_on(process, source, piece));
+            let meter = &mut self.meter;
+            connection.tail.release(&mut |piece| hand_on(process, meter, source, piece));
             self.connections.count_tail(slot);
         }
         any
@@ -295,7 +298,8 @@ impl<'s> Door<'s> {
     fn end(&mut self, slot: usize, process: &mut Process<'_>) {
         let Some(mut connection) = self.connections.remove(slot) else { return };
         let source = &mut connection.source;
-        connection.tail.finish(&mut |piece| hand_on(process, source, piece));
+        let meter = &mut self.meter;
+        connection.tail.finish(&mut |piece| hand_on(process, meter, source, piece));
         self.meter.closed();
     }
 
@@ -406,14 +410,16 @@ impl<'s> Door<'s> {
                 Ok((read, _)) => {
                     self.meter.read(read);
                     tail.take(&mut self.buffer, read, bounds, &mut |piece| {
-                        hand_on(process, &mut source, piece);
+                        hand_on(process, &mut self.meter, &mut source, piece);
                     });
                 }
                 Err(Errno::INTR) => {}
                 Err(_) => break,
             }
         }
-        let mut emit = |piece: super::intake::Piece<'_>| hand_on(process, &mut source, piece);
+        let meter = &mut self.meter;
+        let mut emit =
+            |piece: super::intake::Piece<'_>| hand_on(process, meter, &mut source, piece);
         if finished {
             tail.finish(&mut emit);
         } else if tail.tear(&mut emit) {

@@ -55,9 +55,16 @@ pub struct Pairs {
     /// The newest open start of a key, by number.
     newest: HashMap<Key, u64, foldhash::fast::FixedState>,
     open: usize,
-    /// Starts that gave way because there were too many, since the start of the process.
+    /// Starts that were dropped since [`Pairs::take_dropped`].
+    dropped: Dropped,
+}
+
+/// Starts that were dropped without their end, by reason.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Dropped {
+    /// Too many waited: the oldest gave way.
     pub evicted: u64,
-    /// Starts that became too old.
+    /// They had waited for [`AGE_MAX`].
     pub expired: u64,
 }
 
@@ -72,7 +79,7 @@ impl Pairs {
         if self.open == STARTS_MAX {
             self.drop_ended();
             self.drop_oldest();
-            self.evicted += 1;
+            self.dropped.evicted += 1;
         } else if self.slots.len() == SLOTS_MAX {
             self.compact();
         }
@@ -103,9 +110,14 @@ impl Pairs {
         self.drop_ended();
         while self.slots.front().is_some_and(|slot| now.since(slot.observed) > AGE_MAX) {
             self.drop_oldest();
-            self.expired += 1;
+            self.dropped.expired += 1;
             self.drop_ended();
         }
+    }
+
+    /// Returns what was dropped since the last call.
+    pub fn take_dropped(&mut self) -> Dropped {
+        std::mem::take(&mut self.dropped)
     }
 
     /// How many wait.
@@ -214,7 +226,8 @@ mod tests {
                 prop_assert_eq!(pairs.len(), list.len());
                 prop_assert!(pairs.slots.len() <= SLOTS_MAX);
             }
-            prop_assert_eq!((pairs.evicted, pairs.expired), (evicted, expired));
+            prop_assert_eq!(pairs.take_dropped(), Dropped { evicted, expired });
+            prop_assert_eq!(pairs.take_dropped(), Dropped::default());
         }
     }
 
@@ -228,7 +241,7 @@ mod tests {
             assert_eq!(pairs.ended(key(1)), Some(Started { at: UnixNanos(at) }));
         }
         assert_eq!(pairs.ended(key(0)), Some(Started { at: UnixNanos(7) }));
-        assert_eq!((pairs.evicted, pairs.is_empty()), (0, true));
+        assert_eq!((pairs.take_dropped(), pairs.is_empty()), (Dropped::default(), true));
     }
 
     #[test]

@@ -1,5 +1,7 @@
-//! The ledger: what came in, what became of it, what left. received = decoded + refused + shed, and
-//! offered = sent + dropped + held; `lost` is what no counter explains, from independent counts at the rim.
+//! The ledger: what came in, what became of it, what left. received = decoded + refused, and
+//! offered = sent + dropped + held; `lost` is what no counter explains. No term is derived from another:
+//! `receive` counts frames when it hands them on, the pipeline counts what it has done with each, whoever
+//! offers items counts them, and an output counts what its collector or its descriptor has taken.
 
 use super::Telemetry;
 use std::fmt;
@@ -13,8 +15,6 @@ pub struct Ledger {
     pub decoded: u64,
     /// Frames that were refused.
     pub refused: u64,
-    /// Frames that were shed.
-    pub shed: u64,
     /// Items given to a configured output.
     pub offered: u64,
     /// Items that an output accepted.
@@ -35,14 +35,13 @@ impl Ledger {
             received: sum(&telemetry.received),
             decoded: sum(&telemetry.decoded),
             refused: sum(&telemetry.refused),
-            shed: sum(&telemetry.shed),
             offered: sum(&telemetry.offered),
             sent: sum(&telemetry.sent),
             dropped: sum(&telemetry.dropped),
             held,
             lost: 0,
         };
-        let frames = ledger.decoded + ledger.refused + ledger.shed;
+        let frames = ledger.decoded + ledger.refused;
         let items = ledger.sent + ledger.dropped + ledger.held;
         ledger.lost = ledger.received.abs_diff(frames) + ledger.offered.abs_diff(items);
         ledger
@@ -53,11 +52,10 @@ impl fmt::Display for Ledger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "ledger received={} decoded={} refused={} shed={} offered={} sent={} dropped={} held={} lost={}",
+            "ledger received={} decoded={} refused={} offered={} sent={} dropped={} held={} lost={}",
             self.received,
             self.decoded,
             self.refused,
-            self.shed,
             self.offered,
             self.sent,
             self.dropped,

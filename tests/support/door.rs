@@ -7,6 +7,7 @@ use sidelight::app::signals::Signals;
 use sidelight::app::worker::Pipelines;
 use sidelight::app::{App, Parts, Running, Settings};
 use sidelight::clock::Clock;
+use sidelight::frame::count;
 use sidelight::pipeline::Input;
 use sidelight::receive::delivery::Delivery;
 use sidelight::telemetry::Telemetry;
@@ -55,6 +56,16 @@ impl Seen {
         let lines = text.lines().map(|line| line.parse().expect("a number")).collect();
         Seen { lines, ..Seen::default() }
     }
+}
+
+/// Counts what a delivery holds as a pipeline would, so that the ledger closes.
+fn decode(telemetry: &Telemetry, delivery: &Delivery<'_>) {
+    let frames = match delivery {
+        Delivery::Lines { block, .. } => count::frames(block),
+        Delivery::Oversized { .. } | Delivery::Datagram { .. } => 1,
+        Delivery::Flush | Delivery::Tick => 0,
+    };
+    telemetry.decoded.with_label_values(&["text"]).inc_by(frames);
 }
 
 type OnLines = Box<dyn FnMut(&[u8]) + Send>;
@@ -119,6 +130,7 @@ impl Sidecar {
         let on_lines: Arc<Mutex<OnLines>> = Arc::new(Mutex::new(Box::new(|_| {})));
         let datagram_flushes = Arc::new(AtomicU64::new(0));
         let into = (Arc::clone(&seen), Arc::clone(&on_lines), Arc::clone(&datagram_flushes));
+        let counted = Arc::clone(&telemetry);
         let parts = Parts {
             settings,
             clock: Clock::system(),
@@ -126,7 +138,9 @@ impl Sidecar {
             standing: Arc::clone(&standing),
             pipelines: Pipelines::new(move |input| {
                 let (seen, on_lines, datagram_flushes) = into.clone();
+                let telemetry = Arc::clone(&counted);
                 Box::new(move |delivery| {
+                    decode(&telemetry, &delivery);
                     match &delivery {
                         Delivery::Lines { block, .. } => {
                             (on_lines.lock().unwrap_or_else(PoisonError::into_inner))(block);
@@ -262,10 +276,12 @@ pub(crate) fn be_child() {
             std::fs::write(hangs, "").expect("written");
             std::thread::park_timeout(Duration::from_mins(1));
         });
-        vec![Output { name: "hangs", finish }]
+        vec![Output { name: "hangs", held: Box::new(|| 0), finish }]
     } else {
         Vec::new()
     };
+    let telemetry = Arc::new(Telemetry::new());
+    let counted = Arc::clone(&telemetry);
     let parts = Parts {
         settings: Settings {
             stream: place("log.sock"),
@@ -274,11 +290,13 @@ pub(crate) fn be_child() {
             ..Settings::default()
         },
         clock: Clock::system(),
-        telemetry: Arc::new(Telemetry::new()),
+        telemetry,
         standing: Standing::new(),
         pipelines: Pipelines::new(move |_| {
             let into = Arc::clone(&into);
+            let telemetry = Arc::clone(&counted);
             Box::new(move |delivery| {
+                decode(&telemetry, &delivery);
                 let mut counts = into.lock().unwrap_or_else(PoisonError::into_inner);
                 match delivery {
                     Delivery::Lines { source, block } => {

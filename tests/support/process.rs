@@ -59,10 +59,7 @@ impl Ending {
             terms.split(' ').map(|term| term.split_once('=').expect("a term").0).collect();
         assert_eq!(
             names,
-            [
-                "received", "decoded", "refused", "shed", "offered", "sent", "dropped", "held",
-                "lost"
-            ]
+            ["received", "decoded", "refused", "offered", "sent", "dropped", "held", "lost"]
         );
         let pair = |term: &str| {
             let (name, value) = term.split_once('=').expect("a term");

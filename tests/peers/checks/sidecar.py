@@ -21,10 +21,10 @@ BIN = CACHE / "bin"
 VENV_PYTHON = CACHE / "venv/bin/python"
 
 LEDGER = re.compile(
-    r"ledger received=(\d+) decoded=(\d+) refused=(\d+) shed=(\d+) offered=(\d+)"
+    r"ledger received=(\d+) decoded=(\d+) refused=(\d+) offered=(\d+)"
     r" sent=(\d+) dropped=(\d+) held=(\d+) lost=(\d+)"
 )
-TERMS = "received decoded refused shed offered sent dropped held lost".split()
+TERMS = "received decoded refused offered sent dropped held lost".split()
 SAMPLE = re.compile(r'^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (\S+)')
 LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 
