@@ -263,7 +263,6 @@ impl House {
         }
     }
 
-    /// Wakes every data thread, so that pipelines look at new rules also where no line comes.
     fn wake_workers(&self) {
         for worker in &self.inside().workers {
             worker.control.wake();
@@ -328,6 +327,11 @@ impl Running {
     /// The doors and how they stand, for the first lines that are printed.
     pub fn doors(&self) -> Vec<(Door, DoorState)> {
         self.house.standing.doors()
+    }
+
+    /// Wakes every data thread, so that pipelines look at new rules also where no line comes.
+    pub fn nudge(&self) {
+        self.house.wake_workers();
     }
 
     /// Waits until the process is told to stop. `reload` is called on SIGHUP, and when it is time to look

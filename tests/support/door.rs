@@ -315,12 +315,13 @@ pub(crate) fn be_child() {
         outputs,
     };
     let mut reloads = 0;
-    let reload = |_| {
+    let directory_of_reloads = std::path::PathBuf::from(directory);
+    let reload = move |_| {
         reloads += 1;
-        std::fs::write(directory.join(format!("reloaded {reloads}")), "").expect("written");
+        std::fs::write(directory_of_reloads.join(format!("reloaded {reloads}")), "").expect("written");
         Looked { changed: true, again: None }
     };
-    let code = sidelight::app::run(parts, &mut signals, |_| {}, reload).expect("it runs");
+    let code = sidelight::app::run(parts, &mut signals, |_| {}, None, reload).expect("it runs");
     let counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
     let lines: Vec<String> = counts.values().map(|count| count.lines.to_string()).collect();
     std::fs::write(directory.join("told"), lines.join("\n")).expect("written");
