@@ -14,6 +14,8 @@
 
 #[path = "torture/abuse.rs"]
 mod abuse;
+#[path = "torture/admin.rs"]
+mod admin;
 #[path = "support/sidecar.rs"]
 #[allow(dead_code)] // shared with `paced`, which uses the rest
 mod sidecar;

@@ -1,49 +1,44 @@
-//! The admin port: the table of routes and the connections around it. It answers from shared state
-//! and never waits for a data thread or a backend; a client that is slow, silent or strange costs
-//! one of a few places and is let go. Unit: one request.
+//! The admin port: the table of routes and the acceptance of connections. It answers from shared
+//! state and never waits for a data thread or a backend; a client that is slow, silent or strange
+//! costs one of a few slots and is let go. Unit: one request.
 
+mod connection;
 pub mod metrics;
 pub mod negotiate;
+pub mod page;
 pub mod probes;
 pub mod query;
 pub mod report;
 pub mod respond;
 pub mod slots;
 pub mod state;
+mod unread;
 
-use hyper::body::{Body, Incoming};
+use connection::{Accepted, Room};
+use hyper::body::Body;
 use hyper::header::{self, HeaderValue};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
 use hyper::{Method, Request, StatusCode, Version};
-use hyper_util::rt::{TokioIo, TokioTimer};
 use probes::Probe;
 use respond::{Answer, TEXT, answer, refuse};
-use slots::{Slot, Slots};
+use slots::{CONNECTIONS_MAX, Slots};
 use state::State;
-use std::convert::Infallible;
 use std::future::Future;
 use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
-use tokio::time::{Instant, interval_at, sleep};
+use tokio::net::TcpListener;
+use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::time::sleep;
 
-/// For the head of a request. A kubelet and a scraper need a packet; an attacker takes a place for
-/// no longer.
-const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(5);
+/// Slots for connections that ask for a probe first: a kubelet has three probes, a person one.
+const PROBE_CONNECTIONS_MAX: usize = 16;
 
-/// A connection on which no request began for this long is closed, the reading of its answer
-/// included: longer than the largest scrape timeout in use (10 s by default), shorter than a leak.
-const IDLE_MAX: Duration = Duration::from_secs(30);
+/// Connections whose request has not arrived: each costs a descriptor and a kilobyte.
+const SILENT_CONNECTIONS_MAX: usize = 256;
 
-/// Header lines of a request: Prometheus sends 6, a browser behind proxies 20.
-const HEADERS_MAX: usize = 32;
-
-/// Bytes of a request's head.
-const HEAD_BYTES_MAX: usize = 16 * 1024;
+/// Of all descriptors that the process may have, silent connections take at most this share.
+const SILENT_DESCRIPTOR_SHARE: u64 = 8;
 
 /// How long answers in flight may take once the port closes.
 const CLOSING_MAX: Duration = Duration::from_millis(100);
@@ -63,7 +58,11 @@ const PATHS: &str = "\
 /// Serves until `until` is done, then closes within [`CLOSING_MAX`]. Never fails: what goes wrong
 /// with one connection ends that one.
 pub async fn serve(listener: TcpListener, state: Arc<State>, until: impl Future<Output = ()>) {
-    let slots = Arc::new(Slots::new());
+    let room = Arc::new(Room {
+        silent: Slots::of(silent_max()),
+        probes: Arc::new(Slots::of(PROBE_CONNECTIONS_MAX)),
+        others: Arc::new(Slots::of(CONNECTIONS_MAX - PROBE_CONNECTIONS_MAX)),
+    });
     let (closing, _) = watch::channel(false);
     let mut until = pin!(until);
     loop {
@@ -76,13 +75,14 @@ pub async fn serve(listener: TcpListener, state: Arc<State>, until: impl Future<
             sleep(ACCEPT_PAUSE).await;
             continue;
         };
-        let slot = tokio::select! {
+        let silent = tokio::select! {
             () = &mut until => break,
-            slot = slots.wait(|| refused(&state, "admin_evicted")) => slot,
+            slot = room.silent.wait(|| refused(&state, "admin_evicted")) => slot,
         };
-        let (state, slots) = (Arc::clone(&state), Arc::clone(&slots));
-        tokio::spawn(connection(stream, peer.ip(), state, slots, slot, closing.subscribe()));
-        // who was let in is heard before the next
+        let (state, room, closing) = (Arc::clone(&state), Arc::clone(&room), closing.subscribe());
+        let accepted = Accepted { stream, peer: peer.ip(), state, room, silent, closing };
+        tokio::spawn(accepted.serve());
+        // an accepted connection is heard before the next is accepted
         tokio::task::yield_now().await;
     }
     drop(listener);
@@ -91,59 +91,24 @@ pub async fn serve(listener: TcpListener, state: Arc<State>, until: impl Future<
     let _ = tokio::time::timeout(CLOSING_MAX, closing.closed()).await;
 }
 
+/// Returns how many silent connections the process can afford under its limit of descriptors.
+fn silent_max() -> usize {
+    let descriptors = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let share = descriptors.map_or(u64::MAX, |limit| limit / SILENT_DESCRIPTOR_SHARE);
+    usize::try_from(share).unwrap_or(usize::MAX).clamp(1, SILENT_CONNECTIONS_MAX)
+}
+
 fn refused(state: &State, reason: &str) {
     state.telemetry.connections_refused.with_label_values(&[reason]).inc();
 }
 
-async fn connection(
-    stream: TcpStream,
-    peer: IpAddr,
-    state: Arc<State>,
-    slots: Arc<Slots>,
-    slot: Arc<Slot>,
-    mut closing: watch::Receiver<bool>,
-) {
-    // an answer is one write; waiting for a second packet only delays it. Without it, it is only
-    // later.
-    let _ = stream.set_nodelay(true);
-    let service = service_fn(|request: Request<Incoming>| {
-        slots.touch(&slot);
-        let answer = checked(&request, peer, &state);
-        async move { Ok::<_, Infallible>(answer) }
-    });
-    let served = http1::Builder::new()
-        .timer(TokioTimer::new())
-        // who has asked may close its side and still wants the answer
-        .half_close(true)
-        .header_read_timeout(HEADER_READ_TIMEOUT)
-        .max_headers(HEADERS_MAX)
-        .max_buf_size(HEAD_BYTES_MAX)
-        .serve_connection(TokioIo::new(stream), service);
-    let mut served = pin!(served);
-    // the first tick of `interval` is due at once and yet waits for the timer's next millisecond
-    let mut idle = interval_at(Instant::now() + IDLE_MAX, IDLE_MAX);
-    loop {
-        tokio::select! {
-            _ = &mut served => break, // a broken connection is the client's affair
-            () = slot.evicted() => break,
-            _ = closing.changed() => {
-                served.as_mut().graceful_shutdown();
-                let _ = served.await;
-                break;
-            }
-            _ = idle.tick() => {
-                if slots.idle(&slot) >= IDLE_MAX {
-                    refused(&state, "admin_idle");
-                    break;
-                }
-            }
-        }
-    }
-    slots.free(&slot);
-}
-
 /// Refuses what no scraper, kubelet or browser sends, and what two servers could read differently.
-fn checked<B: Body>(request: &Request<B>, peer: IpAddr, state: &State) -> Answer {
+async fn checked<B: Body>(
+    request: &Request<B>,
+    peer: IpAddr,
+    sending: OwnedSemaphorePermit,
+    state: &State,
+) -> Answer {
     let headers = request.headers();
     let hosts = headers.get_all(header::HOST).iter().count();
     if hosts > 1 || (hosts == 0 && request.version() == Version::HTTP_11) {
@@ -157,11 +122,16 @@ fn checked<B: Body>(request: &Request<B>, peer: IpAddr, state: &State) -> Answer
         refusal.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
         return refusal;
     }
-    route(request, peer, state)
+    route(request, peer, sending, state).await
 }
 
-/// The table of routes.
-fn route<B>(request: &Request<B>, peer: IpAddr, state: &State) -> Answer {
+/// The table of routes; `sending` is released when the answer was sent.
+async fn route<B>(
+    request: &Request<B>,
+    peer: IpAddr,
+    sending: OwnedSemaphorePermit,
+    state: &State,
+) -> Answer {
     let headers = request.headers();
     let query = request.uri().query();
     let path = request.uri().path();
@@ -172,7 +142,7 @@ fn route<B>(request: &Request<B>, peer: IpAddr, state: &State) -> Answer {
     };
     match (head, check) {
         ("/", None) => answer(StatusCode::OK, TEXT, format!("sidelight\n\n{PATHS}")),
-        ("/metrics", None) => metrics::scrape(request, peer, state),
+        ("/metrics", None) => metrics::scrape(request, peer, sending, state).await,
         ("/livez" | "/healthz", check) => probes::probe(Probe::Live, check, query, state),
         ("/readyz", check) => probes::probe(Probe::Ready, check, query, state),
         ("/startupz", check) => probes::probe(Probe::Started, check, query, state),

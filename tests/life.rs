@@ -310,8 +310,8 @@ fn in_a_job_it_leaves_when_the_application_has() {
 }
 
 /// Scenario: the final values are held for two scrapers.
-/// Guarantees: the ledger is closed before; a look by hand does not count, the second scraper is the end, long
-/// before the wait is over; `/livez` is well all the time.
+/// Guarantees: the ledger is closed before; neither a person's request nor one that only says that it is
+/// Prometheus ends the wait, the second scraper does, long before it is over; `/livez` is well all the time.
 #[test]
 fn the_final_values_are_held_for_the_last_scrape() {
     let environment = [
@@ -322,24 +322,34 @@ fn the_final_values_are_held_for_the_last_scrape() {
     let mut sidecar = Sidecar::start(Setup { environment: environment.into(), ..Setup::default() });
     let openmetrics = "application/openmetrics-text;version=1.0.0,*/*;q=0.1";
     sidecar.get("/metrics", openmetrics);
+    let ask = |admin, version: &str| {
+        let mut stream = std::net::TcpStream::connect(admin).expect("it serves");
+        let request = format!(
+            "GET /metrics HTTP/1.1\r\nHost: x\r\nUser-Agent: Prometheus/{version}\r\n\
+             Connection: close\r\n\r\n"
+        );
+        std::io::Write::write_all(&mut stream, request.as_bytes()).expect("it reads");
+        stream
+    };
+    let read = |mut stream: std::net::TcpStream| {
+        let mut answer = String::new();
+        std::io::Read::read_to_string(&mut stream, &mut answer).expect("the whole answer");
+        answer
+    };
+    read(ask(sidecar.admin(), "3.15.0"));
     sidecar.write(b"{\"level\":\"info\",\"service\":\"shop\"}\n");
     sidecar.signal(Signal::TERM);
     sidecar.wait_said("ledger received=1");
     assert_eq!(sidecar.get("/livez", "*/*").0, 200);
     let begin = Instant::now();
-    // by hand; the one that came before; and one that is new, from another address
+    // by hand; a stranger with Prometheus' headers; the two that came before
     assert!(sidecar.metrics().contains(INFO));
+    assert!(read(ask(sidecar.admin(), "3.16.0")).contains(INFO));
     assert!(sidecar.get("/metrics", openmetrics).1.contains(INFO));
-    let mut other = std::net::TcpStream::connect(sidecar.admin()).expect("it still serves");
-    std::io::Write::write_all(
-        &mut other,
-        b"GET /metrics HTTP/1.1\r\nHost: x\r\nUser-Agent: Prometheus/3.15.0\r\n\r\n",
-    )
-    .expect("it reads");
+    let last = ask(sidecar.admin(), "3.15.0");
     let ending = sidecar.end();
-    let mut got = String::new();
-    std::io::Read::read_to_string(&mut other, &mut got).expect("the whole answer");
-    assert!(got.contains(INFO), "{got}");
+    let last = read(last);
+    assert!(last.contains(INFO), "{last}");
     assert_eq!((ending.ledger()["lost"], ending.code), (0, Some(0)));
     assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
 }

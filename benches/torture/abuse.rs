@@ -2,6 +2,7 @@
 //! it took. Each case ends by SIGTERM and fails unless the ledger says what was written.
 //! Unit: one case, bounded in count and in time.
 
+use crate::admin;
 use crate::sidecar::{self, Launch, Sidecar, quantile};
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
@@ -13,7 +14,7 @@ use std::time::{Duration, Instant};
 
 type Case = fn(&Path) -> Result<String, String>;
 
-const CASES: [(&str, Case); 11] = [
+const CASES: [(&str, Case); 14] = [
     ("crash", crash),
     ("descriptors", descriptors),
     ("endless", endless),
@@ -25,6 +26,9 @@ const CASES: [(&str, Case); 11] = [
     ("collector", collector),
     ("slow-requests", slow_requests),
     ("bad-requests", bad_requests),
+    ("scrape-crowd", admin::scrape_crowd),
+    ("unread-scrapes", admin::unread_scrapes),
+    ("silent-crowd", admin::silent_crowd),
 ];
 
 const LINE: &[u8] =
@@ -54,7 +58,7 @@ pub(crate) fn main(only: Option<&str>) -> ExitCode {
     if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
-fn start(binary: &Path) -> Result<Sidecar, String> {
+pub(crate) fn start(binary: &Path) -> Result<Sidecar, String> {
     launch(binary, Launch::default())
 }
 
@@ -70,7 +74,7 @@ fn said(error: std::io::Error) -> String {
 }
 
 /// Ends a child; its ledger must say that it received `written` lines.
-fn end(child: Sidecar, written: u64) -> Result<Duration, String> {
+pub(crate) fn end(child: Sidecar, written: u64) -> Result<Duration, String> {
     let now = Instant::now();
     child.terminate();
     let stop = child.stopped(now);

@@ -1,7 +1,7 @@
 //! Exemplars: a measured value with the span that it came from. Each shard has a fixed number of
-//! slots, filled first come, first kept; a scrape opens the next epoch, takes what the last one
-//! left, and the slots fill anew. A slot is a seqlock of atomics: a torn one is skipped, never
-//! shown.
+//! slots, filled first come, first kept; a scrape opens the next epoch, collects what the last one
+//! left, and the slots fill anew. The registry keeps what was collected until something newer comes.
+//! A slot is a seqlock of atomics: a torn one is skipped, never shown.
 
 use crate::clock::UnixNanos;
 use std::sync::atomic::{AtomicU64, Ordering, fence};

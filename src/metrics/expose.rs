@@ -30,7 +30,7 @@ pub struct Options {
 }
 
 /// Writes everything: the registry's families, then `own` (sidelight's, as the `prometheus` crate
-/// gathers them). OpenMetrics shows the exemplars left since it was last written, once.
+/// gathers them). OpenMetrics shows the newest exemplar of each cell.
 pub fn encode(
     registry: &Registry,
     own: &[prometheus::proto::MetricFamily],
@@ -39,13 +39,12 @@ pub fn encode(
     out: &mut Vec<u8>,
 ) {
     let (rendered, cells) = registry.scrape();
-    let (open, exemplars) = match encoding {
-        Encoding::Classic => (false, Vec::new()),
-        Encoding::OpenMetrics => (true, registry.take_exemplars()),
-    };
+    let open = encoding == Encoding::OpenMetrics;
+    let exemplars = open.then(|| registry.exemplars());
+    let exemplars = exemplars.as_ref().map_or(&[][..], |exemplars| exemplars);
     let mut page = Page { out, open };
     for family in &rendered.families {
-        derived::write(&mut page, family, &cells, &exemplars, open && options.created);
+        derived::write(&mut page, family, &cells, exemplars, open && options.created);
     }
     drop(rendered);
     for family in own {

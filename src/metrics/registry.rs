@@ -8,8 +8,12 @@ use super::declare::SERIES_MAX;
 use super::exemplar::Exemplar;
 use super::family::{FamilyConflict, FamilyId, FamilySpec, Limits};
 use super::rendered::Rendered;
+use std::cmp::Reverse;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
+
+/// Exemplars kept: one for each of eight buckets of 512 series, in 256 KiB.
+const EXEMPLARS_KEPT_MAX: usize = 4096;
 
 /// All families and series of the process.
 #[derive(Debug)]
@@ -18,8 +22,10 @@ pub struct Registry {
     admission: Mutex<Admission>,
     shards: Mutex<Vec<Arc<Shard>>>,
     rendered: Mutex<Rendered>,
-    /// Counts up when a scrape takes the exemplars; starts at 1, as 0 means never.
+    /// Counts up when the shards' exemplars are collected; starts at 1, as 0 means never.
     pub(super) epoch: AtomicU32,
+    /// The newest exemplar of each cell, ascending by cell.
+    exemplars: Mutex<Vec<(u32, Exemplar)>>,
 }
 
 impl Registry {
@@ -32,6 +38,7 @@ impl Registry {
             shards: Mutex::default(),
             rendered: Mutex::default(),
             epoch: AtomicU32::new(1),
+            exemplars: Mutex::default(),
         })
     }
 
@@ -112,18 +119,31 @@ impl Registry {
         (rendered, view)
     }
 
-    /// Takes the exemplars left since this was last called, the newest of each cell, by cell. To be
-    /// called under a scrape.
-    pub(super) fn take_exemplars(&self) -> Vec<(u32, Exemplar)> {
-        let mut taken = Vec::new();
+    /// Returns the newest exemplar of each cell, ascending by cell, in one format as in another: an
+    /// exemplar stays until a newer one replaces it, so that no scraper takes it from another. At
+    /// most [`EXEMPLARS_KEPT_MAX`], the newest. To be called under a scrape.
+    pub(super) fn exemplars(&self) -> MutexGuard<'_, Vec<(u32, Exemplar)>> {
+        let mut kept = held(&self.exemplars);
         let epoch = self.epoch.fetch_add(1, Ordering::Relaxed);
+        let mut newer = Vec::new();
         for shard in held(&self.shards).iter() {
             if let Some(exemplars) = shard.exemplars.get() {
-                exemplars.take(epoch, &mut taken);
+                exemplars.take(epoch, &mut newer);
             }
         }
-        taken.sort_by_key(|(cell, exemplar)| (*cell, std::cmp::Reverse(exemplar.at)));
-        taken.dedup_by_key(|(cell, _)| *cell);
-        taken
+        if newer.is_empty() {
+            return kept;
+        }
+        // of two with one time the one that was collected last comes first, and stays
+        newer.append(&mut kept);
+        *kept = newer;
+        kept.sort_by_key(|(cell, exemplar)| (*cell, Reverse(exemplar.at)));
+        kept.dedup_by_key(|(cell, _)| *cell);
+        if kept.len() > EXEMPLARS_KEPT_MAX {
+            kept.sort_by_key(|(_, exemplar)| Reverse(exemplar.at));
+            kept.truncate(EXEMPLARS_KEPT_MAX);
+            kept.sort_by_key(|(cell, _)| *cell);
+        }
+        kept
     }
 }

@@ -1,43 +1,58 @@
-//! `/metrics`: the format and the compression that the scraper asked for, around the bytes of the
-//! encoder.
+//! `/metrics`: the format and the compression that the scraper asked for, around a shared page.
 
-use crate::metrics::Registry;
-use crate::metrics::expose::{self, Options};
+use crate::metrics::expose::Options;
 use crate::phase::Phase;
 use crate::serve::negotiate;
+use crate::serve::page::{Page, Variant};
 use crate::serve::query;
-use crate::serve::respond::{Answer, answer};
-use crate::serve::state::{Exposition, State};
-use crate::telemetry::Telemetry;
+use crate::serve::respond::{Answer, TEXT, answer};
+use crate::serve::state::State;
 use crate::telemetry::scrapers::Client;
-use flate2::Compression;
-use flate2::write::GzEncoder;
+use bytes::Bytes;
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Method, Request, StatusCode};
-use std::io::Write;
 use std::net::IpAddr;
 use std::sync::Arc;
+use tokio::sync::OwnedSemaphorePermit;
 
-/// Bodies up to this size are sent as they are: gzip would save less than a packet.
-const PLAIN_BYTES_MAX: usize = 1024;
-
-/// The exposition of the derived families and of sidelight's own.
-pub fn exposition(registry: Arc<Registry>, telemetry: Arc<Telemetry>) -> Exposition {
-    Box::new(move |encoding, options, out| {
-        expose::encode(&registry, &telemetry.gather(), encoding, options, out);
-    })
+/// The body of an answer: the page, and the right of its connection to answer the next request,
+/// which comes free when the body was sent.
+struct PageBody {
+    page: Arc<Page>,
+    _sending: OwnedSemaphorePermit,
 }
 
-/// Answers a scrape of a client at `address`.
-pub fn scrape<B>(request: &Request<B>, address: IpAddr, state: &State) -> Answer {
+impl AsRef<[u8]> for PageBody {
+    fn as_ref(&self) -> &[u8] {
+        self.page.as_ref().as_ref()
+    }
+}
+
+/// Answers a scrape of a client at `address`; `sending` is released when the answer was sent.
+pub async fn scrape<B>(
+    request: &Request<B>,
+    address: IpAddr,
+    sending: OwnedSemaphorePermit,
+    state: &State,
+) -> Answer {
     let (headers, query_string) = (request.headers(), request.uri().query());
     let accepted = joined(headers, &header::ACCEPT);
     let chosen = negotiate::accept(accepted.as_deref());
     // before the values are read: what is final afterwards may not have been then
     let is_final = state.standing.phase.get() >= Phase::Lingering;
     let created = state.created || query::switch(query_string, "created");
-    let mut body = Vec::new();
-    (state.exposition)(chosen.encoding, Options { created }, &mut body);
+    let gzip = negotiate::gzip(joined(headers, &header::ACCEPT_ENCODING).as_deref());
+    let options = Options { created };
+    let variant = Variant { encoding: chosen.encoding, options, gzip, is_final };
+    let Some(page) = state.pages.get(variant).await else {
+        let mut refusal = answer(
+            StatusCode::SERVICE_UNAVAILABLE,
+            TEXT,
+            "too many answers wait for clients that do not read them; ask again in a second\n",
+        );
+        refusal.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        return refusal;
+    };
     if request.method() == Method::GET {
         let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
         let wants_openmetrics =
@@ -45,13 +60,12 @@ pub fn scrape<B>(request: &Request<B>, address: IpAddr, state: &State) -> Answer
         let client = Client { address, agent: agent.unwrap_or_default(), wants_openmetrics };
         state.standing.scrapers.scraped(client, is_final);
     }
-    let wanted = negotiate::gzip(joined(headers, &header::ACCEPT_ENCODING).as_deref());
-    let packed = (wanted && body.len() > PLAIN_BYTES_MAX).then(|| pack(&body)).flatten();
-    let gzip = packed.is_some();
-    let mut answer = answer(StatusCode::OK, &chosen.content_type, packed.unwrap_or(body));
+    let is_gzip = page.is_gzip;
+    let body = Bytes::from_owner(PageBody { page, _sending: sending });
+    let mut answer = answer(StatusCode::OK, &chosen.content_type, body);
     let headers = answer.headers_mut();
     headers.insert(header::VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
-    if gzip {
+    if is_gzip {
         headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
     answer
@@ -62,12 +76,4 @@ pub fn joined(headers: &HeaderMap, name: &header::HeaderName) -> Option<String> 
     let values: Vec<&str> =
         headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
     (!values.is_empty()).then(|| values.join(","))
-}
-
-/// Level 1: a scrape is compressed on every interval and read once. None if it fails, which a Vec
-/// never does.
-fn pack(body: &[u8]) -> Option<Vec<u8>> {
-    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 8), Compression::fast());
-    encoder.write_all(body).ok()?;
-    encoder.finish().ok()
 }

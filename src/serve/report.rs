@@ -79,8 +79,9 @@ fn sidecar(state: &State) -> Vec<Check> {
     ]
 }
 
-/// `{"status": "healthy|unhealthy", "checks": {name: {"status": ..., "error": ...}}}`; `error` also
-/// as a status, for what could not be checked.
+/// `{"status": "healthy|unhealthy", "checks": {name: {"status": ..., "message": ...}}}`. A check is
+/// `healthy`, `degraded` (with a warning), `unhealthy` (with an error) or `error`, if it could not be
+/// evaluated; status and text always agree. Only `unhealthy` makes the whole unhealthy.
 fn plain(findings: &Findings, worst: Status) -> Value {
     let mut checks = Map::new();
     for check in &findings.checks {
@@ -89,7 +90,7 @@ fn plain(findings: &Findings, worst: Status) -> Value {
         let (status, key) = match check.status {
             _ if unknown => ("error", "error"),
             Status::Pass => ("healthy", "message"),
-            Status::Warn => ("healthy", "warning"),
+            Status::Warn => ("degraded", "warning"),
             Status::Fail => ("unhealthy", "error"),
         };
         one.insert("status".to_owned(), status.into());

@@ -68,7 +68,7 @@ impl Slots {
         Ok((slot, full))
     }
 
-    /// A place for a connection, as soon as there is one; `gave_way` hears when another lost its own for it.
+    /// Waits for a slot for a connection; calls `gave_way` when another connection lost its slot for it.
     pub async fn wait(&self, gave_way: impl Fn()) -> Arc<Slot> {
         loop {
             match self.take() {

@@ -5,6 +5,7 @@ use crate::clock::Clock;
 use crate::health::verdict::{Published, Status};
 use crate::metrics::expose::{Encoding, Options};
 use crate::phase::Phase;
+use crate::serve::page::Pages;
 use crate::telemetry::Telemetry;
 use crate::telemetry::standing::{DoorState, Standing};
 use std::fmt;
@@ -30,8 +31,8 @@ pub struct State {
     pub standing: Arc<Standing>,
     /// The verdict on the application.
     pub verdict: Arc<Published>,
-    /// Writes `/metrics`.
-    pub exposition: Exposition,
+    /// Renders `/metrics`.
+    pub pages: Pages,
     /// `_created` samples in OpenMetrics without being asked (`?created=1` asks).
     pub created: bool,
     /// How full the fullest outbox is, 0..=1.
@@ -57,7 +58,7 @@ impl State {
             telemetry,
             standing,
             verdict: Arc::new(Published::default()),
-            exposition,
+            pages: Pages::new(exposition),
             created: false,
             queue_fill: Box::new(|| 0.0),
             exporter_degraded: Box::new(|| None),

@@ -1,9 +1,13 @@
 //! Who fetches the metrics, so that the end can wait until each of them has the final values. Unit: one
 //! scrape.
 //!
-//! Decision: a scraper is a client that names itself Prometheus, or asks for OpenMetrics, or came at least
-//! twice before the end: nobody else does any of these. A kubelet's probe never is one. Two behind one
-//! address with one name (a pair behind a mesh's proxy) are one: then the wait lasts as long as it may.
+//! Decision: a request changes what the end waits for only if it comes from a client that was a
+//! scraper before: one that names itself Prometheus or asks for OpenMetrics and had fetched the
+//! metrics before the end, or one that had come at least twice. After the end began, a client with
+//! Prometheus' headers that was never seen counts from its second final scrape on, which is how a
+//! pod that lived shorter than a scrape interval ends in time; a single request of a stranger
+//! changes nothing. A kubelet's probe never counts. Two scrapers behind one address with one name (a
+//! pair behind a mesh's proxy) are one: then the wait lasts as long as it may.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
@@ -12,7 +16,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// Clients that are remembered: a pair of Prometheus servers, an agent, and a dozen people with a browser.
 const CLIENTS_MAX: usize = 16;
 
-/// So often somebody came before the end who comes regularly.
+/// Scrapes after which a client counts as one that comes regularly.
 const REGULAR_FROM: u32 = 2;
 
 /// A client that fetched the metrics.
@@ -35,7 +39,10 @@ struct Seen {
     address: IpAddr,
     /// Names are compared by their hash: they are as long as a client likes.
     agent: u64,
+    /// Scrapes before the values were final.
     scrapes: u32,
+    /// Scrapes with Prometheus' headers after that.
+    final_scrapes: u32,
     is_scraper: bool,
     has_final: bool,
 }
@@ -66,14 +73,18 @@ impl Scrapers {
                 address,
                 agent,
                 scrapes: 0,
-                is_scraper: by_name,
+                final_scrapes: 0,
+                is_scraper: false,
                 has_final: false,
             });
             clients.len() - 1
         });
         let one = &mut clients[at];
         one.has_final |= is_final;
-        if !is_final {
+        if is_final {
+            one.final_scrapes = one.final_scrapes.saturating_add(u32::from(by_name));
+            one.is_scraper |= one.final_scrapes >= REGULAR_FROM;
+        } else {
             one.scrapes = one.scrapes.saturating_add(1);
             one.is_scraper |= by_name || one.scrapes >= REGULAR_FROM;
         }
@@ -104,13 +115,24 @@ mod tests {
             (&[][..], &[][..], 0),
             (&[prometheus], &[], 0),
             (&[prometheus], &[prometheus, prometheus], 1),
+            // a stranger with Prometheus' headers does not end the wait
+            (&[], &[prometheus], 0),
+            (&[prometheus], &[client(2, "Prometheus/3.15.0", true)], 0),
             // a pod that lived shorter than an interval
-            (&[], &[prometheus], 1),
+            (&[], &[prometheus, prometheus], 1),
             // a pair, by address
-            (&[prometheus], &[prometheus, client(2, "Prometheus/3.15.0", true)], 2),
+            (
+                &[prometheus, client(2, "Prometheus/3.15.0", true)],
+                &[prometheus, client(2, "Prometheus/3.15.0", true)],
+                2,
+            ),
             // two agents on one node, by name
-            (&[], &[prometheus, client(1, "Prometheus/2.53.0", false)], 2),
-            (&[], &[client(1, "vm_promscrape", true)], 1),
+            (
+                &[prometheus, client(1, "Prometheus/2.53.0", false)],
+                &[prometheus, client(1, "Prometheus/2.53.0", false)],
+                2,
+            ),
+            (&[client(1, "vm_promscrape", true)], &[client(1, "vm_promscrape", true)], 1),
             // neither a name nor a format, but it came before, and again
             (&[client(3, "agent", false); 2], &[client(3, "agent", false)], 1),
             (&[client(3, "curl/8.5.0", false)], &[client(3, "curl/8.5.0", false); 5], 0),
@@ -132,6 +154,7 @@ mod tests {
     #[test]
     fn strangers_put_no_scraper_out() {
         let scrapers = Scrapers::default();
+        scrapers.scraped(client(1, "Prometheus/3.15.0", true), false);
         scrapers.scraped(client(1, "Prometheus/3.15.0", true), true);
         for stranger in 0..1_000 {
             scrapers.scraped(client(9, &format!("stranger {stranger}"), false), false);

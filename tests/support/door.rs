@@ -318,7 +318,8 @@ pub(crate) fn be_child() {
     let directory_of_reloads = std::path::PathBuf::from(directory);
     let reload = move |_| {
         reloads += 1;
-        std::fs::write(directory_of_reloads.join(format!("reloaded {reloads}")), "").expect("written");
+        std::fs::write(directory_of_reloads.join(format!("reloaded {reloads}")), "")
+            .expect("written");
         Looked { changed: true, again: None }
     };
     let code = sidelight::app::run(parts, &mut signals, |_| {}, None, reload).expect("it runs");

@@ -1,0 +1,177 @@
+//! Attacks on the admin port: crowds that scrape, clients that do not read, connections that say
+//! nothing. Beside each the probes and one honest scraper must be answered, and memory must stay
+//! small. Unit: one attack, bounded in connections and in time.
+
+use crate::sidecar::{Sidecar, quantile};
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long each attack lasts.
+const ATTACK: Duration = Duration::from_secs(10);
+
+/// A kubelet's default timeout for a probe is 1 s; a probe beside an attack may take a tenth.
+const PROBE_MAX: Duration = Duration::from_millis(100);
+
+/// Resident memory under attack; the injector's default limit for a sidecar is 64 MiB.
+const RESIDENT_KIB_MAX: u64 = 40 * 1024;
+
+/// 300 clients that scrape with gzip without a pause.
+pub(crate) fn scrape_crowd(binary: &Path) -> Result<String, String> {
+    let child = with_series(binary)?;
+    let (done, answered) = (AtomicBool::new(false), AtomicU64::new(0));
+    let told = thread::scope(|scope| {
+        for _ in 0..300 {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    let gzip = "Accept-Encoding: gzip\r\n";
+                    if request(child.listen(), "/metrics", gzip).is_ok_and(|status| status == 200) {
+                        answered.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+            });
+        }
+        let told = beside(&child);
+        done.store(true, Ordering::Relaxed);
+        told
+    })?;
+    let answered = answered.load(Ordering::Relaxed);
+    super::abuse::end(child, LINES)?;
+    Ok(format!("{told}; {answered} scrapes answered in {} s", ATTACK.as_secs()))
+}
+
+/// 100 connections that pipeline scrapes and read none of the answers, renewed when they are closed.
+pub(crate) fn unread_scrapes(binary: &Path) -> Result<String, String> {
+    let child = with_series(binary)?;
+    let done = AtomicBool::new(false);
+    let many = "GET /metrics?created=1 HTTP/1.1\r\nHost: x\r\n\r\n".repeat(100);
+    let told = thread::scope(|scope| {
+        for _ in 0..100 {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    let Ok(mut stream) = TcpStream::connect(child.listen()) else { continue };
+                    let _ = stream.set_write_timeout(Some(Duration::from_millis(500)));
+                    while !done.load(Ordering::Relaxed) && stream.write_all(many.as_bytes()).is_ok()
+                    {
+                        thread::sleep(Duration::from_millis(100));
+                    }
+                }
+            });
+        }
+        let told = beside(&child);
+        done.store(true, Ordering::Relaxed);
+        told
+    })?;
+    super::abuse::end(child, LINES)?;
+    Ok(told)
+}
+
+/// 900 connections that send one byte of a request every second, renewed when they are closed.
+pub(crate) fn silent_crowd(binary: &Path) -> Result<String, String> {
+    let child = with_series(binary)?;
+    let done = AtomicBool::new(false);
+    let told = thread::scope(|scope| {
+        for _ in 0..9 {
+            scope.spawn(|| {
+                let mut streams: Vec<TcpStream> = Vec::new();
+                while !done.load(Ordering::Relaxed) {
+                    streams.retain_mut(|stream| stream.write_all(b"G").is_ok());
+                    while streams.len() < 100 {
+                        match TcpStream::connect(child.listen()) {
+                            Ok(stream) => streams.push(stream),
+                            Err(_) => break,
+                        }
+                    }
+                    thread::sleep(Duration::from_secs(1));
+                }
+            });
+        }
+        let told = beside(&child);
+        done.store(true, Ordering::Relaxed);
+        told
+    })?;
+    super::abuse::end(child, LINES)?;
+    Ok(told)
+}
+
+/// Lines that make the page: 500 label sets, most of them of histograms.
+const LINES: u64 = 2_000;
+
+/// A sidecar whose page is about as large as its limits let a page become by lines of an application.
+fn with_series(binary: &Path) -> Result<Sidecar, String> {
+    let mut child = super::abuse::start(binary)?;
+    let mut stream = child.connect()?;
+    let methods = ["GET", "POST", "PUT", "DELETE"];
+    for n in 0..LINES {
+        let (method, route) = (methods[n as usize % 4], n / 4 % 40);
+        let line = format!(
+            "{{\"level\":\"INFO\",\"method\":\"{method}\",\"route\":\"/r{route}/x\",\"status\":{},\
+             \"duration_ms\":{n}}}\n",
+            200 + n % 12
+        );
+        stream.write_all(line.as_bytes()).map_err(|error| error.to_string())?;
+    }
+    drop(stream);
+    thread::sleep(Duration::from_millis(300));
+    Ok(child)
+}
+
+/// Asks probes and one honest scrape a second for as long as the attack lasts.
+fn beside(child: &Sidecar) -> Result<String, String> {
+    let begun = Instant::now();
+    let (mut probes, mut scrapes, mut failed) = (Vec::new(), Vec::new(), 0);
+    let mut resident = 0;
+    let cpu = child.cpu();
+    while begun.elapsed() < ATTACK {
+        for path in ["/livez", "/readyz", "/startupz"] {
+            let asked = Instant::now();
+            match request(child.listen(), path, "User-Agent: kube-probe/1.36\r\n") {
+                Ok(200) => probes.push(asked.elapsed().as_micros() as u64),
+                Ok(_) | Err(_) => failed += 1,
+            }
+        }
+        let asked = Instant::now();
+        match request(child.listen(), "/metrics", "User-Agent: Prometheus/3.16.0\r\n") {
+            Ok(200) => scrapes.push(asked.elapsed().as_micros() as u64),
+            Ok(_) | Err(_) => failed += 1,
+        }
+        resident = resident.max(child.memory_kib("VmRSS"));
+        thread::sleep(Duration::from_millis(100));
+    }
+    let cpu = child.cpu().saturating_sub(cpu).as_secs_f64() / begun.elapsed().as_secs_f64();
+    probes.sort_unstable();
+    scrapes.sort_unstable();
+    let told = format!(
+        "{} probes p50 {} us, max {} us; {} honest scrapes p50 {} us, p99 {} us; {failed} failed; \
+         resident {:.1} MiB; {:.0} % of a core",
+        probes.len(),
+        quantile(&probes, 0.5),
+        quantile(&probes, 1.0),
+        scrapes.len(),
+        quantile(&scrapes, 0.5),
+        quantile(&scrapes, 0.99),
+        resident as f64 / 1024.0,
+        cpu * 100.0,
+    );
+    let is_slow = u128::from(quantile(&probes, 0.99)) > PROBE_MAX.as_micros();
+    if failed > 0 || is_slow || resident > RESIDENT_KIB_MAX {
+        return Err(told);
+    }
+    Ok(told)
+}
+
+/// One request on a connection of its own, its answer read to the end: the status.
+fn request(address: SocketAddr, path: &str, headers: &str) -> std::io::Result<u16> {
+    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(5))?;
+    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\r\n");
+    stream.write_all(request.as_bytes())?;
+    let mut answer = Vec::new();
+    stream.take(64 << 20).read_to_end(&mut answer)?;
+    let head = String::from_utf8_lossy(&answer[..answer.len().min(16)]).into_owned();
+    let status = head.split(' ').nth(1).and_then(|code| code.parse().ok());
+    status.ok_or(std::io::ErrorKind::UnexpectedEof.into())
+}

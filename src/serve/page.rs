@@ -1,0 +1,243 @@
+//! The exposition as shared pages: rendered and compressed for all who wait for it together, in
+//! bounded memory and a bounded share of the admin thread. Unit: one page.
+//!
+//! Decision: whoever asks gets values that were read after the question, never older ones, and all
+//! who asked in the meantime share them. What bounds the cost is a pause after each rendering,
+//! [`PAUSE_FACTOR`] times as long as the rendering took and at most [`PAUSE_MAX`]: a crowd of
+//! scrapers takes a fifth of the thread, and a small page costs nobody a noticeable wait. Serving
+//! one page a second to all would show a person who asks twice in a second the same numbers.
+
+use crate::metrics::expose::{Encoding, Options};
+use crate::serve::state::Exposition;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::sync::Mutex;
+use tokio::task::yield_now;
+use tokio::time::{Instant, sleep_until};
+
+/// The pause after a rendering, in multiples of its duration: a fifth of the thread at most.
+const PAUSE_FACTOR: u32 = 4;
+
+/// The longest pause: a scraper's timeout is ten times as long.
+const PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// Bytes of all pages alive, those that are still being sent included. A page of 5,000 series has
+/// a tenth of it; a page that is larger than half of it may exist twice.
+pub const PAGE_BYTES_MAX: usize = 12 << 20;
+
+/// Under pressure of memory a page this old still answers: clients that keep pages alive without
+/// reading are closed sooner.
+const REUSE_AGE_MAX: Duration = Duration::from_secs(5);
+
+/// Bodies up to this size are sent as they are: gzip would save less than a packet.
+const PLAIN_BYTES_MAX: usize = 1024;
+
+/// Bytes compressed before other tasks of the thread run: about 0.5 ms.
+const CHUNK_BYTES: usize = 64 << 10;
+
+/// What a page looks like.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Variant {
+    /// The exposition format.
+    pub encoding: Encoding,
+    /// What was asked for beside the format.
+    pub options: Options,
+    /// Compressed with gzip, where that saves something.
+    pub gzip: bool,
+    /// Whether nothing can change any more: a page from before never answers for one after.
+    pub is_final: bool,
+}
+
+/// Rendered bytes; alive until the last answer that contains them is sent.
+#[derive(Debug)]
+pub struct Page {
+    bytes: Vec<u8>,
+    /// Whether the bytes are compressed.
+    pub is_gzip: bool,
+    variant: Variant,
+    /// When the values were read.
+    read_at: Instant,
+    bytes_alive: Arc<AtomicUsize>,
+}
+
+impl AsRef<[u8]> for Page {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Page {
+    fn drop(&mut self) {
+        self.bytes_alive.fetch_sub(self.bytes.capacity(), Ordering::Relaxed);
+    }
+}
+
+/// Renders pages, one at a time.
+pub struct Pages {
+    exposition: Exposition,
+    bytes_alive: Arc<AtomicUsize>,
+    recent: Mutex<Recent>,
+}
+
+#[derive(Debug)]
+struct Recent {
+    /// The newest page of each variant that was asked for since the last pause ended.
+    pages: Vec<Arc<Page>>,
+    /// The next rendering begins no earlier.
+    earliest: Instant,
+    /// Bytes of the largest page so far.
+    largest: usize,
+}
+
+impl Pages {
+    /// Creates pages from what writes the exposition.
+    pub fn new(exposition: Exposition) -> Pages {
+        let recent = Recent { pages: Vec::new(), earliest: Instant::now(), largest: 0 };
+        Pages { exposition, bytes_alive: Arc::default(), recent: Mutex::new(recent) }
+    }
+
+    /// Returns a page whose values were read after this call began; waits for the pause after the
+    /// last rendering. None when memory for pages is used up by clients that do not read theirs.
+    pub async fn get(&self, variant: Variant) -> Option<Arc<Page>> {
+        let asked_at = Instant::now();
+        // in the order of arrival; whoever waits here gets the page of whoever renders first
+        let mut recent = self.recent.lock().await;
+        if let Some(page) = recent.find(variant, asked_at) {
+            return Some(page);
+        }
+        // a rendering that begins now serves everybody who has asked by then
+        sleep_until(recent.earliest).await;
+        recent.forget(Instant::now());
+        let room = PAGE_BYTES_MAX.max(2 * recent.largest);
+        if self.bytes_alive.load(Ordering::Relaxed) + recent.largest > room {
+            let reused = asked_at.checked_sub(REUSE_AGE_MAX).unwrap_or(asked_at);
+            return recent.find(variant, reused);
+        }
+        let begun_at = Instant::now();
+        let page = self.render(variant, begun_at).await;
+        let pause = begun_at.elapsed().saturating_mul(PAUSE_FACTOR).min(PAUSE_MAX);
+        recent.earliest = Instant::now() + pause;
+        recent.largest = recent.largest.max(page.bytes.capacity());
+        recent.pages.retain(|other| other.variant != variant);
+        recent.pages.push(Arc::clone(&page));
+        Some(page)
+    }
+
+    /// Bytes of all pages alive.
+    pub fn bytes_alive(&self) -> usize {
+        self.bytes_alive.load(Ordering::Relaxed)
+    }
+
+    async fn render(&self, variant: Variant, read_at: Instant) -> Arc<Page> {
+        let mut body = Vec::new();
+        (self.exposition)(variant.encoding, variant.options, &mut body);
+        let is_worth_it = variant.gzip && body.len() > PLAIN_BYTES_MAX;
+        let packed = if is_worth_it { pack(&body).await } else { None };
+        let is_gzip = packed.is_some();
+        let mut bytes = packed.unwrap_or(body);
+        bytes.shrink_to_fit();
+        self.bytes_alive.fetch_add(bytes.capacity(), Ordering::Relaxed);
+        let bytes_alive = Arc::clone(&self.bytes_alive);
+        Arc::new(Page { bytes, is_gzip, variant, read_at, bytes_alive })
+    }
+}
+
+impl std::fmt::Debug for Pages {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pages").field("bytes_alive", &self.bytes_alive).finish_non_exhaustive()
+    }
+}
+
+impl Recent {
+    /// Returns the page of this variant if its values were read at `since` or later.
+    fn find(&self, variant: Variant, since: Instant) -> Option<Arc<Page>> {
+        let known = self.pages.iter().find(|page| page.variant == variant);
+        known.filter(|page| page.read_at >= since).map(Arc::clone)
+    }
+
+    /// Lets go of pages that can answer nobody any more.
+    fn forget(&mut self, now: Instant) {
+        self.pages.retain(|page| now.duration_since(page.read_at) < REUSE_AGE_MAX);
+    }
+}
+
+/// Compresses at level 1, because a page is compressed often and read once. None if it fails,
+/// which writing into a Vec never does.
+async fn pack(body: &[u8]) -> Option<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 8), Compression::fast());
+    for chunk in body.chunks(CHUNK_BYTES) {
+        encoder.write_all(chunk).ok()?;
+        // probes are answered between two chunks
+        yield_now().await;
+    }
+    encoder.finish().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicU64;
+
+    /// Pages of `bytes` bytes, with the number of renderings so far at their beginning.
+    fn pages(bytes: usize) -> (Arc<Pages>, Arc<AtomicU64>) {
+        let rendered = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&rendered);
+        let exposition: Exposition = Box::new(move |_, _, out| {
+            let number = counted.fetch_add(1, Ordering::Relaxed) + 1;
+            out.extend_from_slice(format!("{number:8}").as_bytes());
+            out.resize(bytes, b'#');
+        });
+        (Arc::new(Pages::new(exposition)), rendered)
+    }
+
+    fn variant(encoding: Encoding) -> Variant {
+        Variant { encoding, options: Options::default(), gzip: false, is_final: false }
+    }
+
+    /// Guarantees: a crowd that asks at one time is served by one rendering, a later question by a
+    /// later one, another variant or the final values by their own.
+    #[tokio::test(start_paused = true)]
+    async fn all_who_ask_together_share_a_page() {
+        let (pages, rendered) = pages(4096);
+        // a pause, so that all of the crowd have asked before the next rendering
+        pages.recent.lock().await.earliest = Instant::now() + Duration::from_millis(10);
+        let classic = variant(Encoding::Classic);
+        let mut crowd = Vec::new();
+        for _ in 0..300 {
+            let pages = Arc::clone(&pages);
+            crowd.push(tokio::spawn(async move { pages.get(classic).await }));
+        }
+        for one in crowd {
+            assert!(one.await.expect("no panic").is_some());
+        }
+        assert_eq!(rendered.load(Ordering::Relaxed), 1);
+        tokio::time::advance(Duration::from_millis(1)).await;
+        let later = pages.get(classic).await.expect("room");
+        assert!(later.as_ref().as_ref().starts_with(b"       2"), "values from before it asked");
+        let is_final = Variant { is_final: true, ..classic };
+        pages.get(is_final).await.expect("room");
+        pages.get(variant(Encoding::OpenMetrics)).await.expect("room");
+        assert_eq!(rendered.load(Ordering::Relaxed), 4);
+    }
+
+    /// Scenario: clients that keep every page they got. Guarantees: the bytes alive stay under the
+    /// bound; then a recent page answers, and when there is none, nothing does; room comes back.
+    #[tokio::test(start_paused = true)]
+    async fn pages_that_nobody_reads_are_bounded() {
+        let (pages, _) = pages(1 << 20);
+        let mut kept = Vec::new();
+        for _ in 0..50 {
+            tokio::time::advance(Duration::from_millis(1)).await;
+            kept.push(pages.get(variant(Encoding::Classic)).await.expect("a recent page"));
+            assert!(pages.bytes_alive() <= PAGE_BYTES_MAX, "{}", pages.bytes_alive());
+        }
+        tokio::time::advance(REUSE_AGE_MAX * 2).await;
+        assert!(pages.get(variant(Encoding::Classic)).await.is_none(), "an old page answered");
+        drop(kept);
+        assert!(pages.get(variant(Encoding::Classic)).await.is_some());
+    }
+}
