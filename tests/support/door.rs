@@ -315,7 +315,7 @@ pub(crate) fn be_child() {
         outputs,
     };
     let mut reloads = 0;
-    let directory_of_reloads = std::path::PathBuf::from(directory);
+    let directory_of_reloads = directory.clone();
     let reload = move |_| {
         reloads += 1;
         std::fs::write(directory_of_reloads.join(format!("reloaded {reloads}")), "")
