@@ -1,8 +1,9 @@
-# The image of sidelight: the static binary and nothing else.
+# Two images of static programs and nothing else: the sidecar, with sidelight-tee beside it, and the injector.
 #
-#   docker buildx build --platform linux/amd64,linux/arm64 .
+#   docker buildx build --platform linux/amd64,linux/arm64 --target sidecar .
+#   docker buildx build --platform linux/amd64,linux/arm64 --target injector .
 #
-# Nothing here needs more than a Dockerfile of old, so that buildah builds it as well. The binary is compiled on
+# Nothing here needs more than a Dockerfile of old, so that buildah builds it as well. The programs are compiled on
 # the machine's own platform for the one that is asked for; no emulator runs. The base image is an argument: any
 # Debian or Ubuntu with the Rust of Cargo.toml will do. The same sources and the same compiler give the same bytes
 # (`tests/image/run` compares two builds), because paths of the machine do not get into the binary.
@@ -10,14 +11,35 @@ ARG BUILDER=docker.io/library/rust:1.95-slim-bookworm
 # BuildKit sets it; buildah wants --build-arg BUILDPLATFORM=linux/amd64 beside --platform
 ARG BUILDPLATFORM
 
-FROM --platform=${BUILDPLATFORM} ${BUILDER} AS build
-ARG TARGETARCH=amd64
+FROM --platform=${BUILDPLATFORM} ${BUILDER} AS source
 WORKDIR /src
 COPY . .
-RUN deploy/image/compile "${TARGETARCH}" /out/sidelight \
+
+FROM source AS build-injector
+ARG TARGETARCH=amd64
+RUN deploy/image/compile "${TARGETARCH}" /out sidelight-injector
+
+FROM scratch AS injector
+ARG VERSION=0.1.0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="sidelight-injector" \
+      org.opencontainers.image.description="Puts the sidelight sidecar into pods when they are admitted" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+COPY --from=build-injector /out/sidelight-injector /sidelight-injector
+# by number: runAsNonRoot cannot look a name up
+USER 65532:65532
+EXPOSE 8443 19464
+ENTRYPOINT ["/sidelight-injector"]
+CMD ["serve"]
+
+FROM source AS build-sidecar
+ARG TARGETARCH=amd64
+RUN deploy/image/compile "${TARGETARCH}" /out sidelight sidelight-tee \
     && mkdir -p /out/run/sidelight && chown -R 65532:65532 /out/run && chmod 0750 /out/run/sidelight
 
-FROM scratch
+FROM scratch AS sidecar
 ARG VERSION=0.1.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="sidelight" \
@@ -25,9 +47,9 @@ LABEL org.opencontainers.image.title="sidelight" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
-COPY --from=build /out/sidelight /sidelight
-# a place for the sockets where nothing is mounted
-COPY --from=build --chown=65532:65532 /out/run/sidelight /run/sidelight
+COPY --from=build-sidecar /out/sidelight /out/sidelight-tee /
+# the directory of the sockets where nothing is mounted
+COPY --from=build-sidecar --chown=65532:65532 /out/run/sidelight /run/sidelight
 # by number: runAsNonRoot cannot look a name up
 USER 65532:65532
 EXPOSE 19464

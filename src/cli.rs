@@ -6,18 +6,16 @@ pub mod demo;
 pub mod explain;
 pub mod get;
 pub mod healthcheck;
-pub mod inject;
-pub mod injector;
 pub mod install;
+pub(crate) mod programs;
 pub mod replay;
 pub mod run;
-pub mod tee;
 pub(crate) mod value;
 
 use crate::config::environment::Environment;
 use crate::console;
 use clap::error::ErrorKind;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -29,7 +27,9 @@ use std::process::ExitCode;
 #[command(name = "sidelight", version, args_conflicts_with_subcommands = true)]
 #[command(
     after_help = "Every setting of `run` can stand in a file (--config), too; flags win over the \
-    environment, the environment over the file."
+    environment, the environment over the file.\n\nPrograms beside this one: `sidelight tee` runs a command \
+    and copies its output to the socket; `sidelight inject` puts the sidecar into manifests; `sidelight \
+    injector` serves the admission webhook."
 )]
 pub struct CommandLine {
     /// What is to be done.
@@ -55,21 +55,17 @@ pub enum Command {
     Explain(explain::Arguments),
     /// Ask a running sidecar whether it is well; exit code 0 if so
     Healthcheck(healthcheck::Arguments),
-    /// Put the sidecar into manifests, as the webhook would
-    Inject(inject::Arguments),
-    /// Serve the admission webhook that puts the sidecar into pods
-    Injector(Box<injector::Arguments>),
-    /// Run a command, pass its output through and copy every line of it to the socket
-    Tee(tee::Arguments),
-    /// Copy this binary into a directory that other containers share
+    /// Copy sidelight-tee into a directory that other containers share
     Install(install::Arguments),
 }
 
 /// Reads the arguments and does what they ask for.
 pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: &Environment) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
-    if let Some(arguments) = tee::plain(&arguments) {
-        return tee::run(&arguments, environment);
+    let is_own =
+        |name: &str| name == "help" || CommandLine::command().find_subcommand(name).is_some();
+    if let Some(code) = programs::run(&arguments, is_own) {
+        return code;
     }
     let arguments = match CommandLine::try_parse_from(arguments) {
         Ok(arguments) => arguments,
@@ -92,9 +88,6 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: &Environ
         Command::Replay(arguments) => replay::run(&arguments, environment),
         Command::Explain(arguments) => explain::run(&arguments, environment),
         Command::Healthcheck(arguments) => healthcheck::run(&arguments, environment),
-        Command::Inject(arguments) => inject::run(&arguments, environment),
-        Command::Injector(arguments) => injector::run(&arguments, environment),
-        Command::Tee(arguments) => tee::run(&arguments, environment),
         Command::Install(arguments) => install::run(&arguments, environment),
     }
 }
@@ -103,7 +96,6 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: &Environ
 mod tests {
     use super::*;
     use crate::config::settings::{LogLevel, Mode};
-    use clap::CommandFactory;
     use std::path::PathBuf;
     use std::time::Duration;
 

@@ -14,16 +14,15 @@ mod configmap;
 pub mod environment;
 pub mod fault;
 mod file;
-pub mod injector;
 pub mod layer;
 mod lint;
 pub mod part;
 pub mod print;
-mod reader;
+pub mod reader;
 mod rules;
 pub mod setting;
 pub mod settings;
-mod tree;
+pub mod tree;
 pub mod units;
 
 #[cfg(test)]
@@ -34,12 +33,46 @@ use environment::Environment;
 use fault::{Fault, Faults, Level};
 use layer::{Layer, Places, Rank};
 use part::{Origin, Part, State};
+use reader::Reader;
 use settings::{Config, LogLevel, Mode};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use tree::Node;
+use units::Refused;
+
+/// The text of a regular file that is no larger than a configuration may be by more than a byte; it is opened
+/// without waiting.
+///
+/// # Errors
+/// Why it cannot be read, in words.
+pub fn read_file(path: &Path) -> Result<String, String> {
+    layer::read(path)
+}
+
+/// Checks a configuration that is a value of another file, such as `defaults` of the injector's: its faults
+/// are added to the reader's.
+pub fn check_value(reader: &mut Reader<'_>, value: &Node) {
+    file::apply(reader, value, &mut Config::default());
+}
+
+/// The base URL of an OTLP collector, as `export.endpoint` accepts it.
+///
+/// # Errors
+/// It is no URL that spans can be sent to.
+pub fn otlp_endpoint(text: &str) -> Result<String, Refused> {
+    file::endpoint(text)
+}
+
+/// A prefix of metric names, as `metrics.prefix` accepts it.
+///
+/// # Errors
+/// No metric can begin with it.
+pub fn metric_prefix(text: &str) -> Result<String, Refused> {
+    rules::prefix(text)
+}
 
 /// What the command line says.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]

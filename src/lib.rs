@@ -37,14 +37,12 @@
 //! | [`config`] | as written -> as used: YAML in layers, environment, flags; errors with their places |
 //! | [`app`] | doors bound, threads started, the phases of leaving ([`phase`]) |
 //! | [`replay`] | a file of lines through the rules: what would have happened |
-//! | [`tee`] | a command's output, copied to the socket without ever holding it up |
-//! | [`inject`] | pure: a pod's JSON -> the JSON patch that puts the sidecar into it |
-//! | [`injector`] | the admission webhook around it: TLS, certificates, reviews, the leader |
-//! | [`kube`], [`manifest`] | the few calls to the Kubernetes API; manifests read and written |
-//! | [`registry`] | what an image runs when a manifest does not say it: ENTRYPOINT and CMD |
-//! | [`cli`] | run, demo, check, replay, explain, healthcheck, inject, injector, tee, install |
 //! | [`console`] | standard error and standard output, without a panic and without a wait |
+//! | [`cli`] | run, demo, check, replay, explain, healthcheck, install; finds the other two programs |
 //! | [`clock`], [`resource`] | time as a value; who we speak for |
+//!
+//! Two more programs are crates of the same workspace: `crates/injector` puts the sidecar into pods
+//! (admission webhook, manifests, check of a cluster), `crates/tee` copies a command's output to the socket.
 //!
 //! # What must never be
 //!
@@ -75,10 +73,6 @@ pub mod export;
 pub mod forward;
 pub mod frame;
 pub mod health;
-pub mod inject;
-pub mod injector;
-pub mod kube;
-pub mod manifest;
 pub mod metrics;
 pub mod otlp;
 pub mod outbox;
@@ -86,11 +80,9 @@ pub mod phase;
 pub mod pipeline;
 pub mod receive;
 pub mod record;
-pub mod registry;
 pub mod replay;
 pub mod resource;
 pub mod rules;
 pub mod serve;
 pub mod spans;
-pub mod tee;
 pub mod telemetry;

@@ -1,6 +1,7 @@
 //! The real binary on real sockets, from its first line to its last. Waits are for something, never for a time.
 
 use crate::process::{AMPLE, Setup, Sidecar};
+use crate::programs::built;
 use rustix::process::Signal;
 use std::net::TcpListener;
 use std::os::unix::fs::FileTypeExt;
@@ -263,10 +264,11 @@ fn a_line_too_long_to_be_copied_is_in_the_ledger() {
     assert_eq!((items, ending.code), ((3, 2, 1, 0), Some(0)), "{:?}", ending.said);
 }
 
-/// Guarantees: the binary is where it was asked to be before the socket is there; where it cannot be, everything
+/// Guarantees: sidelight-tee is where it was asked to be before the socket is there; where it cannot be, everything
 /// else goes on.
 #[test]
-fn the_binary_is_laid_ready_for_others() {
+fn the_copier_is_installed_for_others() {
+    let tee = built("sidelight-tee");
     let home = tempfile::tempdir().expect("a temporary directory");
     let (bin, file) = (home.path().join("bin"), home.path().join("file"));
     std::fs::write(&file, "no directory").expect("a writable directory");
@@ -276,14 +278,14 @@ fn the_binary_is_laid_ready_for_others() {
         let mut sidecar =
             Sidecar::start(Setup { environment: environment.into(), ..Setup::default() });
         if !is_there {
-            sidecar.wait_said("cannot copy this binary");
+            sidecar.wait_said("cannot copy ");
         }
         sidecar.write(b"{\"level\":\"info\",\"service\":\"shop\"}\n");
         sidecar.wait_metric(INFO);
         assert_eq!(sidecar.stop().code, Some(0));
     }
-    let itself = std::fs::read(env!("CARGO_BIN_EXE_sidelight")).expect("the binary");
-    assert!(std::fs::read(bin.join("sidelight")).expect("it is there") == itself);
+    let tee = std::fs::read(tee).expect("the program");
+    assert!(std::fs::read(bin.join("sidelight-tee")).expect("it is there") == tee);
 }
 
 /// Scenario: an ordinary container beside a Job's. A probe comes and goes; the application comes, writes, and leaves.

@@ -7,15 +7,19 @@ mod collector;
 #[allow(clippy::disallowed_methods)] // it waits for other processes, whose time is the real one
 mod console;
 mod golden;
-mod inject;
 #[allow(clippy::disallowed_methods)] // it waits for another process, whose time is the real one
 mod layers;
 mod ledger;
 #[allow(clippy::disallowed_methods)] // it waits for another process, whose time is the real one
 mod life;
+#[path = "support/outputs.rs"]
+#[allow(clippy::disallowed_methods)] // the same
+mod outputs;
 #[path = "support/process.rs"]
 #[allow(dead_code, clippy::disallowed_methods)] // the same
 mod process;
+#[allow(clippy::disallowed_methods)] // it waits for other processes
+mod programs;
 mod readme;
 #[allow(clippy::disallowed_methods)] // it waits for another process, whose time is the real one
 mod settings;
@@ -23,7 +27,5 @@ mod settings;
 mod stand;
 #[path = "support/pipeline.rs"]
 mod standing;
-#[allow(clippy::disallowed_methods)] // it waits for other processes
-mod tee;
 mod tidy;
 mod truth;

@@ -2,11 +2,10 @@
 //! wrong is told at once, rules compiled among it. With `--cluster` it is a cluster that is asked.
 //! Exit code 0: it is; 1: it is not, or there are warnings under `--strict`.
 
-mod cluster;
-
 #[cfg(test)]
 mod tests;
 
+use crate::cli::programs;
 use crate::config::environment::Environment;
 use crate::config::fault::{FAULTS_MAX, Fault, Level};
 use crate::config::print::print;
@@ -17,6 +16,7 @@ use crate::metrics::{FamilySpec, Registry};
 use crate::rules::compile::compile;
 use crate::rules::settings::RuleError;
 use crate::rules::{Rule, RuleSet};
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -49,7 +49,7 @@ pub struct Arguments {
 /// Checks configurations and tells what is wrong on standard error.
 pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
     if arguments.cluster {
-        return cluster::run(arguments.kubeconfig.as_deref(), arguments.strict, environment);
+        return check_cluster(arguments);
     }
     let checked = if arguments.files.is_empty() {
         let loaded = load(&Flags::default(), environment);
@@ -71,6 +71,18 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
         wrong |= !tell(one, arguments, &mut told);
     }
     if wrong { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// The cluster is checked by the program that knows clusters.
+fn check_cluster(arguments: &Arguments) -> ExitCode {
+    let mut passed = vec![OsString::from("check")];
+    if arguments.strict {
+        passed.push("--strict".into());
+    }
+    if let Some(file) = &arguments.kubeconfig {
+        passed.extend(["--kubeconfig".into(), file.into()]);
+    }
+    programs::become_program("check --cluster", programs::INJECTOR, &passed)
 }
 
 /// Tells what is wrong with one configuration, but for what was told before: the environment is the same for

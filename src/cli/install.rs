@@ -1,7 +1,8 @@
-//! `install`: copy this binary into a directory, for images that do not have it; `run` does the same when
-//! it is asked to. Whoever looks finds the whole binary or none: it comes into its place by one rename.
+//! `install`: copy `sidelight-tee` into a directory, for images that do not have it; `run` does the same when
+//! it is asked to. A reader finds the whole program or none, because it is put there by one rename.
 //! Unit: one call.
 
+use crate::cli::programs;
 use crate::config::environment::Environment;
 use crate::console;
 use rustix::process::getuid;
@@ -12,19 +13,16 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// The binary's name in the directory.
-const NAME: &str = "sidelight";
+/// The program, here and in the directory. It is in our image, beside this binary.
+const NAME: &str = "sidelight-tee";
 
 /// Everybody in the pod may run it, nobody else may write it.
 const MODE: u32 = 0o755;
 
-/// This binary, whatever its name is and even when that was replaced.
-const ITSELF: &str = "/proc/self/exe";
-
 /// Arguments of `install`.
 #[derive(Clone, PartialEq, Debug, clap::Args)]
 pub struct Arguments {
-    /// Where to; made if it is missing. The binary's name there is `sidelight`
+    /// Where to; made if it is missing. The program's name there is `sidelight-tee`
     #[arg(value_name = "DIR")]
     pub directory: PathBuf,
 }
@@ -41,16 +39,23 @@ pub enum Placed {
 /// Why it could not be copied.
 #[derive(Debug)]
 pub struct NotPlaced {
+    source: PathBuf,
     target: PathBuf,
     error: io::Error,
 }
 
 impl fmt::Display for NotPlaced {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot copy this binary to {}: {}", self.target.display(), self.error)?;
+        write!(
+            f,
+            "cannot copy {} to {}: {}",
+            self.source.display(),
+            self.target.display(),
+            self.error
+        )?;
         match self.error.kind() {
             ErrorKind::StorageFull | ErrorKind::FileTooLarge => {
-                let bytes = fs::metadata(ITSELF).map_or(0, |itself| itself.len());
+                let bytes = fs::metadata(&self.source).map_or(0, |program| program.len());
                 write!(f, "; it needs {} MiB there", bytes.div_ceil(1 << 20))
             }
             ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
@@ -63,7 +68,7 @@ impl fmt::Display for NotPlaced {
 
 impl std::error::Error for NotPlaced {}
 
-/// Copies this binary into a directory, and says what was done; exit code 0 when it is there.
+/// Copies the program into a directory, and says what was done; exit code 0 when it is there.
 pub fn run(arguments: &Arguments, _environment: &Environment) -> ExitCode {
     match place(&arguments.directory) {
         Ok(Placed::Copied) => ExitCode::SUCCESS,
@@ -81,13 +86,17 @@ pub fn run(arguments: &Arguments, _environment: &Environment) -> ExitCode {
     }
 }
 
-/// Copies this binary into `directory`, unless the same is there.
+/// Copies the program into `directory`, unless the same is there.
 ///
 /// # Errors
 /// It cannot be read, or not be written there; what was there before is as it was.
 pub fn place(directory: &Path) -> Result<Placed, NotPlaced> {
-    copy(Path::new(ITSELF), directory)
-        .map_err(|error| NotPlaced { target: directory.join(NAME), error })
+    let source = programs::find(NAME).unwrap_or_else(|| PathBuf::from(NAME));
+    copy(&source, directory).map_err(|error| NotPlaced {
+        source,
+        target: directory.join(NAME),
+        error,
+    })
 }
 
 fn copy(source: &Path, directory: &Path) -> io::Result<Placed> {
@@ -197,9 +206,14 @@ mod tests {
         assert_eq!(fs::read_to_string(&precious).expect("it is there"), "precious");
         assert_eq!(fs::read_to_string(directory.join(NAME)).expect("it is there"), "binary");
         let error = place(&precious).expect_err("a file is no directory").to_string();
-        assert!(error.contains("precious/sidelight"), "{error}");
+        assert!(error.contains("precious/sidelight-tee"), "{error}");
         let refused = io::Error::from(ErrorKind::ReadOnlyFilesystem);
-        let told = NotPlaced { target: PathBuf::from("/ro/sidelight"), error: refused }.to_string();
+        let told = NotPlaced {
+            source: PathBuf::from("/sidelight-tee"),
+            target: PathBuf::from("/ro/sidelight"),
+            error: refused,
+        }
+        .to_string();
         assert!(told.contains("/ro/sidelight") && told.contains("writable for uid"), "{told}");
     }
 }

@@ -45,7 +45,7 @@ pub struct Faults {
 impl Faults {
     /// Adds a fault. `make` is not called when the list is full, because finding a place and what was
     /// meant takes time.
-    pub(super) fn add(&mut self, level: Level, make: impl FnOnce() -> Fault) {
+    pub fn add(&mut self, level: Level, make: impl FnOnce() -> Fault) {
         if self.listed.len() < FAULTS_MAX {
             self.listed.push(make().bounded());
         } else {
@@ -59,7 +59,7 @@ impl Faults {
     }
 
     /// Adds all of another list.
-    pub(super) fn append(&mut self, other: Faults) {
+    pub fn append(&mut self, other: Faults) {
         other.listed.into_iter().for_each(|fault| self.push(fault));
         self.count(Level::Error, other.errors_more);
         self.count(Level::Warning, other.warnings_more);
@@ -73,22 +73,27 @@ impl Faults {
     }
 
     /// How many faults there are, listed or not.
-    pub(super) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.listed.len() + self.errors_more + self.warnings_more
     }
 
+    /// Whether nothing is wrong.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Whether one of them is an error.
-    pub(super) fn has_errors(&self) -> bool {
+    pub fn has_errors(&self) -> bool {
         self.errors_more > 0 || self.listed.iter().any(|fault| fault.level == Level::Error)
     }
 
     /// Those that are listed, to be changed in place.
-    pub(super) fn listed_mut(&mut self) -> &mut Vec<Fault> {
+    pub fn listed_mut(&mut self) -> &mut Vec<Fault> {
         &mut self.listed
     }
 
     /// Sorts by place in the file.
-    pub(super) fn sort(&mut self) {
+    pub fn sort(&mut self) {
         let place = |fault: &Fault| fault.located.as_ref().map_or((0, 0), |l| (l.line, l.column));
         self.listed.sort_by_key(place);
     }

@@ -8,32 +8,39 @@ use crate::rules::syntax::nearest;
 use std::collections::HashSet;
 
 /// Notes faults while a tree is read.
-pub(super) struct Reader<'s> {
-    pub(super) source: &'s Source,
-    pub(super) faults: Faults,
+#[derive(Debug)]
+pub struct Reader<'s> {
+    /// The file, for the places of faults.
+    pub source: &'s Source,
+    /// All faults so far, in the order in which values were read.
+    pub faults: Faults,
 }
 
 /// A value with the way to it.
 #[derive(Clone, Debug)]
-pub(super) struct At<'t> {
-    pub(super) node: &'t Node,
-    pub(super) path: String,
+pub struct At<'t> {
+    /// The value.
+    pub node: &'t Node,
+    /// Keys and indices from the root, as in `rules[0].when`; empty for the root.
+    pub path: String,
 }
 
 /// The keys of a map, as they are asked for.
-pub(super) struct Keys<'t> {
+#[derive(Debug)]
+pub struct Keys<'t> {
     path: String,
     map: &'t [(Node, Node)],
     known: Vec<&'static str>,
 }
 
 impl<'s> Reader<'s> {
-    pub(super) fn new(source: &'s Source) -> Reader<'s> {
+    /// Starts without faults.
+    pub fn new(source: &'s Source) -> Reader<'s> {
         Reader { source, faults: Faults::default() }
     }
 
     /// Notes a fault of a value.
-    pub(super) fn fault(
+    pub fn fault(
         &mut self,
         level: Level,
         at: &At<'_>,
@@ -45,7 +52,7 @@ impl<'s> Reader<'s> {
     }
 
     /// Notes an error of a value.
-    pub(super) fn refuse(&mut self, at: &At<'_>, message: impl Into<String>, hint: &str) {
+    pub fn refuse(&mut self, at: &At<'_>, message: impl Into<String>, hint: &str) {
         let hint = (!hint.is_empty()).then(|| hint.to_owned());
         self.fault(Level::Error, at, message, hint);
     }
@@ -66,7 +73,7 @@ impl<'s> Reader<'s> {
     }
 
     /// The keys of a map; of nothing none. Duplicates are refused.
-    pub(super) fn keys<'t>(&mut self, at: &At<'t>) -> Option<Keys<'t>> {
+    pub fn keys<'t>(&mut self, at: &At<'t>) -> Option<Keys<'t>> {
         let map = match &at.node.value {
             Value::Map(map) => map.as_slice(),
             Value::Null => &[],
@@ -88,7 +95,7 @@ impl<'s> Reader<'s> {
     }
 
     /// Refuses every key that was not asked for.
-    pub(super) fn finish(&mut self, keys: &Keys<'_>) {
+    pub fn finish(&mut self, keys: &Keys<'_>) {
         for (key, _) in keys.map {
             let name = key.key();
             if keys.known.contains(&name) {
@@ -112,7 +119,7 @@ impl<'s> Reader<'s> {
     }
 
     /// The elements of a list.
-    pub(super) fn list<'t>(&mut self, at: &At<'t>) -> Vec<At<'t>> {
+    pub fn list<'t>(&mut self, at: &At<'t>) -> Vec<At<'t>> {
         match &at.node.value {
             Value::List(list) => {
                 let of = |(index, node)| At { node, path: format!("{}[{index}]", at.path) };
@@ -127,7 +134,7 @@ impl<'s> Reader<'s> {
     }
 
     /// The text of a value.
-    pub(super) fn text<'t>(&mut self, at: &At<'t>) -> Option<&'t str> {
+    pub fn text<'t>(&mut self, at: &At<'t>) -> Option<&'t str> {
         match &at.node.value {
             Value::Text(text) => Some(text),
             Value::Null => {
@@ -143,7 +150,7 @@ impl<'s> Reader<'s> {
     }
 
     /// A value that `parse` understands.
-    pub(super) fn parsed<T>(
+    pub fn parsed<T>(
         &mut self,
         at: &At<'_>,
         parse: impl FnOnce(&str) -> Result<T, Refused>,
@@ -159,7 +166,7 @@ impl<'s> Reader<'s> {
     }
 
     /// A whole number within bounds.
-    pub(super) fn integer(
+    pub fn integer(
         &mut self,
         at: &At<'_>,
         bounds: std::ops::RangeInclusive<usize>,
@@ -168,16 +175,12 @@ impl<'s> Reader<'s> {
     }
 
     /// A number of bytes within bounds.
-    pub(super) fn size(
-        &mut self,
-        at: &At<'_>,
-        bounds: std::ops::RangeInclusive<usize>,
-    ) -> Option<usize> {
+    pub fn size(&mut self, at: &At<'_>, bounds: std::ops::RangeInclusive<usize>) -> Option<usize> {
         self.parsed(at, |text| within(text, Some(super::units::size(text)?), &bounds))
     }
 
     /// A finite number.
-    pub(super) fn number(&mut self, at: &At<'_>) -> Option<f64> {
+    pub fn number(&mut self, at: &At<'_>) -> Option<f64> {
         self.parsed(at, |text| match text.parse::<f64>() {
             Ok(number) if number.is_finite() => Ok(number),
             _ => Err(Refused { message: format!("`{text}` is no number"), hint: None }),
@@ -185,7 +188,7 @@ impl<'s> Reader<'s> {
     }
 
     /// A share from 0 to 1, or in per cent.
-    pub(super) fn ratio(&mut self, at: &At<'_>) -> Option<f64> {
+    pub fn ratio(&mut self, at: &At<'_>) -> Option<f64> {
         self.parsed(at, |text| {
             let (digits, whole) = match text.strip_suffix('%') {
                 Some(digits) => (digits.trim(), 100.0),
@@ -220,14 +223,14 @@ fn within(
 
 impl<'t> Keys<'t> {
     /// The value of a key, which is known from now on.
-    pub(super) fn take(&mut self, name: &'static str) -> Option<At<'t>> {
+    pub fn take(&mut self, name: &'static str) -> Option<At<'t>> {
         self.known.push(name);
         let (_, node) = self.map.iter().find(|(key, _)| key.key() == name)?;
         Some(At { node, path: join(&self.path, name) })
     }
 
     /// All keys and values, whatever they are called: for maps whose keys are the user's own.
-    pub(super) fn all(self) -> Vec<(&'t Node, At<'t>)> {
+    pub fn all(self) -> Vec<(&'t Node, At<'t>)> {
         let path = self.path;
         let of = |(key, node): &'t (Node, Node)| (key, At { node, path: join(&path, key.key()) });
         self.map.iter().map(of).collect()

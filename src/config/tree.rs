@@ -9,7 +9,7 @@ use std::fmt;
 use std::sync::Arc;
 
 /// Bytes of a file: a thousand rules need 300 KiB.
-pub(super) const FILE_BYTES_MAX: usize = 1 << 20;
+pub const FILE_BYTES_MAX: usize = 1 << 20;
 /// Collections within each other: no setting lies deeper than eight, and reading recurses with large
 /// frames.
 const DEPTH_MAX: usize = 24;
@@ -20,33 +20,37 @@ const ALIASES_MAX: usize = 1_000;
 
 /// A file's name and text.
 #[derive(Clone, PartialEq, Default, Debug)]
-pub(super) struct Source {
-    pub(super) name: String,
-    pub(super) text: String,
+pub struct Source {
+    /// As places name it.
+    pub name: String,
+    /// All of it, at most [`FILE_BYTES_MAX`] bytes where it can be read.
+    pub text: String,
     /// The text is a value of another file: places are told there.
-    pub(super) inside: Option<Arc<Inside>>,
+    pub inside: Option<Arc<Inside>>,
 }
 
 /// The file that holds a text, and the value that is it.
 #[derive(Clone, PartialEq, Debug)]
-pub(super) struct Inside {
-    pub(super) file: Source,
-    pub(super) node: Node,
+pub struct Inside {
+    /// The file.
+    pub file: Source,
+    /// The value in it.
+    pub node: Node,
 }
 
 impl Source {
     /// A file of its own.
-    pub(super) fn new(name: &str, text: &str) -> Source {
+    pub fn new(name: &str, text: &str) -> Source {
         Source { name: name.to_owned(), text: text.to_owned(), inside: None }
     }
 
     /// The file that its places name.
-    pub(super) fn file(&self) -> &str {
+    pub fn file(&self) -> &str {
         self.inside.as_ref().map_or(&self.name, |inside| &inside.file.name)
     }
 
     /// The place of some bytes of the text.
-    pub(super) fn find(&self, start: usize, end: usize) -> Located {
+    pub fn find(&self, start: usize, end: usize) -> Located {
         let Some(inside) = &self.inside else {
             return Located::find(&self.name, &self.text, start, end);
         };
@@ -57,19 +61,23 @@ impl Source {
 
 /// A value and the bytes that it was written with.
 #[derive(Clone, PartialEq, Debug)]
-pub(super) struct Node {
-    pub(super) start: usize,
-    pub(super) end: usize,
-    pub(super) value: Value,
+pub struct Node {
+    /// Byte offset of its first byte in the file.
+    pub start: usize,
+    /// Byte offset behind its last byte.
+    pub end: usize,
+    /// What was written there.
+    pub value: Value,
 }
 
 /// A value.
 #[derive(Clone, PartialEq, Debug)]
-pub(super) enum Value {
+pub enum Value {
     /// Nothing, `~` or `null`.
     Null,
     /// Text, or what may be read as a number or a truth value.
     Text(String),
+    /// The elements in their order.
     List(Vec<Node>),
     /// Keys and values in the order of the file, duplicates among them.
     Map(Vec<(Node, Node)>),
@@ -77,7 +85,7 @@ pub(super) enum Value {
 
 impl Node {
     /// What it is, for messages.
-    pub(super) fn kind(&self) -> &'static str {
+    pub fn kind(&self) -> &'static str {
         match self.value {
             Value::Null => "nothing",
             Value::Text(_) => "a single value",
@@ -87,7 +95,7 @@ impl Node {
     }
 
     /// The text of a key.
-    pub(super) fn key(&self) -> &str {
+    pub fn key(&self) -> &str {
         match &self.value {
             Value::Text(text) => text,
             Value::Null | Value::List(_) | Value::Map(_) => "",
@@ -95,7 +103,7 @@ impl Node {
     }
 
     /// Where the byte at `offset` of its text stands in the file.
-    pub(super) fn offset_in(&self, source: &Source, offset: usize) -> usize {
+    pub fn offset_in(&self, source: &Source, offset: usize) -> usize {
         match &self.value {
             Value::Text(text) => align(&source.text, self.start..self.end, text, offset),
             Value::Null | Value::List(_) | Value::Map(_) => self.start,
@@ -104,7 +112,10 @@ impl Node {
 }
 
 /// Reads a file; an empty one has no tree.
-pub(super) fn read(source: &Source) -> Result<Option<Node>, Box<Fault>> {
+///
+/// # Errors
+/// It is no YAML, or larger, deeper or fuller than a configuration may be; the fault has its place.
+pub fn read(source: &Source) -> Result<Option<Node>, Box<Fault>> {
     let text = source.text.as_str();
     if text.len() > FILE_BYTES_MAX {
         return Err(fault(source, 0, format!("the file is larger than {FILE_BYTES_MAX} bytes")));

@@ -15,7 +15,8 @@ pub struct Refused {
 }
 
 impl Refused {
-    pub(super) fn new(message: impl Into<String>, hint: impl Into<String>) -> Refused {
+    /// A refusal with what to do about it.
+    pub fn new(message: impl Into<String>, hint: impl Into<String>) -> Refused {
         Refused { message: message.into(), hint: Some(hint.into()) }
     }
 }

@@ -36,6 +36,11 @@ sidelight{{ with .Values.revision }}-{{ . }}{{ end }}
 {{- end -}}
 {{- end }}
 
+{{/* The injector's image, which is another one than the sidecar's. */}}
+{{- define "sidelight.injectorImage" -}}
+{{- .Values.injector.image | default (printf "%s-injector:%s" .Values.image.repository (.Values.image.tag | default .Chart.AppVersion)) -}}
+{{- end }}
+
 {{/* What the injector's pods are selected by. */}}
 {{- define "sidelight.selector" -}}
 app.kubernetes.io/name: sidelight-injector

@@ -224,9 +224,12 @@ def monitors():
 def switches():
     """Values that take something away or give it another name."""
     digest = "sha256:" + "1" * 64
-    by_digest = find(objects("--set", f"image.digest={digest}"), "Deployment")
-    image = by_digest["spec"]["template"]["spec"]["containers"][0]["image"]
-    expect("image", image, f"ghcr.io/example/sidelight@{digest}")
+    injector = f"example/injector@{digest}"
+    by_digest = objects("--set", f"image.digest={digest},injector.image={injector}")
+    image = find(by_digest, "Deployment")["spec"]["template"]["spec"]["containers"][0]["image"]
+    expect("image of the injector", image, injector)
+    configuration = find(by_digest, "ConfigMap", "sidelight-injector")["data"]["injector.yaml"]
+    expect("image of the sidecar", f'image: "ghcr.io/example/sidelight@{digest}"' in configuration, True)
     everything = objects("-f", CHART / "ci/everything.yaml")
     for kind in ("PodMonitor", "ServiceMonitor", "PrometheusRule"):
         expect(f"labels of the {kind}", find(everything, kind)["metadata"]["labels"]["release"], "prometheus")

@@ -11,12 +11,15 @@ from place import BIN, CACHE, HERE, ROOT
 TREE = CACHE / "images/tree"
 TREE_PACKED = CACHE / "images/tree.tar"
 TARGET = "x86_64-unknown-linux-musl"
-# $SIDELIGHT is another binary, which must be static; nothing is built then
+# $SIDELIGHT is another binary, which must be static, with sidelight-tee and sidelight-injector beside it; nothing is
+# built then
 BINARY = Path(os.environ.get("SIDELIGHT") or ROOT / f"target/{TARGET}/release/sidelight").resolve()
 
 SIDELIGHT = "localhost/sidelight:local"
 # the same bytes under another name: which one a pod got is what upgrades are about
 SIDELIGHT_PREVIOUS = "localhost/sidelight:previous"
+SIDELIGHT_INJECTOR = "localhost/sidelight-injector:local"
+SIDELIGHT_INJECTOR_PREVIOUS = "localhost/sidelight-injector:previous"
 PYTHON = "localhost/python:local"
 PYTHON_ENTRYPOINT = "localhost/python-entrypoint:local"
 NGINX = "localhost/nginx:local"
@@ -60,9 +63,12 @@ def sidelight():
 
 def load():
     """Packs all of them and hands them to containerd."""
-    binary = image.files({"/sidelight": BINARY})
+    binary = image.files({"/sidelight": BINARY, "/sidelight-tee": BINARY.with_name("sidelight-tee")})
     for name in (SIDELIGHT, SIDELIGHT_PREVIOUS):
         node.load(image.Image(name, [binary], entrypoint=["/sidelight"], user="65532:65532"))
+    binary = image.files({"/sidelight-injector": BINARY.with_name("sidelight-injector")})
+    for name in (SIDELIGHT_INJECTOR, SIDELIGHT_INJECTOR_PREVIOUS):
+        node.load(image.Image(name, [binary], entrypoint=["/sidelight-injector"], user="65532:65532"))
     programs = {
         f"/programs/{one.name}": one for one in (HERE / "programs").iterdir() if one.suffix == ".py"
     }

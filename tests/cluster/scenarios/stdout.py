@@ -25,7 +25,7 @@ def with_command():
         command = [*images.NGINX_COMMAND, "-c", "/etc/web/nginx.conf"]
         served = start(web("web", images.NGINX, command, annotations=TEE), where)
         spoken.ready()
-        expect("wrapped", spoken.now()["spec"]["containers"][0]["command"][1:3], ["tee", "--"])
+        expect("wrapped", spoken.now()["spec"]["containers"][0]["command"][:2], ["/run/sidelight/bin/sidelight-tee", "--"])
         until("its lines", lambda: requests_of(spoken, "/spoken") == 400)
         said = [
             json.loads(line)["number"]

@@ -163,7 +163,7 @@ def injected(container, *arguments):
     return json.loads(done.stdout)["spec"]["containers"][0], done.stderr
 
 
-TEE = ["/run/sidelight/bin/sidelight", "tee", "--"]
+TEE = ["/run/sidelight/bin/sidelight-tee", "--"]
 
 
 def check(report):

@@ -1,0 +1,70 @@
+//! The command line. Without a command it serves the webhook. Unit: one call.
+
+pub mod check;
+pub mod inject;
+pub mod serve;
+mod value;
+
+use clap::error::ErrorKind;
+use clap::{Parser, Subcommand};
+use sidelight::config::environment::Environment;
+use sidelight::console;
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// Puts the sidelight sidecar into pods.
+///
+/// Without a command it serves the admission webhook.
+#[derive(Clone, PartialEq, Debug, Parser)]
+#[command(name = "sidelight-injector", version, args_conflicts_with_subcommands = true)]
+pub struct CommandLine {
+    /// What is to be done.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// The webhook's own arguments, for a call without a command.
+    #[command(flatten)]
+    pub serve: serve::Arguments,
+}
+
+/// What is to be done.
+#[derive(Clone, PartialEq, Debug, Subcommand)]
+pub enum Command {
+    /// Serve the admission webhook (what happens without a command)
+    Serve(Box<serve::Arguments>),
+    /// Put the sidecar into manifests, as the webhook would
+    Inject(inject::Arguments),
+    /// Take the sidecar out of manifests again
+    Uninject(inject::Arguments),
+    /// Print a MutatingAdmissionPolicy that injects without a webhook (Kubernetes 1.36 and later)
+    Policy(inject::policy::Arguments),
+    /// Check a cluster: pods without their sidecar and why, a webhook that nobody can reach, metrics
+    /// that nobody scrapes; each with what to do
+    Check(check::Arguments),
+}
+
+/// Reads the arguments and does what they ask for.
+pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: &Environment) -> ExitCode {
+    let arguments = match CommandLine::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            let text = error.render().to_string();
+            if asked {
+                // a reader that leaves early, such as head, is no failure
+                let _ = console::print(&text);
+                return ExitCode::SUCCESS;
+            }
+            console::diagnostic(&text);
+            return ExitCode::from(2);
+        }
+    };
+    match arguments.command.unwrap_or_else(|| Command::Serve(Box::new(arguments.serve))) {
+        Command::Serve(arguments) => serve::run(&arguments, environment),
+        Command::Inject(arguments) => inject::run(&arguments),
+        Command::Uninject(arguments) => {
+            inject::run(&inject::Arguments { uninject: true, ..arguments })
+        }
+        Command::Policy(arguments) => inject::policy::run(&arguments),
+        Command::Check(arguments) => check::run(&arguments, environment),
+    }
+}

@@ -1,0 +1,137 @@
+//! `sidelight check --cluster`: what the first rule of injection costs. A pod is admitted whatever goes
+//! wrong, and so somebody must be able to ask what went wrong: pods without their sidecar, sidecars that
+//! lost what makes them native, a webhook that nobody can reach, metrics that nobody scrapes. Reads, never
+//! writes. Unit: one cluster.
+
+mod gather;
+mod monitor;
+mod pods;
+mod selector;
+mod state;
+mod webhook;
+
+#[cfg(test)]
+mod tests;
+
+use crate::kube::Client;
+use sidelight::clock::{Clock, UnixNanos};
+use sidelight::config::environment::Environment;
+use sidelight::config::fault::Level;
+use sidelight::console;
+use state::State;
+use std::fmt::{self, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Arguments of `check`.
+#[derive(Clone, PartialEq, Debug, clap::Args)]
+pub struct Arguments {
+    /// How the cluster is reached [env: KUBECONFIG, else the service account, else ~/.kube/config]
+    #[arg(long, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+    /// Warnings count as errors
+    #[arg(long)]
+    pub strict: bool,
+}
+
+/// Something that should be otherwise.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Finding {
+    level: Level,
+    /// What is wrong, with the names that it concerns.
+    what: String,
+    /// What to do.
+    remedy: String,
+}
+
+impl Finding {
+    fn error(what: impl Into<String>, remedy: impl Into<String>) -> Finding {
+        Finding { level: Level::Error, what: what.into(), remedy: remedy.into() }
+    }
+
+    fn warning(what: impl Into<String>, remedy: impl Into<String>) -> Finding {
+        Finding { level: Level::Warning, what: what.into(), remedy: remedy.into() }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let level = match self.level {
+            Level::Error => "error",
+            Level::Warning => "warning",
+        };
+        write!(f, "{level}: {}\n  = to do: {}", self.what, self.remedy)
+    }
+}
+
+/// Asks the cluster and tells what should be otherwise. Exit code 0: nothing, or warnings without `--strict`;
+/// 1: something; 2: the cluster cannot be asked.
+pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
+    let client = match Client::find(arguments.kubeconfig.as_deref(), environment) {
+        Ok(Some(client)) => client,
+        Ok(None) => {
+            console::diagnostic_line(format_args!(
+                "error: no cluster: name a file with --kubeconfig, or set KUBECONFIG"
+            ));
+            return ExitCode::from(2);
+        }
+        Err(error) => {
+            console::diagnostic_line(format_args!("error: {error}"));
+            return ExitCode::from(2);
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let state = match runtime {
+        Ok(runtime) => runtime.block_on(gather::gather(&client)),
+        Err(error) => {
+            console::diagnostic_line(format_args!("error: no runtime for requests: {error}"));
+            return ExitCode::from(2);
+        }
+    };
+    let state = match state {
+        Ok(state) => state,
+        Err(error) => {
+            console::diagnostic_line(format_args!("error: {}: {error}", client.server()));
+            return ExitCode::from(2);
+        }
+    };
+    let findings = judged(&state, Clock::system().now());
+    let mut report: String = findings.iter().map(|finding| format!("{finding}\n")).collect();
+    let count = |level| findings.iter().filter(|finding| finding.level == level).count();
+    let (errors, warnings) = (count(Level::Error), count(Level::Warning));
+    let with = state.pods.iter().filter(|pod| pod.sidecar.is_some()).count();
+    let _ = writeln!(
+        report,
+        "{}: {}, {}; {} of {} have the sidecar",
+        client.server(),
+        plural(errors, "error"),
+        plural(warnings, "warning"),
+        with,
+        plural(state.pods.len(), "pod")
+    );
+    // a reader that leaves early, such as head, changes nothing about the cluster
+    let _ = console::print(&report);
+    if errors > 0 || (arguments.strict && warnings > 0) {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    }
+}
+
+fn plural(count: usize, word: &str) -> String {
+    if count == 1 { format!("1 {word}") } else { format!("{count} {word}s") }
+}
+
+/// All that should be otherwise, what keeps most pods from their sidecar first.
+fn judged(state: &State, now: UnixNanos) -> Vec<Finding> {
+    let mut findings = webhook::findings(state, now);
+    findings.extend(pods::findings(state));
+    findings.extend(monitor::findings(state));
+    for blind in &state.blind {
+        findings.push(Finding::warning(
+            format!("{} cannot be read: {}", blind.what, blind.why),
+            "ask with the rights to read it, if it matters to you",
+        ));
+    }
+    findings
+}

@@ -1,0 +1,208 @@
+//! `sidelight inject`: put the sidecar into manifests, as the webhook would, or take it out again.
+//! Manifests come out on standard output in their order, one line a pod is told on standard error. What is
+//! no pod passes through. Exit code 0: something changed; 1: an error, and nothing was written; 3: nothing
+//! changed. Unit: one call.
+
+mod apply;
+mod entrypoints;
+mod files;
+mod pod;
+pub mod policy;
+
+#[cfg(test)]
+mod tests;
+
+use crate::inject::names::reason::ALREADY_CONVERGED;
+use crate::inject::policy::{Mode, Policy};
+use crate::inject::{Namespace, Plan, plan_for, strip};
+use crate::manifest::read::Document;
+use crate::manifest::workload::{Workload, workloads};
+use crate::manifest::write;
+use entrypoints::Entrypoints;
+use sidelight::console;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Nothing was there to be done: for scripts that want to know.
+const UNCHANGED: u8 = 3;
+
+/// Arguments of `inject`.
+#[derive(Clone, PartialEq, Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub struct Arguments {
+    /// Something else than injecting into files.
+    #[command(subcommand)]
+    pub instead: Option<Instead>,
+    /// A file or a directory of manifests, - for standard input; may be said several times
+    #[arg(short = 'f', long = "filename", value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+    /// The injector's configuration
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The namespace of manifests that name none
+    #[arg(short = 'n', long, value_name = "NAME")]
+    pub namespace: Option<String>,
+    /// How the sidecar stands in the pod; classic is for Kubernetes below 1.29
+    #[arg(long, value_name = "MODE", value_parser = mode)]
+    pub mode: Option<Mode>,
+    /// Take the sidecar out again
+    #[arg(long)]
+    pub uninject: bool,
+    /// Ask registries for ENTRYPOINT and CMD of images whose output is to be copied and whose container
+    /// names no command, and write them into the manifest
+    #[arg(long, conflicts_with = "uninject")]
+    pub resolve_entrypoints: bool,
+    /// The platform whose image is asked
+    #[arg(
+        long,
+        value_name = "OS/ARCHITECTURE",
+        default_value = "linux/amd64",
+        requires = "resolve_entrypoints"
+    )]
+    pub platform: String,
+    /// The form of what comes out
+    #[arg(short = 'o', long, value_name = "FORM", default_value = "yaml", value_parser = ["yaml", "json"])]
+    pub output: String,
+}
+
+/// What `inject` can do besides.
+#[derive(Clone, PartialEq, Debug, clap::Subcommand)]
+pub enum Instead {
+    /// Print a MutatingAdmissionPolicy that injects without a webhook (Kubernetes 1.36 and later)
+    Policy(policy::Arguments),
+}
+
+fn mode(text: &str) -> Result<Mode, String> {
+    let found = [Mode::Native, Mode::Classic].into_iter().find(|mode| mode.word() == text);
+    found.ok_or_else(|| "native or classic is expected".to_owned())
+}
+
+/// Does what is asked for.
+pub fn run(arguments: &Arguments) -> ExitCode {
+    if let Some(Instead::Policy(arguments)) = &arguments.instead {
+        return policy::run(arguments);
+    }
+    match injected(arguments) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(UNCHANGED),
+        Err(message) => {
+            console::diagnostic_line(message.trim_end_matches('\n'));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What became of one pod.
+#[derive(Clone, PartialEq, Debug)]
+enum Done {
+    Injected,
+    Removed,
+    Unchanged,
+    Skipped(&'static str),
+}
+
+/// Does it to all files and writes them; whether something changed.
+fn injected(arguments: &Arguments) -> Result<bool, String> {
+    let mut policy = policy::load(arguments.config.as_deref())?;
+    if let Some(mode) = arguments.mode {
+        policy.mode = mode;
+        policy.namespaces.values_mut().for_each(|namespace| namespace.mode = None);
+    }
+    let files = files::read(&arguments.files)?;
+    let asks = arguments.resolve_entrypoints;
+    let mut entrypoints = asks.then(|| Entrypoints::new(&arguments.platform)).transpose()?;
+    let mut changed = false;
+    let mut out = String::new();
+    for (name, documents) in files {
+        for mut document in documents {
+            for workload in workloads(&document.value) {
+                let told = told(&name, document.line, &workload);
+                let done = one(arguments, &policy, &mut document, &workload, entrypoints.as_mut());
+                let (done, warnings) =
+                    done.map_err(|message| format!("error: {told}: {message}"))?;
+                for warning in warnings {
+                    console::diagnostic_line(format_args!("{told}: warning: {warning}"));
+                }
+                changed |= matches!(done, Done::Injected | Done::Removed);
+                console::diagnostic_line(format_args!("{told}: {done}"));
+            }
+            put(&mut out, &document, arguments.output == "json");
+        }
+    }
+    console::print(&out)
+        .map_err(|error| format!("error: the manifests cannot be written: {error}"))?;
+    Ok(changed)
+}
+
+/// `web.yaml:12: deployment/web`
+fn told(file: &str, line: usize, workload: &Workload) -> String {
+    let name = if workload.name.is_empty() { "(no name)" } else { &workload.name };
+    format!("{file}:{line}: {}/{name}", workload.kind.to_lowercase())
+}
+
+fn put(out: &mut String, document: &Document, json: bool) {
+    if json {
+        out.push_str(&write::json(&document.value));
+        return;
+    }
+    if !out.is_empty() {
+        out.push_str("---\n");
+    }
+    out.push_str(&write::yaml(&document.value));
+}
+
+/// Does it to one pod of a document.
+fn one(
+    arguments: &Arguments,
+    policy: &Policy,
+    document: &mut Document,
+    workload: &Workload,
+    entrypoints: Option<&mut Entrypoints>,
+) -> Result<(Done, Vec<String>), String> {
+    if arguments.uninject {
+        let mut standing = pod::standing(&document.value, workload);
+        if !strip(&mut standing) {
+            return Ok((Done::Unchanged, Vec::new()));
+        }
+        pod::put_back(&mut document.value, workload, standing)?;
+        return Ok((Done::Removed, Vec::new()));
+    }
+    let name = match (workload.namespace.as_str(), &arguments.namespace) {
+        ("", Some(given)) => given.clone(),
+        (own, _) => own.to_owned(),
+    };
+    let namespace = Namespace { name, ..Namespace::default() };
+    let mut standing = pod::standing(&document.value, workload);
+    let mut warnings = Vec::new();
+    let mut changed = false;
+    if let Some(entrypoints) = entrypoints {
+        changed |= entrypoints.write(&mut standing, &policy.within(&namespace.name), &mut warnings);
+    }
+    let Plan { patch, skipped, warnings: said, .. } =
+        plan_for(&standing, &namespace, policy, pod::owner(workload).as_ref());
+    warnings.extend(said);
+    for operation in &patch {
+        apply::apply(&mut standing, operation)?;
+    }
+    changed |= !patch.is_empty();
+    if changed {
+        pod::put_back(&mut document.value, workload, standing)?;
+    }
+    let done = match skipped {
+        _ if changed => Done::Injected,
+        Some(ALREADY_CONVERGED) | None => Done::Unchanged,
+        Some(reason) => Done::Skipped(reason),
+    };
+    Ok((done, warnings))
+}
+
+impl std::fmt::Display for Done {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Done::Injected => f.write_str("injected"),
+            Done::Removed => f.write_str("taken out"),
+            Done::Unchanged => f.write_str("unchanged"),
+            Done::Skipped(reason) => write!(f, "skipped: {reason}"),
+        }
+    }
+}

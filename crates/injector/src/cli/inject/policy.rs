@@ -1,0 +1,60 @@
+//! `sidelight inject policy`: the MutatingAdmissionPolicy, its bindings and parameters, to be applied. And
+//! the injector's configuration, which says what is in them. Unit: one call.
+
+use crate::config;
+use crate::inject::admission::{Place, text};
+use crate::inject::policy::Policy;
+use sidelight::config::fault::Level;
+use sidelight::console;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Arguments of `inject policy`.
+#[derive(Clone, PartialEq, Debug, clap::Args)]
+pub struct Arguments {
+    /// The injector's configuration
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The namespace of the parameters, which must exist
+    #[arg(short = 'n', long, value_name = "NAME", default_value = "sidelight-system")]
+    pub namespace: String,
+}
+
+/// Prints it.
+pub fn run(arguments: &Arguments) -> ExitCode {
+    let place = Place { namespace: arguments.namespace.clone() };
+    let made = load(arguments.config.as_deref())
+        .and_then(|policy| text(&policy, &place).map_err(|message| format!("error: {message}\n")));
+    match made {
+        Ok(text) => match console::print(&text) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                console::diagnostic_line(format_args!("error: the policy is not written: {error}"));
+                ExitCode::FAILURE
+            }
+        },
+        Err(message) => {
+            console::diagnostic(&message.to_string());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The injector's configuration, or its defaults; warnings are told.
+///
+/// # Errors
+/// All that is wrong in the file.
+pub(super) fn load(path: Option<&Path>) -> Result<Policy, String> {
+    let Some(path) = path else { return Ok(Policy::default()) };
+    let (policy, faults) = config::load(path);
+    let (wrong, warnings): (Vec<_>, Vec<_>) =
+        faults.into_iter().partition(|fault| fault.level == Level::Error);
+    for fault in &warnings {
+        console::diagnostic_line(fault);
+    }
+    if wrong.is_empty() {
+        return Ok(policy);
+    }
+    let wrong: Vec<String> = wrong.iter().map(ToString::to_string).collect();
+    Err(wrong.join("\n"))
+}

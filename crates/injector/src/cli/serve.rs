@@ -1,0 +1,362 @@
+//! `injector`: serve the admission webhook that puts the sidecar into pods. Every flag is an environment
+//! variable, too: `--tls-directory` is `SIDELIGHT_INJECTOR_TLS_DIRECTORY`; flags win. Unit: one call.
+
+use crate::cli::value::{log_level, said};
+use crate::config;
+use crate::inject::policy::Policy;
+use crate::kube::Client;
+use crate::server::lease::{self, Named};
+use crate::server::metrics::Metrics;
+use crate::server::missing::Counting;
+use crate::server::reload::Reload;
+use crate::server::settings::{Lifetimes, Mode, TlsSettings};
+use crate::server::webhook::Leaving;
+use crate::server::{Parts, Running};
+use clap::{Args, Command, FromArgMatches};
+use sidelight::app::signals::{Signals, Told};
+use sidelight::clock::Clock;
+use sidelight::config::environment::Environment;
+use sidelight::config::fault::{Fault, Level};
+use sidelight::config::settings::LogLevel;
+use sidelight::config::units;
+use sidelight::console;
+use sidelight::receive::bind;
+use sidelight::telemetry::log::{Log, Sink, Threshold};
+use std::net::{Ipv6Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What stands before the name of a flag in the environment. A Service named `sidelight-injector` gives its
+/// pods `SIDELIGHT_INJECTOR_PORT` and `SIDELIGHT_INJECTOR_SERVICE_HOST`: no flag may be called so.
+const PREFIX: &str = "SIDELIGHT_INJECTOR_";
+
+/// The names of the contract; a revision adds its own to all of them.
+const NAME: &str = "sidelight-injector";
+
+/// How long the webhook is served on after SIGTERM: longer than endpoints take to reach every node.
+const LINGER: Duration = Duration::from_secs(5);
+
+/// How long requests in flight may take after that; half of what the API server waits for one.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// How often Secret, files and webhook configuration are looked at.
+const EVERY: Duration = Duration::from_secs(5);
+
+/// Arguments of `injector`. All are Options, so that the environment can stand behind each.
+#[derive(Clone, PartialEq, Debug, Default, Args)]
+#[command(after_help = "Every flag can be an environment variable: --tls-directory is \
+    SIDELIGHT_INJECTOR_TLS_DIRECTORY. Flags win.")]
+pub struct Arguments {
+    /// What is put into pods: the policy in YAML; looked at again every 2 s
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Address of the webhook, POST /mutate over TLS [default: [::]:8443]
+    #[arg(long, value_name = "HOST:PORT", value_parser = listen)]
+    pub listen: Option<SocketAddr>,
+    /// Address of /livez, /readyz and /metrics [default: [::]:19464]
+    #[arg(long, value_name = "HOST:PORT", value_parser = listen)]
+    pub admin: Option<SocketAddr>,
+    /// Where the certificate comes from: self-managed, cert-manager or provided [default: self-managed]
+    #[arg(long, value_name = "MODE", value_parser = mode)]
+    pub tls: Option<Mode>,
+    /// tls.crt, tls.key and ca.crt, for cert-manager and provided [default: /etc/sidelight/tls]
+    #[arg(long, value_name = "DIR")]
+    pub tls_directory: Option<PathBuf>,
+    /// With provided: write ca.crt into the webhook configuration
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    pub publish_ca: Option<bool>,
+    /// More names for the certificate, for a webhook configuration with a url: NAME,NAME
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub tls_names: Option<Vec<String>>,
+    /// Namespace of the injector [default: that of its service account]
+    #[arg(long, value_name = "NS")]
+    pub namespace: Option<String>,
+    /// Service by which API servers call it [default: sidelight-injector]
+    #[arg(long, value_name = "NAME")]
+    pub service: Option<String>,
+    /// Secret of self-managed certificates [default: sidelight-injector-tls]
+    #[arg(long, value_name = "NAME")]
+    pub secret: Option<String>,
+    /// Lease of the leader [default: sidelight-injector]
+    #[arg(long, value_name = "NAME")]
+    pub lease: Option<String>,
+    /// MutatingWebhookConfiguration whose caBundle is kept [default: 00-sidelight-injector]
+    #[arg(long, value_name = "NAME")]
+    pub webhook_configuration: Option<String>,
+    /// Let the leader count pods that should have the sidecar and have not, so often; 0 for never [default:
+    /// 0]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub count_missing: Option<Duration>,
+    /// Write Kubernetes Events [default: true]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    pub events: Option<bool>,
+    /// The cluster; without it KUBECONFIG, then the pod's service account
+    #[arg(long, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+    /// Serve on for so long after SIGTERM [default: 5s]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub linger: Option<Duration>,
+    /// For tests of the rotation: how long a serving certificate lives [default: 720h]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub leaf_lifetime: Option<Duration>,
+    /// For tests of the rotation: how long an authority lives [default: 8760h]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub ca_lifetime: Option<Duration>,
+    /// For tests of the rotation: how long old and new trust stand side by side [default: 1h]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub ca_overlap: Option<Duration>,
+    /// For tests of the rotation: how often certificates and trust are looked at [default: 5s]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub check_every: Option<Duration>,
+    /// What the injector says about itself: error, warn, info, debug or trace [default: info]
+    #[arg(long, value_name = "LEVEL", value_parser = log_level)]
+    pub log_level: Option<LogLevel>,
+}
+
+fn any(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))
+}
+
+fn listen(text: &str) -> Result<SocketAddr, String> {
+    units::listen(text, any(0)).map_err(said)
+}
+
+fn mode(text: &str) -> Result<Mode, String> {
+    let words = [
+        ("self-managed", Mode::SelfManaged),
+        ("cert-manager", Mode::CertManager),
+        ("provided", Mode::Provided),
+    ];
+    units::choice(text, &words).map_err(said)
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    units::duration(text).map_err(said)
+}
+
+/// Serves the admission webhook until it is told to leave; exit code 0 when it left in order.
+pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
+    // first of all: a stop that comes early must find the handler
+    let mut signals = match Signals::install() {
+        Ok(signals) => signals,
+        Err(error) => {
+            console::note(&format!("sidelight: no signal handler: {error}\n"));
+            return ExitCode::FAILURE;
+        }
+    };
+    let running = behind(environment)
+        .map(|others| arguments.clone().over(others))
+        .and_then(|arguments| start(arguments, environment));
+    let running = match running {
+        Ok(running) => running,
+        Err(why) => {
+            console::note(&format!("error: {why}\n"));
+            return ExitCode::from(2);
+        }
+    };
+    loop {
+        match signals.wait() {
+            // the file is looked at every two seconds anyhow
+            Ok(Told::Reload) => {}
+            Ok(Told::Stop) => break,
+            Err(error) => {
+                console::note(&format!("sidelight: no signals: {error}\n"));
+                break;
+            }
+        }
+    }
+    tracing::info!("leaving");
+    running.stop();
+    ExitCode::SUCCESS
+}
+
+fn start(arguments: Arguments, environment: &Environment) -> Result<Running, String> {
+    let clock = Clock::system();
+    let metrics = Arc::new(Metrics::new());
+    metrics.watch_process();
+    let level = arguments.log_level.unwrap_or(LogLevel::Info);
+    let suppressed = metrics.log_suppressed.clone();
+    Log::new(Threshold::new(tracing_level(level)), clock.clone(), suppressed, Sink::Stderr)
+        .install();
+    let tls = arguments.tls.unwrap_or(Mode::SelfManaged);
+    let client = client(&arguments, tls, environment)?;
+    let namespace = arguments.namespace.clone();
+    let namespace = namespace
+        .or_else(|| client.as_ref().map(|client| client.namespace().to_owned()))
+        .unwrap_or_else(|| "sidelight-system".to_owned());
+    let or = |given: &Option<String>, name: &str| given.clone().unwrap_or_else(|| name.to_owned());
+    let of = Lifetimes::default();
+    let lifetimes = Lifetimes {
+        leaf: arguments.leaf_lifetime.unwrap_or(of.leaf),
+        authority: arguments.ca_lifetime.unwrap_or(of.authority),
+        overlap: arguments.ca_overlap.unwrap_or(of.overlap),
+    };
+    let settings = TlsSettings {
+        mode: tls,
+        directory: arguments.tls_directory.unwrap_or_else(|| PathBuf::from("/etc/sidelight/tls")),
+        publish: arguments.publish_ca.unwrap_or(false),
+        namespace: namespace.clone(),
+        service: or(&arguments.service, NAME),
+        names: arguments.tls_names.unwrap_or_default(),
+        secret: or(&arguments.secret, "sidelight-injector-tls"),
+        configuration: or(&arguments.webhook_configuration, "00-sidelight-injector"),
+        lifetimes: lifetimes.checked()?,
+        every: arguments.check_every.unwrap_or(EVERY),
+    };
+    let configuration = settings.configuration.clone();
+    let identity = environment.get("POD_NAME").or_else(|| environment.get("HOSTNAME"));
+    let identity = format!("{}_{:x}", or(&identity.cloned(), NAME), clock.now().0);
+    let mut reload = reload(arguments.config, clock.clone(), Arc::clone(&metrics));
+    let policy = reload.first()?;
+    let listener = bound(arguments.listen.unwrap_or_else(|| any(8443)), "--listen")?;
+    let admin = bound(arguments.admin.unwrap_or_else(|| any(19464)), "--admin")?;
+    welcome(&listener, &admin, client.as_ref(), &settings);
+    let parts = Parts {
+        clock,
+        metrics,
+        listener,
+        admin,
+        client,
+        tls: settings,
+        lease: Named { namespace, name: or(&arguments.lease, NAME), identity, every: lease::EVERY },
+        events: arguments.events.unwrap_or(true),
+        policy,
+        reload,
+        counting: Counting { configuration, every: arguments.count_missing.unwrap_or_default() },
+        leaving: Leaving { linger: arguments.linger.unwrap_or(LINGER), drain: DRAIN },
+    };
+    parts.spawn().map_err(|error| format!("no thread: {error}"))
+}
+
+/// The cluster, which self-managed certificates need and the others can do without.
+fn client(
+    arguments: &Arguments,
+    tls: Mode,
+    environment: &Environment,
+) -> Result<Option<Client>, String> {
+    // a kubeconfig of the person who tries it out is not meant by what needs no cluster
+    let asked = tls != Mode::Provided
+        || arguments.kubeconfig.is_some()
+        || environment.contains_key("KUBERNETES_SERVICE_HOST");
+    if !asked {
+        return Ok(None);
+    }
+    let found = Client::find(arguments.kubeconfig.as_deref(), environment);
+    let found = found.map_err(|error| error.to_string())?;
+    if found.is_none() && tls == Mode::SelfManaged {
+        return Err(
+            "there is no cluster for self-managed certificates: name a --kubeconfig, run it in a \
+                    pod, or bring a certificate: --tls provided --tls-directory DIR"
+                .to_owned(),
+        );
+    }
+    Ok(found)
+}
+
+fn reload(file: Option<PathBuf>, clock: Clock, metrics: Arc<Metrics>) -> Reload {
+    let name = file.as_deref().unwrap_or(Path::new("")).display().to_string();
+    let parse = Box::new(move |text: &str| policy(&name, text));
+    Reload { file, parse, clock, metrics, seen: None }
+}
+
+fn bound(address: SocketAddr, flag: &str) -> Result<TcpListener, String> {
+    bind::tcp(address).map_err(|error| format!("{flag} {address}: {error}"))
+}
+
+fn welcome(
+    listener: &TcpListener,
+    admin: &TcpListener,
+    client: Option<&Client>,
+    tls: &TlsSettings,
+) {
+    let at = |listener: &TcpListener| {
+        listener.local_addr().map(|address| address.to_string()).unwrap_or_default()
+    };
+    let server = client.map_or_else(|| "none".to_owned(), Client::server);
+    console::note(&format!(
+        "sidelight injector {}\n  webhook  https://{}/mutate for {}.{}.svc\n  admin    http://{}/readyz?verbose\n  \
+         cluster  {server}\n",
+        env!("CARGO_PKG_VERSION"),
+        at(listener),
+        tls.service,
+        tls.namespace,
+        at(admin),
+    ));
+}
+
+fn tracing_level(level: LogLevel) -> tracing::Level {
+    match level {
+        LogLevel::Error => tracing::Level::ERROR,
+        LogLevel::Warn => tracing::Level::WARN,
+        LogLevel::Info => tracing::Level::INFO,
+        LogLevel::Debug => tracing::Level::DEBUG,
+        LogLevel::Trace => tracing::Level::TRACE,
+    }
+}
+
+/// The arguments that the environment gives.
+fn behind(environment: &Environment) -> Result<Arguments, String> {
+    let mut all = Arguments::default();
+    let command = Arguments::augment_args(Command::new("injector").no_binary_name(true));
+    for flag in command.get_arguments().filter_map(|argument| argument.get_long()) {
+        let variable = PREFIX.to_owned() + &flag.to_uppercase().replace('-', "_");
+        let Some(value) = environment.get(&variable).filter(|value| !value.is_empty()) else {
+            continue;
+        };
+        let one = command.clone().try_get_matches_from([format!("--{flag}={value}")]);
+        let one = one.and_then(|matches| Arguments::from_arg_matches(&matches));
+        let one = one.map_err(|error| {
+            let text = error.to_string();
+            let line = text.lines().next().unwrap_or_default();
+            format!("{variable}: {}", line.trim_start_matches("error: "))
+        })?;
+        all = one.over(all);
+    }
+    Ok(all)
+}
+
+impl Arguments {
+    /// These, and where they say nothing, those.
+    fn over(self, those: Arguments) -> Arguments {
+        Arguments {
+            config: self.config.or(those.config),
+            listen: self.listen.or(those.listen),
+            admin: self.admin.or(those.admin),
+            tls: self.tls.or(those.tls),
+            tls_directory: self.tls_directory.or(those.tls_directory),
+            publish_ca: self.publish_ca.or(those.publish_ca),
+            tls_names: self.tls_names.or(those.tls_names),
+            namespace: self.namespace.or(those.namespace),
+            service: self.service.or(those.service),
+            secret: self.secret.or(those.secret),
+            lease: self.lease.or(those.lease),
+            webhook_configuration: self.webhook_configuration.or(those.webhook_configuration),
+            count_missing: self.count_missing.or(those.count_missing),
+            events: self.events.or(those.events),
+            kubeconfig: self.kubeconfig.or(those.kubeconfig),
+            linger: self.linger.or(those.linger),
+            leaf_lifetime: self.leaf_lifetime.or(those.leaf_lifetime),
+            ca_lifetime: self.ca_lifetime.or(those.ca_lifetime),
+            ca_overlap: self.ca_overlap.or(those.ca_overlap),
+            check_every: self.check_every.or(those.check_every),
+            log_level: self.log_level.or(those.log_level),
+        }
+    }
+}
+
+/// The policy of this text; all that is wrong with it at once, each with its place.
+fn policy(name: &str, text: &str) -> Result<Policy, String> {
+    let (policy, faults) = config::parse(name, text);
+    let (errors, warnings): (Vec<&Fault>, Vec<&Fault>) =
+        faults.iter().partition(|fault| fault.level == Level::Error);
+    for warning in warnings {
+        console::note(&warning.to_string());
+    }
+    let told: String = errors.iter().map(ToString::to_string).collect();
+    if told.is_empty() { Ok(policy) } else { Err(told) }
+}
+
+#[cfg(test)]
+mod tests;

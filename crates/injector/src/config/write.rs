@@ -1,0 +1,54 @@
+//! A tree -> YAML, as plain as can be: what is read from it is what was read before. Unit: one tree.
+
+use sidelight::config::tree::{Node, Value};
+
+/// The text of a tree.
+pub(super) fn yaml(node: &Node) -> String {
+    let mut text = String::new();
+    value(&mut text, node, 0);
+    text.trim_start().to_owned()
+}
+
+/// What stands behind a key or a dash: in the same line, or in lines of its own.
+fn value(text: &mut String, node: &Node, depth: usize) {
+    match &node.value {
+        Value::Null => text.push('\n'),
+        Value::Text(scalar) => {
+            text.push(' ');
+            push_scalar(text, scalar);
+            text.push('\n');
+        }
+        Value::List(list) if list.is_empty() => text.push_str(" []\n"),
+        Value::Map(map) if map.is_empty() => text.push_str(" {}\n"),
+        Value::List(list) => {
+            text.push('\n');
+            for element in list {
+                text.extend(std::iter::repeat_n("  ", depth));
+                text.push('-');
+                value(text, element, depth + 1);
+            }
+        }
+        Value::Map(map) => {
+            text.push('\n');
+            for (key, element) in map {
+                text.extend(std::iter::repeat_n("  ", depth));
+                push_scalar(text, key.key());
+                text.push(':');
+                value(text, element, depth + 1);
+            }
+        }
+    }
+}
+
+/// Bare where nobody could take it for something else, else quoted as JSON does, which YAML reads.
+fn push_scalar(text: &mut String, scalar: &str) {
+    let inner = |byte: u8| byte.is_ascii_alphanumeric() || b"_./-".contains(&byte);
+    let bare = scalar.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '/')
+        && scalar.bytes().all(inner)
+        && !scalar.eq_ignore_ascii_case("null");
+    if bare {
+        text.push_str(scalar);
+    } else {
+        text.push_str(&serde_json::Value::from(scalar).to_string());
+    }
+}

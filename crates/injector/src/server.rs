@@ -1,0 +1,279 @@
+//! The admission webhook around `inject`: TLS, certificates, reviews, the leader's duties. Whatever goes
+//! wrong the answer is "allowed": injection never keeps a pod from being admitted. Two threads: the
+//! webhook's, which calls nobody, and the keeper's, on which everything runs that may wait for an API server.
+//! Unit: one process.
+
+pub mod admin;
+pub mod certificate;
+pub mod cluster;
+pub mod events;
+pub mod lease;
+pub mod metrics;
+pub mod missing;
+pub mod readiness;
+pub mod reload;
+pub mod review;
+pub mod rotation;
+pub mod serving;
+pub mod settings;
+pub mod trust;
+pub mod webhook;
+
+use crate::inject::policy::Policy;
+use crate::kube::Client;
+use admin::Admin;
+use cluster::Cluster;
+use events::{Event, Events};
+use lease::{Leader, Named};
+use metrics::Metrics;
+use missing::Counting;
+use readiness::Readiness;
+use reload::Reload;
+use serving::Serving;
+use settings::TlsSettings;
+use sidelight::clock::Clock;
+use std::future::Future;
+use std::io;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+use tokio_rustls::TlsAcceptor;
+use trust::Keeper;
+use webhook::{Hook, Leaving};
+
+/// How often the webhook's thread shows that it comes round.
+const ROUND: Duration = Duration::from_secs(1);
+
+/// After the webhook's port closed, the keeper gives the lease back; so long it may take.
+const KEEPER_CLOSING_MAX: Duration = Duration::from_secs(3);
+
+/// Everything that runs, as it was asked for; listeners are bound before.
+#[derive(Debug)]
+pub struct Parts {
+    /// Time.
+    pub clock: Clock,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// The webhook's port; it does not block.
+    pub listener: TcpListener,
+    /// The admin port; it does not block.
+    pub admin: TcpListener,
+    /// The API; None where there is no cluster.
+    pub client: Option<Client>,
+    /// How the certificate is kept.
+    pub tls: TlsSettings,
+    /// The lease, where a leader has something to do.
+    pub lease: Named,
+    /// Whether Events are written.
+    pub events: bool,
+    /// What is put into pods at first.
+    pub policy: Policy,
+    /// Where the next policy comes from.
+    pub reload: Reload,
+    /// Which pods are counted, and how often; never where that is zero.
+    pub counting: Counting,
+    /// How it leaves.
+    pub leaving: Leaving,
+}
+
+/// The threads that run.
+#[derive(Debug)]
+pub struct Running {
+    readiness: Arc<Readiness>,
+    stop: watch::Sender<bool>,
+    closed: watch::Sender<bool>,
+    webhook: JoinHandle<()>,
+    keeper: JoinHandle<()>,
+}
+
+/// What the tasks share.
+struct Shared {
+    clock: Clock,
+    metrics: Arc<Metrics>,
+    client: Option<Arc<Client>>,
+    cluster: Arc<Cluster>,
+    hook: Arc<Hook>,
+    leader: Arc<Leader>,
+    readiness: Arc<Readiness>,
+    serving: Arc<Serving>,
+}
+
+impl Parts {
+    /// Starts everything.
+    ///
+    /// # Errors
+    /// When the kernel gives no thread or no runtime, or refuses to watch a listener.
+    pub fn spawn(self) -> io::Result<Running> {
+        let client = self.client.map(Arc::new);
+        let (events, queue) = match client.as_ref().filter(|_| self.events) {
+            Some(_) => Some(Events::queue(&self.metrics)).unzip(),
+            None => (None, None),
+        };
+        let cluster = Arc::new(Cluster::default());
+        let hook = Hook::new(
+            self.clock.clone(),
+            Arc::clone(&self.metrics),
+            Arc::clone(&cluster),
+            events,
+            self.policy,
+        );
+        let shared = Shared {
+            leader: Arc::new(Leader::new(self.clock.clone())),
+            readiness: Arc::new(Readiness::new(self.clock.clone())),
+            serving: Arc::new(Serving::default()),
+            hook: Arc::new(hook),
+            clock: self.clock,
+            metrics: self.metrics,
+            client,
+            cluster,
+        };
+        let (stop, stopped) = watch::channel(false);
+        let (closed, closing) = watch::channel(false);
+        let webhook = shared.webhook(self.listener, self.leaving, stopped)?;
+        let (keepers, admin) = runtime(self.admin)?;
+        let mut tasks = JoinSet::new();
+        let inside = keepers.enter();
+        tasks.spawn(admin::serve(admin, shared.admin(), closing.clone()));
+        tasks.spawn(reload::watch(self.reload, Arc::clone(&shared.hook), closing.clone()));
+        tasks.spawn(shared.keeper(self.tls).keep(closing.clone()));
+        match &shared.client {
+            Some(client) => {
+                shared.lead(client, &self.lease, self.counting, &mut tasks, &closing);
+                // these two end with the process: nothing is lost with them
+                tokio::spawn(shared.known(client));
+                if let Some(queue) = queue {
+                    tokio::spawn(shared.events(client, queue, self.lease.identity));
+                }
+            }
+            None => shared.readiness.set_platform_known(),
+        }
+        drop(inside);
+        let keeper = thread::Builder::new().name("keeper".to_owned()).spawn(move || {
+            keepers.block_on(async { while tasks.join_next().await.is_some() {} });
+        })?;
+        Ok(Running { readiness: shared.readiness, stop, closed, webhook, keeper })
+    }
+}
+
+impl Shared {
+    /// The thread that answers reviews.
+    fn webhook(
+        &self,
+        listener: TcpListener,
+        leaving: Leaving,
+        stopped: watch::Receiver<bool>,
+    ) -> io::Result<JoinHandle<()>> {
+        let tls = serving::tls(Arc::clone(&self.serving)).map_err(io::Error::other)?;
+        let acceptor = TlsAcceptor::from(Arc::new(tls));
+        let (hook, readiness) = (Arc::clone(&self.hook), Arc::clone(&self.readiness));
+        let (runtime, listener) = runtime(listener)?;
+        thread::Builder::new().name("webhook".to_owned()).spawn(move || {
+            runtime.block_on(async {
+                tokio::spawn(rounds(readiness));
+                webhook::serve(listener, acceptor, hook, leaving, stopped).await;
+            });
+        })
+    }
+
+    fn admin(&self) -> Admin {
+        Admin { metrics: Arc::clone(&self.metrics), readiness: Arc::clone(&self.readiness) }
+    }
+
+    fn keeper(&self, settings: TlsSettings) -> Keeper {
+        Keeper {
+            settings,
+            client: self.client.clone(),
+            clock: self.clock.clone(),
+            serving: Arc::clone(&self.serving),
+            leader: Arc::clone(&self.leader),
+            metrics: Arc::clone(&self.metrics),
+            readiness: Arc::clone(&self.readiness),
+            published: None,
+            last: None,
+        }
+    }
+
+    /// The lease, and what only its holder does.
+    fn lead(
+        &self,
+        client: &Arc<Client>,
+        lease: &Named,
+        counting: Counting,
+        tasks: &mut JoinSet<()>,
+        closing: &watch::Receiver<bool>,
+    ) {
+        let shared = || (Arc::clone(client), Arc::clone(&self.leader), Arc::clone(&self.metrics));
+        let (own, leader, metrics) = shared();
+        tasks.spawn(lease::hold(own, lease.clone(), leader, metrics, closing.clone()));
+        if !counting.every.is_zero() {
+            let (own, leader, metrics) = shared();
+            tasks.spawn(missing::count(own, counting, leader, metrics, closing.clone()));
+        }
+    }
+
+    fn events(
+        &self,
+        client: &Arc<Client>,
+        queue: mpsc::Receiver<Event>,
+        instance: String,
+    ) -> impl Future<Output = ()> + use<> {
+        let metrics = Arc::clone(&self.metrics);
+        events::write(queue, Arc::clone(client), self.clock.clone(), metrics, instance)
+    }
+
+    /// Learns what the cluster is, then follows its namespaces.
+    fn known(&self, client: &Arc<Client>) -> impl Future<Output = ()> + use<> {
+        let (client, cluster) = (Arc::clone(client), Arc::clone(&self.cluster));
+        let (hook, readiness) = (Arc::clone(&self.hook), Arc::clone(&self.readiness));
+        async move {
+            cluster::platform(&client, &cluster).await;
+            // the policy that was read before it was known
+            hook.put(Policy::clone(&hook.policy()));
+            readiness.set_platform_known();
+            cluster::follow(&client, &cluster).await;
+        }
+    }
+}
+
+impl Running {
+    /// Leaves: not ready at once, serving on until Services have taken us out, then drained.
+    pub fn stop(self) {
+        self.readiness.leave();
+        // a receiver that is gone has left before us
+        let _ = self.stop.send(true);
+        let _ = self.webhook.join();
+        let _ = self.closed.send(true);
+        // a call to an API server that is away must not hold the end up
+        let (done, ended) = std::sync::mpsc::channel();
+        let keeper = self.keeper;
+        let waiter = thread::Builder::new().name("closing".to_owned()).spawn(move || {
+            let _ = keeper.join();
+            let _ = done.send(());
+        });
+        if waiter.is_ok() {
+            let _ = ended.recv_timeout(KEEPER_CLOSING_MAX);
+        }
+    }
+}
+
+/// A runtime of one thread and a listener that it watches.
+fn runtime(listener: TcpListener) -> io::Result<(Runtime, tokio::net::TcpListener)> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let listener = {
+        let _inside = runtime.enter();
+        tokio::net::TcpListener::from_std(listener)?
+    };
+    Ok((runtime, listener))
+}
+
+async fn rounds(readiness: Arc<Readiness>) {
+    loop {
+        readiness.came_round();
+        sleep(ROUND).await;
+    }
+}

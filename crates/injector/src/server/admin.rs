@@ -1,0 +1,215 @@
+//! The admin port of the injector: `/livez`, `/readyz` (each with `?verbose`), `/metrics`. It runs on another
+//! thread than the webhook and answers from shared state. Unit: one request.
+
+use super::metrics::Metrics;
+use super::readiness::Readiness;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, StatusCode, header};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use sidelight::serve::metrics::joined;
+use sidelight::serve::negotiate;
+use sidelight::serve::query;
+use sidelight::serve::respond::{Answer, TEXT, answer};
+use sidelight::serve::slots::Slots;
+use std::convert::Infallible;
+use std::fmt::Write as _;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+/// For the head of a request, and so for the time between two on one connection.
+const HEADER_READ_MAX: Duration = Duration::from_secs(30);
+
+/// Bytes of a request's head.
+const HEAD_BYTES_MAX: usize = 16 * 1024;
+
+/// After `accept` failed (no descriptors left, mostly) it is tried again after this.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+const PATHS: &str = "\
+/metrics  metrics of the injector, for Prometheus
+/livez    is it alive (/healthz is the same)
+/readyz   do API servers reach it and believe it
+";
+
+/// What the port answers from.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// Where the process stands.
+    pub readiness: Arc<Readiness>,
+}
+
+/// Serves until `stop` says so.
+pub async fn serve(listener: TcpListener, admin: Admin, mut stop: watch::Receiver<bool>) {
+    let slots = Arc::new(Slots::new());
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = stop.wait_for(|stopped| *stopped) => return,
+        };
+        let Ok((stream, _)) = accepted else {
+            sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
+        let slot = loop {
+            match slots.take() {
+                Ok((slot, _)) => break slot,
+                Err(wait) => sleep(wait).await,
+            }
+        };
+        let (admin, slots) = (admin.clone(), Arc::clone(&slots));
+        tokio::spawn(async move {
+            let touch = || slots.touch(&slot);
+            let served = connection(stream, &admin, touch);
+            tokio::select! {
+                () = served => {}
+                () = slot.evicted() => {}
+            }
+            slots.free(&slot);
+        });
+    }
+}
+
+async fn connection(stream: TcpStream, admin: &Admin, touch: impl Fn()) {
+    // an answer is one write; without this it is only later
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(|request: Request<Incoming>| {
+        touch();
+        let answer = route(&request, admin);
+        async move { Ok::<_, Infallible>(answer) }
+    });
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_READ_MAX)
+        .max_buf_size(HEAD_BYTES_MAX)
+        .serve_connection(TokioIo::new(stream), service);
+    // a broken connection is the client's affair
+    let _ = pin!(served).await;
+}
+
+fn route<B>(request: &Request<B>, admin: &Admin) -> Answer {
+    if request.method() != Method::GET && request.method() != Method::HEAD {
+        return answer(StatusCode::METHOD_NOT_ALLOWED, TEXT, "only GET and HEAD\n");
+    }
+    let verbose = query::switch(request.uri().query(), "verbose");
+    match request.uri().path() {
+        "/livez" | "/healthz" => probe("livez", &live(&admin.readiness), verbose),
+        "/readyz" => probe("readyz", &ready(&admin.readiness), verbose),
+        "/metrics" => {
+            let accepted = joined(request.headers(), &header::ACCEPT);
+            let chosen = negotiate::accept(accepted.as_deref());
+            let mut page = Vec::new();
+            admin.metrics.write(chosen.encoding, &mut page);
+            answer(StatusCode::OK, &chosen.content_type, page)
+        }
+        "/" => answer(StatusCode::OK, TEXT, format!("sidelight injector\n\n{PATHS}")),
+        _ => answer(StatusCode::NOT_FOUND, TEXT, format!("no such path; there are\n\n{PATHS}")),
+    }
+}
+
+/// A check by its name, and why it fails.
+type Check = (&'static str, Result<(), String>);
+
+/// It lives as long as the webhook's thread comes round; no backend, no certificate, no API server is a
+/// reason to restart.
+fn live(readiness: &Readiness) -> Vec<Check> {
+    let stalled = readiness.stalled();
+    let told = stalled.map_or(Ok(()), |silent| Err(format!("silent for {} s", silent.as_secs())));
+    vec![("ping", Ok(())), ("webhook_thread", told)]
+}
+
+fn ready(readiness: &Readiness) -> Vec<Check> {
+    let leaving = readiness.is_leaving();
+    let shutdown = if leaving { Err("process is leaving".to_owned()) } else { Ok(()) };
+    let known = readiness.is_platform_known();
+    let platform = if known { Ok(()) } else { Err("the API server did not say yet".to_owned()) };
+    let mut checks = live(readiness);
+    checks.push(("platform", platform));
+    checks.push(("ca_bundle", readiness.trust()));
+    checks.push(("shutdown", shutdown));
+    checks
+}
+
+/// A probe's answer, with the conventions of the kube-apiserver: a failure is always told in full.
+fn probe(called: &str, checks: &[Check], verbose: bool) -> Answer {
+    let failed = checks.iter().any(|(_, told)| told.is_err());
+    let mut text = String::new();
+    for (name, told) in checks {
+        // writing to a string cannot fail
+        let _ = match told {
+            Ok(()) => writeln!(text, "[+]{name} ok"),
+            Err(why) => writeln!(text, "[-]{name} failed: {why}"),
+        };
+    }
+    if failed {
+        return answer(
+            StatusCode::SERVICE_UNAVAILABLE,
+            TEXT,
+            format!("{text}{called} check failed\n"),
+        );
+    }
+    let text = if verbose { format!("{text}{called} check passed\n") } else { "ok".to_owned() };
+    answer(StatusCode::OK, TEXT, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body_util::BodyExt;
+    use sidelight::clock::{Clock, UnixNanos};
+
+    async fn get(admin: &Admin, path: &str) -> (u16, String) {
+        let request = Request::get(path).body(()).expect("a request");
+        let answer = route(&request, admin);
+        let status = answer.status().as_u16();
+        let body = answer.into_body().collect().await.expect("a body").to_bytes();
+        (status, String::from_utf8_lossy(&body).into_owned())
+    }
+
+    /// Guarantees: ready only while API servers believe us and nobody told us to leave; alive in all of this.
+    #[tokio::test]
+    async fn ready_when_believed_alive_as_long_as_it_comes_round() {
+        let (clock, hand) = Clock::wound(UnixNanos(1));
+        let readiness = Arc::new(Readiness::new(clock));
+        let admin = Admin { metrics: Arc::new(Metrics::new()), readiness: Arc::clone(&readiness) };
+        let (status, text) = get(&admin, "/readyz").await;
+        assert_eq!(status, 503);
+        assert!(text.contains("[-]ca_bundle failed: not looked at yet"), "{text}");
+        assert_eq!(get(&admin, "/livez").await, (200, "ok".to_owned()));
+        readiness.set_trust(Ok(()));
+        assert_eq!(get(&admin, "/readyz").await.0, 503, "what kind of cluster is it");
+        readiness.set_platform_known();
+        assert_eq!(get(&admin, "/readyz").await, (200, "ok".to_owned()));
+        let (status, text) = get(&admin, "/readyz?verbose").await;
+        assert_eq!(status, 200);
+        let all = "[+]ping ok\n[+]webhook_thread ok\n[+]platform ok\n[+]ca_bundle ok\n[+]shutdown ok\nreadyz check passed\n";
+        assert_eq!(text, all);
+        readiness.leave();
+        assert_eq!(get(&admin, "/readyz").await.0, 503);
+        assert_eq!(get(&admin, "/livez").await.0, 200);
+        hand.wind(Duration::from_secs(31));
+        let (status, text) = get(&admin, "/livez").await;
+        assert!(status == 503 && text.contains("silent for 31 s"), "{text}");
+        readiness.came_round();
+        assert_eq!(get(&admin, "/healthz").await.0, 200);
+    }
+
+    #[tokio::test]
+    async fn metrics_and_paths() {
+        let readiness = Arc::new(Readiness::new(Clock::system()));
+        let admin = Admin { metrics: Arc::new(Metrics::new()), readiness };
+        let (status, page) = get(&admin, "/metrics").await;
+        assert!(status == 200 && page.contains("sidelight_injector_leader 0"), "{page}");
+        assert_eq!(get(&admin, "/nothing").await.0, 404);
+        assert!(get(&admin, "/").await.1.contains("/readyz"));
+        let post = Request::post("/metrics").body(()).expect("a request");
+        assert_eq!(route(&post, &admin).status(), 405);
+    }
+}

@@ -1,0 +1,253 @@
+//! Certificates of the injector's own making, and what must be read out of any: from when to when it is good,
+//! and whether an API server with a given caBundle would believe it. Unit: one certificate.
+
+use crate::kube::base64;
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyPair, KeyUsagePurpose, date_time_ymd,
+};
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::ServerCertVerifier;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{RootCertStore, crypto};
+use sidelight::clock::UnixNanos;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A certificate begins so long before it is made: the clock of an API server may be behind ours.
+pub const BACKDATED: Duration = Duration::from_hours(1);
+
+/// Certificates of one PEM text that are looked at: a bundle has three while two authorities overlap.
+const CERTIFICATES_MAX: usize = 16;
+
+/// A certificate and its key, both PEM.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Pair {
+    /// The certificate, and with a chain those above it.
+    pub certificate: String,
+    /// Its private key, PKCS #8.
+    pub key: String,
+}
+
+/// From when to when a certificate is good, in seconds since the epoch, both ends included.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Validity {
+    /// The first second.
+    pub not_before: u64,
+    /// The last.
+    pub not_after: u64,
+}
+
+impl Validity {
+    /// When one of ours was made.
+    pub fn made(self) -> UnixNanos {
+        UnixNanos((self.not_before + BACKDATED.as_secs()) * 1_000_000_000)
+    }
+
+    /// How long it is still good; zero when it is over.
+    pub fn left(self, now: UnixNanos) -> Duration {
+        UnixNanos(self.not_after * 1_000_000_000).since(now)
+    }
+}
+
+/// A new certificate authority.
+///
+/// # Errors
+/// When there is no randomness to make a key of.
+pub fn authority(now: UnixNanos, lifetime: Duration) -> Result<Pair, String> {
+    let key = KeyPair::generate().map_err(said)?;
+    let params = authority_params(now.seconds(), lifetime);
+    let certificate = params.self_signed(&key).map_err(said)?;
+    Ok(Pair { certificate: certificate.pem(), key: key.serialize_pem() })
+}
+
+/// A new serving certificate for these names, good for `lifetime`, but no longer than the authority.
+///
+/// # Errors
+/// When the authority is none of ours, its key does not read, or a name is no DNS name.
+pub fn leaf(
+    names: &[String],
+    authority: &Pair,
+    now: UnixNanos,
+    lifetime: Duration,
+) -> Result<Pair, String> {
+    let der = first(&authority.certificate).ok_or("the authority is no PEM certificate")?;
+    let of = validity(&der).ok_or("the authority is no X.509 certificate")?;
+    let issuer_key = KeyPair::from_pem(&authority.key).map_err(said)?;
+    // its name and the id of its key are all that a signature takes from it, and both are known
+    let issuer_params = authority_params(of.made().seconds(), of.left(now));
+    let issuer = Issuer::from_params(&issuer_params, &issuer_key);
+    let key = KeyPair::generate().map_err(said)?;
+    let mut params = CertificateParams::new(names).map_err(said)?;
+    params.distinguished_name = named(&names.first().cloned().unwrap_or_default());
+    let end = now.after(lifetime).seconds().min(of.not_after);
+    set_validity(&mut params, now.seconds(), end);
+    params.use_authority_key_identifier_extension = true;
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    let certificate = params.signed_by(&key, &issuer).map_err(said)?;
+    Ok(Pair { certificate: certificate.pem(), key: key.serialize_pem() })
+}
+
+/// The names under which a Service is called; by an API server always the first.
+pub fn names(service: &str, namespace: &str) -> Vec<String> {
+    // the others are for people who try it from a pod
+    ["svc", "svc.cluster.local"]
+        .iter()
+        .map(|end| format!("{service}.{namespace}.{end}"))
+        .chain([format!("{service}.{namespace}"), service.to_owned()])
+        .collect()
+}
+
+/// When an authority was made is part of its name, so that two of them are never mistaken for one another.
+fn authority_params(made_seconds: u64, lifetime: Duration) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = named(&format!("sidelight-injector CA {made_seconds}"));
+    set_validity(&mut params, made_seconds, made_seconds.saturating_add(lifetime.as_secs()));
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params
+}
+
+fn named(common_name: &str) -> DistinguishedName {
+    let mut name = DistinguishedName::new();
+    name.push(DnType::CommonName, common_name);
+    name
+}
+
+fn set_validity(params: &mut CertificateParams, made_seconds: u64, end_seconds: u64) {
+    let epoch = date_time_ymd(1970, 1, 1);
+    let begin = made_seconds.saturating_sub(BACKDATED.as_secs());
+    params.not_before = epoch + Duration::from_secs(begin);
+    params.not_after = epoch + Duration::from_secs(end_seconds);
+}
+
+fn said(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}
+
+/// All certificates of a PEM text, in its order.
+pub fn certificates(pem: &str) -> Vec<CertificateDer<'static>> {
+    CertificateDer::pem_slice_iter(pem.as_bytes())
+        .take(CERTIFICATES_MAX)
+        .filter_map(Result::ok)
+        .collect()
+}
+
+/// The first certificate of a PEM text.
+pub fn first(pem: &str) -> Option<CertificateDer<'static>> {
+    certificates(pem).into_iter().next()
+}
+
+/// A certificate as PEM, in lines of 64 as everybody writes it.
+pub fn pem(der: &CertificateDer<'_>) -> String {
+    let coded = base64::encode(der);
+    let mut text = String::from("-----BEGIN CERTIFICATE-----\n");
+    for line in coded.as_bytes().chunks(64) {
+        text.push_str(&String::from_utf8_lossy(line));
+        text.push('\n');
+    }
+    text.push_str("-----END CERTIFICATE-----\n");
+    text
+}
+
+/// Whether a server that shows `chain` is believed, as `name` and at `at`, by one who believes in the
+/// certificates of `bundle`.
+///
+/// # Errors
+/// Why not.
+pub fn believed(
+    chain: &[CertificateDer<'static>],
+    bundle: &[CertificateDer<'static>],
+    name: &str,
+    at: UnixNanos,
+) -> Result<(), String> {
+    let (leaf, above) = chain.split_first().ok_or("there is no serving certificate yet")?;
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(bundle.iter().cloned());
+    if roots.is_empty() {
+        return Err("the bundle has no certificate".to_owned());
+    }
+    let provider = Arc::new(crypto::ring::default_provider());
+    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
+        .build()
+        .map_err(said)?;
+    let name = ServerName::try_from(name.to_owned())
+        .map_err(|_| format!("`{name}` is no name of a server"))?;
+    let at = UnixTime::since_unix_epoch(Duration::from_secs(at.seconds()));
+    verifier.verify_server_cert(leaf, above, &name, &[], at).map(|_| ()).map_err(said)
+}
+
+/// From when to when a certificate is good; None where this is no X.509 certificate.
+pub fn validity(der: &[u8]) -> Option<Validity> {
+    const SEQUENCE: u8 = 0x30;
+    const VERSION: u8 = 0xa0;
+    let (_, certificate, _) = element(der).filter(|(tag, _, _)| *tag == SEQUENCE)?;
+    let (_, mut rest, _) = element(certificate)?;
+    if let (VERSION, _, after) = element(rest)? {
+        rest = after;
+    }
+    // serial number, algorithm, issuer
+    for _ in 0..3 {
+        rest = element(rest)?.2;
+    }
+    let (_, dates, _) = element(rest)?;
+    let (tag, begin, after) = element(dates)?;
+    let not_before = seconds(tag, begin)?;
+    let (tag, end, _) = element(after)?;
+    Some(Validity { not_before, not_after: seconds(tag, end)? })
+}
+
+/// The first element of DER: its tag, what is in it, and what stands behind it.
+fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+    let (tag, rest) = der.split_first()?;
+    let (length, rest) = rest.split_first()?;
+    let (length, rest) = match length {
+        0..=0x7f => (*length as usize, rest),
+        // certificates are shorter than 16 MiB
+        0x81..=0x83 => {
+            let (bytes, rest) = rest.split_at_checked((length & 0x7f) as usize)?;
+            (bytes.iter().fold(0, |sum, byte| sum << 8 | *byte as usize), rest)
+        }
+        _ => return None,
+    };
+    let (content, rest) = rest.split_at_checked(length)?;
+    Some((*tag, content, rest))
+}
+
+/// `YYMMDDHHMMSSZ` (UTCTime) or `YYYYMMDDHHMMSSZ` (GeneralizedTime), as RFC 5280 allows them.
+fn seconds(tag: u8, text: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(text).ok()?.strip_suffix('Z')?;
+    let (year, rest) = match tag {
+        0x17 => {
+            let (year, rest) = text.split_at_checked(2)?;
+            let year: i64 = year.parse().ok()?;
+            (if year < 50 { 2000 + year } else { 1900 + year }, rest)
+        }
+        0x18 => {
+            let (year, rest) = text.split_at_checked(4)?;
+            (year.parse().ok()?, rest)
+        }
+        _ => return None,
+    };
+    let mut fields = [0i64; 5];
+    if rest.len() != 10 || !rest.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    for (field, digits) in fields.iter_mut().zip(rest.as_bytes().chunks(2)) {
+        *field = i64::from(digits[0] - b'0') * 10 + i64::from(digits[1] - b'0');
+    }
+    let [month, day, hour, minute, second] = fields;
+    // days since 1970-01-01, counted in years that begin in March
+    let shifted = if month <= 2 { year - 1 } else { year };
+    let day_of_year = (153 * (month + if month > 2 { -3 } else { 9 }) + 2) / 5 + day - 1;
+    let days = shifted * 365 + shifted.div_euclid(4) - shifted.div_euclid(100)
+        + shifted.div_euclid(400)
+        + day_of_year
+        - 719_468;
+    u64::try_from(days * 86_400 + hour * 3600 + minute * 60 + second).ok()
+}
+
+#[cfg(test)]
+mod tests;

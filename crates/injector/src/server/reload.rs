@@ -1,0 +1,180 @@
+//! The policy's file, looked at every few seconds by what it contains, because kubelet swaps a ConfigMap by a
+//! link; a file with errors keeps what was loaded before. Unit: one look.
+
+use super::metrics::Metrics;
+use super::webhook::Hook;
+use crate::inject::policy::Policy;
+use sidelight::clock::Clock;
+use std::collections::hash_map::DefaultHasher;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+/// How often the file is looked at.
+pub const EVERY: Duration = Duration::from_secs(2);
+
+/// Bytes of the file: a ConfigMap has 1 MiB at most.
+const FILE_BYTES_MAX: u64 = 2 * 1024 * 1024;
+
+/// Reads a policy from a text: what `config` does, which this floor cannot see. All errors in one text.
+pub type Parse = Box<dyn Fn(&str) -> Result<Policy, String> + Send + Sync>;
+
+/// Who looks.
+pub struct Reload {
+    /// The file; without one the policy stays.
+    pub file: Option<PathBuf>,
+    /// How it is read.
+    pub parse: Parse,
+    /// Time.
+    pub clock: Clock,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// The text that was looked at last.
+    pub seen: Option<String>,
+}
+
+impl fmt::Debug for Reload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reload").field("file", &self.file).finish_non_exhaustive()
+    }
+}
+
+impl Reload {
+    /// The policy to start with. A file with errors is no policy: a pod that gets a wrong image never starts,
+    /// and a Deployment keeps its old replicas when a new one refuses.
+    ///
+    /// # Errors
+    /// All that is wrong with the file, and what to do.
+    pub fn first(&mut self) -> Result<Policy, String> {
+        let Some(path) = &self.file else {
+            return Ok(self.loaded(Policy::default(), 0));
+        };
+        let text =
+            read(path).map_err(|why| format!("{why}; --config names the file with the policy"))?;
+        let policy = (self.parse)(&text)?;
+        let hash = hash(&text);
+        self.seen = Some(text);
+        Ok(self.loaded(policy, hash))
+    }
+
+    /// Looks at the file. None where nothing changed, or what is there now is of no use, which is told and
+    /// counted.
+    pub fn look(&mut self) -> Option<Policy> {
+        let path = self.file.as_ref()?;
+        match read(path) {
+            Ok(text) if self.seen.as_ref() == Some(&text) => None,
+            Ok(text) => {
+                let policy = (self.parse)(&text);
+                let hash = hash(&text);
+                self.seen = Some(text);
+                match policy {
+                    Ok(policy) => Some(self.loaded(policy, hash)),
+                    Err(why) => self.refused(&why),
+                }
+            }
+            Err(why) => {
+                // said once, and again when it is back and goes again
+                if self.seen.take().is_some() { self.refused(&why) } else { self.unread() }
+            }
+        }
+    }
+
+    fn loaded(&self, policy: Policy, hash: u64) -> Policy {
+        let metrics = &self.metrics;
+        metrics.config_info.reset();
+        let hash = format!("{hash:016x}");
+        let labels = [hash.as_str(), policy.revision.as_str(), env!("CARGO_PKG_VERSION")];
+        metrics.config_info.with_label_values(&labels).set(1);
+        metrics.config_last_load_successful.set(1);
+        metrics.config_last_load_timestamp.set(self.clock.now().seconds() as i64);
+        tracing::info!(hash, revision = policy.revision, "configuration loaded");
+        policy
+    }
+
+    fn refused(&self, why: &str) -> Option<Policy> {
+        tracing::warn!(why, "the configuration was not taken; what was loaded before stays");
+        self.unread()
+    }
+
+    fn unread(&self) -> Option<Policy> {
+        self.metrics.config_last_load_successful.set(0);
+        None
+    }
+}
+
+/// Looks every few seconds until `stop` says so.
+pub async fn watch(mut reload: Reload, hook: Arc<Hook>, mut stop: watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            () = sleep(EVERY) => {}
+            _ = stop.wait_for(|stopped| *stopped) => return,
+        }
+        if let Some(policy) = reload.look() {
+            hook.put(policy);
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    let shown = |why: String| format!("{}: {why}", path.display());
+    let size = std::fs::metadata(path).map_err(|error| shown(error.to_string()))?.len();
+    if size > FILE_BYTES_MAX {
+        return Err(shown(format!("larger than {FILE_BYTES_MAX} bytes")));
+    }
+    std::fs::read_to_string(path).map_err(|error| shown(error.to_string()))
+}
+
+/// The same text gives the same number, in every replica and every build.
+fn hash(text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broken_file_keeps_what_was_loaded() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("config.yaml");
+        let parse: Parse = Box::new(|text| match text {
+            "broken" => Err("line 1: broken".to_owned()),
+            image => Ok(Policy { image: image.to_owned(), ..Policy::default() }),
+        });
+        let metrics = Arc::new(Metrics::new());
+        let mut reload = Reload {
+            file: Some(file.clone()),
+            parse,
+            clock: Clock::system(),
+            metrics: Arc::clone(&metrics),
+            seen: None,
+        };
+        let successful = || metrics.config_last_load_successful.get();
+        assert!(reload.first().expect_err("no file").contains("--config"));
+        assert_eq!(reload.look(), None, "no file yet");
+        assert_eq!(successful(), 0);
+        for (text, taken, success) in [
+            (Some("a"), true, 1),
+            (Some("a"), false, 1),
+            (Some("broken"), false, 0),
+            (Some("broken"), false, 0),
+            (Some("b"), true, 1),
+            (None, false, 0),
+            (Some("b"), true, 1),
+        ] {
+            match text {
+                Some(text) => std::fs::write(&file, text).expect("a file"),
+                None => std::fs::remove_file(&file).expect("gone"),
+            }
+            let found = reload.look().map(|policy| policy.image);
+            assert_eq!(found.as_deref(), text.filter(|_| taken), "{text:?}");
+            assert_eq!(successful(), success, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,338 @@
+//! The webhook's port: TLS, HTTP/1.1 (what API servers speak to webhooks) and HTTP/2, `POST /mutate`. No call
+//! to anybody stands between a review and its answer. Connections, bodies and times have bounds; a client
+//! that is slow, silent or strange costs one of many places. Unit: one request.
+
+use super::cluster::Cluster;
+use super::events::{Event, Events};
+use super::metrics::Metrics;
+use super::review::{self, BODY_BYTES_MAX, Outcome, Reviewed};
+use crate::inject::policy::{Platform, Policy};
+use bytes::BytesMut;
+use http_body_util::BodyExt;
+use hyper::body::{Body, Bytes, Incoming};
+use hyper::header::{self, HeaderValue};
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper::{Method, Request, StatusCode, Version};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use sidelight::clock::Clock;
+use sidelight::serve::respond::{Answer, TEXT, answer};
+use sidelight::serve::slots::{Slot, Slots};
+use std::convert::Infallible;
+use std::error::Error;
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::time::{Instant, sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+
+/// Where reviews are sent.
+pub const PATH: &str = "/mutate";
+
+/// Three API servers with their 200 mutating requests in flight, each on a connection of its own; a silent
+/// connection costs about 30 KiB.
+const CONNECTIONS_MAX: usize = 600;
+
+/// For the handshake; an API server in the same cluster needs a few milliseconds.
+const HANDSHAKE_MAX: Duration = Duration::from_secs(5);
+
+/// For the head of a request, the silence before it included. API servers let go of a silent connection after
+/// 90 s; who lets go first must not be we, or a review is lost on a connection that closes while it is
+/// written.
+const HEADER_READ_MAX: Duration = Duration::from_mins(3);
+
+/// For its body. An API server gives up after `timeoutSeconds`, which is 30 at most.
+const BODY_READ_MAX: Duration = Duration::from_secs(10);
+
+/// Bytes of a body too long that are read to their end, so that the client hears the answer.
+const DRAIN_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Bytes of all bodies that are held at once, in KiB: eight of the longest, a thousand common ones.
+const BODIES_KIB_MAX: usize = 32 * 1024;
+
+/// Streams of one HTTP/2 connection.
+const STREAMS_MAX: u32 = 200;
+
+/// After `accept` failed (no descriptors left, mostly) it is tried again after this.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How the port leaves.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Leaving {
+    /// So long it is served on after the stop was told: until then some node still sends here.
+    pub linger: Duration,
+    /// So long requests in flight may take then.
+    pub drain: Duration,
+}
+
+/// What the port answers from.
+#[derive(Debug)]
+pub struct Hook {
+    /// Durations.
+    pub clock: Clock,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// What is known of the cluster.
+    pub cluster: Arc<Cluster>,
+    /// Where Events go; None where they are turned off.
+    pub events: Option<Events>,
+    policy: Mutex<Arc<Policy>>,
+    bodies: Semaphore,
+}
+
+impl Hook {
+    /// A port's state with this policy.
+    pub fn new(
+        clock: Clock,
+        metrics: Arc<Metrics>,
+        cluster: Arc<Cluster>,
+        events: Option<Events>,
+        policy: Policy,
+    ) -> Hook {
+        let bodies = Semaphore::new(BODIES_KIB_MAX);
+        Hook { clock, metrics, cluster, events, policy: Mutex::new(Arc::new(policy)), bodies }
+    }
+
+    /// Puts another policy in force, from the next review on. `auto` becomes the platform that the cluster
+    /// is.
+    pub fn put(&self, mut policy: Policy) {
+        if policy.platform == Platform::Auto && self.cluster.is_openshift() {
+            policy.platform = Platform::OpenShift;
+        }
+        *self.policy.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(policy);
+    }
+
+    /// The policy in force.
+    pub fn policy(&self) -> Arc<Policy> {
+        Arc::clone(&self.policy.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// What a connection must know of the end.
+struct Ending {
+    /// The stop was told: an answer is the last on its connection.
+    leaves: watch::Receiver<bool>,
+    /// What is not in flight ends now.
+    closing: watch::Receiver<bool>,
+}
+
+/// A body as far as it is kept.
+enum Read {
+    Whole(Bytes),
+    Oversized(Bytes),
+    Torn,
+}
+
+/// Serves until `stop` says so, then lingers, drains and returns.
+pub async fn serve(
+    listener: TcpListener,
+    tls: TlsAcceptor,
+    hook: Arc<Hook>,
+    leaving: Leaving,
+    mut stop: watch::Receiver<bool>,
+) {
+    let slots = Arc::new(Slots::of(CONNECTIONS_MAX));
+    let (closing, _) = watch::channel(false);
+    let leaves = stop.clone();
+    let until = async {
+        // a sender that is gone is a stop, too
+        let _ = stop.wait_for(|stopped| *stopped).await;
+        sleep(leaving.linger).await;
+    };
+    let mut until = pin!(until);
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = &mut until => break,
+            accepted = listener.accept() => accepted,
+        };
+        let Ok((stream, _)) = accepted else {
+            sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
+        let slot = slots.wait(|| refused(&hook, "evicted")).await;
+        let (slots, hook, tls) = (Arc::clone(&slots), Arc::clone(&hook), tls.clone());
+        let ending = Ending { leaves: leaves.clone(), closing: closing.subscribe() };
+        tokio::spawn(async move {
+            hook.metrics.connections.inc();
+            connection(stream, tls, &hook, &slots, &slot, ending).await;
+            slots.free(&slot);
+            hook.metrics.connections.dec();
+        });
+        // who was let in is heard before the next
+        tokio::task::yield_now().await;
+    }
+    drop(listener);
+    // each connection holds a receiver; when the last is gone the sender knows
+    let _ = closing.send(true);
+    let _ = timeout(leaving.drain, closing.closed()).await;
+}
+
+fn refused(hook: &Hook, reason: &str) {
+    hook.metrics.connections_refused.with_label_values(&[reason]).inc();
+}
+
+async fn connection(
+    stream: TcpStream,
+    tls: TlsAcceptor,
+    hook: &Arc<Hook>,
+    slots: &Arc<Slots>,
+    slot: &Arc<Slot>,
+    ending: Ending,
+) {
+    let Ending { leaves, closing } = ending;
+    // an answer is one write; without this it is only later
+    let _ = stream.set_nodelay(true);
+    let stream = match timeout(HANDSHAKE_MAX, tls.accept(stream)).await {
+        Ok(Ok(stream)) => stream,
+        // an API server that does not believe our certificate says so here and nowhere else
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "handshake failed");
+            return refused(hook, "handshake");
+        }
+        Err(_) => return refused(hook, "handshake_timeout"),
+    };
+    let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+    let service = {
+        let (hook, slots, slot) = (Arc::clone(hook), Arc::clone(slots), Arc::clone(slot));
+        service_fn(move |request: Request<Incoming>| {
+            slots.touch(&slot);
+            let hook = Arc::clone(&hook);
+            // an API server that keeps its connection would be cut off in the end
+            let last = *leaves.borrow();
+            async move { Ok::<_, Infallible>(answered(request, &hook, last).await) }
+        })
+    };
+    let io = TokioIo::new(stream);
+    if http2 {
+        let served = http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(STREAMS_MAX)
+            .serve_connection(io, service);
+        driven(pin!(served), http2::Connection::graceful_shutdown, slot, closing).await;
+    } else {
+        let served = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEADER_READ_MAX)
+            .serve_connection(io, service);
+        driven(pin!(served), http1::Connection::graceful_shutdown, slot, closing).await;
+    }
+}
+
+/// Drives a connection until it ends, gives way, or everything closes.
+async fn driven<C: Future>(
+    mut served: Pin<&mut C>,
+    shut: impl Fn(Pin<&mut C>),
+    slot: &Slot,
+    mut closing: watch::Receiver<bool>,
+) {
+    tokio::select! {
+        _ = &mut served => return, // a broken connection is the client's affair
+        () = slot.evicted() => return,
+        _ = closing.wait_for(|closing| *closing) => {}
+    }
+    shut(served.as_mut());
+    let _ = served.await;
+}
+
+async fn answered(request: Request<Incoming>, hook: &Hook, last: bool) -> Answer {
+    let version = request.version();
+    let mut answer = route(request, hook).await;
+    if last && version == Version::HTTP_11 {
+        answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    answer
+}
+
+async fn route(request: Request<Incoming>, hook: &Hook) -> Answer {
+    if request.uri().path() != PATH {
+        return answer(StatusCode::NOT_FOUND, TEXT, "there is only POST /mutate\n");
+    }
+    if request.method() != Method::POST {
+        let mut refusal = answer(StatusCode::METHOD_NOT_ALLOWED, TEXT, "only POST\n");
+        refusal.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
+        return refusal;
+    }
+    let begun = hook.clock.monotonic();
+    let reviewed = match held(request.into_body(), &hook.bodies).await {
+        Read::Whole(body) => review::review(&body, &hook.policy(), &hook.cluster),
+        Read::Oversized(beginning) => review::oversized(&beginning),
+        Read::Torn => torn(),
+    };
+    hook.metrics.duration.observe(hook.clock.monotonic().saturating_sub(begun).as_secs_f64());
+    told(hook, reviewed)
+}
+
+/// Counts a review and writes its answer.
+fn told(hook: &Hook, reviewed: Reviewed) -> Answer {
+    let Reviewed { answer: bytes, outcome, reason, subject, warnings } = reviewed;
+    hook.metrics.admissions.with_label_values(&[outcome.name(), reason]).inc();
+    if outcome == Outcome::Error {
+        let said = warnings.first().map(String::as_str).unwrap_or_default();
+        tracing::warn!(reason, said, "a review could not be answered as it was meant");
+    }
+    if let (Some(events), Some(subject)) = (&hook.events, subject) {
+        events.offer(Event { subject, outcome, reason, warnings });
+    }
+    match bytes {
+        Some(bytes) => answer(StatusCode::OK, "application/json", bytes),
+        None => answer(StatusCode::BAD_REQUEST, TEXT, "no AdmissionReview with a uid\n"),
+    }
+}
+
+fn torn() -> Reviewed {
+    let warnings = vec!["the review did not arrive".to_owned()];
+    Reviewed { answer: None, outcome: Outcome::Error, reason: "torn", subject: None, warnings }
+}
+
+/// Reads a body as soon as there is room for it, in a bounded time.
+async fn held<B>(body: B, room: &Semaphore) -> Read
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let said = body.size_hint().exact().map_or(BODY_BYTES_MAX, |bytes| bytes as usize);
+    let kib = said.min(BODY_BYTES_MAX).div_ceil(1024).max(1);
+    let until = Instant::now() + BODY_READ_MAX;
+    let Ok(permit) = timeout(BODY_READ_MAX, room.acquire_many(kib as u32)).await else {
+        return Read::Torn;
+    };
+    let read = tokio::time::timeout_at(until, collected(body)).await.unwrap_or(Read::Torn);
+    drop(permit);
+    read
+}
+
+async fn collected<B>(mut body: B) -> Read
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    // nearly every pod comes in one frame, which then is not copied
+    let mut first = Bytes::new();
+    let mut kept = BytesMut::new();
+    let mut seen = 0usize;
+    while let Some(frame) = body.frame().await {
+        let Ok(frame) = frame else { return Read::Torn };
+        let Ok(data) = frame.into_data() else { continue };
+        seen = seen.saturating_add(data.len());
+        if seen > DRAIN_BYTES_MAX {
+            break;
+        }
+        if seen > BODY_BYTES_MAX {
+            continue;
+        }
+        if first.is_empty() && kept.is_empty() {
+            first = data;
+            continue;
+        }
+        if kept.is_empty() {
+            kept.extend_from_slice(&first);
+        }
+        kept.extend_from_slice(&data);
+    }
+    let whole = if kept.is_empty() { first } else { kept.freeze() };
+    if seen > BODY_BYTES_MAX { Read::Oversized(whole) } else { Read::Whole(whole) }
+}

@@ -1,0 +1,693 @@
+//! The injector as it runs, its threads and its TLS, against an API server of the tests' own: reviews over
+//! HTTP/1.1 and HTTP/2, two replicas that share certificates and a lease, rotation with a hand-wound clock.
+
+#[path = "support/api.rs"]
+mod api;
+
+use api::Api;
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::{http1, http2};
+use hyper::{Method, Request};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::time_provider::TimeProvider;
+use rustls::{ClientConfig, RootCertStore};
+use serde_json::{Value, json};
+use sidelight::clock::{Clock, UnixNanos};
+use sidelight_injector::inject::policy::Policy;
+use sidelight_injector::kube::error::Error;
+use sidelight_injector::kube::{Client, Patch, Shape, base64};
+use sidelight_injector::server::certificate;
+use sidelight_injector::server::lease::Named;
+use sidelight_injector::server::metrics::Metrics;
+use sidelight_injector::server::missing::Counting;
+use sidelight_injector::server::reload::Reload;
+use sidelight_injector::server::settings::{Lifetimes, Mode, TlsSettings};
+use sidelight_injector::server::webhook::Leaving;
+use sidelight_injector::server::{Parts, Running};
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+const START: UnixNanos = UnixNanos(1_790_000_000_000_000_000);
+const HOUR: Duration = Duration::from_hours(1);
+const DAY: Duration = Duration::from_hours(24);
+/// Longer than a loaded machine takes; in looks of [`LOOK`].
+const LOOKS_MAX: usize = 10_000;
+const LOOK: Duration = Duration::from_millis(3);
+
+const CONFIGURATION: &str =
+    "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/00-sidelight-injector";
+const SECRET: &str = "/api/v1/namespaces/sidelight-system/secrets/sidelight-injector-tls";
+const LEASE: &str =
+    "/apis/coordination.k8s.io/v1/namespaces/sidelight-system/leases/sidelight-injector";
+const SERVER: &str = "sidelight-injector.sidelight-system.svc";
+
+/// One replica.
+struct Replica {
+    webhook: SocketAddr,
+    admin: SocketAddr,
+    metrics: Arc<Metrics>,
+    running: Option<Running>,
+}
+
+struct Asked<'a> {
+    clock: &'a Clock,
+    client: Option<Client>,
+    tls: TlsSettings,
+    identity: &'a str,
+    linger: Duration,
+}
+
+fn settings(mode: Mode, directory: &Path) -> TlsSettings {
+    TlsSettings {
+        mode,
+        directory: directory.to_owned(),
+        publish: false,
+        namespace: "sidelight-system".to_owned(),
+        service: "sidelight-injector".to_owned(),
+        names: Vec::new(),
+        secret: "sidelight-injector-tls".to_owned(),
+        configuration: "00-sidelight-injector".to_owned(),
+        lifetimes: Lifetimes { leaf: 3 * DAY, authority: 12 * DAY, overlap: HOUR },
+        every: Duration::from_millis(10),
+    }
+}
+
+impl Replica {
+    fn start(asked: Asked<'_>) -> Replica {
+        let bound = || {
+            let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+            listener.set_nonblocking(true).expect("a listener");
+            let address = listener.local_addr().expect("an address");
+            (listener, address)
+        };
+        let ((listener, webhook), (admin_listener, admin)) = (bound(), bound());
+        let metrics = Arc::new(Metrics::new());
+        let reload = Reload {
+            file: None,
+            parse: Box::new(|_| Err("no file".to_owned())),
+            clock: asked.clock.clone(),
+            metrics: Arc::clone(&metrics),
+            seen: None,
+        };
+        let parts = Parts {
+            clock: asked.clock.clone(),
+            metrics: Arc::clone(&metrics),
+            listener,
+            admin: admin_listener,
+            client: asked.client,
+            tls: asked.tls,
+            lease: Named {
+                namespace: "sidelight-system".to_owned(),
+                name: "sidelight-injector".to_owned(),
+                identity: asked.identity.to_owned(),
+                every: Duration::from_millis(10),
+            },
+            events: true,
+            policy: Policy::default(),
+            reload,
+            counting: Counting {
+                configuration: "00-sidelight-injector".to_owned(),
+                every: Duration::from_millis(20),
+            },
+            leaving: Leaving { linger: asked.linger, drain: Duration::from_secs(5) },
+        };
+        let running = Some(parts.spawn().expect("threads"));
+        Replica { webhook, admin, metrics, running }
+    }
+
+    fn of(api: &Api, clock: &Clock, identity: &str) -> Replica {
+        let tls = settings(Mode::SelfManaged, Path::new("/nowhere"));
+        let linger = Duration::ZERO;
+        Replica::start(Asked { clock, client: Some(api.client()), tls, identity, linger })
+    }
+
+    fn stop(&mut self) {
+        if let Some(running) = self.running.take() {
+            running.stop();
+        }
+    }
+
+    async fn ready(&self) -> bool {
+        admin(self.admin, "/readyz").await.is_some_and(|(status, _)| status == 200)
+    }
+}
+
+impl Drop for Replica {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+async fn admin(address: SocketAddr, path: &str) -> Option<(u16, String)> {
+    let stream = TcpStream::connect(address).await.ok()?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.ok()?;
+    tokio::spawn(connection);
+    let request = Request::get(path).header("host", "x").body(Full::new(Bytes::new())).ok()?;
+    let answer = sender.send_request(request).await.ok()?;
+    let status = answer.status().as_u16();
+    let body = answer.into_body().collect().await.ok()?.to_bytes();
+    Some((status, String::from_utf8_lossy(&body).into_owned()))
+}
+
+/// Waits for what will come; fails when it does not.
+async fn until<F: Future<Output = bool>>(what: &str, mut look: impl FnMut() -> F) {
+    for _ in 0..LOOKS_MAX {
+        if look().await {
+            return;
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    panic!("never: {what}");
+}
+
+/// The time of handshakes is the one that the test winds.
+#[derive(Debug)]
+struct Wound(Clock);
+
+impl TimeProvider for Wound {
+    fn current_time(&self) -> Option<UnixTime> {
+        Some(UnixTime::since_unix_epoch(Duration::from_secs(self.0.now().seconds())))
+    }
+}
+
+/// A handshake as an API server makes it that believes in `bundle`.
+async fn handshake(
+    at: SocketAddr,
+    bundle: &str,
+    clock: &Clock,
+    http2: bool,
+) -> Result<TlsStream<TcpStream>, String> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(bundle.as_bytes()) {
+        roots.add(certificate.expect("PEM")).expect("a certificate");
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = ClientConfig::builder_with_details(provider, Arc::new(Wound(clock.clone())))
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .expect("a version")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![if http2 { b"h2".to_vec() } else { b"http/1.1".to_vec() }];
+    let stream = TcpStream::connect(at).await.map_err(|error| error.to_string())?;
+    let name = ServerName::try_from(SERVER).expect("a name");
+    let connector = TlsConnector::from(Arc::new(config));
+    connector.connect(name, stream).await.map_err(|error| error.to_string())
+}
+
+fn webhooks() -> Value {
+    let entry = |name: &str| {
+        json!({
+            "name": name,
+            "clientConfig": {"service": {"name": "sidelight-injector", "namespace": "sidelight-system"}},
+            "namespaceSelector": {"matchLabels": {"sidelight.dev/injection": "enabled"}},
+        })
+    };
+    let metadata =
+        json!({"name": "00-sidelight-injector", "creationTimestamp": "2026-01-01T00:00:00Z"});
+    json!({"metadata": metadata, "webhooks": [entry("namespace"), entry("object")]})
+}
+
+/// What is published for every webhook; empty where that differs.
+fn published(api: &Api) -> String {
+    let Some(configuration) = api.get(CONFIGURATION) else { return String::new() };
+    let bundle = |index: usize| {
+        let coded = configuration["webhooks"][index]["clientConfig"]["caBundle"].as_str();
+        String::from_utf8(base64::decode(coded.unwrap_or_default()).unwrap_or_default())
+            .unwrap_or_default()
+    };
+    if bundle(0) == bundle(1) { bundle(0) } else { String::new() }
+}
+
+fn review(object: &Value) -> Value {
+    json!({
+        "apiVersion": "admission.k8s.io/v1",
+        "kind": "AdmissionReview",
+        "request": {
+            "uid": "705ab4f5-6393-11e8-b7cc-42010a800002",
+            "resource": {"group": "", "version": "v1", "resource": "pods"},
+            "operation": "CREATE",
+            "namespace": "shop",
+            "object": object,
+        },
+    })
+}
+
+fn pod() -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"generateName": "web-", "ownerReferences": [
+            {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web", "uid": "u", "controller": true}]},
+        "spec": {"containers": [{"name": "app", "image": "shop:1"}]},
+    })
+}
+
+async fn post(at: SocketAddr, bundle: &str, http2: bool, bodies: &[Vec<u8>]) -> Vec<(u16, Value)> {
+    let stream = handshake(at, bundle, &Clock::system(), http2).await.expect("a handshake");
+    let mut answers = Vec::new();
+    let request = |body: &Vec<u8>| {
+        let uri = format!("https://{SERVER}/mutate");
+        let body = Full::new(Bytes::from(body.clone()));
+        let request = Request::builder().method(Method::POST).uri(uri).header("host", SERVER);
+        request.header("content-type", "application/json").body(body).expect("a request")
+    };
+    let read = async |answer: hyper::Response<hyper::body::Incoming>| {
+        let status = answer.status().as_u16();
+        let body = answer.into_body().collect().await.expect("a body").to_bytes();
+        (status, serde_json::from_slice(&body).unwrap_or(Value::Null))
+    };
+    if http2 {
+        let (mut sender, connection) =
+            http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.expect("HTTP/2");
+        tokio::spawn(connection);
+        for body in bodies {
+            answers.push(read(sender.send_request(request(body)).await.expect("an answer")).await);
+        }
+    } else {
+        let (mut sender, connection) =
+            http1::handshake(TokioIo::new(stream)).await.expect("HTTP/1");
+        tokio::spawn(connection);
+        for body in bodies {
+            sender.ready().await.expect("kept alive");
+            answers.push(read(sender.send_request(request(body)).await.expect("an answer")).await);
+        }
+    }
+    answers
+}
+
+/// Scenario: a certificate somebody else brought, no cluster at all. Guarantees: reviews of all kinds are answered
+/// over both protocols on one connection, the pod gets its patch, and what is damaged or too long is allowed.
+#[tokio::test]
+async fn reviews_over_tls() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = Clock::system();
+    let authority = certificate::authority(clock.now(), DAY).expect("an authority");
+    let names = certificate::names("sidelight-injector", "sidelight-system");
+    let leaf = certificate::leaf(&names, &authority, clock.now(), DAY).expect("a leaf");
+    let tls = settings(Mode::Provided, folder.path());
+    let linger = Duration::ZERO;
+    let replica = Replica::start(Asked { clock: &clock, client: None, tls, identity: "a", linger });
+    let (status, text) = admin(replica.admin, "/readyz").await.expect("an answer");
+    assert!(status == 503 && text.contains("ca_bundle failed"), "{text}");
+    for (name, text) in [("tls.crt", &leaf.certificate), ("tls.key", &leaf.key)] {
+        std::fs::write(folder.path().join(name), text).expect("a file");
+    }
+    until("ready", || replica.ready()).await;
+    let whole = review(&pod()).to_string().into_bytes();
+    let mut long = review(&pod());
+    long["request"]["object"]["metadata"]["annotations"] = json!({"a": "x".repeat(5 << 20)});
+    // the uid stands before the pod, as API servers write it
+    let bodies = [
+        whole.clone(),
+        whole[..whole.len() / 2].to_vec(),
+        long.to_string().into_bytes(),
+        b"{}".to_vec(),
+        whole,
+    ];
+    for http2 in [false, true] {
+        let answers = post(replica.webhook, &authority.certificate, http2, &bodies).await;
+        let statuses: Vec<u16> = answers.iter().map(|(status, _)| *status).collect();
+        assert_eq!(statuses, [200, 200, 200, 400, 200], "http2: {http2}");
+        for index in [0, 1, 2, 4] {
+            let response = &answers[index].1["response"];
+            assert_eq!(response["allowed"], true);
+            assert_eq!(response["uid"], "705ab4f5-6393-11e8-b7cc-42010a800002");
+            assert_eq!(response.get("patch").is_some(), [0, 4].contains(&index), "{index}");
+        }
+        let coded = answers[0].1["response"]["patch"].as_str().expect("a patch");
+        let patch: Value =
+            serde_json::from_slice(&base64::decode(coded).expect("Base64")).expect("JSON");
+        let operations = patch.as_array().expect("operations");
+        assert!(
+            operations
+                .iter()
+                .any(|o| o["path"].as_str().is_some_and(|p| p.contains("initContainers")))
+        );
+        assert_eq!(answers[0].1["response"]["patchType"], "JSONPatch");
+    }
+    let counted = |labels: [&str; 2]| replica.metrics.admissions.with_label_values(&labels).get();
+    assert_eq!(counted(["injected", ""]), 4);
+    assert_eq!(counted(["error", "malformed"]), 4);
+    assert_eq!(counted(["error", "oversized"]), 2);
+    let refused =
+        handshake(replica.webhook, &authority.certificate, &Clock::wound(UnixNanos(0)).0, false)
+            .await;
+    assert!(refused.is_err(), "the oracle looks at the time");
+}
+
+/// Scenario: the files are replaced, once by a pair that does not fit. Guarantees: the next handshake sees the new
+/// certificate, a wrong pair changes nothing, and a connection that was open goes on.
+#[tokio::test]
+async fn files_are_taken_up_without_a_restart() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = Clock::system();
+    let names = certificate::names("sidelight-injector", "sidelight-system");
+    let made = |seconds: u64| {
+        let now = clock.now().after(Duration::from_secs(seconds));
+        let authority = certificate::authority(now, DAY).expect("an authority");
+        let leaf = certificate::leaf(&names, &authority, now, DAY).expect("a leaf");
+        (authority, leaf)
+    };
+    let ((first_authority, first), (second_authority, second)) = (made(0), made(10));
+    let write = |name: &str, text: &str| {
+        std::fs::write(folder.path().join(name), text).expect("a file");
+    };
+    write("tls.crt", &first.certificate);
+    write("tls.key", &first.key);
+    let tls = settings(Mode::Provided, folder.path());
+    let linger = Duration::ZERO;
+    let replica = Replica::start(Asked { clock: &clock, client: None, tls, identity: "a", linger });
+    let at = replica.webhook;
+    until("ready", || replica.ready()).await;
+    let failures = replica.metrics.certificate_failures.with_label_values(&["files"]);
+    let before = failures.get();
+    write("tls.crt", &second.certificate);
+    until("the wrong pair is seen", async || failures.get() > before).await;
+    assert!(handshake(at, &first_authority.certificate, &clock, false).await.is_ok());
+    write("tls.key", &second.key);
+    until("swapped", async || {
+        handshake(at, &second_authority.certificate, &clock, true).await.is_ok()
+    })
+    .await;
+    assert!(handshake(at, &first_authority.certificate, &clock, false).await.is_err());
+    assert_eq!(replica.metrics.cert_swaps.get(), 2);
+}
+
+/// Scenario: two replicas start at once where there is no Secret; later somebody damages the caBundle, then deletes
+/// the Secret. Guarantees: one Secret, one leader, both believed; drift is repaired by a patch of nothing but the
+/// caBundle; trust and certificate survive the loss of the Secret unchanged.
+#[tokio::test]
+async fn two_replicas_share_a_secret_and_repair_what_strays() {
+    let api = Api::start();
+    let (clock, _hand) = Clock::wound(START);
+    let (one, two) = (Replica::of(&api, &clock, "one"), Replica::of(&api, &clock, "two"));
+    until("asked", async || api.reads(CONFIGURATION) > 4).await;
+    assert!(!one.ready().await && !two.ready().await, "there is no webhook configuration");
+    api.put(CONFIGURATION, webhooks());
+    until("ready", async || one.ready().await && two.ready().await).await;
+    let bundle = published(&api);
+    assert_eq!(certificate::certificates(&bundle).len(), 1);
+    for replica in [&one, &two] {
+        handshake(replica.webhook, &bundle, &clock, false).await.expect("believed");
+        assert_eq!(replica.metrics.ca_bundle_matches.get(), 1);
+    }
+    assert_eq!(one.metrics.leader.get() + two.metrics.leader.get(), 1);
+    assert!(!two.metrics.cert_not_after.get().is_negative());
+    let secret = api.get(SECRET).expect("a Secret");
+
+    let mut strayed = webhooks();
+    strayed["webhooks"][1]["clientConfig"]["caBundle"] = json!(base64::encode(b"nonsense"));
+    strayed["webhooks"][1]["failurePolicy"] = json!("Fail");
+    api.put(CONFIGURATION, strayed);
+    until("repaired", async || published(&api) == bundle).await;
+    assert_eq!(api.get(CONFIGURATION).expect("there")["webhooks"][1]["failurePolicy"], "Fail");
+
+    api.remove(SECRET);
+    until("written again", async || api.get(SECRET).is_some()).await;
+    assert_eq!(api.get(SECRET).expect("there")["data"], secret["data"]);
+    assert_eq!(published(&api), bundle);
+    assert_eq!((one.metrics.cert_swaps.get(), two.metrics.cert_swaps.get()), (1, 1));
+    let state = api.state.lock().expect("not poisoned");
+    let strange: Vec<&String> = state
+        .writes
+        .iter()
+        .filter(|write| {
+            let known = [SECRET, LEASE].iter().any(|path| write.contains(path))
+                || write.starts_with(&format!("PATCH {CONFIGURATION}?fieldManager="))
+                || write.starts_with("POST /api/v1/namespaces/sidelight-system/secrets?")
+                || write.starts_with(
+                    "POST /apis/coordination.k8s.io/v1/namespaces/sidelight-system/leases?",
+                );
+            !known
+        })
+        .collect();
+    assert!(strange.is_empty(), "{strange:?}");
+}
+
+/// Scenario: two generations of authorities pass, the leader leaves in the middle of an overlap, and all the time
+/// somebody opens connections as an API server would that has just read the webhook configuration. Guarantees: no
+/// handshake ever fails.
+#[tokio::test]
+async fn rotation_never_fails_a_handshake() {
+    let api = Arc::new(Api::start());
+    api.put(CONFIGURATION, webhooks());
+    let (clock, hand) = Clock::wound(START);
+    let mut replicas = vec![Replica::of(&api, &clock, "one")];
+    until("a leader", || replicas[0].ready()).await;
+    replicas.push(Replica::of(&api, &clock, "two"));
+    until("ready", || replicas[1].ready()).await;
+    let (done, tried) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    let targets: Vec<SocketAddr> = replicas.iter().map(|replica| replica.webhook).collect();
+    let left = Arc::new(AtomicBool::new(false));
+    let hammer = {
+        let (api, clock, done, tried) =
+            (Arc::clone(&api), clock.clone(), Arc::clone(&done), Arc::clone(&tried));
+        let left = Arc::clone(&left);
+        tokio::spawn(async move {
+            while !done.load(Ordering::Acquire) {
+                for (index, at) in targets.iter().enumerate() {
+                    let bundle = published(&api);
+                    if let Err(error) = handshake(*at, &bundle, &clock, false).await {
+                        let gone = index == 0 && left.load(Ordering::Acquire);
+                        assert!(gone, "replica {index}: {error}");
+                    }
+                    tried.fetch_add(1, Ordering::AcqRel);
+                }
+            }
+        })
+    };
+    let mut authorities = std::collections::BTreeSet::new();
+    let mut most = 0;
+    while authorities.len() < 3 {
+        let bundle = certificate::certificates(&published(&api));
+        most = most.max(bundle.len());
+        authorities.extend(bundle.iter().map(|certificate| certificate.to_vec()));
+        if bundle.len() == 2 && replicas.len() == 2 && authorities.len() == 2 {
+            // the leader goes while both are published
+            left.store(true, Ordering::Release);
+            replicas.remove(0).stop();
+        }
+        hand.wind(if bundle.len() > 1 { HOUR / 2 } else { DAY / 2 });
+        settled(&api, &tried, replicas.len() as u64).await;
+    }
+    done.store(true, Ordering::Release);
+    hammer.await.expect("no handshake failed");
+    assert_eq!(most, 2);
+    let alone = replicas.last().expect("one");
+    assert!(alone.metrics.cert_swaps.get() >= 4, "{}", alone.metrics.cert_swaps.get());
+    // its thread shows once a second that it comes round, and the clock went half a day
+    until("ready", || alone.ready()).await;
+}
+
+/// Every replica came round twice, renewed or asked for the lease, and handshakes were made.
+async fn settled(api: &Api, tried: &AtomicU64, replicas: u64) {
+    let at = (api.reads(CONFIGURATION), api.reads(LEASE), tried.load(Ordering::Acquire));
+    until("settled", async || {
+        let now = (api.reads(CONFIGURATION), api.reads(LEASE), tried.load(Ordering::Acquire));
+        now.0 >= at.0 + 4 * replicas && now.1 >= at.1 + 3 * replicas && now.2 >= at.2 + 4
+    })
+    .await;
+}
+
+/// Scenario: the leader died without giving its lease back. Guarantees: nobody else does what a leader does before
+/// the lease stood still for its whole time, whatever time is written in it; then one does.
+#[tokio::test]
+async fn a_leader_that_died_is_relieved() {
+    let api = Api::start();
+    api.put(CONFIGURATION, webhooks());
+    let ghost = json!({"holderIdentity": "ghost", "renewTime": "1999-01-01T00:00:00.000000Z",
+        "leaseDurationSeconds": 15, "leaseTransitions": 6});
+    api.put(LEASE, json!({"metadata": {"name": "sidelight-injector"}, "spec": ghost}));
+    let (clock, hand) = Clock::wound(START);
+    let replica = Replica::of(&api, &clock, "one");
+    for _ in 0..2 {
+        let at = api.reads(LEASE);
+        until("asked", async || api.reads(LEASE) > at + 5).await;
+        assert!(api.get(SECRET).is_none() && !replica.ready().await, "not before its time");
+        assert_eq!(replica.metrics.leader.get(), 0);
+        hand.wind(Duration::from_secs(8));
+    }
+    until("ready", || replica.ready()).await;
+    let spec = api.get(LEASE).expect("a lease")["spec"].clone();
+    assert_eq!((&spec["holderIdentity"], &spec["leaseTransitions"]), (&json!("one"), &json!(7)));
+}
+
+/// Scenario: cert-manager brings the files, and its cainjector is late. Guarantees: not ready before the caBundle is
+/// there, and never a write; in mode provided it is written where that was asked for, and only then.
+#[tokio::test]
+async fn others_certificates_and_their_trust() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = Clock::system();
+    let authority = certificate::authority(clock.now(), DAY).expect("an authority");
+    let names = certificate::names("sidelight-injector", "sidelight-system");
+    let leaf = certificate::leaf(&names, &authority, clock.now(), DAY).expect("a leaf");
+    let files = [
+        ("tls.crt", &leaf.certificate),
+        ("tls.key", &leaf.key),
+        ("ca.crt", &authority.certificate),
+    ];
+    for (name, text) in files {
+        std::fs::write(folder.path().join(name), text).expect("a file");
+    }
+    for (mode, publish) in
+        [(Mode::CertManager, false), (Mode::Provided, false), (Mode::Provided, true)]
+    {
+        let api = Api::start();
+        api.put(CONFIGURATION, webhooks());
+        let tls = TlsSettings { publish, ..settings(mode, folder.path()) };
+        let (client, linger) = (Some(api.client()), Duration::ZERO);
+        let replica = Replica::start(Asked { clock: &clock, client, tls, identity: "one", linger });
+        if mode == Mode::CertManager {
+            until("asked", async || api.reads(CONFIGURATION) > 4).await;
+            assert!(!replica.ready().await, "nobody would believe it");
+            let mut injected = webhooks();
+            let coded = json!(base64::encode(authority.certificate.as_bytes()));
+            for webhook in injected["webhooks"].as_array_mut().expect("a list") {
+                webhook["clientConfig"]["caBundle"] = coded.clone();
+            }
+            api.put(CONFIGURATION, injected);
+        }
+        until("ready", || replica.ready()).await;
+        let written = replica.metrics.ca_bundle_writes.get();
+        assert_eq!(written, u64::from(publish), "{mode:?} {publish}");
+        let there = if mode == Mode::Provided && !publish { "" } else { &authority.certificate };
+        assert_eq!(published(&api), there, "{mode:?} {publish}");
+        assert!(api.get(SECRET).is_none());
+    }
+}
+
+/// Scenario: RBAC takes rights away. Guarantees: without the right to patch, the injector is not ready and says
+/// why; without the right to lists there is no count instead of a zero; Events that are refused hold nothing up.
+#[tokio::test]
+async fn without_rights_it_says_so_and_serves() {
+    let api = Api::start();
+    api.put(CONFIGURATION, webhooks());
+    api.put("/api/v1/namespaces/shop", json!({"metadata": {"name": "shop"}}));
+    api.put(
+        "/api/v1/namespaces/shop/pods/p",
+        json!({"metadata": {"name": "p", "namespace": "shop", "creationTimestamp": "2026-02-01T00:00:00Z"}}),
+    );
+    api.state
+        .lock()
+        .expect("not poisoned")
+        .denied
+        .insert("/api/v1/namespaces/shop/events".to_owned());
+    let clock = Clock::system();
+    let replica = Replica::of(&api, &clock, "one");
+    until("ready", || replica.ready()).await;
+    let page = async || admin(replica.admin, "/metrics").await.expect("a page").1;
+    let missing = "sidelight_injector_pods_missing{namespace=\"shop\",reason=\"missed\"} 1";
+    until("counted", async || page().await.contains(missing)).await;
+    let answers =
+        post(replica.webhook, &published(&api), false, &[review(&pod()).to_string().into_bytes()])
+            .await;
+    assert_eq!(answers[0].1["response"]["allowed"], true);
+    let refused = replica.metrics.events.with_label_values(&["failed"]);
+    until("the Event was refused", async || refused.get() == 1).await;
+
+    api.state
+        .lock()
+        .expect("not poisoned")
+        .denied
+        .insert("/api/v1/namespaces/shop/pods".to_owned());
+    until("no count", async || !page().await.contains("pods_missing{")).await;
+
+    api.state.lock().expect("not poisoned").denied.insert(CONFIGURATION.to_owned());
+    let failures =
+        replica.metrics.certificate_failures.with_label_values(&["webhook_configuration"]);
+    until("told", async || failures.get() > 0).await;
+    assert!(replica.ready().await, "what API servers believe did not change");
+    api.state.lock().expect("not poisoned").denied.insert(SECRET.to_owned());
+    let other = Replica::of(&api, &clock, "two");
+    until("asked", async || {
+        other.metrics.certificate_failures.with_label_values(&["secret"]).get() > 1
+    })
+    .await;
+    let (status, text) = admin(other.admin, "/readyz").await.expect("an answer");
+    assert!(status == 503 && text.contains("403 Forbidden"), "{text}");
+}
+
+/// Scenario: SIGTERM while an API server holds its connection. Guarantees: not ready at once, served on while nodes
+/// still send here, the lease given back.
+#[tokio::test]
+async fn it_leaves_in_order() {
+    let api = Api::start();
+    api.put(CONFIGURATION, webhooks());
+    let clock = Clock::system();
+    let tls = settings(Mode::SelfManaged, Path::new("/nowhere"));
+    let linger = Duration::from_secs(1);
+    let client = Some(api.client());
+    let mut replica = Replica::start(Asked { clock: &clock, client, tls, identity: "one", linger });
+    until("ready", || replica.ready()).await;
+    assert_eq!(api.get(LEASE).expect("a lease")["spec"]["holderIdentity"], "one");
+    let running = replica.running.take().expect("running");
+    let leaving = std::thread::spawn(move || running.stop());
+    until("not ready", async || !replica.ready().await).await;
+    let bodies = [review(&pod()).to_string().into_bytes()];
+    let answers = post(replica.webhook, &published(&api), false, &bodies).await;
+    assert_eq!(answers[0].0, 200, "served on");
+    let stream = handshake(replica.webhook, &published(&api), &clock, false).await.expect("still");
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.expect("HTTP/1");
+    tokio::spawn(connection);
+    let request = Request::get("/mutate").header("host", SERVER).body(Full::new(Bytes::new()));
+    let answer = sender.send_request(request.expect("a request")).await.expect("an answer");
+    assert_eq!(answer.headers()["connection"], "close", "the next one goes elsewhere");
+    until("gone", async || leaving.is_finished()).await;
+    assert!(TcpStream::connect(replica.webhook).await.is_err());
+    assert_eq!(api.get(LEASE).expect("a lease")["spec"]["holderIdentity"], "");
+}
+
+/// Guarantees of the client: pages are walked, refusals are told apart, a token that is wrong is said.
+#[tokio::test]
+async fn the_client_against_the_server() {
+    let api = Api::start();
+    for n in 0..1203 {
+        let path = format!("/api/v1/namespaces/n{n:04}");
+        api.put(&path, json!({"metadata": {"name": format!("n{n:04}")}}));
+    }
+    let client = api.client();
+    let mut seen = Vec::new();
+    let each =
+        |object: Value| seen.push(object["metadata"]["name"].as_str().expect("a name").to_owned());
+    let version =
+        client.list("/api/v1/namespaces", "", Shape::Metadata, each).await.expect("a list");
+    assert_eq!((seen.len(), version.as_str()), (1203, "1204"));
+    assert!(seen.is_sorted());
+    let missing = client.get("/api/v1/namespaces/gone").await.expect_err("none");
+    assert!(missing.is_not_found());
+    let object = json!({"metadata": {"name": "n0000"}});
+    assert!(
+        client.create("/api/v1/namespaces", &object).await.expect_err("there is one").is_conflict()
+    );
+    let mut read = client.get("/api/v1/namespaces/n0000").await.expect("one");
+    client.update("/api/v1/namespaces/n0000", &read).await.expect("as it was read");
+    read["metadata"]["labels"] = json!({"a": "b"});
+    let stale = client.update("/api/v1/namespaces/n0000", &read).await;
+    assert!(stale.expect_err("somebody was faster").is_conflict());
+    let patch = json!([{"op": "test", "path": "/metadata/resourceVersion", "value": "1"}]);
+    let patched = client.patch("/api/v1/namespaces/n0000", Patch::Json, &patch).await;
+    assert!(patched.expect_err("another version").is_conflict());
+    let one = "/api/v1/namespaces/n0000";
+    let patch = json!({"metadata": {"labels": {"a": "b", "c": null}}});
+    let merged = client.patch(one, Patch::Merge, &patch).await.expect("merged");
+    assert_eq!(merged["metadata"]["labels"], json!({"a": "b"}));
+    let applied = client.patch(one, Patch::Apply("me too"), &json!({"spec": {"x": 1}})).await;
+    assert_eq!(applied.expect("applied")["spec"]["x"], 1);
+    let stranger = api.client_with("wrong");
+    assert!(stranger.get("/api/v1/namespaces/n0000").await.expect_err("a stranger").is_forbidden());
+    let gone = {
+        let away = Api::start();
+        away.client()
+    };
+    until("nobody there", async || matches!(gone.get("/apis").await, Err(Error::Connection(_))))
+        .await;
+}

@@ -1,0 +1,243 @@
+//! One output of the command, on its way to where it went before: byte for byte, and no faster than the
+//! reader there takes it. Never waits: when the reader has no room, nothing more is read from the command,
+//! whose writes then wait as they would without us. Unit: one read.
+
+use memchr::memrchr;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{FileType, fstat};
+use rustix::io::{Errno, ioctl_fionread};
+use rustix::net::{SendFlags, send};
+use std::ops::Range;
+
+/// Read at once: what a pipe holds.
+pub(crate) const READ_BYTES_MAX: usize = 64 * 1024;
+
+/// Written at once into a pipe or a terminal. A pipe that says it has room takes so much without waiting, and
+/// takes it in one piece (`PIPE_BUF`). The flag that would make all writes return at once cannot be set: it
+/// belongs to everybody who has the same pipe.
+const WRITE_BYTES_MAX: usize = 4096;
+
+/// How an output takes bytes without making us wait.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Kind {
+    /// A file: it never waits for a reader.
+    File,
+    /// A socket, as of the journal: each call can say that it must not wait.
+    Socket,
+    /// A pipe or a terminal.
+    Pipe,
+}
+
+/// One output.
+#[derive(Debug)]
+pub(crate) struct Flow {
+    /// Our end of the command's pipe; None when it is over.
+    input: Option<OwnedFd>,
+    output: OwnedFd,
+    kind: Kind,
+    buffer: Vec<u8>,
+    /// What of `buffer` is to be written.
+    pending: Range<usize>,
+    /// So much is still to be read when the command has ended.
+    left: usize,
+}
+
+impl Flow {
+    /// From our end of the command's pipe to `output`.
+    ///
+    /// # Errors
+    /// The output cannot be looked at.
+    pub(crate) fn new(input: OwnedFd, output: OwnedFd) -> Result<Flow, Errno> {
+        let kind = match FileType::from_raw_mode(fstat(&output)?.st_mode) {
+            FileType::RegularFile => Kind::File,
+            FileType::Socket => Kind::Socket,
+            _ => Kind::Pipe,
+        };
+        Ok(Flow {
+            input: Some(input),
+            output,
+            kind,
+            buffer: Vec::new(),
+            pending: 0..0,
+            left: usize::MAX,
+        })
+    }
+
+    /// The command has ended: what it wrote is in the pipe by now, and what comes later is not from it.
+    pub(crate) fn last(&mut self) {
+        let left = self.input.as_ref().and_then(|input| ioctl_fionread(input).ok());
+        self.left = left.unwrap_or(0) as usize;
+    }
+
+    /// Whether something that came is not written yet.
+    pub(crate) fn has_pending(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// What is to be watched: the command's pipe, or the way out while something waits there. The way out is
+    /// watched for its end in any case.
+    pub(crate) fn watch(&self) -> (Option<BorrowedFd<'_>>, Option<(BorrowedFd<'_>, PollFlags)>) {
+        let Some(input) = &self.input else { return (None, None) };
+        if self.pending.is_empty() {
+            (Some(input.as_fd()), Some((self.output.as_fd(), PollFlags::empty())))
+        } else {
+            (None, Some((self.output.as_fd(), PollFlags::OUT)))
+        }
+    }
+
+    /// The reader is gone: as without us, the command learns it by its next write.
+    pub(crate) fn close(&mut self) {
+        self.input = None;
+        self.pending = 0..0;
+    }
+
+    /// Reads once, if everything read before is written, and gives it to `copy`. False when there was
+    /// nothing.
+    pub(crate) fn read(&mut self, copy: &mut impl FnMut(&[u8])) -> bool {
+        let Some(input) = self.input.as_ref().filter(|_| self.pending.is_empty()) else {
+            return false;
+        };
+        if self.buffer.is_empty() {
+            self.buffer = vec![0; READ_BYTES_MAX];
+        }
+        let most = self.left.min(READ_BYTES_MAX);
+        match rustix::io::read(input, &mut self.buffer[..most]) {
+            Ok(0) => self.input = None,
+            Ok(read) => {
+                if self.left != usize::MAX {
+                    self.left -= read;
+                }
+                copy(&self.buffer[..read]);
+                self.pending = 0..read;
+                return true;
+            }
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            Err(_) => self.input = None,
+        }
+        false
+    }
+
+    /// Writes what the way out takes now.
+    pub(crate) fn write(&mut self) {
+        while !self.pending.is_empty() {
+            let bytes = &self.buffer[self.pending.clone()];
+            let written = match self.kind {
+                Kind::File => rustix::io::write(&self.output, bytes),
+                Kind::Socket => {
+                    send(&self.output, bytes, SendFlags::NOSIGNAL | SendFlags::DONTWAIT)
+                }
+                Kind::Pipe if !has_room(self.output.as_fd()) => return,
+                Kind::Pipe => rustix::io::write(&self.output, portion(bytes)),
+            };
+            match written {
+                Ok(written) => self.pending.start += written,
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return,
+                Err(Errno::PIPE | Errno::CONNRESET | Errno::NOTCONN) => return self.close(),
+                // a full disk: the command would have lost this and gone on
+                Err(_) => self.pending = 0..0,
+            }
+        }
+    }
+}
+
+/// Whether a write of [`WRITE_BYTES_MAX`] would not wait, or fail at once.
+fn has_room(output: BorrowedFd<'_>) -> bool {
+    let mut asked = [PollFd::from_borrowed_fd(output, PollFlags::OUT)];
+    let asked = poll(&mut asked, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
+    asked.is_ok_and(|ready| ready > 0)
+}
+
+/// What is written at once: whole lines, so that another writer's do not come between their parts.
+fn portion(bytes: &[u8]) -> &[u8] {
+    let most = &bytes[..bytes.len().min(WRITE_BYTES_MAX)];
+    if most.len() == bytes.len() {
+        return most;
+    }
+    memrchr(b'\n', most).map_or(most, |at| &most[..=at])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::pipe::{PipeFlags, pipe_with};
+
+    /// Scenario: nobody reads what the command writes.
+    /// Guarantees: nothing waits, nothing more is read than one buffer, and every byte comes out in the end.
+    #[test]
+    fn a_reader_without_room_holds_the_command_and_not_us() {
+        let (input, command) = pipe_with(PipeFlags::NONBLOCK | PipeFlags::CLOEXEC).expect("a pipe");
+        let (reader, output) = pipe_with(PipeFlags::CLOEXEC).expect("a pipe");
+        let mut flow = Flow::new(input, output).expect("a flow");
+        let (mut written, mut copied, mut got) = (Vec::new(), Vec::new(), Vec::new());
+        let block: Vec<u8> = (0..=255u8).chain([b'\n']).collect();
+        for _ in 0..2_000 {
+            if let Ok(count) = rustix::io::write(&command, &block) {
+                written.extend_from_slice(&block[..count]);
+            }
+            flow.read(&mut |bytes| copied.extend_from_slice(bytes));
+            flow.write();
+        }
+        assert!(written.len() < 2_000 * block.len(), "the command was never held");
+        assert_eq!(flow.watch().1.map(|(_, flags)| flags), Some(PollFlags::OUT));
+        drop(command);
+        let mut some = vec![0; 1024];
+        for _ in 0..1_000 {
+            let read = rustix::io::read(&reader, &mut some).expect("bytes");
+            got.extend_from_slice(&some[..read]);
+            flow.write();
+            flow.read(&mut |bytes| copied.extend_from_slice(bytes));
+            flow.write();
+            if flow.watch().0.is_none() && !flow.has_pending() && got.len() == written.len() {
+                break;
+            }
+        }
+        assert!(got == written && copied == written);
+    }
+
+    #[test]
+    fn a_reader_that_is_gone_ends_the_flow() {
+        let (input, command) = pipe_with(PipeFlags::NONBLOCK | PipeFlags::CLOEXEC).expect("a pipe");
+        let (reader, output) = pipe_with(PipeFlags::CLOEXEC).expect("a pipe");
+        let mut flow = Flow::new(input, output).expect("a flow");
+        drop(reader);
+        rustix::io::write(&command, b"x\n").expect("room");
+        assert!(flow.read(&mut |_| ()));
+        flow.write();
+        assert!(flow.watch().0.is_none() && !flow.has_pending());
+        assert_eq!(rustix::io::write(&command, b"x\n"), Err(Errno::PIPE));
+    }
+
+    /// Scenario: a command has ended, and a process that it left behind writes on into its pipe.
+    /// Guarantees: what was there at its end is passed on, and not a byte more.
+    #[test]
+    fn the_end_of_the_command_is_the_end() {
+        let (input, command) = pipe_with(PipeFlags::NONBLOCK | PipeFlags::CLOEXEC).expect("a pipe");
+        let (_reader, output) = pipe_with(PipeFlags::CLOEXEC).expect("a pipe");
+        let mut flow = Flow::new(input, output).expect("a flow");
+        rustix::io::write(&command, b"last words\n").expect("room");
+        flow.last();
+        rustix::io::write(&command, b"a stranger\n").expect("room");
+        let mut got = Vec::new();
+        for _ in 0..3 {
+            flow.read(&mut |bytes| got.extend_from_slice(bytes));
+            flow.write();
+        }
+        assert_eq!(got, b"last words\n");
+        assert!(flow.watch().0.is_none());
+    }
+
+    #[test]
+    fn portions_end_with_a_line_where_they_can() {
+        let long = [b'x'; 5_000];
+        let lines = b"0123456789abcde\n".repeat(300);
+        let mut ragged = lines.clone();
+        ragged.splice(0..0, *b"x");
+        for (bytes, length) in
+            [(&b"ab"[..], 2), (&long[..], 4096), (&lines[..], 4096), (&ragged[..], 4081)]
+        {
+            assert_eq!(portion(bytes).len(), length);
+        }
+    }
+}

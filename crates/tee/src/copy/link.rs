@@ -1,0 +1,147 @@
+//! The connection to the sidecar: made without waiting, again and again, and given up at the first sign of
+//! trouble. Time is handed in. Unit: one connection.
+
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketType, connect, send, socket_with,
+};
+use std::path::Path;
+use std::time::Duration;
+
+/// Before the second attempt; doubled each time.
+const WAIT_MIN: Duration = Duration::from_millis(50);
+
+/// Between attempts at most: a sidecar that was restarted is found again within it.
+const WAIT_MAX: Duration = Duration::from_secs(2);
+
+/// A connection that lived shorter counts as an attempt that failed: somebody listens there who wants none.
+const LIFE_MIN: Duration = Duration::from_secs(5);
+
+/// The way to one sidecar.
+#[derive(Debug)]
+pub(crate) struct Link {
+    /// None for a path that no socket can have.
+    address: Option<SocketAddrUnix>,
+    socket: Option<OwnedFd>,
+    since: Duration,
+    wait: Duration,
+    next: Duration,
+}
+
+impl Link {
+    /// A link that has not connected yet.
+    pub(crate) fn new(path: &Path) -> Link {
+        let address = SocketAddrUnix::new(path).ok();
+        Link { address, socket: None, since: Duration::ZERO, wait: WAIT_MIN, next: Duration::ZERO }
+    }
+
+    /// The socket, while there is a connection.
+    pub(crate) fn socket(&self) -> Option<BorrowedFd<'_>> {
+        self.socket.as_ref().map(AsFd::as_fd)
+    }
+
+    /// When the next attempt is due, while there is no connection.
+    pub(crate) fn due(&self) -> Option<Duration> {
+        (self.socket.is_none() && self.address.is_some()).then_some(self.next)
+    }
+
+    /// Connects if there is no connection and an attempt is due.
+    pub(crate) fn attempt(&mut self, now: Duration) {
+        let Some(address) =
+            self.address.as_ref().filter(|_| self.socket.is_none() && now >= self.next)
+        else {
+            return;
+        };
+        // not waiting holds for the connecting, too: a full queue of a sidecar that hangs is no connection
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        let fresh = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None);
+        match fresh.and_then(|socket| connect(&socket, address).map(|()| socket)) {
+            Ok(socket) => (self.socket, self.since) = (Some(socket), now),
+            Err(_) => self.put_off(now),
+        }
+    }
+
+    /// Connects now, however long the last attempt is ago: the end is near.
+    pub(crate) fn attempt_at_last(&mut self, now: Duration) {
+        self.next = now;
+        self.attempt(now);
+    }
+
+    /// Sends what finds room; nothing where there is no connection.
+    ///
+    /// # Errors
+    /// The connection is gone.
+    pub(crate) fn send(&self, bytes: &[u8]) -> Result<usize, Errno> {
+        let Some(socket) = &self.socket else { return Ok(0) };
+        match send(socket, bytes, SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
+            Err(Errno::AGAIN | Errno::INTR) => Ok(0),
+            other => other,
+        }
+    }
+
+    /// Gives the connection up.
+    pub(crate) fn drop_connection(&mut self, now: Duration) {
+        self.socket = None;
+        if now.saturating_sub(self.since) >= LIFE_MIN {
+            (self.wait, self.next) = (WAIT_MIN, now);
+        } else {
+            self.put_off(now);
+        }
+    }
+
+    fn put_off(&mut self, now: Duration) {
+        self.next = now + self.wait;
+        self.wait = (self.wait * 2).min(WAIT_MAX);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read;
+    use std::os::unix::net::UnixListener;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn attempts_come_apart_and_a_sidecar_is_found_again() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join("log.sock");
+        let mut link = Link::new(&path);
+        let mut now = Duration::ZERO;
+        let mut waits = Vec::new();
+        for _ in 0..8 {
+            link.attempt(now);
+            let due = link.due().expect("no connection");
+            waits.push(due.saturating_sub(now).as_millis());
+            link.attempt(due.saturating_sub(MS));
+            assert_eq!(link.due(), Some(due), "an attempt before its time");
+            now = due;
+        }
+        assert_eq!(waits, [50, 100, 200, 400, 800, 1600, 2000, 2000]);
+        assert_eq!(link.send(b"x"), Ok(0), "nothing is sent to nobody");
+        let listener = UnixListener::bind(&path).expect("a free path");
+        link.attempt(now);
+        assert_eq!((link.due(), link.send(b"line\n")), (None, Ok(5)));
+        let (mut peer, _) = listener.accept().expect("a connection");
+        let mut got = [0; 5];
+        peer.read_exact(&mut got).expect("five bytes");
+        drop(peer);
+        assert_eq!(link.send(b"line\n"), Err(Errno::PIPE));
+        // who hangs up at once is not called again at once, who stayed is
+        link.drop_connection(now + MS);
+        assert_eq!(link.due(), Some(now + MS + WAIT_MAX));
+        link.attempt_at_last(now + MS);
+        assert_eq!(link.due(), None);
+        link.drop_connection(now + MS + LIFE_MIN);
+        assert_eq!(link.due(), Some(now + MS + LIFE_MIN));
+    }
+
+    #[test]
+    fn a_path_that_no_socket_can_have_is_never_tried() {
+        let mut link = Link::new(Path::new(&"x".repeat(200)));
+        link.attempt(Duration::ZERO);
+        assert_eq!((link.due(), link.socket().is_none()), (None, true));
+    }
+}

@@ -1,0 +1,261 @@
+//! `sidelight-tee` around real commands, with and without a sidecar: what goes through, what is copied, how it ends.
+#![allow(clippy::disallowed_methods)] // it waits for other processes, whose time is the real one
+
+use rustix::process::{Pid, Signal, kill_process};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixListener;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+/// Long enough for a loaded machine; a test that waits for it has failed.
+const AMPLE: Duration = Duration::from_secs(20);
+
+fn tee(socket: &Path, command: &[&str]) -> Command {
+    let mut tee = Command::new(env!("CARGO_BIN_EXE_sidelight-tee"));
+    tee.arg("--socket").arg(socket).arg("--").args(command);
+    tee.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    tee
+}
+
+fn shell(socket: &Path, script: &str) -> Command {
+    tee(socket, &["sh", "-c", script])
+}
+
+fn end(child: Child) -> Output {
+    let (told, ended) = channel();
+    let pid = Pid::from_child(&child);
+    std::thread::spawn(move || told.send(child.wait_with_output()));
+    let Ok(output) = ended.recv_timeout(AMPLE) else {
+        kill_process(pid, Signal::KILL).expect("it runs");
+        panic!("it does not end")
+    };
+    output.expect("its output")
+}
+
+/// A sidecar that keeps what each connection sends, in the order in which they end.
+fn keeper(listener: UnixListener) -> Receiver<Vec<u8>> {
+    let (told, connections) = channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let (mut stream, told) = (stream.expect("a connection"), told.clone());
+            std::thread::spawn(move || {
+                let mut bytes = Vec::new();
+                stream.read_to_end(&mut bytes).expect("a readable connection");
+                // the test may be over
+                let _ = told.send(bytes);
+            });
+        }
+    });
+    connections
+}
+
+fn directory() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a temporary directory")
+}
+
+/// Guarantees: both outputs and the copies of both are what the command wrote, a last line without its end too;
+/// standard input and exit code are the command's.
+#[test]
+fn everything_goes_through_and_is_copied() {
+    let directory = directory();
+    let socket = directory.path().join("log.sock");
+    let copies = keeper(UnixListener::bind(&socket).expect("a free path"));
+    let script = "cat; printf 'caf\\351\\0\\r\\n\\n'; printf 'Traceback\\n  at x' >&2; exit 7";
+    let mut child = shell(&socket, script).stdin(Stdio::piped()).spawn().expect("the binary");
+    child.stdin.take().expect("piped").write_all(b"first\n").expect("it reads");
+    let output = end(child);
+    let (out, err) = (&b"first\ncaf\xe9\0\r\n\n"[..], &b"Traceback\n  at x"[..]);
+    assert_eq!((output.status.code(), &*output.stdout, &*output.stderr), (Some(7), out, err));
+    let mut copied: Vec<Vec<u8>> =
+        (0..2).map(|_| copies.recv_timeout(AMPLE).expect("a copy")).collect();
+    copied.sort();
+    assert_eq!(copied, [err, out]);
+}
+
+/// Guarantees: without a sidecar, and with one that takes nothing, everything is as without tee.
+#[test]
+fn a_sidecar_that_is_absent_or_stuck_holds_nobody_up() {
+    let directory = directory();
+    let (absent, stuck) = (directory.path().join("absent"), directory.path().join("stuck"));
+    let _never_read = UnixListener::bind(&stuck).expect("a free path");
+    let expected: Vec<u8> = (1..=300_000).flat_map(|n| format!("{n}\n").into_bytes()).collect();
+    for socket in [&absent, &stuck] {
+        let child = tee(socket, &["seq", "300000"]).env("SIDELIGHT_LOG_LEVEL", "debug").spawn();
+        let output = end(child.expect("the binary"));
+        assert_eq!(output.status.code(), Some(0));
+        assert!(output.stdout == expected, "{} bytes", output.stdout.len());
+        let told = String::from_utf8(output.stderr).expect("text");
+        let count = told.strip_prefix("sidelight tee: ").and_then(|told| told.split(' ').next());
+        let count: u64 = count.and_then(|count| count.parse().ok()).expect(&told);
+        assert!((200_000..300_000).contains(&count), "{told}");
+    }
+}
+
+/// Scenario: the sidecar goes away in the middle of a line, and another comes.
+/// Guarantees: what both got is whole lines; the command noticed nothing.
+#[test]
+fn a_new_sidecar_gets_whole_lines() {
+    let directory = directory();
+    let socket = directory.path().join("log.sock");
+    let first = UnixListener::bind(&socket).expect("a free path");
+    let script = "i=0; while [ $i -lt 20000 ]; do echo \"a line with the number $i\"; i=$((i+1)); done; read x; echo last";
+    let mut child = shell(&socket, script).stdin(Stdio::piped()).spawn().expect("the binary");
+    // whichever comes first may be the one of standard error: nothing is ever read of either
+    let both: Vec<_> = (0..2).map(|_| first.accept().expect("a connection")).collect();
+    let mut out = BufReader::new(child.stdout.take().expect("piped"));
+    let mut line = String::new();
+    for number in 0..20_000 {
+        line.clear();
+        out.read_line(&mut line).expect("text");
+        assert_eq!(line, format!("a line with the number {number}\n"));
+    }
+    drop(both);
+    drop(first);
+    std::fs::remove_file(&socket).expect("the old socket");
+    let second = UnixListener::bind(&socket).expect("a free path");
+    let mut both: Vec<_> = (0..2).map(|_| second.accept().expect("a connection").0).collect();
+    child.stdin.take().expect("piped").write_all(b"\n").expect("it reads");
+    assert_eq!(end(child).status.code(), Some(0));
+    let mut copied = String::new();
+    for stream in &mut both {
+        stream.read_to_string(&mut copied).expect("text");
+    }
+    let lines: Vec<&str> = copied.lines().collect();
+    let (told, lines): (Vec<&str>, Vec<&str>) =
+        lines.into_iter().partition(|line| line.contains("sidelight.tee"));
+    assert_eq!((lines.last(), told.len()), (Some(&"last"), 1), "{told:?}");
+    for line in &lines[..lines.len() - 1] {
+        let number =
+            line.strip_prefix("a line with the number ").and_then(|n| n.parse::<u32>().ok());
+        assert!(number.is_some_and(|number| number < 20_000), "{line:?} was never written");
+    }
+}
+
+#[test]
+fn it_ends_as_the_command_ends() {
+    let directory = directory();
+    let socket = directory.path().join("absent");
+    let plain = directory.path().join("plain");
+    std::fs::write(&plain, "no program").expect("a writable directory");
+    let plain = plain.to_str().expect("text");
+    for (command, code, said) in [
+        (&["true"][..], 0, ""),
+        (&["sh", "-c", "exit 3"], 3, ""),
+        (&["sh", "-c", "kill -KILL $$"], 137, ""),
+        (&["sh", "-c", "kill -TERM $$"], 143, ""),
+        (&["no-such-command"], 127, "sidelight tee: cannot run 'no-such-command': No such file"),
+        (&[plain], 126, "Permission denied"),
+    ] {
+        let output = end(tee(&socket, command).spawn().expect("the binary"));
+        assert_eq!(output.status.code(), Some(code), "{command:?}");
+        let told = String::from_utf8(output.stderr).expect("text");
+        assert!(told.contains(said) && (said.is_empty() == told.is_empty()), "{command:?}: {told}");
+    }
+}
+
+/// Guarantees: every signal that can be caught reaches the command, and the command decides what it means.
+#[test]
+fn signals_reach_the_command() {
+    let directory = directory();
+    let socket = directory.path().join("absent");
+    let script =
+        "for s in HUP INT QUIT USR1 USR2 TERM; do trap \"echo got $s\" $s; done; trap 'exit 9' ALRM
+        echo ready; while :; do read x; done";
+    let mut child = shell(&socket, script).stdin(Stdio::piped()).spawn().expect("the binary");
+    let _stdin = child.stdin.take();
+    let mut out = BufReader::new(child.stdout.take().expect("piped"));
+    let pid = Pid::from_child(&child);
+    let mut line = || {
+        let mut line = String::new();
+        out.read_line(&mut line).expect("text");
+        line
+    };
+    assert_eq!(line(), "ready\n");
+    for (signal, name) in [
+        (Signal::HUP, "HUP"),
+        (Signal::INT, "INT"),
+        (Signal::QUIT, "QUIT"),
+        (Signal::USR1, "USR1"),
+        (Signal::USR2, "USR2"),
+        (Signal::TERM, "TERM"),
+    ] {
+        kill_process(pid, signal).expect("it runs");
+        assert_eq!(line(), format!("got {name}\n"));
+    }
+    kill_process(pid, Signal::ALARM).expect("it runs");
+    assert_eq!(end(child).status.code(), Some(9));
+}
+
+/// Guarantees: what was ignored is ignored (`nohup`), and the command has no signal blocked.
+#[test]
+fn ignored_signals_stay_ignored() {
+    let directory = directory();
+    let socket = directory.path().join("absent");
+    let bare = "grep -E '^Sig(Ign|Blk)' /proc/self/status";
+    let with = format!(
+        "trap '' HUP USR1; {bare}; exec {} --socket {} -- {bare}",
+        env!("CARGO_BIN_EXE_sidelight-tee"),
+        socket.display()
+    );
+    let output = Command::new("sh").arg("-c").arg(with).output().expect("a shell");
+    let said = String::from_utf8(output.stdout).expect("text");
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!((lines.len(), &lines[..2]), (4, &lines[2..]), "{said}");
+}
+
+/// Guarantees: a reader that has gone ends the command as it would without us.
+#[test]
+fn a_reader_that_leaves_is_told_to_the_command() {
+    let directory = directory();
+    let mut child = tee(&directory.path().join("absent"), &["yes"]).spawn().expect("the binary");
+    let mut some = [0; 100];
+    child.stdout.take().expect("piped").read_exact(&mut some).expect("it writes");
+    let status = end(child).status;
+    assert_eq!((status.code(), status.signal()), (Some(128 + 13), None));
+}
+
+/// Guarantees: where both outputs are one pipe, their lines stay in order.
+#[test]
+fn one_place_keeps_one_order() {
+    let directory = directory();
+    let script = "i=0; while [ $i -lt 500 ]; do echo out $i; echo err $i >&2; i=$((i+1)); done";
+    let joined = format!(
+        "{} --socket {} -- sh -c '{script}' 2>&1",
+        env!("CARGO_BIN_EXE_sidelight-tee"),
+        directory.path().join("absent").display()
+    );
+    let output = Command::new("sh").arg("-c").arg(joined).output().expect("a shell");
+    let expected: Vec<String> =
+        (0..500).flat_map(|n| [format!("out {n}\n"), format!("err {n}\n")]).collect();
+    assert_eq!(String::from_utf8(output.stdout).expect("text"), expected.concat());
+}
+
+/// Scenario: the first process of a container, whose command leaves a process behind that ends before it.
+/// Guarantees: it is reaped, and the container's end is the command's.
+#[test]
+fn the_first_process_of_a_container_reaps_orphans() {
+    let directory = directory();
+    // the orphan's number is free again when it was reaped: a zombie would still be in /proc
+    let script = "sh -c 'sh -c \"exit 0\" & echo $! > orphan'; n=$(cat orphan)
+        i=0; while [ -e /proc/$n ] && [ $i -lt 100000 ]; do i=$((i+1)); done
+        [ -e /proc/$n ] && exit 1; echo reaped by $PPID; exit 5";
+    let binary = env!("CARGO_BIN_EXE_sidelight-tee");
+    let mut command = Command::new("unshare");
+    command.args(["--user", "--map-root-user", "--pid", "--fork", "--mount-proc"]);
+    command.args([binary, "--socket", "absent", "--", "sh", "-c", script]);
+    command.current_dir(directory.path()).stdin(Stdio::null());
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let output = match child {
+        Ok(child) => end(child),
+        Err(error) => return eprintln!("SKIPPED: no unshare: {error}"),
+    };
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    if said.contains("unshare") {
+        return eprintln!("SKIPPED: no namespace of our own: {said}");
+    }
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!((told.as_str(), output.status.code()), ("reaped by 1\n", Some(5)), "{said}");
+}

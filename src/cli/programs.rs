@@ -1,0 +1,83 @@
+//! Commands that are programs of their own, found as git finds them: `sidelight NAME` becomes
+//! `sidelight-NAME` from the directory of this binary, or from PATH. Unit: one call.
+
+use crate::console;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+/// What a shell ends with when there is no such program, and when it cannot be run.
+const NOT_FOUND: u8 = 127;
+const NOT_RUNNABLE: u8 = 126;
+
+/// The name that every program begins with.
+const PREFIX: &str = "sidelight-";
+
+/// Our own programs: the command, the program, what is put before the arguments, what it is for.
+const OURS: [(&str, &str, &[&str]); 3] =
+    [("tee", "sidelight-tee", &[]), ("inject", INJECTOR, &["inject"]), ("injector", INJECTOR, &[])];
+
+/// The program that knows clusters and manifests.
+pub(crate) const INJECTOR: &str = "sidelight-injector";
+
+/// Becomes the program that `arguments` ask for, the name of this one among them. Returns None where they ask
+/// for none: the command is one of this binary, or of nobody.
+pub(crate) fn run(arguments: &[OsString], own: impl Fn(&str) -> bool) -> Option<ExitCode> {
+    let [_, name, rest @ ..] = arguments else { return None };
+    let name = name.to_str().filter(|name| is_command(name) && !own(name))?;
+    let ours = OURS.iter().find(|(command, ..)| *command == name);
+    if let Some((command, program, before)) = ours {
+        let before = before.iter().map(OsString::from);
+        let arguments: Vec<OsString> = before.chain(rest.iter().cloned()).collect();
+        return Some(become_program(command, program, &arguments));
+    }
+    let found = find(&format!("{PREFIX}{name}"))?;
+    Some(execute(&found, rest))
+}
+
+/// Becomes `program`, one of [`OURS`]; `command` is what the user knows it as.
+pub(crate) fn become_program(command: &str, program: &str, arguments: &[OsString]) -> ExitCode {
+    if let Some(found) = find(program) {
+        return execute(&found, arguments);
+    }
+    let directory =
+        directory().map_or_else(String::new, |path| format!("in {} nor ", path.display()));
+    console::diagnostic_line(format_args!(
+        "error: `sidelight {command}` needs the program `{program}`, which is neither {directory}in PATH\n  \
+         = to do: take it from the image of the same release, or build it: \
+         cargo build --release --package {program}"
+    ));
+    ExitCode::from(NOT_FOUND)
+}
+
+fn execute(program: &Path, arguments: &[OsString]) -> ExitCode {
+    let error = Command::new(program).args(arguments).exec();
+    console::diagnostic_line(format_args!("error: cannot run {}: {error}", program.display()));
+    ExitCode::from(NOT_RUNNABLE)
+}
+
+/// A word that can be a part of a file's name, and is no option.
+fn is_command(name: &str) -> bool {
+    let is_inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    name.starts_with(|first: char| first.is_ascii_lowercase()) && name.bytes().all(is_inner)
+}
+
+/// The program beside this binary, or else in PATH.
+pub(crate) fn find(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let in_path = std::env::split_paths(&path).filter(|directory| directory.is_absolute());
+    let places = directory().into_iter().chain(in_path);
+    places.map(|place| place.join(program)).find(|file| is_program(file))
+}
+
+/// The directory of this binary.
+fn directory() -> Option<PathBuf> {
+    let itself = std::env::current_exe().ok()?;
+    itself.parent().filter(|parent| parent.as_os_str() != OsStr::new("")).map(Path::to_owned)
+}
+
+fn is_program(file: &Path) -> bool {
+    file.metadata().is_ok_and(|known| known.is_file() && known.permissions().mode() & 0o111 != 0)
+}
