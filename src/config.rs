@@ -28,6 +28,7 @@ pub mod units;
 #[cfg(test)]
 mod tests;
 
+use crate::export::endpoint::Endpoint;
 use crate::rules::settings::{RuleError, RulesSettings};
 use environment::Environment;
 use fault::{Fault, Faults, Level};
@@ -58,12 +59,21 @@ pub fn check_value(reader: &mut Reader<'_>, value: &Node) {
     file::apply(reader, value, &mut Config::default());
 }
 
-/// The base URL of an OTLP collector, as `export.endpoint` accepts it.
+/// The base URL of an OTLP collector that sidecars are given: as `export.endpoint` accepts it, and with
+/// `$(NAME)` for what Kubernetes puts in.
 ///
 /// # Errors
 /// It is no URL that spans can be sent to.
 pub fn otlp_endpoint(text: &str) -> Result<String, Refused> {
-    file::endpoint(text)
+    file::endpoint_template(text)
+}
+
+/// The value of a header of every OTLP request, as `export.headers` accepts it.
+///
+/// # Errors
+/// HTTP does not allow it, or it is one of those that frame a request.
+pub fn otlp_header(name: &str, value: &str) -> Result<String, Refused> {
+    file::header(name, value)
 }
 
 /// A prefix of metric names, as `metrics.prefix` accepts it.
@@ -384,8 +394,30 @@ fn assemble(request: Request) -> Loaded {
     let mut faults = request.faults.clone();
     parts.iter().for_each(|part| faults.append(part.faults.clone()));
     shared.into_iter().chain(environment).chain(beyond).for_each(|fault| faults.push(fault));
+    unusable(&config, &parts, &request.environment)
+        .into_iter()
+        .for_each(|fault| faults.push(fault));
     let faults = faults.into_list();
     Loaded { config, faults, file: None, request: Arc::new(request), parts, origins }
+}
+
+/// What leaves an output without use although every value of it can be read. It is an error where it stands in
+/// a file, and does not take its layer with it: the rules beside it count.
+fn unusable(config: &Config, parts: &[Arc<Part>], environment: &Environment) -> Option<Fault> {
+    let export = &config.export;
+    let endpoint = export.endpoint.as_deref().filter(|_| config.traces.enabled)?;
+    let error = Endpoint::new(endpoint, export.protocol, &export.headers).err()?;
+    let variable = environment::endpoint_variable(environment);
+    let path = "export.endpoint";
+    let located = parts.iter().rev().find_map(|part| part.find(path));
+    Some(Fault {
+        // a variable was set for somebody else, who may be able to use it
+        level: if variable.is_some() { Level::Warning } else { Level::Error },
+        path: variable.unwrap_or(path).to_owned(),
+        message: format!("{error}: no span is built"),
+        hint: Some(error.hint().to_owned()),
+        located: located.filter(|_| variable.is_none()),
+    })
 }
 
 /// Lays a layer over `config`, or what it said before where it has errors.

@@ -12,6 +12,7 @@ pub mod client;
 pub mod endpoint;
 pub mod grpc;
 pub mod http;
+pub mod intake;
 pub mod resolve;
 pub mod retry;
 
@@ -19,7 +20,8 @@ use crate::clock::Clock;
 use crate::outbox::{BatchSize, Chunk, Outbox};
 use crate::resource::Resource;
 use crate::telemetry::Telemetry;
-use answer::Answer;
+use crate::telemetry::outputs::OutputStatus;
+use answer::{Answer, Reason, Said};
 use batch::Encoder;
 use bytes::Bytes;
 use client::{Client, Way};
@@ -28,6 +30,7 @@ use prometheus::{IntCounter, IntCounterVec};
 use resolve::Resolver;
 use retry::{Breaker, Waits};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use std::{fmt, io, thread};
@@ -39,6 +42,9 @@ const OUTPUT: &str = "spans";
 /// While closing, waits between attempts are no longer than this: a collector that is being
 /// restarted gets a few chances within the second that a close usually has.
 const CLOSING_WAIT_MAX: Duration = Duration::from_millis(200);
+/// While closing, a collector that answers nothing for this long, or for twice the time of its last answer,
+/// is given up: with a dead network the exit waits for nothing.
+const CLOSING_SILENCE_MIN: Duration = Duration::from_millis(300);
 
 /// How spans are exported.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -57,6 +63,8 @@ pub struct Settings {
     pub schedule_delay: Duration,
     /// How attempts are repeated.
     pub waits: Waits,
+    /// While closing, a collector that answers nothing for this long is given up.
+    pub closing_silence: Duration,
     /// Where the collector's name is looked up.
     pub resolver: Resolver,
 }
@@ -65,13 +73,14 @@ impl Default for Settings {
     /// OpenTelemetry's defaults, except that a span waits one second and not five.
     fn default() -> Self {
         Settings {
-            endpoint: endpoint::traces_of("http://localhost:4318"),
+            endpoint: "http://localhost:4318/v1/traces".to_owned(),
             protocol: Protocol::Http,
             headers: Vec::new(),
             timeout: Duration::from_secs(10),
             batch: BatchSize { items_max: 512, bytes_max: 1 << 20 },
             schedule_delay: Duration::from_secs(1),
             waits: Waits::default(),
+            closing_silence: CLOSING_SILENCE_MIN,
             resolver: Resolver::default(),
         }
     }
@@ -124,6 +133,8 @@ pub struct Parts<'a> {
     pub outbox: Arc<Outbox>,
     /// Where it is counted.
     pub telemetry: &'a Telemetry,
+    /// Where the exporter says how it is.
+    pub status: Arc<OutputStatus>,
     /// What time it is, for a Retry-After that names a date.
     pub clock: Clock,
     /// Spreads the retries of sidecars that fail together: anything that differs between them.
@@ -182,8 +193,9 @@ struct Worker {
     client: Client,
     breaker: Breaker,
     counters: Counters,
-    /// Spans were rejected and nothing was accepted since: said once.
-    rejecting: bool,
+    status: Arc<OutputStatus>,
+    clock: Clock,
+    answers: Arc<Answers>,
     /// For tests: the next span is taken from the outbox and not sent.
     lose_item: bool,
 }
@@ -220,7 +232,7 @@ impl Counters {
 
 impl Worker {
     fn new(settings: Settings, parts: Parts<'_>) -> Result<Worker, EndpointError> {
-        let endpoint = Endpoint::parse(&settings.endpoint, settings.protocol, &settings.headers)?;
+        let endpoint = Endpoint::new(&settings.endpoint, settings.protocol, &settings.headers)?;
         let telemetry = parts.telemetry;
         Ok(Worker {
             outbox: parts.outbox,
@@ -228,7 +240,7 @@ impl Worker {
             client: Client::new(
                 Way { endpoint, protocol: settings.protocol, resolver: settings.resolver.clone() },
                 settings.timeout,
-                parts.clock,
+                parts.clock.clone(),
             ),
             breaker: Breaker::new(settings.waits, parts.seed),
             counters: Counters {
@@ -236,7 +248,9 @@ impl Worker {
                 dropped: telemetry.dropped.clone(),
                 requests: telemetry.export_requests.clone(),
             },
-            rejecting: false,
+            status: parts.status,
+            clock: parts.clock,
+            answers: Arc::default(),
             lose_item: telemetry.faults.lose_item,
             settings,
         })
@@ -244,10 +258,13 @@ impl Worker {
 
     async fn run(mut self, mut stop: Stop) {
         let expired = deadline(stop.clone());
+        let patience = self.settings.closing_silence;
+        let silent = silence(stop.clone(), patience, Arc::clone(&self.answers));
         let outbox = Arc::clone(&self.outbox);
         tokio::select! {
             biased;
             () = expired => {}
+            () = silent => {}
             () = self.work(&mut stop) => {}
         }
         // nothing is left unless the deadline cut the work short
@@ -277,60 +294,69 @@ impl Worker {
     /// Sends one request until it is accepted, rejected, or too old. False: the close leaves no
     /// time for another attempt.
     async fn deliver(&mut self, request: &Request, stop: &mut Stop) -> bool {
-        let since = Instant::now();
+        let begun = Instant::now();
         loop {
-            match self.client.send(request.body.clone()).await {
-                Answer::Accepted { rejected } => {
-                    self.accepted(request, rejected);
+            let sent_at = Instant::now();
+            let answer = self.client.send(request.body.clone()).await;
+            if !matches!(answer, Answer::Lost { .. }) {
+                self.answers.count(sent_at.elapsed());
+            }
+            let (after, why) = match answer {
+                Answer::Accepted { rejected, said } => {
+                    self.accepted(request, rejected, &said);
                     return true;
                 }
                 Answer::Rejected { why } => {
                     self.rejected(request, &why);
                     return true;
                 }
-                Answer::Retry { after, why } => {
-                    self.counters.request("retry");
-                    if self.breaker.failures() == 0 {
-                        tracing::warn!(why, "the collector is out of reach, spans wait");
-                    }
-                    let wait = self.breaker.failed(after);
-                    let too_old = since.elapsed() + wait > self.settings.waits.batch_max;
-                    if too_old {
-                        self.drop_all("expired", request);
-                    }
-                    // the next batch waits as well: the breaker is open
-                    let again = pause(wait, after.is_some(), stop).await;
-                    if too_old || !again {
-                        return again;
-                    }
-                }
+                Answer::Retry { after, why } => (after, why),
+                Answer::Lost { why } => (None, why),
+            };
+            self.counters.request("retry");
+            if self.status.degraded(self.clock.now(), &why.what) {
+                let Reason { what, said } = &why;
+                tracing::warn!(why = what, %said, "the collector takes no spans, they wait");
+            }
+            let wait = self.breaker.failed(after);
+            let too_old = begun.elapsed() + wait > self.settings.waits.batch_max;
+            if too_old {
+                self.drop_all("expired", request);
+            }
+            // the next batch waits as well: the breaker is open
+            let again = pause(wait, after.is_some(), stop).await;
+            if too_old || !again {
+                return again;
             }
         }
     }
 
-    fn accepted(&mut self, request: &Request, rejected: u64) {
+    fn accepted(&mut self, request: &Request, rejected: u64, said: &Said) {
         let rejected = rejected.min(request.written);
         self.outbox.settle(request.taken);
         self.counters.sent.inc_by(request.written - rejected);
         self.counters.dropped("partial", rejected);
         self.counters.request(if rejected == 0 { "ok" } else { "partial" });
-        if self.breaker.succeeded() {
-            tracing::info!("the collector is back");
+        self.breaker.succeeded();
+        if rejected > 0 {
+            tracing::warn!(rejected, %said, "the collector took only a part of the spans");
+        } else if !said.is_empty() {
+            tracing::info!(%said, "the collector took the spans, with a warning");
         }
-        if rejected > 0 && !self.rejecting {
-            tracing::warn!(rejected, "the collector took only a part of the spans");
+        if rejected > 0 && rejected == request.written {
+            self.status.degraded(self.clock.now(), "the collector took none of the spans");
+        } else if self.status.works() {
+            tracing::info!("the collector takes spans again");
         }
-        self.rejecting = rejected > 0;
     }
 
-    fn rejected(&mut self, request: &Request, why: &str) {
+    fn rejected(&mut self, request: &Request, why: &Reason) {
         self.drop_all("rejected", request);
         self.counters.request("rejected");
         self.breaker.succeeded();
-        if !self.rejecting {
-            tracing::warn!(why, "the collector rejects spans");
-        }
-        self.rejecting = true;
+        self.status.degraded(self.clock.now(), &why.what);
+        let Reason { what, said } = why;
+        tracing::warn!(why = what, %said, "the collector rejects spans");
     }
 
     fn drop_all(&self, reason: &str, request: &Request) {
@@ -368,6 +394,36 @@ async fn pause(wait: Duration, advised: bool, stop: &mut Stop) -> bool {
     }
     sleep_until(until).await;
     true
+}
+
+/// The answers of a collector, whatever they said.
+#[derive(Debug, Default)]
+struct Answers {
+    count: AtomicU64,
+    /// How long the last one took, in milliseconds.
+    last_ms: AtomicU64,
+}
+
+impl Answers {
+    fn count(&self, took: Duration) {
+        self.last_ms.store(took.as_millis() as u64, Ordering::Relaxed);
+        self.count.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Waits until the close has begun and the collector has been silent for too long.
+async fn silence(mut stop: Stop, patience: Duration, answers: Arc<Answers>) {
+    if stop.wait_for(Option::is_some).await.is_err() {
+        return std::future::pending().await;
+    }
+    loop {
+        let before = answers.count.load(Ordering::Relaxed);
+        let last = Duration::from_millis(answers.last_ms.load(Ordering::Relaxed));
+        sleep_until(Instant::now() + patience.max(2 * last)).await;
+        if answers.count.load(Ordering::Relaxed) == before {
+            return;
+        }
+    }
 }
 
 /// Waits until the deadline of the close, once there is one.

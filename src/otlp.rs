@@ -120,20 +120,23 @@ pub enum Value<'a> {
 
 /// Reads the fields of a message one after the other; stops at the first that is damaged.
 #[derive(Clone, Debug)]
-pub struct Fields<'a>(&'a [u8]);
+pub struct Fields<'a> {
+    rest: &'a [u8],
+    damaged: bool,
+}
 
 /// The fields of `message`.
 pub fn fields(message: &[u8]) -> Fields<'_> {
-    Fields(message)
+    Fields { rest: message, damaged: false }
 }
 
 impl<'a> Fields<'a> {
     fn number(&mut self) -> Option<u64> {
         let mut value = 0u64;
-        for (index, &byte) in self.0.iter().enumerate().take(10) {
+        for (index, &byte) in self.rest.iter().enumerate().take(10) {
             value |= u64::from(byte & 0x7f) << (7 * index).min(63);
             if byte & 0x80 == 0 {
-                self.0 = &self.0[index + 1..];
+                self.rest = &self.rest[index + 1..];
                 return Some(value);
             }
         }
@@ -141,19 +144,19 @@ impl<'a> Fields<'a> {
     }
 
     fn take(&mut self, count: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked(count)?;
-        self.0 = rest;
+        let (taken, rest) = self.rest.split_at_checked(count)?;
+        self.rest = rest;
         Some(taken)
     }
 }
 
-impl<'a> Iterator for Fields<'a> {
-    type Item = (u32, Value<'a>);
+impl<'a> Fields<'a> {
+    /// Returns whether everything that was read until now is a legal field.
+    pub fn is_sound(&self) -> bool {
+        !self.damaged
+    }
 
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.0.is_empty() {
-            return None;
-        }
+    fn field(&mut self) -> Option<(u32, Value<'a>)> {
         let tag = self.number()?;
         let value = match tag as u32 & 7 {
             VARINT => Value::Number(self.number()?),
@@ -172,6 +175,19 @@ impl<'a> Iterator for Fields<'a> {
             _ => return None,
         };
         Some(((tag >> 3) as u32, value))
+    }
+}
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = (u32, Value<'a>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.rest.is_empty() || self.damaged {
+            return None;
+        }
+        let field = self.field();
+        self.damaged = field.is_none();
+        field
     }
 }
 

@@ -240,6 +240,14 @@ impl Outbox {
         held as u64
     }
 
+    /// How full it is, in items or in bytes, whichever is fuller: 0 to 1.
+    pub fn fill(&self) -> f64 {
+        let state = self.lock();
+        let share = |held: usize, most: usize| held as f64 / most.max(1) as f64;
+        let items = share(state.items + state.in_flight, self.capacity.items_max);
+        items.max(share(state.bytes, self.capacity.bytes_max)).min(1.0)
+    }
+
     /// Items that were offered and are neither sent nor dropped.
     pub fn held(&self) -> u64 {
         let state = self.lock();

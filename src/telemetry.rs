@@ -4,6 +4,7 @@
 pub mod faults;
 pub mod ledger;
 pub mod log;
+pub mod outputs;
 pub mod process;
 pub mod scrapers;
 pub mod standing;
@@ -56,6 +57,8 @@ pub struct Telemetry {
     pub dropped: IntCounterVec,
     /// Export requests, by `output` and `result`.
     pub export_requests: IntCounterVec,
+    /// 1 while an output works, by `output`; 0 while it is degraded or cannot be used.
+    pub output_healthy: IntGaugeVec,
     /// Lines that became no span, by `reason`.
     pub spans_skipped: IntCounterVec,
     /// Lines that began an operation and were dropped without its end, by `reason`.
@@ -166,6 +169,13 @@ impl Telemetry {
                 "Export requests, by result.",
                 &["output", "result"],
             ),
+            output_healthy: {
+                let of = opts(
+                    "output_healthy",
+                    "1 while an output works, 0 while it is degraded or its configuration cannot be used.",
+                );
+                keep(&registry, IntGaugeVec::new(of, &["output"]))
+            },
             spans_skipped: vec(
                 &registry,
                 "spans_skipped_total",
@@ -318,6 +328,7 @@ mod tests {
             two.with_label_values(&["x", "y"]);
         }
         t.connections_open.with_label_values(&["x"]);
+        t.output_healthy.with_label_values(&["x"]);
         t.config_info.with_label_values(&["x"]);
         t.config_reloads.with_label_values(&["x"]);
         t.thread_seconds.with_label_values(&["x", "y"]);

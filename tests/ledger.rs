@@ -22,6 +22,7 @@ use sidelight::telemetry::Telemetry;
 use sidelight::telemetry::faults::Faults;
 use sidelight::telemetry::ledger::Ledger;
 use sidelight::telemetry::log::Threshold;
+use sidelight::telemetry::outputs::OutputStatus;
 use std::io::Write;
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::sync::Arc;
@@ -145,6 +146,7 @@ proptest! {
                 resource: stand.resource.clone(),
                 outbox: Arc::clone(&stand.outbox),
                 telemetry: &stand.telemetry,
+                status: OutputStatus::new("spans", &stand.telemetry, Box::new(|| 0.0)),
                 clock: Clock::wound(ARRIVAL).0,
                 seed: 7,
             },

@@ -207,7 +207,7 @@ fn a_nudge_wakes_idle_threads() {
 fn a_stuck_door_opens_by_itself() {
     let sidecar =
         Sidecar::spawn_behind(|path| std::fs::write(path, "in the way").expect("written"));
-    assert!(!sidecar.standing().is_ready());
+    assert!(!sidecar.standing().is_ready(Duration::ZERO));
     let (_, state) = sidecar.standing().doors().remove(0);
     assert!(state.to_string().contains("a file stands there"), "{state}");
     std::fs::remove_file(&sidecar.stream).expect("the way is free");
@@ -221,7 +221,7 @@ fn a_stuck_door_opens_by_itself() {
     };
     writer.write_all(b"{\"at\":\"last\"}\n").expect("it reads");
     drop(writer);
-    assert!(sidecar.standing().is_ready());
+    assert!(sidecar.standing().is_ready(Duration::ZERO));
     assert_eq!(sidecar.close().seen.by_source, vec![b"{\"at\":\"last\"}\n".to_vec()]);
 }
 

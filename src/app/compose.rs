@@ -26,6 +26,7 @@ use crate::serve::state::{Ask, Exposition, State};
 use crate::spans::SpanMaker;
 use crate::telemetry::Telemetry;
 use crate::telemetry::log::Threshold;
+use crate::telemetry::outputs::OutputStatus;
 use crate::telemetry::standing::Standing;
 use jiff::tz::TimeZone;
 use std::collections::HashMap;
@@ -68,12 +69,10 @@ pub fn compose(
     let pulse = Arc::new(Pulse::default());
     let standing = Standing::new();
     let mut outputs = Vec::new();
-    let spans = exporter(config, clock, telemetry, &mut outputs);
-    let copies = passthrough(config, telemetry, &mut outputs);
+    let spans = exporter(config, clock, (telemetry, &standing), &mut outputs);
+    let copies = passthrough(config, (telemetry, &standing), &mut outputs);
     let state = Arc::new(State {
         created: config.created_timestamps,
-        queue_fill: fill(spans.clone(), config.export.queue_spans_max),
-        exporter_degraded: degraded(Arc::clone(telemetry)),
         enabled: enabled(Arc::clone(&published)),
         ..State::new(
             clock.clone(),
@@ -233,13 +232,14 @@ fn serve(admin: admin::Admin, listener: TcpListener) {
 fn exporter(
     config: &Config,
     clock: &Clock,
-    telemetry: &Arc<Telemetry>,
+    (telemetry, standing): (&Telemetry, &Standing),
     outputs: &mut Vec<Output>,
 ) -> Option<Arc<Outbox>> {
     let written = &config.export;
     let endpoint = written.endpoint.clone().filter(|_| config.traces.enabled)?;
     let items_max = written.queue_spans_max;
     let outbox = Outbox::new(Capacity { items_max, bytes_max: QUEUE_BYTES_MAX });
+    let status = status("spans", &outbox, telemetry, standing);
     let settings = export::Settings {
         endpoint,
         protocol: written.protocol,
@@ -256,6 +256,7 @@ fn exporter(
         resource: config.resource.clone(),
         outbox: Arc::clone(&outbox),
         telemetry,
+        status: Arc::clone(&status),
         clock: clock.clone(),
         seed: u64::from(std::process::id()) ^ clock.now().0,
     };
@@ -267,10 +268,25 @@ fn exporter(
         }
         Err(error) => {
             let cause = std::error::Error::source(&error).map(ToString::to_string);
-            tracing::error!(cause = cause.unwrap_or_default(), "{error}; no span is built");
+            let cause = cause.unwrap_or_else(|| error.to_string());
+            tracing::error!(cause, "{error}; no span is built");
+            status.unusable(cause);
             None
         }
     }
+}
+
+/// The status of an output that is configured, known to whoever reports on the process.
+fn status(
+    name: &'static str,
+    outbox: &Arc<Outbox>,
+    telemetry: &Telemetry,
+    standing: &Standing,
+) -> Arc<OutputStatus> {
+    let outbox = Arc::clone(outbox);
+    let status = OutputStatus::new(name, telemetry, Box::new(move || outbox.fill()));
+    standing.add_output(Arc::clone(&status));
+    status
 }
 
 fn held(outbox: &Arc<Outbox>) -> Box<dyn Fn() -> u64 + Send> {
@@ -281,14 +297,15 @@ fn held(outbox: &Arc<Outbox>) -> Box<dyn Fn() -> u64 + Send> {
 /// The copy of every line to standard output, and its queue.
 fn passthrough(
     config: &Config,
-    telemetry: &Telemetry,
+    (telemetry, standing): (&Telemetry, &Standing),
     outputs: &mut Vec<Output>,
 ) -> Option<Arc<Outbox>> {
     if config.passthrough == settings::Passthrough::Off {
         return None;
     }
     let outbox = Outbox::new(PASSTHROUGH);
-    match writer::spawn(Arc::clone(&outbox), telemetry) {
+    let status = status("stdout", &outbox, telemetry, standing);
+    match writer::spawn(Arc::clone(&outbox), telemetry, Arc::clone(&status)) {
         Ok(writer) => {
             let finish = Box::new(move |within| writer.finish(within));
             outputs.push(Output { name: "stdout", held: held(&outbox), finish });
@@ -296,6 +313,7 @@ fn passthrough(
         }
         Err(error) => {
             tracing::error!(%error, "lines cannot be copied to standard output");
+            status.unusable(error.to_string());
             None
         }
     }
@@ -303,32 +321,6 @@ fn passthrough(
 
 fn enabled(published: Arc<Published>) -> Ask<bool> {
     Box::new(move || published.enabled())
-}
-
-fn fill(spans: Option<Arc<Outbox>>, items_max: usize) -> Box<dyn Fn() -> f64 + Send + Sync> {
-    Box::new(move || {
-        spans.as_ref().map_or(0.0, |outbox| outbox.held() as f64 / items_max.max(1) as f64)
-    })
-}
-
-/// The exporter is degraded when the last requests were none that a collector accepted.
-fn degraded(telemetry: Arc<Telemetry>) -> Box<dyn Fn() -> Option<String> + Send + Sync> {
-    let seen = Mutex::new((0, 0, false));
-    Box::new(move || {
-        let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let answered =
-            |result: &str| telemetry.export_requests.with_label_values(&["spans", result]).get();
-        let good = answered("ok") + answered("partial");
-        let all = crate::telemetry::sum(&telemetry.export_requests);
-        let (before, good_before, was) = *seen;
-        let is = match (all > before, good > good_before) {
-            (true, true) => false,
-            (true, false) => true,
-            (false, _) => was,
-        };
-        *seen = (all, good, is);
-        is.then(|| "the collector does not accept spans".to_owned())
-    })
 }
 
 /// Everything that `/metrics` shows.

@@ -5,11 +5,11 @@
 //! variable.
 
 use super::fault::{Fault, Level};
-use super::file::{self, PROTOCOLS, endpoint, final_scrape_wait, socket_path};
+use super::file::{self, PROTOCOLS, endpoint, final_scrape_wait, header, socket_path};
 use super::rules;
 use super::settings::Config;
 use super::units::{self, Refused};
-use crate::export::endpoint::Protocol;
+use crate::export::endpoint::Given;
 use crate::rules::settings::Groups;
 use crate::rules::syntax::nearest;
 use std::collections::BTreeMap;
@@ -286,6 +286,21 @@ fn put(attributes: &mut Vec<(String, String)>, key: &str, value: &str) {
     }
 }
 
+/// The variables that name a collector, the later wins.
+const ENDPOINTS: [(&str, Given); 2] = [
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", Given::Base),
+    ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", Given::Traces),
+];
+
+/// The variable that the endpoint in use comes from, if it comes from one.
+pub(super) fn endpoint_variable(environment: &Environment) -> Option<&'static str> {
+    let reader = Reader { environment, faults: Vec::new() };
+    let mut given = ENDPOINTS.iter().rev().filter(|(name, given)| {
+        reader.get(name).is_some_and(|text| endpoint(text, *given).is_ok())
+    });
+    given.next().map(|(name, _)| *name)
+}
+
 /// Where spans go: OpenTelemetry's exporter variables, the form for traces stronger than the general one.
 fn export(reader: &mut Reader<'_>, config: &mut Config) {
     let disabled = reader.parsed(Level::Warning, "OTEL_SDK_DISABLED", units::flag);
@@ -303,19 +318,20 @@ fn export(reader: &mut Reader<'_>, config: &mut Config) {
     for name in ["OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"] {
         reader.foreign(&mut to.protocol, name, protocol);
     }
-    let grpc = to.protocol == Protocol::Grpc;
-    reader.foreign(&mut to.endpoint, "OTEL_EXPORTER_OTLP_ENDPOINT", |text| {
-        let base = endpoint(text)?;
-        let path = if base.ends_with('/') { "v1/traces" } else { "/v1/traces" };
-        Ok(Some(if grpc { base } else { base + path }))
-    });
-    reader.foreign(&mut to.endpoint, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", |text| {
-        endpoint(text).map(Some)
-    });
+    for (name, given) in ENDPOINTS {
+        reader.foreign(&mut to.endpoint, name, |text| endpoint(text, given).map(Some));
+    }
     for name in ["OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS"] {
         reader.foreign(&mut to.headers, name, |text| {
             let headers = pairs(text, "key1=value1,key2=value2")?;
-            Ok(headers.into_iter().map(|(key, value)| (key.to_ascii_lowercase(), value)).collect())
+            let mut found: Vec<(String, String)> = Vec::new();
+            for (key, value) in headers {
+                let key = key.to_ascii_lowercase();
+                let value = header(&key, &value)?;
+                found.retain(|(known, _)| *known != key);
+                found.push((key, value));
+            }
+            Ok(found)
         });
     }
     for name in ["OTEL_EXPORTER_OTLP_TIMEOUT", "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT"] {

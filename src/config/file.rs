@@ -10,7 +10,7 @@ use super::settings::{
 };
 use super::tree::{Node, Value};
 use super::units;
-use crate::export::endpoint::Protocol;
+use crate::export::endpoint::{self, Endpoint, EndpointError, Given, Protocol};
 use crate::health::settings::{Heartbeat, Ratio, Settings as HealthSettings, WINDOW_MAX};
 use crate::rules::syntax::nearest;
 use std::path::PathBuf;
@@ -332,7 +332,8 @@ pub(super) const PROTOCOLS: [(&str, Protocol); 2] =
 fn export(reader: &mut Reader<'_>, at: &At<'_>, to: &mut ExportSettings) {
     let Some(mut keys) = reader.keys(at) else { return };
     if let Some(at) = keys.take("endpoint") {
-        set(&mut to.endpoint, reader.parsed(&at, endpoint).map(Some));
+        let parsed = reader.parsed(&at, |text| endpoint(text, Given::Setting));
+        set(&mut to.endpoint, parsed.map(Some));
     }
     if let Some(at) = keys.take("protocol") {
         set(&mut to.protocol, reader.parsed(&at, |text| units::choice(text, &PROTOCOLS)));
@@ -345,10 +346,10 @@ fn export(reader: &mut Reader<'_>, at: &At<'_>, to: &mut ExportSettings) {
             reader.refuse(&at, format!("more than {HEADERS_MAX} headers"), "");
         }
         for (name, value) in all.into_iter().take(HEADERS_MAX) {
-            if let Some(text) = reader.text(&value) {
-                let name = name.key().to_ascii_lowercase();
+            let name = name.key().to_ascii_lowercase();
+            if let Some(text) = reader.parsed(&value, |text| header(&name, text)) {
                 to.headers.retain(|(known, _)| *known != name);
-                to.headers.push((name, text.to_owned()));
+                to.headers.push((name, text));
             }
         }
     }
@@ -405,14 +406,30 @@ pub(super) fn scrapers(text: &str) -> Result<usize, units::Refused> {
     }
 }
 
-/// A URL that spans can be sent to.
-pub(super) fn endpoint(text: &str) -> Result<String, units::Refused> {
-    let host = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
-    match host {
-        Some(host) if !host.is_empty() && !host.starts_with('/') => Ok(text.to_owned()),
-        _ => Err(units::Refused::new(
-            format!("`{text}` is no URL to send spans to"),
-            "as in http://collector:4318/v1/traces, or http://collector:4317 with protocol grpc",
-        )),
+/// Where spans can be sent to, with the path that it means. TLS is refused once all layers are known.
+pub(super) fn endpoint(text: &str, given: Given) -> Result<String, units::Refused> {
+    endpoint::normalized(text, given).map_err(|error| refused(&error))
+}
+
+/// An endpoint that is given to sidecars in a variable: `$(HOST_IP)` in it is replaced in the pod.
+pub(super) fn endpoint_template(text: &str) -> Result<String, units::Refused> {
+    let example = endpoint::without_variables(text);
+    match Endpoint::new(&example, Protocol::Http, &[]) {
+        Ok(_) => Ok(text.to_owned()),
+        // as it is written: the example stands nowhere
+        Err(EndpointError::Tls(_)) => Err(refused(&EndpointError::Tls(text.to_owned()))),
+        Err(error) => Err(refused(&error)),
     }
+}
+
+/// A header that may stand in a request.
+pub(super) fn header(name: &str, value: &str) -> Result<String, units::Refused> {
+    match endpoint::header(name, value) {
+        Ok(_) => Ok(value.to_owned()),
+        Err(error) => Err(refused(&error)),
+    }
+}
+
+fn refused(error: &EndpointError) -> units::Refused {
+    units::Refused::new(error.to_string(), error.hint())
 }

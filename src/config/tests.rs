@@ -150,7 +150,7 @@ fn where_spans_go() {
                 ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4317"),
                 ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
             ],
-            Some("http://c:4317"),
+            Some("http://c:4317/v1/traces"),
             Protocol::Grpc,
         ),
         (
@@ -170,10 +170,50 @@ fn where_spans_go() {
         assert_eq!(loaded.config.export.endpoint.as_deref(), endpoint, "{pairs:?}");
         assert_eq!(loaded.config.export.protocol, protocol, "{pairs:?}");
     }
+    let bare = of("export: {endpoint: \"http://file:4318\"}\n", &[]).config.export;
+    assert_eq!(bare.endpoint.as_deref(), Some("http://file:4318/v1/traces"));
     let file = "export: {endpoint: \"http://file/v1/traces\", headers: {A: b}}\n";
     let from_file = of(file, &[]).config.export;
     assert_eq!(from_file.endpoint.as_deref(), Some("http://file/v1/traces"));
     assert_eq!(from_file.headers, [("a".to_owned(), "b".to_owned())]);
+}
+
+/// Guarantees: what no exporter can use is an error with its place in a file and a warning in a variable, its
+/// secret is not repeated, and the rest of the file counts.
+#[test]
+fn an_endpoint_that_cannot_be_used_is_told() {
+    let variable = "OTEL_EXPORTER_OTLP_ENDPOINT";
+    for (endpoint, headers, path) in [
+        ("https://c:4318", "", "export.endpoint"),
+        ("https://u:hunter2@c:4318", "", "export.endpoint"),
+        ("http://u:hunter2@c:4318", "", "export.endpoint"),
+        ("http://c:99999", "", "export.endpoint"),
+        ("ftp://c", "", "export.endpoint"),
+        ("http://c", "a b", "export.headers.a b"),
+        ("http://c", "content-length", "export.headers.content-length"),
+    ] {
+        let headers = match headers {
+            "" => String::new(),
+            name => format!(", headers: {{\"{name}\": hunter2}}"),
+        };
+        let file = format!("log_level: debug\nexport: {{endpoint: \"{endpoint}\"{headers}}}\n");
+        let loaded = of(&file, &[]);
+        assert_eq!(told(&loaded.faults), [(Level::Error, path)], "{file}");
+        let located = loaded.faults[0].located.as_ref().expect("it stands in the file");
+        assert_eq!(located.line, 2, "{file}");
+        assert_eq!(loaded.config.log_level, LogLevel::Debug, "{file}");
+        let broken = loaded.broken().count();
+        assert_eq!(broken, usize::from(!endpoint.starts_with("https://c")), "{file}");
+        if headers.is_empty() {
+            let loaded = of("", &[(variable, endpoint)]);
+            assert_eq!(told(&loaded.faults), [(Level::Warning, variable)], "{endpoint}");
+            assert!(!loaded.faults[0].to_string().contains("hunter2"));
+        }
+    }
+    let loaded = of("", &[("OTEL_EXPORTER_OTLP_HEADERS", "te=x")]);
+    assert_eq!(told(&loaded.faults), [(Level::Warning, "OTEL_EXPORTER_OTLP_HEADERS")]);
+    let loaded = of("export: {endpoint: \"https://c\"}\n", &[(variable, "http://c")]);
+    assert_eq!(loaded.faults, [], "the variable is stronger, and can be used");
 }
 
 #[test]
@@ -253,7 +293,7 @@ fn what_a_pod_sets() {
 #[test]
 fn foreign_variables_only_warn() {
     let pairs = [
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:otlp"),
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
         ("OTEL_EXPORTER_OTLP_HEADERS", "secret"),
         ("OTEL_EXPORTER_OTLP_TIMEOUT", "soon"),

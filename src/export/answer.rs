@@ -1,7 +1,12 @@
 //! What a collector's answer means, whatever the transport. Unit: one answer.
 
 use crate::otlp::{self, Value};
+use std::error::Error;
+use std::fmt::{self, Write as _};
 use std::time::Duration;
+
+/// Bytes of what a collector says about itself that our log repeats.
+const SAID_BYTES_MAX: usize = 256;
 
 /// The meaning of an answer, or of its absence.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -10,52 +15,128 @@ pub enum Answer {
     Accepted {
         /// Spans that the collector did not take and will not take.
         rejected: u64,
+        /// What the collector says about it; empty for nothing.
+        said: Said,
     },
     /// Not taken now; the same request may be sent again.
     Retry {
         /// How long to wait first, as the collector advises.
         after: Option<Duration>,
-        /// Why, for our own log.
-        why: String,
+        /// Why.
+        why: Reason,
+    },
+    /// No answer, or none that could be read to its end; the same request may be sent again.
+    Lost {
+        /// Why.
+        why: Reason,
     },
     /// Not taken, and never will be.
     Rejected {
-        /// Why, for our own log.
-        why: String,
+        /// Why.
+        why: Reason,
     },
 }
 
-/// An answer, and what became of the connection that it came over.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Exchange {
-    /// What it means.
-    pub answer: Answer,
-    /// It was read to its end.
-    pub reusable: bool,
+/// Why a request was not accepted.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Reason {
+    /// In our own words: for the log and for `/health`.
+    pub what: String,
+    /// In the collector's words, for the log only.
+    pub said: Said,
+}
+
+/// The beginning of a text that a collector wrote.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Said(String);
+
+impl Said {
+    /// Keeps the beginning of `bytes`; what is no UTF-8 is replaced.
+    pub fn new(bytes: &[u8]) -> Said {
+        let start = &bytes[..bytes.len().min(SAID_BYTES_MAX)];
+        let text = String::from_utf8_lossy(start);
+        let cut = if bytes.len() > SAID_BYTES_MAX { "..." } else { "" };
+        Said(format!("{}{cut}", text.trim()))
+    }
+
+    /// Reads the message (2) of a `google.rpc.Status`, which is what a collector answers an error with; any
+    /// other body is taken for text.
+    pub fn in_body(body: &[u8], is_protobuf: bool) -> Said {
+        let mut message = None;
+        let mut fields = otlp::fields(body);
+        for (field, value) in &mut fields {
+            if let (2, Value::Bytes(bytes)) = (field, value) {
+                message = Some(bytes);
+            }
+        }
+        match message {
+            Some(message) if is_protobuf && fields.is_sound() => Said::new(message),
+            _ if is_protobuf && !body.is_empty() && fields.is_sound() => Said::default(),
+            _ => Said::new(body),
+        }
+    }
+
+    /// Whether it says anything.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Display for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Reason {
+    /// A reason of our own.
+    pub fn new(what: impl Into<String>) -> Reason {
+        Reason { what: what.into(), said: Said::default() }
+    }
+
+    /// An error with all that caused it: hyper's own text alone says that something went wrong.
+    pub fn of(error: &(dyn Error + 'static)) -> Reason {
+        let mut what = error.to_string();
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            // writing to a string cannot fail
+            let _ = write!(what, ": {error}");
+            cause = error.source();
+        }
+        Reason::new(what)
+    }
 }
 
 impl Answer {
     /// An answer that came too late or not at all.
     pub fn lost(why: impl Into<String>) -> Answer {
-        Answer::Retry { after: None, why: why.into() }
+        Answer::Lost { why: Reason::new(why) }
     }
 }
 
-/// Reads an `ExportTraceServiceResponse`: `partial_success` (1) with `rejected_spans` (1). A body
-/// that is no protobuf is read up to the damage: the status already said that the request was
-/// taken.
-pub fn rejected_spans(body: &[u8]) -> u64 {
-    let mut rejected = 0;
-    for (field, value) in otlp::fields(body) {
+/// Reads an `ExportTraceServiceResponse`: `partial_success` (1) with `rejected_spans` (1) and
+/// `error_message` (2). None where the body is no legal protobuf: then it is not this answer.
+pub fn response(body: &[u8]) -> Option<(u64, Said)> {
+    let (mut rejected, mut said) = (0, Said::default());
+    let mut fields = otlp::fields(body);
+    for (field, value) in &mut fields {
         let (1, Value::Bytes(partial)) = (field, value) else { continue };
-        for (field, value) in otlp::fields(partial) {
-            if let (1, Value::Number(number)) = (field, value) {
+        let mut partial = otlp::fields(partial);
+        for (field, value) in &mut partial {
+            match (field, value) {
                 // an int64: a negative count is nonsense
-                rejected = u64::try_from(number as i64).unwrap_or(0);
+                (1, Value::Number(number)) => {
+                    rejected = u64::try_from(number as i64).unwrap_or(0);
+                }
+                (2, Value::Bytes(text)) => said = Said::new(text),
+                _ => {}
             }
         }
+        if !partial.is_sound() {
+            return None;
+        }
     }
-    rejected
+    fields.is_sound().then_some((rejected, said))
 }
 
 #[cfg(test)]
@@ -69,16 +150,40 @@ mod tests {
     #[test]
     fn partial_success() {
         for rejected in [0, 1, 300, -1] {
-            let response = ExportTraceServiceResponse {
+            let answer = ExportTraceServiceResponse {
                 partial_success: Some(ExportTracePartialSuccess {
                     rejected_spans: rejected,
                     error_message: "too old".into(),
                 }),
             };
             let expected = u64::try_from(rejected).unwrap_or(0);
-            assert_eq!(rejected_spans(&response.encode_to_vec()), expected);
+            let body = answer.encode_to_vec();
+            assert_eq!(response(&body), Some((expected, Said::new(b"too old"))));
+            if rejected > 0 {
+                assert_eq!(response(&body[..body.len() - 1]), None, "cut short");
+            }
         }
-        assert_eq!(rejected_spans(b""), 0);
-        assert_eq!(rejected_spans(b"<html>"), 0);
+        assert_eq!(response(b""), Some((0, Said::default())));
+        for wrong in [&b"<html>"[..], b"{}", b"OK", b"\x0a\xff"] {
+            assert_eq!(response(wrong), None, "{wrong:?}");
+        }
+    }
+
+    /// Guarantees: the text of a status is found, other bodies are text, and nothing of it is long.
+    #[test]
+    fn what_a_collector_says() {
+        let mut status = Vec::new();
+        otlp::uint(&mut status, 1, 3);
+        otlp::bytes(&mut status, 2, b"span too old");
+        for (body, is_protobuf, expected) in [
+            (&status[..], true, "span too old"),
+            (b"unauthorized\n", false, "unauthorized"),
+            (b"unauthorized", true, "unauthorized"),
+            (b"", true, ""),
+            (b"\x08\x03", true, ""),
+        ] {
+            assert_eq!(Said::in_body(body, is_protobuf).to_string(), expected, "{body:?}");
+        }
+        assert_eq!(Said::new(&[b'x'; 1000]).to_string(), "x".repeat(SAID_BYTES_MAX) + "...");
     }
 }

@@ -1,8 +1,9 @@
 //! One connection to the collector, made when it is needed and kept as long as it lives. Every
 //! exchange, the connecting included, ends within the timeout. Unit: one exchange.
 
-use super::answer::{Answer, Exchange};
+use super::answer::{Answer, Reason};
 use super::endpoint::{Endpoint, Protocol};
+use super::intake::{ANSWER_TIME_MAX, Bounded, Expected, Intake};
 use super::resolve::Resolver;
 use super::{grpc, http};
 use crate::clock::Clock;
@@ -12,10 +13,11 @@ use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout;
 
 /// An answer of a collector has a handful of headers.
 const HEADERS_MAX: usize = 64;
@@ -24,7 +26,7 @@ const READ_BYTES_MAX: usize = 8 * 1024;
 /// Bytes of headers in HTTP/2.
 const HEADER_LIST_BYTES_MAX: u32 = 16 * 1024;
 
-/// Why there was no answer; only its text is used.
+/// Why there was no answer; only its text and that of its causes are used.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// The way to one collector.
@@ -50,6 +52,7 @@ pub struct Client {
 #[derive(Debug)]
 struct Connection {
     sender: Sender,
+    intake: Arc<Intake>,
     /// Moves the bytes; ends with the connection.
     driver: JoinHandle<()>,
 }
@@ -73,37 +76,55 @@ impl Client {
     }
 
     /// Sends one request and reads its answer; `body` is a gRPC frame and its message. A connection
-    /// that failed, or whose answer was not read to its end, is thrown away.
+    /// that failed is thrown away; one with an answer that was not read to its end closes itself.
     pub async fn send(&mut self, body: Bytes) -> Answer {
-        let until = Instant::now() + self.timeout;
-        match timeout_at(until, self.exchange(body, until)).await {
-            Ok(Ok(Exchange { answer, reusable })) => {
-                if !reusable {
-                    self.connection = None;
-                }
-                answer
+        let answer = match timeout(self.timeout, self.exchange(body)).await {
+            Ok(Ok(answer)) => return answer,
+            Ok(Err(error)) => Answer::Lost { why: self.explained(&*error) },
+            Err(_) => Answer::lost(format!("no answer within {:?}", self.timeout)),
+        };
+        self.connection = None;
+        answer
+    }
+
+    /// An error, or what it means where the peer speaks the other version of HTTP.
+    fn explained(&self, error: &(dyn std::error::Error + 'static)) -> Reason {
+        let is_foreign = self.connection.as_ref().is_some_and(|one| one.intake.is_foreign());
+        match self.way.protocol {
+            Protocol::Http if is_foreign => {
+                Reason::new("a gRPC port answers: set export.protocol to grpc, or the port to 4318")
             }
-            Ok(Err(error)) => {
-                self.connection = None;
-                Answer::lost(error.to_string())
-            }
-            Err(_) => {
-                self.connection = None;
-                Answer::lost("timeout")
-            }
+            Protocol::Grpc if is_foreign => Reason::new(
+                "no gRPC port answers: set export.protocol to http/protobuf, or the port to 4317",
+            ),
+            Protocol::Http | Protocol::Grpc => Reason::of(error),
         }
     }
 
-    async fn exchange(&mut self, body: Bytes, until: Instant) -> Result<Exchange, Failure> {
+    async fn exchange(&mut self, body: Bytes) -> Result<Answer, Failure> {
         let request = match self.way.protocol {
             Protocol::Http => http::request(&self.way.endpoint, body.slice(grpc::FRAME_BYTES..))?,
             Protocol::Grpc => grpc::request(&self.way.endpoint, body, self.timeout)?,
         };
-        let response = self.connected().await?.sender.send(request).await?;
-        Ok(match self.way.protocol {
-            Protocol::Http => http::answer(response, self.clock.now(), until).await,
-            Protocol::Grpc => grpc::answer(response).await,
-        })
+        let (protocol, now) = (self.way.protocol, self.clock.now());
+        let connection = self.connected().await?;
+        connection.intake.reset();
+        let intake = Arc::clone(&connection.intake);
+        let answer = connection.sender.send(request);
+        match protocol {
+            Protocol::Http => tokio::select! {
+                biased;
+                answer = async { Ok(http::answer(answer.await?, now).await) } => answer,
+                () = intake.overdue() => Err("the answer takes too long".into()),
+            },
+            // there a connection begins with frames of the peer: what counts begins with the head
+            Protocol::Grpc => {
+                let answer = grpc::answer(answer.await?);
+                timeout(ANSWER_TIME_MAX, answer)
+                    .await
+                    .map_err(|_| "the answer takes too long".into())
+            }
+        }
     }
 
     async fn connected(&mut self) -> Result<&mut Connection, Failure> {
@@ -148,6 +169,11 @@ async fn reach(way: &Way) -> Result<TcpStream, Failure> {
 async fn connect(way: &Way) -> Result<Connection, Failure> {
     let stream = reach(way).await?;
     stream.set_nodelay(true)?;
+    let expected = match way.protocol {
+        Protocol::Http => Expected::Http1,
+        Protocol::Grpc => Expected::Http2,
+    };
+    let (stream, intake) = Bounded::new(stream, expected);
     let io = TokioIo::new(stream);
     let (sender, driver) = match way.protocol {
         Protocol::Http => {
@@ -164,5 +190,5 @@ async fn connect(way: &Way) -> Result<Connection, Failure> {
             (Sender::Grpc(sender), tokio::spawn(async { drop(connection.await) }))
         }
     };
-    Ok(Connection { sender, driver })
+    Ok(Connection { sender, intake, driver })
 }

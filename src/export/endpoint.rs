@@ -1,10 +1,38 @@
-//! Where the collector is, and what is said to it in every request. Read once. Unit: one exporter.
+//! Where a collector is and what every request to it says: the one parser of endpoints and headers, for
+//! files, the environment, the injector's policy and the chart's schema. What it accepts can be used, but
+//! for [`EndpointError::Tls`], which says itself. Pure. Unit: one exporter.
 
 use hyper::header::{HeaderName, HeaderValue};
 use std::fmt;
+use std::net::Ipv6Addr;
 
 /// How we name ourselves.
 pub const USER_AGENT: &str = concat!("sidelight/", env!("CARGO_PKG_VERSION"));
+
+/// The path of traces over HTTP (OTLP specification).
+const TRACES_PATH: &str = "/v1/traces";
+
+/// What the chart's schema accepts: whatever [`parse`] accepts where `$(NAME)` stands for a text that
+/// Kubernetes puts in. Empty: no endpoint. Compared with the parser and with the schema by a test.
+pub const PATTERN: &str = concat!(
+    r"^(([hH][tT][tT][pP]://)?",
+    r"(\[[0-9A-Fa-f:.]+\]|(\$\([A-Za-z_][A-Za-z0-9_]*\)|[A-Za-z0-9._-])+)",
+    r"(:([0-9]{1,5}|\$\([A-Za-z_][A-Za-z0-9_]*\)))?",
+    r"(/[!-\x22$-~]*)?)?$",
+);
+
+/// Headers that frame a request: a user's own would break it.
+const FRAMING: [&str; 9] = [
+    "connection",
+    "content-encoding",
+    "content-length",
+    "grpc-timeout",
+    "keep-alive",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
 
 /// How spans travel.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -24,9 +52,43 @@ impl Protocol {
             Protocol::Grpc => "grpc",
         }
     }
+
+    /// The port that OTLP has where an endpoint names neither scheme nor port.
+    fn port(self) -> u16 {
+        match self {
+            Protocol::Http => 4318,
+            Protocol::Grpc => 4317,
+        }
+    }
+}
+
+/// Which setting an endpoint comes from: decides its path over HTTP.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Given {
+    /// `export.endpoint`: without a path it gets that of traces; a path is used as it is.
+    Setting,
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT`, the base of all signals: the path of traces is appended.
+    Base,
+    /// `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`: used as it is, without a path as `/` (OTLP specification).
+    Traces,
 }
 
 /// An address of a collector, taken apart.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Address {
+    /// `https`: it asks for TLS.
+    pub tls: bool,
+    /// A scheme is given: without a port that means the scheme's.
+    has_scheme: bool,
+    /// A name, an IPv4 address, or an IPv6 address without brackets.
+    pub host: String,
+    /// The port, where one is given.
+    pub port: Option<u16>,
+    /// The path with its query, where one is given; over gRPC it means nothing.
+    pub path: String,
+}
+
+/// An address of a collector as an exporter uses it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Endpoint {
     /// The name or address to connect to.
@@ -37,7 +99,7 @@ pub struct Endpoint {
     pub authority: String,
     /// The path of a request over HTTP.
     pub path: String,
-    /// Headers that the user wants in every request.
+    /// Headers that the user wants in every request; they replace ours of the same name.
     pub headers: Vec<(HeaderName, HeaderValue)>,
 }
 
@@ -46,84 +108,223 @@ pub struct Endpoint {
 pub enum EndpointError {
     /// It asks for TLS.
     Tls(String),
+    /// It has a scheme that is not HTTP.
+    Scheme(String),
+    /// It holds a user name or password.
+    Userinfo(String),
+    /// Its port is none.
+    Port(String),
     /// It is no address.
     Malformed(String),
-    /// A header has a name or a value that HTTP does not allow; only the name is told.
+    /// A header has a name or a value that HTTP does not allow; only the name is repeated.
     Header(String),
+    /// A header is one of those that frame a request.
+    Framing(String),
+}
+
+impl EndpointError {
+    /// What to do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            EndpointError::Tls(_) => {
+                "this version does not speak TLS yet: use http:// to a collector in the pod or on the node"
+            }
+            EndpointError::Scheme(_) | EndpointError::Malformed(_) => {
+                "as in http://collector:4318, or http://collector:4317 with protocol grpc"
+            }
+            EndpointError::Userinfo(_) => "put credentials into a header, as in authorization",
+            EndpointError::Port(_) => "a port is a number from 1 to 65535",
+            EndpointError::Header(_) => {
+                "a name has letters, digits and dashes, a value visible ASCII characters"
+            }
+            EndpointError::Framing(_) => "remove it: it is set for each request",
+        }
+    }
 }
 
 impl fmt::Display for EndpointError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            EndpointError::Tls(endpoint) => write!(
-                f,
-                "the endpoint {endpoint} asks for TLS, which this version does not speak yet; \
-                 use http:// to a collector in the pod or on the node"
-            ),
-            EndpointError::Malformed(endpoint) => write!(
-                f,
-                "the endpoint {endpoint:?} is no address; write http://HOST:PORT, or \
-                 http://HOST:PORT/v1/traces"
-            ),
-            EndpointError::Header(name) => write!(f, "the header {name:?} is not allowed in HTTP"),
+            EndpointError::Tls(endpoint) => write!(f, "the endpoint `{endpoint}` asks for TLS"),
+            EndpointError::Scheme(endpoint) => {
+                write!(f, "the endpoint `{endpoint}` is not http")
+            }
+            EndpointError::Userinfo(endpoint) => {
+                write!(f, "the endpoint `{endpoint}` holds a user name or a password")
+            }
+            EndpointError::Port(endpoint) => {
+                write!(f, "the endpoint `{endpoint}` has no valid port")
+            }
+            EndpointError::Malformed(endpoint) => {
+                write!(f, "`{endpoint}` is no URL to send spans to")
+            }
+            EndpointError::Header(name) => write!(f, "the header `{name}` is not allowed in HTTP"),
+            EndpointError::Framing(name) => write!(f, "the header `{name}` cannot be set"),
         }
     }
 }
 
 impl std::error::Error for EndpointError {}
 
-impl Endpoint {
-    /// Reads `http://HOST[:PORT][/PATH]`; without a scheme it is http. For HTTP the path is used as
-    /// it is. The port is 4318 for HTTP and 4317 for gRPC where none is given and no scheme either;
-    /// with a scheme it is 80.
-    ///
-    /// # Errors
-    /// It is no address, or asks for TLS, or a header is not allowed.
-    pub fn parse(
-        endpoint: &str,
-        protocol: Protocol,
-        headers: &[(String, String)],
-    ) -> Result<Endpoint, EndpointError> {
-        let malformed = || EndpointError::Malformed(redacted(endpoint));
-        let (default_port, rest) = match endpoint.trim().split_once("://") {
-            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => (80, rest),
-            Some((scheme, _)) if scheme.eq_ignore_ascii_case("https") => {
-                return Err(EndpointError::Tls(redacted(endpoint)));
-            }
-            Some(_) => return Err(malformed()),
-            None => (if protocol == Protocol::Grpc { 4317 } else { 4318 }, endpoint.trim()),
-        };
-        let path_at = rest.find('/').unwrap_or(rest.len());
-        let (authority, path) = rest.split_at(path_at);
-        // a colon within brackets belongs to an IPv6 address
-        let colon = authority.rfind(':').filter(|at| !authority[*at..].contains(']'));
-        let (host, port) = match colon {
-            Some(at) => {
-                let port: u16 = authority[at + 1..].parse().map_err(|_| malformed())?;
-                (&authority[..at], port)
-            }
-            None => (authority, default_port),
-        };
-        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        let clean = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '%');
-        let path_clean = path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
-        if bare.is_empty() || !bare.chars().all(clean) || !path_clean || port == 0 {
-            return Err(malformed());
+/// Reads `[http[s]://]HOST[:PORT][/PATH]`. The scheme is read in any case. An IPv6 address needs no
+/// brackets: `http://$(HOST_IP):4318` on a node that has one becomes `http://fd00::7:4318`, of which the
+/// last group is the port.
+///
+/// # Errors
+/// It is no such address. TLS is none: whether it can be used is for [`Endpoint::new`] to say.
+pub fn parse(text: &str) -> Result<Address, EndpointError> {
+    let text = text.trim();
+    let malformed = || EndpointError::Malformed(redacted(text));
+    let (tls, has_scheme, rest) = match text.split_once("://") {
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => (false, true, rest),
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("https") => (true, true, rest),
+        Some(_) => return Err(EndpointError::Scheme(redacted(text))),
+        None => (false, false, text),
+    };
+    let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    if authority.contains('@') {
+        return Err(EndpointError::Userinfo(redacted(text)));
+    }
+    let (host, port) = split_port(authority);
+    let port = match port.map(str::parse) {
+        None => None,
+        Some(Ok(port)) if port > 0 => Some(port),
+        Some(_) => return Err(EndpointError::Port(redacted(text))),
+    };
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let is_host = match bare {
+        Some(bare) => bare.parse::<Ipv6Addr>().is_ok(),
+        None if host.contains(':') => host.parse::<Ipv6Addr>().is_ok(),
+        None => {
+            let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+            !host.is_empty() && host.chars().all(is_part)
         }
-        Ok(Endpoint {
-            host: bare.to_owned(),
-            port,
-            authority: format!("{host}:{port}"),
-            path: if path.is_empty() { "/".to_owned() } else { path.to_owned() },
-            headers: headers.iter().map(header).collect::<Result<_, _>>()?,
-        })
+    };
+    let is_path = path.is_empty() || path.starts_with('/');
+    if !is_host || !is_path || !path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#') {
+        return Err(malformed());
+    }
+    let host = bare.unwrap_or(host).to_owned();
+    Ok(Address { tls, has_scheme, host, port, path: path.to_owned() })
+}
+
+/// Splits `HOST:PORT`. Without brackets the last group of an IPv6 address is the port if it can be one and
+/// an address is left.
+fn split_port(authority: &str) -> (&str, Option<&str>) {
+    let Some((host, port)) = authority.rsplit_once(':') else { return (authority, None) };
+    if port.contains(']') {
+        return (authority, None);
+    }
+    if host.contains(':') && !host.starts_with('[') {
+        let is_port = port.parse::<u16>().is_ok() && !port.starts_with('0');
+        let splits = is_port && host.parse::<Ipv6Addr>().is_ok();
+        return if splits { (host, Some(port)) } else { (authority, None) };
+    }
+    (host, Some(port))
+}
+
+/// Reads an endpoint and gives it the path that it means where it was given. The result is read as the same
+/// endpoint again.
+///
+/// # Errors
+/// As [`parse`].
+pub fn normalized(text: &str, given: Given) -> Result<String, EndpointError> {
+    let mut address = parse(text)?;
+    match given {
+        Given::Setting if matches!(address.path.as_str(), "" | "/") => {
+            TRACES_PATH.clone_into(&mut address.path);
+        }
+        Given::Base => {
+            let base = address.path.trim_end_matches('/');
+            address.path = format!("{base}{TRACES_PATH}");
+        }
+        Given::Traces if address.path.is_empty() => "/".clone_into(&mut address.path),
+        Given::Setting | Given::Traces => {}
+    }
+    Ok(address.to_string())
+}
+
+/// Replaces `$(NAME)`, which Kubernetes replaces in a pod, by a text that may stand anywhere in an endpoint.
+pub fn without_variables(text: &str) -> String {
+    let (mut plain, mut rest) = (String::new(), text);
+    while let Some((before, behind)) = rest.split_once("$(") {
+        let Some((_, after)) = behind.split_once(')') else { break };
+        plain.push_str(before);
+        plain.push('1');
+        rest = after;
+    }
+    plain + rest
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = match (self.has_scheme, self.tls) {
+            (false, _) => "",
+            (true, false) => "http://",
+            (true, true) => "https://",
+        };
+        let (open, close) = if self.host.contains(':') { ("[", "]") } else { ("", "") };
+        write!(f, "{scheme}{open}{}{close}", self.host)?;
+        if let Some(port) = self.port {
+            write!(f, ":{port}")?;
+        }
+        f.write_str(&self.path)
     }
 }
 
-/// The endpoint of one signal, where only the base is given (OTLP exporter specification: generic
-/// endpoints get `v1/traces` appended, those of a signal are used as they are).
-pub fn traces_of(base: &str) -> String {
-    format!("{}/v1/traces", base.trim().trim_end_matches('/'))
+impl Endpoint {
+    /// An endpoint that can be used. The port is 4318 for HTTP and 4317 for gRPC where neither it nor a
+    /// scheme is given; with a scheme it is 80.
+    ///
+    /// # Errors
+    /// It is no address, or asks for TLS, or a header is not allowed.
+    pub fn new(
+        text: &str,
+        protocol: Protocol,
+        headers: &[(String, String)],
+    ) -> Result<Endpoint, EndpointError> {
+        let Address { tls, has_scheme, host, port, path } = parse(text)?;
+        if tls {
+            return Err(EndpointError::Tls(text.trim().to_owned()));
+        }
+        let port = port.unwrap_or(if has_scheme { 80 } else { protocol.port() });
+        let (open, close) = if host.contains(':') { ("[", "]") } else { ("", "") };
+        let mut endpoint = Endpoint {
+            authority: format!("{open}{host}{close}:{port}"),
+            host,
+            port,
+            path: if path.is_empty() { TRACES_PATH.to_owned() } else { path },
+            headers: Vec::new(),
+        };
+        for (name, value) in headers {
+            let (name, value) = header(name, value)?;
+            if name == hyper::header::HOST {
+                value.to_str().unwrap_or_default().clone_into(&mut endpoint.authority);
+                continue;
+            }
+            endpoint.headers.retain(|(known, _)| *known != name);
+            endpoint.headers.push((name, value));
+        }
+        Ok(endpoint)
+    }
+}
+
+/// Reads a header that is to stand in every request; its value is marked so that it is never shown.
+///
+/// # Errors
+/// HTTP does not allow its name or value, or it is one of those that frame a request.
+pub fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), EndpointError> {
+    let wrong = || EndpointError::Header(name.to_owned());
+    let parsed = HeaderName::from_bytes(name.trim().as_bytes()).map_err(|_| wrong())?;
+    if FRAMING.contains(&parsed.as_str()) {
+        return Err(EndpointError::Framing(name.to_owned()));
+    }
+    let mut value = HeaderValue::from_str(value.trim()).map_err(|_| wrong())?;
+    if parsed == hyper::header::HOST && parse(value.to_str().map_err(|_| wrong())?).is_err() {
+        return Err(wrong());
+    }
+    value.set_sensitive(true);
+    Ok((parsed, value))
 }
 
 /// An address without what stands before `@`: people put passwords there.
@@ -134,65 +335,5 @@ fn redacted(endpoint: &str) -> String {
     }
 }
 
-fn header((name, value): &(String, String)) -> Result<(HeaderName, HeaderValue), EndpointError> {
-    let wrong = || EndpointError::Header(name.clone());
-    let parsed = HeaderName::from_bytes(name.trim().as_bytes()).map_err(|_| wrong())?;
-    let mut value = HeaderValue::from_str(value.trim()).map_err(|_| wrong())?;
-    value.set_sensitive(true);
-    Ok((parsed, value))
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn check(endpoint: &str, protocol: Protocol, expected: Option<(&str, u16, &str, &str)>) {
-        let found = Endpoint::parse(endpoint, protocol, &[]).ok();
-        let found = found.as_ref().map(|e| (&*e.host, e.port, &*e.authority, &*e.path));
-        assert_eq!(found, expected, "{endpoint:?}");
-    }
-
-    #[test]
-    fn endpoints() {
-        use Protocol::{Grpc, Http};
-        check(
-            "http://localhost:4318/v1/traces",
-            Http,
-            Some(("localhost", 4318, "localhost:4318", "/v1/traces")),
-        );
-        check("http://[::1]:4317", Grpc, Some(("::1", 4317, "[::1]:4317", "/")));
-        check("HTTP://otel", Http, Some(("otel", 80, "otel:80", "/")));
-        check("otel.ns.svc:9", Grpc, Some(("otel.ns.svc", 9, "otel.ns.svc:9", "/")));
-        check("[::1]", Grpc, Some(("::1", 4317, "[::1]:4317", "/")));
-        check("otel", Http, Some(("otel", 4318, "otel:4318", "/")));
-        for wrong in [
-            "",
-            "http://",
-            "http://:4318",
-            "http://a:b",
-            "http://a:0",
-            "ftp://a",
-            "http://a b",
-            "http://u:p@host:1",
-            "http://a/\r\nx: y",
-            "http://a:70000",
-            "http://a/#f",
-        ] {
-            check(wrong, Http, None);
-        }
-        assert_eq!(traces_of("http://a:4318/"), "http://a:4318/v1/traces");
-    }
-
-    #[test]
-    fn errors_say_what_to_do_and_keep_secrets() {
-        let tls = Endpoint::parse("https://u:hunter2@host", Protocol::Http, &[]);
-        let text = tls.expect_err("no TLS").to_string();
-        assert!(text.contains("http://") && !text.contains("hunter2"), "{text}");
-        let header = [("a".to_owned(), "x\r\ny: z".to_owned())];
-        let wrong = Endpoint::parse("http://host", Protocol::Http, &header);
-        assert_eq!(wrong, Err(EndpointError::Header("a".into())));
-        let header = [("Authorization".to_owned(), "Bearer hunter2".to_owned())];
-        let endpoint = Endpoint::parse("http://host", Protocol::Http, &header).expect("valid");
-        assert!(!format!("{endpoint:?}").contains("hunter2"));
-    }
-}
+mod tests;

@@ -1,9 +1,9 @@
 //! OTLP over gRPC on plain HTTP/2: one unary call, and what its status means (OTLP specification,
 //! "OTLP/gRPC Response"; gRPC over HTTP2). Unit: one call.
 
-use super::answer::{Answer, Exchange, rejected_spans};
+use super::answer::{Answer, Reason, Said, response};
 use super::endpoint::Endpoint;
-use super::http::ANSWER_BYTES_MAX;
+use super::http::{ANSWER_BYTES_MAX, replace};
 use crate::otlp::{self, Value};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
@@ -38,34 +38,37 @@ pub fn request(
         .header(header::CONTENT_TYPE, "application/grpc+proto")
         .header(header::TE, "trailers")
         .header("grpc-timeout", format!("{}m", timeout.as_millis().min(99_999_999)))
-        .header(header::USER_AGENT, super::endpoint::USER_AGENT);
-    for (name, value) in &endpoint.headers {
-        request = request.header(name, value);
-    }
-    request.body(Full::new(body))
+        .header(header::USER_AGENT, super::endpoint::USER_AGENT)
+        .body(Full::new(body))?;
+    replace(request.headers_mut(), endpoint);
+    Ok(request)
 }
 
 /// Reads the answer: the status stands in the trailers, or in the headers where there is no message.
-pub async fn answer(response: Response<Incoming>) -> Exchange {
-    let (head, body) = response.into_parts();
-    if !head.status.is_success() {
-        // a proxy answered, not the collector
-        let why = format!("HTTP status {}", head.status.as_u16());
-        let answer = match head.status.as_u16() {
+pub async fn answer(answer: Response<Incoming>) -> Answer {
+    let (head, body) = answer.into_parts();
+    let kind = head.headers.get(header::CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
+    let status = head.status.as_u16();
+    if status != 200 || !kind.starts_with(b"application/grpc") {
+        // a proxy answered, or something that is no collector
+        let what = match status {
+            200 => "no gRPC answer: is this a gRPC port?".to_owned(),
+            _ => format!("HTTP status {status} in place of a gRPC answer"),
+        };
+        let why = Reason { what, said: Said::new(kind) };
+        return match status {
             429 | 502 | 503 | 504 => Answer::Retry { after: None, why },
             _ => Answer::Rejected { why },
         };
-        return Exchange { answer, reusable: true };
     }
     if head.headers.contains_key("grpc-status") {
-        return Exchange { answer: judge(&head.headers, &[]), reusable: true };
+        return judge(&head.headers, &[]);
     }
     let Ok(whole) = Limited::new(body, ANSWER_BYTES_MAX).collect().await else {
-        let answer = Answer::lost("the answer broke off or is too long");
-        return Exchange { answer, reusable: false };
+        return Answer::lost("the answer broke off or is too long");
     };
     let trailers = whole.trailers().cloned().unwrap_or_default();
-    Exchange { answer: judge(&trailers, &whole.to_bytes()), reusable: true }
+    judge(&trailers, &whole.to_bytes())
 }
 
 fn judge(headers: &HeaderMap, body: &[u8]) -> Answer {
@@ -76,15 +79,47 @@ fn judge(headers: &HeaderMap, body: &[u8]) -> Answer {
     let advised = headers
         .get("grpc-status-details-bin")
         .and_then(|value| retry_info(&base64(value.as_bytes())?));
-    let why = format!("gRPC status {code}");
+    let message = headers.get("grpc-message").map_or(&b""[..], |value| value.as_bytes());
+    let said = Said::new(&percent_decoded(message));
+    let why = Reason { what: format!("gRPC status {code}"), said };
     match code {
-        0 => Answer::Accepted { rejected: rejected_spans(body.get(FRAME_BYTES..).unwrap_or(&[])) },
+        0 => match message_of(body).and_then(response) {
+            Some((rejected, said)) => Answer::Accepted { rejected, said },
+            None => Answer::lost("gRPC status 0 without a whole message"),
+        },
         // CANCELLED, DEADLINE_EXCEEDED, ABORTED, OUT_OF_RANGE, UNAVAILABLE, DATA_LOSS
         1 | 4 | 10 | 11 | 14 | 15 => Answer::Retry { after: advised, why },
         // RESOURCE_EXHAUSTED: only where the collector says that it can recover
         8 if advised.is_some() => Answer::Retry { after: advised, why },
         _ => Answer::Rejected { why },
     }
+}
+
+/// The one message of a body: its frame is whole and not compressed.
+fn message_of(body: &[u8]) -> Option<&[u8]> {
+    let (head, message) = body.split_first_chunk::<FRAME_BYTES>()?;
+    (*head == frame(message.len())).then_some(message)
+}
+
+/// Undoes the percent encoding of `grpc-message` (gRPC over HTTP2, "Responses").
+fn percent_decoded(text: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let [byte, tail @ ..] = rest {
+        let digits = tail.get(..2).filter(|_| *byte == b'%');
+        let digits = digits.and_then(|digits| std::str::from_utf8(digits).ok());
+        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(decoded) => {
+                plain.push(decoded);
+                rest = &tail[2..];
+            }
+            None => {
+                plain.push(*byte);
+                rest = tail;
+            }
+        }
+    }
+    plain
 }
 
 /// The delay of a `google.rpc.RetryInfo` among the details (3) of a `google.rpc.Status`.
@@ -162,7 +197,7 @@ mod tests {
         if let Some(details) = details {
             headers.insert("grpc-status-details-bin", details.parse().expect("a header"));
         }
-        assert_eq!(judge(&headers, &[]), *expected, "{code} {details:?}");
+        assert_eq!(judge(&headers, &[0; FRAME_BYTES]), *expected, "{code} {details:?}");
     }
 
     /// google.rpc.Status { details: [Any { "type.googleapis.com/google.rpc.RetryInfo", RetryInfo {
@@ -197,9 +232,10 @@ mod tests {
 
     #[test]
     fn statuses() {
-        let retry = |code: u32, after| Answer::Retry { after, why: format!("gRPC status {code}") };
-        let rejected = |code: u32| Answer::Rejected { why: format!("gRPC status {code}") };
-        check("0", None, &Answer::Accepted { rejected: 0 });
+        let why = |code: u32| Reason::new(format!("gRPC status {code}"));
+        let retry = |code: u32, after| Answer::Retry { after, why: why(code) };
+        let rejected = |code: u32| Answer::Rejected { why: why(code) };
+        check("0", None, &Answer::Accepted { rejected: 0, said: Said::default() });
         for code in [1, 4, 10, 11, 14, 15] {
             check(&code.to_string(), None, &retry(code, None));
         }
@@ -211,6 +247,25 @@ mod tests {
         check("14", Some(&encode(&details())), &retry(14, advised));
         check("8", Some("****"), &rejected(8));
         check("x", None, &Answer::lost("an answer without grpc-status"));
+    }
+
+    /// Guarantees: a success is a whole message behind a whole frame, and nothing else.
+    #[test]
+    fn a_success_is_a_whole_message() {
+        let mut headers = HeaderMap::new();
+        headers.insert("grpc-status", "0".parse().expect("a header"));
+        for body in [&b""[..], b"\0\0\0\0", b"\0\0\0\0\x01", b"\x01\0\0\0\0", b"\0\0\0\0\x01\x0a"] {
+            assert!(matches!(judge(&headers, body), Answer::Lost { .. }), "{body:?}");
+        }
+    }
+
+    #[test]
+    fn the_message_of_a_status_is_decoded() {
+        let mut headers = HeaderMap::new();
+        headers.insert("grpc-status", "16".parse().expect("a header"));
+        headers.insert("grpc-message", "no%20token%21%zz%2".parse().expect("a header"));
+        let Answer::Rejected { why } = judge(&headers, &[]) else { panic!("it is final") };
+        assert_eq!(why.said.to_string(), "no token!%zz%2");
     }
 
     #[test]

@@ -1,18 +1,21 @@
 //! OTLP over HTTP with protobuf bodies: the request, and what its answer means
 //! (OTLP specification, "OTLP/HTTP Response"). Unit: one exchange.
 
-use super::answer::{Answer, Exchange, rejected_spans};
+use super::answer::{Answer, Reason, Said, response};
 use super::endpoint::Endpoint;
 use super::retry::retry_after;
 use crate::clock::UnixNanos;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Collected, Full, Limited};
 use hyper::body::Incoming;
+use hyper::header::HeaderMap;
 use hyper::{Request, Response, header};
-use tokio::time::{Instant, timeout_at};
 
 /// More of an answer is not read: a partial success is two fields.
 pub const ANSWER_BYTES_MAX: usize = 64 * 1024;
+
+/// The type of request and answer.
+const PROTOBUF: &str = "application/x-protobuf";
 
 /// The request that carries `body`.
 ///
@@ -24,33 +27,72 @@ pub fn request(
 ) -> Result<Request<Full<Bytes>>, hyper::http::Error> {
     let mut request = Request::post(endpoint.path.as_str())
         .header(header::HOST, endpoint.authority.as_str())
-        .header(header::CONTENT_TYPE, "application/x-protobuf")
-        .header(header::USER_AGENT, super::endpoint::USER_AGENT);
-    for (name, value) in &endpoint.headers {
-        request = request.header(name, value);
-    }
-    request.body(Full::new(body))
+        .header(header::CONTENT_TYPE, PROTOBUF)
+        .header(header::USER_AGENT, super::endpoint::USER_AGENT)
+        .body(Full::new(body))?;
+    replace(request.headers_mut(), endpoint);
+    Ok(request)
 }
 
-/// Reads the answer; gives up on its body at `until`.
-pub async fn answer(response: Response<Incoming>, now: UnixNanos, until: Instant) -> Exchange {
-    let (head, body) = response.into_parts();
-    let body = Limited::new(body, ANSWER_BYTES_MAX).collect();
-    let body = timeout_at(until, body).await.ok().and_then(Result::ok);
-    let reusable = body.is_some();
-    let answer = if head.status.is_success() {
-        // the status says that the request was taken: a body that is damaged or has no end changes
-        // nothing
-        let body = body.map(Collected::to_bytes).unwrap_or_default();
-        Answer::Accepted { rejected: rejected_spans(&body) }
-    } else {
-        let why = format!("HTTP status {}", head.status.as_u16());
-        let after = head.headers.get(header::RETRY_AFTER);
-        let after = after.and_then(|value| retry_after(value.to_str().ok()?, now));
-        match head.status.as_u16() {
-            429 | 502 | 503 | 504 => Answer::Retry { after, why },
-            _ => Answer::Rejected { why },
+/// Puts the user's headers into a request, each in place of ours of the same name.
+pub(super) fn replace(headers: &mut HeaderMap, endpoint: &Endpoint) {
+    for (name, value) in &endpoint.headers {
+        headers.insert(name, value.clone());
+    }
+}
+
+/// Reads an answer to its end. Only 200 with a whole `ExportTraceServiceResponse` says that the spans were
+/// taken: a page that some proxy shows, or an answer that broke off, does not.
+pub async fn answer(answer: Response<Incoming>, now: UnixNanos) -> Answer {
+    let (head, body) = answer.into_parts();
+    let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await;
+    let body = body.ok().map(Collected::to_bytes);
+    let kind = head.headers.get(header::CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
+    let is_protobuf = is_protobuf(kind);
+    let status = head.status.as_u16();
+    match (status, body) {
+        (200, None) => Answer::lost("the answer broke off or is too long"),
+        (200, Some(body)) => {
+            let is_plain = !head.headers.contains_key(header::CONTENT_ENCODING);
+            match response(&body).filter(|_| is_plain && (is_protobuf || body.is_empty())) {
+                Some((rejected, said)) => Answer::Accepted { rejected, said },
+                None => Answer::Rejected {
+                    why: Reason {
+                        what: "HTTP status 200 without an OTLP answer: is this a collector?".into(),
+                        said: Said::new(kind),
+                    },
+                },
+            }
         }
-    };
-    Exchange { answer, reusable }
+        (_, body) => {
+            let said = body.map(|body| Said::in_body(&body, is_protobuf)).unwrap_or_default();
+            let why = Reason { what: format!("HTTP status {status}{}", meaning(status)), said };
+            let after = head.headers.get(header::RETRY_AFTER);
+            let after = after.and_then(|value| retry_after(value.to_str().ok()?, now));
+            match status {
+                429 | 502 | 503 | 504 => Answer::Retry { after, why },
+                _ => Answer::Rejected { why },
+            }
+        }
+    }
+}
+
+/// Whether a content type can be that of an answer; collectors that name none send one all the same.
+fn is_protobuf(kind: &[u8]) -> bool {
+    let name = kind.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+    name.is_empty()
+        || [PROTOBUF, "application/protobuf", "application/octet-stream"]
+            .iter()
+            .any(|known| known.as_bytes().eq_ignore_ascii_case(name))
+}
+
+/// What the usual refusals mean for whoever set the endpoint.
+fn meaning(status: u16) -> &'static str {
+    match status {
+        401 | 403 => " (credentials: export.headers)",
+        404 | 405 => " (the path: export.endpoint)",
+        413 => " (the size: export.batch_spans_max)",
+        415 => " (no OTLP with protobuf there)",
+        _ => "",
+    }
 }

@@ -45,9 +45,14 @@ impl Passthrough {
         self.bounded();
     }
 
-    /// Copies one line, or one datagram, given without its end.
+    /// Copies one line or one datagram with exactly one newline at its end, however many it has. A
+    /// datagram of nothing but newlines has no copy.
     pub fn line(&mut self, line: &[u8]) {
-        self.chunk.bytes.extend_from_slice(line);
+        let content = line.iter().rposition(|&byte| byte != b'\n').map_or(0, |last| last + 1);
+        if content == 0 {
+            return;
+        }
+        self.chunk.bytes.extend_from_slice(&line[..content]);
         self.chunk.bytes.push(b'\n');
         self.chunk.end_item();
         self.bounded();
@@ -104,6 +109,25 @@ mod tests {
             lines.flush();
             let offered = telemetry.offered.with_label_values(&[OUTPUT]).get();
             assert_eq!(offered, items.len() as u64 + 1);
+        }
+    }
+
+    /// Guarantees: a datagram that ends in a newline gives no empty line (its copy had two newlines before).
+    #[test]
+    fn a_datagram_ends_once() {
+        for (datagram, copy) in [
+            ("a", "a\n"),
+            ("a\n", "a\n"),
+            ("a\r\n", "a\r\n"),
+            ("a\n\n", "a\n"),
+            ("a\nb\n", "a\nb\n"),
+            ("\n", ""),
+            ("", ""),
+        ] {
+            let mut lines = Passthrough::new(Outbox::new(Capacity::LINES), &Telemetry::new());
+            lines.line(datagram.as_bytes());
+            assert_eq!(lines.chunk.bytes, copy.as_bytes(), "{datagram:?}");
+            assert_eq!(lines.chunk.len(), usize::from(!copy.is_empty()), "{datagram:?}");
         }
     }
 

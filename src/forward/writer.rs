@@ -5,16 +5,21 @@
 //! same pipe open. Instead `poll` is asked first, and no more than PIPE_BUF is written at once, for
 //! which a pipe that polls as writable has room. Should another writer take that room in between,
 //! the thread blocks, and the close abandons it.
+//!
+//! Decision: at the close a pipe that takes nothing for [`CLOSING_SILENCE_MAX`] is given up, however much
+//! time is left: nobody reads it, and the exit of the pod would wait for nothing.
 
 use super::stdout::OUTPUT;
+use crate::clock::Clock;
 use crate::outbox::{BatchSize, Chunk, Outbox};
 use crate::telemetry::Telemetry;
+use crate::telemetry::outputs::OutputStatus;
 use prometheus::{IntCounter, IntCounterVec};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
@@ -26,12 +31,17 @@ const BATCH: BatchSize = BatchSize { items_max: 1024, bytes_max: 64 * 1024 };
 /// How often a writer that waits for room looks whether it was given up.
 const POLL_MS_MAX: Duration = Duration::from_millis(100);
 
+/// How long the close waits for a pipe that takes nothing. A reader that is alive empties a full pipe within
+/// milliseconds.
+const CLOSING_SILENCE_MAX: Duration = Duration::from_millis(300);
+
 /// A running writer.
 #[derive(Debug)]
 pub struct Writer {
     outbox: Arc<Outbox>,
     dropped: IntCounterVec,
     abandoned: Arc<AtomicBool>,
+    written: Arc<AtomicU64>,
     done: mpsc::Receiver<()>,
 }
 
@@ -39,16 +49,27 @@ pub struct Writer {
 ///
 /// # Errors
 /// Standard output is closed, or the system has no thread left.
-pub fn spawn(outbox: Arc<Outbox>, telemetry: &Telemetry) -> io::Result<Writer> {
-    spawn_to(io::stdout().as_fd().try_clone_to_owned()?, outbox, telemetry)
+pub fn spawn(
+    outbox: Arc<Outbox>,
+    telemetry: &Telemetry,
+    status: Arc<OutputStatus>,
+) -> io::Result<Writer> {
+    spawn_to(io::stdout().as_fd().try_clone_to_owned()?, outbox, telemetry, status)
 }
 
 /// Writes what `outbox` gets to `target`.
 ///
 /// # Errors
 /// The system has no thread left.
-pub fn spawn_to(target: OwnedFd, outbox: Arc<Outbox>, telemetry: &Telemetry) -> io::Result<Writer> {
-    let (finished, done) = mpsc::channel();
+pub fn spawn_to(
+    target: OwnedFd,
+    outbox: Arc<Outbox>,
+    telemetry: &Telemetry,
+    status: Arc<OutputStatus>,
+) -> io::Result<Writer> {
+    // the thread says once that it ended
+    let (finished, done) = mpsc::sync_channel(1);
+    let written = Arc::new(AtomicU64::new(0));
     let abandoned = Arc::new(AtomicBool::new(false));
     let work = Work {
         target: File::from(target),
@@ -56,6 +77,9 @@ pub fn spawn_to(target: OwnedFd, outbox: Arc<Outbox>, telemetry: &Telemetry) -> 
         sent: telemetry.sent.with_label_values(&[OUTPUT]),
         dropped: telemetry.dropped.clone(),
         abandoned: Arc::clone(&abandoned),
+        written: Arc::clone(&written),
+        status,
+        clock: Clock::system(),
         broken: false,
         lose_item: telemetry.faults.lose_item,
     };
@@ -65,7 +89,7 @@ pub fn spawn_to(target: OwnedFd, outbox: Arc<Outbox>, telemetry: &Telemetry) -> 
         // nobody waits any more when the close was given up
         finished.send(()).ok();
     })?;
-    Ok(Writer { outbox, dropped: telemetry.dropped.clone(), abandoned, done })
+    Ok(Writer { outbox, dropped: telemetry.dropped.clone(), abandoned, written, done })
 }
 
 impl Writer {
@@ -73,7 +97,18 @@ impl Writer {
     /// (counted). A writer that is stuck is abandoned: its thread ends with the process.
     pub fn finish(self, within: Duration) {
         self.outbox.close();
-        self.done.recv_timeout(within).ok();
+        let mut left = within;
+        loop {
+            let before = self.written.load(Ordering::Relaxed);
+            let turn = left.min(CLOSING_SILENCE_MAX);
+            match self.done.recv_timeout(turn) {
+                Err(mpsc::RecvTimeoutError::Timeout) => left -= turn,
+                Ok(()) | Err(mpsc::RecvTimeoutError::Disconnected) => break,
+            }
+            if left.is_zero() || self.written.load(Ordering::Relaxed) == before {
+                break;
+            }
+        }
         self.abandoned.store(true, Ordering::Relaxed);
         let held = self.outbox.abandon();
         if held > 0 {
@@ -89,6 +124,10 @@ struct Work {
     sent: IntCounter,
     dropped: IntCounterVec,
     abandoned: Arc<AtomicBool>,
+    /// Bytes since the start.
+    written: Arc<AtomicU64>,
+    status: Arc<OutputStatus>,
+    clock: Clock,
     /// The other end is gone: nothing can be written any more.
     broken: bool,
     /// For tests: the next line is taken from the outbox and not written.
@@ -121,10 +160,18 @@ impl Work {
         let mut written = 0;
         while written < bytes.len() && !self.abandoned.load(Ordering::Relaxed) {
             match self.step(&bytes[written..]) {
-                Ok(count) => written += count,
+                Ok(0) => {
+                    self.status.degraded(self.clock.now(), "nobody reads standard output");
+                }
+                Ok(count) => {
+                    written += count;
+                    self.written.fetch_add(count as u64, Ordering::Relaxed);
+                    self.status.works();
+                }
                 Err(error) if retriable(&error) => {}
                 Err(error) => {
                     tracing::warn!(%error, "standard output cannot be written, lines do not pass");
+                    self.status.degraded(self.clock.now(), &error.to_string());
                     self.broken = true;
                     break;
                 }
@@ -155,11 +202,11 @@ fn retriable(error: &io::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::Clock;
     use crate::forward::stdout::Passthrough;
     use crate::outbox::Capacity;
     use crate::telemetry::faults::Faults;
     use crate::telemetry::ledger::Ledger;
+    use crate::telemetry::outputs::Condition;
     use std::io::Read;
 
     /// Long enough for a loaded machine; a test that waits for it has failed.
@@ -170,6 +217,7 @@ mod tests {
         outbox: Arc<Outbox>,
         lines: Passthrough,
         writer: Writer,
+        status: Arc<OutputStatus>,
         reader: File,
     }
 
@@ -182,9 +230,11 @@ mod tests {
         let mut telemetry = Telemetry::new();
         telemetry.faults = faults;
         let outbox = Outbox::new(capacity);
-        let writer = spawn_to(target, Arc::clone(&outbox), &telemetry).expect("a thread");
+        let status = OutputStatus::new(OUTPUT, &telemetry, Box::new(|| 0.0));
+        let writer = spawn_to(target, Arc::clone(&outbox), &telemetry, Arc::clone(&status))
+            .expect("a thread");
         let lines = Passthrough::new(Arc::clone(&outbox), &telemetry);
-        Bench { telemetry, outbox, lines, writer, reader: File::from(reader) }
+        Bench { telemetry, outbox, lines, writer, status, reader: File::from(reader) }
     }
 
     fn dropped(telemetry: &Telemetry, reason: &str) -> u64 {
@@ -194,7 +244,7 @@ mod tests {
     /// Guarantee: what goes in comes out, byte for byte, whatever bytes it has.
     #[test]
     fn lines_pass_unchanged() {
-        let Bench { telemetry, outbox, mut lines, writer, mut reader } = bench(Capacity::LINES);
+        let Bench { telemetry, outbox, mut lines, writer, mut reader, .. } = bench(Capacity::LINES);
         let mut expected = Vec::new();
         for number in 0..1000 {
             let line = format!("line {number} \u{1b}[31m\u{e9}\u{fffd}{}", "x".repeat(number % 90));
@@ -219,7 +269,7 @@ mod tests {
     #[test]
     fn a_line_that_is_not_written_is_lost() {
         let faults = Faults { lose_item: true, ..Faults::default() };
-        let Bench { telemetry, outbox, mut lines, writer, mut reader } =
+        let Bench { telemetry, outbox, mut lines, writer, mut reader, .. } =
             bench_with(Capacity::LINES, faults);
         lines.lines(b"a\nb\nc\n");
         lines.flush();
@@ -235,7 +285,7 @@ mod tests {
     #[test]
     fn a_stuck_pipe_drops_the_copy() {
         let capacity = Capacity { items_max: 1000, bytes_max: 256 * 1024 };
-        let Bench { telemetry, outbox, mut lines, writer, reader } = bench(capacity);
+        let Bench { telemetry, outbox, mut lines, writer, status, reader } = bench(capacity);
         for _ in 0..100 {
             for _ in 0..100 {
                 lines.line(&[b'x'; 999]);
@@ -243,9 +293,10 @@ mod tests {
             lines.flush();
         }
         assert!(dropped(&telemetry, "queue_full") > 9_000);
-        let clock = Clock::system();
-        writer.finish(Duration::from_millis(50));
-        assert!(clock.monotonic() < AMPLE / 2);
+        // more time than a test may take: the silence of the pipe ends the close
+        writer.finish(AMPLE * 100);
+        let healthy = telemetry.output_healthy.with_label_values(&[OUTPUT]).get();
+        assert!(matches!(status.condition(), Condition::Degraded { .. }) && healthy == 0);
         assert!(dropped(&telemetry, "deadline") > 0);
         let ledger = Ledger::read(&telemetry, outbox.held());
         assert_eq!((ledger.offered, ledger.held, ledger.lost), (10_000, 0, 0));
@@ -257,7 +308,7 @@ mod tests {
     /// application.
     #[test]
     fn a_broken_pipe_drops_the_rest() {
-        let Bench { telemetry, outbox, mut lines, writer, reader } = bench(Capacity::LINES);
+        let Bench { telemetry, outbox, mut lines, writer, status, reader } = bench(Capacity::LINES);
         drop(reader);
         for _ in 0..100 {
             lines.line(b"x");
@@ -265,6 +316,7 @@ mod tests {
         }
         writer.finish(AMPLE);
         assert_eq!(dropped(&telemetry, "closed"), 100);
+        assert!(matches!(status.condition(), Condition::Degraded { .. }));
         assert_eq!(Ledger::read(&telemetry, outbox.held()).lost, 0);
     }
 }

@@ -4,10 +4,10 @@
 //! for a backend, a full queue or a drain, in which a restart would lose what is being saved.
 
 use crate::health::verdict::Status;
-use crate::phase::Phase;
 use crate::serve::query;
 use crate::serve::respond::{Answer, TEXT, answer};
 use crate::serve::state::State;
+use crate::telemetry::standing::Condition;
 use hyper::StatusCode;
 use std::fmt::Write;
 
@@ -43,13 +43,11 @@ impl Probe {
         match self {
             Probe::Live => vec![ping, of("data_threads", state.data_threads())],
             Probe::Started => vec![ping, of("sockets", state.started())],
-            Probe::Ready => vec![
-                ping,
-                of("data_threads", state.data_threads()),
-                of("sockets", state.sockets()),
-                of("queues", state.overload()),
-                shutdown(state),
-            ],
+            Probe::Ready => {
+                let readiness = state.standing.readiness(state.clock.monotonic());
+                let conditions = readiness.map(|Condition { name, failed }| Check { name, failed });
+                std::iter::once(ping).chain(conditions).collect()
+            }
         }
     }
 }
@@ -108,10 +106,4 @@ pub fn probe(
 
 fn of(name: &'static str, (status, reason): (Status, String)) -> Check {
     Check { name, failed: (status == Status::Fail).then_some(reason) }
-}
-
-fn shutdown(state: &State) -> Check {
-    let phase = state.standing.phase.get();
-    let leaving = phase != Phase::Serving;
-    Check { name: "shutdown", failed: leaving.then(|| format!("process is {}", phase.name())) }
 }

@@ -6,7 +6,7 @@ use crate::clock::UnixNanos;
 use crate::health::verdict::{Check, Status};
 use crate::serve::negotiate::Report;
 use crate::serve::respond::{Answer, TEXT, answer};
-use crate::serve::state::State;
+use crate::serve::state::{State, rfc3339};
 use hyper::StatusCode;
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
@@ -68,14 +68,14 @@ fn find(state: &State) -> Findings {
 fn sidecar(state: &State) -> Vec<Check> {
     let (sockets, why) = state.sockets();
     let warnings = state.warnings.lock().unwrap_or_else(PoisonError::into_inner).join("; ");
-    let exporter = (state.exporter_degraded)();
+    let (exporter, degraded) = state.outputs();
     let (overload, full) = state.overload();
     let warn = |bad: bool| if bad { Status::Warn } else { Status::Pass };
     vec![
         Check::new("sockets", sockets, why),
         Check::new("config", warn(!warnings.is_empty()), warnings),
-        Check::new("exporter", warn(exporter.is_some()), exporter.unwrap_or_default()),
-        Check::new("overload", warn(overload != Status::Pass), full),
+        Check::new("exporter", exporter, degraded),
+        Check::new("overload", overload, full),
     ]
 }
 
@@ -158,10 +158,4 @@ fn word(status: Status) -> &'static str {
         Status::Warn => "warn",
         Status::Fail => "fail",
     }
-}
-
-fn rfc3339(at: UnixNanos) -> String {
-    jiff::Timestamp::from_nanosecond(i128::from(at.0))
-        .map(|time| format!("{time:.0}"))
-        .unwrap_or_default()
 }

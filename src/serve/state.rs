@@ -1,13 +1,14 @@
 //! What the admin port answers from: plain shared state, filled by `app`. Reading it never waits
 //! for a data thread or an exporter.
 
-use crate::clock::Clock;
+use crate::clock::{Clock, UnixNanos};
 use crate::health::verdict::{Published, Status};
 use crate::metrics::expose::{Encoding, Options};
 use crate::phase::Phase;
 use crate::serve::page::Pages;
 use crate::telemetry::Telemetry;
-use crate::telemetry::standing::{DoorState, Standing};
+use crate::telemetry::outputs::Condition;
+use crate::telemetry::standing::{self, DoorState, Standing};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -16,10 +17,6 @@ pub type Exposition = Box<dyn Fn(Encoding, Options, &mut Vec<u8>) + Send + Sync>
 
 /// Asks a part of the process something; must not wait.
 pub type Ask<T> = Box<dyn Fn() -> T + Send + Sync>;
-
-/// From this share of the fullest outbox on the sidecar is not ready: the rest is a second or two
-/// of spans.
-pub const QUEUE_FILL_READY_MAX: f64 = 0.95;
 
 /// What `app` hands to the admin thread.
 pub struct State {
@@ -35,10 +32,6 @@ pub struct State {
     pub pages: Pages,
     /// `_created` samples in OpenMetrics without being asked (`?created=1` asks).
     pub created: bool,
-    /// How full the fullest outbox is, 0..=1.
-    pub queue_fill: Ask<f64>,
-    /// Why the exporter is degraded, in sidelight's own words; None while it is well or absent.
-    pub exporter_degraded: Ask<Option<String>>,
     /// Whether lines are looked at; switched off they are only counted.
     pub enabled: Ask<bool>,
     /// What is wrong with the configuration in use, replaced by each load.
@@ -60,8 +53,6 @@ impl State {
             verdict: Arc::new(Published::default()),
             pages: Pages::new(exposition),
             created: false,
-            queue_fill: Box::new(|| 0.0),
-            exporter_degraded: Box::new(|| None),
             enabled: Box::new(|| true),
             warnings: Mutex::new(Vec::new()),
         }
@@ -72,17 +63,33 @@ impl State {
         *self.warnings.lock().unwrap_or_else(PoisonError::into_inner) = warnings;
     }
 
-    /// The fullest outbox, as a check: a warning from half on.
+    /// The fullest queue of all outputs, as a check: a warning from half on.
     pub(crate) fn overload(&self) -> (Status, String) {
-        let fill = (self.queue_fill)();
-        let percent = (fill * 100.0).floor();
-        match fill {
-            fill if fill >= QUEUE_FILL_READY_MAX => {
-                (Status::Fail, format!("an export queue is {percent} % full"))
+        match self.standing.fullest() {
+            Some((output, fill)) if fill >= 0.5 => {
+                (Status::Warn, standing::describe_fill(output, fill))
             }
-            fill if fill >= 0.5 => (Status::Warn, format!("an export queue is {percent} % full")),
             _ => (Status::Pass, String::new()),
         }
+    }
+
+    /// What the outputs say of themselves, as a check: never more than a warning, because the
+    /// application does not suffer from it.
+    pub(crate) fn outputs(&self) -> (Status, String) {
+        let mut reasons = Vec::new();
+        for output in self.standing.outputs() {
+            match output.condition() {
+                Condition::Working => {}
+                Condition::Degraded { since, reason } => {
+                    reasons.push(format!("{} since {}: {reason}", output.name, rfc3339(since)));
+                }
+                Condition::Unusable { reason } => {
+                    reasons.push(format!("{} cannot be sent: {reason}", output.name));
+                }
+            }
+        }
+        let status = if reasons.is_empty() { Status::Pass } else { Status::Warn };
+        (status, reasons.join("; "))
     }
 
     /// The doors, as a check: a stuck one fails it while lines are to be taken.
@@ -90,12 +97,8 @@ impl State {
         if self.standing.phase.get() != Phase::Serving {
             return (Status::Warn, "draining".to_owned());
         }
-        let shut = self.standing.doors().into_iter().find(|(_, state)| match state {
-            DoorState::Closed | DoorState::Stuck(_) => true,
-            DoorState::Open(_) => false,
-        });
-        match shut {
-            Some((door, state)) => (Status::Fail, format!("{} {state}", door.name())),
+        match self.standing.shut_door() {
+            Some(reason) => (Status::Fail, reason),
             None => (Status::Pass, String::new()),
         }
     }
@@ -120,6 +123,13 @@ impl State {
             None => (Status::Pass, String::new()),
         }
     }
+}
+
+/// A time in a report, to the second.
+pub(crate) fn rfc3339(at: UnixNanos) -> String {
+    jiff::Timestamp::from_nanosecond(i128::from(at.0))
+        .map(|time| format!("{time:.0}"))
+        .unwrap_or_default()
 }
 
 impl fmt::Debug for State {

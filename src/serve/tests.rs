@@ -8,6 +8,7 @@ use crate::health::verdict::{Check, Status, Verdict};
 use crate::metrics::expose::Encoding;
 use crate::phase::Phase;
 use crate::telemetry::Telemetry;
+use crate::telemetry::outputs::OutputStatus;
 use crate::telemetry::standing::{Beat, Door, DoorState, Standing};
 use std::io::Read;
 use std::net::SocketAddr;
@@ -202,11 +203,17 @@ async fn draining_is_alive_and_not_ready() {
     }
 }
 
+/// An output that failed at the start of the test, with a queue as full as given.
+fn degraded_output(state: &State, fill: f64) {
+    let output = OutputStatus::new("spans", &state.telemetry, Box::new(move || fill));
+    output.degraded(START, "connection refused");
+    state.standing.add_output(output);
+}
+
 #[tokio::test]
 async fn probes_speak_as_the_kube_apiserver_does() {
-    let (mut state, _) = state();
-    state.queue_fill = Box::new(|| 0.95);
-    state.exporter_degraded = Box::new(|| Some("connection refused".to_owned()));
+    let (state, _) = state();
+    degraded_output(&state, 0.95);
     let port = port(state).await;
     let check = async |path: &str, status: u16, body: &str| {
         let reply = port.get(path).await;
@@ -216,7 +223,7 @@ async fn probes_speak_as_the_kube_apiserver_does() {
     check("/livez?verbose", 200, "[+]ping ok\n[+]data_threads ok\nlivez check passed\n").await;
     check("/healthz?verbose=1", 200, "[+]ping ok\n[+]data_threads ok\nlivez check passed\n").await;
     let failed = "[+]ping ok\n[+]data_threads ok\n[+]sockets ok\n\
-        [-]queues failed: an export queue is 95 % full\n[+]shutdown ok\nreadyz check failed\n";
+        [-]queues failed: the queue of spans is 95 % full\n[+]shutdown ok\nreadyz check failed\n";
     check("/readyz", 503, failed).await;
     check("/readyz?exclude=queues", 200, "ok").await;
     let excluded = "[+]ping ok\n[+]data_threads ok\n[+]sockets ok\n\
@@ -224,7 +231,7 @@ async fn probes_speak_as_the_kube_apiserver_does() {
         warn: some health checks cannot be excluded: no matches for \"etcd\"\n\
         readyz check passed\n";
     check("/readyz?exclude=queues&exclude=etcd&verbose", 200, excluded).await;
-    let alone = "[-]queues failed: an export queue is 95 % full\nreadyz check failed\n";
+    let alone = "[-]queues failed: the queue of spans is 95 % full\nreadyz check failed\n";
     check("/readyz/queues", 503, alone).await;
     check("/startupz", 200, "ok").await;
 }
@@ -274,8 +281,8 @@ fn verdict(status: Status) -> Verdict {
 
 #[tokio::test]
 async fn the_report_has_three_shapes() {
-    let (mut state, _) = state();
-    state.exporter_degraded = Box::new(|| Some("connection refused".to_owned()));
+    let (state, _) = state();
+    degraded_output(&state, 0.0);
     state.verdict.publish(verdict(Status::Fail));
     let port = port(state).await;
     let parse =
@@ -288,7 +295,10 @@ async fn the_report_has_three_shapes() {
     assert_eq!(plain["checks"]["errors"]["error"], "30 of 40 in 60 s");
     assert_eq!(plain["checks"]["sockets"], serde_json::json!({"status": "healthy"}));
     assert_eq!(plain["checks"]["exporter"]["status"], "degraded", "a warning at most");
-    assert_eq!(plain["checks"]["exporter"]["warning"], "connection refused");
+    assert_eq!(
+        plain["checks"]["exporter"]["warning"],
+        "spans since 2027-01-15T08:00:00Z: connection refused"
+    );
     assert_eq!(plain["checks"]["fatal"]["time"], "2027-01-15T08:00:00Z");
 
     let ietf = port.ask("GET", "/health", "Accept: application/health+json\r\n").await;
@@ -301,7 +311,7 @@ async fn the_report_has_three_shapes() {
 
     let text = port.ask("GET", "/health", "Accept: text/plain\r\n").await;
     assert_eq!(text.status, 503);
-    let expected = "[+]sockets ok\n[+]config ok\n[!]exporter warning: connection refused\n\
+    let expected = "[+]sockets ok\n[+]config ok\n[!]exporter warning: spans since 2027-01-15T08:00:00Z: connection refused\n\
         [+]overload ok\n[-]errors failed: 30 of 40 in 60 s\n[+]fatal ok\n\
         unhealthy as of 2027-01-15T08:00:00Z\n";
     assert_eq!(text.text(), expected);

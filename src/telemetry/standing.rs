@@ -2,6 +2,7 @@
 //! the data threads, read by the admin port. Unit: one process. Nothing here may wait: `/livez` reads it
 //! while everything else is busy.
 
+use super::outputs::OutputStatus;
 use super::scrapers::Scrapers;
 use crate::phase::{Phase, PhaseCell};
 use std::collections::BTreeMap;
@@ -12,6 +13,9 @@ use std::time::Duration;
 
 /// A data thread that is busy and has not come round for this long hangs (kubelet asks every 10 s).
 pub const SILENCE_MAX: Duration = Duration::from_secs(10);
+
+/// From this share of the fullest queue on the process is not ready: the rest is a second or two of spans.
+pub const QUEUE_FILL_READY_MAX: f64 = 0.95;
 
 /// The pulse of one data thread. Waiting in the kernel for bytes is being alive: an idle thread is never
 /// woken to prove it.
@@ -101,6 +105,21 @@ pub struct Standing {
     /// Configured doors only.
     doors: Mutex<BTreeMap<Door, DoorState>>,
     beats: Mutex<Vec<Arc<Beat>>>,
+    outputs: Mutex<Vec<Arc<OutputStatus>>>,
+}
+
+/// One condition of readiness, and why it does not hold.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Condition {
+    /// Its name in a report and in a path.
+    pub name: &'static str,
+    /// Why it does not hold; None: it does.
+    pub failed: Option<String>,
+}
+
+/// How full the queue of an output is, in words.
+pub fn describe_fill(output: &str, fill: f64) -> String {
+    format!("the queue of {output} is {} % full", (fill * 100.0).floor())
 }
 
 impl Standing {
@@ -111,6 +130,7 @@ impl Standing {
             scrapers: Scrapers::default(),
             doors: Mutex::new(BTreeMap::new()),
             beats: Mutex::new(Vec::new()),
+            outputs: Mutex::new(Vec::new()),
         })
     }
 
@@ -131,9 +151,50 @@ impl Standing {
         !doors.is_empty() && doors.values().all(|state| matches!(state, DoorState::Open(_)))
     }
 
+    /// Decides whether the process is ready at `now` (time on the monotonic clock): it is while every
+    /// condition holds. The only place that does.
+    pub fn readiness(&self, now: Duration) -> [Condition; 4] {
+        let phase = self.phase.get();
+        let is_leaving = phase != Phase::Serving;
+        let hanging = self.hanging(now).map(|thread| format!("thread {thread:?} hangs"));
+        let shut = if is_leaving { None } else { self.shut_door() };
+        let full = self.fullest().filter(|(_, fill)| *fill >= QUEUE_FILL_READY_MAX);
+        let full = full.map(|(name, fill)| describe_fill(name, fill));
+        let leaving = is_leaving.then(|| format!("process is {}", phase.name()));
+        [
+            Condition { name: "data_threads", failed: hanging },
+            Condition { name: "sockets", failed: shut },
+            Condition { name: "queues", failed: full },
+            Condition { name: "shutdown", failed: leaving },
+        ]
+    }
+
     /// True while lines are taken at every configured door (`/readyz`).
-    pub fn is_ready(&self) -> bool {
-        self.phase.get() == Phase::Serving && self.is_started()
+    pub fn is_ready(&self, now: Duration) -> bool {
+        self.readiness(now).iter().all(|condition| condition.failed.is_none())
+    }
+
+    /// The first configured door that is not open, and why.
+    pub fn shut_door(&self) -> Option<String> {
+        let doors = self.doors();
+        let mut shut = doors.iter().filter(|(_, state)| !matches!(state, DoorState::Open(_)));
+        shut.next().map(|(door, state)| format!("{} {state}", door.name()))
+    }
+
+    /// Adds an output.
+    pub fn add_output(&self, output: Arc<OutputStatus>) {
+        self.outputs.lock().unwrap_or_else(PoisonError::into_inner).push(output);
+    }
+
+    /// All outputs that are configured.
+    pub fn outputs(&self) -> Vec<Arc<OutputStatus>> {
+        self.outputs.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The output with the fullest queue, and how full it is: 0 to 1.
+    pub fn fullest(&self) -> Option<(&'static str, f64)> {
+        let fills = self.outputs().into_iter().map(|output| (output.name, output.fill()));
+        fills.max_by(|(_, a), (_, b)| a.total_cmp(b))
     }
 
     /// Adds the pulse of a data thread.
@@ -155,14 +216,15 @@ mod tests {
     #[test]
     fn ready_is_serving_with_every_door_open() {
         let standing = Standing::new();
-        assert!(!standing.is_ready(), "no door, no readiness");
+        let now = Duration::ZERO;
+        assert!(!standing.is_started(), "no door, not started");
         standing.door(Door::Stream, DoorState::Open("/run/a".to_owned()));
         standing.door(Door::Admin, DoorState::Stuck("taken".to_owned()));
-        assert!(!standing.is_ready());
+        assert!(!standing.is_ready(now));
         standing.door(Door::Admin, DoorState::Open("127.0.0.1:1".to_owned()));
-        assert!(standing.is_ready() && standing.is_started());
+        assert!(standing.is_ready(now) && standing.is_started());
         standing.phase.advance(Phase::Reading);
-        assert!(!standing.is_ready() && standing.is_started());
+        assert!(!standing.is_ready(now) && standing.is_started());
     }
 
     #[test]

@@ -45,6 +45,8 @@ pub(crate) enum Reply {
     /// These bytes, whatever protocol is spoken, and then nothing more; the connection stays open.
     /// Only for the first request of a connection.
     Raw(&'static [u8]),
+    /// The first bytes, and then the others for as long as they are read. As [`Reply::Raw`] otherwise.
+    Flood(&'static [u8], &'static [u8]),
 }
 
 #[derive(Debug, Default)]
@@ -54,6 +56,7 @@ struct State {
     headers: Vec<HeaderMap>,
     paths: Vec<String>,
     connections: usize,
+    flooded: usize,
 }
 
 /// The collector.
@@ -118,6 +121,11 @@ impl FakeCollector {
         self.state.lock().expect("nobody panicked").paths.clone()
     }
 
+    /// Bytes of floods that were written.
+    pub(crate) fn flooded(&self) -> usize {
+        self.state.lock().expect("nobody panicked").flooded
+    }
+
     /// How often somebody connected.
     pub(crate) fn connections(&self) -> usize {
         self.state.lock().expect("nobody panicked").connections
@@ -139,18 +147,17 @@ async fn accept(listener: TcpListener, protocol: Protocol, state: Arc<Mutex<Stat
             let mut state = state.lock().expect("nobody panicked");
             state.connections += 1;
             match state.script.front() {
-                Some(Reply::Raw(bytes)) => {
-                    let bytes = *bytes;
-                    state.script.pop_front();
-                    Some(bytes)
-                }
+                Some(Reply::Raw(_) | Reply::Flood(..)) => state.script.pop_front(),
                 _ => None,
             }
         };
         let state = Arc::clone(&state);
         match raw {
-            Some(bytes) => drop(tokio::spawn(babble(stream, bytes))),
-            None => drop(tokio::spawn(serve(stream, protocol, state))),
+            Some(Reply::Raw(bytes)) => drop(tokio::spawn(babble(stream, bytes))),
+            Some(Reply::Flood(first, then)) => {
+                drop(tokio::spawn(flood(stream, first, then, state)));
+            }
+            _ => drop(tokio::spawn(serve(stream, protocol, state))),
         }
     }
 }
@@ -161,6 +168,22 @@ async fn babble(mut stream: TcpStream, bytes: &'static [u8]) {
     let _some = stream.read(&mut seen).await;
     stream.write_all(bytes).await.ok();
     while stream.read(&mut seen).await.is_ok_and(|count| count > 0) {}
+}
+
+/// Reads a little, and writes for as long as somebody reads.
+async fn flood(
+    mut stream: TcpStream,
+    first: &'static [u8],
+    then: &'static [u8],
+    state: Arc<Mutex<State>>,
+) {
+    let mut seen = [0; 4096];
+    let _some = stream.read(&mut seen).await;
+    stream.write_all(first).await.ok();
+    let block = then.repeat(1024);
+    while stream.write_all(&block).await.is_ok() {
+        state.lock().expect("nobody panicked").flooded += block.len();
+    }
 }
 
 async fn serve(stream: TcpStream, protocol: Protocol, state: Arc<Mutex<State>>) {
@@ -208,8 +231,8 @@ async fn answer(
 
 async fn respond(reply: Reply, protocol: Protocol) -> Result<Response<Answered>, std::io::Error> {
     let response = match reply {
-        Reply::Ok => Response::new(Answered::message(protocol, 0)),
-        Reply::Partial(rejected) => Response::new(Answered::message(protocol, rejected)),
+        Reply::Ok => typed(protocol, Answered::message(protocol, 0)),
+        Reply::Partial(rejected) => typed(protocol, Answered::message(protocol, rejected)),
         Reply::Status(status, retry_after) => {
             let mut response = Response::builder().status(status);
             if let Some(value) = retry_after {
@@ -219,14 +242,26 @@ async fn respond(reply: Reply, protocol: Protocol) -> Result<Response<Answered>,
         }
         Reply::Grpc(code) => Response::builder()
             .header("grpc-status", code)
+            .header("content-type", "application/grpc")
             .body(Answered::text(""))
             .expect("a response"),
-        Reply::Endless => Response::new(Answered { end: End::More, ..Answered::text("") }),
-        Reply::Stuck => Response::new(Answered { end: End::Never, ..Answered::text("") }),
+        Reply::Endless => typed(protocol, Answered { end: End::More, ..Answered::text("") }),
+        Reply::Stuck => typed(protocol, Answered { end: End::Never, ..Answered::text("") }),
         Reply::Hang => std::future::pending().await,
-        Reply::Reset | Reply::Raw(_) => return Err(std::io::Error::other("told so")),
+        Reply::Reset | Reply::Raw(_) | Reply::Flood(..) => {
+            return Err(std::io::Error::other("told so"));
+        }
     };
     Ok(response)
+}
+
+/// A success with the type that the protocol wants.
+fn typed(protocol: Protocol, body: Answered) -> Response<Answered> {
+    let kind = match protocol {
+        Protocol::Http => "application/x-protobuf",
+        Protocol::Grpc => "application/grpc",
+    };
+    Response::builder().header("content-type", kind).body(body).expect("a response")
 }
 
 /// The body of an answer.

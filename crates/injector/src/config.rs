@@ -16,7 +16,7 @@ use sidelight::config::fault::{Fault, Level};
 use sidelight::config::reader::{At, Keys, Reader};
 use sidelight::config::tree::{self, Source, Value};
 use sidelight::config::units::{self, Refused};
-use sidelight::config::{check_value, metric_prefix, otlp_endpoint, read_file};
+use sidelight::config::{check_value, metric_prefix, otlp_endpoint, otlp_header, read_file};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
@@ -236,8 +236,9 @@ fn otlp(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Otlp> {
         && let Some(headers) = reader.keys(&at)
     {
         for (name, value) in headers.all() {
-            if let Some(text) = reader.text(&value) {
-                otlp.headers.insert(name.key().to_ascii_lowercase(), text.to_owned());
+            let name = name.key().to_ascii_lowercase();
+            if let Some(text) = reader.parsed(&value, |text| otlp_header(&name, text)) {
+                otlp.headers.insert(name, text);
             }
         }
     }

@@ -77,6 +77,13 @@ def read(text):
 
 # A name of a type -> its schema, for what needs more than a word.
 QUANTITY = {"type": ["string", "integer"], "pattern": r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti)?$"}
+# As `PATTERN` in src/export/endpoint.rs, which a test of its own compares with the schema.
+ENDPOINT = (
+    r"^(([hH][tT][tT][pP]://)?"
+    r"(\[[0-9A-Fa-f:.]+\]|(\$\([A-Za-z_][A-Za-z0-9_]*\)|[A-Za-z0-9._-])+)"
+    r"(:([0-9]{1,5}|\$\([A-Za-z_][A-Za-z0-9_]*\)))?"
+    r"(/[!-\x22$-~]*)?)?$"
+)
 DURATION = {"type": "string", "pattern": "^([0-9]+(ms|s|m|h))+$"}
 
 
@@ -122,7 +129,7 @@ def definitions():
                 "resources": {"$ref": "#/$defs/resources"},
                 "otlp": strict(
                     {
-                        "endpoint": {"type": "string", "pattern": "^https?://.+$"},
+                        "endpoint": {"type": "string", "pattern": ENDPOINT},
                         "protocol": {"enum": ["http/protobuf", "grpc"]},
                         "headers": strings,
                     }

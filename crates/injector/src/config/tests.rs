@@ -135,7 +135,7 @@ mod: classic
 image: 'a b'
 image_pull_policy: sometimes
 platform: openshit
-otlp: {endpoint: collector:4317, protocol: http}
+otlp: {endpoint: 'ftp://collector:4317', protocol: http}
 resources:
   requests: {cpu: lots, memory: 100m}
   limits: {memory: 8Mi, nvidia.com/gpu: 1}
@@ -157,8 +157,8 @@ mesh: classic
         (4, 8, "image", "`a b` is no name of an image"),
         (5, 20, "image_pull_policy", "`sometimes` is none of the known values"),
         (6, 11, "platform", "`openshit` is none of the known values"),
-        (7, 18, "otlp.endpoint", "`collector:4317` is no URL to send spans to"),
-        (7, 44, "otlp.protocol", "`http` is none of the known values"),
+        (7, 18, "otlp.endpoint", "the endpoint `ftp://collector:4317` is not http"),
+        (7, 52, "otlp.protocol", "`http` is none of the known values"),
         (9, 3, "resources", "more memory is requested than the limit gives"),
         (9, 19, "resources.requests.cpu", "`lots` is no quantity of cpu"),
         (9, 33, "resources.requests.memory", "`100m` is no quantity of memory"),
