@@ -7,6 +7,7 @@ mod collector;
 #[allow(clippy::disallowed_methods)] // it waits for other processes, whose time is the real one
 mod console;
 mod golden;
+mod imports;
 #[allow(clippy::disallowed_methods)] // it waits for another process, whose time is the real one
 mod layers;
 mod ledger;
