@@ -19,6 +19,7 @@ use sidelight::config::environment::Environment;
 use sidelight::config::fault::{Fault, Level};
 use sidelight::config::settings::LogLevel;
 use sidelight::config::units;
+use sidelight::console;
 use sidelight::receive::bind;
 use sidelight::telemetry::log::{self, Log, Sink, Threshold};
 use std::net::{Ipv6Addr, SocketAddr, TcpListener};
@@ -141,7 +142,7 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
     let mut signals = match Signals::install() {
         Ok(signals) => signals,
         Err(error) => {
-            say(&format!("sidelight: no signal handler: {error}"));
+            console::note(&format!("sidelight: no signal handler: {error}\n"));
             return ExitCode::FAILURE;
         }
     };
@@ -151,7 +152,7 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
     let running = match running {
         Ok(running) => running,
         Err(why) => {
-            say(&format!("error: {why}"));
+            console::note(&format!("error: {why}\n"));
             return ExitCode::from(2);
         }
     };
@@ -161,7 +162,7 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
             Ok(SignalEvent::Reload | SignalEvent::Look) => {}
             Ok(SignalEvent::Stop) => break,
             Err(error) => {
-                say(&format!("sidelight: no signals: {error}"));
+                console::note(&format!("sidelight: no signals: {error}\n"));
                 break;
             }
         }
@@ -282,9 +283,9 @@ fn welcome(
         listener.local_addr().map(|address| address.to_string()).unwrap_or_default()
     };
     let server = client.map_or_else(|| "none".to_owned(), Client::server);
-    say(&format!(
+    console::note(&format!(
         "sidelight injector {}\n  webhook  https://{}/mutate for {}.{}.svc\n  admin    http://{}/readyz?verbose\n  \
-         cluster  {server}",
+         cluster  {server}\n",
         env!("CARGO_PKG_VERSION"),
         at(listener),
         tls.service,
@@ -359,7 +360,7 @@ fn policy(name: &str, text: &str) -> Result<Policy, String> {
     let (errors, warnings): (Vec<&Fault>, Vec<&Fault>) =
         faults.iter().partition(|fault| fault.level == Level::Error);
     for warning in warnings {
-        say(warning.to_string().trim_end());
+        console::note(&warning.to_string());
     }
     let told: String = errors.iter().map(ToString::to_string).collect();
     if told.is_empty() { Ok(policy) } else { Err(told) }
