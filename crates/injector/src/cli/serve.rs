@@ -21,7 +21,7 @@ use sidelight::config::settings::LogLevel;
 use sidelight::config::units;
 use sidelight::console;
 use sidelight::receive::bind;
-use sidelight::telemetry::log::{self, Log, Sink, Threshold};
+use sidelight::telemetry::log::{Log, Sink, Threshold};
 use std::net::{Ipv6Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -231,11 +231,6 @@ fn start(arguments: Arguments, environment: &Environment) -> Result<Running, Str
         leaving: Leaving { linger: arguments.linger.unwrap_or(LINGER), drain: DRAIN },
     };
     parts.spawn().map_err(|error| format!("no thread: {error}"))
-}
-
-/// Writes a line to standard error, as far as that takes it without making the webhook wait.
-fn say(line: &str) {
-    log::tell(&format!("{line}\n"));
 }
 
 /// The cluster, which self-managed certificates need and the others can do without.
