@@ -127,8 +127,8 @@ fn be_child(directory: &Path) -> ! {
         admin: None,
         outputs: Vec::new(),
     };
-    let code = sidelight::app::run(parts, &mut signals, |_| {}, |_| Looked::default())
-        .expect("it runs");
+    let code =
+        sidelight::app::run(parts, &mut signals, |_| {}, |_| Looked::default()).expect("it runs");
     let told = lines.load(Ordering::Relaxed).to_string();
     std::fs::write(directory.join("told"), told).expect("written");
     std::process::exit(i32::from(code));
