@@ -13,6 +13,8 @@ mod layers;
 mod ledger;
 #[allow(clippy::disallowed_methods)] // it waits for another process, whose time is the real one
 mod life;
+#[allow(clippy::disallowed_methods)] // the same
+mod metrics;
 #[path = "support/outputs.rs"]
 #[allow(clippy::disallowed_methods)] // the same
 mod outputs;
