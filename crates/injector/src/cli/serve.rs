@@ -142,7 +142,7 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
     let mut signals = match Signals::install() {
         Ok(signals) => signals,
         Err(error) => {
-            console::note(&format!("sidelight: no signal handler: {error}\n"));
+            say(&format!("sidelight: no signal handler: {error}"));
             return ExitCode::FAILURE;
         }
     };
@@ -152,7 +152,7 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
     let running = match running {
         Ok(running) => running,
         Err(why) => {
-            console::note(&format!("error: {why}\n"));
+            say(&format!("error: {why}"));
             return ExitCode::from(2);
         }
     };
@@ -162,7 +162,7 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
             Ok(SignalEvent::Reload | SignalEvent::Look) => {}
             Ok(SignalEvent::Stop) => break,
             Err(error) => {
-                console::note(&format!("sidelight: no signals: {error}\n"));
+                say(&format!("sidelight: no signals: {error}"));
                 break;
             }
         }
@@ -233,6 +233,11 @@ fn start(arguments: Arguments, environment: &Environment) -> Result<Running, Str
     parts.spawn().map_err(|error| format!("no thread: {error}"))
 }
 
+/// Writes a line to standard error, as far as that takes it without making the webhook wait.
+fn say(line: &str) {
+    console::note(&format!("{line}\n"));
+}
+
 /// The cluster, which self-managed certificates need and the others can do without.
 fn client(
     arguments: &Arguments,
@@ -278,9 +283,9 @@ fn welcome(
         listener.local_addr().map(|address| address.to_string()).unwrap_or_default()
     };
     let server = client.map_or_else(|| "none".to_owned(), Client::server);
-    console::note(&format!(
+    say(&format!(
         "sidelight injector {}\n  webhook  https://{}/mutate for {}.{}.svc\n  admin    http://{}/readyz?verbose\n  \
-         cluster  {server}\n",
+         cluster  {server}",
         env!("CARGO_PKG_VERSION"),
         at(listener),
         tls.service,
@@ -355,7 +360,7 @@ fn policy(name: &str, text: &str) -> Result<Policy, String> {
     let (errors, warnings): (Vec<&Fault>, Vec<&Fault>) =
         faults.iter().partition(|fault| fault.level == Level::Error);
     for warning in warnings {
-        console::note(&warning.to_string());
+        say(warning.to_string().trim_end());
     }
     let told: String = errors.iter().map(ToString::to_string).collect();
     if told.is_empty() { Ok(policy) } else { Err(told) }
