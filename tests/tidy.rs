@@ -13,12 +13,13 @@ const CRATES: &[(&str, Layers)] =
 type Layers = &'static [(&'static str, &'static [&'static str])];
 
 const INJECTOR: Layers = &[
+    ("name", &[]),
     ("manifest", &[]),
     ("oci", &[]),
     ("kube", &[]),
-    ("inject", &["manifest"]),
-    ("config", &["inject"]),
-    ("server", &["inject", "kube"]),
+    ("inject", &["manifest", "name"]),
+    ("config", &["inject", "name"]),
+    ("server", &["inject", "kube", "name"]),
     ("cli", &["*"]),
 ];
 
@@ -34,7 +35,7 @@ const SIDELIGHT: Layers = &[
     ("telemetry", &["clock", "metrics", "phase"]),
     ("outbox", &["clock", "telemetry"]),
     ("otlp", &[]),
-    ("decode", &["clock", "record"]),
+    ("decode", &["clock", "frame", "record"]),
     ("spans", &["clock", "otlp", "outbox", "record", "resource", "telemetry"]),
     ("health", &["clock", "record", "telemetry"]),
     ("forward", &["clock", "outbox", "record", "telemetry"]),

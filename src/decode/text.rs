@@ -95,12 +95,17 @@ fn read_rare(line: &str, into: &mut Decoded) -> bool {
             // an exception that nobody caught: nothing stands before it
             traceback::write(text, 0, out.place, out.slots);
             let Some((name, message)) = traceback::exception_of(text) else { return false };
-            out.put(BODY, name.start, message.end);
+            // Ruby writes the type behind the message
+            out.put(BODY, name.start.min(message.start), message.end.max(name.end));
             return true;
         }
         let first_end = text.find('\n').unwrap_or(text.len()).min(parts.message_end);
-        let Some(body) = header::read(&text.as_bytes()[..first_end], out) else { return false };
-        out.put(BODY, body, parts.message_end);
+        let Some(body) = header::read(&text.as_bytes()[..first_end], out)
+            .or_else(|| traceback::second_line(text, out.place, out.slots))
+        else {
+            return false;
+        };
+        out.put(BODY, body, parts.message_end.max(body));
         if let Some(at) = parts.traceback {
             traceback::write(text, at, out.place, out.slots);
         }
