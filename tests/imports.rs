@@ -16,8 +16,11 @@ const CHILDREN_THAT_IMPORT_THEIR_PARENT: &[&str] = &[
     "crates/injector/src/inject/mesh",
     "crates/injector/src/inject/sidecar",
     "src/decode/graph/walk",
+    "src/decode/text/traceback/other",
+    "src/decode/text/traceback/python",
     "src/serve/connection",
     "src/telemetry/ledger",
+    "src/telemetry/outputs",
 ];
 
 /// Files that still are part of a circle; shortened the same way.
@@ -35,6 +38,9 @@ const FILES_IN_CIRCLES: &[&str] = &[
     "crates/injector/src/inject/status",
     "crates/injector/src/inject/strip",
     "src/decode/text/header",
+    "src/decode/text/traceback",
+    "src/decode/text/traceback/other",
+    "src/decode/text/traceback/python",
     "src/decode/text/words",
     "src/serve",
     "src/serve/connection",
