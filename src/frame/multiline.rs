@@ -54,7 +54,7 @@ pub fn joined(block: &[u8], start: usize, first_end: usize) -> (usize, u64) {
         return (first_end, 1);
     }
     // a level, unless the line before is the date of java.util.logging
-    let is_level = matches!(block[first_end], b'A'..=b'Z')
+    let is_level = block[first_end].is_ascii_uppercase()
         && matches!(block[start], b'0'..=b'9' | b'C' | b'E' | b'I' | b'W')
         && header::level_at(&block[first_end..]);
     if is_level {

@@ -309,10 +309,7 @@ fn marked(stream: &str) -> String {
     while start < stream.len() {
         let first_end = line_end(stream.as_bytes(), start);
         let is_empty = Line::of(&stream.as_bytes()[start..first_end]) == Line::Empty;
-        let end = match is_empty {
-            true => first_end,
-            false => joined(stream.as_bytes(), start, first_end).0,
-        };
+        let end = if is_empty { first_end } else { joined(stream.as_bytes(), start, first_end).0 };
         out.push_str(&stream[start..first_end]);
         for line in stream[first_end..end].split_inclusive('\n') {
             out.push('~');

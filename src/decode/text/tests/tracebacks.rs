@@ -144,6 +144,7 @@ fn exceptions_of_a_json_field() {
 #[test]
 fn what_runtimes_wrote() {
     use crate::frame::multiline::joined;
+    use std::fmt::Write;
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/frame/multiline/runtimes");
     let mut paths: Vec<_> = std::fs::read_dir(folder)
         .expect("the folder")
@@ -156,7 +157,8 @@ fn what_runtimes_wrote() {
         let text = std::fs::read_to_string(&path).expect("a text");
         let stream: String =
             text.split_inclusive('\n').map(|line| line.strip_prefix('~').unwrap_or(line)).collect();
-        listed += &format!("# {}\n", path.file_name().expect("a name").to_string_lossy());
+        let name = path.file_name().expect("a name").to_string_lossy();
+        writeln!(listed, "# {name}").expect("a string takes all");
         let mut start = 0;
         while start < stream.len() {
             let rest = &stream[start..];
@@ -167,12 +169,14 @@ fn what_runtimes_wrote() {
             let get = |name: &str| fields.get(name).map_or("", String::as_str);
             let stack = get("exception.stacktrace").lines().next().unwrap_or_default();
             if record.contains('\n') {
-                listed += &format!(
-                    "{:?} {} {:?} stack {stack:?}\n",
+                writeln!(
+                    listed,
+                    "{:?} {} {:?} stack {stack:?}",
                     get("body"),
                     get("exception.type"),
                     get("exception.message"),
-                );
+                )
+                .expect("a string takes all");
             }
             start = end;
         }
