@@ -11,7 +11,7 @@ use crate::health::{Counts, Pulse, Signal};
 use crate::metrics::{SeriesId, ShardWriter};
 use crate::record::number;
 use crate::record::severity::Severity;
-use crate::record::{Envelope, Record, field};
+use crate::record::{Record, field};
 use crate::rules::action::{Action, LABELS_MAX, Measure, MeasureKind, Value};
 use crate::rules::extract::Captures;
 use crate::rules::template;
@@ -212,8 +212,7 @@ impl Lane {
         seconds: Option<f64>,
     ) -> Facts {
         // what a syslog header says is not among the fields that a key is made of
-        let bare = scene.record.envelope == Envelope::default();
-        let keyed = bare && self.key.read(group, scene.record);
+        let keyed = scene.record.is_bare() && self.key.read(group, scene.record);
         if keyed && let Some(facts) = self.remembered(group, scene, seconds) {
             return facts;
         }
@@ -272,7 +271,7 @@ impl Lane {
         mut keyed: bool,
     ) -> Facts {
         let record = scene.record;
-        if record.envelope == Envelope::default()
+        if record.is_bare()
             && let Some(path) =
                 record.text(field::URL_PATH).filter(|_| group.inputs.contains(&field::URL_PATH))
         {

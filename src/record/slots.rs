@@ -154,6 +154,21 @@ impl Slots {
         &self.extended
     }
 
+    /// Moves every entry of the line: what was read was its end, from `offset` on.
+    pub(crate) fn shift(&mut self, offset: usize) {
+        let mut rest = self.present;
+        while rest != 0 {
+            let entry = &mut self.entries[rest.trailing_zeros() as usize];
+            if entry.place == Place::Line {
+                entry.start += offset as u32;
+            }
+            rest &= rest - 1;
+        }
+        for (_, entry) in self.extended.iter_mut().filter(|(_, e)| e.place == Place::Line) {
+            entry.start += offset as u32;
+        }
+    }
+
     #[cold]
     fn put_extended(&mut self, field: FieldId, entry: Entry) {
         match self.extended.iter_mut().find(|(of, _)| *of == field) {
