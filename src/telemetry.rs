@@ -69,7 +69,7 @@ pub struct Telemetry {
     pub series_limit: IntGauge,
     /// Label values folded into an overflow series, by `family` and `label`.
     pub label_overflow: IntCounterVec,
-    /// Seconds a data thread spent, by `thread` and `state` (busy, nap, wait).
+    /// Seconds a data thread spent, by `thread` and `state` (busy, sleep, wait).
     pub thread_seconds: CounterVec,
     /// 1 when the last load of the configuration succeeded.
     pub config_last_load_successful: IntGauge,

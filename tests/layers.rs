@@ -6,7 +6,7 @@ use crate::stand::Stand;
 use proptest::prelude::*;
 use sidelight::clock::UnixNanos;
 use sidelight::config::settings::Config;
-use sidelight::pipeline::{Input, Source};
+use sidelight::pipeline::input::{FrameSink, Input, Source};
 use sidelight::telemetry::sum;
 use std::fs;
 use std::io::Write;

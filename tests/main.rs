@@ -5,6 +5,7 @@ mod canaries;
 #[allow(dead_code)] // the exporter's test uses the rest
 mod collector;
 mod golden;
+mod imports;
 #[allow(clippy::disallowed_methods)] // it waits for another process, whose time is the real one
 mod layers;
 mod ledger;

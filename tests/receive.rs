@@ -278,19 +278,21 @@ fn stops_under_load_lose_nothing() {
     assert!(sum.written > 0);
 }
 
-/// Scenario: a second SIGTERM while the drain waits for an output that hangs.
+/// Scenario: SIGQUIT while the drain waits for an output that hangs.
 /// Guarantees: the process ends at once, with its own exit code.
 #[test]
-fn a_second_signal_ends_at_once() {
+fn a_quit_signal_ends_at_once() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let mut child = door::child_with(directory.path(), &[("DOOR_HANGS", "1")]);
     door::wait_for(&directory.path().join("log.sock"));
     let pid = child.id().to_string();
-    let kill = || Command::new("kill").args(["-TERM", &pid]).stdout(Stdio::null()).status();
-    assert!(kill().expect("kill runs").success());
+    let kill = |signal: &str| {
+        Command::new("kill").args([signal, pid.as_str()]).stdout(Stdio::null()).status()
+    };
+    assert!(kill("-TERM").expect("kill runs").success());
     door::wait_for(&directory.path().join("hangs"));
     let begin = Instant::now();
-    assert!(kill().expect("kill runs").success());
+    assert!(kill("-QUIT").expect("kill runs").success());
     assert_eq!(child.wait().expect("it ends").code(), Some(3));
     assert!(begin.elapsed() < Duration::from_millis(500));
 }
@@ -322,6 +324,31 @@ fn descriptors_that_run_out_lose_nothing() {
     }
     let told = door::stop(child, directory.path());
     assert_eq!(told.lines.iter().sum::<u64>(), written);
+}
+
+/// Scenario: the data thread of the stream socket finds no descriptor for what it needs, and later there are some.
+/// Guarantees: the process says that the thread has ended, starts another by itself, and that one serves.
+#[test]
+fn a_data_thread_that_cannot_start_is_started_again() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let environment = [("DOOR_FILES", "64"), ("DOOR_EXHAUSTED", "1")];
+    let child = door::child_with(directory.path(), &environment);
+    let said = |text: &str| {
+        let begin = Instant::now();
+        let stuck = directory.path().join("stuck");
+        while !std::fs::read_to_string(&stuck).is_ok_and(|said| said.contains(text)) {
+            assert!(begin.elapsed() < Duration::from_secs(20), "{text:?} was never said");
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
+    };
+    said("its thread ended");
+    std::fs::write(directory.path().join("release"), "").expect("written");
+    said("open");
+    let mut writer =
+        UnixStream::connect(directory.path().join("log.sock")).expect("it listens again");
+    writer.write_all(b"#0 \n").expect("it reads");
+    drop(writer);
+    assert_eq!(door::stop(child, directory.path()).lines, vec![1]);
 }
 
 /// Scenario: an output that never ends, as with a collector that hangs and an exporter that forgot its deadline.

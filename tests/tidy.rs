@@ -34,7 +34,7 @@ const SIDELIGHT: Layers = &[
     ("telemetry", &["clock", "metrics", "phase"]),
     ("outbox", &["clock", "telemetry"]),
     ("otlp", &[]),
-    ("decode", &["clock", "record"]),
+    ("decode", &["clock", "frame", "record"]),
     ("spans", &["clock", "otlp", "outbox", "record", "resource", "telemetry"]),
     ("health", &["clock", "record", "telemetry"]),
     ("forward", &["clock", "outbox", "record", "telemetry"]),

@@ -7,7 +7,8 @@ use crate::standing;
 use corpus::{Shape, corpus};
 use proptest::prelude::*;
 use sidelight::clock::UnixNanos;
-use sidelight::pipeline::{Input, Pipeline, Source};
+use sidelight::pipeline::Pipeline;
+use sidelight::pipeline::input::{FrameSink, Input, Source};
 use sidelight::rules::settings::RulesSettings;
 use std::collections::BTreeMap;
 

@@ -5,13 +5,12 @@
 //! whose type, unit, labels or buckets would change is such a one, and refuses the rules that change it.
 
 use super::admin::Judging;
-use super::compose::compiled;
 use crate::clock::Clock;
 use crate::config::setting;
 use crate::config::settings::{Config, LogLevel};
 use crate::metrics::Registry;
-use crate::rules::Published;
-use crate::rules::compile::compile;
+use crate::rules::compile::{compile, compile_into};
+use crate::rules::set::Published;
 use crate::rules::settings::{RuleError, RulesSettings};
 use crate::serve::state::State;
 use crate::telemetry::Telemetry;
@@ -88,7 +87,7 @@ impl Reload {
         if !errors.is_empty() {
             return Err(errors);
         }
-        self.published.publish(compiled(&self.live(&config.rules), &self.registry)?);
+        self.published.publish(compile_into(&self.live(&config.rules), &self.registry)?);
         if self.published.enabled() != config.enabled {
             self.published.switch(config.enabled);
             let now = if config.enabled { "on" } else { "off: lines are counted and refused" };

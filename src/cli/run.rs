@@ -3,7 +3,7 @@
 use crate::app;
 use crate::app::compose::{Composed, compose};
 use crate::app::reload::{Looked, Outcome, Reload, level};
-use crate::app::signals::{Signals, Told};
+use crate::app::signals::{SignalEvent, Signals};
 use crate::cli::install;
 use crate::cli::value::{log_level, said};
 use crate::clock::Clock;
@@ -13,8 +13,7 @@ use crate::config::layer::{Places, Trace};
 use crate::config::part::State;
 use crate::config::settings::{ListenSettings, LogLevel, Mode};
 use crate::config::{self, Flags, Good, Loaded, load, load_again, units};
-use crate::metrics::Registry;
-use crate::rules::compile::compile;
+use crate::rules::compile::dry_run;
 use crate::rules::settings::RuleError;
 use crate::telemetry::Telemetry;
 use crate::telemetry::log::{Log, Sink, Threshold, tell};
@@ -93,10 +92,7 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
     let mut keeper = Keeper::new(arguments.flags(), environment);
     let loaded = load(&keeper.flags, environment).in_use();
     let limits = loaded.config.limits;
-    let (loaded, _) = loaded.settled(|rules| {
-        let registry = Registry::new(limits);
-        compile(rules, &mut |spec| registry.declare(spec.clone())).err().unwrap_or_default()
-    });
+    let (loaded, _) = loaded.settled(|rules| dry_run(rules, limits).err().unwrap_or_default());
     let complaints = report(&loaded, &mut |text| eprint!("{text}"));
     if arguments.strict && !loaded.is_valid() {
         return ExitCode::from(2);
@@ -125,7 +121,7 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
     reload.started(complaints, outcome, &loaded.hash());
     keeper.good = loaded.good();
     signals.look = keeper.every();
-    let again = |told| keeper.again(told, environment, &reload);
+    let again = |event| keeper.again(event, environment, &reload);
     let code = app::run(parts, &mut signals, welcome, again).unwrap_or_else(|error| {
         eprintln!("sidelight: {error}");
         1
@@ -165,9 +161,9 @@ impl Keeper {
     }
 
     /// SIGHUP, or a look that is due.
-    fn again(&mut self, told: Told, environment: &Environment, reload: &Reload) -> Looked {
+    fn again(&mut self, event: SignalEvent, environment: &Environment, reload: &Reload) -> Looked {
         let seen = self.places.look();
-        if told == Told::Look {
+        if event == SignalEvent::Look {
             let looks = match &self.changing {
                 _ if seen == self.read => {
                     self.changing = None;

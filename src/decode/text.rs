@@ -19,7 +19,7 @@ pub(crate) mod traceback;
 mod words;
 
 use crate::decode::scan;
-use crate::record::field::BODY;
+use crate::record::field::{BODY, SEVERITY};
 use crate::record::slots::Place;
 use crate::record::{Decoded, Format};
 use memchr::memchr;
@@ -90,12 +90,16 @@ fn read_lines(text: &str, into: &mut Decoded) -> bool {
     let parts = traceback::split(text);
     let mut out = Out { slots: &mut into.slots };
     let body = if parts.traceback == Some(0) {
-        // an exception that nobody caught: nothing stands before it
-        traceback::exception_of(text).map(|(name, message)| (name.start, message.end))
+        // an exception that nobody caught: nothing stands before it; Ruby writes the type behind the message
+        traceback::exception_of(text)
+            .map(|(name, message)| (name.start.min(message.start), message.end.max(name.end)))
     } else {
         let first_end = text.find('\n').unwrap_or(text.len()).min(parts.message_end);
         let body = header::read(&text.as_bytes()[..first_end], &mut out);
-        body.map(|body| (body, parts.message_end.max(body)))
+        let has_level = out.slots.present & SEVERITY.bit() != 0;
+        let second =
+            if has_level { None } else { traceback::second_line(text, Place::Line, out.slots) };
+        second.or(body).map(|body| (body, parts.message_end.max(body)))
     };
     let Some((from, to)) = body else {
         into.slots.clear();

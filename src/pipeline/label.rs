@@ -1,70 +1,38 @@
-//! The values of labels: what a record's fields become before they may leave as a label. On the way of a line
-//! this is asked only when a label set is met for the first time, or is not made of a few fields.
+//! The values of labels: what a record's fields become before they may leave the pod as a label.
+//! Used only when a label set is new, or depends on more than a few fields. Unit: one label of one
+//! record.
 
 use crate::decode::text::exception_of;
 use crate::record::{Record, field};
 use crate::rules::action::Label;
-use crate::rules::extract::{Captures, Extract};
+use crate::rules::evaluate::Match;
 use crate::rules::{sql, template};
-use crate::spans::Operation;
 use crate::spans::identify::is_id;
 use crate::spans::phrase::Phrase;
 
-/// Methods that are a label value of their own (OpenTelemetry, `http.request.method`); others are `_OTHER`.
+/// Methods that are a label value of their own (OpenTelemetry, `http.request.method`); others are
+/// `_OTHER`.
 const METHODS: [&str; 10] =
     ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "CONNECT", "TRACE", "QUERY"];
 
 /// The longest name of an exception class kept, in bytes.
 const TYPE_BYTES_MAX: usize = 100;
 
-/// A record, and what is known of it beside its fields.
+/// A record with everything that labels and values are read from.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Scene<'a> {
+pub(super) struct RecordContext<'a> {
     pub(super) record: &'a Record<'a>,
-    /// The resource's service: of records that name none.
+    /// The service of the resource, for records without one.
     pub(super) service: &'a str,
-    /// What the body says of a function.
+    /// The function that the body says completed, failed or started.
     pub(super) phrase: Option<Phrase<'a>>,
-    /// What the rule's pattern captured.
-    pub(super) captured: Option<Captured<'a>>,
+    /// The match of the rule's pattern.
+    pub(super) captured: Option<Match<'a>>,
 }
 
-/// A match of a rule's pattern.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Captured<'a> {
-    pub(super) pattern: &'a Extract,
-    pub(super) groups: &'a Captures,
-    pub(super) haystack: &'a str,
-}
-
-impl<'a> Captured<'a> {
-    /// What the named group with this number caught.
-    pub(super) fn group(&self, number: usize) -> Option<&'a str> {
-        self.pattern.group(number, self.haystack, self.groups)
-    }
-}
-
-/// Work that ended, as far as metrics and spans need it.
-#[derive(Clone, Copy)]
-pub(super) struct Work<'a> {
-    pub(super) operation: Operation,
-    pub(super) seconds: Option<f64>,
-    pub(super) status_code: u16,
-    pub(super) failed: bool,
-    pub(super) phrase: Option<Phrase<'a>>,
-    /// A rule asks for its span.
-    pub(super) asked: bool,
-}
-
-impl Work<'_> {
-    /// Work that only a duration tells of.
-    pub(super) fn of(operation: Operation, seconds: Option<f64>, failed: bool) -> Self {
-        Work { operation, seconds, status_code: 0, failed, phrase: None, asked: false }
-    }
-}
-
-impl<'a> Scene<'a> {
-    /// Writes the value of a label. False: the record has no such label, and is none for the family.
+impl<'a> RecordContext<'a> {
+    /// Writes the value of a label. False: the record has no value for it, and does not count in
+    /// the family.
     pub(super) fn write(&self, label: &Label, out: &mut String) -> bool {
         let record = self.record;
         out.clear();
@@ -111,7 +79,8 @@ pub(super) fn method(record: &Record<'_>) -> &'static str {
     METHODS.into_iter().find(|known| text.eq_ignore_ascii_case(known)).unwrap_or("_OTHER")
 }
 
-/// Writes the route: a route field wins, else the template of the path. False: the record has neither.
+/// Writes the route: a route field wins, else the template of the path. False: the record has
+/// neither.
 pub(super) fn endpoint(record: &Record<'_>, out: &mut String) -> bool {
     match record.text(field::HTTP_ROUTE).or_else(|| record.text(field::URL_PATH)) {
         Some(path) => {
@@ -180,8 +149,9 @@ pub(super) fn has_traceback(record: &Record<'_>) -> bool {
         .is_some_and(|text| !text.trim().is_empty() && text.trim() != "NoneType: None")
 }
 
-/// Whether a text has frames as Python, Java or Node write them, so that what stands where the class does is
-/// one. Go's stacks begin with a function, and many fields of this name hold a sentence.
+/// Whether a text has frames as Python, Java or Node write them, so that what stands where the
+/// class does is one. Go's stacks begin with a function, and many fields of this name hold a
+/// sentence.
 fn framed(text: &str) -> bool {
     ["Traceback (most recent call last):", "\n\tat ", "\n    at "]
         .iter()

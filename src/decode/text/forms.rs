@@ -333,8 +333,14 @@ fn erlang(header: &mut Header<'_>) -> Option<usize> {
     let near = &bytes[..bytes.len().min(32)];
     let end = near.windows(12).position(|part| part == b" REPORT==== ")?;
     let word = level::at(bytes, 1).filter(|word| word.length + 1 == end)?;
-    header.level(1, 1 + word.length, end + 12);
-    Some(end + 12)
+    let at = end + 12;
+    header.level(1, 1 + word.length, at);
+    let length = stamp::extent(&bytes[at..]);
+    if length > 0 && bytes[at + length..].starts_with(b" ===") {
+        header.is_done = true;
+        return Some(header.time(at, at + length, at + length + 4));
+    }
+    Some(at)
 }
 
 /// Monolog and Laravel: `channel.LEVEL: `.

@@ -276,7 +276,10 @@ impl Header<'_> {
         if !self.has_place && self.place(at, name_end) {
             self.has_place = true;
         } else if !self.has_logger
-            && (ids::is_dotted(name) || matches!(name, b"root" | b"__main__"))
+            && (ids::is_dotted(name)
+                || matches!(name, b"root" | b"__main__")
+                // Spring Boot: `--- [thread] name : `
+                || (self.waiting > 0 && separator == b':' && name[0].is_ascii_alphabetic()))
         {
             self.put(LOGGER, at, name_end);
             self.has_logger = true;

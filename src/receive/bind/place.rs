@@ -1,41 +1,18 @@
-//! The directory of a socket, and who owns what. Unit: one directory.
+//! The directory of a socket, and its group. Unit: one directory.
 
-use super::error::Problem;
+use super::error::{Owner, Problem};
 use rustix::fd::OwnedFd;
-use rustix::fs::{AtFlags, Gid, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, Gid, Mode, OFlags};
 use rustix::io::Errno;
-use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// Who owns a file, and what others may do with it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Owner {
-    /// User id.
-    pub uid: u32,
-    /// Group id.
-    pub gid: u32,
-    /// Permission bits.
-    pub mode: u32,
-}
-
-impl Owner {
-    /// The owner in `stat`.
-    pub fn of(stat: &Stat) -> Owner {
-        Owner { uid: stat.st_uid, gid: stat.st_gid, mode: stat.st_mode & 0o7777 }
-    }
-}
-
-impl fmt::Display for Owner {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "uid {}, gid {}, mode {:04o}", self.uid, self.gid, self.mode)
-    }
-}
-
-/// Opens `path`, making its last part if it is missing.
+/// Opens `path`, making its last part if it is missing. A group that it cannot be given is added to
+/// `refused`.
 pub(super) fn open_directory(
     path: &Path,
     mode: u32,
     group: Option<u32>,
+    refused: &mut Vec<Problem>,
 ) -> Result<OwnedFd, Problem> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let open = || rustix::fs::open(path, flags, Mode::empty());
@@ -56,8 +33,10 @@ pub(super) fn open_directory(
     }
     let directory = open().map_err(|errno| Problem::Directory { errno, owner: None })?;
     if let Some(group) = group {
-        rustix::fs::chownat(&directory, "", None, Some(Gid::from_raw(group)), AtFlags::EMPTY_PATH)
-            .map_err(|errno| Problem::Group { group, errno })?;
+        let gid = Some(Gid::from_raw(group));
+        if let Err(errno) = rustix::fs::chownat(&directory, "", None, gid, AtFlags::EMPTY_PATH) {
+            refused.push(Problem::Group { group, errno });
+        }
     }
     Ok(directory)
 }
@@ -78,8 +57,9 @@ fn named(known: &str, group: &str) -> Option<u32> {
     })
 }
 
-/// Where sockets are put when nobody says: `/run/sidelight` if we can write there, else `$XDG_RUNTIME_DIR`
-/// (`runtime`), else a directory of our own under `/tmp`, which has to be private (the second value).
+/// Where sockets are put when nobody says: `/run/sidelight` if we can write there, else
+/// `$XDG_RUNTIME_DIR` (`runtime`), else a directory of our own under `/tmp`, which has to be
+/// private (the second value).
 pub fn default_directory(runtime: Option<&Path>) -> (PathBuf, bool) {
     let run = Path::new("/run/sidelight");
     let usable = |path: &Path| {

@@ -13,7 +13,7 @@ use crate::server::settings::{Lifetimes, Mode, TlsSettings};
 use crate::server::webhook::Leaving;
 use crate::server::{Parts, Running};
 use clap::{Args, Command, FromArgMatches};
-use sidelight::app::signals::{Signals, Told};
+use sidelight::app::signals::{SignalEvent, Signals};
 use sidelight::clock::Clock;
 use sidelight::config::environment::Environment;
 use sidelight::config::fault::{Fault, Level};
@@ -158,8 +158,8 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
     loop {
         match signals.wait() {
             // the file is looked at every two seconds anyhow
-            Ok(Told::Reload | Told::Look) => {}
-            Ok(Told::Stop) => break,
+            Ok(SignalEvent::Reload | SignalEvent::Look) => {}
+            Ok(SignalEvent::Stop) => break,
             Err(error) => {
                 eprintln!("sidelight: no signals: {error}");
                 break;
@@ -167,6 +167,9 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
         }
     }
     tracing::info!("leaving");
+    if let Err(error) = signals.watch_repeated_stops() {
+        tracing::warn!(%error, "repeated stop signals are ignored without a word");
+    }
     running.stop();
     ExitCode::SUCCESS
 }
