@@ -7,7 +7,7 @@
 //! that is leaving, a volume that comes late) often goes.
 
 use crate::receive::bind::error::Problem;
-use crate::receive::bind::place::default_directory;
+use crate::receive::bind::place::{RUN_DIRECTORY, default_directory};
 use crate::receive::bind::{self, Access, Bound, Kind};
 use crate::telemetry::standing::{Door, DoorState, Standing};
 use std::net::{SocketAddr, TcpListener};
@@ -33,6 +33,8 @@ impl Place {
     pub fn resolve(&self, name: &str, runtime: Option<&Path>) -> (PathBuf, Access) {
         let mut access = self.access.clone();
         if let Some(path) = &self.path {
+            let is_default = path.parent() == Some(Path::new(RUN_DIRECTORY));
+            access.open_directory = access.group.is_some() && is_default;
             return (path.clone(), access);
         }
         let (directory, private) = default_directory(runtime);
@@ -40,6 +42,8 @@ impl Place {
             access.private_directory = true;
             access.directory_mode = 0o700;
         }
+        // the user's runtime directory holds more than our sockets: its mode stays
+        access.open_directory = access.group.is_some() && Some(directory.as_path()) != runtime;
         (directory.join(name), access)
     }
 }
@@ -148,6 +152,23 @@ mod tests {
         std::fs::remove_file(&path).expect("the way is free");
         let opened = wanted.open(&standing);
         assert!(matches!(opened, Ok(Opened::Stream(_))) && standing.is_started());
+    }
+
+    /// A worker of nginx got "permission denied" in the default directory, although the socket was its group's.
+    #[test]
+    fn a_group_passes_through_the_default_directory_only() {
+        let runtime = tempfile::tempdir().expect("a temporary directory");
+        let with = |group: Option<&str>, path: Option<PathBuf>| {
+            let group = group.map(str::to_owned);
+            let place = Place { path, access: Access { group, ..Access::default() } };
+            let (path, access) = place.resolve(DATAGRAM_NAME, Some(runtime.path()));
+            (path.starts_with(runtime.path()), access.open_directory)
+        };
+        let (in_runtime, is_open) = with(Some("www-data"), None);
+        assert_eq!(is_open, !in_runtime, "never the user's runtime directory");
+        assert!(!with(None, None).1, "nobody was let in");
+        assert!(with(Some("www-data"), Some("/run/sidelight/log.sock".into())).1);
+        assert!(!with(Some("www-data"), Some("/srv/log.sock".into())).1, "not ours to change");
     }
 
     #[test]

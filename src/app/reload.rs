@@ -113,8 +113,8 @@ impl Reload {
 
     /// Says how a later load went.
     pub fn loaded(&self, complaints: Vec<String>, outcome: Outcome, hash: &str) {
-        self.telemetry.config_reloads.with_label_values(&[outcome.name()]).inc();
         self.told(complaints, outcome, hash);
+        self.telemetry.config_reloads.with_label_values(&[outcome.name()]).inc();
     }
 
     /// A message could not be written without waiting.
@@ -122,20 +122,21 @@ impl Reload {
         self.telemetry.log_suppressed.inc();
     }
 
-    /// In the metrics, and by its complaints in `/health`.
+    /// Publishes the complaints for `/health`, then the metrics: whoever sees that a load was counted
+    /// also sees what came of it.
     fn told(&self, complaints: Vec<String>, outcome: Outcome, hash: &str) {
         let telemetry = &self.telemetry;
         let succeeded = outcome == Outcome::Loaded;
-        telemetry.config_last_load_successful.set(i64::from(succeeded));
-        if succeeded {
-            let now = self.clock.now().seconds();
-            telemetry.config_last_load_timestamp.set(now as i64);
-        }
+        self.state.warn(complaints);
         if outcome != Outcome::Refused {
             telemetry.config_info.reset();
             telemetry.config_info.with_label_values(&[hash]).set(1);
         }
-        self.state.warn(complaints);
+        if succeeded {
+            let now = self.clock.now().seconds();
+            telemetry.config_last_load_timestamp.set(now as i64);
+        }
+        telemetry.config_last_load_successful.set(i64::from(succeeded));
     }
 }
 

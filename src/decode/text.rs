@@ -20,7 +20,7 @@ mod words;
 
 use crate::decode::scan;
 use crate::record::field::{BODY, SEVERITY};
-use crate::record::slots::Place;
+use crate::record::slots::{Place, Slots};
 use crate::record::{Decoded, Format};
 use memchr::memchr;
 use out::Out;
@@ -33,7 +33,7 @@ pub fn read(line: &str, into: &mut Decoded) -> bool {
     if memchr(b'\n', bytes).is_some() {
         return read_lines(line, into);
     }
-    let mut out = Out { slots: &mut into.slots };
+    let mut out = Out { slots: &mut into.slots, place: Place::Line };
     let Some(body) = header::read(bytes, &mut out) else {
         into.slots.present = 0;
         return false;
@@ -58,12 +58,13 @@ pub(super) fn walk(block: &str, start: usize, into: &mut Decoded) -> Option<usiz
         stop -= 1;
     }
     let line = &rest[..stop];
-    let mut out = Out { slots: &mut into.slots };
+    let mut out = Out { slots: &mut into.slots, place: Place::Line };
     if let Some(body) = header::read(line, &mut out) {
         out.put(BODY, body, line.len());
         into.format = Format::Text;
     } else {
         out.slots.clear();
+        request::read(line, 0, &mut out);
         out.put(BODY, 0, line.len());
         into.format = Format::Plain;
     }
@@ -73,7 +74,8 @@ pub(super) fn walk(block: &str, start: usize, into: &mut Decoded) -> Option<usiz
 /// What is left of a line that no reader knows: the message, and a traceback behind it.
 pub fn plain(line: &str, into: &mut Decoded) {
     into.format = Format::Plain;
-    let mut out = Out { slots: &mut into.slots };
+    let mut out = Out { slots: &mut into.slots, place: Place::Line };
+    request::read(line.as_bytes(), 0, &mut out);
     if memchr(b'\n', line.as_bytes()).is_none() {
         return out.put(BODY, 0, line.len());
     }
@@ -88,7 +90,7 @@ pub fn plain(line: &str, into: &mut Decoded) {
 #[cold]
 fn read_lines(text: &str, into: &mut Decoded) -> bool {
     let parts = traceback::split(text);
-    let mut out = Out { slots: &mut into.slots };
+    let mut out = Out { slots: &mut into.slots, place: Place::Line };
     let body = if parts.traceback == Some(0) {
         // an exception that nobody caught: nothing stands before it; Ruby writes the type behind the message
         traceback::exception_of(text)
@@ -117,6 +119,11 @@ fn read_lines(text: &str, into: &mut Decoded) -> bool {
 /// message may be empty. A text without frames (`ValueError: no`) has them too.
 pub fn exception_of(traceback: &str) -> Option<(Range<usize>, Range<usize>)> {
     traceback::exception_of(traceback)
+}
+
+/// The duration and the statement that PostgreSQL writes into a message, which lies between two positions.
+pub(super) fn statement_in(bytes: &[u8], span: (usize, usize), place: Place, slots: &mut Slots) {
+    request::statement_in(bytes, span.0, span.1, &mut Out { slots, place });
 }
 
 #[cfg(test)]

@@ -66,11 +66,20 @@ pub struct Access {
     /// The directory must be ours and nobody else may write there: for one under `/tmp`, where
     /// anybody may have made it first.
     pub private_directory: bool,
+    /// The directory is a default one of ours: everybody may pass through it, so that the group reaches
+    /// its socket. The sockets' own modes decide who connects.
+    pub open_directory: bool,
 }
 
 impl Default for Access {
     fn default() -> Self {
-        Access { mode: 0o660, directory_mode: 0o750, group: None, private_directory: false }
+        Access {
+            mode: 0o660,
+            directory_mode: 0o750,
+            group: None,
+            private_directory: false,
+            open_directory: false,
+        }
     }
 }
 
@@ -134,6 +143,9 @@ fn bind_unix(kind: Kind, path: &Path, access: &Access) -> Result<Bound, Problem>
     let directory = open_directory(parent, access.directory_mode, group, &mut refused)?;
     if access.private_directory && !place::is_private(&directory) {
         return Err(Problem::Foreign);
+    }
+    if access.open_directory {
+        place::let_through(&directory);
     }
     // two starting at once must not take each other for dead; held until this function returns
     let _lock = lock(&directory);

@@ -1,7 +1,7 @@
 //! A sidecar that records what is delivered instead of understanding it: in this process, or as one of its own.
 
 use sidelight::app::doors::Place;
-use sidelight::app::drain::Output;
+use sidelight::app::drain::{self, Output};
 use sidelight::app::parts::{Parts, Settings};
 use sidelight::app::reload::Looked;
 use sidelight::app::signals::Signals;
@@ -44,6 +44,9 @@ impl Seen {
         Seen { lines, ..Seen::default() }
     }
 }
+
+/// Long enough for a loaded machine: a wait that takes this long has failed. No test asserts on less.
+pub(crate) const AMPLE: Duration = Duration::from_secs(60);
 
 /// Counts frames as decoded, as a pipeline does, so that the ledger closes.
 fn decode(telemetry: &Telemetry, frames: u64) {
@@ -126,8 +129,9 @@ impl Sidecar {
         Sidecar::build(|_| {}, |_| {}, Vec::new())
     }
 
-    pub(crate) fn spawn_outputs(outputs: Vec<Output>) -> Sidecar {
-        Sidecar::build(|_| {}, |_| {}, outputs)
+    /// Starts one that gives its outputs until `deadline`.
+    pub(crate) fn spawn_until(deadline: Duration, outputs: Vec<Output>) -> Sidecar {
+        Sidecar::build(|settings| settings.drain.deadline = deadline, |_| {}, outputs)
     }
 
     pub(crate) fn spawn_with(change: impl FnOnce(&mut Settings)) -> Sidecar {
@@ -153,6 +157,8 @@ impl Sidecar {
         let mut settings = Settings {
             stream: Some(Place { path: Some(stream.clone()), ..Place::default() }),
             datagram: Some(Place { path: Some(datagram.clone()), ..Place::default() }),
+            // a thread that gets no processor is not a thread that hangs
+            drain: drain::Settings { deadline: AMPLE, ..drain::Settings::default() },
             ..Settings::default()
         };
         change(&mut settings);
@@ -222,11 +228,16 @@ impl Sidecar {
         look(&self.lock())
     }
 
-    /// Waits until `look` is content, ten seconds at most.
+    /// Waits until the process is ready. A listener accepts a moment before the process says so.
+    pub(crate) fn wait_ready(&self) {
+        until("ready", || self.standing.is_ready(Duration::ZERO));
+    }
+
+    /// Waits until `look` is content.
     pub(crate) fn until(&self, look: impl Fn(&Seen) -> bool) {
         let begin = Instant::now();
         while !self.seen(&look) {
-            assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", self.lock());
+            assert!(begin.elapsed() < AMPLE, "{:?}", self.lock());
             std::thread::park_timeout(Duration::from_millis(2));
         }
     }
@@ -290,7 +301,8 @@ pub(crate) fn be_child() {
     let outputs = if is_set("DOOR_HANGS") {
         let finish = Box::new(move |_| {
             std::fs::write(hangs, "").expect("written");
-            std::thread::park_timeout(Duration::from_mins(1));
+            // longer than the test waits, so that only the signal can end it
+            std::thread::park_timeout(2 * AMPLE);
         });
         vec![Output { name: "hangs", held: Box::new(|| 0), finish }]
     } else {
@@ -307,6 +319,7 @@ pub(crate) fn be_child() {
             stream: place("log.sock"),
             datagram: place("d.sock"),
             stdin: is_set("DOOR_STDIN"),
+            drain: drain::Settings { deadline: AMPLE, ..drain::Settings::default() },
             ..Settings::default()
         },
         clock: Clock::system(),
@@ -319,9 +332,11 @@ pub(crate) fn be_child() {
         outputs,
     };
     let mut reloads = 0;
-    let reload = |_| {
+    let directory_of_reloads = directory.clone();
+    let reload = move |_| {
         reloads += 1;
-        std::fs::write(directory.join(format!("reloaded {reloads}")), "").expect("written");
+        std::fs::write(directory_of_reloads.join(format!("reloaded {reloads}")), "")
+            .expect("written");
         Looked { changed: true, again: None }
     };
     let code = sidelight::app::run(parts, &mut signals, |_| {}, reload).expect("it runs");
@@ -418,7 +433,16 @@ impl Count {
 pub(crate) fn wait_for(path: &Path) {
     let begin = Instant::now();
     while !path.exists() {
-        assert!(begin.elapsed() < Duration::from_secs(20), "{} never came", path.display());
+        assert!(begin.elapsed() < AMPLE, "{} never came", path.display());
+        std::thread::park_timeout(Duration::from_millis(1));
+    }
+}
+
+/// Waits until `look` is true.
+pub(crate) fn until(what: &str, look: impl Fn() -> bool) {
+    let begin = Instant::now();
+    while !look() {
+        assert!(begin.elapsed() < AMPLE, "never {what}");
         std::thread::park_timeout(Duration::from_millis(1));
     }
 }

@@ -12,13 +12,13 @@ use crate::inject::policy::{
 };
 use crate::inject::quantity;
 use crate::inject::sidecar::DEFAULTS_BYTES_MAX;
+use crate::name::{is_label, is_name};
 use sidelight::config::fault::{Fault, Level};
 use sidelight::config::reader::{At, Keys, Reader};
 use sidelight::config::tree::{self, Source, Value};
 use sidelight::config::units::{self, Refused};
-use sidelight::config::{check_value, metric_prefix, otlp_endpoint, otlp_header};
+use sidelight::config::{check_value, metric_prefix, otlp_endpoint, otlp_header, read_file};
 use std::collections::BTreeMap;
-use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
 
@@ -63,12 +63,9 @@ pub fn load(path: &Path) -> (Policy, Vec<Fault>) {
         hint: None,
         located: None,
     };
-    let mut text = String::new();
-    let read = std::fs::File::open(path)
-        .and_then(|file| file.take(tree::FILE_BYTES_MAX as u64 + 1).read_to_string(&mut text));
-    match read {
-        Ok(_) => parse(&name, &text),
-        Err(error) => (Policy::default(), vec![refused(error.to_string())]),
+    match read_file(path) {
+        Ok(text) => parse(&name, &text),
+        Err(error) => (Policy::default(), vec![refused(error)]),
     }
 }
 
@@ -88,9 +85,8 @@ pub fn parse(name: &str, text: &str) -> (Policy, Vec<Fault>) {
         reader.finish(&keys);
     }
     let mut faults = reader.faults;
-    let place = |fault: &Fault| fault.located.as_ref().map_or((0, 0), |l| (l.line, l.column));
-    faults.sort_by_key(place);
-    (policy, faults)
+    faults.sort();
+    (policy, faults.into_list())
 }
 
 fn whole(reader: &mut Reader<'_>, keys: &mut Keys<'_>, to: &mut Policy) {
@@ -175,15 +171,6 @@ fn texts(
     reader.list(at).iter().filter_map(|at| reader.parsed(at, &parse)).collect()
 }
 
-fn is_label(text: &str) -> bool {
-    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    let edge = |c: char| c == '-';
-    (1..=63).contains(&text.len())
-        && text.bytes().all(inner)
-        && !text.starts_with(edge)
-        && !text.ends_with(edge)
-}
-
 /// A name of a namespace or a revision.
 fn label(text: &str) -> Result<String, Refused> {
     let hint = "small letters, digits and dashes, at most 63";
@@ -197,15 +184,18 @@ fn label(text: &str) -> Result<String, Refused> {
 /// A name of a Secret.
 fn name(text: &str) -> Result<String, Refused> {
     let hint = "small letters, digits, dashes and dots";
-    let is_name = text.len() <= 253 && text.split('.').all(is_label);
-    if is_name {
+    if is_name(text) {
         Ok(text.to_owned())
     } else {
         Err(Refused::new(format!("`{text}` is no name"), hint))
     }
 }
 
-fn image(text: &str) -> Result<String, Refused> {
+/// A name of an image.
+///
+/// # Errors
+/// It has white space or control characters, or is empty.
+pub fn image(text: &str) -> Result<String, Refused> {
     if text.is_empty() || text.contains(|c: char| c.is_whitespace() || c.is_control()) {
         let hint = "as in registry.example/sidelight:1.2.3, or better with @sha256:...";
         return Err(Refused::new(format!("`{text}` is no name of an image"), hint));
@@ -381,9 +371,9 @@ fn defaults(reader: &mut Reader<'_>, at: &At<'_>) -> Option<String> {
     if at.node.value == Value::Null {
         return None;
     }
-    let before = reader.faults.len();
+    let before = reader.faults.listed_mut().len();
     check_value(reader, at.node);
-    for fault in &mut reader.faults[before..] {
+    for fault in &mut reader.faults.listed_mut()[before..] {
         fault.path = match fault.path.as_str() {
             "" => "defaults".to_owned(),
             path => format!("defaults.{path}"),

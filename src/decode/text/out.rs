@@ -1,19 +1,21 @@
 //! Where the parts of a text line are written to.
 
 use crate::record::field::FieldId;
-use crate::record::slots::{Entry, Slots};
+use crate::record::slots::{Entry, Place, Slots};
 
 /// The slots of the line that is being read.
 #[derive(Debug)]
 pub(super) struct Out<'a> {
     /// Where fields go.
     pub(super) slots: &'a mut Slots,
+    /// What positions count in: the line, or its copy without colours.
+    pub(super) place: Place,
 }
 
 impl Out<'_> {
     /// Writes a field that lies between two positions.
     #[inline]
     pub(super) fn put(&mut self, field: FieldId, from: usize, to: usize) {
-        self.slots.put(field, Entry::text(from, to));
+        self.slots.put(field, Entry { place: self.place, ..Entry::text(from, to) });
     }
 }

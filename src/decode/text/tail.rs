@@ -30,7 +30,7 @@ pub(super) fn structlog(bytes: &[u8], from: usize, out: &mut Out<'_>) {
         let (key, begin, end) = (&word[..equals], start + equals + 1 + quotes, at - 1 - quotes);
         let Some((field, unit)) = field_of(key) else { continue };
         if !ids::is_absent(&bytes[begin..end]) {
-            out.slots.put(field, Entry { unit, ..Entry::text(begin, end) });
+            out.slots.put(field, Entry { unit, place: out.place, ..Entry::text(begin, end) });
         }
     }
 }

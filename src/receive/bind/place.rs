@@ -57,11 +57,14 @@ fn named(known: &str, group: &str) -> Option<u32> {
     })
 }
 
+/// The default directory of the sockets.
+pub const RUN_DIRECTORY: &str = "/run/sidelight";
+
 /// Where sockets are put when nobody says: `/run/sidelight` if we can write there, else
 /// `$XDG_RUNTIME_DIR` (`runtime`), else a directory of our own under `/tmp`, which has to be
 /// private (the second value).
 pub fn default_directory(runtime: Option<&Path>) -> (PathBuf, bool) {
-    let run = Path::new("/run/sidelight");
+    let run = Path::new(RUN_DIRECTORY);
     let usable = |path: &Path| {
         let access = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
         rustix::fs::access(path, access).is_ok()
@@ -73,6 +76,23 @@ pub fn default_directory(runtime: Option<&Path>) -> (PathBuf, bool) {
         return (runtime.to_owned(), false);
     }
     (PathBuf::from(format!("/tmp/sidelight-{}", rustix::process::geteuid().as_raw())), true)
+}
+
+/// Lets everybody pass through a directory of ours, without listing it. Where the file system refuses that,
+/// the socket is bound all the same: others may still reach it.
+pub(super) fn let_through(directory: &OwnedFd) {
+    const SEARCH: u32 = 0o011;
+    let Ok(stat) = rustix::fs::fstat(directory) else { return };
+    let ours = stat.st_uid == rustix::process::geteuid().as_raw();
+    if !ours || stat.st_mode & SEARCH == SEARCH {
+        return;
+    }
+    let mode = Mode::from_raw_mode(stat.st_mode & 0o7777 | SEARCH);
+    // a handle that was opened by path only has no fchmod; its entry in /proc leads to the same directory
+    let handle = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(directory));
+    if let Err(error) = rustix::fs::chmod(&handle, mode) {
+        tracing::warn!(%error, "the directory of the socket cannot be opened to the socket's group");
+    }
 }
 
 /// True if the directory is ours and nobody else may write there.

@@ -52,6 +52,23 @@ fn a_group_is_given_by_number() {
     }
 }
 
+/// Guarantees: a directory that was made for another group lets everybody pass through where that was asked
+/// for, and stays as it is otherwise.
+#[test]
+fn a_default_directory_lets_a_group_through() {
+    let root = directory();
+    let parent = root.path().join("run");
+    std::fs::create_dir(&parent).expect("made");
+    for (open_directory, before, after) in
+        [(false, 0o700, 0o700), (true, 0o700, 0o711), (true, 0o750, 0o751), (true, 0o1755, 0o1755)]
+    {
+        std::fs::set_permissions(&parent, PermissionsExt::from_mode(before)).expect("ours");
+        let access = Access { open_directory, ..Access::default() };
+        unix(Kind::Datagram, &parent.join("d.sock"), &access).expect("the way is free");
+        assert_eq!(mode_of(&parent), after);
+    }
+}
+
 #[test]
 fn a_socket_is_taken_over_only_when_nobody_listens() {
     let root = directory();
