@@ -9,9 +9,10 @@ pub mod json;
 pub mod logfmt;
 mod resolve;
 mod scan;
-pub mod syslog;
+mod syslog;
 pub mod text;
 pub mod time;
+mod wrapper;
 
 use crate::record::field::FieldTable;
 use crate::record::{Decoded, Format};
@@ -48,10 +49,18 @@ pub fn walk(
     let was_logfmt = into.format == Format::Logfmt;
     into.clear();
     match &block.as_bytes()[start..] {
+        // Docker's wrapper is taken off by `decode`
+        [b'{', b'"', b'l', b'o', b'g', b'"', b':', b'"', ..] => None,
         [b'{', ..] => {
             let end = json::walk(block, start, wanted, &mut memory.graph, into)?;
             resolve::resolve(&block[start..], wanted, into);
             Some(end)
+        }
+        // what the `T` belongs to may be a wrapper's time
+        line @ [b'0'..=b'9', _, _, _, b'-', _, _, b'-', _, _, b'T', ..]
+            if wrapper::may_open(line) =>
+        {
+            None
         }
         // a date: no other reader takes it
         [b'0'..=b'9', _, _, _, b'-' | b'/', ..]
@@ -66,14 +75,33 @@ pub fn walk(
             resolve::resolve(&block[start..], wanted, into);
             Some(end)
         }
+        // syslog's header
+        [b'A'..=b'S', b'a'..=b'u', b'b'..=b'y', b' ', _, _, b' ', _, _, b':', ..] => None,
         [b'A'..=b'Z', ..] if !logfmt::starts(&block[start..]) => text::walk(block, start, into),
         _ => None,
     }
 }
 
 /// Finds the wanted fields of one frame and says who understood it. A frame with more than one line
-/// is a text line with the traceback that follows it, or one datagram.
+/// is a text line with the traceback that follows it, or one datagram. Wrappers are taken off first.
 pub fn decode(line: &str, wanted: &FieldTable, memory: &mut Memory, into: &mut Decoded) {
+    into.clear();
+    let mut rewritten = std::mem::take(&mut into.rewritten);
+    let is_rewritten = wrapper::rewrite(line, &mut rewritten);
+    let line = if is_rewritten { rewritten.as_str() } else { line };
+    match wrapper::open(line) {
+        Some((inside, found)) => {
+            unwrapped(&line[inside..], wanted, memory, into);
+            into.slots.shift(inside);
+            found.add_to(line, wanted, into);
+        }
+        None => unwrapped(line, wanted, memory, into),
+    }
+    into.rewritten = rewritten;
+}
+
+/// The same for a line without wrappers.
+fn unwrapped(line: &str, wanted: &FieldTable, memory: &mut Memory, into: &mut Decoded) {
     let trimmed = line.trim_start_matches([' ', '\t', '\r', '\n']);
     let json = trimmed.starts_with('{');
     if json && json::read(line, wanted, &mut memory.graph, &mut memory.work, into) {
@@ -85,14 +113,16 @@ pub fn decode(line: &str, wanted: &FieldTable, memory: &mut Memory, into: &mut D
     if logfmt::starts(line) && logfmt::read(line, wanted, &mut memory.graph, into) {
         return resolve::resolve(line, wanted, into);
     }
-    for (format, read) in [
-        (Format::Access, access::read as fn(&str, &mut Decoded) -> bool),
-        (Format::Epoch, epoch::read),
-        (Format::Text, text::read),
+    // a time in brackets at the start is a logger's, whatever request follows
+    let is_access = !matches!(line.as_bytes(), [b'[', rest @ ..] if text::stamp::extent(rest) > 0);
+    for (format, may_read, read) in [
+        (Format::Access, is_access, access::read as fn(&str, &mut Decoded) -> bool),
+        (Format::Epoch, true, epoch::read),
+        (Format::Text, true, text::read),
     ] {
         into.clear();
         into.format = format;
-        if !json && read(line, into) {
+        if !json && may_read && read(line, into) {
             return;
         }
     }

@@ -17,7 +17,7 @@ mod times;
 
 use crate::clock::UnixNanos;
 use crate::decode::time::Zone;
-use crate::decode::{self, Memory, syslog};
+use crate::decode::{self, Memory};
 use crate::forward::stdout::Passthrough;
 use crate::frame::{count, multiline};
 use crate::health::Pulse;
@@ -121,7 +121,7 @@ impl Pipeline {
             _ => prefix,
         };
         let text = self.repaired(whole);
-        self.record(source, &text, 1, observed, Envelope::default());
+        self.record(source, &text, 1, observed);
     }
 
     /// Counts frames that are refused because everything is switched off.
@@ -160,7 +160,7 @@ impl Pipeline {
             return None;
         }
         let stop = at + trimmed(&block[at..end]);
-        self.apply(source, &text[at..stop], 1, observed, Envelope::default());
+        self.apply(source, &text[at..stop], 1, observed);
         Some(end)
     }
 
@@ -189,10 +189,10 @@ impl Pipeline {
         }
         self.batch.joined += lines - 1;
         if let Some(line) = text.and_then(|text| text.get(at..stop)) {
-            self.record(source, line, lines, observed, Envelope::default());
+            self.record(source, line, lines, observed);
         } else {
             let line = self.repaired(&block[at..stop]);
-            self.record(source, &line, lines, observed, Envelope::default());
+            self.record(source, &line, lines, observed);
         }
         end
     }
@@ -206,29 +206,15 @@ impl Pipeline {
 
     /// Decodes a frame and applies its effects.
     #[inline]
-    fn record(
-        &mut self,
-        source: &Source,
-        line: &str,
-        lines: u64,
-        observed: UnixNanos,
-        envelope: Envelope<'_>,
-    ) {
+    fn record(&mut self, source: &Source, line: &str, lines: u64, observed: UnixNanos) {
         self.decoded.clear();
         decode::decode(line, &self.rules.fields, &mut self.memory, &mut self.decoded);
-        self.apply(source, line, lines, observed, envelope);
+        self.apply(source, line, lines, observed);
     }
 
     /// Everything that follows from a decoded record.
     #[inline]
-    fn apply(
-        &mut self,
-        source: &Source,
-        line: &str,
-        lines: u64,
-        observed: UnixNanos,
-        envelope: Envelope<'_>,
-    ) {
+    fn apply(&mut self, source: &Source, line: &str, lines: u64, observed: UnixNanos) {
         if std::mem::take(&mut self.lose_record) {
             return;
         }
@@ -243,7 +229,7 @@ impl Pipeline {
                 self.decoded.slots.put(own, entry);
             }
         }
-        let record = Record::new(line, &self.decoded, observed, envelope);
+        let record = Record::new(line, &self.decoded, observed, Envelope::default());
         let plan = self.plans.of(record.present(), &self.rules);
         let service = self.resource.service_name.as_str();
         let mut context = RecordContext { record: &record, service, phrase: None, captured: None };
@@ -304,8 +290,8 @@ impl FrameSink for Pipeline {
             return;
         }
         let text = self.repaired(bytes);
-        let (envelope, message) = syslog::peel(&text);
-        self.record(source, message.trim_end_matches(['\n', '\r']), 1, observed, envelope);
+        // CPython's SysLogHandler ends a datagram with a NUL
+        self.record(source, text.trim_end_matches(['\0', '\n', '\r']), 1, observed);
     }
 
     /// Adds counters to telemetry, hands batches to the outboxes, looks for new rules.

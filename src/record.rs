@@ -57,6 +57,11 @@ pub struct Decoded {
     pub slots: Slots,
     /// Text that had to be rewritten: escapes undone, invalid UTF-8 replaced. Cleared for every line.
     pub scratch: String,
+    /// The line as the readers saw it, where a wrapper changed its bytes (colours, Docker's JSON); else
+    /// empty. Positions in the line then count in it.
+    pub rewritten: String,
+    /// Severity of syslog's `<PRI>` (RFC 5424 section 6.2.1); counts where the line itself names none.
+    pub priority: Severity,
     /// Who understood the line.
     pub format: Format,
     /// The line looked like a format that it then was not: counted as malformed, kept as plain text.
@@ -69,6 +74,8 @@ impl Decoded {
         Decoded {
             slots: Slots::new(),
             scratch: String::new(),
+            rewritten: String::new(),
+            priority: Severity::UNSPECIFIED,
             format: Format::Plain,
             malformed: false,
         }
@@ -79,6 +86,8 @@ impl Decoded {
     pub fn clear(&mut self) {
         self.slots.clear();
         self.scratch.clear();
+        self.rewritten.clear();
+        self.priority = Severity::UNSPECIFIED;
         self.malformed = false;
     }
 }
@@ -118,10 +127,17 @@ impl<'line> Record<'line> {
         observed: UnixNanos,
         envelope: Envelope<'line>,
     ) -> Record<'line> {
+        let line = if decoded.rewritten.is_empty() { line } else { decoded.rewritten.as_str() };
         Record { line, decoded, observed, envelope }
     }
 
-    /// The line as it was received, without its end.
+    /// Whether the fields alone say what the line is; a priority of syslog is none of them.
+    #[inline]
+    pub(crate) fn is_bare(&self) -> bool {
+        self.envelope == Envelope::default() && self.decoded.priority == Severity::UNSPECIFIED
+    }
+
+    /// The line as the readers saw it, without its end.
     #[inline]
     pub fn line(&self) -> &'line str {
         self.line
@@ -223,7 +239,11 @@ impl<'line> Record<'line> {
         } else {
             Severity::UNSPECIFIED
         };
-        if own == Severity::UNSPECIFIED { self.envelope.severity } else { own }
+        match (own, self.decoded.priority) {
+            (Severity::UNSPECIFIED, Severity::UNSPECIFIED) => self.envelope.severity,
+            (Severity::UNSPECIFIED, priority) => priority,
+            _ => own,
+        }
     }
 
     /// The message of the line; the whole line where there is none.

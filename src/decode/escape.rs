@@ -53,6 +53,22 @@ pub(crate) fn undo(raw: &str, into: &mut String) {
     into.push_str(&raw[from..]);
 }
 
+/// Appends a value of RFC 5424's structured data: only `\"`, `\\` and `\]` are escapes (section 6.3.3).
+pub(crate) fn undo_parameter(raw: &str, into: &mut String) {
+    let mut rest = raw;
+    while let Some(at) = rest.find('\\') {
+        into.push_str(&rest[..at]);
+        let behind = &rest[at + 1..];
+        if !behind.starts_with(['"', '\\', ']']) {
+            into.push('\\');
+        }
+        let length = behind.chars().next().map_or(0, char::len_utf8);
+        into.push_str(&behind[..length]);
+        rest = &behind[length..];
+    }
+    into.push_str(rest);
+}
+
 /// The character of the `\u` escape at `at`, with the low surrogate behind it where one is needed.
 fn joined(bytes: &[u8], at: usize, unit: u32) -> (char, usize) {
     let pair = (0xd800..0xdc00).contains(&unit) && bytes.get(at + 6..at + 8) == Some(b"\\u");

@@ -1,24 +1,43 @@
-//! The header that a datagram may carry: `<PRI>`, with or without RFC 3164's time, host and tag, and the NUL
-//! that CPython's SysLogHandler appends. RFC 5424's header is taken off where it has no structured data.
-//! What is no header stays part of the text. Unit: one datagram.
+//! Headers of syslog on datagrams, streams and in files: `<PRI>` with or without RFC 3164's time, host and
+//! tag; RFC 5424's with its structured data; journald's short form. What is no header stays part of the
+//! text. Unit: one line.
 
-use crate::record::Envelope;
+use super::wrapper::Found;
 use crate::record::severity::Severity;
 
 /// The longest tag that is taken for one: RFC 3164 section 4.1.3 allows 32, programs write more.
 const TAG_BYTES_MAX: usize = 64;
 
-/// Takes the header off a datagram: what it said, and the text that remains.
-pub fn peel(datagram: &str) -> (Envelope<'_>, &str) {
-    let text = datagram.trim_end_matches(['\0', '\n', '\r']);
-    let Some((severity, rest)) = priority(text) else {
-        return (Envelope::default(), text);
-    };
-    let (tag, rest) = match rest.strip_prefix("1 ").and_then(rfc5424) {
-        Some(found) => found,
-        None => rfc3164(rest),
-    };
-    (Envelope { severity, tag }, rest)
+/// Takes off `<PRI>` and the header behind it; gives where the message starts.
+pub(super) fn with_priority(line: &str, at: usize, found: &mut Found) -> Option<usize> {
+    let (severity, rest) = priority(&line[at..])?;
+    found.severity = severity;
+    let at = line.len() - rest.len();
+    if rest.starts_with("1 ")
+        && let Some(message) = rfc5424(line, at + 2, found)
+    {
+        return Some(message);
+    }
+    Some(rfc3164(line, at, found))
+}
+
+/// Takes off a header without `<PRI>`, as syslog daemons and journald write it into files: time, host and
+/// program must all be there.
+pub(super) fn without_priority(line: &str, at: usize, found: &mut Found) -> Option<usize> {
+    let (time_end, rest) = behind_time(line, at)?;
+    let (host, _) = line[rest..].split_once(' ')?;
+    let is_level = Severity::from_text(host) != Severity::UNSPECIFIED;
+    let is_host =
+        |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':' | b'/');
+    if is_level || host.is_empty() || host.ends_with(':') || !host.bytes().all(is_host) {
+        return None;
+    }
+    let program = rest + host.len() + 1;
+    let with_date = line.as_bytes()[at].is_ascii_digit();
+    let (name, message) = tag(&line[program..], with_date)?;
+    found.time.get_or_insert((at, time_end));
+    found.program = Some((program, program + name));
+    Some(program + message)
 }
 
 /// `<0>` to `<191>`: facility times eight plus severity.
@@ -34,137 +53,127 @@ fn priority(text: &str) -> Option<(Severity, &str)> {
 
 /// `Mmm dd hh:mm:ss host tag[pid]: `; time, host and tag may each be missing. glibc's syslog() leaves out
 /// the host, CPython everything.
-fn rfc3164(text: &str) -> (Option<&str>, &str) {
-    let Some(after_time) = behind_time(text) else {
+fn rfc3164(line: &str, at: usize, found: &mut Found) -> usize {
+    let Some((time_end, rest)) = behind_time(line, at) else {
         // without a time only a tag with its process id is clear enough: `app[7]: text`
-        return tag(text, true).map_or((None, text), |(tag, rest)| (Some(tag), rest));
+        let Some((name, message)) = tag(&line[at..], true) else { return at };
+        found.program = Some((at, at + name));
+        return at + message;
     };
-    if let Some((tag, rest)) = tag(after_time, false) {
-        return (Some(tag), rest);
-    }
-    if let Some((_host, behind)) = after_time.split_once(' ')
-        && let Some((tag, rest)) = tag(behind, false)
+    found.time = Some((at, time_end));
+    let mut program = rest;
+    let mut read = tag(&line[rest..], false);
+    if read.is_none()
+        && let Some((host, _)) = line[rest..].split_once(' ')
     {
-        return (Some(tag), rest);
+        program = rest + host.len() + 1;
+        read = tag(&line[program..], false);
     }
-    (None, after_time)
+    let Some((name, message)) = read else { return rest };
+    found.program = Some((program, program + name));
+    program + message
 }
 
-/// What follows `Nov 21 10:00:00 `, or RFC 3339's time as newer senders write it.
-fn behind_time(text: &str) -> Option<&str> {
-    let bytes = text.as_bytes();
+/// Where `Nov 21 10:00:00 ` ends, or RFC 3339's time as newer senders write it, and what follows it.
+fn behind_time(line: &str, at: usize) -> Option<(usize, usize)> {
+    let bytes = &line.as_bytes()[at..];
     if let [m1, m2, m3, b' ', _, _, b' ', _, _, b':', _, _, b':', _, _, b' ', ..] = bytes {
         let is_month =
             m1.is_ascii_uppercase() && m2.is_ascii_lowercase() && m3.is_ascii_lowercase();
         let digits = [5, 7, 8, 10, 11, 13, 14];
         return (is_month && digits.iter().all(|&at| bytes[at].is_ascii_digit()))
-            .then(|| &text[16..]);
+            .then_some((at + 15, at + 16));
     }
-    let (time, rest) = text.split_once(' ')?;
-    matches!(time.as_bytes(), [b'0'..=b'9', _, _, _, b'-', _, _, b'-', _, _, b'T', ..])
-        .then_some(rest)
+    let length = memchr::memchr(b' ', bytes)?;
+    matches!(bytes[..length], [b'0'..=b'9', _, _, _, b'-', _, _, b'-', _, _, b'T', ..])
+        .then_some((at + length, at + length + 1))
 }
 
-/// `name: ` or `name[pid]: `.
-fn tag(text: &str, wants_pid: bool) -> Option<(&str, &str)> {
-    let is_name =
-        |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'/' | b'@');
+/// `name: ` or `name[pid]: `: the length of the name, and where the text behind it starts.
+fn tag(text: &str, wants_pid: bool) -> Option<(usize, usize)> {
+    let is_name = |b: &u8| {
+        b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'/' | b'@' | b'(' | b')')
+    };
     let length = text.bytes().take(TAG_BYTES_MAX + 1).take_while(|byte| is_name(byte)).count();
     if length == 0 || length > TAG_BYTES_MAX {
         return None;
     }
-    let (name, rest) = text.split_at(length);
-    let rest = match rest.strip_prefix('[') {
+    let rest = match text[length..].strip_prefix('[') {
         Some(rest) => {
             let (pid, rest) = rest.split_once(']')?;
             (pid.len() <= 10 && pid.bytes().all(|byte| byte.is_ascii_digit())).then_some(rest)?
         }
         None if wants_pid => return None,
-        None => rest,
+        None => &text[length..],
     };
     let rest = rest.strip_prefix(':')?;
-    Some((name, rest.strip_prefix(' ').unwrap_or(rest)))
+    Some((length, text.len() - rest.strip_prefix(' ').unwrap_or(rest).len()))
 }
 
-/// Behind `<PRI>1 `: time, host, application, process, message id, and `-` for no structured data.
-fn rfc5424(text: &str) -> Option<(Option<&str>, &str)> {
-    let mut parts = text.splitn(7, ' ');
-    let (_time, _host, application) = (parts.next()?, parts.next()?, parts.next()?);
-    let (_process, _message_id, structured) = (parts.next()?, parts.next()?, parts.next()?);
-    if structured != "-" {
-        return None;
+/// Behind `<PRI>1 `: time, host, application, process, message id, structured data or `-`, message.
+fn rfc5424(line: &str, at: usize, found: &mut Found) -> Option<usize> {
+    let mut starts = [at; 6];
+    for number in 1..6 {
+        let before = starts[number - 1];
+        starts[number] = before + memchr::memchr(b' ', &line.as_bytes()[before..])? + 1;
     }
-    let message = parts.next().unwrap_or("");
-    let message = message.strip_prefix('\u{feff}').unwrap_or(message);
-    Some(((application != "-").then_some(application), message))
+    let structured = starts[5];
+    let end = if line[structured..].starts_with('-') {
+        structured + 1
+    } else {
+        structured_end(line, structured)?
+    };
+    let message = match line.as_bytes().get(end) {
+        None => end,
+        Some(b' ') => end + 1,
+        Some(_) => return None,
+    };
+    if &line[starts[0]..starts[1]] != "- " {
+        found.time = Some((starts[0], starts[1] - 1));
+    }
+    if &line[starts[2]..starts[3]] != "- " {
+        found.program = Some((starts[2], starts[3] - 1));
+    }
+    if end > structured + 1 {
+        found.structured = Some((structured, end));
+    }
+    Some(message)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    #[test]
-    fn every_sender() {
-        for (datagram, severity, tag, rest) in [
-            // nginx: access_log syslog:server=unix:...
-            (
-                "<190>Nov 21 10:00:00 web-1 nginx: 127.0.0.1 - - [21/Nov/2026:10:00:00 +0000] \"GET / HTTP/1.1\" 200 5",
-                Severity::INFO,
-                Some("nginx"),
-                "127.0.0.1 - - [21/Nov/2026:10:00:00 +0000] \"GET / HTTP/1.1\" 200 5",
-            ),
-            // nginx with nohostname
-            (
-                "<187>Nov  1 10:00:00 nginx: 2026/11/01 10:00:00 [error] 7#7: x",
-                Severity::ERROR,
-                Some("nginx"),
-                "2026/11/01 10:00:00 [error] 7#7: x",
-            ),
-            // CPython's SysLogHandler
-            ("<14>INFO:root:hello\0", Severity::INFO, None, "INFO:root:hello"),
-            (
-                "<11>failed\nTraceback (most recent call last):\nX: y\0",
-                Severity::ERROR,
-                None,
-                "failed\nTraceback (most recent call last):\nX: y",
-            ),
-            ("<12>{\"level\":\"warn\"}", Severity::WARN, None, "{\"level\":\"warn\"}"),
-            // glibc's syslog(), the logger command
-            (
-                "<13>Nov 21 10:00:00 app[77]: text: more",
-                Severity::NOTICE,
-                Some("app"),
-                "text: more",
-            ),
-            ("<8>app[7]: started", Severity(24), Some("app"), "started"),
-            (
-                "<165>1 2026-11-21T10:00:00Z host app 7 ID47 - \u{feff}text",
-                Severity::NOTICE,
-                Some("app"),
-                "text",
-            ),
-            ("<165>1 2026-11-21T10:00:00Z host - - - -", Severity::NOTICE, None, ""),
-            ("<30>2026-11-21T10:00:00.5+00:00 host cron[7]: x", Severity::INFO, Some("cron"), "x"),
-            // none
-            ("<14>note: this is no tag", Severity::INFO, None, "note: this is no tag"),
-            ("plain\n", Severity::UNSPECIFIED, None, "plain"),
-            ("<192>x", Severity::UNSPECIFIED, None, "<192>x"),
-            ("<>x", Severity::UNSPECIFIED, None, "<>x"),
-            ("<b>bold</b>", Severity::UNSPECIFIED, None, "<b>bold</b>"),
-            ("<1", Severity::UNSPECIFIED, None, "<1"),
-            ("", Severity::UNSPECIFIED, None, ""),
-        ] {
-            assert_eq!(peel(datagram), (Envelope { severity, tag }, rest), "{datagram:?}");
+/// Where `[id name="value"][id]` ends: a bracket inside quotes is text (RFC 5424 section 6.3.3).
+fn structured_end(line: &str, start: usize) -> Option<usize> {
+    let bytes = line.as_bytes();
+    let mut at = start;
+    while bytes.get(at) == Some(&b'[') {
+        let mut is_quoted = false;
+        loop {
+            at += 1;
+            match bytes.get(at)? {
+                b'\\' if is_quoted => at += 1,
+                b'"' => is_quoted = !is_quoted,
+                b']' if !is_quoted => break,
+                _ => {}
+            }
         }
+        at += 1;
     }
+    (at > start).then_some(at)
+}
 
-    proptest! {
-        /// No datagram panics, and what remains is always a part of it.
-        #[test]
-        fn property_any_datagram(text in "<[0-9]{1,3}>(1 )?([A-Z][a-z]{2} [ 0-9][0-9] [0-9:]{8} )?\\PC{0,40}") {
-            let (_, rest) = peel(&text);
-            prop_assert!(text.contains(rest));
+/// Gives every parameter of structured data: its name, its value as it is written, and where that starts.
+pub(super) fn structured_pairs(text: &str, mut each: impl FnMut(&str, &str, usize)) {
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    while let Some(length) = text[at..].find("=\"") {
+        let equals = at + length;
+        let name = text[at..equals].rfind([' ', '[']).map_or(at, |space| at + space + 1);
+        let from = equals + 2;
+        let mut end = from;
+        while let Some(byte) = bytes.get(end).filter(|byte| **byte != b'"') {
+            end += if *byte == b'\\' { 2 } else { 1 };
         }
+        let Some(value) = text.get(from..end) else { return };
+        each(&text[name..equals], value, from);
+        at = (end + 1).min(text.len());
     }
 }

@@ -4,6 +4,8 @@
 
 mod civil;
 mod other;
+pub(crate) mod shape;
+mod zones;
 
 use crate::clock::UnixNanos;
 use civil::Stamp;
@@ -61,11 +63,15 @@ pub fn parse(
     let mut seconds = cache.seconds;
     let mut rest = rest;
     if cache.is_clf {
-        let [digit @ b'0'..=b'9', behind @ ..] = rest else { return None };
+        let [digit @ b'0'..=b'9', behind @ ..] = rest else {
+            return parse_other(text, zone, observed);
+        };
         seconds += (digit - b'0') as i64 * 60;
         rest = behind;
     }
-    let (second, nanos, offset) = civil::tail(rest)?;
+    let Some((second, nanos, offset)) = civil::tail(rest) else {
+        return parse_other(text, zone, observed);
+    };
     seconds += second as i64;
     let east = match (offset, zone) {
         (Some(east), _) => east,

@@ -10,7 +10,7 @@ use super::plan::Group;
 use crate::clock::UnixNanos;
 use crate::metrics::{Exemplar, SeriesId, ShardWriter};
 use crate::record::field::Unit;
-use crate::record::{Envelope, field, number};
+use crate::record::{field, number};
 use crate::rules::action::{LABELS_MAX, Measure, MeasureKind, Value};
 use crate::rules::set::{On, RuleSet};
 use crate::rules::template;
@@ -91,8 +91,7 @@ impl SeriesRecorder {
         seconds: Option<f64>,
     ) -> Facts {
         // the fields of a syslog header are not part of a key
-        let has_key =
-            context.record.envelope == Envelope::default() && self.key.read(group, context.record);
+        let has_key = context.record.is_bare() && self.key.read(group, context.record);
         if has_key && let Some(facts) = self.record_remembered(group, context, seconds) {
             return facts;
         }
@@ -225,7 +224,7 @@ impl SeriesRecorder {
         mut has_key: bool,
     ) -> Facts {
         let record = context.record;
-        if record.envelope == Envelope::default()
+        if record.is_bare()
             && let Some(path) =
                 record.text(field::URL_PATH).filter(|_| group.inputs.contains(&field::URL_PATH))
         {

@@ -24,6 +24,10 @@ impl Severity {
     pub const ERROR: Severity = Severity(17);
     /// The first of FATAL.
     pub const FATAL: Severity = Severity(21);
+    /// ERROR2: syslog's critical. It is no end of a process: nginx writes it when a handshake fails.
+    pub const SYSLOG_CRITICAL: Severity = Severity(18);
+    /// ERROR3: syslog's alert.
+    pub const SYSLOG_ALERT: Severity = Severity(19);
 
     /// Every short name, in order; the index is [`Severity::class`].
     pub const SHORT_NAMES: [&'static str; 7] =
@@ -60,45 +64,76 @@ impl Severity {
     }
 
     /// A level's name in any of the spellings that loggers use, in any case. A bare digit in text (journald,
-    /// syslog) is read as a number.
+    /// syslog) is read as a number. One letter or sign is what klog, Ruby, logcat and Redis write.
     pub fn from_text(text: &str) -> Severity {
         let text = text.trim();
         let bytes = text.as_bytes();
         let Some(first) = bytes.first() else { return Severity::UNSPECIFIED };
-        let is = |name: &str| text.eq_ignore_ascii_case(name);
+        let is = |names: &[&str]| names.iter().any(|name| text.eq_ignore_ascii_case(name));
         match first.to_ascii_lowercase() {
-            b'i' if is("info")
-                || is("information")
-                || is("informational")
-                || is("inf")
-                || is("i") =>
-            {
-                Severity::INFO
-            }
-            b'd' if is("debug") || is("dbg") || is("d") => Severity::DEBUG,
-            b'd' if is("dpanic") => Severity(18),
-            b'w' if is("warning") || is("warn") || is("wrn") || is("w") => Severity::WARN,
-            b'e' if is("error") || is("err") || is("e") || is("eror") => Severity::ERROR,
-            b'e' if is("emergency") || is("emerg") => Severity(24),
-            b'c' if is("critical") || is("crit") || is("c") => Severity::FATAL,
-            b'f' if is("fatal") || is("ftl") || is("f") => Severity::FATAL,
-            b'f' if is("fine") => Severity::DEBUG,
-            b'f' if is("finer") || is("finest") => Severity::TRACE,
-            b't' if is("trace") || is("trc") || is("t") => Severity::TRACE,
-            b'v' if is("verbose") || is("v") => Severity::TRACE,
+            b'i' if is(&["info", "information", "informational", "inf", "i"]) => Severity::INFO,
+            b'd' if is(&["debug", "dbg", "dbug", "debu", "d"]) => Severity::DEBUG,
+            b'd' if is(&["dpanic"]) => Severity(18),
+            b'd' if is(&["deprecated"]) => Severity::WARN, // PHP
+            b'w' if is(&["warning", "warn", "wrn", "w"]) => Severity::WARN,
+            b'e' if is(&["error", "err", "e", "erro", "eror"]) => Severity::ERROR,
+            b'e' if is(&["emergency", "emerg"]) => Severity::FATAL,
+            b'c' if is(&["critical", "crit", "crt", "c"]) => Severity::FATAL,
+            b'c' if is(&["config"]) => Severity(7),
+            b'f' if is(&["fatal", "ftl", "fata", "f"]) => Severity::FATAL,
+            b'f' if is(&["fail", "failure"]) => Severity::ERROR,
+            b'f' if is(&["fine"]) => Severity::DEBUG,
+            b'f' if is(&["finer", "finest"]) => Severity::TRACE,
+            b't' if is(&["trace", "trc", "trce", "trac", "t"]) => Severity::TRACE,
+            b'v' if is(&["verbose", "vrb", "v"]) => Severity::TRACE,
+            // npm's levels, as OpenTelemetry's winston transport maps them
+            b'h' if is(&["http"]) => Severity(7),
+            b's' if is(&["silly"]) => Severity::TRACE,
             // PostgreSQL: of interest to administrators, between NOTICE and ERROR only in who reads it
-            b'l' if is("log") => Severity::INFO,
-            b'n' if is("notice") || is("note") || is("n") => Severity::NOTICE,
-            b'a' if is("alert") => Severity(22),
-            b'p' if is("panic") => Severity(23),
-            b's' if is("severe") => Severity(18),
-            b's' if is("success") => Severity(11),
+            b'l' if is(&["log"]) => Severity::INFO,
+            b'n' if is(&["notice", "note", "n"]) => Severity::NOTICE,
+            b'a' if is(&["alert"]) => Severity::SYSLOG_ALERT,
+            b'a' if is(&["a"]) => Severity::FATAL, // logcat: an assertion
+            b'p' if is(&["panic"]) => Severity(23),
+            b's' if is(&["severe"]) => Severity(18),
+            b's' if is(&["success"]) => Severity(11),
+            b'#' if is(&["#"]) => Severity::WARN, // Redis
+            b'*' if is(&["*"]) => Severity::NOTICE,
+            // syslog's word, as nginx and Apache write it: not what a logger calls critical
+            b'[' if is(&["[crit]"]) => Severity::SYSLOG_CRITICAL,
+            b'0' if text.starts_with("0x") => Self::from_sssd(text),
             b'0'..=b'9' => Self::from_level_number(text),
+            _ if text.ends_with(')') => Self::from_priority(text),
             _ => Self::numbered_any(text),
         }
     }
 
-    /// A numeric level: 0..=7 syslog (RFC 5424 section 6.2.1), 10..=60 bunyan and pino.
+    /// SSSD's debug levels, one bit each (`sssd.conf(5)`, debug_level).
+    #[cold]
+    fn from_sssd(text: &str) -> Severity {
+        match u16::from_str_radix(&text[2..], 16) {
+            Ok(0x0010) => Severity::FATAL,
+            Ok(0x0020) => Severity::SYSLOG_CRITICAL,
+            Ok(0x0040) => Severity::ERROR,
+            Ok(0x0080) => Severity::WARN,
+            Ok(0x0100) => Severity::INFO,
+            Ok(0x0200 | 0x0400) => Severity::DEBUG,
+            Ok(0x1000 | 0x2000 | 0x4000) => Severity::TRACE,
+            _ => Severity::UNSPECIFIED,
+        }
+    }
+
+    /// ESXi's `In(14)`: syslog's priority in parentheses.
+    #[cold]
+    fn from_priority(text: &str) -> Severity {
+        let inside = text.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
+        match inside.and_then(|digits| digits.parse::<u8>().ok()) {
+            Some(priority @ 0..=191) => Self::from_syslog(priority % 8),
+            _ => Severity::UNSPECIFIED,
+        }
+    }
+
+    /// A numeric level: 0..=7 syslog (RFC 5424 section 6.2.1), 10..=60 bunyan and pino, 100..=600 Monolog.
     pub fn from_level_number(text: &str) -> Severity {
         match text.parse::<u32>() {
             Ok(priority @ 0..=7) => Self::from_syslog(priority as u8),
@@ -108,6 +143,14 @@ impl Severity {
             Ok(40..=49) => Severity::WARN,
             Ok(50..=59) => Severity::ERROR,
             Ok(60..=69) => Severity::FATAL,
+            Ok(100) => Severity::DEBUG,
+            Ok(200) => Severity::INFO,
+            Ok(250) => Severity::NOTICE,
+            Ok(300) => Severity::WARN,
+            Ok(400) => Severity::ERROR,
+            Ok(500) => Severity::FATAL,
+            Ok(550) => Severity::SYSLOG_ALERT,
+            Ok(600) => Severity::FATAL,
             _ => Severity::UNSPECIFIED,
         }
     }
@@ -129,9 +172,9 @@ impl Severity {
     /// in its appendix B.
     pub fn from_syslog(priority: u8) -> Severity {
         match priority {
-            0 => Severity(24),
-            1 => Severity(22),
-            2 => Severity::FATAL,
+            0 => Severity::FATAL,
+            1 => Severity::SYSLOG_ALERT,
+            2 => Severity::SYSLOG_CRITICAL,
             3 => Severity::ERROR,
             4 => Severity::WARN,
             5 => Severity::NOTICE,
@@ -141,8 +184,15 @@ impl Severity {
         }
     }
 
+    /// `DEBUG5` of PostgreSQL, `INFO2` of OpenTelemetry, `ERROR+4` of Go's slog.
     #[cold]
     fn numbered_any(text: &str) -> Severity {
+        if text == "DEBUG5" {
+            return Severity::TRACE;
+        }
+        if let Some(severity) = Self::from_slog(text) {
+            return severity;
+        }
         for (name, first) in
             [("debug", 4), ("info", 8), ("trace", 0), ("warn", 12), ("error", 16), ("fatal", 20)]
         {
@@ -152,6 +202,20 @@ impl Severity {
             }
         }
         Severity::UNSPECIFIED
+    }
+
+    /// slog's `NAME+n`: its numbers lie 9 below OpenTelemetry's.
+    fn from_slog(text: &str) -> Option<Severity> {
+        let sign = text.find(['+', '-'])?;
+        let base = match &text[..sign] {
+            "DEBUG" => 5,
+            "INFO" => 9,
+            "WARN" => 13,
+            "ERROR" => 17,
+            _ => return None,
+        };
+        let offset = text[sign..].parse::<i16>().ok()?;
+        Some(Severity((base + offset).clamp(1, 24) as u8))
     }
 
     /// `INFO2`: OpenTelemetry's own short names with a number behind them.
@@ -195,8 +259,29 @@ mod tests {
             ("trace", 1),
             ("TRACE2", 2),
             ("notice", 10),
-            ("emerg", 24),
-            ("alert", 22),
+            ("emerg", 21),
+            ("alert", 19),
+            ("[crit]", 18),
+            ("crit", 21),
+            ("dbug", 5),
+            ("fail", 17),
+            ("ERRO", 17),
+            ("EROR", 17),
+            ("FATA", 21),
+            ("trce", 1),
+            ("silly", 1),
+            ("http", 7),
+            ("ERROR+4", 21),
+            ("ERROR+99", 24),
+            ("INFO+2", 11),
+            ("DEBUG-4", 1),
+            ("DEBUG-99", 1),
+            ("ERROR+", 0),
+            ("error+4", 0),
+            ("DEBUG5", 1),
+            ("400", 17),
+            ("450", 0),
+            ("#", 13),
             ("severe", 18),
             ("", 0),
             ("x", 0),

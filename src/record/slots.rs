@@ -232,6 +232,18 @@ impl Slots {
         &self.extended
     }
 
+    /// Moves every entry of the line: what was read was its end, from `offset` on.
+    pub(crate) fn shift(&mut self, offset: usize) {
+        let entries = self.entries.iter_mut().enumerate();
+        let present = self.present;
+        let own = entries.filter(|(index, _)| present & (1 << index) != 0).map(|(_, entry)| entry);
+        let others = self.others[..self.others_count].iter_mut().map(|(_, entry)| entry);
+        let extended = self.extended.iter_mut().map(|(_, entry)| entry);
+        for entry in own.chain(others).chain(extended).filter(|e| e.place == Place::Line) {
+            entry.start += offset as u32;
+        }
+    }
+
     #[cold]
     fn put_extended(&mut self, field: FieldId, entry: Entry) {
         match self.extended.iter_mut().find(|(of, _)| *of == field) {

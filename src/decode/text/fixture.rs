@@ -17,10 +17,7 @@ pub(crate) fn all_of(line: &str, decoded: &Decoded) -> BTreeMap<String, String> 
             Unit::Microseconds => "us",
             Unit::Nanoseconds => "ns",
         };
-        let whole = match entry.place {
-            crate::record::slots::Place::Line => line,
-            crate::record::slots::Place::Scratch => decoded.scratch.as_str(),
-        };
+        let whole = record.whole(entry.place);
         let text = &whole[entry.start as usize..(entry.start + entry.len) as usize];
         Some((STANDARD[number].0.to_string(), format!("{text}{unit}")))
     };

@@ -19,9 +19,16 @@ pub(super) fn bracket(bytes: &[u8], from: usize, to: usize, meaning: Meaning, ou
     let (from, to) = trim(bytes, from, to);
     let value = &bytes[from..to];
     if value.contains(&b'=') {
-        pairs(bytes, from, to, out);
+        for (field, from, to) in pairs(bytes, from, to) {
+            out.put(field, from, to);
+        }
         return;
     }
+    // OpenStack: `req-... user project - - -`
+    let is_request = value.starts_with(b"req-");
+    let space = value.iter().position(|byte| *byte == b' ').filter(|_| is_request);
+    let to = space.map_or(to, |space| from + space);
+    let value = &bytes[from..to];
     let is_pid = value.len() < 8 && value.iter().all(u8::is_ascii_digit);
     let is_thread =
         [&b"main"[..], b"Main", b"Thread", b"worker"].iter().any(|k| value.starts_with(k));
@@ -34,6 +41,7 @@ pub(super) fn bracket(bytes: &[u8], from: usize, to: usize, meaning: Meaning, ou
 /// Whether a bracketed text can only be an id: a UUID, many hexadecimal digits, or one that says so.
 pub(super) fn is_surely_id(value: &[u8]) -> bool {
     let is_hex = value.iter().all(|byte| byte.is_ascii_hexdigit() || *byte == b'-');
+    let value = &value[..value.iter().position(|byte| *byte == b' ').unwrap_or(value.len())];
     let has_digit = value.iter().any(u8::is_ascii_digit);
     let says_so =
         [&b"req-"[..], b"req_", b"request-", b"trace-"].iter().any(|k| value.starts_with(k));
@@ -41,19 +49,17 @@ pub(super) fn is_surely_id(value: &[u8]) -> bool {
 }
 
 /// `key=value` pairs between two positions, split at spaces and commas, in those names that matter.
-pub(super) fn pairs(bytes: &[u8], from: usize, to: usize, out: &mut Out<'_>) {
+pub(super) fn pairs(
+    bytes: &[u8],
+    from: usize,
+    to: usize,
+) -> impl Iterator<Item = (FieldId, usize, usize)> {
     let mut at = from;
-    for pair in bytes[from..to].split(|byte| matches!(byte, b' ' | b',' | b';')) {
+    bytes[from..to].split(|byte| matches!(byte, b' ' | b',' | b';')).filter_map(move |word| {
         let start = at;
-        at += pair.len() + 1;
-        let Some(equals) = pair.iter().position(|byte| *byte == b'=') else { continue };
-        let value = &pair[equals + 1..];
-        if let Some(field) = field_of(&pair[..equals])
-            && !is_absent(value)
-        {
-            out.put(field, start + equals + 1, start + pair.len());
-        }
-    }
+        at += word.len() + 1;
+        pair(word, start)
+    })
 }
 
 /// The field that a key in a text line means: OpenTelemetry's logging instrumentation and its relatives.
@@ -71,41 +77,141 @@ pub(super) fn field_of(key: &[u8]) -> Option<FieldId> {
     })
 }
 
-/// `file.py:12`, `module:function:12`, `function:12`: writes what it names and says whether it was one.
+/// `key=value` as a word of a header, its key one that is known or not.
+pub(super) fn is_pair(word: &[u8]) -> bool {
+    let key = word.iter().position(|byte| *byte == b'=').unwrap_or(0);
+    key > 0
+        && word[..key].iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))
+}
+
+/// The field of a pair at `at`, where its key is known and its value is not absent.
+pub(super) fn pair(word: &[u8], at: usize) -> Option<(FieldId, usize, usize)> {
+    let equals = word.iter().position(|byte| *byte == b'=')?;
+    let field = field_of(&word[..equals])?;
+    (!is_absent(&word[equals + 1..])).then_some((field, at + equals + 1, at + word.len()))
+}
+
+/// `file.py:12`, `module:function:12`, `function:12`: gives what it names and how many fields they are.
 #[inline]
-pub(super) fn place(bytes: &[u8], from: usize, to: usize, out: &mut Out<'_>) -> bool {
+pub(super) fn place(
+    bytes: &[u8],
+    from: usize,
+    to: usize,
+    fields: &mut [(FieldId, usize, usize); 3],
+) -> usize {
     let part = &bytes[from..to];
     if !part.last().is_some_and(u8::is_ascii_digit) {
-        return false;
+        return 0;
     }
     let digits = part.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
-    let Some(colon) = part.len().checked_sub(digits + 1).filter(|at| *at > 0) else { return false };
+    let Some(colon) = part.len().checked_sub(digits + 1).filter(|at| *at > 0) else { return 0 };
     if part[colon] != b':' || digits > 7 {
-        return false;
+        return 0;
     }
     let named = &part[..colon];
     let is_name = |b: &u8| {
         b.is_ascii_alphanumeric()
             || matches!(b, b'_' | b'.' | b'/' | b'<' | b'>' | b':' | b'-' | b'\\')
     };
-    // `127.0.0.1:80` is an address
-    if !named.iter().all(is_name) || !named.iter().any(u8::is_ascii_alphabetic) {
-        return false;
+    // `127.0.0.1:80` and `fd00::1:80` are addresses
+    let is_address = |b: &u8| b.is_ascii_hexdigit() || matches!(b, b':' | b'.');
+    let colons = memchr::memchr_iter(b':', named).count();
+    if !named.iter().all(is_name)
+        || !named.iter().any(u8::is_ascii_alphabetic)
+        || (colons > 1 && named.iter().all(is_address))
+    {
+        return 0;
     }
-    out.put(CODE_LINE, from + colon + 1, to);
+    fields[0] = (CODE_LINE, from + colon + 1, to);
     match named.iter().rposition(|byte| *byte == b':') {
         Some(inner) => {
-            out.put(LOGGER, from, from + inner);
-            if named[inner + 1..] != *b"<module>" {
-                out.put(FUNCTION, from + inner + 1, from + colon);
+            fields[1] = (LOGGER, from, from + inner);
+            if named[inner + 1..] == *b"<module>" {
+                return 2;
             }
+            fields[2] = (FUNCTION, from + inner + 1, from + colon);
+            3
         }
         None if named.contains(&b'.') || named.contains(&b'/') => {
-            out.put(CODE_FILE, from, from + colon);
+            fields[1] = (CODE_FILE, from, from + colon);
+            2
         }
-        None => out.put(FUNCTION, from, from + colon),
+        None => {
+            fields[1] = (FUNCTION, from, from + colon);
+            2
+        }
     }
-    true
+}
+
+/// A name that only a logger or a class has: words joined by dots or `::`.
+pub(super) fn is_dotted(name: &[u8]) -> bool {
+    let is_word =
+        |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'$' | b'-' | b':' | b'#');
+    let (Some(first), Some(last)) = (name.first(), name.last()) else { return false };
+    let is_address = |b: &u8| b.is_ascii_hexdigit() || matches!(b, b':' | b'.');
+    if first.is_ascii_hexdigit() && name.contains(&b':') && name.iter().all(is_address) {
+        return false;
+    }
+    (name.contains(&b'.') || name.windows(2).any(|pair| pair == b"::"))
+        && name.iter().all(is_word)
+        && first.is_ascii_alphabetic()
+        && last.is_ascii_alphanumeric()
+}
+
+/// `MainProcess`: a capital behind a small letter.
+pub(super) fn is_camel(name: &[u8]) -> bool {
+    name.windows(2).any(|pair| pair[0].is_ascii_lowercase() && pair[1].is_ascii_uppercase())
+}
+
+/// A byte that a name, a host, a number or a process has, and no sentence.
+pub(super) fn is_word_byte(byte: u8) -> bool {
+    byte.is_ascii_graphic()
+        && !matches!(byte, b'"' | b'\'' | b'`' | b',' | b';' | b'{' | b'}' | b'!' | b'?')
+}
+
+/// The length of a name without `[7]` behind it.
+pub(super) fn without_process(name: &[u8]) -> usize {
+    name.iter().position(|byte| *byte == b'[').filter(|at| *at > 0).unwrap_or(name.len())
+}
+
+/// A process id, a thread's or a process' name in Python's manner.
+pub(super) fn is_thread(name: &[u8]) -> bool {
+    const KNOWN: [&[u8]; 7] = [
+        b"MainThread",
+        b"Thread-",
+        b"ThreadPoolExecutor-",
+        b"Dummy-",
+        b"MainProcess",
+        b"SpawnProcess-",
+        b"Process-",
+    ];
+    match name.first() {
+        Some(b'0'..=b'9') => name.iter().all(u8::is_ascii_digit),
+        Some(b'M' | b'T' | b'D' | b'S' | b'P') => KNOWN.iter().any(|known| name.starts_with(known)),
+        _ => false,
+    }
+}
+
+/// Spring's `trace-span` and `application,trace,span`: where the two ids lie.
+pub(super) fn trace_and_span(bytes: &[u8], from: usize, to: usize) -> Option<[(usize, usize); 2]> {
+    let value = &bytes[from..to];
+    let is_hex = |part: &[u8], lengths: &[usize]| {
+        lengths.contains(&part.len()) && part.iter().all(u8::is_ascii_hexdigit)
+    };
+    let at = match value.iter().position(|byte| *byte == b',') {
+        Some(comma) => comma + 1,
+        None if value.len() == 49 => 0,
+        None => return None,
+    };
+    let rest = &value[at..];
+    let length = rest.iter().position(|byte| matches!(byte, b',' | b'-'))?;
+    let span = &rest[length + 1..];
+    let span = &span[..span.iter().position(|byte| *byte == b',').unwrap_or(span.len())];
+    if !is_hex(&rest[..length], &[16, 32]) || !is_hex(span, &[16]) {
+        return None;
+    }
+    let trace = from + at;
+    Some([(trace, trace + length), (trace + length + 1, trace + length + 1 + span.len())])
 }
 
 pub(super) fn trim(bytes: &[u8], from: usize, to: usize) -> (usize, usize) {

@@ -1,18 +1,18 @@
-//! Level words, eight letters in one word. Unit: one word.
+//! The names of levels in every framework, and what is certain about one that stands somewhere.
+//! Unit: one word.
 
 use crate::decode::scan;
 
 /// A level word that stands somewhere.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Level {
-    /// Its length in bytes.
+    /// Its length in bytes, slog's `+4` included.
     pub(super) length: usize,
     /// Whether it begins with two capitals: `error` may be a word of a sentence, `ERROR` is not.
     pub(super) is_upper: bool,
+    /// Whether the word means so much else that only brackets or bars around it make it a level.
+    pub(super) is_weak: bool,
 }
-
-/// The longest level word is `information`.
-pub(super) const BYTES_MAX: usize = 11;
 
 /// The level word at `at`, ended by something that no word goes on with.
 #[inline]
@@ -20,35 +20,58 @@ pub(super) fn at(bytes: &[u8], at: usize) -> Option<Level> {
     let window = scan::window(bytes, at) as u64;
     // letters in lower case; a byte that is none turns into one only where it is a control character
     let lower = window | u64::from_le_bytes([0x20; 8]);
-    let length = match lower as u8 {
-        b'i' => one_of(lower, &[word(b"info")]),
-        b'd' => one_of(lower, &[word(b"debug")]),
-        b'w' => one_of(lower, &[word(b"warning"), word(b"warn")]),
-        b'e' => one_of(lower, &[word(b"error"), word(b"emerg"), word(b"err")]),
-        b'c' => one_of(lower, &[word(b"critical"), word(b"crit")]),
-        b'f' => one_of(lower, &[word(b"fatal")]),
-        b't' => one_of(lower, &[word(b"trace")]),
-        b'n' => one_of(lower, &[word(b"notice")]),
-        b's' => one_of(lower, &[word(b"success"), word(b"severe")]),
-        b'a' => one_of(lower, &[word(b"alert")]),
-        b'p' => one_of(lower, &[word(b"panic")]),
-        b'v' => one_of(lower, &[word(b"verbose")]),
-        // `LOG:` is PostgreSQL's alone
-        b'l' if window as u32 == u32::from_le_bytes(*b"LOG:") => Some(3),
-        _ => None,
-    }?;
-    let goes_on = scan::byte(bytes, at + length);
-    if goes_on.is_ascii_alphanumeric() || goes_on == b'_' {
-        // `information` goes on behind `info`
-        return information(bytes, at)
-            .filter(|_| length == 4)
-            .map(|length| Level { length, is_upper: window as u16 & 0x2020 == 0 });
-    }
-    Some(Level { length, is_upper: window as u16 & 0x2020 == 0 })
+    // the longer name of two that begin alike stands first
+    let names: &[Word] = match lower as u8 {
+        b'i' => &const { [word(b"info"), word(b"inf")] },
+        b'd' => {
+            &const { [word(b"debug"), word(b"debu"), word(b"dbug"), word(b"dbg"), word(b"dpanic")] }
+        }
+        b'w' => &const { [word(b"warning"), word(b"warn"), word(b"wrn")] },
+        b'e' => {
+            &const { [word(b"error"), word(b"emerg"), word(b"erro"), word(b"eror"), word(b"err")] }
+        }
+        b'c' => &const { [word(b"critical"), word(b"crit"), word(b"crt"), weak(b"config")] },
+        b'f' => {
+            &const {
+                [
+                    word(b"failure"),
+                    word(b"fatal"),
+                    word(b"fata"),
+                    word(b"ftl"),
+                    weak(b"fail"),
+                    weak(b"finest"),
+                    weak(b"finer"),
+                    weak(b"fine"),
+                ]
+            }
+        }
+        b't' => &const { [word(b"trace"), word(b"trac"), word(b"trce"), word(b"trc")] },
+        b'n' => &const { [word(b"notice"), weak(b"note")] },
+        b's' => &const { [word(b"success"), word(b"severe"), weak(b"silly")] },
+        b'a' => &const { [word(b"alert")] },
+        b'p' => &const { [word(b"panic")] },
+        b'v' => &const { [word(b"verbose"), word(b"vrb")] },
+        b'l' => &const { [weak(b"log")] },
+        _ => return None,
+    };
+    let found = names.iter().find(|found| lower & found.mask == found.name)?;
+    let is_upper = window as u16 & 0x2020 == 0;
+    let length = match scan::byte(bytes, at + found.length) {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'+' | b'-' => {
+            further(bytes, at, found.length, is_upper)?
+        }
+        _ => found.length,
+    };
+    Some(Level { length, is_upper, is_weak: found.is_weak })
 }
 
-/// A name in lower case, its mask and its length.
-type Word = (u64, u64, usize);
+/// A name in lower case.
+struct Word {
+    name: u64,
+    mask: u64,
+    length: usize,
+    is_weak: bool,
+}
 
 const fn word(name: &[u8]) -> Word {
     let mut bytes = [0; 8];
@@ -57,17 +80,37 @@ const fn word(name: &[u8]) -> Word {
         bytes[index] = name[index];
         index += 1;
     }
-    (u64::from_le_bytes(bytes), u64::MAX >> (64 - 8 * name.len()), name.len())
+    let mask = u64::MAX >> (64 - 8 * name.len());
+    Word { name: u64::from_le_bytes(bytes), mask, length: name.len(), is_weak: false }
 }
 
-#[inline]
-fn one_of(lower: u64, words: &[Word]) -> Option<usize> {
-    words.iter().find(|(name, mask, _)| lower & mask == *name).map(|(.., length)| *length)
+const fn weak(name: &[u8]) -> Word {
+    Word { is_weak: true, ..word(name) }
 }
 
+/// Names longer than a word of the machine, slog's `ERROR+4` and PostgreSQL's `DEBUG1`.
 #[cold]
-fn information(bytes: &[u8], at: usize) -> Option<usize> {
-    const NAME: &[u8] = b"information";
-    let found = bytes.get(at..at + NAME.len())?.eq_ignore_ascii_case(NAME);
-    (found && !scan::byte(bytes, at + NAME.len()).is_ascii_alphanumeric()).then_some(NAME.len())
+fn further(bytes: &[u8], at: usize, length: usize, is_upper: bool) -> Option<usize> {
+    const LONG: [&[u8]; 3] = [b"informational", b"information", b"emergency"];
+    let goes_on = |end: usize| {
+        let byte = scan::byte(bytes, end);
+        byte.is_ascii_alphanumeric() || byte == b'_'
+    };
+    for name in LONG {
+        let found = bytes.get(at..at + name.len());
+        if found.is_some_and(|found| found.eq_ignore_ascii_case(name)) {
+            return (!goes_on(at + name.len())).then_some(name.len());
+        }
+    }
+    match scan::byte(bytes, at + length) {
+        b'+' | b'-' => {
+            let digits = scan::digits(bytes, at + length + 1);
+            if is_upper && (1..3).contains(&digits) && !goes_on(at + length + 1 + digits) {
+                return Some(length + 1 + digits);
+            }
+            Some(length)
+        }
+        b'1'..=b'5' if is_upper && bytes[at..].starts_with(b"DEBUG") && !goes_on(at + 6) => Some(6),
+        _ => None,
+    }
 }

@@ -7,7 +7,7 @@
 use super::out::Out;
 use crate::decode::access::{self, is_method};
 use crate::record::field::{
-    CLIENT_ADDRESS, DB_QUERY, DURATION, HTTP_METHOD, HTTP_STATUS, URL_PATH,
+    CLIENT_ADDRESS, DB_QUERY, DURATION, HTTP_METHOD, HTTP_STATUS, URL_PATH, Unit,
 };
 use crate::record::number;
 use crate::record::slots::Entry;
@@ -79,6 +79,8 @@ fn quoted(bytes: &[u8], at: usize, out: &mut Out<'_>) -> Option<()> {
     let behind = bytes.get(close + 1..)?;
     let status = match behind {
         [b' ', b'f', b'r', b'o', b'm', b' ', ..] => close + 1 + memmem::find(behind, b" - ")? + 3,
+        // OpenStack: `status: 200 len: 5 time: 0.25`
+        _ if behind.starts_with(b" status: ") => close + 10,
         [b' ', ..] => close + 2,
         _ => return None,
     };
@@ -93,7 +95,13 @@ fn quoted(bytes: &[u8], at: usize, out: &mut Out<'_>) -> Option<()> {
     out.put(HTTP_METHOD, open, open + method);
     out.put(URL_PATH, open + method + 1, open + path);
     out.put(HTTP_STATUS, status, status + 3);
-    if status == close + 2 {
+    if status == close + 10 {
+        let from = memmem::find(bytes, b" time: ").map(|at| at + 7)?;
+        let digits = bytes[from..].iter().take_while(|b| b.is_ascii_digit() || **b == b'.').count();
+        let entry =
+            Entry { unit: Unit::Seconds, place: out.place, ..Entry::text(from, from + digits) };
+        out.slots.put(DURATION, entry);
+    } else if status == close + 2 {
         access::behind_status(bytes, status + 3, out.place, out.slots);
     } else if let Some(from) = memmem::rfind(bytes, b" in ").map(|at| at + 4) {
         put_duration(bytes, from, bytes.len(), out);

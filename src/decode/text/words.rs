@@ -1,214 +1,311 @@
-//! Layouts whose parts are separated by spaces: logback, gunicorn, Flask, structlog, OpenTelemetry's logging
-//! format, PostgreSQL, zap. What is not surely a part before the message belongs to the message. Unit: one
-//! line.
+//! Parts of a header without brackets: separators, times, levels, names, numbers, places. Unit: one part.
 
-use super::header::{PART_BYTES_MAX, Read, basic, is_dotted};
-use super::out::Out;
-use super::{ids, level, request, tail};
-use crate::record::field::{LOGGER, SEVERITY};
-use memchr::memchr;
+use super::state::{Header, PART_BYTES_MAX};
+use super::{forms, ids, level, stamp};
+use crate::record::field::LOGGER;
 
-/// How many parts may stand before the message.
-const PARTS_MAX: usize = 10;
+/// Words of a sentence that stand before a level's name: `no ERROR was seen`. Any other single word between a
+/// time and a level in capitals is the logger's name, as in Python's layouts.
+#[rustfmt::skip]
+const BEFORE_LEVELS: [&[u8]; 28] = [
+    b"a", b"an", b"the", b"no", b"not", b"any", b"one", b"this", b"that", b"last", b"first", b"new", b"got",
+    b"with", b"was", b"is", b"has", b"had", b"in", b"on", b"to", b"at", b"as", b"of", b"and", b"or",
+    b"for", b"from",
+];
 
-#[derive(Default)]
-struct Seen {
-    level: bool,
-    /// The level stood in brackets and was padded: structlog's console.
-    padded: bool,
-    logger: bool,
-    sure: bool,
-    /// The message starts here, whatever it holds.
-    done: bool,
-}
-
-/// Reads the parts from `at` on. Without a level, and without anything else that only a logger writes, all
-/// of it is the message.
-pub(super) fn read(bytes: &[u8], at: usize, out: &mut Out<'_>) -> Read {
-    let start = skip_spaces(bytes, at);
-    let mut at = start;
-    let mut seen = Seen::default();
-    for _ in 0..PARTS_MAX {
-        if seen.done {
-            break;
-        }
-        let next = match bytes.get(at) {
-            Some(b'[') => bracket(bytes, at, &mut seen, out),
-            Some(_) if !seen.level => before_level(bytes, at, &mut seen, out),
-            Some(_) => behind_level(bytes, at, &mut seen, out),
-            None => None,
+impl Header<'_> {
+    /// ` - `, ` | `, `|`, ` : `, ` --- `, ` -- name: ` (Ruby), and the comma behind a time.
+    pub(super) fn separator(&mut self, at: usize) -> Option<usize> {
+        let byte = self.bytes[at];
+        let run = self.bytes[at..].iter().take(4).take_while(|b| **b == byte).count();
+        let is_behind_certain = self.waiting == 0 && self.body == Some(at);
+        let is_level = |at| level::at(self.bytes, at).is_some();
+        let is_closed = match byte {
+            b'|' => run == 1,
+            b':' if is_behind_certain && run == 1 => self.ends(at + 1) || is_level(at + 1),
+            _ => self.ends(at + run),
         };
-        let Some(next) = next else { break };
-        at = skip_spaces(bytes, next);
-    }
-    if !seen.level && !seen.sure {
-        return Read { start: request::read(bytes, start, out), is_sure: false };
-    }
-    if seen.padded {
-        tail::structlog(bytes, at, out);
-    } else if bytes[..at].ends_with(b"LOG:  ") {
-        tail::postgres(bytes, at, out);
-    }
-    Read { start: request::read(bytes, at, out), is_sure: seen.sure }
-}
-
-fn skip_spaces(bytes: &[u8], at: usize) -> usize {
-    at + bytes[at.min(bytes.len())..].iter().take_while(|b| matches!(b, b' ' | b'\t')).count()
-}
-
-/// `[LEVEL]`, `[id]`, `[key=value ...]`, `[file.py:12]`, `[logger]`, `[thread]`, `[pid]`: where it ends.
-fn bracket(bytes: &[u8], at: usize, seen: &mut Seen, out: &mut Out<'_>) -> Option<usize> {
-    let near = &bytes[at..bytes.len().min(at + 2 * PART_BYTES_MAX)];
-    let end = at + memchr(b']', near)?;
-    let (from, to) = ids::trim(bytes, at + 1, end);
-    let value = &bytes[from..to];
-    let next = end + 1;
-    if !matches!(bytes.get(next), None | Some(b' ' | b'\t' | b':' | b'[')) {
-        return None;
-    }
-    let next = next + usize::from(bytes.get(next) == Some(&b':'));
-    if !seen.level && level::at(bytes, from).is_some_and(|word| from + word.length == to) {
-        out.put(SEVERITY, from, to);
-        seen.level = true;
-        seen.padded = to < end;
-        // `[error] text` alone is nobody's layout
-        seen.sure |= seen.padded;
-        return Some(next);
-    }
-    if value.contains(&b'=') {
-        let before = out.slots.present;
-        ids::pairs(bytes, from, to, out);
-        seen.sure |= out.slots.present != before;
-        return (out.slots.present != before || value.starts_with(b"trace_id=")).then_some(next);
-    }
-    if ids::is_surely_id(value) {
-        ids::bracket(bytes, from, to, ids::Meaning { is_trace: false }, out);
-        seen.sure = true;
-        return Some(next);
-    }
-    if ids::place(bytes, from, to, out) {
-        seen.sure = true;
-        return Some(next);
-    }
-    if seen.level && !seen.logger && is_dotted(value) {
-        out.put(LOGGER, from, to);
-        (seen.logger, seen.sure) = (true, true);
-        return Some(next);
-    }
-    // a process id or a thread before the level; behind it only where a class name follows, as in Java
-    let is_thread = !seen.level && memchr(b'[', value).is_none();
-    (is_thread || class_follows(bytes, next)).then_some(next)
-}
-
-/// ` c.e.Foo - ` or ` c.e.Foo : `.
-fn class_follows(bytes: &[u8], at: usize) -> bool {
-    let at = skip_spaces(bytes, at);
-    let rest = &bytes[at..bytes.len().min(at + PART_BYTES_MAX)];
-    let Some(length) = memchr(b' ', rest) else { return false };
-    is_dotted(&rest[..length])
-        && matches!(bytes[skip_spaces(bytes, at + length)..], [b'-' | b':', b' ', ..])
-}
-
-/// A level word, or what may stand before it: process ids, `name`, `user@database`.
-fn before_level(bytes: &[u8], at: usize, seen: &mut Seen, out: &mut Out<'_>) -> Option<usize> {
-    if let Some(word) = level::at(bytes, at) {
-        let end = at + word.length;
-        let next = match bytes.get(end) {
-            None => end,
-            Some(b'\t') => end + 1,
-            Some(b' ') if word.is_upper => end + 1,
-            Some(b':') => {
-                if let Some(body) = bytes
-                    .get(end + 1)
-                    .filter(|byte| !matches!(**byte, b' ' | b'\t'))
-                    .and_then(|_| basic(bytes, (at, end), out))
-                {
-                    *seen =
-                        Seen { level: true, logger: true, sure: true, done: true, padded: false };
-                    return Some(body);
-                }
-                end + 1
-            }
-            Some(_) => return None,
-        };
-        out.put(SEVERITY, at, end);
-        seen.level = true;
-        return Some(next);
-    }
-    let rest = &bytes[at..bytes.len().min(at + PART_BYTES_MAX)];
-    let length = rest.iter().position(|byte| matches!(byte, b' ' | b'\t'))?;
-    let name = &rest[..length];
-    let behind = skip_spaces(bytes, at + length);
-    // the word before a level is the logger's name, a process id, or PostgreSQL's user and database
-    let follows = level::at(bytes, behind).is_some_and(|word| word.is_upper)
-        || (bytes.get(behind) == Some(&b'[')
-            && level::at(bytes, behind + 1)
-                .is_some_and(|word| bytes.get(behind + 1 + word.length) == Some(&b']')));
-    if !follows {
-        return name
-            .iter()
-            .all(u8::is_ascii_digit)
-            .then_some(behind)
-            .filter(|_| length < 8 && at > 0);
-    }
-    let is_name =
-        |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-' | b'@' | b'/');
-    if !name.iter().all(is_name) || at == 0 {
-        return None;
-    }
-    if name[0].is_ascii_alphabetic() && !name.contains(&b'@') {
-        out.put(LOGGER, at, at + length);
-        (seen.logger, seen.sure) = (true, true);
-    }
-    Some(behind)
-}
-
-/// Separators, `in module:` (Flask), a class or a logger's dotted name, a place.
-fn behind_level(bytes: &[u8], at: usize, seen: &mut Seen, out: &mut Out<'_>) -> Option<usize> {
-    let rest = &bytes[at..];
-    match rest {
-        [b'-' | b'|', b' ', ..] => {
-            (seen.sure, seen.done) = (true, true);
-            return Some(at + 2);
-        }
-        [b'-', b'-', b'-', b' ', ..] => return Some(at + 4),
-        _ => {}
-    }
-    if seen.logger {
-        return None;
-    }
-    let near = &rest[..rest.len().min(PART_BYTES_MAX)];
-    let length = near.iter().position(|byte| matches!(byte, b' ' | b'\t'))?;
-    // Spring Boot: the process id between level and dashes
-    if rest[length..].starts_with(b" --- ") {
-        return Some(at + length);
-    }
-    if &near[..length] == b"in" {
-        let module = &near[3..];
-        let colon = module.iter().position(|byte| matches!(byte, b':' | b' '))?;
-        if module[colon] != b':' {
+        if run > 3 || !is_closed {
             return None;
         }
-        out.put(LOGGER, at + 3, at + 3 + colon);
-        (seen.sure, seen.done) = (true, true);
-        return Some(at + 4 + colon);
+        let next = self.blanks(at + run);
+        match (byte, run) {
+            (b'-', 2) => return forms::ruby_name(self, next),
+            (b'-', 3) => return Some(self.wait(next)),
+            (b',', 1) if is_behind_certain => {}
+            (b',', _) | (_, 2..) => return None,
+            _ => {}
+        }
+        self.separator = byte;
+        Some(if is_behind_certain { self.commit(next) } else { self.wait(next) })
     }
-    let behind = skip_spaces(bytes, at + length);
-    let has_colon = near[..length].ends_with(b":");
-    let name = &near[..length - usize::from(has_colon)];
-    let is_separated = matches!(bytes[behind..], [b'-' | b':', b' ', ..]);
-    let ends = at + name.len();
-    let is_place = |out: &mut Out<'_>| ids::place(bytes, at, ends, out);
-    if (has_colon || is_separated || rest[length] == b'\t') && is_place(out) {
-        seen.sure = true;
-    } else if (has_colon || is_separated || rest[length] == b'\t')
-        && (is_dotted(name) || matches!(name, b"root" | b"__main__"))
-    {
-        out.put(LOGGER, at, ends);
-        (seen.logger, seen.sure) = (true, true);
-    } else {
-        return None;
+
+    /// A time, a level, a name, a number, a place.
+    pub(super) fn word(&mut self, at: usize) -> Option<usize> {
+        if !self.has_time && self.waiting < 5 {
+            let length = self.time_length(at);
+            if length > 0 {
+                return Some(self.time(at, at + length, at + length));
+            }
+        }
+        if self.level.is_some() {
+            return self.behind_level(at);
+        }
+        if let Some(word) = level::at(self.bytes, at)
+            && let Some(next) = self.level_word(at, word)
+        {
+            return Some(next);
+        }
+        forms::behind_time(self, at).or_else(|| self.before_level(at))
     }
-    seen.done = is_separated;
-    Some(behind + if is_separated { 2 } else { 0 })
+
+    fn time_length(&self, at: usize) -> usize {
+        match self.bytes[at..] {
+            [b'0'..=b'9', ..] | [b'A'..=b'Z', b'a'..=b'z', b'a'..=b'z', b' ' | b',', ..] => {
+                stamp::extent(&self.bytes[at..])
+            }
+            _ => 0,
+        }
+    }
+
+    /// A level that no bracket encloses: whether its form and what is around it make it certain.
+    fn level_word(&mut self, at: usize, word: level::Level) -> Option<usize> {
+        let end = at + word.length;
+        let next = self.blanks(end);
+        let is_first = self.waiting == 0 && (self.has_time || self.body.is_none());
+        // one ordinary word may name a logger, where a time stands before it
+        let is_placed = self.plain_words == 0 || (self.plain_words == 1 && self.has_time);
+        let is_free = word.is_upper && !word.is_weak && is_placed;
+        let next = match self.byte(end) {
+            b':' if word.is_upper && !word.is_weak && !self.ends(end + 1) => {
+                return self.basic(at, end);
+            }
+            b':' if word.is_weak => self.is_weak_label(at, end).then_some(end + 1),
+            b':' if self.ends(end + 1) => {
+                let is_label = word.is_upper || self.has_time || self.separator != 0 || is_first;
+                is_label.then_some(end + 1)
+            }
+            b'|' => Some(end),
+            b'[' | b'(' if is_free => Some(end),
+            b'\t' if self.has_time => Some(next),
+            b' ' | b'\t' if is_free => Some(next),
+            b' ' => self.is_apart(end, is_first, word).then_some(next),
+            _ if end >= self.bytes.len() && is_free => Some(end),
+            _ => None,
+        }?;
+        self.separator = 0;
+        Some(self.level(at, end, next))
+    }
+
+    /// `LOG:  ` of PostgreSQL, `fail: Category[0]` of .NET.
+    fn is_weak_label(&self, at: usize, end: usize) -> bool {
+        let behind = &self.bytes[end + 1..self.bytes.len().min(end + PART_BYTES_MAX)];
+        match &self.bytes[at..end] {
+            b"fail" => {
+                let word = behind.iter().skip(1).position(|byte| *byte == b' ');
+                let word = &behind[..word.map_or(behind.len(), |length| length + 1)];
+                word.ends_with(b"]") && word.contains(&b'[')
+            }
+            name => name[0].is_ascii_uppercase() && self.has_time && self.ends(end + 1),
+        }
+    }
+
+    /// Whether a level in small letters, or one that is an ordinary word too, is set apart by what is
+    /// around it.
+    fn is_apart(&self, end: usize, is_first: bool, word: level::Level) -> bool {
+        let next = self.blanks(end);
+        let separator = self.byte(next);
+        if matches!(separator, b'-' | b'|') && self.ends(next + 1) {
+            let is_between = self.separator == separator && (self.has_time || word.is_upper);
+            return is_between || (is_first && separator == b'-' && !word.is_weak);
+        }
+        if word.is_weak {
+            // NestJS: `LOG [Module] `
+            return word.is_upper && self.has_time && separator == b'[';
+        }
+        let is_padded = next - end > 2 || (next - end > 1 && self.separator == b',');
+        self.has_time && self.waiting == 0 && (is_padded || self.is_process(next))
+    }
+
+    /// `hostd[7] `: behind a level in small letters only a process can follow.
+    fn is_process(&self, at: usize) -> bool {
+        let rest = &self.bytes[at..self.bytes.len().min(at + PART_BYTES_MAX)];
+        let length = rest.iter().position(|byte| *byte == b' ').unwrap_or(rest.len());
+        let word = &rest[..length];
+        word.ends_with(b"]") && memchr::memchr_iter(b'[', word).count() == 1
+    }
+
+    /// `logging.BASIC_FORMAT`: `LEVEL:logger:message`; `LEVEL:message`.
+    fn basic(&mut self, at: usize, end: usize) -> Option<usize> {
+        let from = end + 1;
+        let rest = &self.bytes[from..self.bytes.len().min(from + PART_BYTES_MAX)];
+        let length = rest.iter().position(|byte| matches!(byte, b':' | b' ')).unwrap_or(0);
+        self.level(at, end, from);
+        if length > 0 && rest[length] == b':' {
+            self.put(LOGGER, from, from + length);
+            self.has_logger = true;
+            self.commit(from + length + 1);
+            self.body = Some(from + length + 1);
+        } else {
+            self.body = Some(from);
+        }
+        self.is_done = true;
+        self.body
+    }
+
+    /// What may stand before a level: process ids, hosts, names, places.
+    fn before_level(&mut self, at: usize) -> Option<usize> {
+        let end = self.word_end(at);
+        let word = &self.bytes[at..end];
+        if end >= self.bytes.len() || word.is_empty() || self.waiting > 8 {
+            return None;
+        }
+        let behind = self.blanks(end);
+        let separator = self.byte(behind);
+        let is_separated =
+            separator == b'|' || (matches!(separator, b'-' | b':') && self.ends(behind + 1));
+        if is_separated || (self.separator != 0 && self.has_level_ahead(behind)) {
+            if self.place(at, end) {
+                self.has_place = true;
+            } else if !ids::is_thread(word) && self.logger_name.is_none() {
+                self.logger_name = Some((at, end));
+            }
+            return Some(self.wait(end));
+        }
+        if self.separator == b'|' && self.has_bar(at) {
+            let bar = memchr::memchr(b'|', &self.bytes[at..]).map_or(end, |length| at + length);
+            return Some(self.wait(bar));
+        }
+        if ids::is_pair(word) {
+            if let Some((field, from, to)) = ids::pair(word, at) {
+                self.put(field, from, to);
+            }
+            return Some(self.wait(end));
+        }
+        let has_colon = word.ends_with(b":");
+        let name = &word[..word.len() - usize::from(has_colon)];
+        if name.iter().all(u8::is_ascii_alphabetic) && !ids::is_camel(name) {
+            // `named: info: `, `lifecycle: 7: `
+            let is_label = has_colon
+                && self.has_time
+                && (self.has_delimited_level(behind) || self.has_number_label(behind));
+            let is_name = self.has_time
+                && !has_colon
+                && self.has_level_ahead(behind)
+                && !BEFORE_LEVELS.contains(&name);
+            self.plain_words += usize::from(is_name);
+            if self.plain_words > 1 || !(is_label || is_name) {
+                return None;
+            }
+        } else if !word.iter().copied().all(ids::is_word_byte) {
+            return None;
+        }
+        let starts_like_name = name.first().is_some_and(u8::is_ascii_alphabetic);
+        if starts_like_name && !name.contains(&b'@') && !ids::is_thread(name) {
+            self.logger_name = Some((at, at + ids::without_process(name)));
+        }
+        Some(self.wait(end))
+    }
+
+    /// Whether a level stands at `at`: free in capitals, or in brackets.
+    fn has_level_ahead(&self, at: usize) -> bool {
+        let inside = at + usize::from(self.byte(at) == b'[');
+        level::at(self.bytes, inside).is_some_and(|word| {
+            let closing = self.byte(inside + word.length);
+            if inside > at { matches!(closing, b']' | b' ') } else { word.is_upper }
+        })
+    }
+
+    /// `1000212917: `
+    fn has_number_label(&self, at: usize) -> bool {
+        let digits = self.bytes[at..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+        digits > 0 && self.byte(at + digits) == b':' && self.ends(at + digits + 1)
+    }
+
+    fn has_delimited_level(&self, at: usize) -> bool {
+        level::at(self.bytes, at).is_some_and(|word| self.byte(at + word.length) == b':')
+    }
+
+    /// Where the word at `at` ends: at a blank, a bar, or a bracket that is closed by a level.
+    fn word_end(&self, at: usize) -> usize {
+        let rest = &self.bytes[at..self.bytes.len().min(at + PART_BYTES_MAX)];
+        let length = rest.iter().position(|byte| matches!(byte, b' ' | b'\t' | b'|'));
+        let end = at + length.unwrap_or(rest.len());
+        match self.bytes[at..end].iter().position(|byte| *byte == b'[') {
+            Some(bracket) if bracket > 0 && self.has_level_ahead(at + bracket) => at + bracket,
+            _ => end,
+        }
+    }
+
+    /// What may stand between a level and the message: a process id before dashes, `in module:`, a place, a
+    /// logger's dotted name.
+    fn behind_level(&mut self, at: usize) -> Option<usize> {
+        let end = self.word_end(at);
+        let word = &self.bytes[at..end];
+        let behind = self.blanks(end);
+        if word == b"in" {
+            return self.flask(at);
+        }
+        let has_colon = word.ends_with(b":");
+        let name = &word[..word.len() - usize::from(has_colon)];
+        let is_tab = self.byte(end) == b'\t';
+        let separator = self.byte(behind);
+        let is_separated =
+            separator == b'|' || (matches!(separator, b'-' | b':') && self.ends(behind + 1));
+        let is_dashes = self.bytes[behind..].starts_with(b"--- ");
+        if is_dashes && word.iter().all(u8::is_ascii_digit) {
+            return Some(self.wait(end));
+        }
+        if self.separator == b'|' && !is_separated && self.has_bar(at) {
+            let bar = memchr::memchr(b'|', &self.bytes[at..]).map_or(end, |length| at + length);
+            return Some(self.wait(bar));
+        }
+        if self.has_logger && self.has_place {
+            return None;
+        }
+        let name_end = at + name.len();
+        if !(has_colon || is_separated || is_tab) {
+            // OpenStack: `nova.compute.manager [req-...] `
+            let is_name = self.separator == 0 && separator == b'[' && ids::is_dotted(name);
+            if is_name && !self.has_logger && self.waiting == 0 {
+                self.put(LOGGER, at, name_end);
+                return Some(self.wait(end));
+            }
+            return None;
+        }
+        if !self.has_place && self.place(at, name_end) {
+            self.has_place = true;
+        } else if !self.has_logger
+            && (ids::is_dotted(name)
+                || matches!(name, b"root" | b"__main__")
+                // Spring Boot: `--- [thread] name : `
+                || (self.waiting > 0 && separator == b':' && name[0].is_ascii_alphabetic()))
+        {
+            self.put(LOGGER, at, name_end);
+            self.has_logger = true;
+        } else {
+            return None;
+        }
+        self.is_done = has_colon || (is_separated && separator != self.separator);
+        let next = if is_separated { behind + 1 } else { end };
+        Some(self.commit(next))
+    }
+
+    /// Whether two words and a bar stand at `at`: `jvm 1    | `.
+    fn has_bar(&self, at: usize) -> bool {
+        let near = &self.bytes[at..self.bytes.len().min(at + 32)];
+        let Some(bar) = memchr::memchr(b'|', near) else { return false };
+        near[..bar].split(|byte| *byte == b' ').filter(|word| !word.is_empty()).count() == 2
+    }
+
+    /// Flask: `LEVEL in module: `.
+    fn flask(&mut self, at: usize) -> Option<usize> {
+        let near = &self.bytes[at + 3..self.bytes.len().min(at + PART_BYTES_MAX)];
+        let colon = near.iter().position(|byte| matches!(byte, b':' | b' '))?;
+        if near[colon] != b':' || self.has_logger {
+            return None;
+        }
+        self.is_done = true;
+        Some(self.logger(at + 3, at + 3 + colon, at + 4 + colon))
+    }
 }

@@ -30,7 +30,7 @@ impl Recorded {
     fn line(&mut self, line: &str, wants_exemplars: bool) -> Facts {
         let mut decoded = Decoded::new();
         decode(line, &self.rules.fields, &mut Memory::default(), &mut decoded);
-        let record = Record::new(line, &decoded, UnixNanos(7), Envelope::default());
+        let record = Record::new(line, &decoded, UnixNanos(7), crate::record::Envelope::default());
         let plan = self.plans.of(record.present(), &self.rules);
         let context =
             RecordContext { record: &record, service: "own", phrase: None, captured: None };

@@ -1,0 +1,167 @@
+//! What was read of a header so far, and what of it is certain. Unit: one line.
+
+use super::ids;
+use crate::record::field::{FieldId, LOGGER, SEVERITY, TIMESTAMP};
+
+/// The longest part: names of loggers and threads are shorter.
+pub(super) const PART_BYTES_MAX: usize = 128;
+
+/// How many fields a header may have.
+const FIELDS_MAX: usize = 16;
+
+/// What was read of a header.
+#[derive(Debug)]
+pub(super) struct Header<'a> {
+    pub(super) bytes: &'a [u8],
+    pub(super) fields: [(FieldId, u32, u32); FIELDS_MAX],
+    pub(super) count: usize,
+    /// How many of the fields are certain.
+    pub(super) certain: usize,
+    /// Where the message starts if nothing more is certain.
+    pub(super) body: Option<usize>,
+    pub(super) has_time: bool,
+    pub(super) level: Option<FoundLevel>,
+    pub(super) has_logger: bool,
+    pub(super) has_place: bool,
+    /// A word that is the logger's name if a level follows.
+    pub(super) logger_name: Option<(usize, usize)>,
+    /// A text in brackets between dashes, which is an id.
+    pub(super) bracketed_id: Option<(usize, usize)>,
+    /// The separator before the part that is read: `-`, `|` or `:`; 0 for blanks.
+    pub(super) separator: u8,
+    /// Words of ordinary letters since the last certain part, which may begin a message.
+    pub(super) plain_words: usize,
+    /// Parts that are not certain, since the last certain one.
+    pub(super) waiting: usize,
+    /// The message starts at `body`, whatever it holds.
+    pub(super) is_done: bool,
+}
+
+/// Where the level stands.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct FoundLevel {
+    pub(super) from: usize,
+    pub(super) to: usize,
+    /// It stood in brackets and was padded, as structlog's console writes it.
+    pub(super) is_padded: bool,
+}
+
+impl<'a> Header<'a> {
+    pub(super) fn new(bytes: &'a [u8]) -> Header<'a> {
+        Header {
+            bytes,
+            fields: [(FieldId::NONE, 0, 0); FIELDS_MAX],
+            count: 0,
+            certain: 0,
+            body: None,
+            has_time: false,
+            level: None,
+            has_logger: false,
+            has_place: false,
+            logger_name: None,
+            bracketed_id: None,
+            separator: 0,
+            plain_words: 0,
+            waiting: 0,
+            is_done: false,
+        }
+    }
+
+    /// Notes a field; it counts once [`Header::commit`] follows.
+    pub(super) fn put(&mut self, field: FieldId, from: usize, to: usize) {
+        if let Some(slot) = self.fields.get_mut(self.count) {
+            *slot = (field, from as u32, to as u32);
+            self.count += 1;
+        }
+    }
+
+    /// Everything up to `body` is certain.
+    pub(super) fn commit(&mut self, body: usize) -> usize {
+        let body = self.blanks(body);
+        self.certain = self.count;
+        self.body = Some(body);
+        self.waiting = 0;
+        self.plain_words = 0;
+        body
+    }
+
+    /// The part up to `next` counts if something certain follows.
+    pub(super) fn wait(&mut self, next: usize) -> usize {
+        self.waiting += 1;
+        self.blanks(next)
+    }
+
+    pub(super) fn time(&mut self, from: usize, to: usize, next: usize) -> usize {
+        self.put(TIMESTAMP, from, to);
+        self.has_time = true;
+        if self.level.is_none() {
+            // what stood before the time names no logger
+            self.logger_name = None;
+        }
+        self.separator = 0;
+        self.commit(next)
+    }
+
+    pub(super) fn level(&mut self, from: usize, to: usize, next: usize) -> usize {
+        self.put(SEVERITY, from, to);
+        self.level = Some(FoundLevel { from, to, is_padded: false });
+        if let Some((from, to)) = self.logger_name.take() {
+            self.put(LOGGER, from, to);
+            self.has_logger = true;
+        }
+        self.commit(next)
+    }
+
+    pub(super) fn logger(&mut self, from: usize, to: usize, next: usize) -> usize {
+        self.put(LOGGER, from, to);
+        self.has_logger = true;
+        self.commit(next)
+    }
+
+    pub(super) fn byte(&self, at: usize) -> u8 {
+        self.bytes.get(at).copied().unwrap_or(0)
+    }
+
+    /// Whether a blank or the end of the line stands at `at`.
+    pub(super) fn ends(&self, at: usize) -> bool {
+        matches!(self.bytes.get(at), None | Some(b' ' | b'\t'))
+    }
+
+    /// Behind the blanks at `at`.
+    #[inline]
+    pub(super) fn blanks(&self, mut at: usize) -> usize {
+        while let Some(b' ' | b'\t') = self.bytes.get(at) {
+            at += 1;
+        }
+        at
+    }
+
+    /// A place between two positions.
+    pub(super) fn place(&mut self, from: usize, to: usize) -> bool {
+        let mut fields = [(FieldId::NONE, 0, 0); 3];
+        let found = ids::place(self.bytes, from, to, &mut fields);
+        for (field, from, to) in fields.into_iter().take(found) {
+            self.has_logger |= field == LOGGER;
+            self.put(field, from, to);
+        }
+        found > 0
+    }
+
+    /// A text in brackets between dashes is an id, whatever it looks like.
+    pub(super) fn id(&mut self, from: usize, to: usize) {
+        self.bracketed_id = Some((from, to));
+    }
+
+    /// An id between dashes makes what stands before it certain, but a level may follow.
+    pub(super) fn certain_id(&mut self, next: usize) -> usize {
+        let name = self.logger_name;
+        let next = self.commit(next);
+        self.logger_name = name;
+        next
+    }
+
+    /// A name that is the logger's if a level follows.
+    pub(super) fn name(&mut self, from: usize, to: usize) {
+        self.logger_name = Some((from, to));
+    }
+}

@@ -1,0 +1,210 @@
+//! What a transport puts around a line, taken off before any reader: byte order mark, colours, Docker's JSON,
+//! CRI, `kubectl logs --timestamps`, syslog headers and journald's short form. What the wrapper says (time,
+//! program, priority, structured data) counts where the line itself says nothing. Unit: one frame.
+
+mod ansi;
+
+use super::text::stamp;
+use super::{escape, logfmt, syslog};
+use crate::record::Decoded;
+use crate::record::field::{BODY, FieldTable, SERVICE, TIMESTAMP};
+use crate::record::sentinel::is_sentinel;
+use crate::record::severity::Severity;
+use crate::record::slots::{Entry, Place};
+use memchr::memchr;
+
+/// How many wrappers may lie around a line: a byte order mark, a frame's length, Docker or CRI, syslog.
+const LAYERS_MAX: usize = 5;
+
+/// The longest time that a wrapper writes, `2026-01-02T03:04:05.123456789+01:00`.
+const TIME_BYTES_MAX: usize = 36;
+
+/// The rank of what a wrapper says: every key of the line itself is better.
+const RANK: u8 = u8::MAX;
+
+/// What the wrappers of a line say; positions count from the start of the line.
+#[derive(Clone, Copy, Default, Debug)]
+pub(super) struct Found {
+    /// Severity of syslog's `<PRI>`.
+    pub(super) severity: Severity,
+    pub(super) time: Option<(usize, usize)>,
+    /// The program's name.
+    pub(super) program: Option<(usize, usize)>,
+    /// RFC 5424's structured data, its brackets included.
+    pub(super) structured: Option<(usize, usize)>,
+}
+
+impl Found {
+    /// Adds what the wrappers say to the fields of the line.
+    pub(super) fn add_to(&self, line: &str, wanted: &FieldTable, into: &mut Decoded) {
+        into.priority = self.severity;
+        let entry = |(from, to)| Entry { rank: RANK, ..Entry::text(from, to) };
+        if let Some(time) = self.time {
+            into.slots.put(TIMESTAMP, entry(time));
+        }
+        if let Some((from, to)) = self.program
+            && !is_sentinel(&line[from..to])
+        {
+            into.slots.put(SERVICE, entry((from, to)));
+        }
+        if let Some((from, to)) = self.structured {
+            syslog::structured_pairs(&line[from..to], |name, value, value_at| {
+                let Some(binding) = wanted.binding(name) else { return };
+                let mut put = Entry { unit: binding.unit, ..entry((0, 0)) };
+                if value.contains('\\') {
+                    let start = into.scratch.len();
+                    escape::undo_parameter(value, &mut into.scratch);
+                    put.start = start as u32;
+                    put.len = (into.scratch.len() - start) as u32;
+                    put.place = Place::Scratch;
+                } else {
+                    put.start = (from + value_at) as u32;
+                    put.len = value.len() as u32;
+                }
+                for field in [binding.field, binding.also] {
+                    if field != crate::record::field::FieldId::NONE && field != BODY {
+                        into.slots.put(field, put);
+                    }
+                }
+            });
+        }
+    }
+}
+
+/// Takes the wrappers off: where the line inside starts, and what they say. `None`: there are none.
+pub(super) fn open(line: &str) -> Option<(usize, Found)> {
+    let mut found = Found::default();
+    let mut at = 0;
+    for _ in 0..LAYERS_MAX {
+        let Some(next) = layer(line, at, &mut found) else { break };
+        at = next;
+    }
+    (at > 0).then_some((at, found))
+}
+
+/// Whether a line that begins with a time may be in a wrapper: cheap, never false where [`open`] finds one.
+#[inline]
+pub(super) fn may_open(line: &[u8]) -> bool {
+    let near = &line[..line.len().min(TIME_BYTES_MAX)];
+    let Some(space) = memchr(b' ', near) else { return false };
+    !matches!(
+        line[space + 1..],
+        [b'A'..=b'Z', b'A'..=b'Z', ..]
+            | [b'[', b'A'..=b'Z' | b'a'..=b'z', ..]
+            | [b' ' | b'-', ..]
+            | []
+    )
+}
+
+/// Takes one wrapper off.
+fn layer(line: &str, at: usize, found: &mut Found) -> Option<usize> {
+    match line.as_bytes().get(at..)? {
+        [0xef, 0xbb, 0xbf, ..] => Some(at + 3),
+        [b'<', b'0'..=b'9', ..] => syslog::with_priority(line, at, found),
+        // RFC 6587: the length of a frame of a stream
+        [b'0'..=b'9', rest @ ..] => match rest.iter().take(6).position(|byte| *byte == b' ') {
+            Some(space) if rest[space..].starts_with(b" <") => {
+                let digits = &rest[..space];
+                digits.iter().all(u8::is_ascii_digit).then_some(at + space + 2)
+            }
+            _ => behind_time(line, at, found),
+        },
+        [b'A'..=b'S', b'a'..=b'u', b'b'..=b'y', b' ', ..] => {
+            syslog::without_priority(line, at, found)
+        }
+        _ => None,
+    }
+}
+
+/// `time stdout F line` (CRI), `time line` (kubectl), `time host program[7]: line` (journald, rsyslog).
+fn behind_time(line: &str, at: usize, found: &mut Found) -> Option<usize> {
+    let bytes = line.as_bytes();
+    let [_, _, _, _, b'-', _, _, b'-', _, _, b'T', ..] = bytes[at..] else { return None };
+    let length = stamp::extent(&bytes[at..]);
+    let end = at + length;
+    if length < 20 || bytes.get(end) != Some(&b' ') {
+        return None;
+    }
+    let rest = &bytes[end + 1..];
+    let inside = match rest {
+        [b's', b't', b'd', b'o', b'u', b't', b' ', b'F' | b'P', b' ', ..]
+        | [b's', b't', b'd', b'e', b'r', b'r', b' ', b'F' | b'P', b' ', ..] => end + 10,
+        [b'{', ..] => end + 1,
+        // kubectl writes all nine digits, and so may a logger: then the line inside must be one of its own
+        _ if has_nanoseconds(&bytes[at..end]) && begins_line(&line[end + 1..]) => end + 1,
+        _ => return syslog::without_priority(line, at, found),
+    };
+    if found.time.is_none() {
+        found.time = Some((at, end));
+    }
+    Some(inside)
+}
+
+fn has_nanoseconds(time: &[u8]) -> bool {
+    let digits = time.iter().skip(20).take_while(|byte| byte.is_ascii_digit()).count();
+    time[19] == b'.' && digits == 9
+}
+
+/// Whether a text can only be a line of its own: logfmt, an access line, or one with a time.
+fn begins_line(text: &str) -> bool {
+    match text.as_bytes() {
+        [b'[', rest @ ..] => stamp::extent(rest) > 0,
+        [
+            b'I' | b'W' | b'E' | b'F',
+            b'0'..=b'1',
+            b'0'..=b'9',
+            b'0'..=b'3',
+            b'0'..=b'9',
+            b' ',
+            ..,
+        ] => true,
+        bytes @ [b'0'..=b'9' | b':', ..] => {
+            stamp::extent(bytes) > 0 || (text.contains("] \"") && !text.starts_with("0 "))
+        }
+        bytes => logfmt::starts(text) || stamp::extent(bytes) > 0,
+    }
+}
+
+/// Writes the line anew where a wrapper changed its bytes: colours come off, Docker's JSON becomes what
+/// CRI writes. `false`: the line is as it was written.
+pub(super) fn rewrite(line: &str, to: &mut String) -> bool {
+    to.clear();
+    let is_docker = line.starts_with("{\"log\":\"") && docker(line, to);
+    if !is_docker {
+        if memchr(0x1b, line.as_bytes()).is_none() {
+            return false;
+        }
+        to.push_str(line);
+    }
+    if memchr(0x1b, to.as_bytes()).is_some() {
+        ansi::strip(to);
+    }
+    true
+}
+
+/// `{"log":"line\n","stream":"stdout","time":"2026-01-02T03:04:05.25Z"}`, attributes in between or not:
+/// `time stdout F line`.
+fn docker(line: &str, to: &mut String) -> bool {
+    let bytes = line.as_bytes();
+    let Some(log_end) = escape::string_end(bytes, 8) else { return false };
+    let Some(rest) = line[log_end..].strip_prefix("\",\"stream\":\"std") else { return false };
+    let stream = &rest[..rest.len().min(3)];
+    if !matches!(stream, "out" | "err") || !rest[3..].starts_with("\",") {
+        return false;
+    }
+    let Some(at) = rest.rfind("\"time\":\"") else { return false };
+    let time = &rest[at + 8..];
+    let Some(time) = time.strip_suffix("\"}").filter(|time| !time.contains('"')) else {
+        return false;
+    };
+    to.push_str(time);
+    to.push_str(" std");
+    to.push_str(stream);
+    to.push_str(" F ");
+    escape::undo(&line[8..log_end], to);
+    to.truncate(to.trim_end_matches(['\n', '\r']).len());
+    true
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,27 @@
+//! Colours off: a terminal's SGR sequences (ECMA-48 section 8.3.117) are no part of a message.
+//! Unit: one line.
+
+/// Where in a sequence the next character stands.
+#[derive(Clone, Copy)]
+enum State {
+    Text,
+    Escape,
+    Parameters,
+}
+
+/// Takes the escape sequences out of `text`.
+pub(super) fn strip(text: &mut String) {
+    let mut state = State::Text;
+    text.retain(|character| {
+        let (next, is_text) = match (state, character) {
+            (_, '\u{1b}') => (State::Escape, false),
+            (State::Escape, '[') => (State::Parameters, false),
+            // parameters and intermediates, then one final byte
+            (State::Parameters, '\u{20}'..'\u{40}') => (State::Parameters, false),
+            (State::Parameters, '\u{40}'..'\u{7f}') => (State::Text, false),
+            _ => (State::Text, true),
+        };
+        state = next;
+        is_text
+    });
+}
