@@ -7,8 +7,8 @@
 use super::admin::Judging;
 use super::compose::compiled;
 use crate::clock::Clock;
-use crate::config::setting;
 use crate::config::settings::{Config, LogLevel};
+use crate::config::table;
 use crate::metrics::Registry;
 use crate::rules::Published;
 use crate::rules::compile::compile;
@@ -105,7 +105,7 @@ impl Reload {
         }
         self.judging.set(config.health.clone(), config.enabled);
         self.log_level.set(level(config.log_level));
-        Ok(setting::waiting(&self.running, config))
+        Ok(table::waiting(&self.running, config))
     }
 
     /// The rules as they can be in this process.
