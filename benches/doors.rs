@@ -7,12 +7,13 @@
 #![allow(clippy::disallowed_methods)] // real sockets keep real time
 
 use sidelight::app::doors::Place;
+use sidelight::app::parts::{Parts, Settings};
 use sidelight::app::reload::Looked;
 use sidelight::app::signals::Signals;
 use sidelight::app::worker::Pipelines;
-use sidelight::app::{Parts, Settings};
 use sidelight::clock::Clock;
-use sidelight::receive::delivery::Delivery;
+use sidelight::clock::UnixNanos;
+use sidelight::pipeline::input::{FrameSink, Source};
 use sidelight::telemetry::Telemetry;
 use sidelight::telemetry::standing::Standing;
 use std::io::Write;
@@ -122,22 +123,33 @@ fn be_child(directory: &Path) -> ! {
         clock: Clock::system(),
         telemetry: Arc::new(Telemetry::new()),
         standing: Standing::new(),
-        pipelines: Pipelines::new(move |_| {
-            let into = Arc::clone(&into);
-            Box::new(move |delivery| {
-                if let Delivery::Lines { block, .. } = delivery {
-                    let count = memchr::memchr_iter(b'\n', block).count() as u64;
-                    into.fetch_add(count, Ordering::Relaxed);
-                }
-                false
-            })
-        }),
+        pipelines: Pipelines::new(move |_| Box::new(LineCounter(Arc::clone(&into)))),
         admin: None,
         outputs: Vec::new(),
     };
-    let code = sidelight::app::run(parts, &mut signals, |_| {}, None, |_| Looked::default())
-        .expect("it runs");
+    let code =
+        sidelight::app::run(parts, &mut signals, |_| {}, |_| Looked::default()).expect("it runs");
     let told = lines.load(Ordering::Relaxed).to_string();
     std::fs::write(directory.join("told"), told).expect("written");
     std::process::exit(i32::from(code));
+}
+
+/// Counts lines.
+struct LineCounter(Arc<AtomicU64>);
+
+impl FrameSink for LineCounter {
+    fn lines(&mut self, _: &mut Source, block: &[u8], _: UnixNanos) {
+        let count = memchr::memchr_iter(b'\n', block).count() as u64;
+        self.0.fetch_add(count, Ordering::Relaxed);
+    }
+
+    fn oversized(&mut self, _: &mut Source, _: &[u8], _: u64, _: UnixNanos) {}
+
+    fn datagram(&mut self, _: &mut Source, _: &[u8], _: UnixNanos) {}
+
+    fn flush(&mut self, _: UnixNanos) {}
+
+    fn tick(&mut self, _: UnixNanos) -> bool {
+        false
+    }
 }

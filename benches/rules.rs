@@ -10,7 +10,7 @@ mod standing;
 
 use rustix::time::{ClockId, clock_gettime};
 use sidelight::clock::UnixNanos;
-use sidelight::pipeline::{Input, Source};
+use sidelight::pipeline::input::{FrameSink, Input, Source};
 use sidelight::rules::settings::{
     MetricKind, MetricSettings, RuleSettings, RulesSettings, ValueSettings,
 };

@@ -21,7 +21,7 @@
 //!
 //! | room | what it is |
 //! |---|---|
-//! | [`receive`] | where bytes come in: two sockets, standard input; binding; the nap that coalesces |
+//! | [`receive`] | where bytes come in: two sockets, standard input; binding; how wake-ups are coalesced |
 //! | [`frame`] | bytes -> frames; which lines belong together (tracebacks) |
 //! | [`decode`] | one frame -> where the wanted fields lie: json, logfmt, access, text, syslog; times |
 //! | [`record`] | a borrowed line in OpenTelemetry's log data model; fields, severity, numbers |

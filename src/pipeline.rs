@@ -1,65 +1,39 @@
-//! THE WHOLE LIFE OF ONE LINE, in order: framed, decoded, matched, and its effects: a metric, a span, a sign
-//! of health, a forwarded copy. One pipeline a data thread; between a byte read and its metric there is no
-//! queue, no lock and no allocation, except when a series is met for the first time. Never async; cannot
-//! fail: what is lost is counted. Unit: one record.
+//! The life of one line, in order: framed, decoded, planned, and its effects: a metric, a span, a
+//! count for the health verdict, a forwarded copy. One pipeline a data thread; between a byte read
+//! and its metric there is no queue, no lock and no allocation, except when a series is new. Never
+//! async; cannot fail: what is lost is counted. Unit: one record.
 
 mod batch;
+mod effects;
+mod facts;
+pub mod input;
 mod label;
-mod lane;
 mod memo;
+mod operation;
+mod outsider;
 mod plan;
-mod work;
+mod series;
+mod times;
 
 use crate::clock::UnixNanos;
 use crate::decode::time::Zone;
 use crate::decode::{self, Memory, syslog};
 use crate::forward::stdout::Passthrough;
-use crate::frame::multiline;
+use crate::frame::{count, multiline};
 use crate::health::Pulse;
 use crate::metrics::Registry;
 use crate::record::{Decoded, Envelope, Format, Record};
 use crate::resource::Resource;
-use crate::rules::{Published, RuleSet};
+use crate::rules::set::{Published, RuleSet};
 use crate::spans::SpanMaker;
 use crate::telemetry::Telemetry;
 use batch::{Batch, Totals};
-use label::Scene;
-use lane::Lane;
+use effects::RecordEffects;
+use input::{FrameSink, Source};
+use label::RecordContext;
 use plan::Plans;
 use std::borrow::Cow;
 use std::sync::Arc;
-
-/// What a connection remembers; one a connection, owned by it.
-#[derive(Debug)]
-pub struct Source {
-    /// A number of its own, for the life of the process.
-    pub id: u64,
-    /// The input that it belongs to.
-    pub input: Input,
-}
-
-/// Where lines come in.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u8)]
-pub enum Input {
-    /// The Unix stream socket.
-    Stream,
-    /// The Unix datagram socket.
-    Datagram,
-    /// Standard input.
-    Stdin,
-}
-
-impl Input {
-    /// The value of the label `input`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Input::Stream => "stream",
-            Input::Datagram => "datagram",
-            Input::Stdin => "stdin",
-        }
-    }
-}
 
 /// What a pipeline is made of.
 #[derive(Debug)]
@@ -93,7 +67,7 @@ pub struct Pipeline {
     memory: Memory,
     decoded: Decoded,
     plans: Plans,
-    lane: Lane,
+    effects: RecordEffects,
     batch: Batch,
     totals: Totals,
     telemetry: Arc<Telemetry>,
@@ -112,7 +86,8 @@ impl Pipeline {
     pub fn new(parts: Parts) -> Pipeline {
         let generation = parts.rules.generation();
         let lose_record = parts.telemetry.faults.lose_record;
-        let lane = Lane::new(parts.registry.writer(), parts.spans, parts.pulse, parts.zone);
+        let effects =
+            RecordEffects::new(parts.registry.writer(), parts.spans, parts.pulse, parts.zone);
         Pipeline {
             enabled: parts.rules.enabled(),
             rules: parts.rules.current(),
@@ -121,7 +96,7 @@ impl Pipeline {
             memory: Memory::default(),
             decoded: Decoded::new(),
             plans: Plans::default(),
-            lane,
+            effects,
             batch: Batch::default(),
             totals: Totals::of(&parts.telemetry),
             telemetry: parts.telemetry,
@@ -131,58 +106,6 @@ impl Pipeline {
             skew_due: true,
             lose_record,
         }
-    }
-
-    /// Processes whole lines; the last may lack its newline (the peer closed). Lines that belong together are
-    /// joined here; what may still be continued is held back by the caller (`frame::multiline::settled`).
-    pub fn lines(&mut self, source: &mut Source, block: &[u8], observed: UnixNanos) {
-        self.renew();
-        if !self.enabled {
-            return self.refuse(frames(block));
-        }
-        if let Some(passthrough) = &mut self.passthrough {
-            passthrough.lines(block);
-        }
-        // one check for the whole block: a line ends at a newline, so no character is cut
-        let text = simdutf8::basic::from_utf8(block).ok();
-        let mut at = 0;
-        while at < block.len() {
-            at = match text.and_then(|text| self.walked(source, text, at, observed)) {
-                Some(end) => end,
-                None => self.line(source, block, text, at, observed),
-            };
-        }
-    }
-
-    /// Processes one datagram: one record, whatever newlines it holds.
-    pub fn datagram(&mut self, source: &mut Source, bytes: &[u8], observed: UnixNanos) {
-        self.renew();
-        if !self.enabled {
-            return self.refuse(u64::from(!bytes.is_empty()));
-        }
-        if let Some(passthrough) = &mut self.passthrough {
-            passthrough.line(bytes);
-        }
-        if bytes.is_empty() {
-            return;
-        }
-        let text = self.repaired(bytes);
-        let (envelope, message) = syslog::peel(&text);
-        self.record(source, message.trim_end_matches(['\n', '\r']), 1, observed, envelope);
-    }
-
-    /// A line longer than the limit: its beginning, and its whole length in bytes. It counts as decoded.
-    pub fn oversized(
-        &mut self,
-        source: &mut Source,
-        prefix: &[u8],
-        bytes: u64,
-        observed: UnixNanos,
-    ) {
-        if let Some(passthrough) = &mut self.passthrough {
-            passthrough.oversized();
-        }
-        self.beginning(source, prefix, bytes, observed);
     }
 
     /// An oversized line of which the copy is already taken care of.
@@ -206,27 +129,6 @@ impl Pipeline {
         self.batch.disabled += frames;
     }
 
-    /// The end of a batch: counters to telemetry, batches to the outboxes, a look at new rules. To be called
-    /// after every sweep in which something was processed, and before the ledger is read.
-    pub fn flush(&mut self, now: UnixNanos) {
-        // a flush without a record (a reload, a tick) is no sign that the application logs
-        if self.batch.health.records > 0 {
-            self.lane.pulse.add(now, self.batch.health);
-        }
-        for waiting in [&mut self.lane.functions, &mut self.lane.requests] {
-            let dropped = waiting.take_dropped();
-            self.batch.evicted += dropped.evicted;
-            self.batch.expired += dropped.expired;
-        }
-        self.totals.add(&mut self.batch);
-        self.lane.spans.flush();
-        if let Some(passthrough) = &mut self.passthrough {
-            passthrough.flush();
-        }
-        self.skew_due = true;
-        self.renew();
-    }
-
     /// New rules, if there are: looked for once a block, by a load.
     fn renew(&mut self) {
         if self.published.generation() != self.generation {
@@ -235,19 +137,12 @@ impl Pipeline {
             self.enabled = self.published.enabled();
             self.memory.forget();
             self.plans.forget();
-            self.lane.forget();
+            self.effects.forget();
         }
     }
 
-    /// About once a second: what ages (start lines without an end). Says whether some still do.
-    pub fn tick(&mut self, now: UnixNanos) -> bool {
-        let waits = self.lane.tick(&self.rules, now);
-        self.flush(now);
-        waits
-    }
-
-    /// The line at `at`, read and framed in one walk, where its first bytes name its format. Returns where
-    /// the next line begins.
+    /// The line at `at`, read and framed in one walk, where its first bytes name its format.
+    /// Returns where the next line begins.
     #[inline]
     fn walked(
         &mut self,
@@ -265,7 +160,7 @@ impl Pipeline {
             return None;
         }
         let stop = at + trimmed(&block[at..end]);
-        self.effects(source, &text[at..stop], 1, observed, Envelope::default());
+        self.apply(source, &text[at..stop], 1, observed, Envelope::default());
         Some(end)
     }
 
@@ -309,7 +204,7 @@ impl Pipeline {
         text
     }
 
-    /// Decodes a frame and lets it have its effects.
+    /// Decodes a frame and applies its effects.
     #[inline]
     fn record(
         &mut self,
@@ -321,12 +216,12 @@ impl Pipeline {
     ) {
         self.decoded.clear();
         decode::decode(line, &self.rules.fields, &mut self.memory, &mut self.decoded);
-        self.effects(source, line, lines, observed, envelope);
+        self.apply(source, line, lines, observed, envelope);
     }
 
     /// Everything that follows from a decoded record.
     #[inline]
-    fn effects(
+    fn apply(
         &mut self,
         source: &Source,
         line: &str,
@@ -351,10 +246,11 @@ impl Pipeline {
         let record = Record::new(line, &self.decoded, observed, envelope);
         let plan = self.plans.of(record.present(), &self.rules);
         let service = self.resource.service_name.as_str();
-        let mut scene = Scene { record: &record, service, phrase: None, captured: None };
-        self.lane.record(&self.rules, plan, &mut scene, source.id, &mut self.batch.health);
+        let mut context = RecordContext { record: &record, service, phrase: None, captured: None };
+        let counts = &mut self.batch.health;
+        self.effects.apply(&self.rules, plan, &mut context, source.id, counts);
         if self.skew_due
-            && let Some(time) = self.lane.time(&record)
+            && let Some(time) = self.effects.own_time(&record)
         {
             // once a batch: the line's clock against ours
             let skew = observed.0 as i64 - time.0 as i64;
@@ -366,10 +262,70 @@ impl Pipeline {
     }
 }
 
-/// Lines of a block that are not empty.
-fn frames(block: &[u8]) -> u64 {
-    let lines = block.split(|byte| *byte == b'\n');
-    lines.filter(|line| line.iter().any(|byte| *byte != b'\r')).count() as u64
+impl FrameSink for Pipeline {
+    /// Lines that belong together are joined here; the caller holds back what may still be
+    /// continued (`frame::multiline::settled`).
+    fn lines(&mut self, source: &mut Source, block: &[u8], observed: UnixNanos) {
+        self.renew();
+        if !self.enabled {
+            return self.refuse(count::frames(block));
+        }
+        if let Some(passthrough) = &mut self.passthrough {
+            passthrough.lines(block);
+        }
+        // one check for the whole block: a line ends at a newline, so no character is cut
+        let text = simdutf8::basic::from_utf8(block).ok();
+        let mut at = 0;
+        while at < block.len() {
+            at = match text.and_then(|text| self.walked(source, text, at, observed)) {
+                Some(end) => end,
+                None => self.line(source, block, text, at, observed),
+            };
+        }
+    }
+
+    /// Copies the beginning of the line and records it; it counts as decoded.
+    fn oversized(&mut self, source: &mut Source, prefix: &[u8], bytes: u64, observed: UnixNanos) {
+        if let Some(passthrough) = &mut self.passthrough {
+            passthrough.oversized();
+        }
+        self.beginning(source, prefix, bytes, observed);
+    }
+
+    fn datagram(&mut self, source: &mut Source, bytes: &[u8], observed: UnixNanos) {
+        self.renew();
+        if !self.enabled {
+            return self.refuse(u64::from(!bytes.is_empty()));
+        }
+        if let Some(passthrough) = &mut self.passthrough {
+            passthrough.line(bytes);
+        }
+        if bytes.is_empty() {
+            return;
+        }
+        let text = self.repaired(bytes);
+        let (envelope, message) = syslog::peel(&text);
+        self.record(source, message.trim_end_matches(['\n', '\r']), 1, observed, envelope);
+    }
+
+    /// Adds counters to telemetry, hands batches to the outboxes, looks for new rules.
+    fn flush(&mut self, now: UnixNanos) {
+        let dropped = self.effects.flush(now, self.batch.health);
+        self.batch.evicted += dropped.evicted;
+        self.batch.expired += dropped.expired;
+        self.totals.add(&mut self.batch);
+        if let Some(passthrough) = &mut self.passthrough {
+            passthrough.flush();
+        }
+        self.skew_due = true;
+        self.renew();
+    }
+
+    fn tick(&mut self, now: UnixNanos) -> bool {
+        let some_wait = self.effects.tick(&self.rules, now);
+        self.flush(now);
+        some_wait
+    }
 }
 
 /// The length of a line without its end.

@@ -15,11 +15,13 @@ use crate::health::verdict::Verdict;
 use crate::metrics::Registry;
 use crate::metrics::expose::{self, Encoding, Options};
 use crate::outbox::{BatchSize, Capacity, Chunk, Outbox};
-use crate::pipeline::{Input, Parts, Pipeline, Source};
+use crate::pipeline::input::{FrameSink, Input, Source};
+use crate::pipeline::{Parts, Pipeline};
 use crate::record::field::FieldTable;
 use crate::record::{Decoded, field};
-use crate::rules::settings::{RuleError, RulesSettings};
-use crate::rules::{Published, compile};
+use crate::rules::compile::compile_into;
+use crate::rules::set::Published;
+use crate::rules::settings::RuleError;
 use crate::spans::SpanMaker;
 use crate::telemetry::Telemetry;
 use crate::telemetry::ledger::Ledger;
@@ -82,7 +84,7 @@ impl Replay {
     /// Rules of a user's own that cannot be compiled.
     pub fn new(config: &Config, strict: bool, now: UnixNanos) -> Result<Replay, Vec<RuleError>> {
         let registry = Registry::new(config.limits);
-        let rules = compile::compile(&config.rules, &mut |spec| registry.declare(spec.clone()))?;
+        let rules = compile_into(&config.rules, &registry)?;
         let telemetry = Arc::new(Telemetry::new());
         let outbox = Outbox::new(Capacity { items_max: usize::MAX, bytes_max: usize::MAX });
         let settings = config.traces.spans;
@@ -281,16 +283,4 @@ impl Verdicts {
         self.evaluator
             .evaluate(&self.pulse.read(), Moment { wall: now, monotonic: now.since(begun) })
     }
-}
-
-/// The rules of a configuration, compiled against nothing that runs: for `check` and `explain`.
-///
-/// # Errors
-/// What is wrong with them, families that contradict each other included.
-pub fn dry_run(
-    config: &Config,
-    rules: &RulesSettings,
-) -> Result<crate::rules::RuleSet, Vec<RuleError>> {
-    let registry = Registry::new(config.limits);
-    compile::compile(rules, &mut |spec| registry.declare(spec.clone()))
 }

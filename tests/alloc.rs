@@ -116,7 +116,7 @@ fn met(warm: &[corpus::Corpus], sample: &String) -> bool {
 #[test]
 fn no_line_allocates_once_its_series_are_met() {
     use sidelight::clock::UnixNanos;
-    use sidelight::pipeline::{Input, Source};
+    use sidelight::pipeline::input::{FrameSink, Input, Source};
     for shape in Shape::ALL {
         let (mut pipeline, _registry) = standing::standard_pipeline();
         let mut source = Source { id: 1, input: Input::Stream };

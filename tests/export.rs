@@ -207,18 +207,10 @@ fn what_is_rejected_is_dropped_and_counted() {
 /// within the timeout; spans count as sent only once a whole answer says so.
 #[test]
 fn a_hostile_collector_costs_a_timeout() {
-    for (protocol, reply) in [
-        (Protocol::Http, Reply::Hang),
-        (Protocol::Grpc, Reply::Hang),
-        (Protocol::Http, Reply::Raw(b"HTTP/1.1 200 OK\r\nx: ")),
-        (Protocol::Http, Reply::Raw(CUT_SHORT)),
-        (Protocol::Grpc, Reply::Stuck),
-        (Protocol::Grpc, Reply::Endless),
-        (Protocol::Http, Reply::Endless),
-        (Protocol::Http, Reply::Stuck),
-    ] {
+    let check = |protocol, reply: Reply| {
         let collector = FakeCollector::start(protocol, std::slice::from_ref(&reply));
-        let timeout = Duration::from_millis(300);
+        // what follows has to be answered within it, also on a busy machine
+        let timeout = Duration::from_secs(4);
         let settings = Settings { timeout, ..settings(&collector.endpoint, protocol) };
         let bench = bench(settings, Capacity::SPANS);
         bench.offer(0..8);
@@ -227,7 +219,22 @@ fn a_hostile_collector_costs_a_timeout() {
         let retries = telemetry.export_requests.with_label_values(&["spans", "retry"]).get();
         assert_eq!(retries, 1, "{protocol:?} {reply:?}");
         assert_eq!(collector.connections(), 2, "the connection is thrown away: {reply:?}");
-    }
+    };
+    // each waits for its timeout: side by side
+    std::thread::scope(|scope| {
+        for (protocol, reply) in [
+            (Protocol::Http, Reply::Hang),
+            (Protocol::Grpc, Reply::Hang),
+            (Protocol::Http, Reply::Raw(b"HTTP/1.1 200 OK\r\nx: ")),
+            (Protocol::Http, Reply::Raw(CUT_SHORT)),
+            (Protocol::Grpc, Reply::Stuck),
+            (Protocol::Grpc, Reply::Endless),
+            (Protocol::Http, Reply::Endless),
+            (Protocol::Http, Reply::Stuck),
+        ] {
+            scope.spawn(move || check(protocol, reply));
+        }
+    });
 }
 
 /// An answer that says how long it is and is not.
@@ -335,7 +342,7 @@ fn a_dead_collector_costs_the_newest_and_no_time() {
         let (ledger, telemetry, took) = bench.finish(Duration::from_millis(300));
         assert_eq!((ledger.sent, ledger.dropped), (0, 14));
         assert_eq!(telemetry.dropped.with_label_values(&["spans", "deadline"]).get(), 10);
-        assert!(took < Duration::from_secs(2), "{took:?}");
+        assert!(took < AMPLE / 2, "{took:?}");
     }
 }
 

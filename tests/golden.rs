@@ -20,7 +20,7 @@ use sidelight::config::{Flags, parse};
 use sidelight::export::batch::Encoder;
 use sidelight::frame::count;
 use sidelight::metrics::expose::Encoding;
-use sidelight::pipeline::{Input, Source};
+use sidelight::pipeline::input::{FrameSink, Input, Source};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;

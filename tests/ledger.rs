@@ -4,18 +4,19 @@
 use crate::collector::{FakeCollector, Reply};
 use crate::stand::Stand;
 use proptest::prelude::*;
+use sidelight::app::App;
 use sidelight::app::compose::compose;
 use sidelight::app::doors::Place;
 use sidelight::app::drain::Closing;
+use sidelight::app::parts;
 use sidelight::app::signals::Signals;
-use sidelight::app::{self, App};
 use sidelight::clock::{Clock, UnixNanos};
 use sidelight::config::settings::Config;
 use sidelight::export::endpoint::Protocol;
 use sidelight::export::retry::Waits;
 use sidelight::export::{self, Parts, Settings};
 use sidelight::outbox::{BatchSize, Capacity};
-use sidelight::pipeline::{Input, Source};
+use sidelight::pipeline::input::{FrameSink, Input, Source};
 use sidelight::receive::intake::{Bounds, Buffer, Piece, Tail};
 use sidelight::receive::meter::Meter;
 use sidelight::telemetry::Telemetry;
@@ -205,7 +206,7 @@ fn closing(input: Input, faults: Faults) -> Closing {
     let path = directory.path().join("log.sock");
     let place = Some(Place { path: Some(path.clone()), ..Place::default() });
     let (stream, datagram) = if input == Input::Stream { (place, None) } else { (None, place) };
-    parts.settings = app::Settings { stream, datagram, listen: None, ..parts.settings };
+    parts.settings = parts::Settings { stream, datagram, listen: None, ..parts.settings };
     let signals = Signals::deaf().expect("descriptors");
     let running = App::new(parts).spawn(&signals).expect("it starts");
     let line = |number: u64| {

@@ -1,6 +1,6 @@
 //! The real binary on real sockets, from its first line to its last. Waits are for something, never for a time.
 
-use crate::process::{AMPLE, Setup, Sidecar};
+use crate::process::{AMPLE, Setup, Sidecar, refusing_port};
 use crate::programs::built;
 use rustix::process::Signal;
 use std::net::TcpListener;
@@ -56,12 +56,13 @@ fn what_was_written_is_read_before_it_leaves() {
     assert_eq!((ledger["received"], ledger["lost"], ending.code), (5_001, 0, Some(0)));
 }
 
-/// Scenario: classic mode waits for the application, which stays connected.
-/// Guarantees: a second SIGTERM ends at once.
+/// Scenario: classic mode waits for the application, which stays connected and writes on; meanwhile the stop comes
+/// again, as SIGTERM and as SIGINT.
+/// Guarantees: the drain goes on, says that it does, and every line of the application counts.
 #[test]
-fn a_second_signal_ends_at_once() {
-    let sidecar = Sidecar::start(setup(&["--mode", "classic"]));
-    let _stays = std::os::unix::net::UnixStream::connect(&sidecar.stream).expect("it listens");
+fn a_repeated_stop_changes_nothing() {
+    let mut sidecar = Sidecar::start(setup(&["--mode", "classic"]));
+    let mut stays = std::os::unix::net::UnixStream::connect(&sidecar.stream).expect("it listens");
     sidecar.wait_metric(r#"sidelight_connections_open{input="stream"} 1"#);
     sidecar.signal(Signal::TERM);
     // the first one was seen: it says that it is no longer ready
@@ -69,20 +70,135 @@ fn a_second_signal_ends_at_once() {
     while sidecar.get("/readyz", "*/*").0 == 200 && Instant::now() < until {
         std::thread::yield_now();
     }
-    let begin = Instant::now();
-    sidecar.signal(Signal::TERM);
+    for signal in [Signal::TERM, Signal::INT] {
+        sidecar.signal(signal);
+        sidecar.wait_said("already leaving");
+        sidecar.said.clear();
+        std::io::Write::write_all(&mut stays, &b"{\"level\":\"info\"}\n".repeat(10))
+            .expect("it reads on");
+    }
+    drop(stays);
     let ending = sidecar.end();
-    assert!(begin.elapsed() < Duration::from_secs(1), "{:?}", begin.elapsed());
-    assert_ne!(ending.code, Some(0), "it did not close its ledger");
+    let ledger = ending.ledger();
+    assert_eq!((ledger["received"], ledger["lost"], ending.code), (20, 0, Some(0)));
+}
+
+/// Guarantees: SIGQUIT ends at once, whatever the drain waits for, and the exit code says that it was not done.
+#[test]
+fn a_quit_signal_ends_at_once() {
+    let sidecar = Sidecar::start(setup(&["--mode", "classic"]));
+    let _stays = std::os::unix::net::UnixStream::connect(&sidecar.stream).expect("it listens");
+    sidecar.wait_metric(r#"sidelight_connections_open{input="stream"} 1"#);
+    sidecar.signal(Signal::TERM);
+    sidecar.signal(Signal::QUIT);
+    assert_eq!(sidecar.end().code, Some(3), "it did not close its ledger");
+}
+
+/// Scenario: `app | sidelight run --stdin` and Ctrl-C, which both get; the application writes its last lines, with
+/// pauses, before it ends.
+/// Guarantees: the sidecar reads until the application has closed the pipe, and every line counts.
+#[test]
+fn standard_input_is_read_until_its_writer_closes() {
+    let (reader, mut writer) = std::io::pipe().expect("a pipe");
+    let mut sidecar = Sidecar::spawn(setup(&["--stdin"]), reader.into());
+    sidecar.wait_said("admin port");
+    std::io::Write::write_all(&mut writer, b"{\"level\":\"info\"}\n").expect("it reads");
+    sidecar.wait_metric(r#"sidelight_frames_received_total{input="stdin"} 1"#);
+    sidecar.signal(Signal::INT);
+    let until = Instant::now() + AMPLE;
+    while sidecar.get("/readyz", "*/*").0 == 200 && Instant::now() < until {
+        std::thread::yield_now();
+    }
+    for _ in 0..4 {
+        std::thread::sleep(Duration::from_millis(500));
+        std::io::Write::write_all(&mut writer, b"{\"level\":\"warn\"}\n").expect("it reads on");
+    }
+    drop(writer);
+    let ending = sidecar.end();
+    let ledger = ending.ledger();
+    assert_eq!((ledger["received"], ledger["lost"], ending.code), (5, 0, Some(0)));
+}
+
+/// Scenario: four sidecars are started at once on the same addresses, where sockets of an earlier one are left.
+/// Guarantees: one of them gets all its listeners and is ready: they do not each take one and wait for the others.
+#[test]
+fn of_many_that_start_at_once_one_is_ready() {
+    for _ in 0..3 {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let port = TcpListener::bind((unshared_address(), 0)).expect("a free port");
+        let address = port.local_addr().expect("bound");
+        drop(port);
+        let (stream, datagram) =
+            (directory.path().join("log.sock"), directory.path().join("d.sock"));
+        drop(std::os::unix::net::UnixListener::bind(&stream).expect("the way is free"));
+        drop(std::os::unix::net::UnixDatagram::bind(&datagram).expect("the way is free"));
+        let start = |_| {
+            let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_sidelight"));
+            command.arg("run").arg("--socket").arg(&stream).arg("--datagram-socket").arg(&datagram);
+            command.arg("--listen").arg(address.to_string()).env_clear();
+            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+            command.spawn().expect("the binary")
+        };
+        let mut all: Vec<_> = (0..4).map(start).collect();
+        let until = Instant::now() + AMPLE;
+        let mut is_ready = false;
+        while !is_ready && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(10));
+            is_ready = ready(address);
+        }
+        for one in &mut all {
+            one.kill().expect("our child");
+            one.wait().expect("our child");
+        }
+        assert!(is_ready, "none was ready");
+    }
+}
+
+/// Whether a sidecar at this address says that it is ready.
+fn ready(address: std::net::SocketAddr) -> bool {
+    let Ok(mut connection) = std::net::TcpStream::connect(address) else { return false };
+    let request = b"GET /readyz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    let mut answer = String::new();
+    std::io::Write::write_all(&mut connection, request).is_ok()
+        && std::io::Read::read_to_string(&mut connection, &mut answer).is_ok()
+        && answer.starts_with("HTTP/1.1 200")
+}
+
+/// Scenario: somebody removes the socket files while an application is connected.
+/// Guarantees: they are bound again, the old connection goes on, new ones are served, and all lines count.
+#[test]
+fn a_socket_file_that_is_removed_is_bound_again() {
+    let mut sidecar = Sidecar::start(Setup::default());
+    let mut stays = std::os::unix::net::UnixStream::connect(&sidecar.stream).expect("it listens");
+    std::io::Write::write_all(&mut stays, b"{\"level\":\"info\"}\n").expect("it reads");
+    sidecar.wait_metric(r#"sidelight_connections_open{input="stream"} 1"#);
+    for path in [&sidecar.stream, &sidecar.datagram] {
+        std::fs::remove_file(path).expect("it is there");
+    }
+    let until = Instant::now() + AMPLE;
+    while !(sidecar.stream.exists() && sidecar.datagram.exists()) && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    sidecar.wait_said("bound again");
+    std::io::Write::write_all(&mut stays, b"{\"level\":\"info\"}\n").expect("it reads on");
+    sidecar.write(b"{\"level\":\"info\"}\n");
+    sidecar.send(b"{\"level\":\"info\"}");
+    sidecar.wait_metric(r#"sidelight_frames_received_total{input="stream"} 3"#);
+    sidecar.wait_metric(r#"sidelight_frames_received_total{input="datagram"} 1"#);
+    assert_eq!(sidecar.get("/readyz", "*/*").0, 200);
+    drop(stays);
+    let files = [sidecar.stream.clone(), sidecar.datagram.clone()];
+    let ending = sidecar.stop();
+    assert_eq!((ending.ledger()["lost"], ending.code), (0, Some(0)), "{:?}", ending.said);
+    assert!(files.iter().all(|file| !file.exists()), "the new files are removed");
 }
 
 /// Scenario: nothing listens where spans are to go.
-/// Guarantees: the whole exit takes at most 1.5 s; the span is dropped, counted, and explained.
+/// Guarantees: the process ends all the same; the span is dropped, counted, and explained.
 #[test]
 fn a_dead_collector_holds_nobody_up() {
-    let dead = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let endpoint = format!("http://{}", dead.local_addr().expect("bound"));
-    drop(dead);
+    let (_dead, address) = refusing_port();
+    let endpoint = format!("http://{address}");
     for protocol in ["http/protobuf", "grpc"] {
         let environment = [
             ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.clone()),
@@ -91,19 +207,23 @@ fn a_dead_collector_holds_nobody_up() {
         let sidecar = Sidecar::start(Setup { environment: environment.into(), ..Setup::default() });
         sidecar.write(b"{\"level\":\"info\",\"service\":\"shop\",\"method\":\"GET\",\"path\":\"/a\",\"status\":200,\"duration_ms\":5,\"request_id\":\"r1\"}\n");
         sidecar.wait_metric(r#"sidelight_items_offered_total{output="spans"} 1"#);
-        let begin = Instant::now();
         let ending = sidecar.stop();
-        assert!(begin.elapsed() <= Duration::from_millis(1_500), "{:?}", begin.elapsed());
         let ledger = ending.ledger();
         let items = (ledger["offered"], ledger["sent"], ledger["dropped"], ledger["lost"]);
         assert_eq!((items, ending.code), ((1, 0, 1, 0), Some(0)), "{:?}", ending.said);
     }
 }
 
+/// An address on loopback that no other process' tests use: a port that is free there for a moment stays free.
+fn unshared_address() -> std::net::Ipv4Addr {
+    let [_, _, high, low] = std::process::id().to_be_bytes();
+    std::net::Ipv4Addr::new(127, 77, high, low)
+}
+
 /// Guarantees: a taken admin port keeps nobody from logging, is told, and is retried.
 #[test]
 fn a_taken_admin_port_is_no_reason_not_to_start() {
-    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let taken = TcpListener::bind((unshared_address(), 0)).expect("a free port");
     let listen = taken.local_addr().expect("bound");
     let mut sidecar = Sidecar::start(Setup { listen: Some(listen), ..Setup::default() });
     let line = sidecar.wait_said("admin port");
@@ -111,11 +231,11 @@ fn a_taken_admin_port_is_no_reason_not_to_start() {
     sidecar.write(b"{\"level\":\"info\",\"service\":\"shop\"}\n");
     drop(taken);
     let until = Instant::now() + AMPLE;
-    while std::net::TcpStream::connect(listen).is_err() {
+    sidecar.said.push(format!("http://{listen}/metrics"));
+    while sidecar.try_get("/livez", "*/*").is_err() {
         assert!(Instant::now() < until, "it is never tried again");
         std::thread::sleep(Duration::from_millis(5));
     }
-    sidecar.said.push(format!("http://{listen}/metrics"));
     sidecar.wait_metric(INFO);
     assert_eq!(sidecar.stop().code, Some(0));
 }
@@ -160,7 +280,7 @@ fn a_reload_keeps_every_counter() {
         sidecar.write(line);
         sidecar.wait_metric(&format!("a_total {lines}"));
     }
-    assert!(sidecar.metrics().contains("\nb_total "), "{}", sidecar.metrics());
+    sidecar.wait_metrics("\nb_total ");
     std::fs::write(&sidecar.config, "rules: [{when: 'a =='}]").expect("a writable file");
     sidecar.signal(Signal::HUP);
     sidecar.wait_metric("sidelight_config_last_load_successful 0");
@@ -313,11 +433,12 @@ fn in_a_job_it_leaves_when_the_application_has() {
 
 /// Scenario: the final values are held for two scrapers.
 /// Guarantees: the ledger is closed before; neither a person's request nor one that only says that it is
-/// Prometheus ends the wait, the second scraper does, long before it is over; `/livez` is well all the time.
+/// Prometheus ends the wait, the second scraper does, long before it is over (the wait is longer than `end`
+/// waits); `/livez` is well all the time.
 #[test]
 fn the_final_values_are_held_for_the_last_scrape() {
     let environment = [
-        ("SIDELIGHT_FINAL_SCRAPE_WAIT", "20s".to_owned()),
+        ("SIDELIGHT_FINAL_SCRAPE_WAIT", "600s".to_owned()),
         ("SIDELIGHT_SCRAPERS", "2".to_owned()),
         ("SIDELIGHT_GRACE_SECONDS", "3600".to_owned()),
     ];
@@ -343,7 +464,6 @@ fn the_final_values_are_held_for_the_last_scrape() {
     sidecar.signal(Signal::TERM);
     sidecar.wait_said("ledger received=1");
     assert_eq!(sidecar.get("/livez", "*/*").0, 200);
-    let begin = Instant::now();
     // by hand; a stranger with Prometheus' headers; the two that came before
     assert!(sidecar.metrics().contains(INFO));
     assert!(read(ask(sidecar.admin(), "3.16.0")).contains(INFO));
@@ -353,20 +473,19 @@ fn the_final_values_are_held_for_the_last_scrape() {
     let last = read(last);
     assert!(last.contains(INFO), "{last}");
     assert_eq!((ending.ledger()["lost"], ending.code), (0, Some(0)));
-    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
 }
 
 /// Guarantees: the grace period ends the wait for a scraper that never comes.
 #[test]
 fn the_last_scrape_is_waited_for_within_the_grace_period() {
     let environment = [
-        ("SIDELIGHT_FINAL_SCRAPE_WAIT", "35s".to_owned()),
+        ("SIDELIGHT_FINAL_SCRAPE_WAIT", "600s".to_owned()),
         ("SIDELIGHT_GRACE_SECONDS", "1".to_owned()),
     ];
     let sidecar = Sidecar::start(Setup { environment: environment.into(), ..Setup::default() });
     let begin = Instant::now();
     let ending = sidecar.stop();
     let took = begin.elapsed();
-    assert!(took > Duration::from_millis(700) && took < Duration::from_secs(10), "{took:?}");
+    assert!(took > Duration::from_millis(700), "{took:?}");
     assert_eq!((ending.ledger()["lost"], ending.code), (0, Some(0)));
 }

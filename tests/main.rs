@@ -7,12 +7,16 @@ mod collector;
 #[allow(clippy::disallowed_methods)] // it waits for other processes, whose time is the real one
 mod console;
 mod document;
+mod formats;
 mod golden;
+mod imports;
 #[allow(clippy::disallowed_methods)] // it waits for another process, whose time is the real one
 mod layers;
 mod ledger;
 #[allow(clippy::disallowed_methods)] // it waits for another process, whose time is the real one
 mod life;
+#[allow(clippy::disallowed_methods)] // the same
+mod metrics;
 #[path = "support/outputs.rs"]
 #[allow(clippy::disallowed_methods)] // the same
 mod outputs;

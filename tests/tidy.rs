@@ -13,12 +13,13 @@ const CRATES: &[(&str, Layers)] =
 type Layers = &'static [(&'static str, &'static [&'static str])];
 
 const INJECTOR: Layers = &[
+    ("name", &[]),
     ("manifest", &[]),
     ("oci", &[]),
     ("kube", &[]),
-    ("inject", &["manifest"]),
-    ("config", &["inject"]),
-    ("server", &["inject", "kube"]),
+    ("inject", &["manifest", "name"]),
+    ("config", &["inject", "name"]),
+    ("server", &["inject", "kube", "name"]),
     ("cli", &["*"]),
 ];
 
@@ -35,7 +36,7 @@ const SIDELIGHT: Layers = &[
     ("telemetry", &["clock", "console", "metrics", "phase"]),
     ("outbox", &["clock", "telemetry"]),
     ("otlp", &[]),
-    ("decode", &["clock", "record"]),
+    ("decode", &["clock", "frame", "record"]),
     ("spans", &["clock", "otlp", "outbox", "record", "resource", "telemetry"]),
     ("health", &["clock", "record", "telemetry"]),
     ("forward", &["clock", "outbox", "record", "telemetry"]),
@@ -176,7 +177,9 @@ fn files_have_a_header_and_a_size() {
             if !line.is_ascii() {
                 broken.push(format!("{name}:{}: not ASCII", number + 1));
             }
-            for word in BANNED.iter().chain(WRITES) {
+            // a test may say why it is skipped
+            let writes = if number < code { WRITES } else { &[] };
+            for word in BANNED.iter().chain(writes) {
                 if line.contains(word) {
                     broken.push(format!("{name}:{}: {word}", number + 1));
                 }

@@ -13,7 +13,8 @@ mod standing;
 
 use rustix::time::{ClockId, clock_gettime};
 use sidelight::clock::UnixNanos;
-use sidelight::pipeline::{Input, Pipeline, Source};
+use sidelight::pipeline::Pipeline;
+use sidelight::pipeline::input::{FrameSink, Input, Source};
 
 const LINES: usize = 20_000;
 const BLOCK_BYTES: usize = 64 * 1024;

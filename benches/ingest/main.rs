@@ -20,6 +20,7 @@ use floor::Floor;
 use floor::bytes::SLACK;
 use rustix::thread::CpuSet;
 use rustix::time::{ClockId, clock_gettime};
+use sidelight::pipeline::input::FrameSink as _;
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 
@@ -95,7 +96,7 @@ fn sidelight_pipeline() -> (sidelight::pipeline::Pipeline, Box<dyn Fn() -> Strin
 
 struct Sidelight {
     pipeline: sidelight::pipeline::Pipeline,
-    source: sidelight::pipeline::Source,
+    source: sidelight::pipeline::input::Source,
     render: Box<dyn Fn() -> String>,
     observed: sidelight::clock::UnixNanos,
 }
@@ -103,8 +104,8 @@ struct Sidelight {
 impl Sidelight {
     fn new() -> Sidelight {
         let (pipeline, render) = sidelight_pipeline();
-        let input = sidelight::pipeline::Input::Stream;
-        let source = sidelight::pipeline::Source { id: 1, input };
+        let input = sidelight::pipeline::input::Input::Stream;
+        let source = sidelight::pipeline::input::Source { id: 1, input };
         // the corpora begin here
         let observed = sidelight::clock::UnixNanos(1_795_219_200_000_000_000);
         Sidelight { pipeline, source, render, observed }

@@ -7,8 +7,7 @@ use libfuzzer_sys::{Corpus, fuzz_target};
 use sidelight::config::environment::Environment;
 use sidelight::config::fault::Fault;
 use sidelight::config::{self, Flags};
-use sidelight::metrics::Registry;
-use sidelight::rules::compile;
+use sidelight::rules::compile::dry_run;
 use sidelight::rules::settings::{RuleError, RulesSettings};
 
 /// The name under which the text goes.
@@ -32,9 +31,8 @@ fn refused(rules: &RulesSettings) -> Vec<RuleError> {
     if *rules == RulesSettings::default() {
         return Vec::new();
     }
-    let registry = Registry::new(config::settings::Config::default().limits);
-    let compiled = compile::compile(rules, &mut |spec| registry.declare(spec.clone()));
-    compiled.err().unwrap_or_default()
+    let limits = config::settings::Config::default().limits;
+    dry_run(rules, limits).err().unwrap_or_default()
 }
 
 fuzz_target!(|data: &[u8]| -> Corpus {

@@ -12,9 +12,11 @@ use sidelight::health::Pulse;
 use sidelight::metrics::expose::{self, Encoding, Options};
 use sidelight::metrics::{FamilySpec, Registry};
 use sidelight::outbox::{BatchSize, Capacity, Chunk, Outbox};
-use sidelight::pipeline::{Input, Parts, Pipeline, Source};
+use sidelight::pipeline::input::{FrameSink, Input, Source};
+use sidelight::pipeline::{Parts, Pipeline};
 use sidelight::receive::intake::{Bounds, Buffer, Piece, Tail};
-use sidelight::rules::{Published, compile};
+use sidelight::rules::compile::compile;
+use sidelight::rules::set::Published;
 use sidelight::spans::SpanMaker;
 use sidelight::telemetry::Telemetry;
 use sidelight::telemetry::ledger::Ledger;
@@ -44,7 +46,7 @@ impl House {
         let config = Config { line_bytes_max: LINE_BYTES_MAX, ..Config::default() };
         let registry = Registry::new(config.limits);
         let mut families = Vec::new();
-        let rules = compile::compile(&config.rules, &mut |spec| {
+        let rules = compile(&config.rules, &mut |spec| {
             families.push(spec.clone());
             registry.declare(spec.clone())
         });

@@ -19,7 +19,7 @@ use tokio::time::{MissedTickBehavior, interval};
 const EVALUATE_EVERY: Duration = Duration::from_secs(1);
 
 /// What the admin thread works on.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Admin {
     /// What it answers from.
     pub state: Arc<State>,

@@ -4,9 +4,9 @@
 use super::admin::{self, Judging};
 use super::doors::Place;
 use super::drain::{self, Output};
+use super::parts::{Admin, Parts, Settings};
 use super::reload::Reload;
-use super::worker::{Pipelines, through};
-use super::{Admin, Parts, Settings};
+use super::worker::Pipelines;
 use crate::clock::Clock;
 use crate::config::settings::{self, Config};
 use crate::decode::time::Zone;
@@ -18,10 +18,11 @@ use crate::metrics::Registry;
 use crate::metrics::expose;
 use crate::outbox::{BatchSize, Capacity, Outbox};
 use crate::pipeline::{self, Pipeline};
-use crate::receive::bind::Access;
+use crate::receive::bind::{self, Access};
 use crate::receive::limits::Limits;
+use crate::rules::compile::compile_into;
+use crate::rules::set::{Published, RuleSet};
 use crate::rules::settings::{RuleError, RulesSettings};
-use crate::rules::{Published, RuleSet, compile};
 use crate::serve::state::{Ask, Exposition, State};
 use crate::spans::SpanMaker;
 use crate::telemetry::Telemetry;
@@ -30,7 +31,7 @@ use crate::telemetry::outputs::OutputStatus;
 use crate::telemetry::standing::Standing;
 use jiff::tz::TimeZone;
 use std::collections::HashMap;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Bytes of spans that may wait for the collector.
@@ -60,7 +61,7 @@ pub fn compose(
     let registry = Registry::new(config.limits);
     telemetry.series_limit.set(config.limits.series_max as i64);
     let mut rule_errors = Vec::new();
-    let rules = compiled(&config.rules, &registry).unwrap_or_else(|errors| {
+    let rules = compile_into(&config.rules, &registry).unwrap_or_else(|errors| {
         rule_errors = errors;
         built_in(&config.rules, &registry)
     });
@@ -89,7 +90,6 @@ pub fn compose(
     };
     let maker = Maker {
         config: config.clone(),
-        clock: clock.clone(),
         published: Arc::clone(&published),
         registry: Arc::clone(&registry),
         telemetry: Arc::clone(telemetry),
@@ -102,8 +102,8 @@ pub fn compose(
         clock: clock.clone(),
         telemetry: Arc::clone(telemetry),
         standing,
-        pipelines: Pipelines::new(move |_| through(maker.pipeline(), maker.clock.clone())),
-        admin: Some(Admin(Box::new(move |listener| serve(admin, listener)))),
+        pipelines: Pipelines::new(move |_| Box::new(maker.pipeline())),
+        admin: Some(Admin(Box::new(move |listener| admin.clone().spawn(listener)))),
         outputs,
     };
     let reload = Reload {
@@ -119,19 +119,11 @@ pub fn compose(
     Composed { parts, reload, rule_errors }
 }
 
-/// Compiles rules into a registry, which keeps every family that it was told of.
-pub(super) fn compiled(
-    rules: &RulesSettings,
-    registry: &Registry,
-) -> Result<RuleSet, Vec<RuleError>> {
-    compile::compile(rules, &mut |spec| registry.declare(spec.clone()))
-}
-
 /// The standard rules alone, with the prefix and groups that were asked for if that is possible.
 fn built_in(rules: &RulesSettings, registry: &Registry) -> RuleSet {
     let own = Vec::new();
-    compiled(&RulesSettings { own, ..rules.clone() }, registry)
-        .or_else(|_| compiled(&RulesSettings::default(), registry))
+    compile_into(&RulesSettings { own, ..rules.clone() }, registry)
+        .or_else(|_| compile_into(&RulesSettings::default(), registry))
         .expect(
             "the standard rules compile into any registry that did not refuse their names before",
         )
@@ -140,7 +132,6 @@ fn built_in(rules: &RulesSettings, registry: &Registry) -> RuleSet {
 /// What makes the pipeline of each data thread.
 struct Maker {
     config: Config,
-    clock: Clock,
     published: Arc<Published>,
     registry: Arc<Registry>,
     telemetry: Arc<Telemetry>,
@@ -217,14 +208,8 @@ fn process(config: &Config) -> Settings {
 /// The application may mean a port of its own by `METRICS_PORT`: then ours is the default.
 fn listen(written: &settings::ListenSettings) -> SocketAddr {
     match written.fallback {
-        Some(fallback) if TcpListener::bind(written.address).is_err() => fallback,
+        Some(fallback) if bind::tcp(written.address).is_err() => fallback,
         _ => written.address,
-    }
-}
-
-fn serve(admin: admin::Admin, listener: TcpListener) {
-    if let Err(error) = admin.spawn(listener) {
-        tracing::error!(%error, "the admin port cannot be served");
     }
 }
 

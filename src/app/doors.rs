@@ -1,13 +1,13 @@
-//! The doors of the process: which are wanted, and opening them, again and again if need be. A door that
-//! cannot be opened never ends the process: the application starts whatever is wrong with us, and `/readyz`
-//! says so.
-//! Unit: one door.
+//! The doors of the process: which are wanted, and opening them, again and again if need be. A door
+//! that cannot be opened never ends the process: the application starts whatever is wrong with us,
+//! and `/readyz` says so. Unit: one door.
 //!
-//! Decision: a path that was asked for and cannot be bound is not replaced by another, where no application
-//! would look; it is tried again every second, since what stands in the way (a process that is leaving, a
-//! volume that comes late) often goes.
+//! Decision: a path that was asked for and cannot be bound is not replaced by another, where no
+//! application would look; it is tried again every second, since what stands in the way (a process
+//! that is leaving, a volume that comes late) often goes.
 
-use crate::receive::bind::place::default_directory;
+use crate::receive::bind::error::Problem;
+use crate::receive::bind::place::{RUN_DIRECTORY, default_directory};
 use crate::receive::bind::{self, Access, Bound, Kind};
 use crate::telemetry::standing::{Door, DoorState, Standing};
 use std::net::{SocketAddr, TcpListener};
@@ -33,6 +33,8 @@ impl Place {
     pub fn resolve(&self, name: &str, runtime: Option<&Path>) -> (PathBuf, Access) {
         let mut access = self.access.clone();
         if let Some(path) = &self.path {
+            let is_default = path.parent() == Some(Path::new(RUN_DIRECTORY));
+            access.open_directory = access.group.is_some() && is_default;
             return (path.clone(), access);
         }
         let (directory, private) = default_directory(runtime);
@@ -40,6 +42,8 @@ impl Place {
             access.private_directory = true;
             access.directory_mode = 0o700;
         }
+        // the user's runtime directory holds more than our sockets: its mode stays
+        access.open_directory = access.group.is_some() && Some(directory.as_path()) != runtime;
         (directory.join(name), access)
     }
 }
@@ -76,38 +80,57 @@ impl Wanted {
         }
     }
 
-    /// Tries once, and says in `standing` how it went; a problem that is new there is logged.
-    pub fn open(&self, standing: &Standing) -> Option<Opened> {
+    /// Tries once, and publishes the outcome in `standing`; a problem that is new there is logged.
+    ///
+    /// # Errors
+    /// It cannot be opened now.
+    pub fn open(&self, standing: &Standing) -> Result<Opened, NotOpen> {
+        let unix = |kind, path: &Path, access| {
+            bind::unix(kind, path, access).map_err(|error| {
+                let is_in_use = error.problem == Problem::InUse;
+                (error.to_string(), if is_in_use { NotOpen::InUse } else { NotOpen::Failed })
+            })
+        };
         let tried = match self {
-            Wanted::Stream(path, access) => bind::unix(Kind::Stream, path, access)
-                .map(|bound| (Opened::Stream(bound), path.display().to_string()))
-                .map_err(|error| error.to_string()),
-            Wanted::Datagram(path, access) => bind::unix(Kind::Datagram, path, access)
-                .map(|bound| (Opened::Datagram(bound), path.display().to_string()))
-                .map_err(|error| error.to_string()),
+            Wanted::Stream(path, access) => unix(Kind::Stream, path, access)
+                .map(|bound| (Opened::Stream(bound), path.display().to_string())),
+            Wanted::Datagram(path, access) => unix(Kind::Datagram, path, access)
+                .map(|bound| (Opened::Datagram(bound), path.display().to_string())),
             Wanted::Admin(address) => bind::tcp(*address)
                 .and_then(|listener| {
                     let at = listener.local_addr()?.to_string();
                     Ok((Opened::Admin(listener), at))
                 })
-                .map_err(|error| format!("cannot listen on {address}: {error}")),
+                .map_err(|error| (format!("cannot listen on {address}: {error}"), NotOpen::Failed)),
         };
         match tried {
             Ok((opened, at)) => {
                 standing.door(self.door(), DoorState::Open(at));
-                Some(opened)
+                Ok(opened)
             }
-            Err(why) => {
+            Err((why, not_open)) => {
                 let stuck = DoorState::Stuck(why);
                 let known = standing.doors().contains(&(self.door(), stuck.clone()));
                 if !known {
-                    tracing::warn!(door = self.door().name(), "{stuck}; trying again every second");
+                    tracing::warn!(
+                        listener = self.door().name(),
+                        "{stuck}; trying again every second"
+                    );
                 }
                 standing.door(self.door(), stuck);
-                None
+                Err(not_open)
             }
         }
     }
+}
+
+/// Why a listener is not open.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum NotOpen {
+    /// Another process listens at the path of the socket.
+    InUse,
+    /// Anything else.
+    Failed,
 }
 
 #[cfg(test)]
@@ -121,14 +144,31 @@ mod tests {
         std::fs::write(&path, "precious").expect("a file in the way");
         let standing = Standing::new();
         let wanted = Wanted::Stream(path.clone(), Access::default());
-        assert!(wanted.open(&standing).is_none());
+        assert_eq!(wanted.open(&standing).err(), Some(NotOpen::Failed));
         let doors = standing.doors();
         let (Door::Stream, DoorState::Stuck(why)) = &doors[0] else { panic!("{doors:?}") };
         assert!(why.contains("a file stands there"), "{why}");
         assert!(!standing.is_started());
         std::fs::remove_file(&path).expect("the way is free");
         let opened = wanted.open(&standing);
-        assert!(matches!(opened, Some(Opened::Stream(_))) && standing.is_started());
+        assert!(matches!(opened, Ok(Opened::Stream(_))) && standing.is_started());
+    }
+
+    /// A worker of nginx got "permission denied" in the default directory, although the socket was its group's.
+    #[test]
+    fn a_group_passes_through_the_default_directory_only() {
+        let runtime = tempfile::tempdir().expect("a temporary directory");
+        let with = |group: Option<&str>, path: Option<PathBuf>| {
+            let group = group.map(str::to_owned);
+            let place = Place { path, access: Access { group, ..Access::default() } };
+            let (path, access) = place.resolve(DATAGRAM_NAME, Some(runtime.path()));
+            (path.starts_with(runtime.path()), access.open_directory)
+        };
+        let (in_runtime, is_open) = with(Some("www-data"), None);
+        assert_eq!(is_open, !in_runtime, "never the user's runtime directory");
+        assert!(!with(None, None).1, "nobody was let in");
+        assert!(with(Some("www-data"), Some("/run/sidelight/log.sock".into())).1);
+        assert!(!with(Some("www-data"), Some("/srv/log.sock".into())).1, "not ours to change");
     }
 
     #[test]
@@ -136,9 +176,15 @@ mod tests {
         let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = taken.local_addr().expect("its address");
         let standing = Standing::new();
-        assert!(Wanted::Admin(address).open(&standing).is_none());
+        assert!(Wanted::Admin(address).open(&standing).is_err());
         drop(taken);
-        assert!(Wanted::Admin(address).open(&standing).is_some());
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join("log.sock");
+        let other = std::os::unix::net::UnixListener::bind(&path).expect("the way is free");
+        let wanted = Wanted::Stream(path, Access::default());
+        assert_eq!(wanted.open(&Standing::new()).err(), Some(NotOpen::InUse));
+        drop(other);
+        assert!(Wanted::Admin(address).open(&standing).is_ok());
         assert!(standing.is_ready(std::time::Duration::ZERO));
     }
 }

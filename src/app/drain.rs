@@ -1,19 +1,20 @@
 //! Leaving: named phases, one deadline, the closing of the ledger. Unit: one drain.
 //!
-//! `Reading` ends with everything read that a `write` of the application has returned for; `Flushing` with
-//! every pipeline's last batch handed over; `Exporting` with what the outputs could send in the time that is
-//! left; `Lingering` waits for a last scrape; `Closed` says what came and what became of it.
+//! `Reading` ends with everything read that a `write` of the application has returned for;
+//! `Flushing` with every pipeline's last batch handed over; `Exporting` with what the outputs could
+//! send in the time that is left; `Lingering` waits for a last scrape; `Closed` says what came and
+//! what became of it.
 
 use crate::app::worker::Worker;
 use crate::clock::Clock;
 use crate::phase::Phase;
-use crate::pipeline::Input;
+use crate::pipeline::input::Input;
 use crate::telemetry::Telemetry;
 use crate::telemetry::ledger::Ledger;
 use crate::telemetry::standing::Standing;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::channel;
 use std::time::Duration;
 
 /// How the process leaves.
@@ -61,8 +62,8 @@ impl Default for Settings {
     }
 }
 
-/// In classic mode the application is over when all its connections are closed and nothing came for this
-/// long.
+/// In classic mode the application is over when all its connections are closed and nothing came for
+/// this long.
 pub const QUIET: Duration = Duration::from_secs(2);
 
 /// In classic mode serving ends this long before the grace period does.
@@ -74,8 +75,8 @@ const CLOSING: Duration = Duration::from_millis(200);
 /// For the last answer to be read by whoever asked for it.
 const ANSWERING: Duration = Duration::from_millis(100);
 
-/// What an output is left less than the deadline, to count and say what it drops: a collector that never
-/// answers made the exit 23 ms late.
+/// What an output is left less than the deadline, to count and say what it drops: a collector that
+/// never answers made the exit 23 ms late.
 const TELLING: Duration = Duration::from_millis(50);
 
 /// How often it is looked whether the application is over, or the last scrape came.
@@ -87,8 +88,8 @@ pub struct Output {
     pub name: &'static str,
     /// How many items it holds: neither sent nor dropped.
     pub held: Box<dyn Fn() -> u64 + Send>,
-    /// Sends what it holds within the time given, counts the rest as dropped, and returns. Called on a thread
-    /// of its own.
+    /// Sends what it holds within the time given, counts the rest as dropped, and returns. Called
+    /// on a thread of its own.
     pub finish: Finish,
 }
 
@@ -133,8 +134,23 @@ pub(super) struct Drain<'a> {
 }
 
 impl Drain<'_> {
-    /// In classic mode: goes on serving until the application is over or the grace period nearly so.
-    pub(super) fn outlast(&self, workers: impl Fn() -> Vec<Duration>) {
+    /// Goes on serving while standard input is read: its writer gets the same Ctrl-C, and may write
+    /// its last lines for as long as it takes to stop. Ends early enough before the grace period
+    /// does.
+    pub(super) fn outlast_stdin(&self, is_open: impl Fn() -> bool) {
+        let latest = self.begin + self.settings.hold.grace.saturating_sub(BEFORE_GRACE_ENDS);
+        let left = || latest.saturating_sub(self.clock.monotonic());
+        if is_open() && !left().is_zero() {
+            tracing::info!("standard input is read until its writer closes it");
+        }
+        while is_open() && !left().is_zero() {
+            std::thread::sleep(LOOK.min(left()));
+        }
+    }
+
+    /// In classic mode: goes on serving until the application is over or the grace period nearly
+    /// so.
+    pub(super) fn outlast_application(&self, last_activity: impl Fn() -> Duration) {
         let Mode::Classic { grace } = self.settings.mode else { return };
         if self.unasked {
             return;
@@ -144,22 +160,23 @@ impl Drain<'_> {
         let open = self.telemetry.connections_open.with_label_values(&[Input::Stream.name()]);
         loop {
             let now = self.clock.monotonic();
-            let fed = workers().into_iter().max().unwrap_or_default().max(begin);
-            if now >= latest || (open.get() == 0 && now.saturating_sub(fed) >= QUIET) {
+            let active = last_activity().max(begin);
+            if now >= latest || (open.get() == 0 && now.saturating_sub(active) >= QUIET) {
                 return;
             }
             std::thread::sleep(LOOK.min(latest.saturating_sub(now)));
         }
     }
 
-    /// Everything from the last byte to the ledger, and the last scrape. The ledger is closed and given to
-    /// `told` before that: where two seconds are all there is, the end may come while a scrape is waited for.
+    /// Everything from the last byte to the ledger, and the last scrape. The ledger is closed and
+    /// given to `report` before that: where two seconds are all there is, the end may come while a
+    /// scrape is waited for.
     pub(super) fn run(
         &self,
         workers: &[Worker],
-        ended: &Receiver<Input>,
+        wait_for_workers: impl FnOnce(Duration) -> Vec<Input>,
         outputs: Vec<Output>,
-        told: impl FnOnce(&Closing),
+        report: impl FnOnce(&Closing),
     ) -> Closing {
         let deadline = self.clock.monotonic() + self.settings.deadline;
         for worker in workers {
@@ -167,7 +184,10 @@ impl Drain<'_> {
         }
         let (held, outputs): (Vec<_>, Vec<_>) =
             outputs.into_iter().map(|Output { name, held, finish }| (held, (name, finish))).unzip();
-        let mut unfinished = self.wait_for_workers(workers, ended, deadline);
+        // each reads to the end and flushes its pipeline
+        let running = wait_for_workers(deadline.saturating_sub(self.clock.monotonic()));
+        let mut unfinished: Vec<_> = running.into_iter().map(Input::name).collect();
+        self.standing.phase.advance(Phase::Flushing);
         self.standing.phase.advance(Phase::Exporting);
         unfinished.extend(self.export(outputs, deadline));
         for file in workers.iter().filter_map(|worker| worker.file.as_ref()) {
@@ -178,7 +198,7 @@ impl Drain<'_> {
         }
         let ledger = Ledger::read(self.telemetry, held.iter().map(|held| held()).sum());
         let closing = Closing { ledger, lost: ledger.lost, unfinished };
-        told(&closing);
+        report(&closing);
         self.standing.phase.advance(Phase::Lingering);
         self.hold();
         self.standing.phase.advance(Phase::Closed);
@@ -200,26 +220,8 @@ impl Drain<'_> {
         }
     }
 
-    /// Each thread reads to the end and flushes its pipeline; returns those that did not in time.
-    fn wait_for_workers(
-        &self,
-        workers: &[Worker],
-        ended: &Receiver<Input>,
-        deadline: Duration,
-    ) -> Vec<&'static str> {
-        let mut running: Vec<Input> = workers.iter().map(|worker| worker.input).collect();
-        while !running.is_empty() {
-            let left = deadline.saturating_sub(self.clock.monotonic());
-            match ended.recv_timeout(left) {
-                Ok(input) => running.retain(|one| *one != input),
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
-            }
-        }
-        self.standing.phase.advance(Phase::Flushing);
-        running.into_iter().map(Input::name).collect()
-    }
-
-    /// All outputs at once, each with what is left of the deadline; returns those that were not done.
+    /// All outputs at once, each with what is left of the deadline; returns those that were not
+    /// done.
     fn export(
         &self,
         outputs: Vec<(&'static str, Finish)>,

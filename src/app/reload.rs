@@ -5,13 +5,12 @@
 //! whose type, unit, labels or buckets would change is such a one, and refuses the rules that change it.
 
 use super::admin::Judging;
-use super::compose::compiled;
 use crate::clock::Clock;
 use crate::config::settings::{Config, LogLevel};
 use crate::config::table;
 use crate::metrics::Registry;
-use crate::rules::Published;
-use crate::rules::compile::compile;
+use crate::rules::compile::{compile, compile_into};
+use crate::rules::set::Published;
 use crate::rules::settings::{RuleError, RulesSettings};
 use crate::serve::state::State;
 use crate::telemetry::Telemetry;
@@ -42,15 +41,6 @@ impl Outcome {
             Outcome::Refused => "refused",
         }
     }
-}
-
-/// Why the configuration is looked at.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Cause {
-    /// SIGHUP: it is read again, changed or not.
-    Signal,
-    /// The time has come to look whether it changed.
-    Time,
 }
 
 /// What a look at the configuration came to.
@@ -97,7 +87,7 @@ impl Reload {
         if !errors.is_empty() {
             return Err(errors);
         }
-        self.published.publish(compiled(&self.live(&config.rules), &self.registry)?);
+        self.published.publish(compile_into(&self.live(&config.rules), &self.registry)?);
         if self.published.enabled() != config.enabled {
             self.published.switch(config.enabled);
             let now = if config.enabled { "on" } else { "off: lines are counted and refused" };
@@ -123,8 +113,8 @@ impl Reload {
 
     /// Says how a later load went.
     pub fn loaded(&self, complaints: Vec<String>, outcome: Outcome, hash: &str) {
-        self.telemetry.config_reloads.with_label_values(&[outcome.name()]).inc();
         self.told(complaints, outcome, hash);
+        self.telemetry.config_reloads.with_label_values(&[outcome.name()]).inc();
     }
 
     /// A message could not be written without waiting.
@@ -132,20 +122,21 @@ impl Reload {
         self.telemetry.log_suppressed.inc();
     }
 
-    /// In the metrics, and by its complaints in `/health`.
+    /// Publishes the complaints for `/health`, then the metrics: whoever sees that a load was counted
+    /// also sees what came of it.
     fn told(&self, complaints: Vec<String>, outcome: Outcome, hash: &str) {
         let telemetry = &self.telemetry;
         let succeeded = outcome == Outcome::Loaded;
-        telemetry.config_last_load_successful.set(i64::from(succeeded));
-        if succeeded {
-            let now = self.clock.now().seconds();
-            telemetry.config_last_load_timestamp.set(now as i64);
-        }
+        self.state.warn(complaints);
         if outcome != Outcome::Refused {
             telemetry.config_info.reset();
             telemetry.config_info.with_label_values(&[hash]).set(1);
         }
-        self.state.warn(complaints);
+        if succeeded {
+            let now = self.clock.now().seconds();
+            telemetry.config_last_load_timestamp.set(now as i64);
+        }
+        telemetry.config_last_load_successful.set(i64::from(succeeded));
     }
 }
 

@@ -1,27 +1,25 @@
-//! One data thread: a door, its control, and the pipeline that it alone owns. Unit: one thread.
+//! One data thread: what it serves, its control, and the pipeline that it alone owns. Unit: one
+//! thread.
 
 use crate::app::signals::Stopper;
-use crate::pipeline::{Input, Pipeline};
+use crate::pipeline::input::{FrameSink, Input};
 use crate::receive::bind::{Bound, SocketFile};
 use crate::receive::control::Control;
-use crate::receive::delivery::{Delivery, Process};
-use crate::receive::stdin::End;
-use crate::receive::stream::Setup;
+use crate::receive::worker::{End, Setup};
 use crate::receive::{datagram, stdin, stream};
 use rustix::fd::OwnedFd;
 use std::fmt;
 use std::io;
-use std::sync::Arc;
-use std::sync::mpsc::Sender;
-use std::thread::{Builder, JoinHandle};
+use std::sync::{Arc, OnceLock};
+use std::thread::Builder;
 
-/// Makes what a data thread hands its deliveries to; called once on each of them.
+/// Makes the pipeline of each data thread; called once on each of them.
 #[derive(Clone)]
-pub struct Pipelines(Arc<dyn Fn(Input) -> Box<Process<'static>> + Send + Sync>);
+pub struct Pipelines(Arc<dyn Fn(Input) -> Box<dyn FrameSink> + Send + Sync>);
 
 impl Pipelines {
-    /// From any maker of something that takes deliveries.
-    pub fn new(make: impl Fn(Input) -> Box<Process<'static>> + Send + Sync + 'static) -> Pipelines {
+    /// Creates pipelines by `make`.
+    pub fn new(make: impl Fn(Input) -> Box<dyn FrameSink> + Send + Sync + 'static) -> Pipelines {
         Pipelines(Arc::new(make))
     }
 }
@@ -32,23 +30,6 @@ impl fmt::Debug for Pipelines {
     }
 }
 
-/// Hands deliveries to a pipeline; `now` gives the time of their arrival.
-pub fn through(mut pipeline: Pipeline, clock: crate::clock::Clock) -> Box<Process<'static>> {
-    Box::new(move |delivery| {
-        let now = clock.now();
-        match delivery {
-            Delivery::Lines { source, block } => pipeline.lines(source, block, now),
-            Delivery::Oversized { source, prefix, bytes } => {
-                pipeline.oversized(source, prefix, bytes, now);
-            }
-            Delivery::Datagram { source, bytes } => pipeline.datagram(source, bytes, now),
-            Delivery::Flush => pipeline.flush(now),
-            Delivery::Tick => return pipeline.tick(now),
-        }
-        false
-    })
-}
-
 /// What a data thread serves.
 #[derive(Debug)]
 pub enum Serves {
@@ -56,32 +37,33 @@ pub enum Serves {
     Stream(Bound),
     /// The datagram socket.
     Datagram(Bound),
-    /// A copy of standard input, and whom to tell that it ended.
+    /// A copy of standard input, and the handle that stops the process when it ends.
     Stdin(OwnedFd, Stopper),
 }
 
-/// A running data thread.
+/// A data thread.
 #[derive(Debug)]
 pub struct Worker {
     /// What it serves.
     pub input: Input,
-    /// How it is reached.
+    /// Stops and wakes it.
     pub control: Arc<Control>,
     /// The file of its socket.
     pub file: Option<SocketFile>,
-    handle: JoinHandle<()>,
+    /// Why it ended; set as the last thing that the thread does.
+    end: Arc<OnceLock<String>>,
 }
 
 impl Worker {
-    /// Starts a thread; it says its input over `ended` when it has ended by itself or was closed.
+    /// Starts a thread. `on_end` is called on it when it has ended and [`Worker::end`] says so.
     ///
     /// # Errors
-    /// When the kernel refuses a thread or a descriptor.
+    /// The kernel gives no thread.
     pub fn spawn(
         serves: Serves,
         setup: Setup,
         pipelines: &Pipelines,
-        ended: Sender<Input>,
+        on_end: Box<dyn FnOnce() + Send>,
     ) -> io::Result<Worker> {
         let make = pipelines.clone();
         let control = Arc::clone(&setup.control);
@@ -89,50 +71,65 @@ impl Worker {
             Serves::Stream(Bound { socket, file }) => (
                 Input::Stream,
                 Some(file),
-                Box::new(move |setup, process| stream::serve(socket, setup, process)),
+                Box::new(move |setup, sink| stream::serve(socket, setup, sink)),
             ),
             Serves::Datagram(Bound { socket, file }) => (
                 Input::Datagram,
                 Some(file),
-                Box::new(move |setup, process| datagram::serve(&socket, setup, process)),
+                Box::new(move |setup, sink| datagram::serve(socket, setup, sink)),
             ),
             Serves::Stdin(input, stopper) => (
                 Input::Stdin,
                 None,
-                Box::new(move |setup, process| read_stdin(&input, stopper, setup, process)),
+                Box::new(move |setup, sink| read_stdin(&input, stopper, setup, sink)),
             ),
         };
-        let handle = Builder::new().name(input.name().to_owned()).spawn(move || {
-            let mut process = (make.0)(input);
-            if let Err(error) = run(&setup, &mut *process) {
-                tracing::error!(%error, input = input.name(), "a data thread ended");
-            }
-            setup.control.beat.waiting();
-            // the pipeline goes first, with its last counts: who hears the message reads them
-            drop(process);
-            let _ = ended.send(input);
+        let end = Arc::new(OnceLock::new());
+        let ended = Arc::clone(&end);
+        Builder::new().name(input.name().to_owned()).spawn(move || {
+            let mut sink = (make.0)(input);
+            let why = match run(&setup, &mut *sink) {
+                Ok(()) => {
+                    setup.control.beat.waiting();
+                    "it was stopped".to_owned()
+                }
+                Err(error) => {
+                    tracing::error!(%error, input = input.name(), "a data thread ended");
+                    setup.control.beat.failed(setup.clock.monotonic());
+                    error.to_string()
+                }
+            };
+            // the pipeline goes first, with its last counts: whoever sees the end reads them
+            drop(sink);
+            let _ = ended.set(why);
+            on_end();
         })?;
-        Ok(Worker { input, control, file, handle })
+        Ok(Worker { input, control, file, end })
     }
 
-    /// True once the thread is gone; then its counts are final.
-    pub fn is_finished(&self) -> bool {
-        self.handle.is_finished()
+    /// Why it ended. None while it runs; afterwards its counts are final.
+    pub fn end(&self) -> Option<&str> {
+        self.end.get().map(String::as_str)
+    }
+
+    /// False if its socket has a file and that was removed or replaced.
+    pub fn has_file(&self) -> bool {
+        self.file.as_ref().is_none_or(SocketFile::is_there)
     }
 }
 
-type Run = Box<dyn FnOnce(&Setup, &mut Process<'_>) -> io::Result<()> + Send>;
+type Run = Box<dyn FnOnce(&Setup, &mut dyn FrameSink) -> io::Result<()> + Send>;
 
-/// Standard input that ends ends the process: with `some-app | sidelight run --stdin` the application is
-/// gone.
+/// Standard input that ends stops the process: with `some-app | sidelight run --stdin` the
+/// application has ended.
 fn read_stdin(
     input: &OwnedFd,
     mut stopper: Stopper,
     setup: &Setup,
-    process: &mut Process<'_>,
+    sink: &mut dyn FrameSink,
 ) -> io::Result<()> {
-    let ended = stdin::serve(rustix::fd::AsFd::as_fd(input), setup, process);
-    if !matches!(ended, Ok(End::Asked)) {
+    let ended = stdin::serve(rustix::fd::AsFd::as_fd(input), setup, sink);
+    if !matches!(ended, Ok(End::Stopped)) {
         stopper.stop();
     }
     ended.map(|_| ())

@@ -12,10 +12,8 @@ use crate::config::print::print;
 use crate::config::settings::Config;
 use crate::config::{Checked, Flags, Loaded, check, load};
 use crate::console;
-use crate::metrics::{FamilySpec, Registry};
-use crate::rules::compile::compile;
-use crate::rules::settings::RuleError;
-use crate::rules::{Rule, RuleSet};
+use crate::rules::compile::dry_run;
+use crate::rules::set::Rule;
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -140,7 +138,7 @@ fn plural(count: usize, word: &str) -> String {
 /// All that is wrong with a configuration, its rules compiled, in the order of the file.
 pub fn faults(loaded: &Loaded) -> Vec<Fault> {
     let mut faults = loaded.faults.clone();
-    let errors = compiled(&loaded.config).err().unwrap_or_default();
+    let errors = dry_run(&loaded.config.rules, loaded.config.limits).err().unwrap_or_default();
     for fault in loaded.locate_all(&errors) {
         if !loaded.faults.iter().any(|known| explains(known, &fault)) {
             faults.push(fault);
@@ -157,18 +155,14 @@ fn explains(known: &Fault, fault: &Fault) -> bool {
     known.level == Level::Error && known.path.starts_with(whole)
 }
 
-/// The rules, compiled with families declared as in a process of their own.
-fn compiled(config: &Config) -> Result<RuleSet, Vec<RuleError>> {
-    let registry = Registry::new(config.limits);
-    compile(&config.rules, &mut |spec: &FamilySpec| registry.declare(spec.clone()))
-}
-
 /// The names of own rules that every record is held against, because no field and no constant excludes
 /// them.
 fn linear(config: &Config) -> Vec<String> {
-    let Ok(set) = compiled(config) else { return Vec::new() };
+    let Ok(set) = dry_run(&config.rules, config.limits) else { return Vec::new() };
     let excluded = |rule: &Rule| {
-        rule.equality.is_some() || rule.required != 0 || !rule.required_extended.is_empty()
+        rule.equality.is_some()
+            || rule.criteria.required != 0
+            || !rule.criteria.required_extended.is_empty()
     };
     let own = set.rules.iter().filter(|rule| !rule.standard && !excluded(rule));
     own.map(|rule| rule.name.to_string()).collect()

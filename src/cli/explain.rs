@@ -10,9 +10,10 @@ use crate::console;
 use crate::decode::{Memory, decode, time};
 use crate::record::slots::{Entry, Kind};
 use crate::record::{Decoded, Envelope, Record, field};
-use crate::replay::{Replay, dry_run};
-use crate::rules::extract::Captures;
-use crate::rules::{Rule, RuleSet};
+use crate::replay::Replay;
+use crate::rules::compile::dry_run;
+use crate::rules::evaluate::Evaluation;
+use crate::rules::set::{Rule, RuleSet};
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Read};
 use std::path::PathBuf;
@@ -39,7 +40,7 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
     for fault in &loaded.faults {
         console::diagnostic(&fault.to_string());
     }
-    let rules = match dry_run(&loaded.config, &loaded.config.rules) {
+    let rules = match dry_run(&loaded.config.rules, loaded.config.limits) {
         Ok(rules) if loaded.is_valid() => rules,
         Ok(_) => return ExitCode::from(2),
         Err(errors) => {
@@ -164,28 +165,21 @@ fn shown(record: &Record<'_>, entry: &Entry) -> String {
 
 /// Whether a rule applies, and if not, why.
 fn verdict(rule: &Rule, rules: &RuleSet, record: &Record<'_>) -> String {
-    let absent = (0..64u16)
-        .map(field::FieldId)
-        .filter(|id| rule.required & id.bit() != 0)
-        .chain(rule.required_extended.iter().copied())
-        .find(|id| record.entry(*id).is_none());
-    if let Some(id) = absent {
-        return format!("no, the field `{}` is absent", rules.fields.name(id));
+    let mut captures = None;
+    match rule.criteria.evaluate(record, &mut captures) {
+        Evaluation::Applies(None) => "yes".to_owned(),
+        Evaluation::Applies(Some(found)) => {
+            let caught = found.names().iter().enumerate().map(|(number, name)| {
+                format!("{name}={:?}", found.group(number).unwrap_or_default())
+            });
+            format!("yes, {}", caught.collect::<Vec<_>>().join(" "))
+        }
+        Evaluation::FieldAbsent(field) => {
+            format!("no, the field `{}` is absent", rules.fields.name(field))
+        }
+        Evaluation::ConditionNotTrue => "no, its condition is not true".to_owned(),
+        Evaluation::PatternDoesNotMatch => "no, its pattern does not match".to_owned(),
     }
-    if rule.condition.as_ref().is_some_and(|condition| !condition.holds(record)) {
-        return "no, its condition is not true".to_owned();
-    }
-    let Some((of, pattern)) = &rule.extract else { return "yes".to_owned() };
-    let haystack =
-        if *of == field::BODY { record.body() } else { record.text(*of).unwrap_or_default() };
-    let mut groups: Captures = pattern.captures();
-    if !pattern.read(haystack, &mut groups) {
-        return "no, its pattern does not match".to_owned();
-    }
-    let caught = pattern.names().iter().enumerate().map(|(number, name)| {
-        format!("{name}={:?}", pattern.group(number, haystack, &groups).unwrap_or_default())
-    });
-    format!("yes, {}", caught.collect::<Vec<_>>().join(" "))
 }
 
 fn rfc3339(at: UnixNanos) -> String {

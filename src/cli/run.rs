@@ -2,8 +2,8 @@
 
 use crate::app;
 use crate::app::compose::{Composed, compose};
-use crate::app::reload::{Cause, Looked, Outcome, Reload, level};
-use crate::app::signals::Signals;
+use crate::app::reload::{Looked, Outcome, Reload, level};
+use crate::app::signals::{SignalEvent, Signals};
 use crate::cli::install;
 use crate::cli::value::{log_level, said};
 use crate::clock::Clock;
@@ -15,8 +15,7 @@ use crate::config::part::State;
 use crate::config::settings::{ListenSettings, LogLevel, Mode};
 use crate::config::{self, Flags, Good, Loaded, load, load_again, units};
 use crate::console;
-use crate::metrics::Registry;
-use crate::rules::compile::compile;
+use crate::rules::compile::dry_run;
 use crate::rules::settings::RuleError;
 use crate::telemetry::Telemetry;
 use crate::telemetry::log::{Log, Sink, Threshold};
@@ -120,9 +119,9 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
     let outcome = if good { Outcome::Loaded } else { Outcome::Partial };
     reload.started(complaints, outcome, &loaded.hash());
     keeper.good = loaded.good();
-    let look = keeper.every();
-    let again = move |cause| keeper.again(cause, &reload);
-    let code = app::run(parts, &mut signals, welcome, look, again).unwrap_or_else(|error| {
+    signals.look = keeper.every();
+    let again = move |event| keeper.again(event, &reload);
+    let code = app::run(parts, &mut signals, welcome, again).unwrap_or_else(|error| {
         console::note(&format!("sidelight: {error}\n"));
         1
     });
@@ -176,10 +175,8 @@ impl Keeper {
             let trace = places.look();
             let loaded = load(&flags, &environment).in_use();
             let limits = loaded.config.limits;
-            let (loaded, _) = loaded.settled(|rules| {
-                let registry = Registry::new(limits);
-                compile(rules, &mut |spec| registry.declare(spec.clone())).err().unwrap_or_default()
-            });
+            let (loaded, _) =
+                loaded.settled(|rules| dry_run(rules, limits).err().unwrap_or_default());
             (trace, loaded)
         };
         match within(START_WAIT, read) {
@@ -196,9 +193,9 @@ impl Keeper {
     }
 
     /// SIGHUP, or a look that is due.
-    fn again(&mut self, cause: Cause, reload: &Reload) -> Looked {
+    fn again(&mut self, event: SignalEvent, reload: &Reload) -> Looked {
         let seen = self.places.look();
-        if cause == Cause::Time {
+        if event == SignalEvent::Look {
             let looks = match &self.changing {
                 _ if seen == self.read => {
                     self.changing = None;

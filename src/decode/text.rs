@@ -18,7 +18,7 @@ mod words;
 
 use crate::decode::scan;
 use crate::record::field::{BODY, SEVERITY};
-use crate::record::slots::Place;
+use crate::record::slots::{Place, Slots};
 use crate::record::{Decoded, Format};
 use memchr::memchr2;
 use out::Out;
@@ -95,12 +95,17 @@ fn read_rare(line: &str, into: &mut Decoded) -> bool {
             // an exception that nobody caught: nothing stands before it
             traceback::write(text, 0, out.place, out.slots);
             let Some((name, message)) = traceback::exception_of(text) else { return false };
-            out.put(BODY, name.start, message.end);
+            // Ruby writes the type behind the message
+            out.put(BODY, name.start.min(message.start), message.end.max(name.end));
             return true;
         }
         let first_end = text.find('\n').unwrap_or(text.len()).min(parts.message_end);
-        let Some(body) = header::read(&text.as_bytes()[..first_end], out) else { return false };
-        out.put(BODY, body, parts.message_end);
+        let Some(body) = header::read(&text.as_bytes()[..first_end], out)
+            .or_else(|| traceback::second_line(text, out.place, out.slots))
+        else {
+            return false;
+        };
+        out.put(BODY, body, parts.message_end.max(body));
         if let Some(at) = parts.traceback {
             traceback::write(text, at, out.place, out.slots);
         }
@@ -135,6 +140,11 @@ pub fn exception_of(traceback: &str) -> Option<(Range<usize>, Range<usize>)> {
     traceback::exception_of(traceback)
 }
 
+/// The duration and the statement that PostgreSQL writes into a message, which lies between two positions.
+pub(super) fn statement_in(bytes: &[u8], span: (usize, usize), place: Place, slots: &mut Slots) {
+    request::statement_in(bytes, span.0, span.1, &mut Out { slots, place });
+}
+
 fn plain_body(bytes: &[u8], out: &mut Out<'_>) {
     let (level_at, closing) = match bytes {
         [b'[', ..] => (1, b']'),
@@ -155,6 +165,7 @@ fn plain_body(bytes: &[u8], out: &mut Out<'_>) {
             }
         }
     }
+    let body = request::read(bytes, body, out);
     out.put(BODY, body, bytes.len());
 }
 

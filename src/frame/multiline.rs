@@ -1,10 +1,13 @@
-//! Which lines belong together: a Python traceback (chained ones and ExceptionGroup too) and the text line
-//! before it. A pure function of bytes: any cut of the stream gives the same records, because a record goes
-//! on only by what its own lines say. JSON, logfmt and access lines are never joined to and never held.
-//! Unit: one record.
+//! Which lines belong together: a text line, the further lines of its message, and the stack trace behind
+//! it, of whatever language. A pure function of bytes: any cut of the stream gives the same records, because
+//! a record goes on only by what its own lines say. JSON, logfmt and access lines are never joined to and
+//! never held. Unit: one record.
 
-mod line;
+mod grammar;
+mod header;
+pub mod line;
 
+use grammar::{Pending, State, Step};
 use line::Line;
 use memchr::{memchr, memrchr};
 
@@ -31,47 +34,38 @@ pub fn settled(block: &[u8]) -> usize {
     block.len()
 }
 
+/// The most lines that are held for the stack trace that may follow them; the longest messages in front of
+/// one that were seen have a dozen.
+pub const PENDING_LINES_MAX: u64 = 32;
+
 /// Where the record that starts at `start` of `block` ends (the position after its last line's newline, or
 /// the block's end), `first_end` being the position after the first line's newline; and how many received
 /// lines it has, empty ones not counted. The line at `start` is not empty.
 #[inline]
 pub fn joined(block: &[u8], start: usize, first_end: usize) -> (usize, u64) {
-    let begin = |at: usize| block.get(at..at + 2);
-    // how that begins which may follow a text line (`ti`, as in `time=`, does not), and that which may
-    // begin a record and go on
-    let goes_on = matches!(
-        begin(first_end),
-        Some(b"Tr" | b"  " | b"St" | b"No" | b"fu" | b"ta" | b"ha" | b"pr" | b"tr")
-    );
-    if goes_on || matches!(begin(start), Some(b"Tr" | b"  " | b"Th" | b"Du")) {
-        return joined_slowly(block, start);
+    if first_end >= block.len() {
+        return (first_end, 1);
     }
-    (first_end, 1)
+    // what begins so is a record of its own, unless the line before is a runtime's report
+    let is_start = matches!(block[first_end], b'0'..=b'9' | b'{')
+        || matches!(block.get(first_end..first_end + 2), Some([b'[' | b'<', b'0'..=b'9']));
+    let is_report = matches!(block.get(start), Some(b't' | b'f' | b'n' | b'/' | b'=' | 0x1b));
+    if is_start && !is_report || block.get(start) == Some(&b'{') {
+        return (first_end, 1);
+    }
+    // a level, unless the line before is the date of java.util.logging
+    let is_level = matches!(block[first_end], b'A'..=b'Z')
+        && matches!(block[start], b'0'..=b'9' | b'C' | b'E' | b'I' | b'W')
+        && header::level_at(&block[first_end..]);
+    if is_level {
+        return (first_end, 1);
+    }
+    joined_slowly(block, start)
 }
 
-#[cold]
 fn joined_slowly(block: &[u8], start: usize) -> (usize, u64) {
     let scan = scan(block, start);
     (scan.end, scan.lines)
-}
-
-/// What may follow in a record.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum State {
-    /// A text line: a traceback.
-    Head,
-    /// Inside a traceback: frames, then `Type: message`.
-    Frames,
-    /// Inside an ExceptionGroup or a stack: only indented lines.
-    Indented,
-    /// Behind `Type: message`: more of the message, as far as it cannot be a record of its own.
-    Message,
-    /// Behind a type without message: no more of it.
-    Bare,
-    /// Behind the sentence between two chained exceptions: the second one.
-    Chained,
-    /// Nothing.
-    Closed,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -82,22 +76,15 @@ struct Scan {
     is_open: bool,
 }
 
-/// A line that belongs to the record only if the next one does.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Pending {
-    None,
-    Empty,
-    Field,
-}
-
 /// Reads the record at `start` line by line.
 fn scan(block: &[u8], start: usize) -> Scan {
     let mut at = line_end(block, start);
     let first = Line::of(&block[start..at]);
     let mut found = Scan { end: at, lines: u64::from(first != Line::Empty), is_open: false };
-    let mut state = first_state(first, &block[start..at]);
+    let mut state = grammar::first_state(first, &block[start..at]);
     let mut pending = Pending::None;
-    while state != State::Closed && found.lines < JOINED_LINES_MAX as u64 {
+    let (mut held, mut held_filled) = (0, 0);
+    while state != State::Closed && found.lines + held_filled < JOINED_LINES_MAX as u64 {
         if at >= block.len() {
             found.is_open = true;
             return found;
@@ -108,66 +95,22 @@ fn scan(block: &[u8], start: usize) -> Scan {
             break;
         }
         at = end;
-        match (next_state(state, pending, line), pending) {
-            (Next::Joined(next), _) => {
+        let filled = u64::from(line != Line::Empty);
+        match grammar::next(state, pending, line) {
+            Step::Join(next) => {
                 found.end = end;
-                found.lines += 1 + u64::from(pending == Pending::Field);
-                (state, pending) = (next, Pending::None);
+                found.lines += held_filled + filled;
+                (state, pending, held, held_filled) = (next, Pending::None, 0, 0);
             }
-            (Next::Perhaps(next), Pending::None) => pending = next,
-            (Next::Perhaps(_) | Next::Ended, _) => break,
+            Step::Pend(next) if held < PENDING_LINES_MAX => {
+                pending = next;
+                held += 1;
+                held_filled += filled;
+            }
+            Step::Pend(_) | Step::End => break,
         }
     }
     found
-}
-
-enum Next {
-    Joined(State),
-    Perhaps(Pending),
-    Ended,
-}
-
-fn first_state(first: Line, bytes: &[u8]) -> State {
-    match first {
-        Line::Header => State::Frames,
-        Line::GroupHeader => State::Indented,
-        // what stood before it was cut off by a message that goes on unindented
-        Line::Chain => State::Chained,
-        Line::Empty => State::Closed,
-        _ if line::is_never_joined_to(bytes) => State::Closed,
-        _ => State::Head,
-    }
-}
-
-/// The grammar of a record. An unindented line continues a message only where it is of a kind that no
-/// logger begins a record with: PostgreSQL's `DETAIL: `, SQLAlchemy's `[SQL: ` and what follows it, and a
-/// bare field name (pydantic) before an indented line. Any other line, a PEP 678 note among them, is a
-/// record of its own: better one record too many than another record swallowed.
-fn next_state(state: State, pending: Pending, line: Line) -> Next {
-    use Next::{Ended, Joined, Perhaps};
-    use {Line as L, State as S};
-    match (state, pending, line) {
-        (S::Head, _, L::Header) => Joined(S::Frames),
-        (S::Head, _, L::GroupHeader) => Joined(S::Indented),
-        (S::Head | S::Bare | S::Message | S::Indented, Pending::None, L::StackHeader) => {
-            Joined(S::Indented)
-        }
-        (S::Head, _, L::NoException) => Joined(S::Closed),
-        (S::Head, _, L::AsyncioContext) => Joined(S::Head),
-        (S::Frames, _, L::Indented | L::GroupHeader) => Joined(S::Frames),
-        (S::Frames, Pending::None, L::TypeAndMessage) => Joined(S::Message),
-        (S::Frames, Pending::None, L::Type) => Joined(S::Bare),
-        (S::Indented, Pending::None, L::Indented | L::GroupHeader) => Joined(S::Indented),
-        (S::Message, Pending::None | Pending::Field, L::Indented) => Joined(S::Message),
-        (S::Message, Pending::None, L::MessageMore) => Joined(S::Message),
-        (S::Message, Pending::None, L::Type | L::Field) => Perhaps(Pending::Field),
-        (S::Indented | S::Bare | S::Message, Pending::Empty, L::Chain) => Joined(S::Chained),
-        (S::Chained, Pending::Empty, L::Header) => Joined(S::Frames),
-        (S::Chained, Pending::Empty, L::GroupHeader) => Joined(S::Indented),
-        (S::Head | S::Closed, _, _) => Ended,
-        (_, Pending::None, L::Empty) => Perhaps(Pending::Empty),
-        _ => Ended,
-    }
 }
 
 fn line_end(block: &[u8], start: usize) -> usize {
@@ -178,13 +121,18 @@ fn line_end(block: &[u8], start: usize) -> usize {
 /// continue any record, whatever stands before it. Where none is near, the block's start is one.
 fn last_start(block: &[u8]) -> usize {
     let mut end = block.len();
+    let mut candidate = Candidate::default();
     for _ in 0..JOINED_LINES_MAX {
         if end == 0 || block.len() - end > JOINED_BYTES_MAX {
             return 0;
         }
         let start = line_start(block, end);
         let before = line_start(block, start);
-        if !could_continue(Line::of(&block[start..end]), Line::of(&block[before..start])) {
+        let line = Line::of(&block[start..end]);
+        if !grammar::could_continue(line, Line::of(&block[before..start])) {
+            return start;
+        }
+        if let Some(start) = candidate.after(line, start) {
             return start;
         }
         end = start;
@@ -192,24 +140,35 @@ fn last_start(block: &[u8]) -> usize {
     0
 }
 
+/// A line before which stand only lines that a record holds for a while and not for long.
+#[derive(Debug, Default)]
+struct Candidate {
+    start: Option<usize>,
+    is_thrown: bool,
+    lines: u64,
+}
+
+impl Candidate {
+    /// Takes the next line backwards. Returns the candidate when so many such lines stand before it that no
+    /// record can still hold it: it begins one.
+    fn after(&mut self, line: Line, start: usize) -> Option<usize> {
+        let is_thrown = matches!(line, Line::Thrown | Line::BareThrown);
+        if !grammar::is_only_held(line) {
+            self.start = None;
+        } else if self.start.is_none() || is_thrown && !self.is_thrown {
+            *self = Candidate { start: Some(start), is_thrown, lines: 0 };
+        } else {
+            self.lines += 1;
+        }
+        // a line may be joined at once before others are held behind it
+        self.start.filter(|_| self.lines > PENDING_LINES_MAX + 4)
+    }
+}
+
 /// Where the line that ends at `end`, newline included, starts.
 fn line_start(block: &[u8], end: usize) -> usize {
     let inside = &block[..end.saturating_sub(1)];
     memrchr(b'\n', inside).map_or(0, |at| at + 1)
-}
-
-/// Whether some state of [`next_state`] takes `line` behind `before`. May say yes too often, never no.
-fn could_continue(line: Line, before: Line) -> bool {
-    match line {
-        Line::Other => false,
-        // behind frames only
-        Line::TypeAndMessage => matches!(before, Line::Indented | Line::Header | Line::GroupHeader),
-        // behind frames, or a field's name behind `Type: message` or what continues it
-        Line::Type | Line::Field => {
-            !matches!(before, Line::Other | Line::Empty | Line::Type | Line::Field)
-        }
-        _ => true,
-    }
 }
 
 #[cfg(test)]

@@ -1,75 +1,46 @@
-//! The values of labels: what a record's fields become before they may leave as a label. On the way of a line
-//! this is asked only when a label set is met for the first time, or is not made of a few fields.
+//! The values of labels: what a record's fields become before they may leave the pod as a label.
+//! Used only when a label set is new, or depends on more than a few fields. Unit: one label of one
+//! record.
 
 use crate::decode::text::exception_of;
+use crate::record::field::FieldId;
+use crate::record::sentinel::is_sentinel;
+use crate::record::slots::Kind;
 use crate::record::{Record, field};
 use crate::rules::action::Label;
-use crate::rules::extract::{Captures, Extract};
+use crate::rules::evaluate::Match;
 use crate::rules::{sql, template};
-use crate::spans::Operation;
 use crate::spans::identify::is_id;
-use crate::spans::phrase::Phrase;
+use crate::spans::phrase::{Phrase, PhraseKind};
 
-/// Methods that are a label value of their own (OpenTelemetry, `http.request.method`); others are `_OTHER`.
+/// Methods that are a label value of their own (OpenTelemetry, `http.request.method`); others are
+/// `_OTHER`.
 const METHODS: [&str; 10] =
     ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "CONNECT", "TRACE", "QUERY"];
 
 /// The longest name of an exception class kept, in bytes.
 const TYPE_BYTES_MAX: usize = 100;
 
-/// A record, and what is known of it beside its fields.
+/// A record with everything that labels and values are read from.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Scene<'a> {
+pub(super) struct RecordContext<'a> {
     pub(super) record: &'a Record<'a>,
-    /// The resource's service: of records that name none.
+    /// The service of the resource, for records without one.
     pub(super) service: &'a str,
-    /// What the body says of a function.
+    /// The function that the body says completed, failed or started.
     pub(super) phrase: Option<Phrase<'a>>,
-    /// What the rule's pattern captured.
-    pub(super) captured: Option<Captured<'a>>,
+    /// The match of the rule's pattern.
+    pub(super) captured: Option<Match<'a>>,
 }
 
-/// A match of a rule's pattern.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Captured<'a> {
-    pub(super) pattern: &'a Extract,
-    pub(super) groups: &'a Captures,
-    pub(super) haystack: &'a str,
-}
-
-impl<'a> Captured<'a> {
-    /// What the named group with this number caught.
-    pub(super) fn group(&self, number: usize) -> Option<&'a str> {
-        self.pattern.group(number, self.haystack, self.groups)
-    }
-}
-
-/// Work that ended, as far as metrics and spans need it.
-#[derive(Clone, Copy)]
-pub(super) struct Work<'a> {
-    pub(super) operation: Operation,
-    pub(super) seconds: Option<f64>,
-    pub(super) status_code: u16,
-    pub(super) failed: bool,
-    pub(super) phrase: Option<Phrase<'a>>,
-    /// A rule asks for its span.
-    pub(super) asked: bool,
-}
-
-impl Work<'_> {
-    /// Work that only a duration tells of.
-    pub(super) fn of(operation: Operation, seconds: Option<f64>, failed: bool) -> Self {
-        Work { operation, seconds, status_code: 0, failed, phrase: None, asked: false }
-    }
-}
-
-impl<'a> Scene<'a> {
-    /// Writes the value of a label. False: the record has no such label, and is none for the family.
+impl<'a> RecordContext<'a> {
+    /// Writes the value of a label. False: the record has no value for it, and does not count in
+    /// the family.
     pub(super) fn write(&self, label: &Label, out: &mut String) -> bool {
         let record = self.record;
         out.clear();
         match label {
-            Label::Field(field) => out.push_str(record.text(*field).unwrap_or_default()),
+            Label::Field(field) => out.push_str(plain_text(record, *field).unwrap_or_default()),
             Label::Constant(text) => out.push_str(text),
             Label::Capture(number) => {
                 let caught = self.captured.as_ref().and_then(|captured| captured.group(*number));
@@ -91,7 +62,7 @@ impl<'a> Scene<'a> {
             Label::ErrorType => out.push_str(error_type(record)),
             Label::ErrorKind => out.push_str(error_kind(record)),
             Label::Function => match self.phrase {
-                Some(phrase) if !is_id(phrase.subject) => out.push_str(phrase.subject),
+                Some(phrase) if is_function(&phrase) => out.push_str(phrase.subject),
                 Some(_) | None => return false,
             },
         }
@@ -100,9 +71,44 @@ impl<'a> Scene<'a> {
 
     /// The service that the record belongs to.
     pub(super) fn service(&self) -> &'a str {
-        let own = self.record.text(field::SERVICE).filter(|name| !name.is_empty());
+        let own = self.record.text(field::SERVICE).filter(|name| is_service(name));
         own.or(self.record.envelope.tag).unwrap_or(self.service)
     }
+}
+
+/// The text of a field that may be a label: text or a number. `true`, an object, a list, and words
+/// for nothing (`null`, `None`, `-`) are no value.
+fn plain_text<'a>(record: &Record<'a>, field: FieldId) -> Option<&'a str> {
+    let entry = record.entry(field)?;
+    let is_plain = matches!(entry.kind, Kind::Text | Kind::Number);
+    let text = record.slice(entry);
+    let is_number = text.starts_with(|c: char| c.is_ascii_digit());
+    (is_plain && (is_number || !is_sentinel(text))).then_some(text)
+}
+
+/// A phrase names a function, not `Request failed` or an id.
+fn is_function(phrase: &Phrase<'_>) -> bool {
+    let mut bytes = phrase.subject.bytes();
+    let is_capitalised = bytes.next().is_some_and(|byte| byte.is_ascii_uppercase())
+        && bytes.all(|byte| byte.is_ascii_lowercase());
+    let is_sentence = phrase.kind == PhraseKind::Failed && is_capitalised;
+    !is_id(phrase.subject) && !is_sentence
+}
+
+/// The longest name of a service: a DNS label's length.
+const SERVICE_BYTES_MAX: usize = 63;
+
+/// A name as deployments have it: letters, digits and separators, no token and no sentence.
+fn is_service(name: &str) -> bool {
+    let is_fine =
+        |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'/' | b':' | b' ');
+    (1..=SERVICE_BYTES_MAX).contains(&name.len())
+        && name.bytes().all(is_fine)
+        && name.as_bytes()[0].is_ascii_alphanumeric()
+        && name.bytes().any(|byte| byte.is_ascii_alphabetic())
+        && name.bytes().filter(|byte| *byte == b' ').count() <= 2
+        && !is_id(name)
+        && !template::is_random(name.as_bytes())
 }
 
 /// The method as a label.
@@ -111,7 +117,8 @@ pub(super) fn method(record: &Record<'_>) -> &'static str {
     METHODS.into_iter().find(|known| text.eq_ignore_ascii_case(known)).unwrap_or("_OTHER")
 }
 
-/// Writes the route: a route field wins, else the template of the path. False: the record has neither.
+/// Writes the route: a route field wins, else the template of the path. False: the record has
+/// neither.
 pub(super) fn endpoint(record: &Record<'_>, out: &mut String) -> bool {
     match record.text(field::HTTP_ROUTE).or_else(|| record.text(field::URL_PATH)) {
         Some(path) => {
@@ -180,10 +187,11 @@ pub(super) fn has_traceback(record: &Record<'_>) -> bool {
         .is_some_and(|text| !text.trim().is_empty() && text.trim() != "NoneType: None")
 }
 
-/// Whether a text has frames as Python, Java or Node write them, so that what stands where the class does is
-/// one. Go's stacks begin with a function, and many fields of this name hold a sentence.
+/// Whether a text has frames as Python, Java or Node write them, so that what stands where the
+/// class does is one. Go's stacks begin with a function, and many fields of this name hold a
+/// sentence.
 fn framed(text: &str) -> bool {
-    ["Traceback (most recent call last):", "\n\tat ", "\n    at "]
+    ["Traceback (most recent call last):", "\n\tat ", "\n    at ", "\n   at "]
         .iter()
         .any(|mark| text.contains(mark))
 }

@@ -1,24 +1,24 @@
-//! The joint memo: from the raw bytes of the fields that labels are made of to the series of all families
-//! that these labels feed. One lookup a group of families, no hash of each label, no copy; what is not
-//! remembered is worked out by the caller and put here. Bounded: at most `CELLS_MAX` cells, of which
-//! the newest stay.
+//! The joint memo: from the raw bytes of the fields that labels are made of to the series of all
+//! families that these labels feed. One lookup a group of families, no hash of each label, no copy;
+//! what is not remembered is worked out by the caller and put here. Bounded: at most `CELLS_MAX`
+//! cells, of which the newest stay.
 
-use super::plan::Group;
+use super::plan::{Group, INPUTS_MAX};
 use crate::metrics::SeriesId;
 use crate::record::Record;
 use crate::record::field::URL_PATH;
-use crate::record::slots::Place;
+use crate::record::slots::{Kind, Place};
 use crate::rules::action::Measure;
 use std::hash::BuildHasher;
 
-/// Words of eight bytes in a key; every field begins with a new word. Longer keys are not remembered.
+/// Words of eight bytes in a key; every field begins with a new word. Longer keys are not
+/// remembered.
 const WORDS: usize = 11;
 
-/// Fields of a key: their lengths share one word, a byte each.
-pub(super) const INPUTS_MAX: usize = 8;
+const _: () = assert!(INPUTS_MAX <= 8, "the lengths of a key's fields share one word, a byte each");
 
-/// Series that a cell holds itself; a group with more keeps them in a list beside. Three are what a request
-/// counts in: its level, its status, its duration.
+/// Series that a cell holds itself; a group with more keeps them in a list beside. Three are what a
+/// request counts in: its level, its status, its duration.
 const INLINE: usize = 4;
 
 /// A memo of 128-byte cells begins small, because most applications have a few dozen label sets...
@@ -33,11 +33,11 @@ const SPILLED_MAX: usize = 64 * 1024;
 /// How far a key may lie from its place; more means that the table is too full.
 const PROBES: usize = 8;
 
-/// No series: the record is not one for this family.
+/// Marks a measure without a series: the record is not one for its family.
 const NO_SERIES: u32 = u32::MAX;
 
-/// The raw bytes of a group's fields in one record. One a memo, read anew for every record; words behind the
-/// used ones are of older records.
+/// The raw bytes of a group's fields in one record. One a memo, read anew for every record; words
+/// behind the used ones are of older records.
 #[derive(Debug)]
 pub(super) struct Key {
     words: [u64; WORDS],
@@ -55,8 +55,8 @@ impl Key {
         Key { words: [0; WORDS], used: 0, lengths: 0, hash: 0, seeds }
     }
 
-    /// Reads the key of a record, which has all fields of the group: its plan says so. False where it does
-    /// not fit.
+    /// Reads the key of a record, which has all fields of the group: its plan says so. False where
+    /// it does not fit.
     #[inline]
     pub(super) fn read(&mut self, group: &Group, record: &Record<'_>) -> bool {
         if group.inputs.len() > INPUTS_MAX {
@@ -73,12 +73,14 @@ impl Key {
             if !self.push(&mut sum, text, entry.len as usize) {
                 return false;
             }
+            sum.lengths ^= kind_bit(entry.kind);
         }
         self.end(sum);
         true
     }
 
-    /// The same where values had escapes, or where a template stands in for the path that was asked for.
+    /// The same where values had escapes, or where a template stands in for the path that was asked
+    /// for.
     #[inline(never)]
     pub(super) fn read_any(
         &mut self,
@@ -91,13 +93,15 @@ impl Key {
         }
         let mut sum = Sum::new(group);
         for &input in &group.inputs {
+            let entry = record.planned(input);
             let text = match template {
                 Some(path) if input == URL_PATH => path,
-                _ => record.slice(record.planned(input)),
+                _ => record.slice(entry),
             };
             if !self.push(&mut sum, text.as_bytes(), text.len()) {
                 return false;
             }
+            sum.lengths ^= kind_bit(entry.kind);
         }
         self.end(sum);
         true
@@ -112,8 +116,8 @@ impl Key {
         fits
     }
 
-    /// The next field: so many bytes of `text`, which may go on behind them. A long one ends with a word that
-    /// reaches back, so that only a short one needs a mask.
+    /// The next field: so many bytes of `text`, which may go on behind them. A long one ends with a
+    /// word that reaches back, so that only a short one needs a mask.
     #[inline]
     fn push(&mut self, sum: &mut Sum, text: &[u8], length: usize) -> bool {
         sum.lengths = sum.lengths << 8 | length as u64;
@@ -154,6 +158,12 @@ impl Key {
     fn words(&self) -> &[u64] {
         self.words.get(..self.used).unwrap_or_default()
     }
+}
+
+/// Tells `true` from `"true"`, which is a label: no key has a field of 128 bytes.
+#[inline]
+fn kind_bit(kind: Kind) -> u64 {
+    u64::from(matches!(kind, Kind::True | Kind::False | Kind::Tree)) << 7
 }
 
 /// A key while it is read. Apart from the key, because a sum in memory waits for its own stores.
@@ -198,7 +208,8 @@ fn short(text: &[u8]) -> u64 {
     u64::from_le_bytes(bytes)
 }
 
-/// Multiplies by a constant of random bits and folds both halves: one step of what foldhash and wyhash do.
+/// Multiplies by a constant of random bits and folds both halves: one step of what foldhash and
+/// wyhash do.
 #[inline]
 fn fold(word: u64) -> u64 {
     let wide = u128::from(word) * 0x9e37_79b9_7f4a_7c15;
@@ -261,6 +272,12 @@ impl Memo {
         self.spilled.clear();
     }
 
+    /// How many keys it remembers.
+    #[cfg(test)]
+    pub(super) fn count(&self) -> usize {
+        self.used
+    }
+
     /// What is known of a key.
     #[inline]
     pub(super) fn find(&self, group: &Group, key: &Key) -> Option<Known<'_>> {
@@ -318,7 +335,14 @@ impl Memo {
             fact,
             series: held,
         };
-        if !self.place(&cell) {
+        // a key that was resolved again takes the place that it has
+        let mask = self.cells.len() - 1;
+        let known = (0..PROBES)
+            .map(|step| (cell.hash as usize).wrapping_add(step) & mask)
+            .find(|at| self.cells[*at].group == group.number && same(&self.cells[*at], key));
+        if let Some(at) = known {
+            self.cells[at] = cell;
+        } else if !self.place(&cell) {
             // full: what was met last is likelier to be met again than what stands there
             let first = cell.hash as usize & (self.cells.len() - 1);
             self.cells[first] = cell;
@@ -350,7 +374,8 @@ impl Memo {
     }
 }
 
-/// Whether a cell is that of a key. Word by word: a wider load would wait for the stores of the key.
+/// Whether a cell is that of a key. Word by word: a wider load would wait for the stores of the
+/// key.
 #[inline]
 fn same(cell: &Cell, key: &Key) -> bool {
     cell.lengths == key.lengths && key.words().iter().zip(&cell.words).all(|(a, b)| a == b)

@@ -1,29 +1,32 @@
-//! Which rules a record of a given shape can meet at all. The shape is the mask of the fields that are
-//! there; an application has a handful, and each is planned once. Bounded: `PLANS_MAX` shapes, then all
-//! are forgotten and planned again.
+//! Which rules can apply to a record of a given shape. The shape is the mask of the fields that are
+//! present; an application has a handful, and each is planned once. Bounded: `PLANS_MAX` shapes,
+//! then all are forgotten and planned again.
 
-use super::memo::INPUTS_MAX;
 use crate::record::field::{self, FieldId};
 use crate::rules::action::{Action, Label, Measure};
-use crate::rules::{On, RuleSet};
+use crate::rules::set::{On, RuleSet};
 use std::collections::HashMap;
 
 /// Shapes that are remembered: four optional fields make 16, ten make 1,024.
 const PLANS_MAX: usize = 1_024;
 
+/// Fields whose values one lookup may depend on.
+pub(super) const INPUTS_MAX: usize = 8;
+
 /// Measures that share one lookup, because the labels of all are made of the same few fields.
 #[derive(Debug)]
 pub(super) struct Group {
-    /// Its name in the memo; never 0. The same fields and measures have the same number in every plan.
+    /// Its name in the memo; never 0. The same fields and measures have the same number in every
+    /// plan.
     pub(super) number: u32,
     /// The fields, as far as records of this shape have them.
     pub(super) inputs: Vec<FieldId>,
     /// The measures.
     pub(super) measures: Vec<Measure>,
-    /// Method, status and a path are there: what the fields tell beside the measures is a status code.
-    pub(super) request: bool,
-    /// Which of the measures are a request's; the others are every record's.
-    pub(super) of_request: std::ops::Range<usize>,
+    /// The record has method, status and a path: if the status is a status code, it is a request.
+    pub(super) is_request: bool,
+    /// Which of the measures count requests; the others count every record.
+    pub(super) request_measures: std::ops::Range<usize>,
 }
 
 /// Rules that are found by the value of one field.
@@ -33,30 +36,39 @@ pub(super) struct Switch {
     pub(super) cases: HashMap<Box<str>, Vec<usize>>,
 }
 
-/// What is to be done with records of one shape. Rules are numbers in the rule set's list.
+/// What to do with records of one shape. Rules are given by their index in the rule set.
 #[derive(Debug)]
 pub(super) struct Plan {
     present: u64,
-    /// Severity and service, with every measure that is made of them: for every record. Where method, status
-    /// and a path are there, the requests' measures too: one lookup tells all.
+    /// The measures of every record, whose labels are made of severity and service. Where method,
+    /// status and a path are present, the measures of requests too, so that one lookup finds all
+    /// series.
     pub(super) base: Group,
     /// The measures of functions that completed and that failed, whose only label is the function.
     pub(super) completed: Option<Group>,
     pub(super) failed: Option<Group>,
     /// A user's own measures without condition.
     pub(super) always: Vec<Group>,
-    /// The beginning of a request may be told of: it has no status yet, but an id.
-    pub(super) begins: bool,
-    /// A query may be told of.
-    pub(super) query: bool,
-    /// An exception is told of, whatever the severity.
-    pub(super) exception: bool,
-    /// The record names a span of its own: an exemplar can point at it.
-    pub(super) linked: bool,
-    /// Rules to be asked one by one.
-    pub(super) asked: Vec<usize>,
+    /// The record may say that a request begins: it has a method and an id, but no status yet.
+    pub(super) may_start_request: bool,
+    /// The record may describe a database query.
+    pub(super) may_be_query: bool,
+    /// The record has fields of an exception, which count whatever the severity.
+    pub(super) has_exception: bool,
+    /// The record has its own span id, which an exemplar can point at.
+    pub(super) has_span_id: bool,
+    /// Rules that are evaluated for every record of this shape.
+    pub(super) evaluated: Vec<usize>,
     /// Rules found by a constant.
     pub(super) switches: Vec<Switch>,
+}
+
+impl Plan {
+    /// True if some rules have to be evaluated for records of this shape.
+    #[inline]
+    pub(super) fn evaluates_rules(&self) -> bool {
+        !self.evaluated.is_empty() || !self.switches.is_empty()
+    }
 }
 
 /// The plans of one data thread.
@@ -106,29 +118,36 @@ impl Plans {
         let has = |field: FieldId| present & field.bit() != 0;
         let severity = [Label::Service, Label::Level];
         let mut base =
-            Drawn { inputs: inputs(&severity, present).unwrap_or_default(), measures: vec![] };
-        let mut always: Vec<Drawn> = Vec::new();
-        let mut request = Drawn::default();
-        let mut asked = Vec::new();
+            GroupDraft { inputs: inputs(&severity, present).unwrap_or_default(), measures: vec![] };
+        let mut always: Vec<GroupDraft> = Vec::new();
+        let mut request = GroupDraft::default();
+        let mut evaluated = Vec::new();
         let mut switches: Vec<Switch> = Vec::new();
         for (number, rule) in rules.rules.iter().enumerate() {
-            // those with an extended field are asked by the records that have it, see `Lane::ask`
-            if !rule.may_apply(present) || !rule.required_extended.is_empty() {
+            // those with an extended field are found through `RuleSet::by_extended`
+            if !rule.may_apply(present) || !rule.criteria.required_extended.is_empty() {
                 continue;
             }
-            let simple = rule.condition.is_none() && rule.extract.is_none();
+            let simple = rule.criteria.condition.is_none() && rule.criteria.extract.is_none();
             match rule.on {
                 On::Record if simple => {
                     for measure in rule.measures() {
-                        draw(measure, present, &mut base, &mut always, &mut asked, number);
+                        plan_measure(
+                            measure,
+                            present,
+                            &mut base,
+                            &mut always,
+                            &mut evaluated,
+                            number,
+                        );
                     }
                     if rule.actions.iter().any(|a| !matches!(a, Action::Measure(_))) {
-                        asked.push(number);
+                        evaluated.push(number);
                     }
                 }
                 On::Record => match &rule.equality {
-                    Some((field, constant)) => switch(&mut switches, *field, constant, number),
-                    None => asked.push(number),
+                    Some((field, constant)) => add_case(&mut switches, *field, constant, number),
+                    None => evaluated.push(number),
                 },
                 On::Request => {
                     for measure in rule.measures() {
@@ -139,7 +158,7 @@ impl Plans {
                 On::Query | On::Error | On::Completed | On::Failed => {}
             }
         }
-        asked.dedup();
+        evaluated.dedup();
         let is_request = has(field::HTTP_METHOD)
             && has(field::HTTP_STATUS)
             && (has(field::HTTP_ROUTE) || has(field::URL_PATH));
@@ -150,58 +169,60 @@ impl Plans {
             merge(&mut base.inputs, Some(request.inputs));
             base.measures.append(&mut request.measures);
         }
-        let of_request = every..base.measures.len();
+        let request_measures = every..base.measures.len();
         Plan {
             present,
-            base: Group { request: is_request, of_request, ..self.number(base) },
-            completed: self.told(rules, On::Completed),
-            failed: self.told(rules, On::Failed),
-            always: always.into_iter().map(|drawn| self.number(drawn)).collect(),
-            begins: has(field::HTTP_METHOD)
+            base: Group { is_request, request_measures, ..self.number(base) },
+            completed: self.function_group(rules, On::Completed),
+            failed: self.function_group(rules, On::Failed),
+            always: always.into_iter().map(|draft| self.number(draft)).collect(),
+            may_start_request: has(field::HTTP_METHOD)
                 && !has(field::HTTP_STATUS)
                 && (has(field::REQUEST_ID) || has(field::TRACE_ID)),
-            query: has(field::DB_QUERY) || has(field::DB_OPERATION),
-            exception: has(field::EXCEPTION_STACKTRACE) || has(field::EXCEPTION_TYPE),
-            linked: has(field::SPAN_ID) || has(field::TRACEPARENT),
-            asked,
+            may_be_query: has(field::DB_QUERY) || has(field::DB_OPERATION),
+            has_exception: has(field::EXCEPTION_STACKTRACE) || has(field::EXCEPTION_TYPE),
+            has_span_id: has(field::SPAN_ID) || has(field::TRACEPARENT),
+            evaluated,
             switches,
         }
     }
 
-    /// The measures of an occasion that the function's name alone decides; None where more does.
-    fn told(&mut self, rules: &RuleSet, on: On) -> Option<Group> {
+    /// The measures of functions that completed or failed. None where a label depends on more than
+    /// the function's name.
+    fn function_group(&mut self, rules: &RuleSet, on: On) -> Option<Group> {
         let rules = rules.standard().filter(|rule| rule.on == on);
         let measures: Vec<_> = rules.flat_map(|rule| rule.measures().cloned()).collect();
         let mut labels = measures.iter().flat_map(|measure| &measure.labels);
         labels
             .all(|label| *label == Label::Function)
-            .then(|| self.number(Drawn { inputs: Vec::new(), measures }))
+            .then(|| self.number(GroupDraft { inputs: Vec::new(), measures }))
     }
 
-    fn number(&mut self, drawn: Drawn) -> Group {
-        let families = drawn.measures.iter().map(|measure| measure.family.0).collect();
+    fn number(&mut self, draft: GroupDraft) -> Group {
+        let families = draft.measures.iter().map(|measure| measure.family.0).collect();
         let next = self.numbers.len() as u32 + 1;
-        let number = *self.numbers.entry((drawn.inputs.clone(), families)).or_insert(next);
-        let Drawn { inputs, measures } = drawn;
-        Group { number, inputs, measures, request: false, of_request: 0..0 }
+        let number = *self.numbers.entry((draft.inputs.clone(), families)).or_insert(next);
+        let GroupDraft { inputs, measures } = draft;
+        Group { number, inputs, measures, is_request: false, request_measures: 0..0 }
     }
 }
 
 /// A group that has no number yet.
 #[derive(Debug, Default)]
-struct Drawn {
+struct GroupDraft {
     inputs: Vec<FieldId>,
     measures: Vec<Measure>,
 }
 
-/// Puts a measure into the first group whose fields make its labels, or into one of its own; where its
-/// labels are not made of a few fields alone, its rule is asked for every record.
-fn draw(
+/// Puts a measure into the first group that already has the fields of its labels, or into a new
+/// group. Where its labels depend on more than a few fields, its rule is evaluated for every
+/// record.
+fn plan_measure(
     measure: &Measure,
     present: u64,
-    base: &mut Drawn,
-    always: &mut Vec<Drawn>,
-    asked: &mut Vec<usize>,
+    base: &mut GroupDraft,
+    always: &mut Vec<GroupDraft>,
+    evaluated: &mut Vec<usize>,
     rule: usize,
 ) {
     match inputs(&measure.labels, present) {
@@ -212,14 +233,14 @@ fn draw(
             let held = always.iter_mut().find(|group| of.iter().all(|f| group.inputs.contains(f)));
             match held {
                 Some(group) => group.measures.push(measure.clone()),
-                None => always.push(Drawn { inputs: of, measures: vec![measure.clone()] }),
+                None => always.push(GroupDraft { inputs: of, measures: vec![measure.clone()] }),
             }
         }
-        _ => asked.push(rule),
+        _ => evaluated.push(rule),
     }
 }
 
-fn switch(switches: &mut Vec<Switch>, field: FieldId, constant: &str, rule: usize) {
+fn add_case(switches: &mut Vec<Switch>, field: FieldId, constant: &str, rule: usize) {
     let switch = match switches.iter_mut().position(|switch| switch.field == field) {
         Some(known) => &mut switches[known],
         None => {

@@ -1,36 +1,40 @@
-//! Opens the doors: Unix sockets with the mode and group that were asked for, and the admin port. For `app`
-//! only.
-//! Unit: one socket.
+//! Opens the doors: Unix sockets with the mode and group that were asked for, and the admin port.
+//! For `app` only. Unit: one socket.
 //!
-//! A path in a shared volume belongs to whoever can write there. So: nothing is followed at the end of the
-//! path, nothing is removed but a socket that nobody listens on, modes and groups are set on what was opened
-//! and looked at, never on a path, and no process-wide mask is touched (threads run).
+//! A path in a shared volume belongs to whoever can write there. So: nothing is followed at the end
+//! of the path, nothing is removed but a socket that nobody listens on, modes and groups are set on
+//! what was opened and looked at, never on a path, and no process-wide mask is touched (threads
+//! run).
 
 pub mod error;
 pub mod place;
 
-use error::{BindError, Problem};
+use error::{BindError, Owner, PATH_BYTES_MAX, Problem};
 use place::{group_id, open_directory};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, Stat};
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, sockopt};
 use std::ffi::OsStr;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// The kernel's `sun_path` holds 108 bytes, a closing NUL included.
-pub const PATH_BYTES_MAX: usize = 107;
-
-/// Connections that wait to be accepted; the kernel cuts it at `net.core.somaxconn`. When they are full, an
-/// application hangs in `connect`.
+/// Connections that wait to be accepted; the kernel cuts it at `net.core.somaxconn`. When they are
+/// full, an application hangs in `connect`.
 const BACKLOG: i32 = 4096;
 
-/// The same for the admin port. std asks for 128: connections that come and go at once fill that within a
-/// millisecond, and the next, a kubelet's among them, waits a second for its second SYN. `serve` takes in
-/// 3,200 a second of those that say nothing, so that who waits behind this many is heard in a third of one.
+/// The same for the admin port. std asks for 128: connections that come and go at once fill that
+/// within a millisecond, and the next, a kubelet's among them, waits a second for its second SYN.
+/// `serve` takes in 3,200 a second of those that say nothing, so that who waits behind this many is
+/// heard in a third of one.
 const BACKLOG_ADMIN: i32 = 1024;
+
+/// How long a lock that somebody holds may delay the start.
+const LOCK_WAIT_MAX: Duration = Duration::from_millis(50);
+
+/// Between two attempts to get it.
+const LOCK_LOOK: Duration = Duration::from_millis(1);
 
 /// Which kind of Unix socket.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -59,14 +63,23 @@ pub struct Access {
     pub directory_mode: u32,
     /// The group of socket and made directory, by number or by name; ours when absent.
     pub group: Option<String>,
-    /// The directory must be ours and nobody else may write there: for one under `/tmp`, where anybody may
-    /// have made it first.
+    /// The directory must be ours and nobody else may write there: for one under `/tmp`, where
+    /// anybody may have made it first.
     pub private_directory: bool,
+    /// The directory is a default one of ours: everybody may pass through it, so that the group reaches
+    /// its socket. The sockets' own modes decide who connects.
+    pub open_directory: bool,
 }
 
 impl Default for Access {
     fn default() -> Self {
-        Access { mode: 0o660, directory_mode: 0o750, group: None, private_directory: false }
+        Access {
+            mode: 0o660,
+            directory_mode: 0o750,
+            group: None,
+            private_directory: false,
+            open_directory: false,
+        }
     }
 }
 
@@ -99,10 +112,16 @@ impl SocketFile {
             let _ = rustix::fs::unlinkat(&self.directory, name, AtFlags::empty());
         }
     }
+
+    /// True while the path leads to the file that we made: false once it was removed or replaced,
+    /// or its directory was.
+    pub fn is_there(&self) -> bool {
+        rustix::fs::lstat(&self.path).is_ok_and(|stat| identity(&stat) == self.identity)
+    }
 }
 
-/// Binds a Unix socket at `path`. Its directory is made if it is missing, its parents are not. A socket file
-/// on which nobody listens is replaced.
+/// Binds a Unix socket at `path`. Its directory is made if it is missing, its parents are not. A
+/// socket file on which nobody listens is replaced.
 ///
 /// # Errors
 /// Whatever is in the way, with the path, both sides' ids and what to do.
@@ -120,9 +139,13 @@ fn bind_unix(kind: Kind, path: &Path, access: &Access) -> Result<Bound, Problem>
     };
     let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
     let group = access.group.as_deref().map(group_id).transpose()?;
-    let directory = open_directory(parent, access.directory_mode, group)?;
+    let mut refused = Vec::new();
+    let directory = open_directory(parent, access.directory_mode, group, &mut refused)?;
     if access.private_directory && !place::is_private(&directory) {
         return Err(Problem::Foreign);
+    }
+    if access.open_directory {
+        place::let_through(&directory);
     }
     // two starting at once must not take each other for dead; held until this function returns
     let _lock = lock(&directory);
@@ -132,12 +155,15 @@ fn bind_unix(kind: Kind, path: &Path, access: &Access) -> Result<Bound, Problem>
     let socket = rustix::net::socket_with(AddressFamily::UNIX, kind.socket_type(), flags, None)
         .map_err(Problem::Socket)?;
     let mode = Mode::from_raw_mode(access.mode & 0o777);
-    // the file's mode is this one less the process' mask: narrower at most, never wider, from its first
-    // moment
+    // the file's mode is this one less the process' mask: narrower at most, never wider, from its
+    // first moment
     rustix::fs::fchmod(&socket, mode).map_err(Problem::Socket)?;
     let address = SocketAddrUnix::new(path).map_err(Problem::Socket)?;
     rustix::net::bind(&socket, &address).map_err(|errno| in_the_way(&directory, name, errno))?;
-    let stat = grant(&directory, name, mode, group)?;
+    let stat = grant(&directory, name, mode, group, &mut refused)?;
+    for problem in refused {
+        tracing::warn!(path = %path.display(), "bound all the same: {problem}");
+    }
     if kind == Kind::Stream {
         rustix::net::listen(&socket, BACKLOG).map_err(Problem::Socket)?;
     }
@@ -145,13 +171,16 @@ fn bind_unix(kind: Kind, path: &Path, access: &Access) -> Result<Bound, Problem>
     Ok(Bound { socket, file })
 }
 
-/// Gives the file that was just bound its group and mode: on an open handle that was looked at, so that
-/// whoever puts something else in its place gains nothing.
+/// Gives the file that was just bound its group and mode: on an open handle that was looked at, so
+/// that whoever puts something else in its place gains nothing. A file system that refuses one of
+/// them (virtiofs) or a missing `/proc` leaves the file as it is, with a mode no wider than asked
+/// for, and `refused` tells what.
 fn grant(
     directory: &OwnedFd,
     name: &OsStr,
     mode: Mode,
     group: Option<u32>,
+    refused: &mut Vec<Problem>,
 ) -> Result<Stat, Problem> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let file =
@@ -165,18 +194,23 @@ fn grant(
         && stat.st_gid != group
     {
         let gid = Some(rustix::fs::Gid::from_raw(group));
-        rustix::fs::chownat(&file, "", None, gid, AtFlags::EMPTY_PATH)
-            .map_err(|errno| Problem::Group { group, errno })?;
+        if let Err(errno) = rustix::fs::chownat(&file, "", None, gid, AtFlags::EMPTY_PATH) {
+            refused.push(Problem::Group { group, errno });
+        }
     }
     if stat.st_mode & 0o777 != mode.as_raw_mode() {
-        // a handle opened by path only has no fchmod; its entry in /proc leads to the very same file
+        // a handle opened by path only has no fchmod; its entry in /proc leads to the very same
+        // file
         let handle = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&file));
-        rustix::fs::chmod(&handle, mode).map_err(Problem::Mode)?;
+        if let Err(errno) = rustix::fs::chmod(&handle, mode) {
+            refused.push(Problem::Mode(errno));
+        }
     }
     Ok(stat)
 }
 
-/// Makes sure that nothing is at `name`: removes a socket on which nobody listens, refuses everything else.
+/// Makes sure that nothing is at `name`: removes a socket on which nobody listens, refuses
+/// everything else.
 fn make_way(kind: Kind, directory: &OwnedFd, path: &Path, name: &OsStr) -> Result<(), Problem> {
     let stat = match rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(stat) => stat,
@@ -192,7 +226,7 @@ fn make_way(kind: Kind, directory: &OwnedFd, path: &Path, name: &OsStr) -> Resul
         Err(Errno::CONNREFUSED) => {}
         // gone meanwhile
         Err(Errno::NOENT) => return Ok(()),
-        Err(Errno::ACCESS | Errno::PERM) => return Err(Problem::Locked(place::Owner::of(&stat))),
+        Err(Errno::ACCESS | Errno::PERM) => return Err(Problem::Locked(Owner::of(&stat))),
         Ok(()) | Err(_) => return Err(Problem::InUse),
     }
     match rustix::fs::unlinkat(directory, name, AtFlags::empty()) {
@@ -221,49 +255,64 @@ fn in_the_way(directory: &OwnedFd, name: &OsStr, errno: Errno) -> Problem {
     }
 }
 
-/// A lock on the directory, for a moment. Who cannot have it within a second goes on without: a lock that a
-/// stranger holds for ever must not keep us out.
+/// Locks the directory for the moment of binding. Goes on without the lock after [`LOCK_WAIT_MAX`]:
+/// others hold it for microseconds, and whoever holds it longer must not delay the start.
 fn lock(directory: &OwnedFd) -> Option<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let handle = rustix::fs::openat(directory, ".", flags, Mode::empty()).ok()?;
-    for _ in 0..100 {
+    let mut waited = Duration::ZERO;
+    loop {
         match rustix::fs::flock(&handle, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => return Some(handle),
-            Err(Errno::WOULDBLOCK | Errno::INTR) => std::thread::sleep(Duration::from_millis(10)),
+            Err(Errno::WOULDBLOCK | Errno::INTR) if waited < LOCK_WAIT_MAX => {
+                std::thread::sleep(LOCK_LOOK);
+                waited += LOCK_LOOK;
+            }
             Err(_) => return None,
         }
     }
-    None
 }
 
 fn identity(stat: &Stat) -> (u64, u64) {
     (stat.st_dev, stat.st_ino)
 }
 
-fn owner(directory: &impl AsFd) -> Option<place::Owner> {
-    rustix::fs::fstat(directory).ok().map(|stat| place::Owner::of(&stat))
+fn owner(directory: &impl AsFd) -> Option<Owner> {
+    rustix::fs::fstat(directory).ok().map(|stat| Owner::of(&stat))
 }
 
-/// Binds the admin port; it does not block. Where the kernel has no IPv6, `[::]` means `0.0.0.0` and `[::1]`
-/// means `127.0.0.1`.
+/// Binds a TCP port; it does not block. `[::]` takes IPv4 as well, whatever `net.ipv6.bindv6only`
+/// says. Where the kernel has no IPv6, `[::]` means `0.0.0.0` and `[::1]` means `127.0.0.1`.
 ///
 /// # Errors
-/// When the address is taken or not ours.
+/// The address is in use, or is not one of this machine.
 pub fn tcp(address: SocketAddr) -> std::io::Result<TcpListener> {
-    let bound = TcpListener::bind(address).or_else(|error| {
+    let bound = bind_tcp(address).or_else(|error| {
         let fallback = match address.ip() {
             IpAddr::V6(ip) if ip.is_unspecified() => Ipv4Addr::UNSPECIFIED,
             IpAddr::V6(ip) if ip.is_loopback() => Ipv4Addr::LOCALHOST,
             IpAddr::V4(_) | IpAddr::V6(_) => return Err(error),
         };
-        if error.kind() == std::io::ErrorKind::AddrInUse {
+        if error == Errno::ADDRINUSE {
             return Err(error);
         }
-        TcpListener::bind((fallback, address.port()))
+        bind_tcp((fallback, address.port()).into())
     })?;
     rustix::net::listen(&bound, BACKLOG_ADMIN)?;
-    bound.set_nonblocking(true)?;
-    Ok(bound)
+    Ok(TcpListener::from(bound))
+}
+
+fn bind_tcp(address: SocketAddr) -> Result<OwnedFd, Errno> {
+    let family = if address.is_ipv6() { AddressFamily::INET6 } else { AddressFamily::INET };
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
+    // as std does: a port whose connections are still winding down can be bound again
+    sockopt::set_socket_reuseaddr(&socket, true)?;
+    if address.is_ipv6() && address.ip().is_unspecified() {
+        sockopt::set_ipv6_v6only(&socket, false)?;
+    }
+    rustix::net::bind(&socket, &address)?;
+    Ok(socket)
 }
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
-//! How a data thread is reached from outside: a word to end, a nudge to look at new rules. It never costs the
-//! thread a system call unless somebody speaks. Unit: one data thread.
+//! How a data thread is reached from outside: a word to end, a nudge to look at new rules. It never
+//! costs the thread a system call unless somebody speaks. Unit: one data thread.
 
 use crate::telemetry::standing::Beat;
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// The handle of one data thread.
@@ -17,7 +17,9 @@ pub struct Control {
     wake: OwnedFd,
     closing: AtomicBool,
     /// Nanoseconds on the monotonic clock at which bytes last came.
-    fed: AtomicU64,
+    last_activity: AtomicU64,
+    /// A socket that takes the place of the thread's own.
+    replacement: Mutex<Option<OwnedFd>>,
 }
 
 impl Control {
@@ -32,7 +34,8 @@ impl Control {
             beat,
             wake,
             closing: AtomicBool::new(false),
-            fed: AtomicU64::new(0),
+            last_activity: AtomicU64::new(0),
+            replacement: Mutex::default(),
         }))
     }
 
@@ -48,13 +51,24 @@ impl Control {
         let _ = rustix::io::write(&self.wake, &1u64.to_ne_bytes());
     }
 
-    /// When bytes last came, on the monotonic clock.
-    pub fn fed(&self) -> Duration {
-        Duration::from_nanos(self.fed.load(Ordering::Relaxed))
+    /// Gives the thread a socket that takes the place of its own, of which the file is gone. Open
+    /// connections stay.
+    pub fn replace(&self, socket: OwnedFd) {
+        *self.replacement.lock().unwrap_or_else(PoisonError::into_inner) = Some(socket);
+        self.wake();
     }
 
-    pub(super) fn feed(&self, now: Duration) {
-        self.fed.store(now.as_nanos() as u64, Ordering::Relaxed);
+    pub(super) fn take_replacement(&self) -> Option<OwnedFd> {
+        self.replacement.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// When bytes last came, on the monotonic clock.
+    pub fn last_activity(&self) -> Duration {
+        Duration::from_nanos(self.last_activity.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn mark_activity(&self, now: Duration) {
+        self.last_activity.store(now.as_nanos() as u64, Ordering::Relaxed);
     }
 
     pub(super) fn is_closing(&self) -> bool {
@@ -66,8 +80,8 @@ impl Control {
         self.wake.as_fd()
     }
 
-    /// Takes back all wake-ups.
-    pub(super) fn hush(&self) {
+    /// Clears all wake-ups, so that the next wait sleeps.
+    pub(super) fn clear_wake(&self) {
         let mut count = [0u8; 8];
         let _ = rustix::io::read(&self.wake, &mut count);
     }

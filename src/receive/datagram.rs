@@ -1,14 +1,12 @@
-//! The data thread of the datagram socket. The kernel holds eleven datagrams, then the application waits (or
-//! loses, if it does not wait): so this thread has nothing else to do and never sleeps beyond 0.5 ms.
-//! Unit: one datagram, whatever newlines it holds. There is no peer to ask for: a datagram has no
-//! credentials.
+//! The datagram socket. The kernel holds eleven datagrams, then the application waits (or loses, if
+//! it does not wait): so its thread does nothing else and never sleeps longer than 0.5 ms. Unit:
+//! one datagram, whatever newlines it contains. A datagram has no credentials.
 
-use crate::pipeline::{Input, Source};
-use crate::receive::delivery::{self, Delivery, Process};
-use crate::receive::limits::DATAGRAM_BYTES_MAX;
-use crate::receive::meter::{Meter, State};
-use crate::receive::nap::{DATAGRAMS_HELD, NAP_MAX_DATAGRAM, Next, Rhythm, Sweep};
-use crate::receive::stream::{Setup, TICK, timespec};
+use crate::pipeline::input::{FrameSink, Input, Source};
+use crate::receive::coalesce::{DATAGRAMS_HELD, SLEEP_MAX_DATAGRAM, Sweep};
+use crate::receive::control::Control;
+use crate::receive::limits::{DATAGRAM_BYTES_MAX, Limits};
+use crate::receive::worker::{self, Reader, Round, Setup, timespec};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
@@ -19,96 +17,65 @@ use std::time::Duration;
 /// Datagrams taken before the batch is flushed.
 const DATAGRAMS_A_SWEEP: u64 = 256;
 
-/// After the socket was shut, an empty read is its end or an empty datagram; of those it holds fewer than
-/// this.
+/// After the socket was shut, an empty read is its end or an empty datagram; the socket holds fewer
+/// than this.
 const EMPTY_AT_END: u32 = 1024;
 
-/// Serves `socket`, a bound datagram socket that does not block, until `setup.control` says to close; then
-/// takes what the kernel still holds, and returns.
+/// Serves `socket`, a bound datagram socket that does not block, until `setup.control` says to
+/// close; then takes what the kernel still holds, and returns.
 ///
 /// # Errors
-/// When the kernel refuses to wait for bytes.
-pub fn serve(socket: &OwnedFd, setup: &Setup, process: &mut Process<'_>) -> io::Result<()> {
-    let mut door = Door {
-        setup,
-        socket,
-        source: delivery::source(Input::Datagram),
-        buffer: vec![0; DATAGRAM_BYTES_MAX],
-        meter: Meter::new(&setup.telemetry, Input::Datagram, setup.clock.monotonic()),
-    };
-    let mut rhythm = Rhythm::new(NAP_MAX_DATAGRAM);
-    let mut tick_at: Option<Duration> = None;
-    let mut look = Next::Wait;
-    while !setup.control.is_closing() {
-        let called = look == Next::Wait && door.wait(tick_at)?;
-        let now = setup.clock.monotonic();
-        setup.control.beat.busy(now);
-        let sweep = door.sweep(process);
-        if sweep.any {
-            setup.control.feed(now);
-            tick_at.get_or_insert(now + TICK);
-        }
-        if sweep.any || called {
-            process(Delivery::Flush);
-        }
-        if tick_at.is_some_and(|at| at <= now) {
-            tick_at = process(Delivery::Tick).then_some(now + TICK);
-        }
-        look = rhythm.after(now, sweep);
-        if let Next::Nap(nap) = look {
-            door.meter.until(setup.clock.monotonic(), State::Busy);
-            std::thread::sleep(nap);
-            door.meter.until(setup.clock.monotonic(), State::Nap);
-        }
-    }
-    let _ = rustix::net::shutdown(socket, Shutdown::Read);
-    while door.sweep(process).more {
-        setup.control.beat.busy(setup.clock.monotonic());
-    }
-    process(Delivery::Flush);
-    door.meter.until(setup.clock.monotonic(), State::Busy);
-    setup.control.beat.waiting();
-    Ok(())
+/// The kernel refuses to wait for bytes.
+pub fn serve(socket: OwnedFd, setup: &Setup, sink: &mut dyn FrameSink) -> io::Result<()> {
+    let source = Source::new(Input::Datagram);
+    let reader = DatagramReader { socket, source, buffer: vec![0; DATAGRAM_BYTES_MAX] };
+    worker::run(reader, setup, sink).map(|_| ())
 }
 
-struct Door<'s> {
-    setup: &'s Setup,
-    socket: &'s OwnedFd,
+struct DatagramReader {
+    socket: OwnedFd,
     source: Source,
     buffer: Vec<u8>,
-    meter: Meter,
 }
 
-impl Door<'_> {
-    /// Waits for a datagram, a call (true) or the time of the next tick.
-    fn wait(&mut self, tick_at: Option<Duration>) -> io::Result<bool> {
-        let control = &self.setup.control;
-        let now = self.setup.clock.monotonic();
-        self.meter.until(now, State::Busy);
-        control.beat.waiting();
-        let timeout = tick_at.map(|at| timespec(at.saturating_sub(now)));
-        let wake = control.fd();
+impl Reader for DatagramReader {
+    fn input(&self) -> Input {
+        Input::Datagram
+    }
+
+    fn sleep_max(&self, limits: &Limits) -> Duration {
+        limits.sleep_max.min(SLEEP_MAX_DATAGRAM)
+    }
+
+    fn wait(&mut self, control: &Control, timeout: Option<Duration>) -> io::Result<bool> {
+        let timeout = timeout.map(timespec);
         let mut polled = [
-            PollFd::new(self.socket, PollFlags::IN),
-            PollFd::from_borrowed_fd(wake, PollFlags::IN),
+            PollFd::new(&self.socket, PollFlags::IN),
+            PollFd::from_borrowed_fd(control.fd(), PollFlags::IN),
         ];
         match poll(&mut polled, timeout.as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
-        let called = !polled[1].revents().is_empty();
-        if called {
-            control.hush();
+        let woken = !polled[1].revents().is_empty();
+        if woken {
+            control.clear_wake();
         }
-        self.meter.until(self.setup.clock.monotonic(), State::Wait);
-        Ok(called)
+        Ok(woken)
     }
 
-    /// Takes what is there, up to a bound.
-    fn sweep(&mut self, process: &mut Process<'_>) -> Sweep {
+    fn replace(&mut self, socket: OwnedFd, round: &mut Round<'_>) {
+        // whoever still writes to the old one gets an error at once, and what it holds is read
+        let _ = rustix::net::shutdown(&self.socket, Shutdown::Read);
+        while self.sweep(round).is_ok_and(|sweep| sweep.more) {}
+        self.socket = socket;
+    }
+
+    fn sweep(&mut self, round: &mut Round<'_>) -> io::Result<Sweep> {
+        let observed = round.observed();
         let (mut taken, mut empty) = (0, 0);
         let more = loop {
-            match rustix::net::recv(self.socket, self.buffer.as_mut_slice(), RecvFlags::TRUNC) {
+            match rustix::net::recv(&self.socket, self.buffer.as_mut_slice(), RecvFlags::TRUNC) {
                 Ok((0, _)) => {
                     empty += 1;
                     if empty == EMPTY_AT_END {
@@ -116,16 +83,15 @@ impl Door<'_> {
                     }
                 }
                 Ok((kept, bytes)) => {
-                    self.meter.read(kept);
+                    round.meter.read(kept);
                     taken += 1;
                     let (source, prefix) = (&mut self.source, &self.buffer[..kept]);
-                    let delivery = if bytes > kept {
-                        Delivery::Oversized { source, prefix, bytes: bytes as u64 }
+                    if !round.meter.frame() {
+                        // lost on purpose, by a test
+                    } else if bytes > kept {
+                        round.sink.oversized(source, prefix, bytes as u64, observed);
                     } else {
-                        Delivery::Datagram { source, bytes: prefix }
-                    };
-                    if self.meter.frame() {
-                        process(delivery);
+                        round.sink.datagram(source, prefix, observed);
                     }
                     if taken == DATAGRAMS_A_SWEEP {
                         break true;
@@ -135,6 +101,22 @@ impl Door<'_> {
                 Err(_) => break false,
             }
         };
-        Sweep { fill: taken as f64 / DATAGRAMS_HELD, any: taken > 0, more }
+        let fill = taken as f64 / DATAGRAMS_HELD;
+        Ok(Sweep { fill, any: taken > 0, more, ended: false })
+    }
+
+    fn due(&self) -> Option<Duration> {
+        None
+    }
+
+    fn expire(&mut self, _: &mut Round<'_>) -> bool {
+        false
+    }
+
+    fn drain(mut self, round: &mut Round<'_>) {
+        let _ = rustix::net::shutdown(&self.socket, Shutdown::Read);
+        while self.sweep(round).is_ok_and(|sweep| sweep.more) {
+            round.setup.control.beat.busy(round.setup.clock.monotonic());
+        }
     }
 }

@@ -32,8 +32,8 @@ pub struct Limits {
     pub connections_max: usize,
     /// Connections of one user id, so that one container cannot lock out the others.
     pub connections_per_uid_max: usize,
-    /// The longest nap of a data thread: what a sudden burst can wait at most.
-    pub nap_max: Duration,
+    /// The longest sleep of a data thread between two sweeps: a sudden burst waits no longer.
+    pub sleep_max: Duration,
     /// How long a text line waits for the traceback that may follow it.
     pub hold_max: Duration,
 }
@@ -45,7 +45,7 @@ impl Default for Limits {
             tails_bytes_max: 8 * 1024 * 1024,
             connections_max: 2048,
             connections_per_uid_max: 1024,
-            nap_max: Duration::from_millis(10),
+            sleep_max: Duration::from_millis(10),
             hold_max: Duration::from_millis(300),
         }
     }

@@ -2,7 +2,7 @@
 //! Unit: one data thread.
 
 use crate::frame::count;
-use crate::pipeline::Input;
+use crate::pipeline::input::Input;
 use crate::telemetry::Telemetry;
 use prometheus::{Counter, IntCounter, IntGauge};
 use std::time::Duration;
@@ -19,7 +19,7 @@ pub struct Meter {
     refused_uid_limit: IntCounter,
     refused_descriptors: IntCounter,
     busy: Counter,
-    nap: Counter,
+    sleep: Counter,
     wait: Counter,
     /// When the state that lasts now began.
     since: Duration,
@@ -48,7 +48,7 @@ pub enum State {
     /// Reads and processes.
     Busy,
     /// Sleeps so that writes gather.
-    Nap,
+    Sleep,
     /// Waits in the kernel for the first byte.
     Wait,
 }
@@ -69,7 +69,7 @@ impl Meter {
             refused_uid_limit: refused("uid_limit"),
             refused_descriptors: refused("descriptors"),
             busy: thread("busy"),
-            nap: thread("nap"),
+            sleep: thread("sleep"),
             wait: thread("wait"),
             since: now,
             bytes: 0,
@@ -133,7 +133,7 @@ impl Meter {
         self.since = now;
         match state {
             State::Busy => self.busy.inc_by(spent),
-            State::Nap => self.nap.inc_by(spent),
+            State::Sleep => self.sleep.inc_by(spent),
             State::Wait => self.wait.inc_by(spent),
         }
         self.publish();

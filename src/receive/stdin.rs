@@ -1,189 +1,160 @@
-//! The data thread of standard input: `some-app | sidelight run --stdin`. The same framing as the stream
-//! socket.
-//! Unit: one read. A pipe cannot be shut for reading: at a stop it is read until its writer closes or is
-//! quiet.
+//! Standard input: `some-app | sidelight run --stdin`. The same framing as the stream socket. Unit:
+//! one read. A pipe cannot be shut for reading: after a stop it is read until its writer closes it
+//! or is quiet.
 
-use crate::pipeline::Input;
-use crate::receive::delivery::{self, Delivery, Process, hand_on};
+use crate::pipeline::input::{FrameSink, Input, Source};
+use crate::receive::coalesce::{LARGE_READ_BYTES, Sweep, pipe_fill};
+use crate::receive::control::Control;
 use crate::receive::intake::{Bounds, Buffer, Piece, Tail};
-use crate::receive::limits::READ_BYTES;
-use crate::receive::meter::{Meter, State};
-use crate::receive::nap::{LARGE_READ_BYTES, Next, Rhythm, Sweep, pipe_fill};
-use crate::receive::stream::{Setup, TICK, timespec};
+use crate::receive::limits::{Limits, READ_BYTES};
+use crate::receive::worker::{self, End, Reader, Round, Setup, timespec};
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::fd::BorrowedFd;
+use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use std::io;
 use std::time::Duration;
 
-/// After a stop was asked for, a writer that is quiet for this long has nothing more to say.
+/// After a stop, a writer that is quiet for this long has nothing more to say.
 pub const QUIET_MAX: Duration = Duration::from_millis(300);
 
-/// After a stop was asked for, a writer that never ends is read for this long at most.
+/// After a stop, a writer that never ends is read for this long at most.
 pub const STOP_MAX: Duration = Duration::from_secs(1);
-
-/// How the input ended.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum End {
-    /// Its last writer closed it.
-    Writer,
-    /// We were asked to stop.
-    Asked,
-}
 
 /// Serves `input`, any descriptor that can be read (a pipe, a file, a terminal), until it ends or
 /// `setup.control` says to close.
 ///
 /// # Errors
-/// When the descriptor cannot be read or waited for; what was read before is handed on.
-pub fn serve(input: BorrowedFd<'_>, setup: &Setup, process: &mut Process<'_>) -> io::Result<End> {
-    let mut door = Door {
-        setup,
+/// The descriptor cannot be read or waited for; what was read before is handed on.
+pub fn serve(input: BorrowedFd<'_>, setup: &Setup, sink: &mut dyn FrameSink) -> io::Result<End> {
+    let limits = setup.limits;
+    let reader = StdinReader {
         input,
-        buffer: Buffer::new(setup.limits.tail_bytes_max(), READ_BYTES),
+        source: Source::new(Input::Stdin),
+        buffer: Buffer::new(limits.tail_bytes_max(), READ_BYTES),
         tail: Tail::default(),
-        meter: Meter::new(&setup.telemetry, Input::Stdin, setup.clock.monotonic()),
+        bounds: Bounds {
+            line_bytes_max: limits.line_bytes_max,
+            tail_bytes_max: limits.tail_bytes_max(),
+        },
         hold_until: None,
-        tick_at: None,
-        stop: None,
+        is_readable: false,
+        has_ended: false,
     };
-    let mut source = delivery::source(Input::Stdin);
-    let mut rhythm = Rhythm::new(setup.limits.nap_max);
-    let ended = loop {
-        match door
-            .turn(&mut rhythm, &mut |meter, piece| hand_on(process, meter, &mut source, piece))
-        {
-            Ok(Turn::Ended(end)) => break Ok(end),
-            Ok(Turn::Idle { tick: false }) => {
-                process(Delivery::Flush);
-            }
-            Ok(Turn::Idle { tick: true }) => {
-                process(Delivery::Flush);
-                let again = setup.clock.monotonic() + TICK;
-                door.tick_at = process(Delivery::Tick).then_some(again);
-            }
-            Err(error) => break Err(error),
-        }
-    };
-    let meter = &mut door.meter;
-    let mut emit = |piece: Piece<'_>| hand_on(process, meter, &mut source, piece);
-    if matches!(ended, Ok(End::Writer)) {
-        door.tail.finish(&mut emit);
-    } else if door.tail.tear(&mut emit) {
-        door.meter.torn();
-    }
-    process(Delivery::Flush);
-    door.meter.until(setup.clock.monotonic(), State::Busy);
-    setup.control.beat.waiting();
-    ended
+    worker::run(reader, setup, sink)
 }
 
-struct Door<'s> {
-    setup: &'s Setup,
-    input: BorrowedFd<'s>,
+struct StdinReader<'f> {
+    input: BorrowedFd<'f>,
+    source: Source,
     buffer: Buffer,
     tail: Tail,
-    meter: Meter,
+    bounds: Bounds,
     hold_until: Option<Duration>,
-    tick_at: Option<Duration>,
-    /// Set once a stop was asked for: (until quiet, at the latest).
-    stop: Option<(Duration, Duration)>,
+    is_readable: bool,
+    /// The last writer has closed it.
+    has_ended: bool,
 }
 
-enum Turn {
-    Idle { tick: bool },
-    Ended(End),
-}
-
-impl Door<'_> {
-    /// Waits for something, reads once, sleeps if that is wise.
-    fn turn(
-        &mut self,
-        rhythm: &mut Rhythm,
-        emit: &mut impl FnMut(&mut Meter, Piece<'_>),
-    ) -> io::Result<Turn> {
-        let clock = &self.setup.clock;
-        let readable = self.wait()?;
-        let now = clock.monotonic();
-        self.setup.control.beat.busy(now);
-        if self.setup.control.is_closing() && self.stop.is_none() {
-            self.stop = Some((now + QUIET_MAX, now + STOP_MAX));
-        }
-        if let Some((quiet, latest)) = self.stop
-            && (now >= latest || (!readable && now >= quiet))
-        {
-            return Ok(Turn::Ended(End::Asked));
-        }
-        if self.hold_until.is_some_and(|until| until <= now) {
-            self.hold_until = None;
-            self.tail.release(&mut |piece| emit(&mut self.meter, piece));
-        }
-        if readable {
-            match rustix::io::read(self.input, self.buffer.space()) {
-                Ok(0) => return Ok(Turn::Ended(End::Writer)),
-                Ok(read) => self.take(now, read, rhythm, emit),
-                Err(Errno::INTR | Errno::AGAIN) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(Turn::Idle { tick: self.tick_at.is_some_and(|at| at <= now) })
-    }
-
-    fn take(
-        &mut self,
-        now: Duration,
-        read: usize,
-        rhythm: &mut Rhythm,
-        emit: &mut impl FnMut(&mut Meter, Piece<'_>),
-    ) {
-        let setup = self.setup;
-        setup.control.feed(now);
-        self.meter.read(read);
-        let bounds = Bounds {
-            line_bytes_max: setup.limits.line_bytes_max,
-            tail_bytes_max: setup.limits.tail_bytes_max(),
+impl StdinReader<'_> {
+    /// Reads once; returns the number of bytes.
+    fn read(&mut self, round: &mut Round<'_>) -> io::Result<usize> {
+        let read = match rustix::io::read(self.input, self.buffer.space()) {
+            Ok(read) => read,
+            Err(Errno::INTR | Errno::AGAIN) => return Ok(0),
+            Err(error) => return Err(error.into()),
         };
-        let meter = &mut self.meter;
-        self.tail.take(&mut self.buffer, read, bounds, &mut |piece| emit(meter, piece));
-        self.hold_until = self.tail.holds().then_some(now + setup.limits.hold_max);
-        self.tick_at.get_or_insert(now + TICK);
-        if let Some((quiet, _)) = &mut self.stop {
-            *quiet = now + QUIET_MAX;
-        }
-        let sweep =
-            Sweep { fill: pipe_fill(read as u64), any: true, more: read >= LARGE_READ_BYTES };
-        if let (Next::Nap(nap), None) = (rhythm.after(now, sweep), self.stop) {
-            self.meter.until(setup.clock.monotonic(), State::Busy);
-            std::thread::sleep(nap);
-            self.meter.until(setup.clock.monotonic(), State::Nap);
-        }
+        self.has_ended = read == 0;
+        round.meter.read(read);
+        let observed = round.observed();
+        let source = &mut self.source;
+        let emit = &mut |piece: Piece<'_>| round.hand_on(source, piece, observed);
+        self.tail.take(&mut self.buffer, read, self.bounds, emit);
+        let hold_max = round.setup.limits.hold_max;
+        self.hold_until = self.tail.holds().then_some(round.now + hold_max);
+        Ok(read)
+    }
+}
+
+impl Reader for StdinReader<'_> {
+    fn input(&self) -> Input {
+        Input::Stdin
     }
 
-    /// Waits until the input can be read (true), somebody calls, or a time has come.
-    fn wait(&mut self) -> io::Result<bool> {
-        let control = &self.setup.control;
-        let now = self.setup.clock.monotonic();
-        self.meter.until(now, State::Busy);
-        control.beat.waiting();
-        let stop = self.stop.map(|(quiet, latest)| quiet.min(latest));
-        let due = [self.hold_until, self.tick_at, stop].into_iter().flatten().min();
-        let timeout = due.map(|at| timespec(at.saturating_sub(now)));
+    fn sleep_max(&self, limits: &Limits) -> Duration {
+        limits.sleep_max
+    }
+
+    fn wait(&mut self, control: &Control, timeout: Option<Duration>) -> io::Result<bool> {
+        let timeout = timeout.map(timespec);
         let mut polled = [
             PollFd::from_borrowed_fd(self.input, PollFlags::IN),
             PollFd::from_borrowed_fd(control.fd(), PollFlags::IN),
         ];
-        // once a stop was asked for, the caller is heard and would only wake us again
-        let wait = if self.stop.is_some() { &mut polled[..1] } else { &mut polled[..] };
-        match poll(wait, timeout.as_ref()) {
+        match poll(&mut polled, timeout.as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
-        self.meter.until(self.setup.clock.monotonic(), State::Wait);
-        let readable = !polled[0].revents().is_empty();
-        if !polled[1].revents().is_empty() {
-            control.hush();
+        self.is_readable = !polled[0].revents().is_empty();
+        let woken = !polled[1].revents().is_empty();
+        if woken {
+            control.clear_wake();
         }
-        Ok(readable)
+        Ok(woken)
+    }
+
+    /// Standard input has no file that could be lost.
+    fn replace(&mut self, _: OwnedFd, _: &mut Round<'_>) {}
+
+    fn sweep(&mut self, round: &mut Round<'_>) -> io::Result<Sweep> {
+        if !self.is_readable {
+            return Ok(Sweep::default());
+        }
+        let read = self.read(round)?;
+        let more = read >= LARGE_READ_BYTES;
+        let fill = pipe_fill(read as u64);
+        Ok(Sweep { fill, any: read > 0, more, ended: self.has_ended })
+    }
+
+    fn due(&self) -> Option<Duration> {
+        self.hold_until
+    }
+
+    fn expire(&mut self, round: &mut Round<'_>) -> bool {
+        if self.hold_until.is_none_or(|until| until > round.now) {
+            return false;
+        }
+        self.hold_until = None;
+        let observed = round.observed();
+        let source = &mut self.source;
+        self.tail.release(&mut |piece| round.hand_on(source, piece, observed));
+        true
+    }
+
+    fn drain(mut self, round: &mut Round<'_>) {
+        let clock = &round.setup.clock;
+        let latest = clock.monotonic() + STOP_MAX;
+        while !self.has_ended {
+            let now = clock.monotonic();
+            round.setup.control.beat.busy(now);
+            let timeout = timespec(QUIET_MAX.min(latest.saturating_sub(now)));
+            let mut polled = [PollFd::from_borrowed_fd(self.input, PollFlags::IN)];
+            match poll(&mut polled, Some(&timeout)) {
+                Err(Errno::INTR) => continue,
+                Ok(1) if now < latest => {}
+                Ok(_) | Err(_) => break,
+            }
+            if self.read(round).is_err() {
+                break;
+            }
+        }
+        let observed = round.observed();
+        let source = &mut self.source;
+        let mut emit = |piece: Piece<'_>| round.hand_on(source, piece, observed);
+        if self.has_ended {
+            self.tail.finish(&mut emit);
+        } else if self.tail.tear(&mut emit) {
+            round.meter.torn();
+        }
     }
 }
 

@@ -1,25 +1,19 @@
-//! The data thread of the stream socket: one epoll, one read buffer, all connections. Unit: one
-//! sweep over the ready connections.
-//!
-//! It waits in epoll only while nothing comes. While lines flow it sleeps outside of epoll and then
-//! sweeps (`nap` says why and how long): a write of the application then wakes nobody. It must
-//! never wait for anything else, and never leave bytes that the kernel has accepted.
+//! The stream socket with all its connections: one epoll, one read buffer. Unit: one sweep over the
+//! ready connections. It must never leave bytes behind that the kernel has accepted.
 
+pub mod acceptor;
 pub mod connections;
-pub mod gate;
 pub mod peer;
 
-use crate::clock::Clock;
-use crate::pipeline::{Input, Source};
+use crate::pipeline::input::{FrameSink, Input, Source};
+use crate::receive::coalesce::{FILL_BLOCKED, LARGE_READ_BYTES, Sweep, stream_fill};
 use crate::receive::control::Control;
-use crate::receive::delivery::{self, Delivery, Process, hand_on};
-use crate::receive::intake::{Bounds, Buffer, Tail};
+use crate::receive::intake::{Bounds, Buffer, Piece, Tail};
 use crate::receive::limits::{Limits, READ_BYTES};
-use crate::receive::meter::{Meter, Refusal, State};
-use crate::receive::nap::{LARGE_READ_BYTES, Next, Rhythm, Sweep, stream_fill};
-use crate::telemetry::Telemetry;
+use crate::receive::meter::Refusal;
+use crate::receive::worker::{self, Reader, Round, Setup, timespec};
+use acceptor::{Accepted, Acceptor};
 use connections::Connections;
-use gate::{Came, Gate};
 use memchr::memchr_iter;
 use rustix::event::{PollFd, PollFlags, Timespec, epoll, poll};
 use rustix::fd::OwnedFd;
@@ -28,188 +22,90 @@ use rustix::net::{RecvFlags, Shutdown};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Reads of one connection in one sweep, so that one that never stops does not starve the others.
 const READS_A_SWEEP: usize = 4;
 
-/// Connections accepted in one sweep; taking in or refusing one costs about 3 us.
+/// Connections accepted in one sweep; accepting or refusing one costs about 3 us.
 const ACCEPTS_A_SWEEP: usize = 1024;
 
-/// Events taken from epoll at once.
-const EVENTS: usize = 256;
+/// So many sweeps accept all connections that can wait.
+const BACKLOG_SWEEPS: usize = 5;
 
-/// How long nobody is accepted after the process ran out of descriptors, the spare one included.
+/// Events taken from epoll at once: those of nearly all connections that there may be, so that they
+/// can be put in order.
+const EVENTS: usize = 1024;
+
+/// How long the connections that are behind are read in one sweep, before all others get another
+/// turn.
+const BEHIND_MAX: Duration = Duration::from_millis(2);
+
+/// So many connections are read between two looks at the time.
+const READS_A_LOOK: usize = 16;
+
+/// How long nothing is accepted after the process ran out of descriptors, the spare one included.
 const BACK_OFF: Duration = Duration::from_millis(100);
-
-/// What ages is looked at this often, and only while something does.
-pub(super) const TICK: Duration = Duration::from_secs(1);
 
 const KEY_WAKE: u64 = u64::MAX;
 const KEY_LISTENER: u64 = u64::MAX - 1;
-
-/// What a data thread is given; each has its own `control`.
-#[derive(Clone, Debug)]
-pub struct Setup {
-    /// The bounds.
-    pub limits: Limits,
-    /// The time.
-    pub clock: Clock,
-    /// How the thread is reached.
-    pub control: Arc<Control>,
-    /// Where it counts.
-    pub telemetry: Arc<Telemetry>,
-}
 
 /// Serves `listener`, a bound and listening stream socket, until `setup.control` says to close;
 /// then reads to its end what writers have written, and returns.
 ///
 /// # Errors
-/// When the kernel refuses an epoll or has no descriptor left, before anything was read.
-pub fn serve(listener: OwnedFd, setup: &Setup, process: &mut Process<'_>) -> io::Result<()> {
-    let mut door = Door::new(listener, setup)?;
-    let mut events: Vec<epoll::Event> = Vec::with_capacity(EVENTS);
-    let mut look = Next::Wait;
-    while !setup.control.is_closing() {
-        events.clear();
-        let waited = door.wait(look, &mut events)?;
-        let now = setup.clock.monotonic();
-        setup.control.beat.busy(now);
-        door.meter.until(now, if waited { State::Wait } else { State::Busy });
-        let sweep = door.sweep(now, &events, process);
-        look = door.rhythm.after(now, sweep);
-        if let Next::Nap(nap) = look {
-            door.meter.until(setup.clock.monotonic(), State::Busy);
-            std::thread::sleep(nap);
-            door.meter.until(setup.clock.monotonic(), State::Nap);
-        }
-    }
-    door.close(process);
-    setup.control.beat.waiting();
-    Ok(())
+/// The kernel refuses an epoll or has no descriptor left. Nothing was read then.
+pub fn serve(listener: OwnedFd, setup: &Setup, sink: &mut dyn FrameSink) -> io::Result<()> {
+    let reader = StreamReader::new(listener, setup)?;
+    worker::run(reader, setup, sink).map(|_| ())
 }
 
-struct Door<'s> {
-    setup: &'s Setup,
+struct StreamReader {
     epoll: OwnedFd,
-    gate: Gate,
+    events: Vec<epoll::Event>,
+    acceptor: Acceptor,
     buffer: Buffer,
     connections: Connections,
-    rhythm: Rhythm,
-    meter: Meter,
+    limits: Limits,
     /// (until when, slot, source) of connections whose lines are held back, the earliest first.
     holds: BinaryHeap<Reverse<(Duration, usize, u64)>>,
-    tick_at: Option<Duration>,
-    /// Set while nobody is accepted.
+    /// When the listener is watched again after the descriptors ran out.
     accept_at: Option<Duration>,
+    /// Connections that are behind, in this sweep: slot, and whether the peer hung up.
+    behind: Vec<(usize, bool)>,
+    /// The slot that was read last of those that are behind.
+    last_behind: usize,
 }
 
-impl<'s> Door<'s> {
-    fn new(listener: OwnedFd, setup: &'s Setup) -> io::Result<Door<'s>> {
+impl StreamReader {
+    fn new(listener: OwnedFd, setup: &Setup) -> io::Result<StreamReader> {
         let limits = setup.limits;
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let wake = epoll::EventData::new_u64(KEY_WAKE);
         epoll::add(&epoll, setup.control.fd(), wake, epoll::EventFlags::IN)?;
-        let incoming = epoll::EventData::new_u64(KEY_LISTENER);
-        let gate = Gate::new(listener)?;
-        epoll::add(&epoll, gate.fd(), incoming, epoll::EventFlags::IN)?;
-        Ok(Door {
+        let acceptor = Acceptor::new(listener)?;
+        watch_listener(&epoll, &acceptor)?;
+        Ok(StreamReader {
             epoll,
-            gate,
+            events: Vec::with_capacity(EVENTS),
+            acceptor,
             buffer: Buffer::new(limits.tail_bytes_max(), READ_BYTES),
             connections: Connections::new(limits),
-            rhythm: Rhythm::new(limits.nap_max),
-            meter: Meter::new(&setup.telemetry, Input::Stream, setup.clock.monotonic()),
+            limits,
             holds: BinaryHeap::new(),
-            tick_at: None,
             accept_at: None,
-            setup,
+            behind: Vec::new(),
+            last_behind: 0,
         })
     }
 
-    /// Fills `events` with what is ready; waits for something only when `look` says so. True if it
-    /// waited.
-    fn wait(&mut self, look: Next, events: &mut Vec<epoll::Event>) -> io::Result<bool> {
-        let waits = look == Next::Wait;
-        let timeout = if waits {
-            let now = self.setup.clock.monotonic();
-            self.meter.until(now, State::Busy);
-            self.setup.control.beat.waiting();
-            self.due().map(|at| timespec(at.saturating_sub(now)))
-        } else {
-            Some(Timespec::default())
-        };
-        match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(events), timeout.as_ref()) {
-            Ok(_) | Err(Errno::INTR) => Ok(waits),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// When to look again although nothing came.
-    fn due(&self) -> Option<Duration> {
-        let held = self.holds.peek().map(|Reverse((until, _, _))| *until);
-        [held, self.tick_at, self.accept_at].into_iter().flatten().min()
-    }
-
-    fn sweep(
-        &mut self,
-        now: Duration,
-        events: &[epoll::Event],
-        process: &mut Process<'_>,
-    ) -> Sweep {
-        let mut sweep = Sweep { more: events.len() == EVENTS, ..Sweep::default() };
-        let mut flush = false;
-        for event in events {
-            match event.data.u64() {
-                KEY_WAKE => {
-                    self.setup.control.hush();
-                    flush = true;
-                }
-                KEY_LISTENER => {
-                    sweep.any = true;
-                    self.accept(now, &mut sweep, process);
-                }
-                slot => {
-                    let flags = event.flags;
-                    let hung = flags.intersects(epoll::EventFlags::RDHUP | epoll::EventFlags::HUP);
-                    self.read(now, slot as usize, hung, &mut sweep, process);
-                }
-            }
-        }
-        if sweep.any {
-            self.setup.control.feed(now);
-            self.tick_at.get_or_insert(now + TICK);
-        }
-        if self.release(now, process) || sweep.any || flush {
-            process(Delivery::Flush);
-        }
-        if self.tick_at.is_some_and(|at| at <= now) {
-            self.tick_at = process(Delivery::Tick).then_some(now + TICK);
-        }
-        if self.accept_at.is_some_and(|at| at <= now) {
-            self.accept_at = None;
-            let data = epoll::EventData::new_u64(KEY_LISTENER);
-            if epoll::add(&self.epoll, self.gate.fd(), data, epoll::EventFlags::IN).is_err() {
-                self.accept_at = Some(now + BACK_OFF);
-            }
-        }
-        sweep
-    }
-
     /// Reads one connection, a few times at most unless it `hung` up.
-    fn read(
-        &mut self,
-        now: Duration,
-        slot: usize,
-        hung: bool,
-        sweep: &mut Sweep,
-        process: &mut Process<'_>,
-    ) {
+    fn read(&mut self, slot: usize, hung: bool, sweep: &mut Sweep, round: &mut Round<'_>) {
         sweep.any = true;
-        let line_bytes_max = self.setup.limits.line_bytes_max;
+        let line_bytes_max = self.limits.line_bytes_max;
         let tail_bytes_max = self.connections.tail_bytes_max(slot);
         let bounds = Bounds { line_bytes_max, tail_bytes_max };
+        let observed = round.observed();
         let (mut lines, mut bytes) = (0, 0);
         let mut ended = false;
         for _ in 0..READS_A_SWEEP {
@@ -219,7 +115,7 @@ impl<'s> Door<'s> {
             match rustix::net::recv(&connection.socket, space, RecvFlags::empty()) {
                 Ok((0, _)) => ended = true,
                 Ok((read, _)) => {
-                    self.meter.read(read);
+                    round.meter.read(read);
                     bytes += read as u64;
                     if read < LARGE_READ_BYTES {
                         lines += memchr_iter(b'\n', self.buffer.fresh(read)).count() as u64;
@@ -227,10 +123,7 @@ impl<'s> Door<'s> {
                         sweep.more = true;
                     }
                     let (tail, source) = (&mut connection.tail, &mut connection.source);
-                    let meter = &mut self.meter;
-                    let emit = &mut |piece: super::intake::Piece<'_>| {
-                        hand_on(process, meter, source, piece);
-                    };
+                    let emit = &mut |piece: Piece<'_>| round.hand_on(source, piece, observed);
                     tail.take(&mut self.buffer, read, bounds, emit);
                     if read < asked && !hung {
                         break;
@@ -238,24 +131,52 @@ impl<'s> Door<'s> {
                 }
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => break,
-                // a reset tells that the peer is gone; what it wrote before was read before
+                // a reset means that the peer is gone; what it wrote before was read before
                 Err(_) => ended = true,
             }
             if ended {
                 break;
             }
         }
-        sweep.fill = sweep.fill.max(stream_fill(lines, bytes));
+        let fill = stream_fill(lines, bytes);
+        sweep.fill = sweep.fill.max(fill);
+        if let Some(connection) = self.connections.get(slot) {
+            connection.is_behind = fill >= FILL_BLOCKED || bytes >= LARGE_READ_BYTES as u64;
+        }
         if ended {
-            self.end(slot, process);
+            self.end(slot, round);
         } else {
-            self.settle(now, slot);
+            self.update_hold(slot, round.now);
         }
     }
 
-    /// The books after a read: what the tail takes, and whether it holds lines back.
-    fn settle(&mut self, now: Duration, slot: usize) {
-        let hold_until = now + self.setup.limits.hold_max;
+    /// Reads the connections that are behind, in turn, for a bounded time: a crowd that floods must
+    /// not hold up a writer that is not behind. Those that are left come first in the next sweep.
+    fn read_behind(&mut self, sweep: &mut Sweep, round: &mut Round<'_>) {
+        let mut behind = std::mem::take(&mut self.behind);
+        behind.sort_unstable();
+        let first = behind.partition_point(|(slot, _)| *slot <= self.last_behind);
+        behind.rotate_left(first);
+        let until = round.now + BEHIND_MAX;
+        for (count, (slot, hung)) in behind.drain(..).enumerate() {
+            if count % READS_A_LOOK == READS_A_LOOK - 1 {
+                let now = round.setup.clock.monotonic();
+                round.setup.control.beat.busy(now);
+                if now >= until {
+                    sweep.more = true;
+                    break;
+                }
+            }
+            self.last_behind = slot;
+            self.read(slot, hung, sweep, round);
+        }
+        self.behind = behind;
+    }
+
+    /// Counts after a read what the tail keeps, and queues the connection if its tail holds lines
+    /// back.
+    fn update_hold(&mut self, slot: usize, now: Duration) {
+        let hold_until = now + self.limits.hold_max;
         let Some(connection) = self.connections.get(slot) else { return };
         if connection.tail.holds() {
             connection.hold_until = hold_until;
@@ -267,11 +188,11 @@ impl<'s> Door<'s> {
         self.connections.count_tail(slot);
     }
 
-    /// Lets go the held-back lines whose time has come; true if there were any.
-    fn release(&mut self, now: Duration, process: &mut Process<'_>) -> bool {
+    /// Releases the held-back lines that are due. True if there were any.
+    fn release_held(&mut self, round: &mut Round<'_>) -> bool {
         let mut any = false;
         while let Some(Reverse((until, slot, id))) = self.holds.peek().copied() {
-            if until > now {
+            if until > round.now {
                 break;
             }
             self.holds.pop();
@@ -279,42 +200,45 @@ impl<'s> Door<'s> {
             if connection.source.id != id {
                 continue;
             }
-            if connection.tail.holds() && connection.hold_until > now {
+            if connection.tail.holds() && connection.hold_until > round.now {
                 // more came meanwhile, and is held back in its turn
                 self.holds.push(Reverse((connection.hold_until, slot, id)));
                 continue;
             }
             connection.hold_queued = false;
             any |= connection.tail.holds();
+            let observed = round.observed();
             let source = &mut connection.source;
-            let meter = &mut self.meter;
-            connection.tail.release(&mut |piece| hand_on(process, meter, source, piece));
+            connection.tail.release(&mut |piece| round.hand_on(source, piece, observed));
             self.connections.count_tail(slot);
         }
         any
     }
 
     /// The peer closed.
-    fn end(&mut self, slot: usize, process: &mut Process<'_>) {
+    fn end(&mut self, slot: usize, round: &mut Round<'_>) {
         let Some(mut connection) = self.connections.remove(slot) else { return };
+        let observed = round.observed();
         let source = &mut connection.source;
-        let meter = &mut self.meter;
-        connection.tail.finish(&mut |piece| hand_on(process, meter, source, piece));
-        self.meter.closed();
+        connection.tail.finish(&mut |piece| round.hand_on(source, piece, observed));
+        round.meter.closed();
     }
 
-    fn accept(&mut self, now: Duration, sweep: &mut Sweep, process: &mut Process<'_>) {
+    fn accept(&mut self, sweep: &mut Sweep, round: &mut Round<'_>) {
+        sweep.any = true;
         for _ in 0..ACCEPTS_A_SWEEP {
-            match self.gate.take() {
-                Came::Writer(socket, uid) => self.admit(now, socket, uid, sweep, process),
-                Came::OneTooMany(socket) => self.refuse(&socket, Refusal::Descriptors, process),
-                Came::Unknown => self.meter.refused(Refusal::Descriptors),
-                Came::Nobody => return,
-                Came::Stuck(error) => {
+            match self.acceptor.accept() {
+                Accepted::Connection(socket, uid) => self.admit(socket, uid, sweep, round),
+                Accepted::LastDescriptor(socket) => {
+                    self.refuse(&socket, Refusal::Descriptors, round);
+                }
+                Accepted::NoCredentials => round.meter.refused(Refusal::Descriptors),
+                Accepted::Empty => return,
+                Accepted::Failed(error) => {
                     tracing::warn!(%error, "cannot accept connections; trying again");
                     // without the pause epoll would report the listener for ever
-                    if epoll::delete(&self.epoll, self.gate.fd()).is_ok() {
-                        self.accept_at = Some(now + BACK_OFF);
+                    if epoll::delete(&self.epoll, self.acceptor.fd()).is_ok() {
+                        self.accept_at = Some(round.now + BACK_OFF);
                     }
                     return;
                 }
@@ -323,28 +247,21 @@ impl<'s> Door<'s> {
         sweep.more = true;
     }
 
-    /// Closes a connection that is one too many. What it has written already was accepted by the
-    /// kernel in our name, and is delivered.
-    fn refuse(&mut self, socket: &OwnedFd, refusal: Refusal, process: &mut Process<'_>) {
-        self.meter.refused(refusal);
+    /// Closes a connection above a limit. The kernel has already accepted on our behalf what it
+    /// wrote, so that is delivered.
+    fn refuse(&mut self, socket: &OwnedFd, refusal: Refusal, round: &mut Round<'_>) {
+        round.meter.refused(refusal);
         let finished = shut(socket);
-        self.drain(socket, delivery::source(Input::Stream), Tail::default(), finished, process);
+        self.read_to_end(socket, Source::new(Input::Stream), Tail::default(), finished, round);
     }
 
-    fn admit(
-        &mut self,
-        now: Duration,
-        socket: OwnedFd,
-        uid: u32,
-        sweep: &mut Sweep,
-        process: &mut Process<'_>,
-    ) {
+    fn admit(&mut self, socket: OwnedFd, uid: u32, sweep: &mut Sweep, round: &mut Round<'_>) {
         if let Err(refusal) = self.connections.admits(uid) {
-            self.refuse(&socket, refusal, process);
+            self.refuse(&socket, refusal, round);
             return;
         }
-        let slot = self.connections.insert(socket, uid, delivery::source(Input::Stream));
-        self.meter.opened();
+        let slot = self.connections.insert(socket, uid, Source::new(Input::Stream));
+        round.meter.opened();
         let data = epoll::EventData::new_u64(slot as u64);
         let flags = epoll::EventFlags::IN | epoll::EventFlags::RDHUP;
         let watched = match self.connections.get(slot) {
@@ -352,19 +269,125 @@ impl<'s> Door<'s> {
             None => false,
         };
         if watched {
-            // one that wrote a line and left is done with here, and takes up no place
-            self.read(now, slot, true, sweep, process);
+            // one that wrote a line and closed ends here, and occupies no slot
+            self.read(slot, true, sweep, round);
         } else if let Some(connection) = self.connections.remove(slot) {
-            self.meter.closed();
-            self.refuse(&connection.socket, Refusal::Descriptors, process);
+            round.meter.closed();
+            self.refuse(&connection.socket, Refusal::Descriptors, round);
         }
     }
 
-    /// Reads everything that writers have written, to its end. Shutting the reading side makes a
-    /// writer's next `write` fail at once, while what it wrote stays readable: so there is an end,
-    /// and nothing is lost.
-    fn close(mut self, process: &mut Process<'_>) {
-        self.gate.shut();
+    /// Reads a shut connection to its end.
+    fn read_to_end(
+        &mut self,
+        socket: &OwnedFd,
+        mut source: Source,
+        mut tail: Tail,
+        finished: bool,
+        round: &mut Round<'_>,
+    ) {
+        let Limits { line_bytes_max, .. } = self.limits;
+        let bounds = Bounds { line_bytes_max, tail_bytes_max: self.limits.tail_bytes_max() };
+        let observed = round.observed();
+        loop {
+            round.setup.control.beat.busy(round.setup.clock.monotonic());
+            match rustix::net::recv(socket, self.buffer.space(), RecvFlags::empty()) {
+                Ok((0, _)) => break,
+                Ok((read, _)) => {
+                    round.meter.read(read);
+                    tail.take(&mut self.buffer, read, bounds, &mut |piece| {
+                        round.hand_on(&mut source, piece, observed);
+                    });
+                }
+                Err(Errno::INTR) => {}
+                Err(_) => break,
+            }
+        }
+        let mut emit = |piece: Piece<'_>| round.hand_on(&mut source, piece, observed);
+        if finished {
+            tail.finish(&mut emit);
+        } else if tail.tear(&mut emit) {
+            round.meter.torn();
+        }
+    }
+}
+
+impl Reader for StreamReader {
+    fn input(&self) -> Input {
+        Input::Stream
+    }
+
+    fn sleep_max(&self, limits: &Limits) -> Duration {
+        limits.sleep_max
+    }
+
+    fn wait(&mut self, control: &Control, timeout: Option<Duration>) -> io::Result<bool> {
+        let timeout = timeout.map(timespec);
+        self.events.clear();
+        let space = rustix::buffer::spare_capacity(&mut self.events);
+        match epoll::wait(&self.epoll, space, timeout.as_ref()) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let woken = self.events.iter().any(|event| event.data.u64() == KEY_WAKE);
+        if woken {
+            control.clear_wake();
+        }
+        Ok(woken)
+    }
+
+    fn replace(&mut self, socket: OwnedFd, round: &mut Round<'_>) {
+        // those who connected to the old one are taken first; nobody new finds it
+        self.acceptor.shut();
+        for _ in 0..BACKLOG_SWEEPS {
+            self.accept(&mut Sweep::default(), round);
+        }
+        let _ = epoll::delete(&self.epoll, self.acceptor.fd());
+        self.acceptor.replace(socket);
+        // watched at the next round, with the retries of a listener that was put aside
+        self.accept_at = Some(round.now);
+    }
+
+    fn sweep(&mut self, round: &mut Round<'_>) -> io::Result<Sweep> {
+        let events = std::mem::take(&mut self.events);
+        let mut sweep = Sweep { more: events.len() == EVENTS, ..Sweep::default() };
+        for event in &events {
+            match event.data.u64() {
+                KEY_WAKE => {}
+                KEY_LISTENER => self.accept(&mut sweep, round),
+                slot => {
+                    let closed = epoll::EventFlags::RDHUP | epoll::EventFlags::HUP;
+                    let (slot, hung) = (slot as usize, { event.flags }.intersects(closed));
+                    if self.connections.get(slot).is_some_and(|one| one.is_behind) {
+                        self.behind.push((slot, hung));
+                    } else {
+                        self.read(slot, hung, &mut sweep, round);
+                    }
+                }
+            }
+        }
+        self.read_behind(&mut sweep, round);
+        self.events = events;
+        Ok(sweep)
+    }
+
+    fn due(&self) -> Option<Duration> {
+        let held = self.holds.peek().map(|Reverse((until, _, _))| *until);
+        [held, self.accept_at].into_iter().flatten().min()
+    }
+
+    fn expire(&mut self, round: &mut Round<'_>) -> bool {
+        if self.accept_at.is_some_and(|at| at <= round.now) {
+            let watched = watch_listener(&self.epoll, &self.acceptor);
+            self.accept_at = watched.is_err().then(|| round.now + BACK_OFF);
+        }
+        self.release_held(round)
+    }
+
+    /// Shutting the reading side makes a writer's next `write` fail at once, while what it wrote
+    /// stays readable: so there is an end, and nothing is lost.
+    fn drain(mut self, round: &mut Round<'_>) {
+        self.acceptor.shut();
         let slots = self.connections.slots();
         let mut finished = Vec::with_capacity(slots.len());
         for slot in &slots {
@@ -375,61 +398,29 @@ impl<'s> Door<'s> {
         for (slot, finished) in slots.into_iter().zip(finished) {
             if let Some(connection) = self.connections.remove(slot) {
                 let (socket, tail) = (connection.socket, connection.tail);
-                self.drain(&socket, connection.source, tail, finished, process);
-                self.meter.closed();
+                self.read_to_end(&socket, connection.source, tail, finished, round);
+                round.meter.closed();
             }
         }
-        // connections that nobody accepted yet hold lines as well; they are taken one by one,
+        // connections that were never accepted hold lines as well; they are taken one by one,
         // without limits
-        while let Some(socket) = self.gate.last() {
-            self.meter.opened();
+        while let Some(socket) = self.acceptor.accept_last() {
+            round.meter.opened();
             let finished = shut(&socket);
-            let source = delivery::source(Input::Stream);
-            self.drain(&socket, source, Tail::default(), finished, process);
-            self.meter.closed();
-        }
-        process(Delivery::Flush);
-        self.meter.until(self.setup.clock.monotonic(), State::Busy);
-    }
-
-    /// Reads a shut connection to its end.
-    fn drain(
-        &mut self,
-        socket: &OwnedFd,
-        mut source: Source,
-        mut tail: Tail,
-        finished: bool,
-        process: &mut Process<'_>,
-    ) {
-        let Limits { line_bytes_max, .. } = self.setup.limits;
-        let bounds = Bounds { line_bytes_max, tail_bytes_max: self.setup.limits.tail_bytes_max() };
-        loop {
-            self.setup.control.beat.busy(self.setup.clock.monotonic());
-            match rustix::net::recv(socket, self.buffer.space(), RecvFlags::empty()) {
-                Ok((0, _)) => break,
-                Ok((read, _)) => {
-                    self.meter.read(read);
-                    tail.take(&mut self.buffer, read, bounds, &mut |piece| {
-                        hand_on(process, &mut self.meter, &mut source, piece);
-                    });
-                }
-                Err(Errno::INTR) => {}
-                Err(_) => break,
-            }
-        }
-        let meter = &mut self.meter;
-        let mut emit =
-            |piece: super::intake::Piece<'_>| hand_on(process, meter, &mut source, piece);
-        if finished {
-            tail.finish(&mut emit);
-        } else if tail.tear(&mut emit) {
-            self.meter.torn();
+            let source = Source::new(Input::Stream);
+            self.read_to_end(&socket, source, Tail::default(), finished, round);
+            round.meter.closed();
         }
     }
 }
 
+fn watch_listener(epoll: &OwnedFd, acceptor: &Acceptor) -> rustix::io::Result<()> {
+    let data = epoll::EventData::new_u64(KEY_LISTENER);
+    epoll::add(epoll, acceptor.fd(), data, epoll::EventFlags::IN)
+}
+
 /// Ends the reading side. True if the peer had ended its own before: then its last line is whole
-/// without newline.
+/// without a newline.
 fn shut(socket: &OwnedFd) -> bool {
     let mut polled = [PollFd::new(socket, PollFlags::RDHUP)];
     let finished = poll(&mut polled, Some(&Timespec::default())).is_ok()
@@ -438,8 +429,5 @@ fn shut(socket: &OwnedFd) -> bool {
     finished
 }
 
-/// For the kernel, at least a millisecond: an earlier end would only be waited out in a loop.
-pub(super) fn timespec(span: Duration) -> Timespec {
-    let span = span.max(Duration::from_millis(1));
-    Timespec { tv_sec: span.as_secs() as i64, tv_nsec: i64::from(span.subsec_nanos()) }
-}
+#[cfg(test)]
+mod tests;

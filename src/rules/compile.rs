@@ -1,14 +1,18 @@
-//! Settings -> [`RuleSet`]. All errors at once; each says which rule, which key, and where in its text.
+//! Settings -> [`RuleSet`]. All errors at once; each says which rule, which key, and where in its
+//! text.
 
 use super::action::{Action, LABELS_MAX, Label, Measure, MeasureKind, Value};
+use super::evaluate::Criteria;
 use super::extract::Extract;
 use super::select::Condition;
+use super::set::{On, Rule, RuleSet};
 use super::settings::{
     MetricKind, MetricSettings, RuleError, RuleSettings, RulesSettings, ValueSettings,
 };
 use super::standard::{self, Standard};
-use super::{On, Rule, RuleSet};
-use crate::metrics::{FamilyConflict, FamilyId, FamilyKind, FamilySpec, LabelSpec};
+use crate::metrics::{
+    FamilyConflict, FamilyId, FamilyKind, FamilySpec, LabelSpec, Limits, Registry,
+};
 use crate::record::field::{self, FieldTable};
 use std::collections::HashMap;
 
@@ -38,6 +42,25 @@ pub fn compile(written: &RulesSettings, declare: Declare<'_>) -> Result<RuleSet,
         compiler.own(index, rule);
     }
     if compiler.errors.is_empty() { Ok(compiler.set) } else { Err(compiler.errors) }
+}
+
+/// Compiles rules into a registry, which keeps every family that is declared on the way.
+///
+/// # Errors
+/// As [`compile`].
+pub fn compile_into(
+    written: &RulesSettings,
+    registry: &Registry,
+) -> Result<RuleSet, Vec<RuleError>> {
+    compile(written, &mut |spec| registry.declare(spec.clone()))
+}
+
+/// Compiles rules as in a process of their own, beside no other families.
+///
+/// # Errors
+/// As [`compile`].
+pub fn dry_run(written: &RulesSettings, limits: Limits) -> Result<RuleSet, Vec<RuleError>> {
+    compile_into(written, &Registry::new(limits))
 }
 
 struct Compiler<'a> {
@@ -135,11 +158,13 @@ impl Compiler<'_> {
             name: Box::from(written.name.as_str()),
             standard: false,
             on: On::Record,
-            required: required.iter().fold(0, |mask, field| mask | field.bit()),
-            required_extended: required.into_iter().filter(|f| f.bit() == 0).collect(),
             equality,
-            condition,
-            extract,
+            criteria: Criteria {
+                required: required.iter().fold(0, |mask, field| mask | field.bit()),
+                required_extended: required.into_iter().filter(|f| f.bit() == 0).collect(),
+                condition,
+                extract,
+            },
             actions: actions.into_boxed_slice(),
         });
     }
@@ -248,7 +273,8 @@ impl Compiler<'_> {
             ValueSettings::Capture(name) => Label::Capture(self.capture(path, name, captures)?),
             ValueSettings::Field(name) => {
                 let own = self.set.fields.intern(name);
-                // what leaves as a path is its template, whatever its key; the service has its default
+                // what leaves as a path is its template, whatever its key; the service has its
+                // default
                 match self.set.fields.standard_of(own) {
                     field::URL_PATH | field::HTTP_ROUTE => Label::Endpoint,
                     field::SERVICE => Label::Service,
@@ -294,11 +320,8 @@ fn standard_rule(name: &str, on: On, action: Action) -> Rule {
         name: Box::from(name),
         standard: true,
         on,
-        required: 0,
-        required_extended: Box::default(),
         equality: None,
-        condition: None,
-        extract: None,
+        criteria: Criteria::default(),
         actions: Box::new([action]),
     }
 }

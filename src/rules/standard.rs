@@ -1,8 +1,8 @@
 //! The rules that need no configuration: the names, units, labels and buckets that Python web applications
 //! expose when they are instrumented by hand, derived from what they log instead.
 
-use super::On;
 use super::action::{Label, MeasureKind, Value};
+use super::set::On;
 use super::settings::RulesSettings;
 use crate::metrics::{FamilyKind, FamilySpec, LabelSpec};
 use crate::record::severity::Severity;

@@ -119,7 +119,7 @@ impl State {
     /// The data threads, as a check.
     pub(crate) fn data_threads(&self) -> (Status, String) {
         match self.standing.hanging(self.clock.monotonic()) {
-            Some(thread) => (Status::Fail, format!("thread {thread:?} hangs")),
+            Some(why) => (Status::Fail, why),
             None => (Status::Pass, String::new()),
         }
     }

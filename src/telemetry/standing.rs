@@ -1,30 +1,34 @@
-//! Where the process stands: its phase, its doors, and whether its data threads move. Written by `app` and
-//! the data threads, read by the admin port. Unit: one process. Nothing here may wait: `/livez` reads it
-//! while everything else is busy.
+//! Where the process stands: its phase, its doors, and whether its data threads move. Written by
+//! `app` and the data threads, read by the admin port. Unit: one process. Nothing here may wait:
+//! `/livez` reads it while everything else is busy.
 
 use super::outputs::OutputStatus;
 use super::scrapers::Scrapers;
 use crate::phase::{Phase, PhaseCell};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// A data thread that is busy and has not come round for this long hangs (kubelet asks every 10 s).
 pub const SILENCE_MAX: Duration = Duration::from_secs(10);
 
-/// From this share of the fullest queue on the process is not ready: the rest is a second or two of spans.
+/// From this share of the fullest queue on the process is not ready: the rest is a second or two of
+/// spans.
 pub const QUEUE_FILL_READY_MAX: f64 = 0.95;
 
-/// The pulse of one data thread. Waiting in the kernel for bytes is being alive: an idle thread is never
-/// woken to prove it.
+/// The pulse of one data thread. Waiting in the kernel for bytes is being alive: an idle thread is
+/// never woken to prove it.
 #[derive(Debug)]
 pub struct Beat {
     /// The thread's name, the value of the label `thread`.
     pub thread: &'static str,
-    /// Nanoseconds on the monotonic clock at which the thread last came round; `WAITING` while it waits.
+    /// Nanoseconds on the monotonic clock at which the thread last came round; `WAITING` while it
+    /// waits.
     at: AtomicU64,
+    /// The thread has ended, though nobody stopped it.
+    failed: AtomicBool,
 }
 
 const WAITING: u64 = u64::MAX;
@@ -32,7 +36,7 @@ const WAITING: u64 = u64::MAX;
 impl Beat {
     /// A thread that has not begun: as good as waiting.
     pub fn new(thread: &'static str) -> Beat {
-        Beat { thread, at: AtomicU64::new(WAITING) }
+        Beat { thread, at: AtomicU64::new(WAITING), failed: AtomicBool::new(false) }
     }
 
     /// The thread came round at `now` and works on.
@@ -43,6 +47,13 @@ impl Beat {
     /// The thread goes to wait for bytes, or has ended.
     pub fn waiting(&self) {
         self.at.store(WAITING, Ordering::Relaxed);
+    }
+
+    /// The thread ended at `now` by an error. It counts as alive for another [`SILENCE_MAX`], in
+    /// which a new thread may take its place.
+    pub fn failed(&self, now: Duration) {
+        self.failed.store(true, Ordering::Relaxed);
+        self.busy(now);
     }
 
     /// True while the thread waits or came round within [`SILENCE_MAX`].
@@ -156,7 +167,7 @@ impl Standing {
     pub fn readiness(&self, now: Duration) -> [Condition; 4] {
         let phase = self.phase.get();
         let is_leaving = phase != Phase::Serving;
-        let hanging = self.hanging(now).map(|thread| format!("thread {thread:?} hangs"));
+        let hanging = self.hanging(now);
         let shut = if is_leaving { None } else { self.shut_door() };
         let full = self.fullest().filter(|(_, fill)| *fill >= QUEUE_FILL_READY_MAX);
         let full = full.map(|(name, fill)| describe_fill(name, fill));
@@ -197,15 +208,24 @@ impl Standing {
         fills.max_by(|(_, a), (_, b)| a.total_cmp(b))
     }
 
-    /// Adds the pulse of a data thread.
+    /// Watches a data thread, in place of an earlier one of the same name.
     pub fn watch(&self, beat: Arc<Beat>) {
-        self.beats.lock().unwrap_or_else(PoisonError::into_inner).push(beat);
+        let mut beats = self.beats.lock().unwrap_or_else(PoisonError::into_inner);
+        beats.retain(|known| known.thread != beat.thread);
+        beats.push(beat);
     }
 
-    /// The first data thread that hangs at `now` (time on the monotonic clock), if one does (`/livez`).
-    pub fn hanging(&self, now: Duration) -> Option<&'static str> {
+    /// What is wrong with the first data thread that hangs at `now` (time on the monotonic clock),
+    /// or has ended and was not started again, if there is one (`/livez`).
+    pub fn hanging(&self, now: Duration) -> Option<String> {
         let beats = self.beats.lock().unwrap_or_else(PoisonError::into_inner);
-        beats.iter().find(|beat| !beat.is_alive(now)).map(|beat| beat.thread)
+        let beat = beats.iter().find(|beat| !beat.is_alive(now))?;
+        let what = if beat.failed.load(Ordering::Relaxed) {
+            "has ended and cannot be started again"
+        } else {
+            "hangs"
+        };
+        Some(format!("thread {:?} {what}", beat.thread))
     }
 }
 
@@ -236,8 +256,23 @@ mod tests {
         assert_eq!(standing.hanging(day), None, "not begun");
         beat.busy(day);
         assert_eq!(standing.hanging(day + SILENCE_MAX), None);
-        assert_eq!(standing.hanging(day + SILENCE_MAX + Duration::from_nanos(1)), Some("stream"));
+        let late = day + SILENCE_MAX + Duration::from_nanos(1);
+        assert_eq!(standing.hanging(late).as_deref(), Some("thread \"stream\" hangs"));
         beat.waiting();
+        assert_eq!(standing.hanging(day * 2), None);
+    }
+
+    #[test]
+    fn a_thread_that_ended_is_told_until_another_takes_its_place() {
+        let standing = Standing::new();
+        let beat = Arc::new(Beat::new("stream"));
+        standing.watch(Arc::clone(&beat));
+        let day = Duration::from_hours(24);
+        beat.failed(day);
+        assert_eq!(standing.hanging(day + SILENCE_MAX), None, "another may be on its way");
+        let ended = standing.hanging(day * 2).expect("none came");
+        assert!(ended.contains("has ended"), "{ended}");
+        standing.watch(Arc::new(Beat::new("stream")));
         assert_eq!(standing.hanging(day * 2), None);
     }
 }

@@ -1,15 +1,15 @@
 //! A sidecar that records what is delivered instead of understanding it: in this process, or as one of its own.
 
 use sidelight::app::doors::Place;
-use sidelight::app::drain::Output;
+use sidelight::app::drain::{self, Output};
+use sidelight::app::parts::{Parts, Settings};
 use sidelight::app::reload::Looked;
 use sidelight::app::signals::Signals;
 use sidelight::app::worker::Pipelines;
-use sidelight::app::{App, Parts, Running, Settings};
-use sidelight::clock::Clock;
+use sidelight::app::{App, Running};
+use sidelight::clock::{Clock, UnixNanos};
 use sidelight::frame::count;
-use sidelight::pipeline::Input;
-use sidelight::receive::delivery::Delivery;
+use sidelight::pipeline::input::{FrameSink, Input, Source};
 use sidelight::telemetry::Telemetry;
 use sidelight::telemetry::standing::Standing;
 use std::collections::BTreeMap;
@@ -37,19 +37,6 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
-    fn take(&mut self, delivery: Delivery<'_>) {
-        match delivery {
-            Delivery::Lines { source, block } => {
-                self.sources.entry(source.id).or_default().extend_from_slice(block);
-                self.by_source = self.sources.values().cloned().collect();
-            }
-            Delivery::Oversized { prefix, bytes, .. } => self.oversized.push((prefix.len(), bytes)),
-            Delivery::Datagram { bytes, .. } => self.datagrams.push(bytes.to_vec()),
-            Delivery::Flush => self.flushes += 1,
-            Delivery::Tick => self.ticks += 1,
-        }
-    }
-
     /// What a child left in `directory`.
     pub(crate) fn read(directory: &Path) -> Seen {
         let text = std::fs::read_to_string(directory.join("told")).expect("the child told");
@@ -58,14 +45,59 @@ impl Seen {
     }
 }
 
-/// Counts what a delivery holds as a pipeline would, so that the ledger closes.
-fn decode(telemetry: &Telemetry, delivery: &Delivery<'_>) {
-    let frames = match delivery {
-        Delivery::Lines { block, .. } => count::frames(block),
-        Delivery::Oversized { .. } | Delivery::Datagram { .. } => 1,
-        Delivery::Flush | Delivery::Tick => 0,
-    };
+/// Long enough for a loaded machine: a wait that takes this long has failed. No test asserts on less.
+pub(crate) const AMPLE: Duration = Duration::from_secs(60);
+
+/// Counts frames as decoded, as a pipeline does, so that the ledger closes.
+fn decode(telemetry: &Telemetry, frames: u64) {
     telemetry.decoded.with_label_values(&["text"]).inc_by(frames);
+}
+
+/// Records what a data thread delivers.
+struct Recorder {
+    telemetry: Arc<Telemetry>,
+    input: Input,
+    seen: Arc<Mutex<Seen>>,
+    on_lines: Arc<Mutex<OnLines>>,
+    datagram_flushes: Arc<AtomicU64>,
+}
+
+impl Recorder {
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl FrameSink for Recorder {
+    fn lines(&mut self, source: &mut Source, block: &[u8], _: UnixNanos) {
+        decode(&self.telemetry, count::frames(block));
+        (self.on_lines.lock().unwrap_or_else(PoisonError::into_inner))(block);
+        let mut seen = self.seen();
+        seen.sources.entry(source.id).or_default().extend_from_slice(block);
+        seen.by_source = seen.sources.values().cloned().collect();
+    }
+
+    fn oversized(&mut self, _: &mut Source, prefix: &[u8], bytes: u64, _: UnixNanos) {
+        decode(&self.telemetry, 1);
+        self.seen().oversized.push((prefix.len(), bytes));
+    }
+
+    fn datagram(&mut self, _: &mut Source, bytes: &[u8], _: UnixNanos) {
+        decode(&self.telemetry, 1);
+        self.seen().datagrams.push(bytes.to_vec());
+    }
+
+    fn flush(&mut self, _: UnixNanos) {
+        if self.input == Input::Datagram {
+            self.datagram_flushes.fetch_add(1, Ordering::Release);
+        }
+        self.seen().flushes += 1;
+    }
+
+    fn tick(&mut self, _: UnixNanos) -> bool {
+        self.seen().ticks += 1;
+        false
+    }
 }
 
 type OnLines = Box<dyn FnMut(&[u8]) + Send>;
@@ -97,8 +129,9 @@ impl Sidecar {
         Sidecar::build(|_| {}, |_| {}, Vec::new())
     }
 
-    pub(crate) fn spawn_outputs(outputs: Vec<Output>) -> Sidecar {
-        Sidecar::build(|_| {}, |_| {}, outputs)
+    /// Starts one that gives its outputs until `deadline`.
+    pub(crate) fn spawn_until(deadline: Duration, outputs: Vec<Output>) -> Sidecar {
+        Sidecar::build(|settings| settings.drain.deadline = deadline, |_| {}, outputs)
     }
 
     pub(crate) fn spawn_with(change: impl FnOnce(&mut Settings)) -> Sidecar {
@@ -124,6 +157,8 @@ impl Sidecar {
         let mut settings = Settings {
             stream: Some(Place { path: Some(stream.clone()), ..Place::default() }),
             datagram: Some(Place { path: Some(datagram.clone()), ..Place::default() }),
+            // a thread that gets no processor is not a thread that hangs
+            drain: drain::Settings { deadline: AMPLE, ..drain::Settings::default() },
             ..Settings::default()
         };
         change(&mut settings);
@@ -139,20 +174,7 @@ impl Sidecar {
             pipelines: Pipelines::new(move |input| {
                 let (seen, on_lines, datagram_flushes) = into.clone();
                 let telemetry = Arc::clone(&counted);
-                Box::new(move |delivery| {
-                    decode(&telemetry, &delivery);
-                    match &delivery {
-                        Delivery::Lines { block, .. } => {
-                            (on_lines.lock().unwrap_or_else(PoisonError::into_inner))(block);
-                        }
-                        Delivery::Flush if input == Input::Datagram => {
-                            datagram_flushes.fetch_add(1, Ordering::Release);
-                        }
-                        _ => {}
-                    }
-                    seen.lock().unwrap_or_else(PoisonError::into_inner).take(delivery);
-                    false
-                })
+                Box::new(Recorder { telemetry, input, seen, on_lines, datagram_flushes })
             }),
             admin: None,
             outputs,
@@ -206,11 +228,16 @@ impl Sidecar {
         look(&self.lock())
     }
 
-    /// Waits until `look` is content, ten seconds at most.
+    /// Waits until the process is ready. A listener accepts a moment before the process says so.
+    pub(crate) fn wait_ready(&self) {
+        until("ready", || self.standing.is_ready(Duration::ZERO));
+    }
+
+    /// Waits until `look` is content.
     pub(crate) fn until(&self, look: impl Fn(&Seen) -> bool) {
         let begin = Instant::now();
         while !self.seen(&look) {
-            assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", self.lock());
+            assert!(begin.elapsed() < AMPLE, "{:?}", self.lock());
             std::thread::park_timeout(Duration::from_millis(2));
         }
     }
@@ -274,7 +301,8 @@ pub(crate) fn be_child() {
     let outputs = if is_set("DOOR_HANGS") {
         let finish = Box::new(move |_| {
             std::fs::write(hangs, "").expect("written");
-            std::thread::park_timeout(Duration::from_mins(1));
+            // longer than the test waits, so that only the signal can end it
+            std::thread::park_timeout(2 * AMPLE);
         });
         vec![Output { name: "hangs", held: Box::new(|| 0), finish }]
     } else {
@@ -282,34 +310,23 @@ pub(crate) fn be_child() {
     };
     let telemetry = Arc::new(Telemetry::new());
     let counted = Arc::clone(&telemetry);
+    let standing = Standing::new();
+    if is_set("DOOR_EXHAUSTED") {
+        exhaust_descriptors(&directory, Arc::clone(&standing));
+    }
     let parts = Parts {
         settings: Settings {
             stream: place("log.sock"),
             datagram: place("d.sock"),
             stdin: is_set("DOOR_STDIN"),
+            drain: drain::Settings { deadline: AMPLE, ..drain::Settings::default() },
             ..Settings::default()
         },
         clock: Clock::system(),
         telemetry,
-        standing: Standing::new(),
+        standing,
         pipelines: Pipelines::new(move |_| {
-            let into = Arc::clone(&into);
-            let telemetry = Arc::clone(&counted);
-            Box::new(move |delivery| {
-                decode(&telemetry, &delivery);
-                let mut counts = into.lock().unwrap_or_else(PoisonError::into_inner);
-                match delivery {
-                    Delivery::Lines { source, block } => {
-                        counts.entry(source.id).or_default().add(block);
-                    }
-                    Delivery::Datagram { source, bytes } => {
-                        counts.entry(source.id).or_default().add(bytes);
-                    }
-                    Delivery::Oversized { .. } => panic!("no line is that long"),
-                    Delivery::Flush | Delivery::Tick => {}
-                }
-                false
-            })
+            Box::new(Counter { counts: Arc::clone(&into), telemetry: Arc::clone(&counted) })
         }),
         admin: None,
         outputs,
@@ -322,11 +339,75 @@ pub(crate) fn be_child() {
             .expect("written");
         Looked { changed: true, again: None }
     };
-    let code = sidelight::app::run(parts, &mut signals, |_| {}, None, reload).expect("it runs");
+    let code = sidelight::app::run(parts, &mut signals, |_| {}, reload).expect("it runs");
     let counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
     let lines: Vec<String> = counts.values().map(|count| count.lines.to_string()).collect();
     std::fs::write(directory.join("told"), lines.join("\n")).expect("written");
     std::process::exit(i32::from(code));
+}
+
+/// Takes all descriptors but four, with which a socket can be bound and not served, until a file `release` is there.
+/// Writes to `stuck` what the process says of its listeners meanwhile, and a line `open` when all are open.
+fn exhaust_descriptors(directory: &Path, standing: Arc<Standing>) {
+    let mut stuck = std::fs::File::create(directory.join("stuck")).expect("a file");
+    let release = directory.join("release");
+    let mut taken = Vec::new();
+    while let Ok(file) = std::fs::File::open("/dev/null") {
+        taken.push(file);
+    }
+    taken.truncate(taken.len() - 4);
+    std::thread::spawn(move || {
+        let mut said = String::new();
+        while !standing.is_started() || !release.exists() {
+            for (_, state) in standing.doors() {
+                let state = state.to_string();
+                if state.contains("its thread ended") && said != state {
+                    writeln!(stuck, "{state}").expect("written");
+                    said = state;
+                }
+            }
+            if release.exists() {
+                taken.clear();
+            }
+            std::thread::park_timeout(Duration::from_millis(2));
+        }
+        writeln!(stuck, "open").expect("written");
+    });
+}
+
+/// Counts the lines of each source.
+struct Counter {
+    counts: Arc<Mutex<BTreeMap<u64, Count>>>,
+    telemetry: Arc<Telemetry>,
+}
+
+impl Counter {
+    fn add(&self, source: &Source, bytes: &[u8]) {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.entry(source.id).or_default().add(bytes);
+    }
+}
+
+impl FrameSink for Counter {
+    fn lines(&mut self, source: &mut Source, block: &[u8], _: UnixNanos) {
+        decode(&self.telemetry, count::frames(block));
+        self.add(source, block);
+    }
+
+    fn oversized(&mut self, _: &mut Source, _: &[u8], _: u64, _: UnixNanos) {
+        panic!("no line is that long");
+    }
+
+    fn datagram(&mut self, source: &mut Source, bytes: &[u8], _: UnixNanos) {
+        decode(&self.telemetry, 1);
+        self.add(source, bytes);
+    }
+
+    fn flush(&mut self, _: UnixNanos) {}
+
+    fn tick(&mut self, _: UnixNanos) -> bool {
+        false
+    }
 }
 
 /// Counts lines that carry their number: a line that is missing, doubled or out of order is a panic.
@@ -352,7 +433,16 @@ impl Count {
 pub(crate) fn wait_for(path: &Path) {
     let begin = Instant::now();
     while !path.exists() {
-        assert!(begin.elapsed() < Duration::from_secs(20), "{} never came", path.display());
+        assert!(begin.elapsed() < AMPLE, "{} never came", path.display());
+        std::thread::park_timeout(Duration::from_millis(1));
+    }
+}
+
+/// Waits until `look` is true.
+pub(crate) fn until(what: &str, look: impl Fn() -> bool) {
+    let begin = Instant::now();
+    while !look() {
+        assert!(begin.elapsed() < AMPLE, "never {what}");
         std::thread::park_timeout(Duration::from_millis(1));
     }
 }

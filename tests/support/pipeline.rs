@@ -6,8 +6,9 @@ use sidelight::metrics::expose::{self, Encoding, Options};
 use sidelight::metrics::{Limits, Registry};
 use sidelight::pipeline::{Parts, Pipeline};
 use sidelight::resource::Resource;
+use sidelight::rules::compile::compile_into;
+use sidelight::rules::set::Published;
 use sidelight::rules::settings::RulesSettings;
-use sidelight::rules::{Published, compile};
 use sidelight::spans::SpanMaker;
 use sidelight::telemetry::Telemetry;
 use std::sync::Arc;
@@ -24,8 +25,7 @@ pub(crate) fn standard_pipeline() -> (Pipeline, Arc<Registry>) {
 pub(crate) fn pipeline_with(rules: &RulesSettings) -> (Pipeline, Arc<Registry>) {
     let limits = Limits { series_max: 200_000, label_sets_max: 100_000, ..Limits::default() };
     let registry = Registry::new(limits);
-    let rules = compile::compile(rules, &mut |spec| registry.declare(spec.clone()))
-        .expect("rules that compile");
+    let rules = compile_into(rules, &registry).expect("rules that compile");
     let pipeline = Pipeline::new(Parts {
         rules: Arc::new(Published::new(rules)),
         registry: Arc::clone(&registry),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -12,11 +13,22 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// Long enough for a loaded machine; whoever waits for it has failed.
-pub(crate) const AMPLE: Duration = Duration::from_secs(20);
+/// Long enough for a loaded machine: a wait that takes this long has failed. No test asserts on less.
+pub(crate) const AMPLE: Duration = Duration::from_secs(60);
 
 /// Between two looks at something that will come.
 const LOOK: Duration = Duration::from_millis(2);
+
+/// An address on loopback at which nobody listens and nobody else can: connections to it are refused while
+/// the first value lives. A port that is only free may be another test's a moment later.
+pub(crate) fn refusing_port() -> (OwnedFd, SocketAddr) {
+    let kinds = (rustix::net::AddressFamily::INET, rustix::net::SocketType::STREAM);
+    let socket = rustix::net::socket(kinds.0, kinds.1, None).expect("a socket");
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    rustix::net::bind(&socket, &any).expect("a free port");
+    let bound = rustix::net::getsockname(&socket).expect("it is bound");
+    (socket, bound.try_into().expect("an address of the Internet"))
+}
 
 /// What a process is started with.
 #[derive(Default)]
@@ -136,16 +148,21 @@ impl Sidecar {
 
     /// Answers of the admin port: status and body.
     pub(crate) fn get(&self, path: &str, accept: &str) -> (u16, String) {
-        let mut connection = TcpStream::connect(self.admin()).expect("the admin port");
+        self.try_get(path, accept).expect("the admin port answers")
+    }
+
+    /// The same, where the port may not be open yet.
+    pub(crate) fn try_get(&self, path: &str, accept: &str) -> std::io::Result<(u16, String)> {
+        let mut connection = TcpStream::connect(self.admin())?;
         connection.set_read_timeout(Some(AMPLE)).expect("a timeout");
         let mut request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n");
         write!(request, "accept: {accept}\r\n\r\n").expect("a string takes all");
-        connection.write_all(request.as_bytes()).expect("it reads");
+        connection.write_all(request.as_bytes())?;
         let mut answer = String::new();
-        connection.read_to_string(&mut answer).expect("an answer in UTF-8");
+        connection.read_to_string(&mut answer)?;
         let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
         let status = head.split(' ').nth(1).and_then(|code| code.parse().ok());
-        (status.expect("a status"), body.to_owned())
+        Ok((status.expect("a status"), body.to_owned()))
     }
 
     /// The number of the process.
@@ -167,6 +184,15 @@ impl Sidecar {
                 return;
             }
             assert!(Instant::now() < until, "no {line:?} in\n{metrics}");
+            std::thread::sleep(LOOK);
+        }
+    }
+
+    /// Waits until the metrics contain this text.
+    pub(crate) fn wait_metrics(&self, text: &str) {
+        let until = Instant::now() + AMPLE;
+        while !self.metrics().contains(text) {
+            assert!(Instant::now() < until, "no {text:?} in\n{}", self.metrics());
             std::thread::sleep(LOOK);
         }
     }

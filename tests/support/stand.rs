@@ -7,9 +7,11 @@ use sidelight::health::Pulse;
 use sidelight::metrics::Registry;
 use sidelight::metrics::expose::{self, Encoding, Options};
 use sidelight::outbox::{BatchSize, Capacity, Chunk, Outbox};
+use sidelight::pipeline::input::FrameSink;
 use sidelight::pipeline::{Parts, Pipeline};
 use sidelight::resource::Resource;
-use sidelight::rules::{Published, compile};
+use sidelight::rules::compile::compile_into;
+use sidelight::rules::set::Published;
 use sidelight::spans::SpanMaker;
 use sidelight::telemetry::Telemetry;
 use std::sync::Arc;
@@ -34,8 +36,7 @@ impl Stand {
     /// The same, with an outbox that holds no more.
     pub(crate) fn holding(config: &Config, capacity: Capacity) -> Stand {
         let registry = Registry::new(config.limits);
-        let rules = compile::compile(&config.rules, &mut |spec| registry.declare(spec.clone()))
-            .expect("rules that compile");
+        let rules = compile_into(&config.rules, &registry).expect("rules that compile");
         let telemetry = Arc::new(Telemetry::new());
         let outbox = Outbox::new(capacity);
         let settings = config.traces.spans;

@@ -41,29 +41,52 @@ sidelight{{ with .Values.revision }}-{{ . }}{{ end }}
 {{- .Values.injector.image | default (printf "%s-injector:%s" .Values.image.repository (.Values.image.tag | default .Chart.AppVersion)) -}}
 {{- end }}
 
-{{/* What the injector's pods are selected by. */}}
+{{/* The labels by which the injector's pods are selected. */}}
 {{- define "sidelight.selector" -}}
-app.kubernetes.io/name: sidelight-injector
-sidelight.dev/rev: {{ include "sidelight.revision" . }}
+{{- toYaml (dict "app.kubernetes.io/name" "sidelight-injector" "sidelight.dev/rev" (include "sidelight.revision" .)) -}}
 {{- end }}
 
-{{/* Labels of every object. */}}
-{{- define "sidelight.labels" -}}
-app.kubernetes.io/name: {{ .component | default "sidelight" }}
-app.kubernetes.io/instance: {{ .Release.Name }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/part-of: sidelight
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
-sidelight.dev/rev: {{ include "sidelight.revision" . }}
-{{- with .Values.commonLabels }}
-{{ toYaml . }}
+{{/* Labels of an object. Call with (dict "context" . "component" NAME "more" LABELS_OF_THE_VALUES "fixed" LABELS).
+     They are one map, so that no key is rendered twice: what selectors rely on wins over `more`, `more` over
+     commonLabels, and those over the labels that only describe. */}}
+{{- define "sidelight.labelsOf" -}}
+{{- $context := .context -}}
+{{- $fixed := dict "app.kubernetes.io/name" (.component | default "sidelight") "sidelight.dev/rev" (include "sidelight.revision" $context) -}}
+{{- $describe := dict
+      "app.kubernetes.io/instance" $context.Release.Name
+      "app.kubernetes.io/version" $context.Chart.AppVersion
+      "app.kubernetes.io/part-of" "sidelight"
+      "app.kubernetes.io/managed-by" $context.Release.Service
+      "helm.sh/chart" (printf "%s-%s" $context.Chart.Name $context.Chart.Version | replace "+" "_") -}}
+{{- toYaml (merge (dict) (.fixed | default dict) $fixed (.more | default dict) ($context.Values.commonLabels | default dict) $describe) -}}
 {{- end }}
+
+{{/* Labels of an object that is not the injector's. */}}
+{{- define "sidelight.labels" -}}
+{{- include "sidelight.labelsOf" (dict "context" .) -}}
 {{- end }}
 
 {{/* Labels of the injector's objects. */}}
 {{- define "sidelight.injectorLabels" -}}
-{{- include "sidelight.labels" (merge (dict "component" "sidelight-injector") .) -}}
+{{- include "sidelight.labelsOf" (dict "context" . "component" "sidelight-injector") -}}
+{{- end }}
+
+{{/* Fills in what the values leave out or set to null, before anything is rendered: an empty list or map, or the
+     chart's default. Each template begins with it; the second time it changes nothing. */}}
+{{- define "sidelight.complete" -}}
+{{- $_ := include "sidelight.fill" (dict "into" .Values "from" (include "sidelight.defaults" . | fromJson)) -}}
+{{- end }}
+
+{{- define "sidelight.fill" -}}
+{{- $into := .into -}}
+{{- range $key, $default := .from -}}
+{{- $held := index $into $key -}}
+{{- if kindIs "invalid" $held -}}
+{{- $_ := set $into $key (deepCopy $default) -}}
+{{- else if and (kindIs "map" $default) (kindIs "map" $held) -}}
+{{- $_ := include "sidelight.fill" (dict "into" $held "from" $default) -}}
+{{- end -}}
+{{- end -}}
 {{- end }}
 
 {{/* Whether kinds of an API group are rendered: the cluster has them, or they are forced. Call with
@@ -88,7 +111,7 @@ sidelight.dev/rev: {{ include "sidelight.revision" . }}
 {{- define "sidelight.injectorConfig" -}}
 {{- $sidecar := .Values.sidecar -}}
 # written by the chart from its values; `sidelight inject --config` reads the same file
-revision: {{ include "sidelight.revision" . }}
+revision: {{ include "sidelight.revision" . | quote }}
 image: {{ $sidecar.image | default (include "sidelight.image" .) | quote }}
 image_pull_policy: {{ .Values.image.pullPolicy }}
 {{- with .Values.image.pullSecrets }}

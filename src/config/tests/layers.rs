@@ -5,7 +5,7 @@ use super::super::part::State;
 use super::super::{Flags, Good, Loaded, load, load_again};
 use super::*;
 use crate::metrics::Registry;
-use crate::rules::compile::compile;
+use crate::rules::compile::compile_into;
 use crate::rules::settings::RulesSettings;
 use tempfile::TempDir;
 
@@ -254,7 +254,7 @@ fn a_directory_that_cannot_be_read_keeps_its_files() {
 
 fn refused(rules: &RulesSettings) -> Vec<RuleError> {
     let registry = Registry::new(crate::metrics::Limits::default());
-    compile(rules, &mut |spec| registry.declare(spec.clone())).err().unwrap_or_default()
+    compile_into(rules, &registry).err().unwrap_or_default()
 }
 
 /// Guarantees: rules that do not compile are an error of their layer alone; an error that lies in no layer is

@@ -1,32 +1,90 @@
-//! What a line is to a traceback, by its own bytes alone. Unit: one line.
+//! What a line is to a stack trace, by its own bytes alone. Unit: one line.
+
+use super::header;
 
 /// The kinds of lines that the grammar of a record tells apart.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Line {
+pub enum Line {
     /// Nothing but its end.
     Empty,
-    /// Starts with a space or a tab.
+    /// Begins a record, whatever stands before it: a time, a level, JSON, `key=`.
+    Start,
+    /// `SEVERE: text`, the second line of a record of java.util.logging; elsewhere as [`Line::Start`].
+    LevelAndMessage,
+    /// Starts with a space, and is of no kind below.
     Indented,
+    /// Starts with a tab, and is of no kind below.
+    Tabbed,
+    /// Indented, and a digit or a bracket follows: perhaps padded, with a time or a number first.
+    IndentedDigit,
+    /// Indented, and a level follows: perhaps a padded level.
+    IndentedLevel,
+    /// A frame or something else that only a stack trace holds, indented: `at f (x:1:2)`, `... 2 more`.
+    Frame,
     /// `Traceback (most recent call last):`.
     Header,
     /// `  + Exception Group Traceback (most recent call last):`.
     GroupHeader,
     /// `Stack (most recent call last):`, of `stack_info=True`.
     StackHeader,
+    /// The top of the box that rich draws around a traceback.
+    BoxTop,
+    /// A line inside such a box, or its bottom.
+    Box,
+    /// loguru's `> File "...", line 6, in f`.
+    MarkedFrame,
     /// The sentence between two chained exceptions.
     Chain,
     /// `NoneType: None`: `exc_info=True` outside of a handler.
     NoException,
     /// `future: <Task ...>` and its like, which asyncio writes between message and traceback.
     AsyncioContext,
-    /// `pkg.Type: message`.
+    /// `pkg.Error: message`, by its name an exception.
+    Thrown,
+    /// `pkg.Error` alone.
+    BareThrown,
+    /// `name: message`.
     TypeAndMessage,
-    /// `pkg.Type` alone; may be the name of a field as well.
+    /// `name` alone; may be the name of a field as well.
     Type,
     /// A field's path such as `items.0.name`, or `a[0]`.
     Field,
     /// A line that only continues a message.
     MessageMore,
+    /// `Exception in thread "main" pkg.Error: message`, `Unhandled exception. Pkg.Error: message`.
+    Uncaught,
+    /// `Caused by: pkg.Error: message`, `Wrapped by: `, or `Caused by:` alone.
+    Cause,
+    /// Something else that only continues a stack trace, unindented.
+    StackMore,
+    /// The date line of java.util.logging.
+    JavaDate,
+    /// `panic: `, `fatal error: ` of Go.
+    GoPanic,
+    /// `goroutine 1 [running]:`.
+    Goroutine,
+    /// `main.f(...)`, `created by main.f`.
+    GoCall,
+    /// `/app/x.js:3`, where Node reports an exception that nobody caught.
+    NodePlace,
+    /// `x.rb:3:in 'f'`.
+    RubyFrame,
+    /// `x.rb:3:in 'f': message (Error)`.
+    RubyThrown,
+    /// `thread 'main' panicked at src/main.rs:3:5:`, the message in the next line.
+    RustPanic,
+    /// `thread 'main' panicked at 'message', src/main.rs:3:5`.
+    RustPanicOld,
+    /// `stack backtrace:`, `Stack trace:`, `[stacktrace]`, `#0 /app/x.php(3): f()`, `** (Error) text`.
+    StackTitle,
+    /// `Last message: `, `State: ` and other parts of an Elixir report behind its stack.
+    ElixirMore,
+    /// `=ERROR REPORT==== 29-Nov-2026::18:14:45.479123 ===`.
+    ErlangReport,
+    /// `** Reason for termination ==` inside such a report.
+    ErlangMore,
+    /// An Erlang tuple, `{badarith,[...`.
+    ErlangTerm,
     /// Any other.
     Other,
 }
@@ -59,50 +117,227 @@ const MESSAGE_MORE: [&[u8]; 20] = [
 const ASYNCIO: [&[u8]; 5] =
     [b"future: <", b"task: <", b"handle: <", b"protocol: <", b"transport: <"];
 
-/// Names that stand before a colon and are levels, not exceptions.
-const LEVELS: [&[u8]; 10] = [
-    b"DEBUG",
-    b"INFO",
-    b"WARNING",
-    b"WARN",
-    b"ERROR",
-    b"CRITICAL",
-    b"FATAL",
-    b"TRACE",
-    b"NOTICE",
-    b"LOG",
+/// What an Elixir report has behind its stack.
+const ELIXIR_MORE: [&[u8]; 7] = [
+    b"Last message",
+    b"State: ",
+    b"Function: ",
+    b"Initial Call: ",
+    b"Ancestors: ",
+    b"Queue: ",
+    b"Client #PID<",
+];
+
+/// What only continues a stack trace.
+const STACK_MORE: [&[u8]; 12] = [
+    b"--- End of ",
+    b"Next ",
+    b"[previous exception] ",
+    b"\"} ",
+    b"\"}",
+    b"Node.js v",
+    b"exit status ",
+    b"note: run with `RUST_BACKTRACE",
+    b"note: Some details are omitted",
+    b"[signal ",
+    b"...additional frames elided...",
+    b"Location:",
 ];
 
 /// The longest name of an exception or of a field that is looked at.
 const NAME_BYTES_MAX: usize = 200;
 
+/// The characters that rich draws a box's corners and sides with.
+const BOX_TOP: &[u8] = b"\xe2\x95\xad\xe2\x94\x80";
+const BOX_SIDE: &[u8] = b"\xe2\x94\x82";
+const BOX_BOTTOM: &[u8] = b"\xe2\x95\xb0\xe2\x94\x80";
+
 impl Line {
-    /// What the line is; its end may be there or not.
-    pub(super) fn of(line: &[u8]) -> Line {
-        let line = line.strip_suffix(b"\n").unwrap_or(line);
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
+    /// What the line is; its end may be there or not. Colour codes before it do not count.
+    pub fn of(line: &[u8]) -> Line {
+        let line = without_end(line);
+        let line = header::behind_colours(line);
         let Some(first) = line.first() else { return Line::Empty };
         match first {
-            b' ' if line == b"  + Exception Group Traceback (most recent call last):" => {
-                Line::GroupHeader
-            }
-            b' ' | b'\t' => Line::Indented,
+            b' ' | b'\t' => indented(line),
             b'T' if line == b"Traceback (most recent call last):" => Line::Header,
-            b'T' if is_chain(line) => Line::Chain,
-            b'D' if is_chain(line) => Line::Chain,
+            b'T' | b'D' if is_chain(line) => Line::Chain,
             b'S' if line == b"Stack (most recent call last):" => Line::StackHeader,
+            b'S' | b's' | b'P' if is_stack_title(line) => Line::StackTitle,
             b'N' if line == b"NoneType: None" => Line::NoException,
-            b'0'..=b'9' | b'{' => Line::Other,
-            b'f' | b't' | b'h' | b'p' if ASYNCIO.iter().any(|key| line.starts_with(key)) => {
-                Line::AsyncioContext
-            }
-            b'A'..=b'Z' | b'[' | b'(' if MESSAGE_MORE.iter().any(|key| line.starts_with(key)) => {
-                Line::MessageMore
-            }
-            b'A'..=b'Z' | b'a'..=b'z' | b'_' => named(line),
-            _ => Line::Other,
+            b'>' if line.starts_with(b"> File \"") => Line::MarkedFrame,
+            b'{' if is_erlang_term(line) => Line::ErlangTerm,
+            b'0'..=b'9' | b'{' => Line::Start,
+            b'=' => erlang_report(line),
+            b'*' if line.starts_with(b"** (") => Line::StackTitle,
+            b'*' if line.starts_with(b"** ") => Line::ErlangMore,
+            b'#' if is_php_frame(line) => Line::StackTitle,
+            b'[' if line == b"[stacktrace]" => Line::StackTitle,
+            b'}' | b']' if line.len() <= 2 => Line::StackMore,
+            b'/' => place(line),
+            0xe2 => boxed(line),
+            b'+' | b'|' => ascii_box(line),
+            _ => unindented(line),
         }
     }
+
+    /// Whether the line begins with white space.
+    pub(super) fn is_indented(self) -> bool {
+        matches!(
+            self,
+            Line::Indented
+                | Line::Tabbed
+                | Line::IndentedDigit
+                | Line::IndentedLevel
+                | Line::Frame
+                | Line::GroupHeader
+        )
+    }
+
+    /// Whether a stack trace begins with the line when it stands behind a text line.
+    pub fn opens_stack(self) -> bool {
+        matches!(
+            self,
+            Line::Frame
+                | Line::Header
+                | Line::GroupHeader
+                | Line::BoxTop
+                | Line::Cause
+                | Line::Goroutine
+                | Line::RubyFrame
+                | Line::StackTitle
+        )
+    }
+}
+
+/// The line without its newline and carriage return.
+pub(super) fn without_end(line: &[u8]) -> &[u8] {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
+fn unindented(line: &[u8]) -> Line {
+    if STACK_MORE.iter().any(|key| line.starts_with(key)) {
+        return Line::StackMore;
+    }
+    if MESSAGE_MORE.iter().any(|key| line.starts_with(key)) {
+        return Line::MessageMore;
+    }
+    if ASYNCIO.iter().any(|key| line.starts_with(key)) {
+        return Line::AsyncioContext;
+    }
+    if ELIXIR_MORE.iter().any(|key| line.starts_with(key)) {
+        return Line::ElixirMore;
+    }
+    match opener(line) {
+        Line::Other => {}
+        found => return found,
+    }
+    if header::is_java_level(line) {
+        return Line::LevelAndMessage;
+    }
+    if header::begins_record(line) {
+        return Line::Start;
+    }
+    if is_go_call(line) {
+        return Line::GoCall;
+    }
+    match ruby(line) {
+        Line::Other => named(line),
+        found => found,
+    }
+}
+
+/// Lines with which a runtime begins the report of something that nobody caught.
+fn opener(line: &[u8]) -> Line {
+    let starts = |all: &[&[u8]]| all.iter().any(|start| line.starts_with(start));
+    match line[0] {
+        b'E' if starts(&[b"Exception in thread \""]) => Line::Uncaught,
+        b'U' if starts(&[b"Unhandled exception. ", b"Unhandled Exception: "]) => Line::Uncaught,
+        b'C' if starts(&[b"Caused by:"]) => Line::Cause,
+        b'W' if starts(&[b"Wrapped by: "]) => Line::Cause,
+        b'p' if starts(&[b"panic: "]) => Line::GoPanic,
+        b'f' if starts(&[b"fatal error: "]) => Line::GoPanic,
+        b'f' if starts(&[b"file:///"]) => place(line),
+        b'n' if starts(&[b"node:internal/"]) => place(line),
+        b'g' if starts(&[b"goroutine "]) && line.ends_with(b"]:") => Line::Goroutine,
+        b't' if starts(&[b"thread '"]) && has(line, b"' panicked at ") => {
+            if line.ends_with(b":") {
+                Line::RustPanic
+            } else {
+                Line::RustPanicOld
+            }
+        }
+        b't' if starts(&[b"thread '"]) && has(line, b") panicked at ") => Line::RustPanic,
+        b'J' | b'F' | b'M' | b'A' | b'S' | b'O' | b'N' | b'D' if header::is_java_date(line) => {
+            Line::JavaDate
+        }
+        _ => Line::Other,
+    }
+}
+
+fn indented(line: &[u8]) -> Line {
+    if line == b"  + Exception Group Traceback (most recent call last):" {
+        return Line::GroupHeader;
+    }
+    let blanks = line.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    let rest = &line[blanks..];
+    if is_frame(rest) {
+        return Line::Frame;
+    }
+    if rest.starts_with(BOX_TOP) && has(rest, b" Traceback (most recent call last) ") {
+        return Line::BoxTop;
+    }
+    if header::level_at(rest) {
+        return Line::IndentedLevel;
+    }
+    match rest.first() {
+        _ if line[0] == b'\t' => Line::Tabbed,
+        Some(b'0'..=b'9' | b'<') => Line::IndentedDigit,
+        Some(b'[') if matches!(rest.get(1), Some(b'0'..=b'9')) => Line::IndentedDigit,
+        Some(_) if header::has_level(rest) => Line::IndentedDigit,
+        _ => Line::Indented,
+    }
+}
+
+/// What stands behind the indentation of a frame.
+fn is_frame(rest: &[u8]) -> bool {
+    match rest.first() {
+        Some(b'a') => rest.starts_with(b"at ") && is_place(&rest[3..]),
+        Some(b'.') => rest.starts_with(b"... ") && rest.get(4).is_some_and(u8::is_ascii_digit),
+        Some(b'F') => rest.starts_with(b"File \""),
+        Some(b'f') => rest.starts_with(b"from ") && has(rest, b":in "),
+        Some(b'-') => rest.starts_with(b"---> ") || rest.starts_with(b"--- End of "),
+        Some(b'C') => rest.starts_with(b"Caused by: "),
+        Some(b'S') => rest.starts_with(b"Suppressed: "),
+        Some(b'*') => rest.starts_with(b"** ("),
+        Some(b't') => rest.starts_with(b"thrown in "),
+        Some(b'#') => is_php_frame(rest),
+        Some(b'/') => has(rest, b".go:"),
+        Some(b'(' | b'a'..=b'z') => {
+            [&b".ex:"[..], b".exs:", b".erl:"].iter().any(|end| has(rest, end)) && has(rest, b": ")
+        }
+        _ => false,
+    }
+}
+
+/// Behind `at `: a call with parentheses, or a place with line and column, as no sentence has it.
+fn is_place(rest: &[u8]) -> bool {
+    if rest.ends_with(b")") || has(rest, b":line ") || rest.starts_with(b"async ") {
+        return true;
+    }
+    if has(rest, b".rs:") {
+        return false;
+    }
+    let number = rest.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+    // Node: `at file:1:2`, with ` {` where properties follow; Kotlin and log4j: `(F.kt:1) [a.jar:?]`
+    number > 0 && rest.get(rest.len() - number - 1) == Some(&b':')
+        || rest.ends_with(b" {")
+        || rest.ends_with(b"]") && has(rest, b"(")
+}
+
+fn has(line: &[u8], text: &[u8]) -> bool {
+    memchr::memmem::find(line, text).is_some()
 }
 
 fn is_chain(line: &[u8]) -> bool {
@@ -110,14 +345,120 @@ fn is_chain(line: &[u8]) -> bool {
         || line == b"The above exception was the direct cause of the following exception:"
 }
 
-/// A line that starts with a letter.
-fn named(line: &[u8]) -> Line {
-    let is_name = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'<' | b'>');
-    let length = line.iter().take(NAME_BYTES_MAX).take_while(|byte| is_name(byte)).count();
-    if LEVELS.contains(&&line[..length]) {
+fn is_stack_title(line: &[u8]) -> bool {
+    let titles: [&[u8]; 5] =
+        [b"Stack trace:", b"stack backtrace:", b"Stack backtrace:", b"PHP Stack trace:", b"Stack:"];
+    titles.contains(&line) || line.starts_with(b"PHP   ")
+}
+
+/// `#0 /app/x.php(3): f()`, `#1 [internal function]: g()`, `#2 {main}`.
+fn is_php_frame(line: &[u8]) -> bool {
+    let digits = line[1..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let rest = &line[1 + digits..];
+    digits > 0 && rest.starts_with(b" ") && (rest.ends_with(b"}") || has(rest, b": "))
+}
+
+fn is_erlang_term(line: &[u8]) -> bool {
+    matches!(line, [b'{', b'a'..=b'z' | b'{' | b'\'', ..]) && has(line, b",")
+}
+
+fn erlang_report(line: &[u8]) -> Line {
+    let is_report = line[1..].first().is_some_and(u8::is_ascii_uppercase)
+        && (has(line, b" REPORT==== ") || has(line, b" REPORT===="));
+    if is_report { Line::ErlangReport } else { Line::Other }
+}
+
+/// `/app/x.js:3`, `file:///app/x.mjs:3`, `node:internal/x:3`; `/app/x.rb:3:in 'f'`; gin's `/x.go:3 (0x1)`.
+fn place(line: &[u8]) -> Line {
+    if has(line, b".go:") && line.ends_with(b")") {
+        return Line::StackTitle;
+    }
+    match ruby(line) {
+        Line::Other => {}
+        found => return found,
+    }
+    let digits = line.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+    let path = &line[..line.len() - digits];
+    let is_script = [&b".js:"[..], b".cjs:", b".mjs:", b".ts:", b".jsx:", b".tsx:"]
+        .iter()
+        .any(|end| path.ends_with(end))
+        || path.starts_with(b"node:") && path.ends_with(b":");
+    if digits > 0 && is_script && !path.contains(&b' ') { Line::NodePlace } else { Line::Other }
+}
+
+/// `x.rb:3:in 'f'`, with or without what was thrown.
+fn ruby(line: &[u8]) -> Line {
+    let near = &line[..line.len().min(2 * NAME_BYTES_MAX)];
+    let Some(at) = memchr::memmem::find(near, b":in ") else { return Line::Other };
+    let path = &line[..at];
+    let digits = path.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+    let is_numbered = digits > 0 && path[..path.len() - digits].ends_with(b":");
+    if !is_numbered || path.contains(&b' ') {
         return Line::Other;
     }
+    let is_quote = |byte: &u8| matches!(byte, b'\'' | b'`');
+    if !line.get(at + 4).is_some_and(is_quote) {
+        return Line::Other;
+    }
+    if line.ends_with(b"'") { Line::RubyFrame } else { Line::RubyThrown }
+}
+
+fn boxed(line: &[u8]) -> Line {
+    if line.starts_with(BOX_TOP) {
+        let is_traceback = has(line, b" Traceback (most recent call last) ");
+        return if is_traceback { Line::BoxTop } else { Line::Box };
+    }
+    let is_box = line.starts_with(BOX_SIDE) || line.starts_with(BOX_BOTTOM);
+    if is_box { Line::Box } else { Line::Other }
+}
+
+/// The same where the terminal has ASCII only.
+fn ascii_box(line: &[u8]) -> Line {
+    if line.starts_with(b"+---") && has(line, b" Traceback (most recent call last) ") {
+        return Line::BoxTop;
+    }
+    let is_box = line.starts_with(b"|") && line.ends_with(b"|") && line.len() > 1
+        || line.starts_with(b"+---") && line.ends_with(b"---+");
+    if is_box { Line::Box } else { Line::Other }
+}
+
+/// `main.f(...)`, `net/http.(*conn).serve(0x1, ...)`, `created by x`; zap's without the arguments.
+fn is_go_call(line: &[u8]) -> bool {
+    if line.starts_with(b"created by ") {
+        return true;
+    }
+    let is_path = |b: &u8| {
+        b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-' | b'/' | b'*' | b'[' | b']')
+    };
+    let mut rest = line;
+    let mut dots = 0;
+    while let Some(byte) = rest.first() {
+        match byte {
+            b'(' if rest.starts_with(b"(*") => {}
+            b')' => {}
+            b'(' => return dots > 0 && line.ends_with(b")"),
+            byte if is_path(byte) => dots += usize::from(*byte == b'.'),
+            _ => return false,
+        }
+        rest = &rest[1..];
+    }
+    dots > 0 && !line.ends_with(b".")
+}
+
+/// A line that starts with a name.
+fn named(line: &[u8]) -> Line {
+    let is_name =
+        |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'<' | b'>' | b'$' | b'\\');
+    if !matches!(line[0], b'A'..=b'Z' | b'a'..=b'z' | b'_' | b'\\') {
+        return Line::Other;
+    }
+    let length = line.iter().take(NAME_BYTES_MAX).take_while(|byte| is_name(byte)).count();
+    let name = &line[..length];
     match &line[length..] {
+        [] if is_exception(name) => Line::BareThrown,
+        [b':'] | [b':', b' ', ..] if is_exception(name) => Line::Thrown,
+        // Node: `Error [ERR_X]: text`; Rails: `Error (text):`
+        [b' ', b'[' | b'(', rest @ ..] if is_exception(name) && has(rest, b":") => Line::Thrown,
         [] => Line::Type,
         [b':'] | [b':', b' ', ..] => Line::TypeAndMessage,
         rest if rest.len() < NAME_BYTES_MAX
@@ -129,34 +470,27 @@ fn named(line: &[u8]) -> Line {
     }
 }
 
-/// Whether a line's first bytes say that it is JSON, logfmt or an access line: nothing is ever joined to
-/// such a line, so that it settles at once.
-pub(super) fn is_never_joined_to(line: &[u8]) -> bool {
-    match line {
-        [b'{', ..] => true,
-        [b'A'..=b'Z' | b'a'..=b'z' | b'_' | b'@', ..] if is_logfmt(line) => true,
-        [b'0'..=b'9' | b'a'..=b'z' | b':' | b'-' | b'[', ..] => is_access(line),
-        _ => false,
-    }
+/// Whether a name is that of an exception: by its ending, or as a class in a package or in another class.
+pub fn is_exception(name: &[u8]) -> bool {
+    let ends: [&[u8]; 9] = [
+        b"Error",
+        b"Exception",
+        b"Warning",
+        b"Interrupt",
+        b"Exit",
+        b"Throwable",
+        b"Failure",
+        b"Err",
+        b"Rejection",
+    ];
+    let last = name.rsplit(|b| matches!(b, b'.' | b'$' | b'\\' | b':')).next().unwrap_or(name);
+    let is_class = last.first().is_some_and(u8::is_ascii_uppercase);
+    is_class && (ends.iter().any(|end| last.ends_with(end)) || is_inner(name, last))
 }
 
-/// `key=` within the first 40 bytes.
-fn is_logfmt(line: &[u8]) -> bool {
-    let is_key = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-' | b'@');
-    let length = line.iter().take(40).take_while(|byte| is_key(byte)).count();
-    line.get(length) == Some(&b'=')
-}
-
-/// `address word word [dd/`, within the first 160 bytes.
-fn is_access(line: &[u8]) -> bool {
-    let mut at = 0;
-    for _ in 0..3 {
-        let rest = &line[at..line.len().min(160)];
-        let Some(space) = rest.iter().position(|byte| *byte == b' ') else { return false };
-        if space == 0 {
-            return false;
-        }
-        at += space + 1;
-    }
-    matches!(line[at..], [b'[', b'0'..=b'9', b'0'..=b'9', b'/', ..])
+/// `java.util.concurrent.Timeout`, `App$Bad`: a class by what stands before it.
+fn is_inner(name: &[u8], last: &[u8]) -> bool {
+    let before = name.len() - last.len();
+    let is_word = last.iter().any(u8::is_ascii_lowercase);
+    before > 1 && is_word && (name[before - 1] == b'$' || name[..before].contains(&b'.'))
 }

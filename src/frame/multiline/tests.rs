@@ -89,6 +89,7 @@ fn records_of_a_stream() {
         ),
         format!("{TEXT}{TRACE}=KeyError: 'a'\n\nplain\n"),
         format!("{TEXT}{TRACE}=KeyError: 'a'\n\n\nplain\n"),
+        format!("{TEXT}{TRACE}=KeyError: 'a'\n=\n{cause}=\n{TRACE}=E: no\n{TEXT}"),
         format!("{TEXT}{TRACE}INFO: still alive\n{TEXT}"),
         format!("{TEXT}{TRACE}plain words\n"),
         format!("{TEXT}=Traceback (most recent call last):\n=E: x\n{TEXT}"),
@@ -110,7 +111,10 @@ fn records_of_a_stream() {
             "{TEXT}{TRACE}=sqlalchemy.exc.E: x\n=[SQL: SELECT a\n=FROM t\n=WHERE a = ?]\n=[parameters: (1,)]\n=(Background on this error at: https://sqlalche.me/e/20/x)\n{TEXT}"
         ),
         format!("{TEXT}{TRACE}=E: x\na note of PEP 678\n{TEXT}"),
-        format!("{TEXT}  indented\n  more\n{TEXT}"),
+        format!("{TEXT}=  indented\n=  more\n{TEXT}"),
+        format!("{TEXT}   26 myapp.area1     ERROR    x\n   27 myapp ERROR x\n"),
+        format!("{TEXT}    INFO - x\n WARNING - x\n"),
+        String::from("plain\n  indented\n  more\n"),
         format!("{TEXT}{TRACE}=E: x\n{}", &TRACE.replacen('=', "", 1)),
         // a traceback that follows nothing, or a line that nothing is joined to
         format!("{}=E: x\n{TEXT}", TRACE.replacen('=', "", 1)),
@@ -146,7 +150,10 @@ fn what_is_held() {
         ("INFO:a:b\n", "INFO:a:b\n"),
         ("{}\nINFO:a:b\n{}\n", ""),
         ("INFO:a:b\nINFO:a:b\n", "INFO:a:b\n"),
-        ("INFO:a:b\n\n", ""),
+        ("INFO:a:b\n\n", "INFO:a:b\n\n"),
+        ("plain\n\n", ""),
+        ("INFO:a:b\nplain\n", "INFO:a:b\nplain\n"),
+        ("plain\nplain\n", "plain\n"),
         ("INFO:a:b\nNoneType: None\n", ""),
         (
             "x\nTraceback (most recent call last):\n  File\n",
@@ -156,7 +163,7 @@ fn what_is_held() {
             "x\nTraceback (most recent call last):\n  File\nE: y\n\n",
             "x\nTraceback (most recent call last):\n  File\nE: y\n\n",
         ),
-        ("x\nTraceback (most recent call last):\n  File\nE: y\n\n\n", ""),
+        ("x\nTraceback (most recent call last):\n  File\nE: y\n\n\n\n", ""),
         ("x\nTraceback (most recent call last):\n  File\nE: y\n{}\n", ""),
     ] {
         assert_eq!(&block[settled(block.as_bytes())..], held, "{block:?}");
@@ -204,7 +211,7 @@ fn what_cpython_wrote() {
     }
 }
 
-const PIECES: [&str; 24] = [
+const PIECES: [&str; 50] = [
     "2026-01-01 10:00:00 - a - INFO - x",
     "{\"a\":1}",
     "a=1 b=2",
@@ -229,6 +236,32 @@ const PIECES: [&str; 24] = [
     "The above exception was the direct cause of the following exception:",
     "NoneType: None",
     "future: <Task>",
+    "java.lang.IllegalStateException: x",
+    "plain words",
+    "    at f (/srv/app/x.js:1:2)",
+    "Caused by: java.io.IOException: x",
+    "Nov 29, 2026 9:01:02 PM App main",
+    "SEVERE: x",
+    "panic: x",
+    "goroutine 1 [running]:",
+    "main.main()",
+    "\t/srv/app/main.go:12 +0x1",
+    "/srv/app/x.js:3",
+    "thread 'main' panicked at src/main.rs:2:5:",
+    "stack backtrace:",
+    "note: Some details are omitted",
+    "x.rb:3:in 'f'",
+    "x.rb:3:in 'f': x (RuntimeError)",
+    "\tfrom x.rb:6:in '<main>'",
+    "#0 /app/x.php(6): f()",
+    "Next LogicException: x",
+    "** (RuntimeError) x",
+    "=ERROR REPORT==== 29-Nov-2026::18:14:45.479123 ===",
+    "{badarith,[]}",
+    "fail: Shop.Worker[0]",
+    "      200 orders",
+    "    INFO - x",
+    "}",
 ];
 
 proptest! {
@@ -266,5 +299,79 @@ proptest! {
     fn property_any_bytes(block in "(\\PC|\n|T|  ){0,60}") {
         prop_assert!(settled(block.as_bytes()) <= block.len());
         records(block.as_bytes());
+    }
+}
+
+/// Writes `stream` with `~` before every line that was joined.
+fn marked(stream: &str) -> String {
+    let mut out = String::new();
+    let mut start = 0;
+    while start < stream.len() {
+        let first_end = line_end(stream.as_bytes(), start);
+        let is_empty = Line::of(&stream.as_bytes()[start..first_end]) == Line::Empty;
+        let end = match is_empty {
+            true => first_end,
+            false => joined(stream.as_bytes(), start, first_end).0,
+        };
+        out.push_str(&stream[start..first_end]);
+        for line in stream[first_end..end].split_inclusive('\n') {
+            out.push('~');
+            out.push_str(line);
+        }
+        start = end;
+    }
+    out
+}
+
+/// Scenario: what runtimes and loggers wrote, one file each, joined lines marked by `~`.
+/// Guarantees: the same records, wherever the stream is cut at a line's end or in its middle.
+#[test]
+fn what_runtimes_wrote() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/frame/multiline/runtimes");
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder).expect("the folder") {
+        let path = entry.expect("an entry").path();
+        if path.extension().is_none_or(|end| end != "log") {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).expect("a text");
+        let stream: String =
+            text.split_inclusive('\n').map(|l| l.strip_prefix('~').unwrap_or(l)).collect();
+        let found = marked(&stream);
+        if std::env::var("UPDATE").is_ok() {
+            std::fs::write(&path, &found).expect("written");
+            continue;
+        }
+        assert_eq!(found, text, "{}", path.display());
+        let expected = records(stream.as_bytes());
+        let mut cuts: Vec<usize> = stream.match_indices('\n').map(|(at, _)| at + 1).collect();
+        for step in [7, 13, 64] {
+            cuts.extend((0..stream.len()).step_by(stream.len() / step + 1));
+        }
+        for cut in cuts {
+            let found = connection(stream.as_bytes(), &[cut]);
+            assert_eq!(found, expected, "{} cut at {cut}", path.display());
+        }
+        count += 1;
+    }
+    assert!(std::env::var("UPDATE").is_ok() || count >= 8, "{count} files");
+}
+
+/// Scenario: more lines behind a record's first than are ever held for a stack, and one behind them.
+/// Guarantees: they are records of their own, wherever the stream is cut.
+#[test]
+fn lines_are_held_for_a_while() {
+    let trace = TRACE.replace('=', "");
+    for (lines, count) in [(3, 2), (32, 2), (33, 35), (100, 102)] {
+        for line in ["plain\n", "E: x\n", "a.b.Error: x\n", "\n"] {
+            let stream = format!("{TEXT}{}{trace}E: x\n{TEXT}", line.repeat(lines));
+            let expected = records(stream.as_bytes());
+            if line == "plain\n" {
+                assert_eq!(expected.len(), if lines > 32 { count } else { 2 }, "{lines}");
+            }
+            for cut in (0..=stream.len()).step_by(7) {
+                assert_eq!(connection(stream.as_bytes(), &[cut]), expected, "{lines} cut at {cut}");
+            }
+        }
     }
 }

@@ -1,11 +1,13 @@
-//! Why a socket could not be bound: what happened, where, who is who, and what to do. Unit: one attempt.
+//! Why a socket could not be bound: what happened, where, who is who, and what to do. Unit: one
+//! attempt.
 
-use super::PATH_BYTES_MAX;
-use super::place::Owner;
-use rustix::fs::FileType;
+use rustix::fs::{FileType, Stat};
 use rustix::io::Errno;
 use std::fmt;
 use std::path::PathBuf;
+
+/// The kernel's `sun_path` holds 108 bytes, a closing NUL included.
+pub const PATH_BYTES_MAX: usize = 107;
 
 /// A failed attempt to bind a Unix socket.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -52,7 +54,8 @@ pub enum Problem {
     NotASocket(FileType),
     /// Somebody listens there.
     InUse,
-    /// A socket that we may not connect to stands there: it cannot be told whether somebody listens.
+    /// A socket that we may not connect to stands there: it cannot be told whether somebody
+    /// listens.
     Locked(Owner),
     /// Nobody listens on the socket that stands there, but it cannot be removed.
     Stale {
@@ -76,6 +79,30 @@ pub enum Problem {
     Swapped(Errno),
     /// The kernel refused a socket.
     Socket(Errno),
+}
+
+/// Who owns a file, and what others may do with it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Owner {
+    /// User id.
+    pub uid: u32,
+    /// Group id.
+    pub gid: u32,
+    /// Permission bits.
+    pub mode: u32,
+}
+
+impl Owner {
+    /// The owner in `stat`.
+    pub fn of(stat: &Stat) -> Owner {
+        Owner { uid: stat.st_uid, gid: stat.st_gid, mode: stat.st_mode & 0o7777 }
+    }
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "uid {}, gid {}, mode {:04o}", self.uid, self.gid, self.mode)
+    }
 }
 
 impl std::error::Error for BindError {}

@@ -1,41 +1,18 @@
-//! The directory of a socket, and who owns what. Unit: one directory.
+//! The directory of a socket, and its group. Unit: one directory.
 
-use super::error::Problem;
+use super::error::{Owner, Problem};
 use rustix::fd::OwnedFd;
-use rustix::fs::{AtFlags, Gid, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, Gid, Mode, OFlags};
 use rustix::io::Errno;
-use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// Who owns a file, and what others may do with it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Owner {
-    /// User id.
-    pub uid: u32,
-    /// Group id.
-    pub gid: u32,
-    /// Permission bits.
-    pub mode: u32,
-}
-
-impl Owner {
-    /// The owner in `stat`.
-    pub fn of(stat: &Stat) -> Owner {
-        Owner { uid: stat.st_uid, gid: stat.st_gid, mode: stat.st_mode & 0o7777 }
-    }
-}
-
-impl fmt::Display for Owner {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "uid {}, gid {}, mode {:04o}", self.uid, self.gid, self.mode)
-    }
-}
-
-/// Opens `path`, making its last part if it is missing.
+/// Opens `path`, making its last part if it is missing. A group that it cannot be given is added to
+/// `refused`.
 pub(super) fn open_directory(
     path: &Path,
     mode: u32,
     group: Option<u32>,
+    refused: &mut Vec<Problem>,
 ) -> Result<OwnedFd, Problem> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let open = || rustix::fs::open(path, flags, Mode::empty());
@@ -56,8 +33,10 @@ pub(super) fn open_directory(
     }
     let directory = open().map_err(|errno| Problem::Directory { errno, owner: None })?;
     if let Some(group) = group {
-        rustix::fs::chownat(&directory, "", None, Some(Gid::from_raw(group)), AtFlags::EMPTY_PATH)
-            .map_err(|errno| Problem::Group { group, errno })?;
+        let gid = Some(Gid::from_raw(group));
+        if let Err(errno) = rustix::fs::chownat(&directory, "", None, gid, AtFlags::EMPTY_PATH) {
+            refused.push(Problem::Group { group, errno });
+        }
     }
     Ok(directory)
 }
@@ -78,10 +57,14 @@ fn named(known: &str, group: &str) -> Option<u32> {
     })
 }
 
-/// Where sockets are put when nobody says: `/run/sidelight` if we can write there, else `$XDG_RUNTIME_DIR`
-/// (`runtime`), else a directory of our own under `/tmp`, which has to be private (the second value).
+/// The default directory of the sockets.
+pub const RUN_DIRECTORY: &str = "/run/sidelight";
+
+/// Where sockets are put when nobody says: `/run/sidelight` if we can write there, else
+/// `$XDG_RUNTIME_DIR` (`runtime`), else a directory of our own under `/tmp`, which has to be
+/// private (the second value).
 pub fn default_directory(runtime: Option<&Path>) -> (PathBuf, bool) {
-    let run = Path::new("/run/sidelight");
+    let run = Path::new(RUN_DIRECTORY);
     let usable = |path: &Path| {
         let access = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
         rustix::fs::access(path, access).is_ok()
@@ -93,6 +76,23 @@ pub fn default_directory(runtime: Option<&Path>) -> (PathBuf, bool) {
         return (runtime.to_owned(), false);
     }
     (PathBuf::from(format!("/tmp/sidelight-{}", rustix::process::geteuid().as_raw())), true)
+}
+
+/// Lets everybody pass through a directory of ours, without listing it. Where the file system refuses that,
+/// the socket is bound all the same: others may still reach it.
+pub(super) fn let_through(directory: &OwnedFd) {
+    const SEARCH: u32 = 0o011;
+    let Ok(stat) = rustix::fs::fstat(directory) else { return };
+    let ours = stat.st_uid == rustix::process::geteuid().as_raw();
+    if !ours || stat.st_mode & SEARCH == SEARCH {
+        return;
+    }
+    let mode = Mode::from_raw_mode(stat.st_mode & 0o7777 | SEARCH);
+    // a handle that was opened by path only has no fchmod; its entry in /proc leads to the same directory
+    let handle = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(directory));
+    if let Err(error) = rustix::fs::chmod(&handle, mode) {
+        tracing::warn!(%error, "the directory of the socket cannot be opened to the socket's group");
+    }
 }
 
 /// True if the directory is ours and nobody else may write there.

@@ -52,6 +52,23 @@ fn a_group_is_given_by_number() {
     }
 }
 
+/// Guarantees: a directory that was made for another group lets everybody pass through where that was asked
+/// for, and stays as it is otherwise.
+#[test]
+fn a_default_directory_lets_a_group_through() {
+    let root = directory();
+    let parent = root.path().join("run");
+    std::fs::create_dir(&parent).expect("made");
+    for (open_directory, before, after) in
+        [(false, 0o700, 0o700), (true, 0o700, 0o711), (true, 0o750, 0o751), (true, 0o1755, 0o1755)]
+    {
+        std::fs::set_permissions(&parent, PermissionsExt::from_mode(before)).expect("ours");
+        let access = Access { open_directory, ..Access::default() };
+        unix(Kind::Datagram, &parent.join("d.sock"), &access).expect("the way is free");
+        assert_eq!(mode_of(&parent), after);
+    }
+}
+
 #[test]
 fn a_socket_is_taken_over_only_when_nobody_listens() {
     let root = directory();
@@ -152,7 +169,7 @@ fn an_error_says_where_who_and_what_to_do() {
     let error = unix(Kind::Stream, &root.path().join("file"), &access).expect_err("in the way");
     let text = error.to_string();
     assert!(text.starts_with("cannot bind /") && text.contains("a file stands there"), "{text}");
-    let owner = place::Owner { uid: 7, gid: 8, mode: 0o755 };
+    let owner = Owner { uid: 7, gid: 8, mode: 0o755 };
     let problem = Problem::Parent { errno: Errno::ACCESS, owner: Some(owner) };
     let (text, uid) = (problem.to_string(), rustix::process::geteuid().as_raw());
     assert!(text.contains(&format!("we are uid {uid}")), "{text}");
@@ -178,8 +195,8 @@ fn of_several_that_start_at_once_one_wins() {
     }
 }
 
-/// Scenario: a stranger swaps a canary in at the path, as fast as it can, while sockets are bound there.
-/// Guarantees: the canary's bytes, mode and group never change, whatever the swaps hit.
+/// Scenario: a stranger swaps a canary in at the path, as fast as it can, while sockets are bound
+/// there. Guarantees: the canary's bytes, mode and group never change, whatever the swaps hit.
 #[test]
 fn a_canary_swapped_in_is_never_touched() {
     let root = directory();
@@ -225,4 +242,75 @@ fn the_admin_port_reports_what_is_taken() {
     assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse);
     let any = tcp("[::1]:0".parse().expect("an address")).expect("IPv6, or what stands in for it");
     assert!(any.local_addr().expect("its address").ip().is_loopback());
+}
+
+/// Runs one of the tests below again, in a process with other rights. False where that is not
+/// possible here.
+fn run_again(command: &mut std::process::Command, name: &str) -> bool {
+    let name = format!("receive::bind::tests::{name}");
+    command.args(["--exact", &name, "--nocapture"]).env("BIND_AGAIN", "1");
+    let Ok(output) = command.output() else { return false };
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    assert!(!said.contains("panicked"), "{said}");
+    output.status.success() && said.contains("1 passed")
+}
+
+fn is_run_again() -> bool {
+    std::env::var_os("BIND_AGAIN").is_some()
+}
+
+/// Scenario: the group of the socket, and of the directory that is made for it, cannot be given (we
+/// are not in it; on virtiofs nobody may). Guarantees: the socket is bound all the same and can be
+/// used.
+#[test]
+fn a_group_that_is_refused_keeps_no_socket_from_being_bound() {
+    use std::os::unix::process::CommandExt;
+    if rustix::process::geteuid().is_root() && !is_run_again() {
+        let program = std::env::current_exe().expect("this program");
+        let mut command = std::process::Command::new(program);
+        command.uid(65534).gid(65534);
+        if !run_again(&mut command, "a_group_that_is_refused_keeps_no_socket_from_being_bound") {
+            eprintln!("skipped: this program cannot run as another user");
+        }
+        return;
+    }
+    let root = directory();
+    for path in [root.path().join("log.sock"), root.path().join("made/log.sock")] {
+        let access = Access { group: Some("4711".to_owned()), ..Access::default() };
+        let bound = unix(Kind::Stream, &path, &access).expect("bound all the same");
+        UnixStream::connect(&path).expect("it listens");
+        drop(bound);
+    }
+}
+
+/// Scenario: somebody holds the lock on the directory and never gives it back.
+/// Guarantees: the socket is bound; the wait for the lock is short.
+#[test]
+fn a_lock_that_is_held_keeps_no_socket_from_being_bound() {
+    const { assert!(LOCK_WAIT_MAX.as_millis() <= 100) };
+    let root = directory();
+    let handle = std::fs::File::open(root.path()).expect("a directory");
+    rustix::fs::flock(&handle, FlockOperation::LockExclusive).expect("the first lock");
+    let path = root.path().join("log.sock");
+    unix(Kind::Stream, &path, &Access::default()).expect("bound without the lock");
+}
+
+/// Scenario: the system says that IPv6 sockets take no IPv4 (`net.ipv6.bindv6only`).
+/// Guarantees: `[::]` takes both.
+#[test]
+fn an_unspecified_address_takes_both_families() {
+    if !is_run_again() {
+        let script = "echo 1 > /proc/sys/net/ipv6/bindv6only && exec \"$0\" \"$@\"";
+        let mut command = std::process::Command::new("unshare");
+        command.args(["--net", "sh", "-c", script]);
+        command.arg(std::env::current_exe().expect("this program"));
+        if !run_again(&mut command, "an_unspecified_address_takes_both_families") {
+            eprintln!("skipped: no network namespace can be made here");
+        }
+        return;
+    }
+    let bound = tcp("[::]:0".parse().expect("an address")).expect("a port");
+    assert!(bound.local_addr().expect("bound").is_ipv6());
+    assert_eq!(sockopt::ipv6_v6only(&bound), Ok(false));
 }

@@ -1,14 +1,14 @@
 //! A pipe as standard input.
 
 use super::*;
-use crate::clock::Clock;
+use crate::clock::{Clock, UnixNanos};
 use crate::receive::control::Control;
 use crate::receive::limits::Limits;
 use crate::telemetry::Telemetry;
 use rustix::fd::AsFd;
 use std::io::{PipeWriter, Write};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
 struct Served {
@@ -16,6 +16,25 @@ struct Served {
     setup: Setup,
     blocks: Receiver<Vec<u8>>,
     thread: JoinHandle<End>,
+}
+
+/// Sends every block of lines.
+struct Blocks(Sender<Vec<u8>>);
+
+impl FrameSink for Blocks {
+    fn lines(&mut self, _: &mut Source, block: &[u8], _: UnixNanos) {
+        self.0.send(block.to_vec()).expect("the test listens");
+    }
+
+    fn oversized(&mut self, _: &mut Source, _: &[u8], _: u64, _: UnixNanos) {}
+
+    fn datagram(&mut self, _: &mut Source, _: &[u8], _: UnixNanos) {}
+
+    fn flush(&mut self, _: UnixNanos) {}
+
+    fn tick(&mut self, _: UnixNanos) -> bool {
+        false
+    }
 }
 
 /// A thread that serves a pipe and sends every block of lines.
@@ -30,13 +49,7 @@ fn served() -> Served {
     let (send, blocks) = channel();
     let its = setup.clone();
     let thread = std::thread::spawn(move || {
-        let mut process = |delivery: Delivery<'_>| {
-            if let Delivery::Lines { block, .. } = delivery {
-                send.send(block.to_vec()).expect("the test listens");
-            }
-            false
-        };
-        serve(reader.as_fd(), &its, &mut process).expect("a pipe can be read")
+        serve(reader.as_fd(), &its, &mut Blocks(send)).expect("a pipe can be read")
     });
     Served { writer, setup, blocks, thread }
 }
@@ -50,7 +63,7 @@ fn a_line_that_is_held_back_is_let_go_and_the_last_needs_no_newline() {
     served.writer.write_all(b"{\"last\":1}").expect("there is room");
     drop(served.writer);
     assert_eq!(served.blocks.recv().expect("at the end"), b"{\"last\":1}");
-    assert_eq!(served.thread.join().expect("it ends"), End::Writer);
+    assert_eq!(served.thread.join().expect("it ends"), End::Closed);
     assert_eq!(served.setup.telemetry.torn.get(), 0);
 }
 
@@ -60,7 +73,7 @@ fn a_writer_that_stays_is_left_after_it_was_quiet() {
     served.writer.write_all(b"{\"whole\":1}\n{\"half\":").expect("there is room");
     assert_eq!(served.blocks.recv().expect("it is whole"), b"{\"whole\":1}\n");
     served.setup.control.close();
-    assert_eq!(served.thread.join().expect("it ends"), End::Asked);
+    assert_eq!(served.thread.join().expect("it ends"), End::Stopped);
     assert_eq!(served.setup.telemetry.torn.get(), 1);
     drop(served.writer);
 }

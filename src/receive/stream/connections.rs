@@ -1,7 +1,7 @@
 //! The connections of one data thread: how many there may be, and what they keep together.
 //! Unit: one connection.
 
-use crate::pipeline::Source;
+use crate::pipeline::input::Source;
 use crate::receive::intake::Tail;
 use crate::receive::limits::{Limits, TAIL_BYTES_ALWAYS};
 use crate::receive::meter::Refusal;
@@ -22,6 +22,8 @@ pub struct Connection {
     pub hold_until: Duration,
     /// It stands in the queue of held-back lines.
     pub hold_queued: bool,
+    /// Its socket was nearly full when it was read last: its writer may have been held up.
+    pub is_behind: bool,
     uid: u32,
     /// What `tail` took when it was last counted.
     tail_bytes: usize,
@@ -77,6 +79,7 @@ impl Connections {
             tail: Tail::default(),
             hold_until: Duration::ZERO,
             hold_queued: false,
+            is_behind: false,
             uid,
             tail_bytes: 0,
         };
@@ -132,8 +135,7 @@ impl Connections {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pipeline::Input;
-    use crate::receive::delivery;
+    use crate::pipeline::input::Input;
     use crate::receive::intake::{Bounds, Buffer};
     use rustix::event::{EventfdFlags, eventfd};
 
@@ -144,7 +146,7 @@ mod tests {
     fn come(connections: &mut Connections, uid: u32) -> Result<usize, Refusal> {
         connections.admits(uid)?;
         let socket = eventfd(0, EventfdFlags::CLOEXEC).expect("any descriptor will do");
-        Ok(connections.insert(socket, uid, delivery::source(Input::Stream)))
+        Ok(connections.insert(socket, uid, Source::new(Input::Stream)))
     }
 
     #[test]

@@ -8,9 +8,9 @@ use tokio::task::yield_now;
 
 /// Asks the kernel for the user id behind a connection (`SO_PEERCRED`).
 ///
-/// Through tokio, not rustix: rustix reads the process id as a number that is never zero, and between two
-/// pid namespaces, which is what two containers of a pod are, it is zero: its answer is then an error of
-/// code 0 (tried with `unshare --pid`).
+/// Through tokio, not rustix: rustix reads the process id as a number that is never zero, and
+/// between two pid namespaces, which is what two containers of a pod are, it is zero: its answer is
+/// then an error of code 0 (tried with `unshare --pid`).
 #[derive(Debug)]
 pub struct Peers {
     runtime: Runtime,
@@ -18,8 +18,8 @@ pub struct Peers {
     asked: usize,
 }
 
-/// The runtime keeps what it knew of a connection (about 250 bytes) until it has a turn of its own, and
-/// nothing else here ever gives it one.
+/// The runtime keeps what it knew of a connection (about 250 bytes) until it has a turn of its own,
+/// and nothing else here ever gives it one.
 const TURN_EVERY: usize = 64;
 
 impl Peers {

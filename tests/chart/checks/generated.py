@@ -1,5 +1,6 @@
 """Files that are made of something else, and from what. A part gives {path: text} and changes nothing itself."""
 
+import json
 import os
 import re
 
@@ -20,6 +21,20 @@ def schema():
     return {CHART / "values.schema.json": values.schema(read)}
 
 
+def defaults():
+    """The defaults as a template: Helm takes keys that are set to null out of the values, and a template cannot read
+    values.yaml."""
+    read = values.read((CHART / "values.yaml").read_text())
+    text = json.dumps(values.completed(read), indent=2, ensure_ascii=False)
+    return {CHART / "templates/_defaults.tpl": f"{DEFAULTS}{text}\n{{{{- end }}}}\n"}
+
+
+DEFAULTS = """{{/* What a value is that is missing or null: an empty list or map, else the default of values.yaml, from which
+     tests/chart/generate writes this. */}}
+{{- define "sidelight.defaults" -}}
+"""
+
+
 def readme():
     """The table of values in the chart's README."""
     path = CHART / "README.md"
@@ -34,7 +49,7 @@ def readme():
 
 def policy():
     """The admission policy's specification, which the binary has built in."""
-    return {CHART / "policy/spec.yaml": (ROOT / "src/inject/admission/spec.yaml").read_text()}
+    return {CHART / "policy/spec.yaml": (ROOT / "crates/injector/src/inject/admission/spec.yaml").read_text()}
 
 
 # What is rendered for people without helm, and from what. The namespace is theirs to make: it stands beside.
@@ -86,6 +101,7 @@ metadata:
 
 PARTS = {
     "schema": schema,
+    "defaults": defaults,
     "readme": readme,
     "policy": policy,
     "deploy": lambda: {**deploy(), **kustomizations()},

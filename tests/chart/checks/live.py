@@ -171,7 +171,7 @@ class Stage:
         environment = self.environment(container["env"], {"metadata.name": "sidelight-injector-a", "metadata.namespace": NAMESPACE})
         kubeconfig = f"--kubeconfig={server.folder}/injector-kubeconfig"
         # twelve hours: the alert on its end is on
-        self.start("injector", [self.binary, *arguments, kubeconfig, "--leaf-lifetime=12h"], environment)
+        self.start("injector", [self.binary.with_name("sidelight-injector"), *arguments, kubeconfig, "--leaf-lifetime=12h"], environment)
         pod = {"apiVersion": "v1", "kind": "Pod", "spec": {"nodeName": "node1", "containers": [
             {"name": "injector", "image": "x", "ports": container["ports"]}]},
             "metadata": {"name": "sidelight-injector-a", "namespace": NAMESPACE, "labels": template["metadata"]["labels"]}}

@@ -10,7 +10,8 @@ from apiserver import run
 from helm import CHART, ROOT
 from report import Failure, Skip, expect
 
-BINARY = Path(os.environ.get("SIDELIGHT") or ROOT / "target/release/sidelight")
+TARGET = Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target")
+BINARY = Path(os.environ.get("SIDELIGHT") or TARGET / "release/sidelight")
 POLICY = ["--set", "injection.mode=policy,forceKinds={policy}"]
 # values that say something in every parameter
 TOLD = {
@@ -27,7 +28,7 @@ TOLD = {
 
 def built():
     """The binary."""
-    debug = ROOT / "target/debug/sidelight"
+    debug = TARGET / "debug/sidelight"
     found = next((path for path in (BINARY, debug) if os.access(path, os.X_OK)), None)
     if not found:
         raise Skip(f"no {BINARY}: cargo build --release, or set SIDELIGHT")

@@ -31,7 +31,8 @@ def versions():
     version = re.search(r'^version = "(.*)"', (ROOT / "Cargo.toml").read_text(), re.MULTILINE)[1]
     chart = documents((CHART / "Chart.yaml").read_text())[0]
     expect("appVersion", chart["appVersion"], version)
-    expect("image", f"sidelight:{version}" in chart["annotations"]["artifacthub.io/images"], True)
+    for name in ("sidelight", "sidelight-injector"):
+        expect(f"image of {name}", f"/{name}:{version}" in chart["annotations"]["artifacthub.io/images"], True)
 
 
 def lint():
@@ -242,8 +243,16 @@ def switches():
     expect("common labels", owners, {"platform"})
     pod = find(everything, "Deployment")["spec"]["template"]["spec"]
     expect("hostNetwork", (pod["hostNetwork"], pod["dnsPolicy"]), (True, "ClusterFirstWithHostNet"))
-    policy = find(everything, "NetworkPolicy")["spec"]["ingress"]
+    policies = [one for one in everything if one["kind"] == "NetworkPolicy"]
+    expect("policies, without effect on the host's network", policies, [])
+    peer = '{"ipBlock":{"cidr":"10.0.0.0/28"}}'
+    limited = objects("-f", CHART / "ci/everything.yaml", "--set", "injector.hostNetwork=false",
+                      "--set-json", f"injector.networkPolicy.apiServer=[{peer}]")
+    policy = find(limited, "NetworkPolicy")["spec"]["ingress"]
     expect("open ports", [rule["ports"][0]["port"] for rule in policy], [8444, 19465])
+    expect("who reaches the webhook", policy[0]["from"], [json.loads(peer)])
+    by_default = find(objects(), "NetworkPolicy")["spec"]["ingress"]
+    expect("by default", [(rule["ports"][0]["port"], "from" in rule) for rule in by_default], [(8443, False), (19464, False)])
     kinds = {one["kind"] for one in objects("-f", CHART / "ci/none.yaml")}
     expect("without injection", kinds, {"ConfigMap", "PodMonitor", "PrometheusRule"})
 

@@ -200,6 +200,10 @@ def schema_of(value):
 def schema(values):
     """values.schema.json as text."""
     properties = {key: schema_of(value) for key, value in values.items()}
+    properties["enabled"] = {
+        "description": "For a chart that depends on this one with `condition: sidelight.enabled`. Read by Helm alone.",
+        "type": "boolean",
+    }
     properties["global"] = {"description": "Helm's own, for a chart that depends on this one.", "type": "object"}
     made = {
         "$schema": "http://json-schema.org/draft-07/schema#",
@@ -208,6 +212,19 @@ def schema(values):
         "$defs": definitions(),
     }
     return json.dumps(made, indent=2, ensure_ascii=False) + "\n"
+
+
+def completed(values):
+    """What stands for a value that is missing or null: an empty list or map, else the default."""
+    made = {}
+    for key, value in values.items():
+        if value.below:
+            made[key] = completed(value.below)
+        elif isinstance(value.default, (list, dict)):
+            made[key] = type(value.default)()
+        else:
+            made[key] = value.default
+    return made
 
 
 def leaves(values):

@@ -1,6 +1,7 @@
 """The images that the scenarios use. They are packed here: there is nowhere to pull them from."""
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -13,7 +14,8 @@ TREE_PACKED = CACHE / "images/tree.tar"
 TARGET = "x86_64-unknown-linux-musl"
 # $SIDELIGHT is another binary, which must be static, with sidelight-tee and sidelight-injector beside it; nothing is
 # built then
-BINARY = Path(os.environ.get("SIDELIGHT") or ROOT / f"target/{TARGET}/release/sidelight").resolve()
+BUILT = Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target") / TARGET / "release/sidelight"
+BINARY = Path(os.environ.get("SIDELIGHT") or BUILT).resolve()
 
 SIDELIGHT = "localhost/sidelight:local"
 # the same bytes under another name: which one a pod got is what upgrades are about
@@ -31,18 +33,20 @@ NGINX_COMMAND = ["nginx", "-g", "daemon off;"]
 
 
 def debian():
-    """A small Debian with Python and nginx, kept in the cache. 35 s the first time."""
+    """A small Debian with Python and nginx, kept in the cache. 35 s the first time, for which the network of
+    this machine is needed: call it before entering the network of the cluster, which leads nowhere."""
     if not (TREE / "usr/bin/python3").exists() or not (TREE / "usr/sbin/nginx").exists():
-        said = node.call(
+        said = node.fetch(
             "apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"
         ).stdout
         mirror = next(line for line in said.splitlines() if line.rstrip("/").endswith("debian"))
         suite = next(
             line for line in open("/etc/os-release", encoding="utf-8") if "VERSION_CODENAME" in line
         )
-        node.call("rm", "-rf", TREE)
+        shutil.rmtree(TREE, ignore_errors=True)
+        TREE_PACKED.unlink(missing_ok=True)
         TREE.parent.mkdir(parents=True, exist_ok=True)
-        node.call(
+        node.fetch(
             "debootstrap",
             "--variant=minbase",
             "--include=python3,nginx-light",

@@ -297,7 +297,7 @@ def start(name, *arguments, program=None):
 
 
 def environment():
-    """What programs of the cluster see."""
+    """What programs of the cluster see, and nothing else: a proxy of this machine is none of theirs."""
     return {
         "PATH": f"{BIN}:/usr/sbin:/usr/bin:/sbin:/bin",
         "HOME": "/root",
@@ -320,6 +320,15 @@ def call(*command, check=True):
         list(map(str, command)), capture_output=True, text=True, check=False, env=environment()
     )
     if check and done.returncode:
+        raise RuntimeError(f"{' '.join(map(str, command))}: {done.stderr.strip() or done.stdout.strip()}")
+    return done
+
+
+def fetch(*command):
+    """Runs a command that needs the network of this machine: in the environment of the caller, which may name
+    a proxy, certificates or a mirror."""
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
+    if done.returncode:
         raise RuntimeError(f"{' '.join(map(str, command))}: {done.stderr.strip() or done.stdout.strip()}")
     return done
 

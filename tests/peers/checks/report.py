@@ -1,4 +1,31 @@
-"""What was checked and how it went."""
+"""What was checked and how it went.
+
+A check that cannot be made is SKIPPED, and fails the run: what was not checked did not pass. Who accepts that sets
+SIDELIGHT_SKIPPED=allow; the run says then what it did not check.
+"""
+
+import os
+
+
+def skips_fail():
+    """Whether something that was skipped fails the run."""
+    return os.environ.get("SIDELIGHT_SKIPPED", "fail") != "allow"
+
+
+def verdict(passed, failed, skipped, more=""):
+    """Prints the counts and what they mean; the exit code."""
+    print(f"{passed} passed, {failed} failed, {skipped} skipped{more}")
+    if failed:
+        return 1
+    if passed == 0:
+        print("FAILED  nothing was checked")
+        return 1
+    if skipped and skips_fail():
+        print("FAILED  what was skipped was not checked; SIDELIGHT_SKIPPED=allow accepts that")
+        return 1
+    if skipped:
+        print(f"SIDELIGHT_SKIPPED=allow: {skipped} were NOT CHECKED, see above")
+    return 0
 
 
 class Skip(Exception):
@@ -42,8 +69,7 @@ class Report:
 
     def close(self):
         """Prints the count; the exit code."""
-        print(f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped")
-        return 1 if self.failed else 0
+        return verdict(self.passed, self.failed, self.skipped)
 
 
 def expect(what, found, expected):

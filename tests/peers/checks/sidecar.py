@@ -15,7 +15,8 @@ from pathlib import Path
 from report import Failure, expect
 
 ROOT = Path(__file__).resolve().parents[3]
-BINARY = Path(os.environ.get("SIDELIGHT") or ROOT / "target/release/sidelight")
+TARGET = Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target")
+BINARY = Path(os.environ.get("SIDELIGHT") or TARGET / "release/sidelight")
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sidelight"
 BIN = CACHE / "bin"
 VENV_PYTHON = CACHE / "venv/bin/python"

@@ -13,11 +13,11 @@ mod webhook;
 #[cfg(test)]
 mod tests;
 
+use crate::cli::output::{self, say};
 use crate::kube::Client;
 use sidelight::clock::{Clock, UnixNanos};
 use sidelight::config::environment::Environment;
 use sidelight::config::fault::Level;
-use sidelight::console;
 use state::State;
 use std::fmt::{self, Write as _};
 use std::path::PathBuf;
@@ -70,13 +70,11 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
     let client = match Client::find(arguments.kubeconfig.as_deref(), environment) {
         Ok(Some(client)) => client,
         Ok(None) => {
-            console::diagnostic_line(format_args!(
-                "error: no cluster: name a file with --kubeconfig, or set KUBECONFIG"
-            ));
+            say("error: no cluster: name a file with --kubeconfig, or set KUBECONFIG");
             return ExitCode::from(2);
         }
         Err(error) => {
-            console::diagnostic_line(format_args!("error: {error}"));
+            say(&format!("error: {error}"));
             return ExitCode::from(2);
         }
     };
@@ -84,19 +82,23 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
     let state = match runtime {
         Ok(runtime) => runtime.block_on(gather::gather(&client)),
         Err(error) => {
-            console::diagnostic_line(format_args!("error: no runtime for requests: {error}"));
+            say(&format!("error: no runtime for requests: {error}"));
             return ExitCode::from(2);
         }
     };
     let state = match state {
         Ok(state) => state,
         Err(error) => {
-            console::diagnostic_line(format_args!("error: {}: {error}", client.server()));
+            say(&format!("error: {}: {error}", client.server()));
             return ExitCode::from(2);
         }
     };
     let findings = judged(&state, Clock::system().now());
-    let mut report: String = findings.iter().map(|finding| format!("{finding}\n")).collect();
+    // writing to a string cannot fail
+    let mut report = String::new();
+    for finding in &findings {
+        let _ = writeln!(report, "{finding}");
+    }
     let count = |level| findings.iter().filter(|finding| finding.level == level).count();
     let (errors, warnings) = (count(Level::Error), count(Level::Warning));
     let with = state.pods.iter().filter(|pod| pod.sidecar.is_some()).count();
@@ -109,8 +111,10 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
         with,
         plural(state.pods.len(), "pod")
     );
-    // a reader that leaves early, such as head, changes nothing about the cluster
-    let _ = console::print(&report);
+    if let Err(error) = output::write(&report) {
+        say(&format!("error: the report cannot be written: {error}"));
+        return ExitCode::from(2);
+    }
     if errors > 0 || (arguments.strict && warnings > 0) {
         ExitCode::FAILURE
     } else {

@@ -13,7 +13,7 @@ use crate::server::settings::{Lifetimes, Mode, TlsSettings};
 use crate::server::webhook::Leaving;
 use crate::server::{Parts, Running};
 use clap::{Args, Command, FromArgMatches};
-use sidelight::app::signals::{Signals, Told};
+use sidelight::app::signals::{SignalEvent, Signals};
 use sidelight::clock::Clock;
 use sidelight::config::environment::Environment;
 use sidelight::config::fault::{Fault, Level};
@@ -142,7 +142,7 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
     let mut signals = match Signals::install() {
         Ok(signals) => signals,
         Err(error) => {
-            console::note(&format!("sidelight: no signal handler: {error}\n"));
+            say(&format!("sidelight: no signal handler: {error}"));
             return ExitCode::FAILURE;
         }
     };
@@ -152,22 +152,25 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
     let running = match running {
         Ok(running) => running,
         Err(why) => {
-            console::note(&format!("error: {why}\n"));
+            say(&format!("error: {why}"));
             return ExitCode::from(2);
         }
     };
     loop {
         match signals.wait() {
             // the file is looked at every two seconds anyhow
-            Ok(Told::Reload) => {}
-            Ok(Told::Stop) => break,
+            Ok(SignalEvent::Reload | SignalEvent::Look) => {}
+            Ok(SignalEvent::Stop) => break,
             Err(error) => {
-                console::note(&format!("sidelight: no signals: {error}\n"));
+                say(&format!("sidelight: no signals: {error}"));
                 break;
             }
         }
     }
     tracing::info!("leaving");
+    if let Err(error) = signals.watch_repeated_stops() {
+        tracing::warn!(%error, "repeated stop signals are ignored without a word");
+    }
     running.stop();
     ExitCode::SUCCESS
 }
@@ -230,6 +233,11 @@ fn start(arguments: Arguments, environment: &Environment) -> Result<Running, Str
     parts.spawn().map_err(|error| format!("no thread: {error}"))
 }
 
+/// Writes a line to standard error, as far as that takes it without making the webhook wait.
+fn say(line: &str) {
+    console::note(&format!("{line}\n"));
+}
+
 /// The cluster, which self-managed certificates need and the others can do without.
 fn client(
     arguments: &Arguments,
@@ -275,9 +283,9 @@ fn welcome(
         listener.local_addr().map(|address| address.to_string()).unwrap_or_default()
     };
     let server = client.map_or_else(|| "none".to_owned(), Client::server);
-    console::note(&format!(
+    say(&format!(
         "sidelight injector {}\n  webhook  https://{}/mutate for {}.{}.svc\n  admin    http://{}/readyz?verbose\n  \
-         cluster  {server}\n",
+         cluster  {server}",
         env!("CARGO_PKG_VERSION"),
         at(listener),
         tls.service,
@@ -352,7 +360,7 @@ fn policy(name: &str, text: &str) -> Result<Policy, String> {
     let (errors, warnings): (Vec<&Fault>, Vec<&Fault>) =
         faults.iter().partition(|fault| fault.level == Level::Error);
     for warning in warnings {
-        console::note(&warning.to_string());
+        say(warning.to_string().trim_end());
     }
     let told: String = errors.iter().map(ToString::to_string).collect();
     if told.is_empty() { Ok(policy) } else { Err(told) }

@@ -137,3 +137,50 @@ fn exceptions_of_a_json_field() {
         assert_eq!(found, expected, "{text:?}");
     }
 }
+
+/// Scenario: what runtimes and loggers wrote, as the joiner puts it together.
+/// Guarantees: message, type and message of the exception of every record, as `exceptions.txt` lists them;
+/// `UPDATE=1` rewrites it.
+#[test]
+fn what_runtimes_wrote() {
+    use crate::frame::multiline::joined;
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/frame/multiline/runtimes");
+    let mut paths: Vec<_> = std::fs::read_dir(folder)
+        .expect("the folder")
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.extension().is_some_and(|end| end == "log"))
+        .collect();
+    paths.sort();
+    let mut listed = String::new();
+    for path in paths {
+        let text = std::fs::read_to_string(&path).expect("a text");
+        let stream: String =
+            text.split_inclusive('\n').map(|line| line.strip_prefix('~').unwrap_or(line)).collect();
+        listed += &format!("# {}\n", path.file_name().expect("a name").to_string_lossy());
+        let mut start = 0;
+        while start < stream.len() {
+            let rest = &stream[start..];
+            let first_end = start + rest.find('\n').map_or(rest.len(), |end| end + 1);
+            let end = joined(stream.as_bytes(), start, first_end).0;
+            let record = stream[start..end].trim_end_matches('\n');
+            let fields = all_of(record, &decode(record));
+            let get = |name: &str| fields.get(name).map_or("", String::as_str);
+            let stack = get("exception.stacktrace").lines().next().unwrap_or_default();
+            if record.contains('\n') {
+                listed += &format!(
+                    "{:?} {} {:?} stack {stack:?}\n",
+                    get("body"),
+                    get("exception.type"),
+                    get("exception.message"),
+                );
+            }
+            start = end;
+        }
+    }
+    let path = format!("{folder}/exceptions.txt");
+    if std::env::var("UPDATE").is_ok() {
+        std::fs::write(&path, &listed).expect("written");
+    }
+    let expected = std::fs::read_to_string(&path).expect("what is expected");
+    assert_eq!(listed, expected);
+}

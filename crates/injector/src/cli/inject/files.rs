@@ -1,8 +1,8 @@
 //! The files that `inject` was given -> their documents. A directory gives its manifests in the order of
 //! their names, as kubectl takes them, without those of folders below. Unit: one call.
 
+use crate::cli::output::say;
 use crate::manifest::read::{Document, FILE_BYTES_MAX, read as documents};
-use sidelight::console;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -62,7 +62,7 @@ fn file(path: &Path) -> Result<(String, Vec<Document>), String> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let (documents, notes) = documents(&name, text).map_err(|error| error.to_string())?;
     for note in notes {
-        console::diagnostic_line(format_args!("warning: {}", note.text));
+        say(&format!("warning: {}", note.text));
     }
     Ok((name, documents))
 }

@@ -1,11 +1,11 @@
 //! `sidelight inject policy`: the MutatingAdmissionPolicy, its bindings and parameters, to be applied. And
 //! the injector's configuration, which says what is in them. Unit: one call.
 
+use crate::cli::output::{self, say};
 use crate::config;
 use crate::inject::admission::{Place, text};
 use crate::inject::policy::Policy;
 use sidelight::config::fault::Level;
-use sidelight::console;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -26,15 +26,15 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     let made = load(arguments.config.as_deref())
         .and_then(|policy| text(&policy, &place).map_err(|message| format!("error: {message}\n")));
     match made {
-        Ok(text) => match console::print(&text) {
+        Ok(text) => match output::write(&text) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
-                console::diagnostic_line(format_args!("error: the policy is not written: {error}"));
+                say(&format!("error: the policy cannot be written: {error}"));
                 ExitCode::FAILURE
             }
         },
         Err(message) => {
-            console::diagnostic(&message.to_string());
+            say(&message);
             ExitCode::FAILURE
         }
     }
@@ -50,7 +50,7 @@ pub(super) fn load(path: Option<&Path>) -> Result<Policy, String> {
     let (wrong, warnings): (Vec<_>, Vec<_>) =
         faults.into_iter().partition(|fault| fault.level == Level::Error);
     for fault in &warnings {
-        console::diagnostic_line(fault);
+        say(&format!("{fault}"));
     }
     if wrong.is_empty() {
         return Ok(policy);

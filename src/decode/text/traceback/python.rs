@@ -1,0 +1,81 @@
+//! Python's traceback, as CPython, loguru and rich write it. Unit: one record.
+
+use super::parts::{Found, Thrown, lines, type_line};
+use crate::frame::multiline::line::Line;
+
+/// Sentences between chained exceptions.
+const CHAINS: [&str; 2] = [
+    "During handling of the above exception, another exception occurred:",
+    "The above exception was the direct cause of the following exception:",
+];
+
+/// What `logging` writes for `stack_info=True`.
+const STACK_HEADER: &str = "Stack (most recent call last):";
+
+#[derive(Clone, Copy)]
+enum State {
+    Frames,
+    Group,
+    Box,
+    Message,
+    Between,
+}
+
+/// The traceback in a text, if it is one of Python's.
+pub(super) fn find(text: &str) -> Option<Found> {
+    let mut stack = None;
+    let mut thrown: Option<Thrown> = None;
+    let mut state = State::Between;
+    for (at, line) in lines(text) {
+        state = match (Line::of(line.as_bytes()), state) {
+            (Line::Header, _) => State::Frames,
+            (Line::GroupHeader, _) => State::Group,
+            (Line::BoxTop, _) => State::Box,
+            _ if CHAINS.contains(&line.trim()) => State::Between,
+            (Line::Empty | Line::MarkedFrame, State::Frames) => state,
+            (_, State::Frames) if line.starts_with([' ', '\t']) => state,
+            (_, State::Frames) => match type_line(line) {
+                Some((name, message)) => {
+                    thrown = Some((at..at + name, at + message..at + line.len()));
+                    State::Message
+                }
+                None => State::Between,
+            },
+            (_, State::Group) => match line.strip_prefix("  | ").and_then(type_line) {
+                Some((name, message)) => {
+                    let inner = at + 4;
+                    thrown = Some((inner..inner + name, inner + message..at + line.len()));
+                    State::Between
+                }
+                None => state,
+            },
+            (_, State::Box) => boxed(at, line, &mut thrown),
+            (_, State::Message) if line.starts_with("\tat ") || line == STACK_HEADER => {
+                State::Between
+            }
+            (_, State::Message) => {
+                if let Some((_, message)) = &mut thrown
+                    && !line.is_empty()
+                {
+                    message.end = at + line.len();
+                }
+                state
+            }
+            (_, State::Between) => state,
+        };
+        if stack.is_none() && !matches!(state, State::Between) {
+            stack = Some(at);
+        }
+    }
+    stack.map(|stack| Found { stack, thrown })
+}
+
+/// A line of rich's box, or the exception behind it, indented as the box is.
+fn boxed(at: usize, line: &str, thrown: &mut Option<Thrown>) -> State {
+    let inner = line.trim_start();
+    let start = at + line.len() - inner.len();
+    let inner = inner.trim_end();
+    let Some((name, message)) = type_line(inner) else { return State::Box };
+    *thrown = Some((start..start + name, start + message.min(inner.len())..start + inner.len()));
+    State::Between
+}

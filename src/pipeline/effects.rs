@@ -1,0 +1,273 @@
+//! What a decoded record does, in order: its counters and buckets, its operation, its error, the
+//! user's rules, its span and exemplars. Owns what one data thread needs for it. Unit: one record.
+
+use super::facts::Facts;
+use super::label::{self, RecordContext};
+use super::operation::{CompletedOperation, OpenOperations};
+use super::plan::Plan;
+use super::series::SeriesRecorder;
+use super::times::RecordTimes;
+use crate::clock::UnixNanos;
+use crate::decode::time::Zone;
+use crate::health::{Counts, Pulse, Signal};
+use crate::metrics::ShardWriter;
+use crate::record::severity::Severity;
+use crate::record::{Record, field};
+use crate::rules::action::Action;
+use crate::rules::evaluate::Evaluation;
+use crate::rules::extract::Captures;
+use crate::rules::set::{On, Rule, RuleSet};
+use crate::spans::assemble::Dropped;
+use crate::spans::{Operation, SpanMaker, SpanRef, own_ids};
+use std::sync::Arc;
+
+/// The effects of records on metrics, spans and health.
+#[derive(Debug)]
+pub(super) struct RecordEffects {
+    series: SeriesRecorder,
+    operations: OpenOperations,
+    times: RecordTimes,
+    spans: SpanMaker,
+    health: Arc<Pulse>,
+    /// Memory for the captures of each rule, by its number.
+    captures: Vec<Option<Captures>>,
+    /// A span that a user's rule asks for, of the current record.
+    requested_span: Option<Operation>,
+    /// Scratch memory for the subject of a span.
+    subject: String,
+}
+
+impl RecordEffects {
+    pub(super) fn new(
+        writer: ShardWriter,
+        spans: SpanMaker,
+        health: Arc<Pulse>,
+        zone: Zone,
+    ) -> RecordEffects {
+        RecordEffects {
+            series: SeriesRecorder::new(writer),
+            operations: OpenOperations::default(),
+            times: RecordTimes::new(zone),
+            spans,
+            health,
+            captures: Vec::new(),
+            requested_span: None,
+            subject: String::new(),
+        }
+    }
+
+    /// Forgets what was remembered for the old rules.
+    pub(super) fn forget(&mut self) {
+        self.series.forget();
+        self.captures.clear();
+    }
+
+    /// Applies all effects of one record.
+    #[inline]
+    pub(super) fn apply(
+        &mut self,
+        rules: &RuleSet,
+        plan: &Plan,
+        context: &mut RecordContext<'_>,
+        source: u64,
+        counts: &mut Counts,
+    ) {
+        self.series.begin(plan.has_span_id || self.spans.enabled());
+        let seconds = self.request_seconds(plan, context.record);
+        let Facts { severity, status_code, .. } =
+            self.series.record_group(&plan.base, context, seconds);
+        let operation = if status_code == 0 {
+            self.complete_operation(rules, plan, context, source, severity)
+        } else {
+            Some(CompletedOperation::request(seconds, status_code))
+        };
+        self.update_active_requests(rules, context.record.observed);
+        count_health(counts, severity, status_code);
+        if severity >= Severity::ERROR || plan.has_exception {
+            self.record_error(rules, context, severity);
+        }
+        for group in &plan.always {
+            self.series.record_group(group, context, None);
+        }
+        if plan.evaluates_rules() || !context.record.extended().is_empty() {
+            self.apply_rules(rules, plan, context);
+        }
+        let requested = self.requested_span.take();
+        let operation = match requested {
+            Some(kind) => Some(CompletedOperation::requested(kind, context, operation)),
+            None => operation,
+        };
+        if let Some(operation) = operation
+            && (self.spans.enabled() || self.series.takes_exemplar())
+        {
+            self.link_span(context.record, &operation, source);
+        }
+    }
+
+    /// Publishes a batch: what the health verdict counts, and the spans. Returns the starts that
+    /// were dropped without an end.
+    pub(super) fn flush(&mut self, now: UnixNanos, counts: Counts) -> Dropped {
+        // a flush without a record (a reload, a tick) does not show that the application logs
+        if counts.records > 0 {
+            self.health.add(now, counts);
+        }
+        self.spans.flush();
+        self.operations.take_dropped()
+    }
+
+    /// Expires starts without an end. True if some still wait.
+    pub(super) fn tick(&mut self, rules: &RuleSet, now: UnixNanos) -> bool {
+        let some_wait = self.operations.tick(now);
+        self.update_active_requests(rules, now);
+        some_wait
+    }
+
+    /// The record's own timestamp, if it has one that can be read.
+    pub(super) fn own_time(&mut self, record: &Record<'_>) -> Option<UnixNanos> {
+        self.times.own(record)
+    }
+
+    #[inline]
+    fn request_seconds(&mut self, plan: &Plan, record: &Record<'_>) -> Option<f64> {
+        if !plan.base.is_request {
+            return None;
+        }
+        self.operations.request_seconds(record, &mut self.times)
+    }
+
+    /// Finds and counts the query or function that the record completes.
+    fn complete_operation<'a>(
+        &mut self,
+        rules: &RuleSet,
+        plan: &Plan,
+        context: &mut RecordContext<'a>,
+        source: u64,
+        severity: Severity,
+    ) -> Option<CompletedOperation<'a>> {
+        let functions = rules.functions || self.spans.enabled();
+        let (open, times) = (&mut self.operations, &mut self.times);
+        let operation = open.complete(plan, functions, context, source, severity, times)?;
+        match (operation.kind, operation.phrase) {
+            (Operation::Query, _) => {
+                self.series.record_standard(rules, On::Query, context, operation.seconds);
+            }
+            (Operation::Internal, Some(phrase)) => {
+                let (on, group) = if operation.failed {
+                    (On::Failed, &plan.failed)
+                } else {
+                    (On::Completed, &plan.completed)
+                };
+                let (name, seconds) = (phrase.subject, operation.seconds);
+                match group {
+                    Some(group) => self.series.record_function(group, name, context, seconds),
+                    None => self.series.record_standard(rules, on, context, seconds),
+                }
+            }
+            (Operation::Internal, None) | (Operation::Request, _) => {}
+        }
+        Some(operation)
+    }
+
+    /// Brings the gauge of active requests up to date.
+    #[inline]
+    fn update_active_requests(&mut self, rules: &RuleSet, now: UnixNanos) {
+        if let Some(measure) = &rules.active_requests
+            && let Some(change) = self.operations.take_request_change()
+        {
+            self.series.add_to_gauge(measure, change, now);
+        }
+    }
+
+    /// Counts an error by its type and kind, and reports a fatal one to the health verdict.
+    #[cold]
+    fn record_error(&mut self, rules: &RuleSet, context: &RecordContext<'_>, severity: Severity) {
+        if severity < Severity::ERROR && !label::has_traceback(context.record) {
+            return;
+        }
+        self.series.record_standard(rules, On::Error, context, None);
+        if severity >= Severity::FATAL {
+            self.health.fatal(context.record.observed, label::error_type(context.record));
+        }
+    }
+
+    /// Applies the rules that have to be evaluated.
+    fn apply_rules(&mut self, rules: &RuleSet, plan: &Plan, context: &RecordContext<'_>) {
+        for switch in &plan.switches {
+            let Some(value) = context.record.text(switch.field) else { continue };
+            for &number in switch.cases.get(value).map_or(&[][..], Vec::as_slice) {
+                self.apply_rule(number, &rules.rules[number], context);
+            }
+        }
+        for (field, _) in context.record.extended() {
+            for &number in rules.by_extended.get(field).map_or(&[][..], Vec::as_slice) {
+                self.apply_rule(number, &rules.rules[number], context);
+            }
+        }
+        for &number in &plan.evaluated {
+            self.apply_rule(number, &rules.rules[number], context);
+        }
+    }
+
+    fn apply_rule(&mut self, number: usize, rule: &Rule, context: &RecordContext<'_>) {
+        if rule.criteria.extract.is_some() && self.captures.len() <= number {
+            self.captures.resize(number + 1, None);
+        }
+        // taken out for the time of the evaluation, so that its actions can borrow the rest
+        let mut captures = self.captures.get_mut(number).and_then(Option::take);
+        if let Evaluation::Applies(captured) = rule.criteria.evaluate(context.record, &mut captures)
+        {
+            self.act(rule, &RecordContext { captured, ..*context });
+        }
+        if let Some(place) = self.captures.get_mut(number) {
+            *place = captures;
+        }
+    }
+
+    fn act(&mut self, rule: &Rule, context: &RecordContext<'_>) {
+        for action in &rule.actions {
+            match action {
+                Action::Measure(measure) => {
+                    let seconds = context.record.seconds(field::DURATION);
+                    self.series.record_measure(measure, context, seconds);
+                }
+                Action::Health(Signal::Heartbeat) => {
+                    self.health.heartbeat(context.record.observed);
+                }
+                Action::Span(rule) => self.requested_span = Some(rule.operation),
+            }
+        }
+    }
+
+    /// Makes the span of the operation, and points the record's exemplars at it or at the span that
+    /// the record names.
+    fn link_span(&mut self, record: &Record<'_>, operation: &CompletedOperation<'_>, source: u64) {
+        let made = if self.spans.enabled() { self.span(record, operation, source) } else { None };
+        if self.series.takes_exemplar()
+            && let Some(span) = made.or_else(|| own_ids(record))
+        {
+            self.series.record_exemplars(record.observed, span);
+        }
+    }
+
+    fn span(
+        &mut self,
+        record: &Record<'_>,
+        operation: &CompletedOperation<'_>,
+        source: u64,
+    ) -> Option<SpanRef> {
+        let end = self.times.of(record);
+        let finished = operation.finished(record, end, &mut self.subject)?;
+        self.spans.finished(record, source, &finished)
+    }
+}
+
+/// Counts what the health verdict is made of.
+#[inline]
+fn count_health(counts: &mut Counts, severity: Severity, status_code: u16) {
+    counts.records += 1;
+    counts.errors += u64::from(severity >= Severity::ERROR);
+    if status_code != 0 {
+        counts.requests += 1;
+        counts.failed_requests += u64::from(status_code >= 500);
+    }
+}

@@ -1,0 +1,259 @@
+//! Completed operations: the request, database query or function that a record says has ended, and
+//! the starts that wait for their ends. Pure; records no metric. Unit: one record.
+
+use super::label::{self, RecordContext};
+use super::plan::Plan;
+use super::times::RecordTimes;
+use crate::clock::UnixNanos;
+use crate::record::severity::Severity;
+use crate::record::{Record, field};
+use crate::spans::assemble::{Dropped, Key, Pairs};
+use crate::spans::phrase::{Phrase, PhraseKind, phrase};
+use crate::spans::{Finished, Operation};
+
+/// An operation that ended, as far as metrics and spans need it.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(super) struct CompletedOperation<'a> {
+    pub(super) kind: Operation,
+    /// How long it took, if the record or its pair says so.
+    pub(super) seconds: Option<f64>,
+    /// 0: none.
+    pub(super) status_code: u16,
+    pub(super) failed: bool,
+    /// The function that the body names.
+    pub(super) phrase: Option<Phrase<'a>>,
+    /// A user's rule asks for its span.
+    pub(super) is_requested: bool,
+}
+
+impl<'a> CompletedOperation<'a> {
+    fn new(kind: Operation, seconds: Option<f64>, failed: bool) -> Self {
+        CompletedOperation {
+            kind,
+            seconds,
+            status_code: 0,
+            failed,
+            phrase: None,
+            is_requested: false,
+        }
+    }
+
+    /// A request that ended with this status code.
+    #[inline]
+    pub(super) fn request(seconds: Option<f64>, status_code: u16) -> Self {
+        let failed = status_code >= 500;
+        CompletedOperation {
+            status_code,
+            ..CompletedOperation::new(Operation::Request, seconds, failed)
+        }
+    }
+
+    /// The operation for which a user's rule asks for a span: the one that was found, under the
+    /// kind that the rule names, or any with a duration.
+    pub(super) fn requested(
+        kind: Operation,
+        context: &RecordContext<'a>,
+        found: Option<CompletedOperation<'a>>,
+    ) -> Self {
+        let operation = found.unwrap_or_else(|| {
+            let record = context.record;
+            let failed = record.severity() >= Severity::ERROR;
+            CompletedOperation {
+                status_code: label::status_code(record).unwrap_or(0),
+                phrase: context.phrase,
+                ..CompletedOperation::new(kind, record.seconds(field::DURATION), failed)
+            }
+        });
+        CompletedOperation { kind, is_requested: true, ..operation }
+    }
+
+    /// What its span is made of; `subject` is scratch memory. None without a duration.
+    pub(super) fn finished<'s>(
+        &self,
+        record: &Record<'s>,
+        end: UnixNanos,
+        subject: &'s mut String,
+    ) -> Option<Finished<'s>>
+    where
+        'a: 's,
+    {
+        let seconds = self.seconds?;
+        subject.clear();
+        let verb = match self.kind {
+            Operation::Request => {
+                label::endpoint(record, subject);
+                label::method(record)
+            }
+            Operation::Query => {
+                let query = label::query(record)?;
+                subject.push_str(query.table);
+                query.operation
+            }
+            Operation::Internal => {
+                let named = self.phrase.map(|p| p.subject).or_else(|| record.text(field::FUNCTION));
+                subject.push_str(named.unwrap_or_default());
+                ""
+            }
+        };
+        Some(Finished {
+            operation: self.kind,
+            end,
+            seconds,
+            subject,
+            verb,
+            status_code: self.status_code,
+            failed: self.failed,
+            asked: self.is_requested,
+        })
+    }
+}
+
+/// Operations that have started and not ended.
+#[derive(Debug, Default)]
+pub(super) struct OpenOperations {
+    functions: Pairs,
+    requests: Pairs,
+    /// How many open requests the gauge shows.
+    published_requests: usize,
+}
+
+impl OpenOperations {
+    /// Finds the operation other than a request that the record completes. `functions`: names of
+    /// functions are looked for in the body.
+    pub(super) fn complete<'a>(
+        &mut self,
+        plan: &Plan,
+        functions: bool,
+        context: &mut RecordContext<'a>,
+        source: u64,
+        severity: Severity,
+        times: &mut RecordTimes,
+    ) -> Option<CompletedOperation<'a>> {
+        let record = context.record;
+        if plan.may_start_request && says_start(record.body()) {
+            self.start_request(record, times);
+            return None;
+        }
+        let failed = severity >= Severity::ERROR;
+        if plan.may_be_query && label::query(record).is_some() {
+            let seconds = record.seconds(field::DURATION);
+            return Some(CompletedOperation::new(Operation::Query, seconds, failed));
+        }
+        if !functions {
+            return None;
+        }
+        context.phrase = phrase(record.body(), severity >= Severity::WARN);
+        let own_seconds = || record.seconds(field::DURATION);
+        let Some(found) = context.phrase else {
+            // the line names no function but has a duration: enough for a span
+            let seconds = Some(own_seconds()?);
+            return Some(CompletedOperation::new(Operation::Internal, seconds, failed));
+        };
+        let seconds = found.seconds.or_else(own_seconds);
+        self.end_function(record, found, seconds, source, times)
+    }
+
+    /// A function that started, completed or failed.
+    fn end_function<'a>(
+        &mut self,
+        record: &Record<'a>,
+        found: Phrase<'a>,
+        mut seconds: Option<f64>,
+        source: u64,
+        times: &mut RecordTimes,
+    ) -> Option<CompletedOperation<'a>> {
+        let key = || {
+            let logger = record.text(field::LOGGER).unwrap_or_default();
+            Key::new(source, logger, found.subject)
+        };
+        if found.kind == PhraseKind::Started {
+            self.functions.started(key(), times.of(record), record.observed);
+            return None;
+        }
+        if !self.functions.is_empty()
+            && let Some(started) = self.functions.ended(key())
+            && seconds.is_none()
+        {
+            seconds = Some(times.of(record).since(started.at).as_secs_f64());
+        }
+        let failed = found.kind == PhraseKind::Failed;
+        let operation = CompletedOperation::new(Operation::Internal, seconds, failed);
+        Some(CompletedOperation { phrase: Some(found), ..operation })
+    }
+
+    /// A record that says that a request began, with an id that its end has too.
+    #[cold]
+    fn start_request(&mut self, record: &Record<'_>, times: &mut RecordTimes) {
+        if let Some(key) = request_key(record) {
+            self.requests.started(key, times.of(record), record.observed);
+        }
+    }
+
+    /// How long a request took: its own duration, else the time since the record that says that it
+    /// began.
+    #[inline]
+    pub(super) fn request_seconds(
+        &mut self,
+        record: &Record<'_>,
+        times: &mut RecordTimes,
+    ) -> Option<f64> {
+        let own = record.seconds(field::DURATION);
+        if self.requests.is_empty() {
+            return own;
+        }
+        let paired = self.end_request(record, times);
+        own.or(paired)
+    }
+
+    #[cold]
+    fn end_request(&mut self, record: &Record<'_>, times: &mut RecordTimes) -> Option<f64> {
+        let started = self.requests.ended(request_key(record)?)?;
+        Some(times.of(record).since(started.at).as_secs_f64())
+    }
+
+    /// By how much the number of open requests changed since the last call, if it did.
+    #[inline]
+    pub(super) fn take_request_change(&mut self) -> Option<f64> {
+        let (open, published) = (self.requests.len(), self.published_requests);
+        if open == published {
+            return None;
+        }
+        self.published_requests = open;
+        Some(open as f64 - published as f64)
+    }
+
+    /// Starts that were dropped without an end since the last call.
+    pub(super) fn take_dropped(&mut self) -> Dropped {
+        let (functions, requests) = (self.functions.take_dropped(), self.requests.take_dropped());
+        Dropped {
+            evicted: functions.evicted + requests.evicted,
+            expired: functions.expired + requests.expired,
+        }
+    }
+
+    /// Expires starts that waited too long. True if some still wait.
+    pub(super) fn tick(&mut self, now: UnixNanos) -> bool {
+        self.functions.tick(now);
+        self.requests.tick(now);
+        !self.functions.is_empty() || !self.requests.is_empty()
+    }
+}
+
+/// What the lines of one request have in common, whatever thread or logger wrote them.
+fn request_key(record: &Record<'_>) -> Option<Key> {
+    let id = record.text(field::REQUEST_ID).or_else(|| record.text(field::TRACE_ID))?;
+    let service = record.text(field::SERVICE).unwrap_or_default();
+    Some(Key::new(0, service, id))
+}
+
+/// Whether a message says that something begins: `Request started`, `Started GET "/"`,
+/// `request.start`.
+fn says_start(body: &str) -> bool {
+    const WORDS: [&str; 4] = ["started", "starting", "start", "begin"];
+    let first = body.split([' ', ':']).next().unwrap_or_default();
+    let last = body.rsplit([' ', '.', '_']).next().unwrap_or_default();
+    WORDS.iter().any(|word| first.eq_ignore_ascii_case(word) || last.eq_ignore_ascii_case(word))
+}
+
+#[cfg(test)]
+mod tests;
