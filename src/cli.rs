@@ -8,6 +8,7 @@ pub mod get;
 pub mod healthcheck;
 pub mod install;
 pub(crate) mod programs;
+pub mod reference;
 pub mod replay;
 pub mod run;
 pub(crate) mod value;
@@ -57,6 +58,8 @@ pub enum Command {
     Healthcheck(healthcheck::Arguments),
     /// Copy sidelight-tee into a directory that other containers share
     Install(install::Arguments),
+    /// Print all settings, one of them, or the JSON Schema of a configuration file
+    Reference(reference::Arguments),
 }
 
 /// Reads the arguments and does what they ask for.
@@ -89,6 +92,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: &Environ
         Command::Explain(arguments) => explain::run(&arguments, environment),
         Command::Healthcheck(arguments) => healthcheck::run(&arguments, environment),
         Command::Install(arguments) => install::run(&arguments, environment),
+        Command::Reference(arguments) => reference::run(&arguments, environment),
     }
 }
 

@@ -3,6 +3,8 @@
 //! or the environment. The environment comes in as a map; the one thing read from outside are the files.
 //! Unit: one configuration.
 //!
+//! Every setting is a row of [`table`]; files, variables, printing, schema and documentation come from there.
+//!
 //! Precedence, the later wins: defaults; names that the application shares with us (`LOG_LEVEL`,
 //! `METRICS_PORT`, `ENABLE_METRICS`, `ENVIRONMENT`); the layers of the cluster, the namespace and the pod;
 //! the file; `SIDELIGHT_*` and `OTEL_*`; flags. Layers are merged key by key, and their rules by name.
@@ -10,10 +12,15 @@
 //! Decision: a layer with errors never takes the others with it. At a reload what it said before stays; where
 //! there is no before, its settings count as far as they can be read and its rules do not.
 
+mod collector;
 mod configmap;
+pub mod document;
 pub mod environment;
+mod expand;
 pub mod fault;
 mod file;
+mod finals;
+pub mod kind;
 pub mod layer;
 mod lint;
 pub mod part;
@@ -22,6 +29,7 @@ pub mod reader;
 mod rules;
 pub mod setting;
 pub mod settings;
+pub mod table;
 pub mod tree;
 pub mod units;
 
@@ -65,7 +73,7 @@ pub fn check_value(reader: &mut Reader<'_>, value: &Node) {
 /// # Errors
 /// It is no URL that spans can be sent to.
 pub fn otlp_endpoint(text: &str) -> Result<String, Refused> {
-    file::endpoint_template(text)
+    collector::endpoint_template(text)
 }
 
 /// The value of a header of every OTLP request, as `export.headers` accepts it.
@@ -73,7 +81,7 @@ pub fn otlp_endpoint(text: &str) -> Result<String, Refused> {
 /// # Errors
 /// HTTP does not allow it, or it is one of those that frame a request.
 pub fn otlp_header(name: &str, value: &str) -> Result<String, Refused> {
-    file::header(name, value)
+    collector::header(name, value)
 }
 
 /// A prefix of metric names, as `metrics.prefix` accepts it.
@@ -329,6 +337,9 @@ pub fn check(texts: &[PathBuf], as_layers: bool, environment: &Environment) -> V
         for (number, layer) in units.iter_mut().flat_map(|unit| &mut unit.layers).enumerate() {
             if number > 0 {
                 layer.rank = Rank::Mounted;
+            } else {
+                // the first is the platform's
+                layer.has_variables = false;
             }
         }
         let names: Vec<String> = units.iter().map(|unit| unit.name.clone()).collect();
@@ -423,7 +434,7 @@ fn unusable(config: &Config, parts: &[Arc<Part>], environment: &Environment) -> 
 /// Lays a layer over `config`, or what it said before where it has errors.
 fn lay(layer: &Layer, request: &Request, config: &mut Config) -> Part {
     let before = config.clone();
-    let mut part = Part::read(layer, config);
+    let mut part = Part::read(layer, &request.environment, config);
     let good = request.good.0.get(&layer.name);
     if let (Ok(text), Some(good)) = (&layer.text, good)
         && let Some(fault) = part::truncated(&layer.name, text, good)
@@ -439,7 +450,7 @@ fn lay(layer: &Layer, request: &Request, config: &mut Config) -> Part {
         Some(good) if part.state == State::LeftOut => {
             *config = before;
             let good = Layer { text: Ok(good.clone()), ..layer.clone() };
-            Part::read(&good, config).keeping(part.faults)
+            Part::read(&good, &request.environment, config).keeping(part.faults)
         }
         _ => part,
     }
@@ -452,7 +463,7 @@ fn held(
     config: &mut Config,
     place: impl Fn(&str) -> Option<fault::Located>,
 ) -> Vec<Fault> {
-    setting::hold(&cluster.said.finals, (&cluster.source, most), config, place)
+    finals::hold(&cluster.said.finals, (&cluster.source, most), config, place)
 }
 
 fn set_flags(flags: &Flags, config: &mut Config) {

@@ -6,6 +6,7 @@ mod canaries;
 mod collector;
 #[allow(clippy::disallowed_methods)] // it waits for other processes, whose time is the real one
 mod console;
+mod document;
 mod formats;
 mod golden;
 mod imports;

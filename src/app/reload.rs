@@ -6,8 +6,8 @@
 
 use super::admin::Judging;
 use crate::clock::Clock;
-use crate::config::setting;
 use crate::config::settings::{Config, LogLevel};
+use crate::config::table;
 use crate::metrics::Registry;
 use crate::rules::compile::{compile, compile_into};
 use crate::rules::set::Published;
@@ -95,7 +95,7 @@ impl Reload {
         }
         self.judging.set(config.health.clone(), config.enabled);
         self.log_level.set(level(config.log_level));
-        Ok(setting::waiting(&self.running, config))
+        Ok(table::waiting(&self.running, config))
     }
 
     /// The rules as they can be in this process.

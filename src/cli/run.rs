@@ -7,6 +7,7 @@ use crate::app::signals::{SignalEvent, Signals};
 use crate::cli::install;
 use crate::cli::value::{log_level, said};
 use crate::clock::Clock;
+use crate::config::document::flag_help;
 use crate::config::environment::Environment;
 use crate::config::fault::Fault;
 use crate::config::layer::{Places, Trace};
@@ -33,24 +34,23 @@ pub struct Arguments {
     /// Configuration file in YAML [env: SIDELIGHT_CONFIG]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Stream socket for log lines [env: SIDELIGHT_SOCKET] [default: log.sock in /run/sidelight]
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", help = flag_help("socket"))]
+    #[allow(missing_docs)] // the table of settings says it
     pub socket: Option<PathBuf>,
-    /// Datagram socket for log lines and syslog [env: SIDELIGHT_DATAGRAM_SOCKET]
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", help = flag_help("datagram-socket"))]
+    #[allow(missing_docs)]
     pub datagram_socket: Option<PathBuf>,
-    /// Address of /metrics and /health [env: SIDELIGHT_LISTEN] [default: 127.0.0.1:19464]
-    #[arg(long, value_name = "HOST:PORT", value_parser = listen)]
+    #[arg(long, value_name = "HOST:PORT", value_parser = listen, help = flag_help("listen"))]
+    #[allow(missing_docs)]
     pub listen: Option<SocketAddr>,
-    /// How it leaves on SIGTERM: native (the application is gone before) or classic (it leaves at the
-    /// same time) [env: SIDELIGHT_MODE] [default: native]
-    #[arg(long, value_name = "MODE", value_parser = mode)]
+    #[arg(long, value_name = "MODE", value_parser = mode, help = flag_help("mode"))]
+    #[allow(missing_docs)]
     pub mode: Option<Mode>,
-    /// Read log lines from standard input, too [env: SIDELIGHT_STDIN]
-    #[arg(long)]
+    #[arg(long, help = flag_help("stdin"))]
+    #[allow(missing_docs)]
     pub stdin: bool,
-    /// What sidelight says about itself: error, warn, info, debug or trace [env: SIDELIGHT_LOG_LEVEL]
-    #[arg(long, value_name = "LEVEL", value_parser = log_level)]
+    #[arg(long, value_name = "LEVEL", value_parser = log_level, help = flag_help("log-level"))]
+    #[allow(missing_docs)]
     pub log_level: Option<LogLevel>,
     /// Do not start with a configuration that has errors
     #[arg(long)]

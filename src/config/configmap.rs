@@ -27,7 +27,9 @@ pub(super) fn units(path: &Path) -> Vec<Unit> {
     match text.as_ref().ok().and_then(|text| manifest(&name, text)) {
         Some(units) => units,
         None => {
-            let layers = vec![Layer::new(Rank::Cluster, name.clone(), text)];
+            // it may be any layer: final settings are as good in it as variables
+            let layer = Layer::new(Rank::Cluster, name.clone(), text);
+            let layers = vec![Layer { has_variables: true, ..layer }];
             vec![Unit { name, layers, faults: Faults::default() }]
         }
     }

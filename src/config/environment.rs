@@ -4,10 +4,10 @@
 //! Nothing here is an error except a wrong value of our own; an empty value is none. Unit: one
 //! variable.
 
+use super::collector::{endpoint, header};
 use super::fault::{Fault, Level};
-use super::file::{self, PROTOCOLS, endpoint, final_scrape_wait, header, socket_path};
-use super::rules;
 use super::settings::Config;
+use super::table;
 use super::units::{self, Refused};
 use crate::export::endpoint::Given;
 use crate::rules::settings::Groups;
@@ -32,27 +32,73 @@ pub(super) const LAYERS: &str = "SIDELIGHT_CONFIG_LAYERS";
 /// stronger.
 const LISTEN_DEFAULT: &str = "SIDELIGHT_LISTEN_DEFAULT";
 
-const OWN: [&str; 19] = [
-    CONFIG,
-    LISTEN_DEFAULT,
-    "SIDELIGHT_SOCKET",
-    "SIDELIGHT_DATAGRAM_SOCKET",
-    "SIDELIGHT_LISTEN",
-    "SIDELIGHT_MODE",
-    "SIDELIGHT_GRACE_SECONDS",
-    "SIDELIGHT_STDIN",
-    "SIDELIGHT_PASSTHROUGH",
-    "SIDELIGHT_LOG_LEVEL",
-    DEFAULTS,
-    LAYERS,
-    "SIDELIGHT_SOCKET_MODE",
-    "SIDELIGHT_METRICS_PREFIX",
-    "SIDELIGHT_METRICS_GROUPS_OFF",
-    "SIDELIGHT_FINAL_SCRAPE_WAIT",
-    "SIDELIGHT_SCRAPERS",
-    "SIDELIGHT_INSTALL_DIR",
-    "SIDELIGHT_EXIT_WITH_APP",
+/// Groups of the standard metrics that are off: names, separated by commas.
+const GROUPS_OFF: &str = "SIDELIGHT_METRICS_GROUPS_OFF";
+
+/// A variable that is no setting of the table.
+#[derive(Clone, Copy, Debug)]
+pub struct Variable {
+    /// Its name.
+    pub name: &'static str,
+    /// The path of the setting that it says, where it says one.
+    pub setting: Option<&'static str>,
+    /// One sentence.
+    pub help: &'static str,
+}
+
+const fn variable(
+    name: &'static str,
+    setting: Option<&'static str>,
+    help: &'static str,
+) -> Variable {
+    Variable { name, setting, help }
+}
+
+/// Our own variables that are no settings: where configurations come from, and what an image says.
+pub const SOURCES: &[Variable] = &[
+    variable(CONFIG, None, "The configuration file; the flag --config is stronger."),
+    variable(DEFAULTS, None, "The platform's layer: the text of a configuration itself."),
+    variable(LAYERS, None, "Directories or files of further layers, separated by colons."),
+    variable(LISTEN_DEFAULT, Some("listen"), "Where an image listens; a file is stronger."),
+    variable(GROUPS_OFF, Some("metrics.groups"), "Groups that are off, separated by commas."),
 ];
+
+/// Variables that the application may share with us: weaker than a file. Case does not matter in them.
+pub const SHARED: &[Variable] = &[
+    variable("LOG_LEVEL", Some("log_level"), "As log_level; Python's words, too."),
+    variable("METRICS_PORT", Some("listen"), "The port of `listen`, if it is free."),
+    variable("ENABLE_METRICS", Some("metrics.groups"), "False switches all groups off."),
+    variable("ENVIRONMENT", None, "The resource attribute deployment.environment.name."),
+];
+
+/// Variables of OpenTelemetry: stronger than a file. A wrong value is a warning, because they are set for
+/// SDKs, too.
+pub const OPENTELEMETRY: &[Variable] = &[
+    variable("OTEL_RESOURCE_ATTRIBUTES", None, "Resource attributes, as key1=value1,key2=value2."),
+    variable("OTEL_SDK_DISABLED", Some("traces.enabled"), "True: no span is made."),
+    variable("OTEL_TRACES_EXPORTER", Some("traces.enabled"), "none: no span is made."),
+    variable("OTEL_EXPORTER_OTLP_ENDPOINT", Some("export.endpoint"), "A base URL."),
+    variable("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", Some("export.endpoint"), "A whole URL."),
+    variable("OTEL_EXPORTER_OTLP_PROTOCOL", Some("export.protocol"), "http/protobuf or grpc."),
+    variable("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", Some("export.protocol"), "The same."),
+    variable("OTEL_EXPORTER_OTLP_HEADERS", Some("export.headers"), "As key1=value1,key2=value2."),
+    variable("OTEL_EXPORTER_OTLP_TRACES_HEADERS", Some("export.headers"), "The same."),
+    variable("OTEL_EXPORTER_OTLP_TIMEOUT", Some("export.timeout"), "Milliseconds."),
+    variable("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", Some("export.timeout"), "Milliseconds."),
+    variable("OTEL_BSP_SCHEDULE_DELAY", Some("export.delay"), "Milliseconds."),
+    variable("OTEL_BSP_MAX_QUEUE_SIZE", Some("export.queue_spans_max"), "A number."),
+    variable("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", Some("export.batch_spans_max"), "A number."),
+];
+
+/// All variables that are ours.
+fn own_names() -> Vec<&'static str> {
+    let settings = table::ALL.iter().filter_map(|setting| setting.variable);
+    let own = settings.filter(|name| name.starts_with("SIDELIGHT_"));
+    let mut names: Vec<&str> = SOURCES.iter().map(|source| source.name).chain(own).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
 
 /// Reads variables and notes what is wrong with them.
 struct Reader<'e> {
@@ -89,12 +135,6 @@ impl<'e> Reader<'e> {
         }
     }
 
-    fn own<T>(&mut self, to: &mut T, name: &str, parse: impl FnOnce(&str) -> Result<T, Refused>) {
-        if let Some(value) = self.parsed(Level::Error, name, parse) {
-            *to = value;
-        }
-    }
-
     fn foreign<T>(
         &mut self,
         to: &mut T,
@@ -114,11 +154,10 @@ fn is_service_value(value: &str) -> bool {
 
 /// Puts the names that the application shares with us over the defaults. Case does not matter in them.
 pub(super) fn apply_shared(environment: &Environment, config: &mut Config) -> Vec<Fault> {
-    let shared = ["LOG_LEVEL", "METRICS_PORT", "ENABLE_METRICS", "ENVIRONMENT"];
     let folded: Environment = environment
         .iter()
         .map(|(name, value)| (name.to_ascii_uppercase(), value.clone()))
-        .filter(|(name, _)| shared.contains(&name.as_str()))
+        .filter(|(name, _)| SHARED.iter().any(|shared| shared.name == name))
         .collect();
     let mut reader = Reader { environment: &folded, faults: Vec::new() };
     reader.foreign(&mut config.log_level, "LOG_LEVEL", |text| {
@@ -172,46 +211,22 @@ pub(super) fn apply(environment: &Environment, config: &mut Config) -> Vec<Fault
 }
 
 fn own(reader: &mut Reader<'_>, config: &mut Config) {
-    reader.own(&mut config.socket.path, "SIDELIGHT_SOCKET", |text| socket_path(text).map(Some));
-    reader.own(&mut config.datagram_socket.path, "SIDELIGHT_DATAGRAM_SOCKET", |text| {
-        socket_path(text).map(Some)
-    });
-    let before = config.listen.address;
-    let listen =
-        reader.parsed(Level::Error, "SIDELIGHT_LISTEN", |text| units::listen(text, before));
-    if let Some(address) = listen {
-        config.listen.address = address;
-        config.listen.fallback = None;
+    for setting in table::ALL {
+        // a variable of OpenTelemetry's is read with its others
+        let Some(name) = setting.variable.filter(|name| name.starts_with("SIDELIGHT_")) else {
+            continue;
+        };
+        // one variable may say two settings, and is wrong once
+        if reader.faults.iter().all(|fault| fault.path != name) {
+            reader.parsed(Level::Error, name, |text| setting.read(text, config));
+        }
     }
-    reader.own(&mut config.mode, "SIDELIGHT_MODE", |text| units::choice(text, &units::MODES));
-    reader.own(&mut config.grace, "SIDELIGHT_GRACE_SECONDS", units::seconds);
-    reader.own(&mut config.stdin, "SIDELIGHT_STDIN", units::flag);
-    reader.own(&mut config.passthrough, "SIDELIGHT_PASSTHROUGH", |text| {
-        units::choice(text, &units::PASSTHROUGHS)
-    });
-    reader.own(&mut config.log_level, "SIDELIGHT_LOG_LEVEL", |text| {
-        units::choice(text, &units::LOG_LEVELS)
-    });
-    let mode = reader.parsed(Level::Error, "SIDELIGHT_SOCKET_MODE", units::mode_bits);
-    if let Some(mode) = mode {
-        // who sets the variable wires the pod: both sockets lie on its volume
-        (config.socket.mode, config.datagram_socket.mode) = (mode, mode);
-    }
-    let (wait, scrapers) = ("SIDELIGHT_FINAL_SCRAPE_WAIT", "SIDELIGHT_SCRAPERS");
-    reader.own(&mut config.final_scrape.wait, wait, final_scrape_wait);
-    reader.own(&mut config.final_scrape.scrapers, scrapers, file::scrapers);
-    reader.own(&mut config.install_directory, "SIDELIGHT_INSTALL_DIR", |text| {
-        Ok(Some(PathBuf::from(text)))
-    });
-    reader.own(&mut config.exit_with_app, "SIDELIGHT_EXIT_WITH_APP", units::flag);
-    reader.own(&mut config.rules.prefix, "SIDELIGHT_METRICS_PREFIX", rules::prefix);
     groups_off(reader, &mut config.rules.groups);
 }
 
 /// Which groups of the standard metrics are off: names, separated by commas.
 fn groups_off(reader: &mut Reader<'_>, groups: &mut Groups) {
-    let variable = "SIDELIGHT_METRICS_GROUPS_OFF";
-    let Some(value) = reader.get(variable) else { return };
+    let Some(value) = reader.get(GROUPS_OFF) else { return };
     for name in value.split(',').map(str::trim).filter(|name| !name.is_empty()) {
         match name {
             "http" => groups.http = false,
@@ -225,7 +240,7 @@ fn groups_off(reader: &mut Reader<'_>, groups: &mut Groups) {
                     None => format!("known are {}", known.join(", ")),
                 };
                 let message = format!("`{name}` is no group of the standard metrics");
-                reader.fault(Level::Error, variable, Refused::new(message, hint));
+                reader.fault(Level::Error, GROUPS_OFF, Refused::new(message, hint));
             }
         }
     }
@@ -233,18 +248,18 @@ fn groups_off(reader: &mut Reader<'_>, groups: &mut Groups) {
 
 /// Warns of every `SIDELIGHT_*` that is none of ours; those of a Service named sidelight in one breath.
 fn unknown(reader: &mut Reader<'_>) {
-    let mut of_service = Vec::new();
+    let (own, mut of_service) = (own_names(), Vec::new());
     for (name, value) in reader.environment {
-        if !name.starts_with("SIDELIGHT_") || OWN.contains(&name.as_str()) {
+        if !name.starts_with("SIDELIGHT_") || own.contains(&name.as_str()) {
             continue;
         }
         if is_service_name(name) || is_service_value(value) {
             of_service.push(name.as_str());
             continue;
         }
-        let hint = match nearest(name, OWN) {
+        let hint = match nearest(name, own.iter().copied()) {
             Some(meant) => format!("did you mean `{meant}`?"),
-            None => format!("known are {}", OWN.join(", ")),
+            None => format!("known are {}", own.join(", ")),
         };
         reader.fault(Level::Warning, name, Refused::new("unknown variable, ignored", hint));
     }
@@ -313,7 +328,7 @@ fn export(reader: &mut Reader<'_>, config: &mut Config) {
     let to = &mut config.export;
     let protocol = |text: &str| match text {
         "http/json" => Err(Refused::new("http/json is not spoken here", "http/protobuf is used")),
-        _ => units::choice(text, &PROTOCOLS),
+        _ => units::choice(text, &units::PROTOCOLS),
     };
     for name in ["OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"] {
         reader.foreign(&mut to.protocol, name, protocol);

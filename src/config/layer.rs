@@ -44,13 +44,15 @@ pub(super) struct Layer {
     /// The file, or the variable.
     pub(super) name: String,
     pub(super) text: Result<String, String>,
+    /// `${NAME}` in it means a variable.
+    pub(super) has_variables: bool,
     /// The text is a value of a manifest.
     pub(super) inside: Option<Arc<Inside>>,
 }
 
 impl Layer {
     pub(super) fn new(rank: Rank, name: String, text: Result<String, String>) -> Layer {
-        Layer { rank, name, text, inside: None }
+        Layer { rank, name, text, has_variables: rank != Rank::Cluster, inside: None }
     }
 }
 

@@ -1,5 +1,7 @@
 //! One layer read and laid over those before it, and the rules of all merged by name. Unit: one layer.
 
+use super::environment::Environment;
+use super::expand;
 use super::fault::{Fault, Faults, Level, Located};
 use super::file::{self, Said};
 use super::layer::{Layer, Rank, unreadable};
@@ -49,7 +51,7 @@ pub(super) struct Origin {
 
 impl Part {
     /// Lays a layer over `config`.
-    pub(super) fn read(layer: &Layer, config: &mut Config) -> Part {
+    pub(super) fn read(layer: &Layer, environment: &Environment, config: &mut Config) -> Part {
         let name = layer.name.clone();
         let mut part = Part {
             rank: layer.rank,
@@ -71,8 +73,11 @@ impl Part {
             Ok(root) => part.root = root,
             Err(fault) => part.faults.push(*fault),
         }
-        if let Some(root) = &part.root {
+        if let Some(root) = &mut part.root {
             let mut reader = Reader::new(&part.source);
+            if layer.has_variables {
+                expand::expand(&mut reader, root, environment);
+            }
             part.said = file::apply(&mut reader, root, config);
             part.faults = reader.faults;
             part.faults.sort();

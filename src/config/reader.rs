@@ -14,6 +14,8 @@ pub struct Reader<'s> {
     pub source: &'s Source,
     /// All faults so far, in the order in which values were read.
     pub faults: Faults,
+    /// Where values begin of which no second fault is to be said.
+    pub(super) refused_before: HashSet<usize>,
 }
 
 /// A value with the way to it.
@@ -36,7 +38,7 @@ pub struct Keys<'t> {
 impl<'s> Reader<'s> {
     /// Starts without faults.
     pub fn new(source: &'s Source) -> Reader<'s> {
-        Reader { source, faults: Faults::default() }
+        Reader { source, faults: Faults::default(), refused_before: HashSet::new() }
     }
 
     /// Notes a fault of a value.
@@ -48,6 +50,9 @@ impl<'s> Reader<'s> {
         hint: Option<String>,
     ) {
         let Node { start, end, .. } = *at.node;
+        if self.refused_before.contains(&start) {
+            return;
+        }
         self.fault_between(level, &at.path, start..end, message.into(), hint);
     }
 
@@ -174,30 +179,11 @@ impl<'s> Reader<'s> {
         self.parsed(at, |text| within(text, text.replace('_', "").parse().ok(), &bounds))
     }
 
-    /// A number of bytes within bounds.
-    pub fn size(&mut self, at: &At<'_>, bounds: std::ops::RangeInclusive<usize>) -> Option<usize> {
-        self.parsed(at, |text| within(text, Some(super::units::size(text)?), &bounds))
-    }
-
     /// A finite number.
     pub fn number(&mut self, at: &At<'_>) -> Option<f64> {
         self.parsed(at, |text| match text.parse::<f64>() {
             Ok(number) if number.is_finite() => Ok(number),
             _ => Err(Refused { message: format!("`{text}` is no number"), hint: None }),
-        })
-    }
-
-    /// A share from 0 to 1, or in per cent.
-    pub fn ratio(&mut self, at: &At<'_>) -> Option<f64> {
-        self.parsed(at, |text| {
-            let (digits, whole) = match text.strip_suffix('%') {
-                Some(digits) => (digits.trim(), 100.0),
-                None => (text, 1.0),
-            };
-            let ratio = digits.parse::<f64>().ok().map(|number| number / whole);
-            ratio
-                .filter(|ratio| (0.0..=1.0).contains(ratio))
-                .ok_or_else(|| Refused::new(format!("`{text}` is no share"), "write 0.05 or 5%"))
         })
     }
 }

@@ -100,6 +100,39 @@ fn shared_names_are_weaker_than_the_file() {
     assert_eq!(told(&wrong.faults), [(Level::Error, "SIDELIGHT_LISTEN_DEFAULT")]);
 }
 
+/// Guarantees: variables in values are put in before they are read as what they mean, an unset one is one error
+/// with its place, and the platform's layer is taken as it is.
+#[test]
+fn variables_in_values() {
+    let pairs = [("SERIES", "700"), ("TEAM", "shop"), ("TOKEN", "x y")];
+    let text = "service: ${TEAM}-${STAGE:-dev}\nmetrics: {limits: {series: \"${SERIES}\"}}\n\
+                export: {headers: {authorization: \"Bearer ${TOKEN}\"}}\n\
+                rules: [{counter: {name: n, labels: {team: {value: \"${TEAM}\"}, raw: {value: \"$${X}\"}}}}]\n";
+    let loaded = of(text, &pairs);
+    assert_eq!(loaded.faults, []);
+    let config = loaded.config;
+    assert_eq!(config.resource.service_name, "shop-dev");
+    assert_eq!(config.limits.series_max, 700);
+    assert_eq!(config.export.headers[0].1, "Bearer x y");
+    let labels = config.rules.own[0].metrics[0].labels.iter().map(|(_, value)| value.clone());
+    let expected = ["shop", "${X}"].map(|text| ValueSettings::Constant(text.to_owned()));
+    assert_eq!(labels.collect::<Vec<_>>(), expected);
+    for (text, line, column) in [
+        ("mode: native\nmetrics: {limits: {series: \"${NONE}\"}}\n", 2, 28),
+        ("rules:\n- counter: {name: n, help: \"of ${NONE\"}\n", 2, 28),
+    ] {
+        let loaded = of(text, &pairs);
+        assert_eq!(loaded.faults.len(), 1, "{:?}", loaded.faults);
+        assert!(!loaded.is_valid());
+        let located = loaded.faults[0].located.as_ref().expect("a place");
+        assert_eq!((located.line, located.column), (line, column), "{}", loaded.faults[0]);
+    }
+    let platform = [("SIDELIGHT_DEFAULTS", "service: ${TEAM}\n"), ("TEAM", "shop")];
+    let loaded = load(&Flags::default(), &environment(&platform));
+    assert_eq!(loaded.faults, []);
+    assert_eq!(loaded.config.resource.service_name, "${TEAM}");
+}
+
 /// A Service named metrics or sidelight must not keep the application from starting.
 #[test]
 fn what_kubernetes_sets_for_services_is_ignored() {

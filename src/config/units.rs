@@ -1,8 +1,10 @@
 //! Text -> values with units, and back. The same in files, variables and flags. Unit: one value.
 
 use super::settings::{ListenSettings, LogLevel, Mode, Passthrough};
+use crate::export::endpoint::Protocol;
 use jiff::tz::TimeZone;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// What is wrong with a value.
@@ -208,6 +210,54 @@ pub fn time_zone(text: &str) -> Result<TimeZone, Refused> {
         return Ok(TimeZone::fixed(offset));
     }
     TimeZone::get(text).map_err(|_| refused())
+}
+
+/// The name or the offset of a zone, as [`time_zone`] reads it.
+pub fn zone_name(zone: &TimeZone) -> String {
+    if *zone == TimeZone::UTC {
+        return "UTC".to_owned();
+    }
+    if let Some(name) = zone.iana_name() {
+        return name.to_owned();
+    }
+    let seconds = zone.to_fixed_offset().map_or(0, jiff::tz::Offset::seconds);
+    let sign = if seconds < 0 { '-' } else { '+' };
+    let minutes = seconds.unsigned_abs() / 60;
+    format!("{sign}{:02}:{:02}", minutes / 60, minutes % 60)
+}
+
+/// The longest path of a Unix socket: `sun_path` with its closing NUL.
+pub(super) const SOCKET_PATH_BYTES_MAX: usize = 107;
+
+/// A path that a Unix socket can have.
+pub(super) fn socket_path(text: &str) -> Result<PathBuf, Refused> {
+    if text.is_empty() {
+        return Err(Refused::new("a path is missing", "as in /run/sidelight/log.sock"));
+    }
+    if text.len() > SOCKET_PATH_BYTES_MAX {
+        let message = format!("the path is longer than {SOCKET_PATH_BYTES_MAX} bytes");
+        return Err(Refused::new(message, "the kernel's limit for sockets: use a shorter one"));
+    }
+    Ok(PathBuf::from(text))
+}
+
+/// The words for [`Protocol`].
+pub(super) const PROTOCOLS: [(&str, Protocol); 2] =
+    [("http/protobuf", Protocol::Http), ("grpc", Protocol::Grpc)];
+
+/// A share from 0 to 1, or in per cent.
+///
+/// # Errors
+/// It is no share.
+pub fn share(text: &str) -> Result<f64, Refused> {
+    let (digits, whole) = match text.strip_suffix('%') {
+        Some(digits) => (digits.trim(), 100.0),
+        None => (text, 1.0),
+    };
+    let share = digits.parse::<f64>().ok().map(|number| number / whole);
+    share
+        .filter(|share| (0.0..=1.0).contains(share))
+        .ok_or_else(|| Refused::new(format!("`{text}` is no share"), "write 0.05 or 5%"))
 }
 
 /// The words for [`Mode`].

@@ -1,0 +1,416 @@
+//! Kinds of settings: how a value is read, shown, bounded and described. The same for a file, a variable and
+//! a flag. Unit: one value.
+
+use super::collector;
+use super::rules;
+use super::settings::{ListenSettings, LogLevel, Mode, Passthrough};
+use super::units::{self, Refused};
+use crate::export::endpoint::{Given, Protocol};
+use crate::health::settings::Heartbeat;
+use crate::rules::standard;
+use jiff::tz::TimeZone;
+use serde_json::{Value as Json, json};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The least and the most that a number may be: a count, bytes, or milliseconds.
+pub type Bounds = (u64, u64);
+
+/// What a value is, for people and editors.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Type {
+    /// True or false.
+    Switch,
+    /// A whole number.
+    Count,
+    /// A number of bytes.
+    Size,
+    /// A share from 0 to 1.
+    Share,
+    /// A duration with its unit.
+    Duration,
+    /// A duration; seconds where it has no unit.
+    Seconds,
+    /// One of some words.
+    Word(&'static [&'static str]),
+    /// Text.
+    Text,
+    /// A path in the file system.
+    Path,
+    /// Permission bits in octal.
+    Permissions,
+    /// An address to listen on.
+    Address,
+    /// A time zone.
+    Zone,
+    /// The beginning of a metric's name.
+    Prefix,
+    /// A URL.
+    Url,
+    /// A map of names and texts.
+    Headers,
+    /// A duration, or a map of two.
+    Heartbeat,
+}
+
+impl Type {
+    /// In words, with the unit.
+    pub fn name(self) -> String {
+        match self {
+            Type::Switch => "true or false".to_owned(),
+            Type::Count => "number".to_owned(),
+            Type::Size => "bytes, as in 4096, 64KiB, 1MiB".to_owned(),
+            Type::Share => "share, as in 0.05 or 5%".to_owned(),
+            Type::Duration => "duration, as in 250ms, 30s, 5m".to_owned(),
+            Type::Seconds => "seconds, or a duration, as in 30 or 2m".to_owned(),
+            Type::Word(words) => words.join(", "),
+            Type::Text => "text".to_owned(),
+            Type::Path => "path".to_owned(),
+            Type::Permissions => "permission bits in octal, as in \"0660\"".to_owned(),
+            Type::Address => "HOST:PORT".to_owned(),
+            Type::Zone => "UTC, an offset, or a name, as in Europe/Berlin".to_owned(),
+            Type::Prefix => "letters, digits and _".to_owned(),
+            Type::Url => "URL".to_owned(),
+            Type::Headers => "map of names and texts".to_owned(),
+            Type::Heartbeat => "duration, or map of `every` and `grace`".to_owned(),
+        }
+    }
+
+    /// Whether a final value bounds those of later layers; others cannot be changed at all.
+    pub fn is_bound(self) -> bool {
+        matches!(self, Type::Count | Type::Size | Type::Share | Type::Duration | Type::Seconds)
+    }
+
+    /// A number with its unit.
+    pub fn amount(self, number: u64) -> String {
+        match self {
+            Type::Size => size(number),
+            Type::Duration | Type::Seconds => duration(Duration::from_millis(number)),
+            _ => number.to_string(),
+        }
+    }
+
+    /// JSON Schema. A text may be given by a variable, so that every kind may be a text, too.
+    pub fn schema(self, bounds: Option<Bounds>) -> Json {
+        let variable = json!({"type": "string", "pattern": r"\$\{"});
+        let number = |kind: &str| {
+            let mut number = json!({"type": kind});
+            if let Some((least, most)) = bounds {
+                number["minimum"] = least.into();
+                number["maximum"] = most.into();
+            }
+            number
+        };
+        match self {
+            Type::Switch => json!({"anyOf": [{"type": "boolean"}, variable]}),
+            Type::Count => json!({"anyOf": [number("integer"), variable]}),
+            Type::Size => json!({"anyOf": [number("integer"), {"type": "string"}]}),
+            Type::Share => json!({"anyOf": [
+                {"type": "number", "minimum": 0, "maximum": 1}, {"type": "string"}]}),
+            Type::Seconds => {
+                json!({"anyOf": [{"type": "number", "minimum": 0}, {"type": "string"}]})
+            }
+            Type::Word(words) => json!({"anyOf": [{"enum": words}, variable]}),
+            Type::Permissions | Type::Address => json!({"type": ["string", "integer"]}),
+            Type::Duration => json!({"anyOf": [{"type": "string"}, {"const": 0}]}),
+            Type::Text | Type::Path | Type::Zone | Type::Prefix | Type::Url => {
+                json!({"type": "string"})
+            }
+            Type::Headers => json!({"type": "object", "additionalProperties": {"type": "string"}}),
+            Type::Heartbeat => json!({"anyOf": [{"type": "string"}, {
+                "type": "object",
+                "properties": {"every": {"type": "string"}, "grace": {"type": "string"}},
+                "required": ["every"],
+                "additionalProperties": false,
+            }]}),
+        }
+    }
+}
+
+/// A kind of setting.
+pub(super) trait Kind {
+    /// As it is used.
+    type Value: Clone + PartialEq;
+    /// What it is.
+    const TYPE: Type;
+
+    /// Reads a text; `before` is the value that it replaces.
+    fn parse(
+        text: &str,
+        bounds: Option<Bounds>,
+        before: &Self::Value,
+    ) -> Result<Self::Value, Refused>;
+
+    /// The value as a file would say it; None where it is unset.
+    fn show(value: &Self::Value) -> Option<String>;
+
+    /// Whether a value goes beyond a final one.
+    fn exceeds(wanted: &Self::Value, most: &Self::Value) -> bool {
+        wanted != most
+    }
+}
+
+/// Implements a kind that has no bounds and is shown as text.
+macro_rules! kind {
+    ($(#[$doc:meta])* $name:ident, $value:ty, $type:expr, $parse:expr, $show:expr) => {
+        $(#[$doc])*
+        pub(super) struct $name;
+
+        impl Kind for $name {
+            type Value = $value;
+            const TYPE: Type = $type;
+
+            fn parse(
+                text: &str,
+                _: Option<Bounds>,
+                before: &Self::Value,
+            ) -> Result<Self::Value, Refused> {
+                let parse: fn(&str, &$value) -> Result<$value, Refused> = $parse;
+                parse(text, before)
+            }
+
+            fn show(value: &Self::Value) -> Option<String> {
+                let show: fn(&$value) -> Option<String> = $show;
+                show(value)
+            }
+        }
+    };
+}
+
+/// Implements a kind of numbers.
+macro_rules! number {
+    ($name:ident, $value:ty, $type:expr, $parse:expr, $show:expr) => {
+        pub(super) struct $name;
+
+        impl Kind for $name {
+            type Value = $value;
+            const TYPE: Type = $type;
+
+            fn parse(
+                text: &str,
+                bounds: Option<Bounds>,
+                _: &Self::Value,
+            ) -> Result<Self::Value, Refused> {
+                let parse: fn(&str) -> Result<(u128, $value), Refused> = $parse;
+                let (number, value) = parse(text)?;
+                within(text, number, Self::TYPE, bounds)?;
+                Ok(value)
+            }
+
+            fn show(value: &Self::Value) -> Option<String> {
+                let show: fn(&$value) -> Option<String> = $show;
+                show(value)
+            }
+
+            fn exceeds(wanted: &Self::Value, most: &Self::Value) -> bool {
+                wanted > most
+            }
+        }
+    };
+}
+
+fn within(text: &str, number: u128, of: Type, bounds: Option<Bounds>) -> Result<(), Refused> {
+    let Some((least, most)) = bounds else { return Ok(()) };
+    // durations are compared in nanoseconds, so that 1 ns is not taken for 0 ms
+    let unit = if matches!(of, Type::Duration | Type::Seconds) { 1_000_000 } else { 1 };
+    if number < u128::from(least) * unit || number > u128::from(most) * unit {
+        let hint = format!("from {} to {}", of.amount(least), of.amount(most));
+        return Err(Refused::new(format!("`{text}` is out of bounds"), hint));
+    }
+    Ok(())
+}
+
+fn whole(text: &str) -> Result<u64, Refused> {
+    let number = text.replace('_', "").parse();
+    number.map_err(|_| Refused::new(format!("`{text}` is no whole number"), "write digits alone"))
+}
+
+fn count(text: &str) -> Result<(u128, usize), Refused> {
+    let number = whole(text)?;
+    Ok((u128::from(number), number as usize))
+}
+
+number!(Count, usize, Type::Count, count, |n| Some(n.to_string()));
+number!(
+    Count64,
+    u64,
+    Type::Count,
+    |text| whole(text).map(|number| (u128::from(number), number)),
+    |n| Some(n.to_string())
+);
+number!(
+    Size,
+    usize,
+    Type::Size,
+    |text| units::size(text).map(|bytes| (bytes as u128, bytes)),
+    |bytes| Some(bytes.to_string())
+);
+number!(
+    Span,
+    Duration,
+    Type::Duration,
+    |text| units::duration(text).map(|duration| (duration.as_nanos(), duration)),
+    |value| Some(duration(*value))
+);
+number!(
+    Seconds,
+    Duration,
+    Type::Seconds,
+    |text| units::seconds(text).map(|duration| (duration.as_nanos(), duration)),
+    |value| Some(duration(*value))
+);
+number!(Share, f64, Type::Share, |text| units::share(text).map(|share| (0, share)), |share| Some(
+    share.to_string()
+));
+
+/// The number of route templates, whose default the standard rules know.
+pub(super) struct Routes;
+
+impl Kind for Routes {
+    type Value = Option<usize>;
+    const TYPE: Type = Type::Count;
+
+    fn parse(text: &str, bounds: Option<Bounds>, _: &Self::Value) -> Result<Self::Value, Refused> {
+        Count::parse(text, bounds, &0).map(Some)
+    }
+
+    fn show(value: &Self::Value) -> Option<String> {
+        Some(value.unwrap_or(standard::ROUTES_MAX).to_string())
+    }
+
+    fn exceeds(wanted: &Self::Value, most: &Self::Value) -> bool {
+        wanted.unwrap_or(standard::ROUTES_MAX) > most.unwrap_or(standard::ROUTES_MAX)
+    }
+}
+
+kind!(Switch, bool, Type::Switch, |text, _| units::flag(text), |is| Some(is.to_string()));
+kind!(
+    ModeWord,
+    Mode,
+    Type::Word(&["native", "classic"]),
+    |text, _| units::choice(text, &units::MODES),
+    |mode| Some(mode.name().to_owned())
+);
+kind!(
+    /// `off` and `stdout`; the former would be a truth value without its quotes.
+    PassthroughWord,
+    Passthrough,
+    Type::Word(&["off", "stdout"]),
+    |text, _| units::choice(text, &units::PASSTHROUGHS),
+    |to| Some(quoted(to.name()))
+);
+kind!(
+    LevelWord,
+    LogLevel,
+    Type::Word(&["error", "warn", "info", "debug", "trace"]),
+    |text, _| units::choice(text, &units::LOG_LEVELS),
+    |level| Some(level.name().to_owned())
+);
+kind!(
+    ProtocolWord,
+    Protocol,
+    Type::Word(&["http/protobuf", "grpc"]),
+    |text, _| units::choice(text, &units::PROTOCOLS),
+    |protocol| Some(protocol.name().to_owned())
+);
+kind!(
+    SocketPath,
+    Option<PathBuf>,
+    Type::Path,
+    |text, _| units::socket_path(text).map(Some),
+    |path| path.as_ref().map(|path| quoted(&path.to_string_lossy()))
+);
+kind!(Directory, Option<PathBuf>, Type::Path, |text, _| Ok(Some(PathBuf::from(text))), |path| path
+    .as_ref()
+    .map(|path| quoted(&path.to_string_lossy())));
+kind!(Permissions, u32, Type::Permissions, |text, _| units::mode_bits(text), |bits| Some(format!(
+    "\"{bits:04o}\""
+)));
+kind!(Group, Option<String>, Type::Text, |text, _| Ok(Some(text.to_owned())), |group| group
+    .as_deref()
+    .map(quoted));
+kind!(
+    Listen,
+    ListenSettings,
+    Type::Address,
+    |text, before| {
+        let address = units::listen(text, before.address)?;
+        Ok(ListenSettings { address, fallback: None })
+    },
+    |listen| Some(quoted(&listen.address.to_string()))
+);
+kind!(Zone, TimeZone, Type::Zone, |text, _| units::time_zone(text), |zone| Some(quoted(
+    &units::zone_name(zone)
+)));
+kind!(Text, String, Type::Text, |text, _| Ok(text.to_owned()), |text| Some(quoted(text)));
+kind!(Prefix, String, Type::Prefix, |text, _| rules::prefix(text), |text| Some(quoted(text)));
+kind!(
+    Url,
+    Option<String>,
+    Type::Url,
+    |text, _| collector::endpoint(text, Given::Setting).map(Some),
+    |url| url.as_deref().map(quoted)
+);
+kind!(
+    /// A map in a file, and read there; a text names no headers.
+    Headers,
+    Vec<(String, String)>,
+    Type::Headers,
+    |_, _| Err(Refused::new("a map is expected here", "as in {authorization: Bearer ...}")),
+    |headers| {
+        let shown = |(name, _): &(String, String)| format!("{}: \"***\"", quoted(name));
+        let pairs: Vec<String> = headers.iter().map(shown).collect();
+        Some(format!("{{{}}}", pairs.join(", ")))
+    }
+);
+kind!(
+    /// A duration alone; of a map the file's reader makes it.
+    HeartbeatKind,
+    Option<Heartbeat>,
+    Type::Heartbeat,
+    |text, _| {
+        let every = Span::parse(text, Some(LONGER_THAN_ZERO), &Duration::ZERO)?;
+        Ok(Some(Heartbeat { every, grace: every / 2 }))
+    },
+    |beat| beat.map(|beat| {
+        let (every, grace) = (duration(beat.every), duration(beat.grace));
+        format!("{{every: {every}, grace: {grace}}}")
+    })
+);
+
+/// Milliseconds of a duration that must not be 0, up to the longest of all.
+pub(super) const LONGER_THAN_ZERO: Bounds = (1, DURATION_MS_MAX);
+/// Milliseconds of the longest duration: a week.
+pub(super) const DURATION_MS_MAX: u64 = 7 * 24 * 3_600_000;
+
+/// A string as JSON writes it, which YAML reads.
+pub(super) fn quoted(text: &str) -> String {
+    Json::from(text).to_string()
+}
+
+/// A duration in the largest unit in which it is a whole number.
+pub(super) fn duration(duration: Duration) -> String {
+    let nanos = duration.as_nanos();
+    if nanos == 0 {
+        return "0s".to_owned();
+    }
+    let units = [
+        ("d", 86_400_000_000_000),
+        ("h", 3_600_000_000_000),
+        ("m", 60_000_000_000),
+        ("s", 1_000_000_000),
+        ("ms", 1_000_000),
+        ("us", 1_000),
+    ];
+    let unit = units.into_iter().find(|(_, length)| nanos.is_multiple_of(*length));
+    let (unit, length) = unit.unwrap_or(("ns", 1));
+    format!("{}{unit}", nanos / length)
+}
+
+fn size(bytes: u64) -> String {
+    let units = [("MiB", 1 << 20), ("KiB", 1 << 10)];
+    match units.into_iter().find(|(_, length)| bytes > 0 && bytes.is_multiple_of(*length)) {
+        Some((unit, length)) => format!("{}{unit}", bytes / length),
+        None => bytes.to_string(),
+    }
+}

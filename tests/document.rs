@@ -1,0 +1,99 @@
+//! `docs/configuration.md` says what the table of settings says, its examples pass `check`, and each operator of
+//! the rule language does what its example says.
+
+use clap::CommandFactory;
+use sidelight::cli::CommandLine;
+use sidelight::cli::check::faults;
+use sidelight::clock::UnixNanos;
+use sidelight::config::document::{OPERATORS, page, schema};
+use sidelight::config::{Flags, parse, table};
+use sidelight::replay::Replay;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::PathBuf;
+
+/// Guarantees: the page is the one that the table gives; `UPDATE=1` writes it.
+#[test]
+fn the_page_is_generated() {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.md");
+    let expected = page();
+    if std::env::var_os("UPDATE").is_some() {
+        fs::create_dir_all(path.parent().expect("a folder")).expect("writable");
+        fs::write(&path, &expected).expect("writable");
+    }
+    let written = fs::read_to_string(&path).unwrap_or_default();
+    assert!(written == expected, "write it with UPDATE=1 cargo test --test main document");
+}
+
+/// Guarantees: what the page shows as YAML is right.
+#[test]
+fn its_examples_pass_check() {
+    let page = page();
+    let examples: Vec<&str> = page
+        .split("```yaml\n")
+        .skip(1)
+        .map(|rest| rest.split("```").next().expect("an end"))
+        .collect();
+    assert_eq!(examples.len(), 3);
+    for example in examples {
+        let loaded = parse("page", example, &Flags::default(), &BTreeMap::new());
+        let faults = faults(&loaded);
+        // the platform's layer is no file
+        let wrong = faults.iter().filter(|fault| fault.path != "final");
+        assert_eq!(wrong.count(), 0, "{faults:?}");
+    }
+}
+
+/// Guarantees: the example of every operator holds for the line that it holds for and for no other.
+#[test]
+fn operators_do_what_their_examples_say() {
+    let shown: BTreeSet<&str> = OPERATORS.iter().map(|operator| operator.name).collect();
+    assert_eq!(shown.len(), OPERATORS.len());
+    for operator in OPERATORS {
+        let when = operator.when.replace('\'', "''");
+        let text = format!("rules: [{{when: '{when}', counter: {{name: n_total}}}}]\n");
+        let loaded = parse("rule", &text, &Flags::default(), &BTreeMap::new());
+        assert_eq!(faults(&loaded), [], "{}", operator.name);
+        assert!(operator.when.contains(operator.name));
+        for (line, expected) in [(operator.holds, "n_total 1"), (operator.fails, "n_total 0")] {
+            let mut replay =
+                Replay::new(&loaded.config, false, UnixNanos(1_800_000_000_000_000_000))
+                    .expect("checked");
+            replay.feed(format!("{line}\n").as_bytes(), 1);
+            let metrics = replay.finish().metrics;
+            let found = metrics.lines().find(|line| line.starts_with("n_total"));
+            assert_eq!(found.unwrap_or("n_total 0"), expected, "{}: {line}", operator.name);
+        }
+    }
+}
+
+/// Guarantees: every flag of `run` that is a setting is in the table, and every flag of the table exists.
+#[test]
+fn flags_are_those_of_the_table() {
+    let command = CommandLine::command();
+    let known: BTreeSet<&str> = command.get_arguments().filter_map(|one| one.get_long()).collect();
+    let table: BTreeSet<&str> = table::ALL.iter().filter_map(|setting| setting.flag).collect();
+    let others: BTreeSet<&str> = known.difference(&table).copied().collect();
+    assert_eq!(table.difference(&known).count(), 0);
+    assert_eq!(others, BTreeSet::from(["config", "strict"]));
+}
+
+/// Guarantees: the schema knows the same keys as the parser, at every place.
+#[test]
+fn the_schema_knows_what_the_parser_knows() {
+    let schema = schema();
+    for setting in table::ALL.iter().filter(|setting| setting.in_file) {
+        let mut at = &schema;
+        for key in setting.path.split('.') {
+            let map = if at["anyOf"].is_array() && at["properties"].is_null() {
+                &at["anyOf"][0]
+            } else {
+                at
+            };
+            at = &map["properties"][key];
+        }
+        assert!(at["description"].is_string(), "{}: {at}", setting.path);
+    }
+    let rule = &schema["properties"]["rules"]["items"]["properties"];
+    assert!(rule["counter"]["properties"]["labels"].is_object());
+}
