@@ -11,6 +11,8 @@ mod layers;
 mod ledger;
 #[allow(clippy::disallowed_methods)] // it waits for another process, whose time is the real one
 mod life;
+#[allow(clippy::disallowed_methods)] // the same
+mod metrics;
 #[path = "support/process.rs"]
 #[allow(dead_code, clippy::disallowed_methods)] // the same
 mod process;

@@ -13,12 +13,13 @@ const CRATES: &[(&str, Layers)] =
 type Layers = &'static [(&'static str, &'static [&'static str])];
 
 const INJECTOR: Layers = &[
+    ("name", &[]),
     ("manifest", &[]),
     ("oci", &[]),
     ("kube", &[]),
-    ("inject", &["manifest"]),
-    ("config", &["inject"]),
-    ("server", &["inject", "kube"]),
+    ("inject", &["manifest", "name"]),
+    ("config", &["inject", "name"]),
+    ("server", &["inject", "kube", "name"]),
     ("cli", &["*"]),
 ];
 

@@ -44,7 +44,7 @@ impl std::fmt::Debug for OutputStatus {
         f.debug_struct("OutputStatus")
             .field("name", &self.name)
             .field("condition", &condition)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod inject;
+mod output;
 pub mod serve;
 mod value;
 

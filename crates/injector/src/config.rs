@@ -12,6 +12,7 @@ use crate::inject::policy::{
 };
 use crate::inject::quantity;
 use crate::inject::sidecar::DEFAULTS_BYTES_MAX;
+use crate::name::{is_label, is_name};
 use sidelight::config::fault::{Fault, Level};
 use sidelight::config::reader::{At, Keys, Reader};
 use sidelight::config::tree::{self, Source, Value};
@@ -175,15 +176,6 @@ fn texts(
     reader.list(at).iter().filter_map(|at| reader.parsed(at, &parse)).collect()
 }
 
-fn is_label(text: &str) -> bool {
-    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    let edge = |c: char| c == '-';
-    (1..=63).contains(&text.len())
-        && text.bytes().all(inner)
-        && !text.starts_with(edge)
-        && !text.ends_with(edge)
-}
-
 /// A name of a namespace or a revision.
 fn label(text: &str) -> Result<String, Refused> {
     let hint = "small letters, digits and dashes, at most 63";
@@ -197,15 +189,18 @@ fn label(text: &str) -> Result<String, Refused> {
 /// A name of a Secret.
 fn name(text: &str) -> Result<String, Refused> {
     let hint = "small letters, digits, dashes and dots";
-    let is_name = text.len() <= 253 && text.split('.').all(is_label);
-    if is_name {
+    if is_name(text) {
         Ok(text.to_owned())
     } else {
         Err(Refused::new(format!("`{text}` is no name"), hint))
     }
 }
 
-fn image(text: &str) -> Result<String, Refused> {
+/// A name of an image.
+///
+/// # Errors
+/// It has white space or control characters, or is empty.
+pub fn image(text: &str) -> Result<String, Refused> {
     if text.is_empty() || text.contains(|c: char| c.is_whitespace() || c.is_control()) {
         let hint = "as in registry.example/sidelight:1.2.3, or better with @sha256:...";
         return Err(Refused::new(format!("`{text}` is no name of an image"), hint));

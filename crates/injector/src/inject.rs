@@ -10,6 +10,7 @@ mod identity;
 mod mesh;
 pub mod names;
 pub mod patch;
+mod platform;
 mod pod;
 pub mod policy;
 pub mod quantity;
@@ -28,6 +29,10 @@ use policy::Policy;
 use serde_json::Value;
 use status::Status;
 use std::collections::BTreeMap;
+
+/// Containers of a pod that is injected. What has more is no pod that anybody runs, and the status annotation, which
+/// names containers, has to fit into what an object may have.
+const CONTAINERS_MAX: usize = 250;
 
 /// What is known of the pod's namespace.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -123,19 +128,18 @@ pub fn strip(pod: &mut Value) -> bool {
 fn refusal(pod: &Pod<'_>, namespace: &str, policy: &Policy) -> Option<&'static str> {
     let said = pod.label(names::POD_LABEL).or(pod.annotation(names::POD_LABEL));
     let truth = |key: &str| pod.spec.get(key).and_then(Value::as_bool).unwrap_or(false);
-    let os = pod.spec.get("os").and_then(|os| os.get("name")?.as_str());
-    let node = pod.spec.get("nodeSelector").and_then(|node| node.get("kubernetes.io/os")?.as_str());
     let ours = pod.container(names::CONTAINER).is_none_or(|_| is_ours(pod));
     let volumes = [names::RUN_VOLUME, names::NAMESPACE_VOLUME, names::RULES_VOLUME];
     let taken = pod.status().is_none()
-        && (volumes.iter().any(|volume| pod.has_named("volumes", volume))
+        && (volumes.iter().any(|volume| pod.has_volume(volume))
             || pod.container(names::INSTALL_CONTAINER).is_some());
     [
         (policy.exclude_namespaces.contains(namespace), reason::EXCLUDED_NAMESPACE),
         (said == Some("false"), reason::OPTED_OUT),
         (pod.annotation(names::MIRROR).is_some(), reason::MIRROR_POD),
+        (pod.containers.len() > CONTAINERS_MAX, reason::TOO_MANY_CONTAINERS),
         (truth("hostNetwork"), reason::HOST_NETWORK),
-        (os.or(node).is_some_and(|os| os != "linux"), reason::UNSUPPORTED_OS),
+        (platform::is_windows(pod.spec), reason::UNSUPPORTED_OS),
         (!ours, reason::BY_HAND),
         (taken && !is_ours(pod), reason::CONFLICT),
     ]

@@ -348,7 +348,22 @@ fn read(status: StatusCode, body: &[u8], path: &str) -> Result<Value, Error> {
     })
 }
 
-/// Percent-encodes a value of a query: all but what every reader leaves as it is.
+/// The path of a collection or an object, made of its segments: none of them can end its own, begin a query or
+/// leave its directory.
+pub fn path(segments: &[&str]) -> String {
+    segments.iter().fold(String::new(), |path, segment| match *segment {
+        // these two are steps, however they are written
+        "." | ".." => path + "/" + &segment.replace('.', "%2E"),
+        _ => path + "/" + &escape(segment),
+    })
+}
+
+/// The path of an object in a collection.
+pub fn child(collection: &str, name: &str) -> String {
+    format!("{collection}{}", path(&[name]))
+}
+
+/// Percent-encodes a segment of a path or a value of a query: all but what every reader leaves as it is.
 pub fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {

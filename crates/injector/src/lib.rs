@@ -15,6 +15,7 @@
 //! | [`server`] | the admission webhook: TLS, certificates, reviews, the leader, its admin port |
 //! | [`kube`] | the few calls to the Kubernetes API |
 //! | [`manifest`] | manifests read and written; the pods in them |
+//! | [`name`] | names of objects, checked when they are parsed |
 //! | [`oci`] | what an image runs when a manifest does not say it: ENTRYPOINT and CMD |
 //! | [`cli`] | serve, inject, uninject, policy, check |
 //!
@@ -26,5 +27,6 @@ pub mod config;
 pub mod inject;
 pub mod kube;
 pub mod manifest;
+pub mod name;
 pub mod oci;
 pub mod server;

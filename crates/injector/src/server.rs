@@ -6,6 +6,7 @@
 pub mod admin;
 pub mod certificate;
 pub mod cluster;
+mod cost;
 pub mod events;
 pub mod lease;
 pub mod metrics;

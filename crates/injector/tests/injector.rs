@@ -1,5 +1,5 @@
 //! The injector as it runs, its threads and its TLS, against an API server of the tests' own: reviews over
-//! HTTP/1.1 and HTTP/2, two replicas that share certificates and a lease, rotation with a hand-wound clock.
+//! HTTP/1.1, two replicas that share certificates and a lease, rotation with a hand-wound clock.
 
 #[path = "support/api.rs"]
 mod api;
@@ -7,9 +7,9 @@ mod api;
 use api::Api;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
-use hyper::client::conn::{http1, http2};
+use hyper::client::conn::http1;
 use hyper::{Method, Request};
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::TokioIo;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::time_provider::TimeProvider;
@@ -184,7 +184,6 @@ async fn handshake(
     at: SocketAddr,
     bundle: &str,
     clock: &Clock,
-    http2: bool,
 ) -> Result<TlsStream<TcpStream>, String> {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(bundle.as_bytes()) {
@@ -196,7 +195,7 @@ async fn handshake(
         .expect("a version")
         .with_root_certificates(roots)
         .with_no_client_auth();
-    config.alpn_protocols = vec![if http2 { b"h2".to_vec() } else { b"http/1.1".to_vec() }];
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
     let stream = TcpStream::connect(at).await.map_err(|error| error.to_string())?;
     let name = ServerName::try_from(SERVER).expect("a name");
     let connector = TlsConnector::from(Arc::new(config));
@@ -251,8 +250,8 @@ fn pod() -> Value {
     })
 }
 
-async fn post(at: SocketAddr, bundle: &str, http2: bool, bodies: &[Vec<u8>]) -> Vec<(u16, Value)> {
-    let stream = handshake(at, bundle, &Clock::system(), http2).await.expect("a handshake");
+async fn post(at: SocketAddr, bundle: &str, bodies: &[Vec<u8>]) -> Vec<(u16, Value)> {
+    let stream = handshake(at, bundle, &Clock::system()).await.expect("a handshake");
     let mut answers = Vec::new();
     let request = |body: &Vec<u8>| {
         let uri = format!("https://{SERVER}/mutate");
@@ -265,27 +264,17 @@ async fn post(at: SocketAddr, bundle: &str, http2: bool, bodies: &[Vec<u8>]) -> 
         let body = answer.into_body().collect().await.expect("a body").to_bytes();
         (status, serde_json::from_slice(&body).unwrap_or(Value::Null))
     };
-    if http2 {
-        let (mut sender, connection) =
-            http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.expect("HTTP/2");
-        tokio::spawn(connection);
-        for body in bodies {
-            answers.push(read(sender.send_request(request(body)).await.expect("an answer")).await);
-        }
-    } else {
-        let (mut sender, connection) =
-            http1::handshake(TokioIo::new(stream)).await.expect("HTTP/1");
-        tokio::spawn(connection);
-        for body in bodies {
-            sender.ready().await.expect("kept alive");
-            answers.push(read(sender.send_request(request(body)).await.expect("an answer")).await);
-        }
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.expect("HTTP/1");
+    tokio::spawn(connection);
+    for body in bodies {
+        sender.ready().await.expect("kept alive");
+        answers.push(read(sender.send_request(request(body)).await.expect("an answer")).await);
     }
     answers
 }
 
 /// Scenario: a certificate somebody else brought, no cluster at all. Guarantees: reviews of all kinds are answered
-/// over both protocols on one connection, the pod gets its patch, and what is damaged or too long is allowed.
+/// on one connection, the pod gets its patch, and what is damaged or too long is allowed.
 #[tokio::test]
 async fn reviews_over_tls() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -313,34 +302,29 @@ async fn reviews_over_tls() {
         b"{}".to_vec(),
         whole,
     ];
-    for http2 in [false, true] {
-        let answers = post(replica.webhook, &authority.certificate, http2, &bodies).await;
-        let statuses: Vec<u16> = answers.iter().map(|(status, _)| *status).collect();
-        assert_eq!(statuses, [200, 200, 200, 400, 200], "http2: {http2}");
-        for index in [0, 1, 2, 4] {
-            let response = &answers[index].1["response"];
-            assert_eq!(response["allowed"], true);
-            assert_eq!(response["uid"], "705ab4f5-6393-11e8-b7cc-42010a800002");
-            assert_eq!(response.get("patch").is_some(), [0, 4].contains(&index), "{index}");
-        }
-        let coded = answers[0].1["response"]["patch"].as_str().expect("a patch");
-        let patch: Value =
-            serde_json::from_slice(&base64::decode(coded).expect("Base64")).expect("JSON");
-        let operations = patch.as_array().expect("operations");
-        assert!(
-            operations
-                .iter()
-                .any(|o| o["path"].as_str().is_some_and(|p| p.contains("initContainers")))
-        );
-        assert_eq!(answers[0].1["response"]["patchType"], "JSONPatch");
+    let answers = post(replica.webhook, &authority.certificate, &bodies).await;
+    let statuses: Vec<u16> = answers.iter().map(|(status, _)| *status).collect();
+    assert_eq!(statuses, [200, 200, 200, 400, 200]);
+    for index in [0, 1, 2, 4] {
+        let response = &answers[index].1["response"];
+        assert_eq!(response["allowed"], true);
+        assert_eq!(response["uid"], "705ab4f5-6393-11e8-b7cc-42010a800002");
+        assert_eq!(response.get("patch").is_some(), [0, 4].contains(&index), "{index}");
     }
+    let coded = answers[0].1["response"]["patch"].as_str().expect("a patch");
+    let patch: Value =
+        serde_json::from_slice(&base64::decode(coded).expect("Base64")).expect("JSON");
+    let operations = patch.as_array().expect("operations");
+    assert!(
+        operations.iter().any(|o| o["path"].as_str().is_some_and(|p| p.contains("initContainers")))
+    );
+    assert_eq!(answers[0].1["response"]["patchType"], "JSONPatch");
     let counted = |labels: [&str; 2]| replica.metrics.admissions.with_label_values(&labels).get();
-    assert_eq!(counted(["injected", ""]), 4);
-    assert_eq!(counted(["error", "malformed"]), 4);
-    assert_eq!(counted(["error", "oversized"]), 2);
+    assert_eq!(counted(["injected", ""]), 2);
+    assert_eq!(counted(["error", "malformed"]), 2);
+    assert_eq!(counted(["error", "oversized"]), 1);
     let refused =
-        handshake(replica.webhook, &authority.certificate, &Clock::wound(UnixNanos(0)).0, false)
-            .await;
+        handshake(replica.webhook, &authority.certificate, &Clock::wound(UnixNanos(0)).0).await;
     assert!(refused.is_err(), "the oracle looks at the time");
 }
 
@@ -372,13 +356,11 @@ async fn files_are_taken_up_without_a_restart() {
     let before = failures.get();
     write("tls.crt", &second.certificate);
     until("the wrong pair is seen", async || failures.get() > before).await;
-    assert!(handshake(at, &first_authority.certificate, &clock, false).await.is_ok());
+    assert!(handshake(at, &first_authority.certificate, &clock).await.is_ok());
     write("tls.key", &second.key);
-    until("swapped", async || {
-        handshake(at, &second_authority.certificate, &clock, true).await.is_ok()
-    })
-    .await;
-    assert!(handshake(at, &first_authority.certificate, &clock, false).await.is_err());
+    until("swapped", async || handshake(at, &second_authority.certificate, &clock).await.is_ok())
+        .await;
+    assert!(handshake(at, &first_authority.certificate, &clock).await.is_err());
     assert_eq!(replica.metrics.cert_swaps.get(), 2);
 }
 
@@ -397,7 +379,7 @@ async fn two_replicas_share_a_secret_and_repair_what_strays() {
     let bundle = published(&api);
     assert_eq!(certificate::certificates(&bundle).len(), 1);
     for replica in [&one, &two] {
-        handshake(replica.webhook, &bundle, &clock, false).await.expect("believed");
+        handshake(replica.webhook, &bundle, &clock).await.expect("believed");
         assert_eq!(replica.metrics.ca_bundle_matches.get(), 1);
     }
     assert_eq!(one.metrics.leader.get() + two.metrics.leader.get(), 1);
@@ -456,7 +438,7 @@ async fn rotation_never_fails_a_handshake() {
             while !done.load(Ordering::Acquire) {
                 for (index, at) in targets.iter().enumerate() {
                     let bundle = published(&api);
-                    if let Err(error) = handshake(*at, &bundle, &clock, false).await {
+                    if let Err(error) = handshake(*at, &bundle, &clock).await {
                         let gone = index == 0 && left.load(Ordering::Acquire);
                         assert!(gone, "replica {index}: {error}");
                     }
@@ -588,8 +570,7 @@ async fn without_rights_it_says_so_and_serves() {
     let missing = "sidelight_injector_pods_missing{namespace=\"shop\",reason=\"missed\"} 1";
     until("counted", async || page().await.contains(missing)).await;
     let answers =
-        post(replica.webhook, &published(&api), false, &[review(&pod()).to_string().into_bytes()])
-            .await;
+        post(replica.webhook, &published(&api), &[review(&pod()).to_string().into_bytes()]).await;
     assert_eq!(answers[0].1["response"]["allowed"], true);
     let refused = replica.metrics.events.with_label_values(&["failed"]);
     until("the Event was refused", async || refused.get() == 1).await;
@@ -633,9 +614,9 @@ async fn it_leaves_in_order() {
     let leaving = std::thread::spawn(move || running.stop());
     until("not ready", async || !replica.ready().await).await;
     let bodies = [review(&pod()).to_string().into_bytes()];
-    let answers = post(replica.webhook, &published(&api), false, &bodies).await;
+    let answers = post(replica.webhook, &published(&api), &bodies).await;
     assert_eq!(answers[0].0, 200, "served on");
-    let stream = handshake(replica.webhook, &published(&api), &clock, false).await.expect("still");
+    let stream = handshake(replica.webhook, &published(&api), &clock).await.expect("still");
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.expect("HTTP/1");
     tokio::spawn(connection);
     let request = Request::get("/mutate").header("host", SERVER).body(Full::new(Bytes::new()));

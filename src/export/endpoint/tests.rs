@@ -168,7 +168,9 @@ fn endpoints_of<'v>(value: &'v serde_json::Value, found: &mut Vec<&'v serde_json
             }
         }
         serde_json::Value::Array(values) => {
-            values.iter().for_each(|value| endpoints_of(value, found));
+            for value in values {
+                endpoints_of(value, found);
+            }
         }
         _ => {}
     }

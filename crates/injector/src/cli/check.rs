@@ -13,12 +13,13 @@ mod webhook;
 #[cfg(test)]
 mod tests;
 
+use crate::cli::output::{self, say};
 use crate::kube::Client;
 use sidelight::clock::{Clock, UnixNanos};
 use sidelight::config::environment::Environment;
 use sidelight::config::fault::Level;
 use state::State;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -69,11 +70,11 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
     let client = match Client::find(arguments.kubeconfig.as_deref(), environment) {
         Ok(Some(client)) => client,
         Ok(None) => {
-            eprintln!("error: no cluster: name a file with --kubeconfig, or set KUBECONFIG");
+            say("error: no cluster: name a file with --kubeconfig, or set KUBECONFIG");
             return ExitCode::from(2);
         }
         Err(error) => {
-            eprintln!("error: {error}");
+            say(&format!("error: {error}"));
             return ExitCode::from(2);
         }
     };
@@ -81,25 +82,28 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
     let state = match runtime {
         Ok(runtime) => runtime.block_on(gather::gather(&client)),
         Err(error) => {
-            eprintln!("error: no runtime for requests: {error}");
+            say(&format!("error: no runtime for requests: {error}"));
             return ExitCode::from(2);
         }
     };
     let state = match state {
         Ok(state) => state,
         Err(error) => {
-            eprintln!("error: {}: {error}", client.server());
+            say(&format!("error: {}: {error}", client.server()));
             return ExitCode::from(2);
         }
     };
     let findings = judged(&state, Clock::system().now());
+    // writing to a string cannot fail
+    let mut report = String::new();
     for finding in &findings {
-        println!("{finding}");
+        let _ = writeln!(report, "{finding}");
     }
     let count = |level| findings.iter().filter(|finding| finding.level == level).count();
     let (errors, warnings) = (count(Level::Error), count(Level::Warning));
     let with = state.pods.iter().filter(|pod| pod.sidecar.is_some()).count();
-    println!(
+    let _ = writeln!(
+        report,
         "{}: {}, {}; {} of {} have the sidecar",
         client.server(),
         plural(errors, "error"),
@@ -107,6 +111,10 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
         with,
         plural(state.pods.len(), "pod")
     );
+    if let Err(error) = output::write(&report) {
+        say(&format!("error: the report cannot be written: {error}"));
+        return ExitCode::from(2);
+    }
     if errors > 0 || (arguments.strict && warnings > 0) {
         ExitCode::FAILURE
     } else {

@@ -1,7 +1,7 @@
 //! `sidelight inject`: put the sidecar into manifests, as the webhook would, or take it out again.
 //! Manifests come out on standard output in their order, one line a pod is told on standard error. What is
-//! no pod passes through. Exit code 0: something changed; 1: an error, and nothing was written; 3: nothing
-//! changed. Unit: one call.
+//! no pod passes through. Exit code 0: the manifests were written; 1: an error, and nothing was written; with
+//! `--exit-code` 3: nothing changed. Unit: one call.
 
 mod apply;
 mod entrypoints;
@@ -12,18 +12,20 @@ pub mod policy;
 #[cfg(test)]
 mod tests;
 
+use crate::cli::output::{self, say};
+use crate::cli::value;
+use crate::config;
 use crate::inject::names::reason::ALREADY_CONVERGED;
 use crate::inject::policy::{Mode, Policy};
 use crate::inject::{Namespace, Plan, plan_for, strip};
 use crate::manifest::read::Document;
-use crate::manifest::workload::{Workload, workloads};
+use crate::manifest::workload::{Workload, passed_over, workloads};
 use crate::manifest::write;
 use entrypoints::Entrypoints;
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Nothing was there to be done: for scripts that want to know.
+/// Nothing changed, for scripts that ask for it with `--exit-code`: `set -o pipefail` takes it for a failure.
 const UNCHANGED: u8 = 3;
 
 /// Arguments of `inject`.
@@ -45,6 +47,12 @@ pub struct Arguments {
     /// How the sidecar stands in the pod; classic is for Kubernetes below 1.29
     #[arg(long, value_name = "MODE", value_parser = mode)]
     pub mode: Option<Mode>,
+    /// The image of the sidecar, instead of the configuration's
+    #[arg(long, value_name = "IMAGE", conflicts_with = "uninject")]
+    pub image: Option<String>,
+    /// End with exit code 3 when nothing changed
+    #[arg(long)]
+    pub exit_code: bool,
     /// Take the sidecar out again
     #[arg(long)]
     pub uninject: bool,
@@ -84,12 +92,10 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     }
     match injected(arguments) {
         Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(UNCHANGED),
+        Ok(false) if arguments.exit_code => ExitCode::from(UNCHANGED),
+        Ok(false) => ExitCode::SUCCESS,
         Err(message) => {
-            eprint!("{message}");
-            if !message.ends_with('\n') {
-                eprintln!();
-            }
+            say(message.trim_end_matches('\n'));
             ExitCode::FAILURE
         }
     }
@@ -111,6 +117,10 @@ fn injected(arguments: &Arguments) -> Result<bool, String> {
         policy.mode = mode;
         policy.namespaces.values_mut().for_each(|namespace| namespace.mode = None);
     }
+    if let Some(image) = &arguments.image {
+        policy.image = config::image(image)
+            .map_err(|refused| format!("error: --image: {}", value::said(refused)))?;
+    }
     let files = files::read(&arguments.files)?;
     let asks = arguments.resolve_entrypoints;
     let mut entrypoints = asks.then(|| Entrypoints::new(&arguments.platform)).transpose()?;
@@ -118,23 +128,30 @@ fn injected(arguments: &Arguments) -> Result<bool, String> {
     let mut out = String::new();
     for (name, documents) in files {
         for mut document in documents {
-            for workload in workloads(&document.value) {
+            let found = workloads(&document.value);
+            if let (true, Some(why)) = (found.is_empty(), passed_over(&document.value)) {
+                let metadata = &document.value["metadata"];
+                let kind = document.value["kind"].as_str().unwrap_or_default().to_lowercase();
+                let object = metadata["name"].as_str().or(metadata["generateName"].as_str());
+                let object = object.unwrap_or("(no name)");
+                say(&format!("{name}:{}: {kind}/{object}: not injected: {why}", document.line));
+            }
+            for workload in found {
                 let told = told(&name, document.line, &workload);
                 let done = one(arguments, &policy, &mut document, &workload, entrypoints.as_mut());
                 let (done, warnings) =
                     done.map_err(|message| format!("error: {told}: {message}"))?;
                 for warning in warnings {
-                    eprintln!("{told}: warning: {warning}");
+                    say(&format!("{told}: warning: {warning}"));
                 }
                 changed |= matches!(done, Done::Injected | Done::Removed);
-                eprintln!("{told}: {done}");
+                say(&format!("{told}: {done}"));
             }
             put(&mut out, &document, arguments.output == "json");
         }
     }
-    let mut stdout = std::io::stdout().lock();
-    let written = stdout.write_all(out.as_bytes()).and_then(|()| stdout.flush());
-    written.map_err(|error| format!("error: the manifests cannot be written: {error}"))?;
+    output::write(&out)
+        .map_err(|error| format!("error: the manifests cannot be written: {error}"))?;
     Ok(changed)
 }
 

@@ -20,7 +20,7 @@ use sidelight::config::fault::{Fault, Level};
 use sidelight::config::settings::LogLevel;
 use sidelight::config::units;
 use sidelight::receive::bind;
-use sidelight::telemetry::log::{Log, Sink, Threshold};
+use sidelight::telemetry::log::{self, Log, Sink, Threshold};
 use std::net::{Ipv6Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -141,7 +141,7 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
     let mut signals = match Signals::install() {
         Ok(signals) => signals,
         Err(error) => {
-            eprintln!("sidelight: no signal handler: {error}");
+            say(&format!("sidelight: no signal handler: {error}"));
             return ExitCode::FAILURE;
         }
     };
@@ -151,7 +151,7 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
     let running = match running {
         Ok(running) => running,
         Err(why) => {
-            eprintln!("error: {why}");
+            say(&format!("error: {why}"));
             return ExitCode::from(2);
         }
     };
@@ -161,7 +161,7 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
             Ok(SignalEvent::Reload | SignalEvent::Look) => {}
             Ok(SignalEvent::Stop) => break,
             Err(error) => {
-                eprintln!("sidelight: no signals: {error}");
+                say(&format!("sidelight: no signals: {error}"));
                 break;
             }
         }
@@ -232,6 +232,11 @@ fn start(arguments: Arguments, environment: &Environment) -> Result<Running, Str
     parts.spawn().map_err(|error| format!("no thread: {error}"))
 }
 
+/// Writes a line to standard error, as far as that takes it without making the webhook wait.
+fn say(line: &str) {
+    log::tell(&format!("{line}\n"));
+}
+
 /// The cluster, which self-managed certificates need and the others can do without.
 fn client(
     arguments: &Arguments,
@@ -277,7 +282,7 @@ fn welcome(
         listener.local_addr().map(|address| address.to_string()).unwrap_or_default()
     };
     let server = client.map_or_else(|| "none".to_owned(), Client::server);
-    eprintln!(
+    say(&format!(
         "sidelight injector {}\n  webhook  https://{}/mutate for {}.{}.svc\n  admin    http://{}/readyz?verbose\n  \
          cluster  {server}",
         env!("CARGO_PKG_VERSION"),
@@ -285,7 +290,7 @@ fn welcome(
         tls.service,
         tls.namespace,
         at(admin),
-    );
+    ));
 }
 
 fn tracing_level(level: LogLevel) -> tracing::Level {
@@ -354,7 +359,7 @@ fn policy(name: &str, text: &str) -> Result<Policy, String> {
     let (errors, warnings): (Vec<&Fault>, Vec<&Fault>) =
         faults.iter().partition(|fault| fault.level == Level::Error);
     for warning in warnings {
-        eprint!("{warning}");
+        say(warning.to_string().trim_end());
     }
     let told: String = errors.iter().map(ToString::to_string).collect();
     if told.is_empty() { Ok(policy) } else { Err(told) }

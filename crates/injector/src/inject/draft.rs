@@ -11,6 +11,9 @@ use super::{LeftOut, Namespace, Owner, Plan, identity, mesh, patch, resources, s
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
+/// Bytes of keys and values of all annotations of one object (`TotalAnnotationSizeLimitB` of Kubernetes).
+const ANNOTATIONS_BYTES_MAX: usize = 256 * 1024;
+
 /// A plan in the making.
 pub(super) struct Draft<'d> {
     pub(super) pod: &'d Pod<'d>,
@@ -25,7 +28,7 @@ impl<'d> Draft<'d> {
     /// The pod has no sidecar yet.
     pub(super) fn first(mut self, owner: Option<&Owner>) -> Plan {
         // of what a copied annotation names, volumes may be there still
-        let named = |volume: &&str| self.pod.has_named("volumes", volume);
+        let named = |volume: &&str| self.pod.has_volume(volume);
         let volumes: Vec<String> = self
             .status
             .names(Names::Volumes)
@@ -57,7 +60,41 @@ impl<'d> Draft<'d> {
         self.pull_secrets(owner.is_some());
         let endpoint = self.policy.otlp.endpoint.as_deref();
         self.annotate(port, endpoint.and_then(mesh::collector_port));
-        self.plan
+        self.fitting()
+    }
+
+    /// The plan, if the pod can be admitted with it: the API server bounds the annotations of an object.
+    fn fitting(self) -> Plan {
+        let added: usize = self.plan.patch.iter().map(|operation| self.more(operation)).sum();
+        let bytes = self.pod.annotation_bytes() + added;
+        if bytes <= ANNOTATIONS_BYTES_MAX {
+            return self.plan;
+        }
+        let mut plan = Plan::skip(reason::ANNOTATIONS);
+        plan.warnings.push(format!(
+            "left alone by sidelight: with its annotations the pod would have {bytes} bytes of them, and \
+             {ANNOTATIONS_BYTES_MAX} are allowed"
+        ));
+        plan
+    }
+
+    /// Bytes of annotations that an operation adds.
+    fn more(&self, operation: &patch::Operation) -> usize {
+        let members = |value: &Value| -> usize {
+            let map = value.as_object().into_iter().flatten();
+            map.map(|(key, value)| key.len() + value.as_str().map_or(0, str::len)).sum()
+        };
+        match operation.path.strip_prefix("/metadata") {
+            Some("") => members(&operation.value["annotations"]),
+            Some("/annotations") => members(&operation.value),
+            Some(path) => path.strip_prefix("/annotations/").map_or(0, |key| {
+                let key = key.replace("~1", "/").replace("~0", "~");
+                let before = self.pod.annotation(&key).map(|value| key.len() + value.len());
+                let after = key.len() + operation.value.as_str().map_or(0, str::len);
+                after.saturating_sub(before.unwrap_or(0))
+            }),
+            None => 0,
+        }
     }
 
     /// The pod has a sidecar: whatever others added since gets what it lacks.
@@ -84,7 +121,7 @@ impl<'d> Draft<'d> {
         if self.plan.patch.is_empty() {
             return Plan::skip(reason::ALREADY_CONVERGED);
         }
-        self.plan
+        self.fitting()
     }
 
     /// The containers that get the socket; those that want it and cannot have it are noted.
@@ -94,7 +131,7 @@ impl<'d> Draft<'d> {
         for container in &pod.containers {
             let ours = [names::CONTAINER, names::INSTALL_CONTAINER].contains(&container.name);
             let wanted = match &self.wish.containers {
-                Some(names) => names.iter().any(|name| name == container.name),
+                Some(names) => names.contains(container.name),
                 // a mesh's webhook compares its containers with what it once made
                 None => !mesh::owns(container.name),
             };
@@ -153,7 +190,7 @@ impl<'d> Draft<'d> {
             let is_asked = match &self.wish.tee {
                 Tee::Nobody => false,
                 Tee::Everybody => !container.is_init,
-                Tee::Named(names) => names.iter().any(|name| name == container.name),
+                Tee::Named(names) => names.contains(container.name),
             };
             if is_asked && container.is_init && container.index < front {
                 self.uncopied(
@@ -166,11 +203,11 @@ impl<'d> Draft<'d> {
             }
         }
         if let Tee::Named(names) = self.wish.tee.clone() {
-            let known = |name: &str| {
-                wired.iter().any(|container| container.name == name)
-                    || self.plan.left_out.iter().any(|left_out| left_out.container == name)
-            };
-            let missing: Vec<String> = names.into_iter().filter(|name| !known(name)).collect();
+            let wired = wired.iter().map(|container| container.name);
+            let left_out = self.plan.left_out.iter().map(|left_out| left_out.container.as_str());
+            let known: BTreeSet<&str> = wired.chain(left_out).collect();
+            let missing = names.into_iter().filter(|name| !known.contains(name.as_str()));
+            let missing: Vec<String> = missing.collect();
             for name in missing {
                 let message = format!("there is no container `{name}` with a log socket");
                 self.plan.warnings.push(format!("annotation {}tee: {message}", names::CONFIG));
@@ -300,7 +337,7 @@ impl<'d> Draft<'d> {
         }
         let mut secrets = Vec::new();
         for name in &self.policy.image_pull_secrets {
-            if !self.pod.has_named("imagePullSecrets", name) {
+            if !pod::has_named(self.pod.spec, "imagePullSecrets", name) {
                 secrets.push(json!({"name": name}));
                 self.status.name(Names::ImagePullSecrets, name);
             }

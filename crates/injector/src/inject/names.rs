@@ -64,6 +64,10 @@ pub mod reason {
     pub const HOST_NETWORK: &str = "host_network";
     /// The pod is the shadow of a static one, which nobody can change.
     pub const MIRROR_POD: &str = "mirror_pod";
+    /// The pod has more containers than any pod needs.
+    pub const TOO_MANY_CONTAINERS: &str = "too_many_containers";
+    /// The pod's annotations are so long that ours would exceed what an object may have.
+    pub const ANNOTATIONS: &str = "annotations";
     /// The pod says no.
     pub const OPTED_OUT: &str = "opted_out";
     /// Everything is there.

@@ -3,8 +3,9 @@
 //! Unit: one pod.
 
 use super::names;
+use crate::name::is_label;
 use serde_json::{Map, Value};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A pod whose shape is right wherever injection looks or writes.
 #[derive(Clone, Debug)]
@@ -13,6 +14,9 @@ pub(super) struct Pod<'p> {
     pub(super) spec: &'p Map<String, Value>,
     /// Init containers first, then containers, each in their order.
     pub(super) containers: Vec<Container<'p>>,
+    /// Places in `containers`.
+    by_name: BTreeMap<&'p str, usize>,
+    volumes: BTreeMap<&'p str, &'p Value>,
 }
 
 /// One container of a pod.
@@ -37,17 +41,19 @@ impl<'p> Pod<'p> {
             list_in(metadata, "ownerReferences")?;
         }
         let spec = map_in(root, "spec").ok()??;
-        let mut names = BTreeSet::new();
-        let volumes = list_in(spec, "volumes")?.iter();
-        let mut volumes = volumes.filter_map(|volume| volume.get("name").and_then(Value::as_str));
-        volumes.all(|name| names.insert(name)).then_some(())?;
+        let mut volumes = BTreeMap::new();
+        for volume in list_in(spec, "volumes")? {
+            if let Some(name) = volume.get("name").and_then(Value::as_str) {
+                volumes.insert(name, volume).is_none().then_some(())?;
+            }
+        }
         list_in(spec, "imagePullSecrets")?;
         let mut containers = Vec::new();
         let mut names = BTreeSet::new();
         for (key, is_init) in [("initContainers", true), ("containers", false)] {
             for (index, container) in list_in(spec, key)?.iter().enumerate() {
                 let map = container.as_object()?;
-                let name = map.get("name").and_then(Value::as_str)?;
+                let name = map.get("name").and_then(Value::as_str).filter(|name| is_label(name))?;
                 names.insert(name).then_some(())?;
                 for key in ["env", "volumeMounts", "ports"] {
                     list_in(map, key)?;
@@ -59,7 +65,9 @@ impl<'p> Pod<'p> {
             }
         }
         containers.iter().any(|container| !container.is_init).then_some(())?;
-        Some(Pod { root, spec, containers })
+        let by_name = containers.iter().enumerate().map(|(at, container)| (container.name, at));
+        let by_name = by_name.collect();
+        Some(Pod { root, spec, containers, by_name, volumes })
     }
 
     pub(super) fn metadata(&self) -> Option<&'p Map<String, Value>> {
@@ -88,12 +96,23 @@ impl<'p> Pod<'p> {
     }
 
     pub(super) fn container(&self, name: &str) -> Option<&Container<'p>> {
-        self.containers.iter().find(|container| container.name == name)
+        self.by_name.get(name).map(|at| &self.containers[*at])
     }
 
-    /// The names in a list of things that have one.
-    pub(super) fn has_named(&self, list: &str, name: &str) -> bool {
-        has_named(self.spec, list, name)
+    pub(super) fn volume(&self, name: &str) -> Option<&'p Value> {
+        self.volumes.get(name).copied()
+    }
+
+    pub(super) fn has_volume(&self, name: &str) -> bool {
+        self.volumes.contains_key(name)
+    }
+
+    /// Bytes of all annotations as the API server counts them, keys and values.
+    pub(super) fn annotation_bytes(&self) -> usize {
+        let all = self.metadata().and_then(|metadata| metadata.get("annotations")?.as_object());
+        let bytes =
+            |(key, value): (&String, &Value)| key.len() + value.as_str().map_or(0, str::len);
+        all.into_iter().flatten().map(bytes).sum()
     }
 
     /// What `status` says that was added, where it says something.

@@ -99,9 +99,7 @@ pub(super) fn volumes(pod: &Pod<'_>, policy: &Policy, wish: &Wish, install: bool
         layer(NAMESPACE_VOLUME, NAMESPACE_CONFIG_MAP),
     ];
     volumes.extend(wish.rules.as_deref().map(|name| layer(RULES_VOLUME, name)));
-    volumes.retain(|volume| {
-        !volume["name"].as_str().is_some_and(|name| pod.has_named("volumes", name))
-    });
+    volumes.retain(|volume| !volume["name"].as_str().is_some_and(|name| pod.has_volume(name)));
     volumes
 }
 

@@ -4,11 +4,14 @@
 use super::mesh::Entry;
 use super::names::{CONTAINER, NAMESPACE_VOLUME, RULES_VOLUME, RUN_VOLUME};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
 
 /// What was added so far.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub(super) struct Status {
     map: Map<String, Value>,
+    /// The names in the lists of `map`.
+    known: BTreeSet<(&'static str, String)>,
 }
 
 /// A list of names in it.
@@ -28,6 +31,17 @@ pub(super) enum Names {
 }
 
 impl Names {
+    const ALL: [Names; 8] = [
+        Names::InitContainers,
+        Names::Containers,
+        Names::Volumes,
+        Names::ImagePullSecrets,
+        Names::KeptEnv,
+        Names::Tee,
+        Names::Entrypoints,
+        Names::Notes,
+    ];
+
     fn key(self) -> &'static str {
         match self {
             Names::InitContainers => "initContainers",
@@ -45,7 +59,12 @@ impl Names {
 impl Status {
     /// As it stood in the annotation.
     pub(super) fn of(map: Map<String, Value>) -> Status {
-        Status { map }
+        let mut status = Status { map, known: BTreeSet::new() };
+        for list in Names::ALL {
+            let names: Vec<String> = status.names(list).into_iter().map(str::to_owned).collect();
+            status.known.extend(names.into_iter().map(|name| (list.key(), name)));
+        }
+        status
     }
 
     /// What the admission policy adds, which writes no annotation.
@@ -66,13 +85,12 @@ impl Status {
 
     /// Adds a name where it is not there yet.
     pub(super) fn name(&mut self, list: Names, name: &str) {
-        let names = self.map.entry(list.key()).or_insert_with(|| json!([]));
-        match names {
-            Value::Array(names) if !names.iter().any(|known| known == name) => {
-                names.push(json!(name));
-            }
-            Value::Array(_) => {}
-            _ => *names = json!([name]),
+        if !self.known.insert((list.key(), name.to_owned())) {
+            return;
+        }
+        match self.map.entry(list.key()).or_insert_with(|| json!([])) {
+            Value::Array(names) => names.push(json!(name)),
+            other => *other = json!([name]),
         }
     }
 

@@ -4,7 +4,7 @@
 
 use super::names::{RUN_PATH, RUN_VOLUME, SOCKET_PATH, SOCKET_VARIABLE, TEE, reason};
 use super::patch::{Operation, add, append};
-use super::pod::{Container, Pod, is_named, list_of};
+use super::pod::{Container, Pod, is_named};
 use super::policy::Policy;
 use serde_json::{Value, json};
 
@@ -37,8 +37,10 @@ pub(super) fn obstacle(pod: &Pod<'_>, container: &Container<'_>) -> Option<&'sta
 fn is_writable_scratch(pod: &Pod<'_>, mount: &Value) -> bool {
     let read_only = mount.get("readOnly").and_then(Value::as_bool).unwrap_or(false);
     let name = mount.get("name").and_then(Value::as_str).unwrap_or_default();
-    let volume = list_of(pod.spec, "volumes").iter().find(|volume| is_named(volume, name));
-    !read_only && volume.is_some_and(|volume| volume.get("emptyDir").is_some_and(Value::is_object))
+    !read_only
+        && pod
+            .volume(name)
+            .is_some_and(|volume| volume.get("emptyDir").is_some_and(Value::is_object))
 }
 
 /// Whether the container has the mount.

@@ -6,6 +6,7 @@ use super::names::{CONFIG, RULES};
 use super::pod::Pod;
 use super::policy::{FinalScrape, Group, Metrics, Mode, Policy, Resources};
 use super::quantity;
+use crate::name::{is_label, is_name};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -52,7 +53,7 @@ pub(super) struct Wish {
     pub(super) port: u16,
     pub(super) log_level: Option<&'static str>,
     /// Whom to wire; `None`: everybody.
-    pub(super) containers: Option<Vec<String>>,
+    pub(super) containers: Option<BTreeSet<String>>,
     pub(super) tee: Tee,
     pub(super) metrics: Metrics,
     pub(super) readiness_probe: bool,
@@ -69,7 +70,7 @@ pub(super) struct Wish {
 pub(super) enum Tee {
     Nobody,
     Everybody,
-    Named(Vec<String>),
+    Named(BTreeSet<String>),
 }
 
 /// Reads annotations and notes what is wrong with them.
@@ -165,8 +166,8 @@ fn flag(text: &str) -> Option<bool> {
 }
 
 /// Names of containers that the pod has or may get yet.
-fn names(text: &str) -> Option<Vec<String>> {
-    let names: Vec<String> = list(text).map(str::to_owned).collect();
+fn names(text: &str) -> Option<BTreeSet<String>> {
+    let names: BTreeSet<String> = list(text).map(str::to_owned).collect();
     (!names.is_empty() && names.iter().all(|name| is_label(name))).then_some(names)
 }
 
@@ -175,7 +176,7 @@ fn list(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Whom to wire. Where nobody of that name is there, everybody is: a slip must not lose all lines.
-fn containers(asked: &mut Asked<'_>) -> Option<Vec<String>> {
+fn containers(asked: &mut Asked<'_>) -> Option<BTreeSet<String>> {
     let expected = "a list of names of containers";
     let wanted = asked.value("containers", expected, names)?;
     let there = |name: &&String| asked.pod.container(name).is_some();
@@ -238,20 +239,11 @@ fn wait(text: &str) -> Option<Duration> {
 /// The name of a ConfigMap: labels of DNS with dots between them.
 fn rules(asked: &mut Asked<'_>) -> Option<String> {
     let name = asked.pod.annotation(RULES)?.trim();
-    if name.len() <= 253 && name.split('.').all(is_label) {
+    if is_name(name) {
         return Some(name.to_owned());
     }
     asked.warn(RULES, name, "the name of a ConfigMap of the same namespace");
     None
-}
-
-/// A label of DNS, as names of containers are.
-fn is_label(text: &str) -> bool {
-    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    (1..=63).contains(&text.len())
-        && text.bytes().all(inner)
-        && !text.starts_with('-')
-        && !text.ends_with('-')
 }
 
 fn resources(asked: &mut Asked<'_>, policy: &Policy) -> Resources {

@@ -9,6 +9,15 @@ fn a_value_of_a_query_is_escaped() {
     assert_eq!(escape("\u{e9}"), "%C3%A9");
 }
 
+/// Scenario: a review named the namespace `sidelight-system/secrets?x=`, and an Event became a Secret.
+#[test]
+fn a_segment_stays_one_segment() {
+    assert_eq!(path(&["api", "v1", "namespaces", "shop", "pods"]), "/api/v1/namespaces/shop/pods");
+    let hostile = path(&["namespaces", "a/secrets?x=#y", "..", "events"]);
+    assert_eq!(hostile, "/namespaces/a%2Fsecrets%3Fx%3D%23y/%2E%2E/events");
+    assert_eq!(child("/api/v1/secrets", "a/b"), "/api/v1/secrets/a%2Fb");
+}
+
 #[test]
 fn an_answer_is_json_or_the_error_that_it_says() {
     let ok = read(StatusCode::OK, br#"{"a":1}"#, "/x").expect("JSON");

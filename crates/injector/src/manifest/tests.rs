@@ -318,7 +318,8 @@ fn pods_are_found_in_every_kind_and_in_lists() {
             Some("/spec/jobTemplate/spec/template"),
         ),
         ("serving.knative.dev/v1", "Deployment", value!({"template": template}), None),
-        ("v1", "ConfigMap", value!({"template": template}), None),
+        ("argoproj.io/v1alpha1", "Rollout", value!({"template": template}), Some("/spec/template")),
+        ("v1", "ConfigMap", value!({"template": {"spec": {"containers": "none"}}}), None),
         ("apps/v1", "Deployment", value!({}), None),
     ] {
         let object =

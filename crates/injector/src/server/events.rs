@@ -4,7 +4,7 @@
 
 use super::metrics::Metrics;
 use super::review::{Outcome, Subject};
-use crate::kube::Client;
+use crate::kube::{self, Client};
 use serde_json::{Value, json};
 use sidelight::clock::{Clock, UnixNanos};
 use std::collections::BTreeMap;
@@ -126,7 +126,8 @@ pub async fn write(
             metrics.events.with_label_values(&[result]).inc();
             continue;
         }
-        let path = format!("/api/v1/namespaces/{}/events", event.subject.namespace);
+        let path =
+            kube::path(&["api", "v1", "namespaces", event.subject.namespace.as_str(), "events"]);
         let result = match client.create(&path, &body(&event, clock.now(), &instance)).await {
             Ok(_) => "written",
             Err(error) => {
@@ -170,19 +171,19 @@ fn body(event: &Event, now: UnixNanos, instance: &str) -> Value {
     let mut object = json!({
         "apiVersion": subject.api_version,
         "kind": subject.kind,
-        "namespace": subject.namespace,
-        "name": subject.name,
+        "namespace": subject.namespace.as_str(),
+        "name": subject.name.as_str(),
     });
     if !subject.uid.is_empty() {
         object["uid"] = json!(subject.uid);
     }
     let seconds = format!("{}Z", time.split('.').next().unwrap_or_default());
     // the name of an object has up to 253 characters, and a number stands behind it
-    let name: String = subject.name.chars().take(220).collect();
+    let name: String = subject.name.as_str().chars().take(220).collect();
     json!({
         "apiVersion": "v1",
         "kind": "Event",
-        "metadata": {"name": format!("{name}.{:x}", now.0), "namespace": subject.namespace},
+        "metadata": {"name": format!("{name}.{:x}", now.0), "namespace": subject.namespace.as_str()},
         "involvedObject": object,
         "type": kind,
         "reason": reason,
@@ -200,13 +201,14 @@ fn body(event: &Event, now: UnixNanos, instance: &str) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::name::{Label, Name};
 
     fn event(name: &str, outcome: Outcome, reason: &'static str) -> Event {
         let subject = Subject {
             api_version: "apps/v1".to_owned(),
             kind: "ReplicaSet".to_owned(),
-            namespace: "shop".to_owned(),
-            name: name.to_owned(),
+            namespace: Label::parse("shop").expect("a label"),
+            name: Name::parse(name).expect("a name"),
             uid: "u".to_owned(),
         };
         Event { subject, outcome, reason, warnings: vec!["look at it".to_owned()] }
@@ -271,6 +273,6 @@ mod tests {
             events.offer(event(&n.to_string(), Outcome::Unchanged, ""));
         }
         assert_eq!(metrics.events.with_label_values(&["dropped"]).get(), 3);
-        assert_eq!(end.recv().await.expect("one").subject.name, "0");
+        assert_eq!(end.recv().await.expect("one").subject.name.as_str(), "0");
     }
 }

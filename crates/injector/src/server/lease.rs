@@ -4,8 +4,8 @@
 //! lease.
 
 use super::metrics::Metrics;
-use crate::kube::Client;
 use crate::kube::error::Error;
+use crate::kube::{self, Client};
 use serde_json::{Value, json};
 use sidelight::clock::{Clock, UnixNanos};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -176,11 +176,11 @@ fn taken(written: Result<Value, Error>) -> Result<bool, Error> {
 }
 
 fn collection(named: &Named) -> String {
-    format!("/apis/coordination.k8s.io/v1/namespaces/{}/leases", named.namespace)
+    kube::path(&["apis", "coordination.k8s.io", "v1", "namespaces", &named.namespace, "leases"])
 }
 
 fn path(named: &Named) -> String {
-    format!("{}/{}", collection(named), named.name)
+    kube::child(&collection(named), &named.name)
 }
 
 /// A time as Kubernetes writes its MicroTime.

@@ -2,12 +2,12 @@
 //! namespaces of missing pods, of which there is a bound. Unit: one process.
 
 use super::review::Outcome;
+use prometheus::core::Collector;
 use prometheus::{
     Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
 use sidelight::metrics::Registry as Derived;
 use sidelight::metrics::expose::{self, Encoding, Options};
-use sidelight::telemetry::keep;
 use sidelight::telemetry::process::Process;
 
 /// Upper bounds of an admission's time, around the promise of 2 ms.
@@ -178,6 +178,16 @@ impl Default for Metrics {
 
 fn opts(name: &str, help: &str) -> Opts {
     Opts::new(format!("sidelight_injector_{name}"), help)
+}
+
+/// Registers a metric and returns it.
+///
+/// # Panics
+/// Never: names are valid and distinct constants.
+fn keep<C: Collector + Clone + 'static>(registry: &Registry, made: prometheus::Result<C>) -> C {
+    let made = made.expect("a valid name");
+    registry.register(Box::new(made.clone())).expect("a distinct name");
+    made
 }
 
 fn vec(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {

@@ -5,6 +5,7 @@
 use super::lease::Leader;
 use super::metrics::Metrics;
 use crate::inject::names;
+use crate::kube;
 use crate::kube::error::Error;
 use crate::kube::{Client, Shape, escape};
 use serde_json::Value;
@@ -114,7 +115,7 @@ async fn once(client: &Client, configuration: &str) -> Result<Counted, Error> {
         };
         if namespaces.len() <= ASKED_MAX {
             for namespace in &namespaces {
-                let path = format!("/api/v1/namespaces/{namespace}/pods");
+                let path = kube::path(&["api", "v1", "namespaces", namespace, "pods"]);
                 client.list(&path, &query, Shape::Metadata, &mut each).await?;
             }
         } else {

@@ -4,10 +4,12 @@
 //! review.
 
 use super::cluster::Cluster;
+use super::cost;
 use crate::inject::names::reason;
 use crate::inject::plan;
 use crate::inject::policy::Policy;
 use crate::kube::base64;
+use crate::name::{Label, Name};
 use serde_json::{Map, Value, json};
 
 /// Bytes of a review that are read. An API server takes requests of 3 MiB; as JSON and in its envelope the
@@ -19,6 +21,13 @@ const UID_WITHIN: usize = 4096;
 
 /// Longer ones are no uid of Kubernetes'.
 const UID_BYTES_MAX: usize = 128;
+
+/// Bytes that a review may take once it is parsed: a pod of a hundred containers with a hundred variables each takes
+/// 13 MiB. What takes more is let through.
+const PARSED_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Bytes of the kind and of the API version of an owner.
+const KIND_BYTES_MAX: usize = 253;
 
 /// Bytes of one warning; API servers cut at 256 characters.
 const WARNING_BYTES_MAX: usize = 256;
@@ -59,9 +68,9 @@ pub struct Subject {
     /// Its kind.
     pub kind: String,
     /// The namespace of both.
-    pub namespace: String,
+    pub namespace: Label,
     /// Its name.
-    pub name: String,
+    pub name: Name,
     /// Its uid; empty for a pod, which has none yet.
     pub uid: String,
 }
@@ -90,6 +99,9 @@ struct Asked<'a> {
 
 /// Answers a review.
 pub fn review(body: &[u8], policy: &Policy, cluster: &Cluster) -> Reviewed {
+    if cost::parsed_bytes(body, PARSED_BYTES_MAX).is_none() {
+        return damaged(body, "too_complex", "the pod has more values than any pod needs");
+    }
     let value: Value = match serde_json::from_slice(body) {
         Ok(value) => value,
         Err(error) => {
@@ -112,6 +124,11 @@ pub fn oversized(beginning: &[u8]) -> Reviewed {
     damaged(beginning, "oversized", &said)
 }
 
+/// Answers a review that did not arrive in time; `beginning` is what was read of it.
+pub fn late(beginning: &[u8]) -> Reviewed {
+    damaged(beginning, "late", "the review came too late to be answered in time")
+}
+
 fn asked(value: &Value) -> Option<Asked<'_>> {
     let request = value.get("request")?.as_object()?;
     let uid = request.get("uid")?.as_str().filter(|uid| uid.len() <= UID_BYTES_MAX)?;
@@ -125,15 +142,18 @@ fn planned(asked: &Asked<'_>, policy: &Policy, cluster: &Cluster) -> Reviewed {
     let resource = request.get("resource").and_then(|r| r.get("resource")).and_then(Value::as_str);
     let is_pod = resource == Some("pods") && text("subResource").is_empty();
     if !is_pod || text("operation") != "CREATE" {
-        return reviewed(asked, Outcome::Skipped, "not_a_new_pod", Vec::new(), None);
+        return reviewed(asked, Outcome::Skipped, "not_a_new_pod", &[], None);
     }
     let Some(pod) = request.get("object").filter(|object| object.is_object()) else {
         return error(asked.api_version, asked.uid, "no_object", "the review brings no pod");
     };
-    let namespace = cluster.namespace(text("namespace"));
+    let Some(label) = Label::parse(text("namespace")) else {
+        return error(asked.api_version, asked.uid, "namespace", "the review names no namespace");
+    };
+    let namespace = cluster.namespace(label.as_str());
     let plan = plan(pod, &namespace, policy);
     let dry_run = request.get("dryRun") == Some(&Value::Bool(true));
-    let subject = if dry_run { None } else { subject(pod, &namespace.name) };
+    let subject = if dry_run { None } else { subject(pod, label) };
     // a container without a command is no reason to leave the pod alone, but one to be counted and told
     let left_out = plan.left_out.first().map_or("", |left| left.reason);
     let (outcome, reason) = match plan.skipped {
@@ -145,7 +165,7 @@ fn planned(asked: &Asked<'_>, policy: &Policy, cluster: &Cluster) -> Reviewed {
     let patch = (!plan.patch.is_empty()).then(|| serde_json::to_vec(&plan.patch)).transpose();
     match patch {
         Ok(patch) => {
-            let mut reviewed = reviewed(asked, outcome, reason, plan.warnings, patch.as_deref());
+            let mut reviewed = reviewed(asked, outcome, reason, &plan.warnings, patch.as_deref());
             reviewed.subject = subject;
             reviewed
         }
@@ -157,9 +177,12 @@ fn reviewed(
     asked: &Asked<'_>,
     outcome: Outcome,
     reason: &'static str,
-    warnings: Vec<String>,
+    warnings: &[String],
     patch: Option<&[u8]>,
 ) -> Reviewed {
+    // they are kept for an Event and a log line as well, and a pod can provoke as many as it likes
+    let warnings = warnings.iter().take(WARNINGS_MAX).map(|warning| readable(warning));
+    let warnings: Vec<String> = warnings.collect();
     let answer = Some(answer(asked.api_version, asked.uid, &warnings, patch));
     Reviewed { answer, outcome, reason, subject: None, warnings }
 }
@@ -227,22 +250,26 @@ fn readable(warning: &str) -> String {
     text
 }
 
-fn subject(pod: &Value, namespace: &str) -> Option<Subject> {
+/// Whom an Event is about. What has no name that Kubernetes would give gets none: only the API server's own reviews
+/// lead to Events, and what they name has passed its validation, but anybody who reaches the port can send one.
+fn subject(pod: &Value, namespace: Label) -> Option<Subject> {
     let metadata = pod.get("metadata")?;
     let text = |of: &Value, name: &str| {
-        of.get(name).and_then(Value::as_str).map(str::to_owned).filter(|text| !text.is_empty())
+        let text = of.get(name).and_then(Value::as_str)?;
+        let fits = (1..=KIND_BYTES_MAX).contains(&text.len()) && text.bytes().all(is_plain);
+        fits.then(|| text.to_owned())
     };
+    let named = |of: &Value| Name::parse(of.get("name").and_then(Value::as_str)?);
     let owners = metadata.get("ownerReferences").and_then(Value::as_array);
     let controller = owners.and_then(|owners| {
         owners.iter().find(|owner| owner.get("controller") == Some(&Value::Bool(true)))
     });
-    let namespace = namespace.to_owned();
     if let Some(owner) = controller {
         return Some(Subject {
             api_version: text(owner, "apiVersion")?,
             kind: text(owner, "kind")?,
             namespace,
-            name: text(owner, "name")?,
+            name: named(owner)?,
             uid: text(owner, "uid")?,
         });
     }
@@ -250,9 +277,14 @@ fn subject(pod: &Value, namespace: &str) -> Option<Subject> {
         api_version: "v1".to_owned(),
         kind: "Pod".to_owned(),
         namespace,
-        name: text(metadata, "name")?,
+        name: named(metadata)?,
         uid: String::new(),
     })
+}
+
+/// A character of a kind, an API version or a uid.
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-./".contains(&byte)
 }
 
 #[cfg(test)]

@@ -57,7 +57,7 @@ pub fn certified(pair: &Pair) -> Result<CertifiedKey, String> {
         .map_err(|error| format!("tls.crt and tls.key do not belong together: {error}"))
 }
 
-/// TLS 1.3 alone, HTTP/2 and HTTP/1.1, no client certificates: who may call is the network policy's matter,
+/// TLS 1.3 alone, HTTP/1.1, no client certificates: who may call is the network policy's matter,
 /// and what comes out is nothing that the caller did not bring.
 ///
 /// # Errors
@@ -69,6 +69,6 @@ pub fn tls(serving: Arc<Serving>) -> Result<ServerConfig, String> {
         .map_err(|error| error.to_string())?
         .with_no_client_auth()
         .with_cert_resolver(serving);
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
 }

@@ -10,6 +10,7 @@ use super::readiness::Readiness;
 use super::rotation::{self, Material, Moment};
 use super::serving::Serving;
 use super::settings::{Mode, TlsSettings};
+use crate::kube;
 use crate::kube::error::Error;
 use crate::kube::{Client, Patch, base64};
 use rustls::pki_types::CertificateDer;
@@ -270,7 +271,7 @@ impl Keeper {
     }
 
     fn secrets(&self) -> String {
-        format!("/api/v1/namespaces/{}/secrets", self.settings.namespace)
+        kube::path(&["api", "v1", "namespaces", &self.settings.namespace, "secrets"])
     }
 
     fn names(&self) -> Vec<String> {

@@ -1,6 +1,13 @@
-//! The webhook's port: TLS, HTTP/1.1 (what API servers speak to webhooks) and HTTP/2, `POST /mutate`. No call
-//! to anybody stands between a review and its answer. Connections, bodies and times have bounds; a client
-//! that is slow, silent or strange costs one of many places. Unit: one request.
+//! The webhook's port: TLS, HTTP/1.1, `POST /mutate`. No other request is made between a review and its answer.
+//! Connections, heads, bodies and times have bounds; a client that is slow, silent or hostile costs one of many
+//! slots and a bounded amount of memory. Unit: one request.
+//!
+//! Decision: no HTTP/2. API servers speak HTTP/1.1 to webhooks, because connections are balanced over replicas
+//! and streams are not; HTTP/2 would be windows, streams and header tables of hostile clients to bound.
+//!
+//! Memory, at most, where the chart's limit is 128 MiB: connections x (head and read buffer 16 KiB, TLS 34 KiB, first
+//! part of a body 32 KiB) = 33 MiB; longer bodies 8 MiB, twice while they grow; one review at a time is parsed,
+//! 16 MiB, and its patch is smaller.
 
 use super::cluster::Cluster;
 use super::events::{Event, Events};
@@ -11,10 +18,10 @@ use bytes::BytesMut;
 use http_body_util::BodyExt;
 use hyper::body::{Body, Bytes, Incoming};
 use hyper::header::{self, HeaderValue};
-use hyper::server::conn::{http1, http2};
+use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, StatusCode, Version};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use sidelight::clock::Clock;
 use sidelight::serve::respond::{Answer, TEXT, answer};
 use sidelight::serve::slots::{Slot, Slots};
@@ -25,16 +32,22 @@ use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
+use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
 /// Where reviews are sent.
 pub const PATH: &str = "/mutate";
 
-/// Three API servers with their 200 mutating requests in flight, each on a connection of its own; a silent
-/// connection costs about 30 KiB.
-const CONNECTIONS_MAX: usize = 600;
+/// Two API servers with their 200 mutating requests in flight, each on a connection of its own. Where there are
+/// more, the connection that was silent for longest is closed.
+const CONNECTIONS_MAX: usize = 400;
+
+/// Bytes of a request's head, and of the buffer that bodies are read through. A head of an API server has 400.
+const READ_BUFFER_BYTES: usize = 16 * 1024;
+
+/// Headers of a request; an API server sends seven.
+const HEADERS_MAX: usize = 32;
 
 /// For the handshake; an API server in the same cluster needs a few milliseconds.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(5);
@@ -44,17 +57,19 @@ const HANDSHAKE_MAX: Duration = Duration::from_secs(5);
 /// written.
 const HEADER_READ_MAX: Duration = Duration::from_mins(3);
 
-/// For its body. An API server gives up after `timeoutSeconds`, which is 30 at most.
-const BODY_READ_MAX: Duration = Duration::from_secs(10);
+/// From a request's head to the plan. An API server waits for `timeoutSeconds`, which the chart sets to 5: a pod
+/// that waited longer than this is let through, with a warning, while somebody still reads the answer.
+const REVIEW_MAX: Duration = Duration::from_secs(2);
 
-/// Bytes of a body too long that are read to their end, so that the client hears the answer.
+/// Bytes of a body too long that are read to their end, so that the client reads the answer.
 const DRAIN_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// Bytes of all bodies that are held at once, in KiB: eight of the longest, a thousand common ones.
-const BODIES_KIB_MAX: usize = 32 * 1024;
+/// Bytes of a body that each connection may hold. Nearly every pod is shorter, and so no pod waits for the bodies
+/// of others.
+const BODY_OWN_BYTES: usize = 32 * 1024;
 
-/// Streams of one HTTP/2 connection.
-const STREAMS_MAX: u32 = 200;
+/// Bytes beyond [`BODY_OWN_BYTES`] of all bodies together, in KiB: two of the longest.
+const BODIES_KIB_MAX: usize = 8 * 1024;
 
 /// After `accept` failed (no descriptors left, mostly) it is tried again after this.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -123,6 +138,8 @@ struct Ending {
 enum Read {
     Whole(Bytes),
     Oversized(Bytes),
+    /// It did not arrive in time, or there was no memory for it in time.
+    Late(Bytes),
     Torn,
 }
 
@@ -195,7 +212,6 @@ async fn connection(
         }
         Err(_) => return refused(hook, "handshake_timeout"),
     };
-    let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
     let service = {
         let (hook, slots, slot) = (Arc::clone(hook), Arc::clone(slots), Arc::clone(slot));
         service_fn(move |request: Request<Incoming>| {
@@ -206,20 +222,13 @@ async fn connection(
             async move { Ok::<_, Infallible>(answered(request, &hook, last).await) }
         })
     };
-    let io = TokioIo::new(stream);
-    if http2 {
-        let served = http2::Builder::new(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .max_concurrent_streams(STREAMS_MAX)
-            .serve_connection(io, service);
-        driven(pin!(served), http2::Connection::graceful_shutdown, slot, closing).await;
-    } else {
-        let served = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEADER_READ_MAX)
-            .serve_connection(io, service);
-        driven(pin!(served), http1::Connection::graceful_shutdown, slot, closing).await;
-    }
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_READ_MAX)
+        .max_buf_size(READ_BUFFER_BYTES)
+        .max_headers(HEADERS_MAX)
+        .serve_connection(TokioIo::new(stream), service);
+    driven(pin!(served), http1::Connection::graceful_shutdown, slot, closing).await;
 }
 
 /// Drives a connection until it ends, gives way, or everything closes.
@@ -257,9 +266,14 @@ async fn route(request: Request<Incoming>, hook: &Hook) -> Answer {
         return refusal;
     }
     let begun = hook.clock.monotonic();
-    let reviewed = match held(request.into_body(), &hook.bodies).await {
+    let reviewed = match read_body(request.into_body(), &hook.bodies).await {
+        // it is complete, but other reviews had the processor for too long
+        Read::Whole(body) if hook.clock.monotonic().saturating_sub(begun) > REVIEW_MAX => {
+            review::late(&body)
+        }
         Read::Whole(body) => review::review(&body, &hook.policy(), &hook.cluster),
         Read::Oversized(beginning) => review::oversized(&beginning),
+        Read::Late(beginning) => review::late(&beginning),
         Read::Torn => torn(),
     };
     hook.metrics.duration.observe(hook.clock.monotonic().saturating_sub(begun).as_secs_f64());
@@ -288,51 +302,94 @@ fn torn() -> Reviewed {
     Reviewed { answer: None, outcome: Outcome::Error, reason: "torn", subject: None, warnings }
 }
 
-/// Reads a body as soon as there is room for it, in a bounded time.
-async fn held<B>(body: B, room: &Semaphore) -> Read
+/// Reads a body in a bounded time. What is longer than [`BODY_OWN_BYTES`] is kept as far as `memory` has permits, in
+/// KiB, which are held until the body is read.
+async fn read_body<B>(mut body: B, memory: &Semaphore) -> Read
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    let said = body.size_hint().exact().map_or(BODY_BYTES_MAX, |bytes| bytes as usize);
-    let kib = said.min(BODY_BYTES_MAX).div_ceil(1024).max(1);
-    let until = Instant::now() + BODY_READ_MAX;
-    let Ok(permit) = timeout(BODY_READ_MAX, room.acquire_many(kib as u32)).await else {
-        return Read::Torn;
-    };
-    let read = tokio::time::timeout_at(until, collected(body)).await.unwrap_or(Read::Torn);
-    drop(permit);
-    read
+    let mut kept = Kept { first: Bytes::new(), all: BytesMut::new(), seen: 0, permits: None };
+    match timeout(REVIEW_MAX, kept.read(&mut body, memory)).await {
+        Ok(Ok(())) if kept.seen > BODY_BYTES_MAX => Read::Oversized(kept.bytes()),
+        Ok(Ok(())) => Read::Whole(kept.bytes()),
+        Ok(Err(Torn)) => Read::Torn,
+        Err(_) => Read::Late(kept.bytes()),
+    }
 }
 
-async fn collected<B>(mut body: B) -> Read
-where
-    B: Body<Data = Bytes> + Unpin,
-    B::Error: Into<Box<dyn Error + Send + Sync>>,
-{
-    // nearly every pod comes in one frame, which then is not copied
-    let mut first = Bytes::new();
-    let mut kept = BytesMut::new();
-    let mut seen = 0usize;
-    while let Some(frame) = body.frame().await {
-        let Ok(frame) = frame else { return Read::Torn };
-        let Ok(data) = frame.into_data() else { continue };
-        seen = seen.saturating_add(data.len());
-        if seen > DRAIN_BYTES_MAX {
-            break;
-        }
-        if seen > BODY_BYTES_MAX {
-            continue;
-        }
-        if first.is_empty() && kept.is_empty() {
-            first = data;
-            continue;
-        }
-        if kept.is_empty() {
-            kept.extend_from_slice(&first);
-        }
-        kept.extend_from_slice(&data);
-    }
-    let whole = if kept.is_empty() { first } else { kept.freeze() };
-    if seen > BODY_BYTES_MAX { Read::Oversized(whole) } else { Read::Whole(whole) }
+/// The client closed the connection in the middle of a body.
+struct Torn;
+
+/// What was read of a body.
+struct Kept<'m> {
+    /// The first frame, which is mostly all of it and then not copied.
+    first: Bytes,
+    /// All of it, where there are more frames.
+    all: BytesMut,
+    /// Bytes that came, those that were not kept among them.
+    seen: usize,
+    permits: Option<SemaphorePermit<'m>>,
 }
+
+impl<'m> Kept<'m> {
+    /// Reads to the end, or to [`DRAIN_BYTES_MAX`].
+    async fn read<B>(&mut self, body: &mut B, memory: &'m Semaphore) -> Result<(), Torn>
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        while let Some(frame) = body.frame().await {
+            let Ok(frame) = frame else { return Err(Torn) };
+            let Ok(data) = frame.into_data() else { continue };
+            let before = self.seen;
+            self.seen = before.saturating_add(data.len());
+            if self.seen > DRAIN_BYTES_MAX {
+                break;
+            }
+            if self.seen > BODY_BYTES_MAX {
+                // only the uid at its beginning is needed
+                if self.permits.take().is_some() {
+                    self.all = BytesMut::from(&self.all[..BODY_OWN_BYTES.min(self.all.len())]);
+                }
+                continue;
+            }
+            self.reserve(before, memory).await;
+            if before == 0 {
+                self.first = data;
+                continue;
+            }
+            if self.all.is_empty() {
+                self.all.extend_from_slice(&self.first);
+            }
+            self.all.extend_from_slice(&data);
+        }
+        Ok(())
+    }
+
+    /// Waits for the permits of the bytes that came since `before`.
+    async fn reserve(&mut self, before: usize, memory: &'m Semaphore) {
+        let kib = |bytes: usize| bytes.saturating_sub(BODY_OWN_BYTES).div_ceil(1024) as u32;
+        let more = kib(self.seen) - kib(before);
+        if more == 0 {
+            return;
+        }
+        // it is closed by nobody
+        let Ok(permit) = memory.acquire_many(more).await else { return };
+        match &mut self.permits {
+            Some(permits) => permits.merge(permit),
+            None => self.permits = Some(permit),
+        }
+    }
+
+    /// What was kept. It is parsed before anything else can run on this thread, so the permits may end here.
+    fn bytes(&mut self) -> Bytes {
+        if self.all.is_empty() {
+            std::mem::take(&mut self.first)
+        } else {
+            std::mem::take(&mut self.all).freeze()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

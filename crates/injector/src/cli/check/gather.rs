@@ -8,7 +8,7 @@ use crate::inject::names::{CONTAINER, STATUS};
 use crate::inject::policy::Policy;
 use crate::inject::{Namespace, plan};
 use crate::kube::error::Error;
-use crate::kube::{Client, Shape, base64, escape};
+use crate::kube::{self, Client, Shape, base64, escape};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -61,12 +61,14 @@ async fn absent(client: &Client, state: &mut State) {
     for binding in &state.bindings {
         let spec = &binding["spec"];
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        paths
-            .insert(format!("{ADMISSION}/mutatingadmissionpolicies/{}", text(&spec["policyName"])));
+        paths.insert(kube::child(
+            &format!("{ADMISSION}/mutatingadmissionpolicies"),
+            &text(&spec["policyName"]),
+        ));
         let (namespace, name) =
             (text(&spec["paramRef"]["namespace"]), text(&spec["paramRef"]["name"]));
         if !name.is_empty() {
-            paths.insert(format!("/api/v1/namespaces/{namespace}/configmaps/{name}"));
+            paths.insert(kube::path(&["api", "v1", "namespaces", &namespace, "configmaps", &name]));
         }
     }
     for path in paths {
@@ -100,7 +102,7 @@ fn note(blind: &mut Vec<Blind>, path: &str, error: &Error) {
 
 async fn endpoints(client: &Client, state: &mut State, of: &(String, String)) {
     let (namespace, name) = of;
-    let path = format!("/api/v1/namespaces/{namespace}/services/{name}");
+    let path = kube::path(&["api", "v1", "namespaces", namespace, "services", name]);
     match client.get(&path).await {
         Ok(_) => {}
         Err(error) if error.is_not_found() => {
@@ -109,7 +111,8 @@ async fn endpoints(client: &Client, state: &mut State, of: &(String, String)) {
         }
         Err(error) => return note(&mut state.blind, &path, &error),
     }
-    let path = format!("/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices");
+    let path =
+        kube::path(&["apis", "discovery.k8s.io", "v1", "namespaces", namespace, "endpointslices"]);
     let query = format!("labelSelector={}", escape(&format!("kubernetes.io/service-name={name}")));
     let mut ready = 0;
     let each = |slice: Value| {
@@ -126,7 +129,8 @@ async fn endpoints(client: &Client, state: &mut State, of: &(String, String)) {
 
 async fn certificate(client: &Client, state: &mut State, of: (String, String)) {
     let (namespace, name) = &of;
-    let path = format!("/api/v1/namespaces/{namespace}/secrets/{name}-tls");
+    let path =
+        kube::path(&["api", "v1", "namespaces", namespace, "secrets", &format!("{name}-tls")]);
     match client.get(&path).await {
         Ok(secret) => {
             let pem = secret["data"]["tls.crt"].as_str().and_then(base64::decode);

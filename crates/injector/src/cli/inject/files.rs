@@ -1,6 +1,7 @@
 //! The files that `inject` was given -> their documents. A directory gives its manifests in the order of
 //! their names, as kubectl takes them, without those of folders below. Unit: one call.
 
+use crate::cli::output::say;
 use crate::manifest::read::{Document, FILE_BYTES_MAX, read as documents};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -61,7 +62,7 @@ fn file(path: &Path) -> Result<(String, Vec<Document>), String> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let (documents, notes) = documents(&name, text).map_err(|error| error.to_string())?;
     for note in notes {
-        eprintln!("warning: {}", note.text);
+        say(&format!("warning: {}", note.text));
     }
     Ok((name, documents))
 }

@@ -1,6 +1,7 @@
 //! `sidelight inject policy`: the MutatingAdmissionPolicy, its bindings and parameters, to be applied. And
 //! the injector's configuration, which says what is in them. Unit: one call.
 
+use crate::cli::output::{self, say};
 use crate::config;
 use crate::inject::admission::{Place, text};
 use crate::inject::policy::Policy;
@@ -25,12 +26,15 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     let made = load(arguments.config.as_deref())
         .and_then(|policy| text(&policy, &place).map_err(|message| format!("error: {message}\n")));
     match made {
-        Ok(text) => {
-            print!("{text}");
-            ExitCode::SUCCESS
-        }
+        Ok(text) => match output::write(&text) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                say(&format!("error: the policy cannot be written: {error}"));
+                ExitCode::FAILURE
+            }
+        },
         Err(message) => {
-            eprint!("{message}");
+            say(&message);
             ExitCode::FAILURE
         }
     }
@@ -46,7 +50,7 @@ pub(super) fn load(path: Option<&Path>) -> Result<Policy, String> {
     let (wrong, warnings): (Vec<_>, Vec<_>) =
         faults.into_iter().partition(|fault| fault.level == Level::Error);
     for fault in &warnings {
-        eprintln!("{fault}");
+        say(&format!("{fault}"));
     }
     if wrong.is_empty() {
         return Ok(policy);

@@ -89,6 +89,35 @@ fn every_pod_of_a_list_and_the_mode() {
     assert!(values[0]["items"][0]["spec"].get("initContainers").is_none());
 }
 
+/// Scenario: kinds that are in no list. Guarantee: a template is injected wherever it is one, and what is left out
+/// is named.
+#[test]
+fn kinds_of_others() {
+    let template = json!({"template": {"spec": {"containers": [{"name": "app", "image": "x"}]}}});
+    for (version, kind, injected) in [
+        ("argoproj.io/v1alpha1", "Rollout", true),
+        ("apps.kruise.io/v1alpha1", "CloneSet", true),
+        ("apps.openshift.io/v1", "DeploymentConfig", true),
+        ("serving.knative.dev/v1", "Service", false),
+    ] {
+        let value = json!({"apiVersion": version, "kind": kind, "metadata": {"name": "a"}, "spec": template});
+        let (told, values) = done("-f x", &value.to_string());
+        assert_eq!(told, if injected { vec![Done::Injected] } else { Vec::new() }, "{kind}");
+        assert_eq!(values[0] == value, !injected, "{kind}");
+        assert_eq!(
+            passed_over(&value).is_some_and(|why| why.contains("refuses")),
+            !injected,
+            "{kind}"
+        );
+    }
+    let workflow = json!({"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow",
+                          "spec": {"templates": [{"container": {"image": "x"}}]}});
+    assert!(passed_over(&workflow).is_some_and(|why| why.contains("does not know")));
+    let none =
+        json!({"kind": "ConfigMap", "data": {"containers": "x"}, "containers": [{"name": "x"}]});
+    assert_eq!((workloads(&none), passed_over(&none)), (Vec::new(), None));
+}
+
 /// Scenario: a manifest names no namespace. Guarantee: the one that is given counts, and no other wins over its own.
 #[test]
 fn the_namespace_of_a_manifest() {

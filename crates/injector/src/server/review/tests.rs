@@ -105,6 +105,38 @@ fn every_cut_and_every_turned_byte_has_an_answer() {
     }
 }
 
+/// Scenario: reviews that no API server sends. Guarantees: they are let through, and nothing of them reaches a URL or
+/// the queue of Events.
+#[test]
+fn names_are_names() {
+    for namespace in ["", "a/b", "sidelight-system/secrets?x=", "..", "UPPER"] {
+        let asked = request(&json!({"namespace": namespace}));
+        let reviewed = review(&asked, &Policy::default(), &Cluster::default());
+        assert_eq!((reviewed.reason, &reviewed.subject), ("namespace", &None), "{namespace}");
+        assert_eq!(answered(&reviewed)["response"]["allowed"], true);
+    }
+    let n = || Label::parse("n").expect("a label");
+    let owner = |key: &str, value: &str| {
+        let mut owner =
+            json!({"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "r", "uid": "u"});
+        owner["controller"] = json!(true);
+        owner[key] = json!(value);
+        json!({"metadata": {"ownerReferences": [owner]}})
+    };
+    assert!(subject(&owner("name", "r"), n()).is_some());
+    let long = "a".repeat(4_000_000);
+    for (key, value) in [
+        ("name", long.as_str()),
+        ("name", "../x"),
+        ("kind", long.as_str()),
+        ("kind", "a b"),
+        ("apiVersion", "v1?x"),
+        ("uid", long.as_str()),
+    ] {
+        assert_eq!(subject(&owner(key, value), n()), None, "{key}");
+    }
+}
+
 #[test]
 fn a_warning_is_short_and_plain() {
     assert_eq!(readable("a\nb\u{1b}[1m"), "a b [1m");
@@ -117,14 +149,15 @@ fn an_event_is_about_the_controller_else_about_a_pod_with_a_name() {
     let owner = json!({"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "r", "uid": "u", "controller": true});
     let by_it =
         json!({"metadata": {"generateName": "p-", "ownerReferences": [{"kind": "X"}, owner]}});
-    let found = subject(&by_it, "n").expect("a subject");
+    let n = || Label::parse("n").expect("a label");
+    let found = subject(&by_it, n()).expect("a subject");
     assert_eq!(
         (found.kind.as_str(), found.name.as_str(), found.uid.as_str()),
         ("ReplicaSet", "r", "u")
     );
-    let alone = subject(&json!({"metadata": {"name": "p"}}), "n").expect("a subject");
+    let alone = subject(&json!({"metadata": {"name": "p"}}), n()).expect("a subject");
     assert_eq!((alone.kind.as_str(), alone.name.as_str(), alone.uid.as_str()), ("Pod", "p", ""));
-    assert_eq!(subject(&json!({"metadata": {"generateName": "p-"}}), "n"), None);
+    assert_eq!(subject(&json!({"metadata": {"generateName": "p-"}}), n()), None);
     let dry = review(&request(&json!({"dryRun": true})), &Policy::default(), &Cluster::default());
     assert_eq!(dry.subject, None, "a dry run has no side effects");
     let wet = review(&request(&json!({"dryRun": false})), &Policy::default(), &Cluster::default());

@@ -1,0 +1,169 @@
+//! The form of the table of own metrics: what one row says, and how its row becomes a registered metric.
+//! The rows stand in `telemetry`; `docs/metrics.md`, registration and the tests of alerts are made of them.
+//! Unit: one metric.
+
+use prometheus::core::Collector;
+use prometheus::{
+    CounterVec, Gauge, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+};
+
+/// Whether a metric only grows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// It only grows while the process lives.
+    Counter,
+    /// It goes up and down.
+    Gauge,
+}
+
+impl Kind {
+    /// Prometheus' word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+        }
+    }
+}
+
+/// The values that a label can have.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Values {
+    /// These and no others.
+    Closed(&'static [&'static str]),
+    /// What the configuration or the build says: few, but not known here.
+    Open(&'static str),
+}
+
+/// One label of a metric.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Label {
+    /// Its name.
+    pub name: &'static str,
+    /// Its values.
+    pub values: Values,
+}
+
+/// One metric that sidelight keeps about itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Metric {
+    /// Its full name.
+    pub name: &'static str,
+    /// Counter or gauge.
+    pub kind: Kind,
+    /// What its value is measured in, as the name says: `seconds`, `bytes`; empty for a number of things.
+    pub unit: &'static str,
+    /// Its labels.
+    pub labels: &'static [Label],
+    /// What it says.
+    pub help: &'static str,
+}
+
+impl Metric {
+    /// Finds a row by its full name.
+    pub fn find(table: &[Metric], name: &str) -> Option<Metric> {
+        table.iter().find(|metric| metric.name == name).copied()
+    }
+
+    /// Whether the metric can have these labels; in the order of the row.
+    pub fn allows(&self, labels: &[(&str, &str)]) -> bool {
+        labels.len() == self.labels.len()
+            && labels.iter().all(|(name, value)| {
+                let label = self.labels.iter().find(|label| label.name == *name);
+                label.is_some_and(|label| match label.values {
+                    Values::Closed(values) => values.contains(value),
+                    Values::Open(_) => true,
+                })
+            })
+    }
+}
+
+/// A type of metric that a row can be made into.
+pub trait Own: Collector + Clone + 'static {
+    /// What it is in the table.
+    const KIND: Kind;
+
+    /// Makes it.
+    ///
+    /// # Errors
+    /// The name or a label is none that Prometheus allows.
+    fn make(opts: Opts, labels: &[&str]) -> prometheus::Result<Self>;
+}
+
+macro_rules! own {
+    ($type:ty, $kind:expr, one) => {
+        impl Own for $type {
+            const KIND: Kind = $kind;
+            fn make(opts: Opts, _: &[&str]) -> prometheus::Result<Self> {
+                <$type>::with_opts(opts)
+            }
+        }
+    };
+    ($type:ty, $kind:expr, vec) => {
+        impl Own for $type {
+            const KIND: Kind = $kind;
+            fn make(opts: Opts, labels: &[&str]) -> prometheus::Result<Self> {
+                <$type>::new(opts, labels)
+            }
+        }
+    };
+}
+
+own!(IntCounter, Kind::Counter, one);
+own!(IntCounterVec, Kind::Counter, vec);
+own!(CounterVec, Kind::Counter, vec);
+own!(IntGauge, Kind::Gauge, one);
+own!(IntGaugeVec, Kind::Gauge, vec);
+own!(Gauge, Kind::Gauge, one);
+
+/// Makes the metric of a row and registers it.
+///
+/// # Panics
+/// Never: names are valid and distinct, which a test sees.
+pub fn register<M: Own>(registry: &Registry, row: &Metric) -> M {
+    let labels: Vec<&str> = row.labels.iter().map(|label| label.name).collect();
+    debug_assert_eq!(M::KIND, row.kind, "{}", row.name);
+    let made = M::make(Opts::new(row.name, row.help), &labels).expect("a valid name");
+    registry.register(Box::new(made.clone())).expect("a name that no other row has");
+    made
+}
+
+/// Declares a struct of handles and the table that it is made of: one row, one field.
+macro_rules! own_metrics {
+    ($(
+        $field:ident: $type:ty = $name:literal, $unit:literal, [$($label:expr),*], $help:literal;
+    )*) => {
+        /// Every metric that the process keeps about itself, but for those of the kernel.
+        pub const TABLE: &[Metric] = &[$(
+            Metric {
+                name: concat!("sidelight_", $name),
+                kind: <$type as Own>::KIND,
+                unit: $unit,
+                labels: &[$($label),*],
+                help: $help,
+            },
+        )*];
+
+        /// The handles of all of them.
+        #[derive(Debug)]
+        pub struct Telemetry {
+            registry: Registry,
+            /// Losses that a test asks for.
+            pub faults: Faults,
+            $(#[doc = $help] pub $field: $type,)*
+        }
+
+        impl Telemetry {
+            /// Registers all rows of the table.
+            fn registered() -> Telemetry {
+                let registry = Registry::new();
+                let mut rows = TABLE.iter();
+                let mut row = || rows.next().expect("a row for each field: both come of one list");
+                // fields are made in the order in which they are written, as the rows are
+                $(let $field: $type = table::register(&registry, row());)*
+                Telemetry { registry, faults: Faults::default(), $($field,)* }
+            }
+        }
+    };
+}
+pub(super) use own_metrics;

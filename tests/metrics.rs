@@ -1,0 +1,254 @@
+//! The table of own metrics: its page, the alerts and dashboards that name its rows, and that code moves each.
+
+use crate::collector::{FakeCollector, Reply};
+use crate::process::{AMPLE, Setup, Sidecar};
+use rustix::process::Signal;
+use sidelight::clock::{Clock, UnixNanos};
+use sidelight::export::endpoint::Protocol;
+use sidelight::telemetry::log::{Log, Sink};
+use sidelight::telemetry::table::{Metric, Values};
+use sidelight::telemetry::{TABLE, Telemetry};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::fs;
+use std::io::Write;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The page, as the table has it.
+fn page() -> String {
+    let mut page = String::from(
+        "# What sidelight says about itself\n\n\
+         Every metric that sidelight keeps about itself, on `/metrics` beside those that it derives from lines. Made of\n\
+         the table in `src/telemetry.rs` by `UPDATE=1 cargo test --test main metrics`. A label has the values named here and\n\
+         no others.\n\n\
+         | metric | type | unit | labels | |\n|---|---|---|---|---|\n",
+    );
+    for row in TABLE {
+        let labels = row.labels.iter().map(|label| match label.values {
+            Values::Closed(values) => format!("`{}`: {}", label.name, values.join(", ")),
+            Values::Open(what) => format!("`{}`: {what}", label.name),
+        });
+        let labels = labels.collect::<Vec<_>>().join("; ");
+        let (name, kind, unit) = (row.name, row.kind.name(), row.unit);
+        writeln!(page, "| `{name}` | {kind} | {unit} | {labels} | {} |", row.help)
+            .expect("a string takes all");
+    }
+    page.push_str("\nFrom the kernel, under the names that every Prometheus client uses:\n\n| metric | |\n|---|---|\n");
+    let telemetry = Telemetry::new();
+    telemetry.watch_process();
+    for family in telemetry.gather() {
+        if family.name().starts_with("process_") {
+            writeln!(page, "| `{}` | {} |", family.name(), family.help())
+                .expect("a string takes all");
+        }
+    }
+    page
+}
+
+/// Guarantees: the page says what the table says.
+#[test]
+fn the_page_is_the_table() {
+    let path = root().join("docs/metrics.md");
+    if std::env::var_os("UPDATE").is_some() {
+        fs::create_dir_all(root().join("docs")).expect("a writable repository");
+        fs::write(&path, page()).expect("a writable page");
+    }
+    let written = fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(written, page(), "UPDATE=1 cargo test --test main metrics writes it");
+}
+
+/// Guarantees: every metric of ours that the README, an alert, a dashboard or one of their tests names is in the
+/// table, with the labels and values that it is asked for.
+#[test]
+fn alerts_and_dashboards_ask_for_what_is_there() {
+    let mut files = vec![root().join("README.md")];
+    for folder in ["helm/sidelight/rules", "helm/sidelight/dashboards", "tests/chart/rules"] {
+        let entries = fs::read_dir(root().join(folder)).expect("a folder");
+        files.extend(entries.map(|entry| entry.expect("an entry").path()));
+    }
+    let mut named = BTreeSet::new();
+    let mut wrong = Vec::new();
+    for file in files {
+        let text = fs::read_to_string(&file).expect("text").replace("\\\"", "\"");
+        for (at, _) in text.match_indices("sidelight_") {
+            // prose names a metric as code; a module of somebody's program is none
+            let before = text[..at].chars().next_back();
+            let is_start = match before {
+                _ if file.ends_with("README.md") => before == Some('`'),
+                _ => before.is_none_or(|c| !c.is_ascii_alphanumeric() && c != '_'),
+            };
+            let rest = &text[at..];
+            let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+            let (name, behind) = rest.split_at(end.unwrap_or(rest.len()));
+            // metrics of the injector, and prefixes of names (`sidelight_.*`, `sidelight_frames_*`)
+            let is_file = behind.starts_with(".py");
+            let is_other = name.starts_with("sidelight_injector") || name.ends_with('_') || is_file;
+            if !is_start || is_other {
+                continue;
+            }
+            named.insert(name.to_owned());
+            match Metric::find(TABLE, name) {
+                None => wrong.push(format!("{}: {name}", file.display())),
+                Some(row) => wrong.extend(unknown_values(row, behind, &file)),
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(named.len() >= 15, "{named:?}");
+}
+
+/// Values that the selector behind a name asks for by `=` and that the row's labels cannot have.
+fn unknown_values(row: Metric, behind: &str, file: &Path) -> Vec<String> {
+    let Some(selector) = behind.strip_prefix('{').and_then(|rest| rest.split_once('}')) else {
+        return Vec::new();
+    };
+    let mut wrong = Vec::new();
+    for label in row.labels {
+        let Values::Closed(values) = label.values else { continue };
+        let Some((_, asked)) = selector.0.split_once(&format!("{}=\"", label.name)) else {
+            continue;
+        };
+        let value = asked.split('"').next().unwrap_or_default();
+        if !values.contains(&value) {
+            wrong.push(format!("{}: {}{{{}={value:?}}}", file.display(), row.name, label.name));
+        }
+    }
+    wrong
+}
+
+/// Series of own metrics with another value than 0, by name, and what the table does not allow.
+#[derive(Default)]
+struct Seen {
+    names: BTreeSet<String>,
+    wrong: Vec<String>,
+}
+
+impl Seen {
+    fn take(&mut self, name: &str, labels: &[(&str, &str)], value: f64) {
+        let Some(row) = Metric::find(TABLE, name) else { return };
+        if !row.allows(labels) {
+            self.wrong.push(format!("{name} {labels:?}"));
+        }
+        if value != 0.0 {
+            self.names.insert(name.to_owned());
+        }
+    }
+
+    fn scrape(&mut self, text: &str) {
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            let Some((series, value)) = line.rsplit_once(' ') else { continue };
+            let (name, labels) = series.split_once('{').unwrap_or((series, "}"));
+            let labels = labels.trim_end_matches('}').split("\",").filter_map(|pair| {
+                let (name, value) = pair.split_once("=\"")?;
+                Some((name, value.trim_end_matches('"')))
+            });
+            let labels: Vec<(&str, &str)> = labels.collect();
+            self.take(name, &labels, value.parse().unwrap_or(0.0));
+        }
+    }
+}
+
+/// Waits until the scrapes of a sidecar have shown a value of all of these.
+fn watch(sidecar: &Sidecar, seen: &mut Seen, names: &[&str]) {
+    let begin = Instant::now();
+    while !names.iter().all(|name| seen.names.contains(*name)) {
+        seen.scrape(&sidecar.metrics());
+        assert!(begin.elapsed() < AMPLE, "{names:?} of {:?}", seen.names);
+        std::thread::yield_now();
+    }
+}
+
+/// Lines of every kind that some counter is for.
+fn lines() -> Vec<u8> {
+    let mut lines = Vec::new();
+    let mut say = |line: &str| lines.extend_from_slice(format!("{line}\n").as_bytes());
+    say(
+        r#"{"time":"2026-01-02T03:04:05Z","level":"info","method":"GET","path":"/a","status":200,"duration_ms":5,"request_id":"request-1"}"#,
+    );
+    say(r#"{"level":"info","method":"GET","path":"/a","status":200,"duration_ms":5}"#);
+    say("{\"level\":\"error\",\"message\":\"cut");
+    say("Traceback (most recent call last):\n  File \"a.py\", line 1, in f\nValueError: no");
+    say(&"x".repeat(70_000));
+    for first in 'a'..='j' {
+        for second in 'a'..='j' {
+            say(&format!(r#"{{"method":"GET","path":"/{first}{second}","status":200}}"#));
+        }
+    }
+    // one start more than may wait for their ends
+    for number in 0..=sidelight::spans::assemble::STARTS_MAX {
+        say(&format!(
+            r#"{{"message":"request started","method":"GET","request_id":"request-{number}"}}"#
+        ));
+    }
+    lines.extend_from_slice(b"caf\xe9\n");
+    lines
+}
+
+/// Guarantees: no row of the table is there for nothing: lines, a collector, a reload and a stop move each, and no
+/// label has a value that the table does not name.
+#[test]
+fn every_own_metric_moves() {
+    let mut seen = Seen::default();
+    let collector = FakeCollector::start(Protocol::Http, &[Reply::Status(400, None)]);
+    let environment = BTreeMap::from([
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint.replace("/v1/traces", "")),
+        ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "1".to_owned()),
+    ]);
+    let config = Some("log_level: info\n");
+    let sidecar = Sidecar::start(Setup { config, environment, ..Setup::default() });
+    let mut open = UnixStream::connect(&sidecar.stream).expect("it listens");
+    open.write_all(&lines()).expect("it reads");
+    sidecar.signal(Signal::HUP);
+    let elsewhere = [
+        "sidelight_frames_refused_total",
+        "sidelight_frames_torn_total",
+        "sidelight_connections_refused_total",
+        "sidelight_log_messages_suppressed_total",
+        "sidelight_items_sent_total",
+    ];
+    let here: Vec<&str> =
+        TABLE.iter().map(|row| row.name).filter(|name| !elsewhere.contains(name)).collect();
+    watch(&sidecar, &mut seen, &here);
+    // the first span was rejected, the next is taken
+    let line =
+        r#"{"method":"GET","path":"/a","status":200,"duration_ms":5,"request_id":"request-2"}"#;
+    open.write_all(format!("{line}\n").as_bytes()).expect("it reads");
+    watch(&sidecar, &mut seen, &["sidelight_items_sent_total"]);
+    assert_eq!(sidecar.stop().code, Some(0));
+
+    let config = Some("enabled: false\nsocket: {connections_max: 1}\nfinal_scrape: {wait: 20s}\n");
+    let sidecar = Sidecar::start(Setup { config, ..Setup::default() });
+    let mut open = UnixStream::connect(&sidecar.stream).expect("it listens");
+    open.write_all(b"a\nhalf").expect("it reads");
+    watch(&sidecar, &mut seen, &["sidelight_connections_open", "sidelight_frames_refused_total"]);
+    let _refused = UnixStream::connect(&sidecar.stream).expect("it listens");
+    watch(&sidecar, &mut seen, &["sidelight_connections_refused_total"]);
+    sidecar.signal(Signal::TERM);
+    watch(&sidecar, &mut seen, &["sidelight_frames_torn_total"]);
+    drop(sidecar);
+
+    let telemetry = Telemetry::new();
+    let sink = Sink::Memory(Arc::new(Mutex::new(Vec::new())));
+    let clock = Clock::wound(UnixNanos(1)).0;
+    let log = Log::new(tracing::Level::INFO, clock, telemetry.log_suppressed.clone(), sink);
+    tracing::subscriber::with_default(log, || {
+        for _ in 0..10 {
+            tracing::warn!("again");
+        }
+    });
+    seen.take(
+        "sidelight_log_messages_suppressed_total",
+        &[],
+        telemetry.log_suppressed.get() as f64,
+    );
+    assert!(seen.wrong.is_empty(), "{:?}", seen.wrong);
+    let names: BTreeSet<String> = TABLE.iter().map(|row| row.name.to_owned()).collect();
+    assert_eq!(seen.names, names);
+}
