@@ -3,6 +3,7 @@
 //! first; of an ExceptionGroup the group itself. Unit: one record.
 
 mod other;
+mod parts;
 mod python;
 
 use crate::frame::multiline::line::Line;
@@ -10,6 +11,7 @@ use crate::record::field::{
     EXCEPTION_MESSAGE, EXCEPTION_STACKTRACE, EXCEPTION_TYPE, FieldId, SEVERITY,
 };
 use crate::record::slots::{Entry, Place, Slots};
+use parts::{Found, Thrown, lines, trimmed, type_line};
 use std::ops::Range;
 
 /// A record of several lines, taken apart.
@@ -20,18 +22,6 @@ pub(crate) struct Parts {
     /// Where the stack trace starts, if there is one; 0 where nobody caught the exception.
     pub(crate) traceback: Option<usize>,
 }
-
-/// A stack trace in a text.
-#[derive(Clone, PartialEq, Eq, Debug)]
-struct Found {
-    /// Where it starts.
-    stack: usize,
-    /// Where the exception's type lies, and its message, which may be empty.
-    thrown: Option<Thrown>,
-}
-
-/// Type and message of an exception, as positions in the text.
-type Thrown = (Range<usize>, Range<usize>);
 
 /// Takes a record of several lines apart: the message, and the stack trace behind it.
 pub(crate) fn split(text: &str) -> Parts {
@@ -99,41 +89,4 @@ fn first_line(text: &str) -> Option<Thrown> {
         .map_or(text.len(), |(at, _)| at);
     let end = trimmed(text, end).max(at + message);
     Some((at..at + name, at + message..end))
-}
-
-/// `pkg.Type: message` or a bare `pkg.Type`: length of the type, and where the message starts.
-fn type_line(line: &str) -> Option<(usize, usize)> {
-    let is_name =
-        |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'<' | b'>' | b'$' | b'\\');
-    let length = line.bytes().take_while(is_name).count();
-    let starts = |b: &u8| b.is_ascii_alphabetic() || matches!(b, b'_' | b'\\');
-    if !line.as_bytes().first().is_some_and(starts) {
-        return None;
-    }
-    match &line.as_bytes()[length..] {
-        [] => Some((length, length)),
-        [b':'] => Some((length, length + 1)),
-        [b':', b' ', ..] => Some((length, length + 2)),
-        // Node: `TypeError [ERR_X]: text`
-        [b' ', b'[', rest @ ..] => {
-            let end = rest.iter().position(|byte| *byte == b']')?;
-            let message = length + 2 + end + 1;
-            line[message..].starts_with(": ").then_some((length, message + 2))
-        }
-        _ => None,
-    }
-}
-
-/// Every line with its position, without its end.
-fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    let mut at = 0;
-    text.split('\n').map(move |line| {
-        let start = at;
-        at += line.len() + 1;
-        (start, line.strip_suffix('\r').unwrap_or(line))
-    })
-}
-
-fn trimmed(text: &str, end: usize) -> usize {
-    text[..end].trim_end_matches(['\n', '\r', ' ']).len()
 }

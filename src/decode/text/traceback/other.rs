@@ -1,6 +1,6 @@
 //! The stack traces of Java, .NET, Go, Node, Ruby, PHP, Rust and Elixir. Unit: one record.
 
-use super::{Found, Thrown, lines, trimmed, type_line};
+use super::parts::{Found, Thrown, lines, trimmed, type_line};
 use crate::frame::multiline::line::{Line, is_exception};
 use std::ops::Range;
 

@@ -1,6 +1,6 @@
 //! Python's traceback, as CPython, loguru and rich write it. Unit: one record.
 
-use super::{Found, Thrown, lines, type_line};
+use super::parts::{Found, Thrown, lines, type_line};
 use crate::frame::multiline::line::Line;
 
 /// Sentences between chained exceptions.
