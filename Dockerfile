@@ -53,7 +53,7 @@ COPY --from=build-sidecar --chown=65532:65532 /out/run/sidelight /run/sidelight
 # by number: runAsNonRoot cannot look a name up
 USER 65532:65532
 EXPOSE 19464
-ENV SIDELIGHT_LISTEN=[::]:19464
+ENV SIDELIGHT_LISTEN_DEFAULT=[::]:19464
 HEALTHCHECK --interval=10s --timeout=2s --start-period=5s --retries=6 CMD ["/sidelight", "healthcheck"]
 ENTRYPOINT ["/sidelight"]
 CMD ["run"]

@@ -14,6 +14,7 @@ pub mod signals;
 mod supervisor;
 pub mod worker;
 
+use crate::console;
 use crate::phase::Phase;
 use crate::telemetry::standing::{Door, DoorState};
 use drain::{Closing, Drain, Mode, Output};
@@ -21,9 +22,11 @@ use parts::{Parts, Settings};
 use reload::Looked;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signals::{SignalEvent, Signals};
-use std::io::{self, Write};
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::time::Duration;
 use supervisor::Supervisor;
 
 /// Descriptors that are asked for: all connections and as many again.
@@ -94,24 +97,28 @@ impl Running {
     }
 
     /// Waits for a stop signal. `reload` is called on SIGHUP, and when it is time to look whether the
-    /// configuration changed; it returns after how long to look again.
+    /// configuration changed, first after `signals.look`; it returns after how long to look again. It runs
+    /// on a thread of its own, so that a configuration that is slow to read does not delay a stop.
     ///
     /// # Errors
     /// The kernel refuses to wait for signals.
     pub fn wait(
         &self,
         signals: &mut Signals,
-        mut reload: impl FnMut(SignalEvent) -> Looked,
+        reload: impl FnMut(SignalEvent) -> Looked + Send + 'static,
     ) -> io::Result<()> {
+        // one request that waits covers all that come before it is served
+        let (hangups, requests) = sync_channel(1);
+        let (supervisor, look) = (Arc::clone(&self.supervisor), signals.look.take());
+        let serve = move || serve_reloads(&supervisor, &requests, look, reload);
+        let thread = std::thread::Builder::new().name("configuration".to_owned()).spawn(serve);
+        if let Err(error) = thread {
+            tracing::warn!(%error, "no thread for reloads: the configuration stays as it is");
+        }
         loop {
-            let event = signals.wait()?;
-            if event == SignalEvent::Stop {
-                return Ok(());
-            }
-            let looked = reload(event);
-            signals.look = looked.again;
-            if looked.changed {
-                self.nudge();
+            match signals.wait()? {
+                SignalEvent::Stop => return Ok(()),
+                SignalEvent::Reload | SignalEvent::Look => _ = hangups.try_send(()),
             }
         }
     }
@@ -137,6 +144,31 @@ impl Running {
     }
 }
 
+/// Calls `reload` on every request and after the time that it returned; ends when nobody can request any
+/// more.
+fn serve_reloads(
+    supervisor: &Supervisor,
+    requests: &Receiver<()>,
+    mut look: Option<Duration>,
+    mut reload: impl FnMut(SignalEvent) -> Looked,
+) {
+    loop {
+        let request = match look {
+            Some(after) => requests.recv_timeout(after),
+            None => requests.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        };
+        let looked = match request {
+            Ok(()) => reload(SignalEvent::Reload),
+            Err(RecvTimeoutError::Timeout) => reload(SignalEvent::Look),
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
+        look = looked.again;
+        if looked.changed {
+            supervisor.wake_workers();
+        }
+    }
+}
+
 /// The life of the sidecar: serves until it is told to stop, drains, prints the ledger as the last line on
 /// stderr, and returns the exit code.
 ///
@@ -146,7 +178,7 @@ pub fn run(
     parts: Parts,
     signals: &mut Signals,
     started: impl FnOnce(&[(Door, DoorState)]),
-    reload: impl FnMut(SignalEvent) -> Looked,
+    reload: impl FnMut(SignalEvent) -> Looked + Send + 'static,
 ) -> io::Result<u8> {
     let running = App::new(parts).spawn(signals)?;
     started(&running.doors());
@@ -155,9 +187,8 @@ pub fn run(
         tracing::warn!(%error, "repeated stop signals are ignored without a word");
     }
     let closing = running.drain(|closing| {
-        // nobody may read stderr any more; the exit code says the same
-        let ledger = format!("{}\n", closing.ledger);
-        let _ = io::stderr().write_all(ledger.as_bytes());
+        // when nobody reads it any more, the exit code says the same
+        console::note(&format!("{}\n", closing.ledger));
     });
     Ok(closing.exit_code())
 }

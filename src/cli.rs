@@ -13,6 +13,7 @@ pub mod run;
 pub(crate) mod value;
 
 use crate::config::environment::Environment;
+use crate::console;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 use std::ffi::OsString;
@@ -69,10 +70,15 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: &Environ
     let arguments = match CommandLine::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(error) => {
-            // standard output may be closed; there is nobody left to tell
-            let _ = error.print();
             let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
-            return if asked { ExitCode::SUCCESS } else { ExitCode::from(2) };
+            let text = error.render().to_string();
+            if asked {
+                // a reader that leaves early, such as head, is no failure
+                let _ = console::print(&text);
+                return ExitCode::SUCCESS;
+            }
+            console::diagnostic(&text);
+            return ExitCode::from(2);
         }
     };
     match arguments.command.unwrap_or(Command::Run(arguments.run)) {

@@ -31,16 +31,27 @@ mod tests;
 use crate::export::endpoint::Endpoint;
 use crate::rules::settings::{RuleError, RulesSettings};
 use environment::Environment;
-use fault::{Fault, Level};
+use fault::{Fault, Faults, Level};
 use layer::{Layer, Places, Rank};
 use part::{Origin, Part, State};
 use reader::Reader;
 use settings::{Config, LogLevel, Mode};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 use tree::Node;
 use units::Refused;
+
+/// The text of a regular file that is no larger than a configuration may be by more than a byte; it is opened
+/// without waiting.
+///
+/// # Errors
+/// Why it cannot be read, in words.
+pub fn read_file(path: &Path) -> Result<String, String> {
+    layer::read(path)
+}
 
 /// Checks a configuration that is a value of another file, such as `defaults` of the injector's: its faults
 /// are added to the reader's.
@@ -98,12 +109,14 @@ pub struct Loaded {
     /// Where a value is wrong, what was there before stays. Its rules are all that could be read,
     /// half-read ones among them, so that `check` can compile them; to be used: [`Loaded::in_use`].
     pub config: Config,
-    /// All that is wrong, in the order of the layers and their lines, then of the environment.
+    /// What is wrong, in the order of the layers and their lines, then of the environment: the first
+    /// [`fault::FAULTS_MAX`], and a last one that counts the others.
     pub faults: Vec<Fault>,
     /// The file that was read.
     pub file: Option<PathBuf>,
-    request: Request,
-    parts: Vec<Part>,
+    /// Shared, because texts and trees may be as large as all that is beside them.
+    request: Arc<Request>,
+    parts: Vec<Arc<Part>>,
     /// Where each of the rules comes from.
     origins: Vec<Origin>,
 }
@@ -131,12 +144,12 @@ struct Request {
     environment: Environment,
     layers: Vec<Layer>,
     /// What was wrong before any layer could be read.
-    faults: Vec<Fault>,
+    faults: Faults,
     good: Good,
     /// Earlier layers are not known: what these switch off may be there.
     alone: bool,
     /// Layers whose rules do not compile, with what is wrong.
-    condemned: BTreeMap<String, Vec<Fault>>,
+    condemned: BTreeMap<String, Faults>,
 }
 
 impl Loaded {
@@ -165,11 +178,18 @@ impl Loaded {
             Some((part, error)) => (part, error),
             // a prefix stands in the last layer that has one
             None => match self.parts.iter().rev().find(|part| part.find(&error.path).is_some()) {
-                Some(part) => (part, error.clone()),
+                Some(part) => (&**part, error.clone()),
                 None => return rules::Places::default().locate(&tree::Source::default(), error),
             },
         };
         part.said.places.locate(&part.source, &error)
+    }
+
+    /// Errors of compiling as faults, the first of them and a count.
+    pub fn locate_all(&self, errors: &[RuleError]) -> Vec<Fault> {
+        let mut faults = Faults::default();
+        errors.iter().for_each(|error| faults.add(Level::Error, || self.locate(error)));
+        faults.into_list()
     }
 
     /// The layer of a rule's error, and the error with the rule's number there.
@@ -184,11 +204,11 @@ impl Loaded {
     /// could be left out.
     #[must_use]
     fn without(&self, errors: &[RuleError]) -> Option<Loaded> {
-        let mut request = self.request.clone();
+        let mut request = (*self.request).clone();
         for error in errors {
             let (part, _) = self.origin(error)?;
             let faults = request.condemned.entry(part.source.name.clone()).or_default();
-            faults.push(self.locate(error));
+            faults.add(Level::Error, || self.locate(error));
         }
         let fewer = errors.is_empty() || request.condemned.len() == self.request.condemned.len();
         let file = self.file.clone();
@@ -274,6 +294,20 @@ pub fn load_again(flags: &Flags, environment: &Environment, good: &Good) -> Load
     Loaded { file: places.file().map(Into::into), ..loaded }
 }
 
+/// The configuration without its files, for a start that could not wait for them any longer.
+pub fn without_layers(flags: &Flags, environment: &Environment, waited: Duration) -> Loaded {
+    let waited = waited.as_secs();
+    let fault = Fault {
+        level: Level::Error,
+        path: String::new(),
+        message: format!("the configuration could not be read within {waited} s"),
+        hint: Some("it is taken over when it can be read, but for what needs a restart".to_owned()),
+        located: None,
+    };
+    let (flags, environment) = (flags.clone(), environment.clone());
+    assemble(Request { flags, environment, faults: vec![fault].into(), ..Request::default() })
+}
+
 /// The same with a text in place of a file; `name` stands in its faults.
 pub fn parse(name: &str, text: &str, flags: &Flags, environment: &Environment) -> Loaded {
     let layers = vec![Layer::new(Rank::File, name.to_owned(), Ok(text.to_owned()))];
@@ -298,7 +332,8 @@ pub fn check(texts: &[PathBuf], as_layers: bool, environment: &Environment) -> V
             }
         }
         let names: Vec<String> = units.iter().map(|unit| unit.name.clone()).collect();
-        let faults = units.iter().flat_map(|unit| unit.faults.clone()).collect();
+        let mut faults = Faults::default();
+        units.iter_mut().for_each(|unit| faults.append(std::mem::take(&mut unit.faults)));
         let layers = units.into_iter().flat_map(|unit| unit.layers).collect();
         let loaded = assemble(Request { faults, ..request(layers) });
         return vec![Checked { name: names.join(" + "), loaded }];
@@ -333,17 +368,17 @@ pub struct Checked {
 fn assemble(request: Request) -> Loaded {
     let mut config = Config::default();
     let shared = environment::apply_shared(&request.environment, &mut config);
-    let mut parts: Vec<Part> = Vec::new();
+    let mut parts: Vec<Arc<Part>> = Vec::new();
     let mut cluster: Option<(usize, Config)> = None;
     for layer in &request.layers {
         let mut part = lay(layer, &request, &mut config);
         if let Some((number, most)) = &cluster {
             let held = held(&parts[*number], most, &mut config, |path| part.find(path));
-            part.faults.extend(held);
+            held.into_iter().for_each(|fault| part.faults.push(fault));
         } else if part.rank == Rank::Cluster {
             cluster = Some((parts.len(), config.clone()));
         }
-        parts.push(part);
+        parts.push(Arc::new(part));
     }
     let environment = environment::apply(&request.environment, &mut config);
     set_flags(&request.flags, &mut config);
@@ -357,15 +392,18 @@ fn assemble(request: Request) -> Loaded {
     let (own, origins) = part::merge(&parts, true);
     config.rules.own = own;
     let mut faults = request.faults.clone();
-    faults.extend(parts.iter().flat_map(|part| part.faults.iter().cloned()));
-    faults.extend(shared.into_iter().chain(environment).chain(beyond));
-    faults.extend(unusable(&config, &parts, &request.environment));
-    Loaded { config, faults, file: None, request, parts, origins }
+    parts.iter().for_each(|part| faults.append(part.faults.clone()));
+    shared.into_iter().chain(environment).chain(beyond).for_each(|fault| faults.push(fault));
+    unusable(&config, &parts, &request.environment)
+        .into_iter()
+        .for_each(|fault| faults.push(fault));
+    let faults = faults.into_list();
+    Loaded { config, faults, file: None, request: Arc::new(request), parts, origins }
 }
 
 /// What leaves an output without use although every value of it can be read. It is an error where it stands in
 /// a file, and does not take its layer with it: the rules beside it count.
-fn unusable(config: &Config, parts: &[Part], environment: &Environment) -> Option<Fault> {
+fn unusable(config: &Config, parts: &[Arc<Part>], environment: &Environment) -> Option<Fault> {
     let export = &config.export;
     let endpoint = export.endpoint.as_deref().filter(|_| config.traces.enabled)?;
     let error = Endpoint::new(endpoint, export.protocol, &export.headers).err()?;
@@ -386,11 +424,18 @@ fn unusable(config: &Config, parts: &[Part], environment: &Environment) -> Optio
 fn lay(layer: &Layer, request: &Request, config: &mut Config) -> Part {
     let before = config.clone();
     let mut part = Part::read(layer, config);
-    if let Some(faults) = request.condemned.get(&layer.name) {
-        part.faults.extend(faults.iter().cloned());
+    let good = request.good.0.get(&layer.name);
+    if let (Ok(text), Some(good)) = (&layer.text, good)
+        && let Some(fault) = part::truncated(&layer.name, text, good)
+    {
+        part.faults.push(fault);
         part.state = State::LeftOut;
     }
-    match request.good.0.get(&layer.name) {
+    if let Some(faults) = request.condemned.get(&layer.name) {
+        part.faults.append(faults.clone());
+        part.state = State::LeftOut;
+    }
+    match good {
         Some(good) if part.state == State::LeftOut => {
             *config = before;
             let good = Layer { text: Ok(good.clone()), ..layer.clone() };

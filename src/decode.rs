@@ -7,6 +7,7 @@ mod escape;
 pub mod graph;
 pub mod json;
 pub mod logfmt;
+mod resolve;
 mod scan;
 pub mod syslog;
 pub mod text;
@@ -47,12 +48,23 @@ pub fn walk(
     let was_logfmt = into.format == Format::Logfmt;
     into.clear();
     match &block.as_bytes()[start..] {
-        [b'{', ..] => json::walk(block, start, wanted, &mut memory.graph, into),
+        [b'{', ..] => {
+            let end = json::walk(block, start, wanted, &mut memory.graph, into)?;
+            resolve::resolve(&block[start..], wanted, into);
+            Some(end)
+        }
         // a date: no other reader takes it
+        [b'0'..=b'9', _, _, _, b'-' | b'/', ..]
+            if access::may_be_server(&block.as_bytes()[start..]) =>
+        {
+            None
+        }
         [b'0'..=b'9', _, _, _, b'-' | b'/', ..] => text::walk(block, start, into),
         [b'0'..=b'9' | b':', ..] => access::walk(block, start, into),
         [b'A'..=b'Z' | b'a'..=b'z' | b'_' | b'@', ..] if was_logfmt => {
-            logfmt::walk(block, start, wanted, &mut memory.graph, into)
+            let end = logfmt::walk(block, start, wanted, &mut memory.graph, into)?;
+            resolve::resolve(&block[start..], wanted, into);
+            Some(end)
         }
         [b'A'..=b'Z', ..] if !logfmt::starts(&block[start..]) => text::walk(block, start, into),
         _ => None,
@@ -65,10 +77,13 @@ pub fn decode(line: &str, wanted: &FieldTable, memory: &mut Memory, into: &mut D
     let trimmed = line.trim_start_matches([' ', '\t', '\r', '\n']);
     let json = trimmed.starts_with('{');
     if json && json::read(line, wanted, &mut memory.graph, &mut memory.work, into) {
-        return;
+        return resolve::resolve(line, wanted, into);
+    }
+    if json && json::damaged::read(line, wanted, &mut memory.work, into) {
+        return resolve::resolve(line, wanted, into);
     }
     if logfmt::starts(line) && logfmt::read(line, wanted, &mut memory.graph, into) {
-        return;
+        return resolve::resolve(line, wanted, into);
     }
     for (format, read) in [
         (Format::Access, access::read as fn(&str, &mut Decoded) -> bool),
@@ -101,7 +116,8 @@ mod tests {
             ("{\"level\":\"info\"}", Format::Json, false),
             (" {\"level\":\"info\"} ", Format::Json, false),
             ("{\n \"level\": \"info\"\n}", Format::Json, false),
-            ("{\"level\":\"info\"", Format::Plain, true),
+            ("{\"level\":\"info\"", Format::Json, true),
+            ("{\"level\":\"info\",}", Format::Json, true),
             ("{not JSON}", Format::Plain, true),
             ("{\"a\":1}\n{\"b\":2}", Format::Plain, true),
             ("level=info msg=x", Format::Logfmt, false),
@@ -211,7 +227,7 @@ mod tests {
         let (mut memory, mut into) = (Memory::default(), Decoded::new());
         for line in [
             "{\"level\":\"info\"}",
-            "10.0.0.1 - - [21/Nov/2026:10:00:00 +0000] \"GET /a HTTP/1.1\" 200 1 \"-\" \"c\" 0.1",
+            "10.0.0.1 - - [21/Nov/2026:10:00:00 +0000] \"GET /a HTTP/1.1\" 200 1 \"-\" \"c\" 0.100",
             "10.0.0.1 - - [21/Nov/2026:10:00:00 +0000] \"GET /a HTTP/1.1\" 200 1 \"-\" \"c\"",
             "2026-11-21 10:00:00,123 - app - INFO - x",
             "ERROR:app:no",

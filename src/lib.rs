@@ -37,6 +37,7 @@
 //! | [`config`] | as written -> as used: YAML in layers, environment, flags; errors with their places |
 //! | [`app`] | doors bound, threads started, the phases of leaving ([`phase`]) |
 //! | [`replay`] | a file of lines through the rules: what would have happened |
+//! | [`console`] | standard error and standard output, without a panic and without a wait |
 //! | [`cli`] | run, demo, check, replay, explain, healthcheck, install; finds the other two programs |
 //! | [`clock`], [`resource`] | time as a value; who we speak for |
 //!
@@ -59,11 +60,14 @@
 //! 7. Nothing an application can send makes memory grow past a stated bound, panics, or runs code.
 //! 8. The application always starts: whatever is wrong with us, its socket is bound and read.
 #![forbid(unsafe_code)]
+// a write that fails or waits must not end or hold up a process: `console` writes
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod app;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod console;
 pub mod decode;
 pub mod export;
 pub mod forward;

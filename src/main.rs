@@ -1,5 +1,6 @@
 //! Arguments in, exit code out; nothing else.
 #![forbid(unsafe_code)]
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 use std::process::ExitCode;
 

@@ -26,7 +26,7 @@ mod shard;
 pub use declare::{BOUNDS_MAX, FAMILIES_MAX, LABELS_MAX, OVERFLOW_SETS_MAX, SERIES_MAX};
 pub use exemplar::{EXEMPLARS_MAX, Exemplar};
 pub use family::{
-    FamilyConflict, FamilyId, FamilyKind, FamilySpec, LabelSpec, Limits, OTHER, SeriesId,
+    FamilyConflict, FamilyId, FamilyKind, FamilySpec, LabelSpec, Limits, OTHER, SeriesId, UNMATCHED,
 };
 pub use registry::Registry;
 pub use shard::ShardWriter;

@@ -5,10 +5,12 @@
 
 mod batch;
 mod effects;
+mod facts;
 pub mod input;
 mod label;
 mod memo;
 mod operation;
+mod outsider;
 mod plan;
 mod series;
 mod times;

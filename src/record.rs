@@ -2,6 +2,7 @@
 //! thread that read the line and is never held beyond it; what leaves is copied out.
 //! Unit: one record, that is one line, one datagram, or a line with the traceback that follows it.
 
+pub mod dictionary;
 pub mod field;
 pub mod number;
 pub mod sentinel;

@@ -158,7 +158,7 @@ fn a_broken_layer_does_not_keep_it_from_starting() {
     sidecar.write(LINE);
     sidecar.wait_metric("a_total 1");
     namespace.swap("rules: [{name: c, counter: {name: c_total}}]\n");
-    sidecar.wait_said("rules loaded again");
+    sidecar.wait_said("configuration loaded again");
     for lines in 2..4 {
         sidecar.write(LINE);
         sidecar.wait_metric(&format!("a_total {lines}"));
@@ -251,7 +251,7 @@ fn what_cannot_change_is_told() {
     }
     let ending = sidecar.stop();
     assert!(
-        !ending.said.iter().any(|line| line.contains("rules loaded again")),
+        !ending.said.iter().any(|line| line.contains("configuration loaded again")),
         "{:?}",
         ending.said
     );

@@ -274,7 +274,7 @@ fn a_reload_keeps_every_counter() {
     sidecar.wait_metric("a_total 1");
     std::fs::write(&sidecar.config, two).expect("a writable file");
     sidecar.signal(Signal::HUP);
-    sidecar.wait_said("rules loaded again");
+    sidecar.wait_said("configuration loaded again");
     // a data thread looks at the rules after a batch: the first line may still meet the old ones
     for lines in 2..4 {
         sidecar.write(line);

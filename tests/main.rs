@@ -4,6 +4,9 @@ mod canaries;
 #[path = "support/collector.rs"]
 #[allow(dead_code)] // the exporter's test uses the rest
 mod collector;
+#[allow(clippy::disallowed_methods)] // it waits for other processes, whose time is the real one
+mod console;
+mod formats;
 mod golden;
 mod imports;
 #[allow(clippy::disallowed_methods)] // it waits for another process, whose time is the real one
@@ -13,12 +16,17 @@ mod ledger;
 mod life;
 #[allow(clippy::disallowed_methods)] // the same
 mod metrics;
+#[path = "support/outputs.rs"]
+#[allow(clippy::disallowed_methods)] // the same
+mod outputs;
 #[path = "support/process.rs"]
 #[allow(dead_code, clippy::disallowed_methods)] // the same
 mod process;
 #[allow(clippy::disallowed_methods)] // it waits for other processes
 mod programs;
 mod readme;
+#[allow(clippy::disallowed_methods)] // it waits for another process, whose time is the real one
+mod settings;
 #[path = "support/stand.rs"]
 mod stand;
 #[path = "support/pipeline.rs"]

@@ -9,7 +9,7 @@ use serde_json::Value;
 use sidelight::decode::graph::LineGraph;
 use sidelight::decode::json::{self, exact::Work};
 use sidelight::record::field::{FieldId, FieldTable};
-use sidelight::record::slots::{Entry, Kind, Place};
+use sidelight::record::slots::{Entry, Kind, Place, takes};
 use sidelight::record::{Decoded, Format};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -106,7 +106,12 @@ fn pick(members: &[(String, Json)], above: Option<&str>, wanted: &FieldTable, ou
             let nested = u8::from(above.is_some());
             for (field, rank) in [(binding.field, binding.rank + nested), (binding.also, nested)] {
                 let is_beaten = out.get(&field.0).is_some_and(|(known, _)| *known < rank);
-                if field != FieldId::NONE && !is_beaten {
+                let kind = match member {
+                    Json::Map(_) | Json::List(_) => Kind::Tree,
+                    Json::Other(Value::Bool(_)) => Kind::True,
+                    Json::Other(_) => Kind::Text,
+                };
+                if field != FieldId::NONE && !is_beaten && takes(field, kind) {
                     out.insert(field.0, (rank, member.value()));
                 }
             }
@@ -161,7 +166,11 @@ fn wanted() -> FieldTable {
 
 fn check(line: &str, wanted: &FieldTable, trained: &mut LineGraph) {
     let expected = expected(line, wanted);
-    let is_syntax = || serde_json::from_str::<IgnoredAny>(line).is_ok();
+    // what Python and .NET write for numbers that JSON cannot hold counts as null
+    let is_syntax = || {
+        let line = line.replace("-Infinity", "null").replace("Infinity", "null").replace("NaN", "null");
+        serde_json::from_str::<IgnoredAny>(&line).is_ok()
+    };
     let (mut work, mut decoded) = (Work::default(), Decoded::new());
     let mut first: Option<Option<Fields>> = None;
     for graph in [&mut LineGraph::new(), trained] {

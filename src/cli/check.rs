@@ -7,13 +7,15 @@ mod tests;
 
 use crate::cli::programs;
 use crate::config::environment::Environment;
-use crate::config::fault::{Fault, Level};
+use crate::config::fault::{FAULTS_MAX, Fault, Level};
 use crate::config::print::print;
 use crate::config::settings::Config;
 use crate::config::{Checked, Flags, Loaded, check, load};
+use crate::console;
 use crate::rules::compile::dry_run;
 use crate::rules::set::Rule;
 use std::ffi::OsString;
+use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -51,7 +53,9 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
         let loaded = load(&Flags::default(), environment);
         let names: Vec<&str> = loaded.layers().collect();
         if names.is_empty() && !arguments.print {
-            eprintln!("error: no file to check: name one, or set SIDELIGHT_CONFIG");
+            console::diagnostic_line(format_args!(
+                "error: no file to check: name one, or set SIDELIGHT_CONFIG"
+            ));
             return ExitCode::from(2);
         }
         let name = if names.is_empty() { "no file".to_owned() } else { names.join(" + ") };
@@ -86,7 +90,7 @@ fn tell(checked: &Checked, arguments: &Arguments, told: &mut Vec<Fault>) -> bool
     let mut faults = faults(loaded);
     for fault in &faults {
         if !told.contains(fault) {
-            eprintln!("{fault}");
+            console::diagnostic_line(fault);
         }
     }
     let count = |level| faults.iter().filter(|fault| fault.level == level).count();
@@ -94,26 +98,37 @@ fn tell(checked: &Checked, arguments: &Arguments, told: &mut Vec<Fault>) -> bool
     let rules = loaded.config.rules.own.len();
     let summary = format!(
         "{name}: {}, {}, {}",
-        plural(errors, "error"),
-        plural(warnings, "warning"),
+        counted(errors, "error"),
+        counted(warnings, "warning"),
         plural(rules, "rule")
     );
     told.append(&mut faults);
     if errors > 0 || (arguments.strict && warnings > 0) {
-        eprintln!("{summary}");
+        console::diagnostic_line(summary);
         return false;
     }
     if arguments.print {
-        println!("# {name}");
-        print!("{}", print(&loaded.config));
+        write_result(&format!("# {name}\n{}", print(&loaded.config)));
         return true;
     }
-    println!("{summary}");
+    let mut result = format!("{summary}\n");
     let linear = linear(&loaded.config);
     if !linear.is_empty() {
-        println!("asked for every line: {}", linear.join(", "));
+        let _ = writeln!(result, "asked for every line: {}", linear.join(", "));
     }
+    write_result(&result);
     true
+}
+
+/// Writes to standard output; a reader that leaves early, such as `head`, changes nothing about the
+/// configuration and its exit code.
+fn write_result(text: &str) {
+    let _ = console::print(text);
+}
+
+/// How many there are; no more than [`FAULTS_MAX`] are listed.
+fn counted(count: usize, word: &str) -> String {
+    if count > FAULTS_MAX { format!("over {FAULTS_MAX} {word}s") } else { plural(count, word) }
 }
 
 fn plural(count: usize, word: &str) -> String {
@@ -123,8 +138,8 @@ fn plural(count: usize, word: &str) -> String {
 /// All that is wrong with a configuration, its rules compiled, in the order of the file.
 pub fn faults(loaded: &Loaded) -> Vec<Fault> {
     let mut faults = loaded.faults.clone();
-    for error in dry_run(&loaded.config.rules, loaded.config.limits).err().unwrap_or_default() {
-        let fault = loaded.locate(&error);
+    let errors = dry_run(&loaded.config.rules, loaded.config.limits).err().unwrap_or_default();
+    for fault in loaded.locate_all(&errors) {
         if !loaded.faults.iter().any(|known| explains(known, &fault)) {
             faults.push(fault);
         }

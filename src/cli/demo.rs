@@ -10,6 +10,7 @@ use super::get::get;
 use crate::clock::Clock;
 use crate::config::environment::Environment;
 use crate::config::units;
+use crate::console;
 use play::{Line, Play, Service};
 use rustix::process::{Pid, Signal, kill_process};
 use scrape::Scrape;
@@ -58,7 +59,7 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
         if let Err(error) = signal_hook::flag::register(signal, Arc::clone(&stop)) {
-            eprintln!("demo: no handler for signal {signal}: {error}");
+            console::diagnostic_line(format_args!("demo: no handler for signal {signal}: {error}"));
         }
     }
     match Stage::set(environment) {
@@ -71,7 +72,7 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
 }
 
 fn failed(error: &io::Error) -> ExitCode {
-    eprintln!("demo: {error}");
+    console::diagnostic_line(format_args!("demo: {error}"));
     ExitCode::FAILURE
 }
 
@@ -165,10 +166,11 @@ fn play(mut stage: Stage, arguments: &Arguments, stop: &AtomicBool) -> io::Resul
     }
     drop(connections);
     picture.end(clock.monotonic().saturating_sub(begun));
-    println!("draining ...");
+    // a terminal that was closed is no failure of the demo
+    let _ = console::print("draining ...\n");
     let (code, _) = stage.close()?;
     let ledger = said.and_then(|thread| thread.join().ok()).unwrap_or_default();
-    println!("wrote    {} lines\n{ledger}", shop.written);
+    let _ = console::print(&format!("wrote    {} lines\n{ledger}\n", shop.written));
     Ok(code)
 }
 
@@ -262,9 +264,8 @@ impl Picture {
             colour: self.terminal,
         };
         let clear = if self.terminal { "\x1b[H\x1b[2J" } else { "" };
-        print!("{clear}{}", screen::draw(&view));
-        // a closed terminal is the end of the demo, which the next signal tells
-        let _ = io::stdout().flush();
+        // a closed terminal is the end of the demo, which the next signal says
+        let _ = console::print(&format!("{clear}{}", screen::draw(&view)));
         self.before = now;
         self.drawn = Some(elapsed);
     }

@@ -6,6 +6,7 @@ use crate::clock::{Clock, UnixNanos};
 use crate::config::environment::Environment;
 use crate::config::settings::Config;
 use crate::config::{Flags, load};
+use crate::console;
 use crate::decode::{Memory, decode, time};
 use crate::record::slots::{Entry, Kind};
 use crate::record::{Decoded, Envelope, Record, field};
@@ -14,7 +15,7 @@ use crate::rules::compile::dry_run;
 use crate::rules::evaluate::Evaluation;
 use crate::rules::set::{Rule, RuleSet};
 use std::fmt::Write as _;
-use std::io::{self, IsTerminal, Read, Write};
+use std::io::{self, IsTerminal, Read};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -37,14 +38,14 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
     let flags = Flags { config: arguments.config.clone(), ..Flags::default() };
     let loaded = load(&flags, environment);
     for fault in &loaded.faults {
-        eprint!("{fault}");
+        console::diagnostic(&fault.to_string());
     }
     let rules = match dry_run(&loaded.config.rules, loaded.config.limits) {
         Ok(rules) if loaded.is_valid() => rules,
         Ok(_) => return ExitCode::from(2),
         Err(errors) => {
-            for error in &errors {
-                eprint!("{}", loaded.locate(error));
+            for fault in loaded.locate_all(&errors) {
+                console::diagnostic(&fault.to_string());
             }
             return ExitCode::from(2);
         }
@@ -52,7 +53,7 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
     let input = match input(&arguments.line) {
         Ok(input) => input,
         Err(error) => {
-            eprintln!("explain: {error}");
+            console::diagnostic_line(format_args!("explain: {error}"));
             return ExitCode::from(2);
         }
     };
@@ -70,7 +71,7 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
         rest = &rest[end..];
     }
     // a reader that leaves early is no failure of ours
-    let _ = io::stdout().write_all(out.as_bytes());
+    let _ = console::print(&out);
     ExitCode::SUCCESS
 }
 
@@ -79,7 +80,7 @@ fn input(words: &[String]) -> io::Result<String> {
         return Ok(words.join(" "));
     }
     if io::stdin().is_terminal() {
-        eprintln!("paste lines, then Ctrl-D");
+        console::diagnostic_line(format_args!("paste lines, then Ctrl-D"));
     }
     let mut bytes = Vec::new();
     io::stdin().take(INPUT_BYTES_MAX).read_to_end(&mut bytes)?;

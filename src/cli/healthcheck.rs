@@ -5,7 +5,8 @@
 use crate::cli::get::get;
 use crate::config::environment::Environment;
 use crate::config::{self, Flags};
-use std::io::{self, Write};
+use crate::console;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
@@ -49,7 +50,7 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
     };
     let outcome = outcome.unwrap_or(Outcome { healthy: false, line: "nobody to ask".to_owned() });
     // a closed standard output takes the line, not the answer
-    let _ = writeln!(io::stdout(), "{}", outcome.line);
+    let _ = console::print(&format!("{}\n", outcome.line));
     ExitCode::from(outcome.exit_code())
 }
 

@@ -4,6 +4,7 @@
 
 use crate::cli::programs;
 use crate::config::environment::Environment;
+use crate::console;
 use rustix::process::getuid;
 use std::fmt;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
@@ -72,11 +73,14 @@ pub fn run(arguments: &Arguments, _environment: &Environment) -> ExitCode {
     match place(&arguments.directory) {
         Ok(Placed::Copied) => ExitCode::SUCCESS,
         Ok(Placed::Kept) => {
-            eprintln!("sidelight: it is in {} already", arguments.directory.display());
+            console::diagnostic_line(format_args!(
+                "sidelight: it is in {} already",
+                arguments.directory.display()
+            ));
             ExitCode::SUCCESS
         }
         Err(error) => {
-            eprintln!("sidelight: {error}");
+            console::diagnostic_line(format_args!("sidelight: {error}"));
             ExitCode::FAILURE
         }
     }

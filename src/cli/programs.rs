@@ -1,6 +1,7 @@
 //! Commands that are programs of their own, found as git finds them: `sidelight NAME` becomes
 //! `sidelight-NAME` from the directory of this binary, or from PATH. Unit: one call.
 
+use crate::console;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
@@ -43,17 +44,17 @@ pub(crate) fn become_program(command: &str, program: &str, arguments: &[OsString
     }
     let directory =
         directory().map_or_else(String::new, |path| format!("in {} nor ", path.display()));
-    eprintln!(
+    console::diagnostic_line(format_args!(
         "error: `sidelight {command}` needs the program `{program}`, which is neither {directory}in PATH\n  \
          = to do: take it from the image of the same release, or build it: \
          cargo build --release --package {program}"
-    );
+    ));
     ExitCode::from(NOT_FOUND)
 }
 
 fn execute(program: &Path, arguments: &[OsString]) -> ExitCode {
     let error = Command::new(program).args(arguments).exec();
-    eprintln!("error: cannot run {}: {error}", program.display());
+    console::diagnostic_line(format_args!("error: cannot run {}: {error}", program.display()));
     ExitCode::from(NOT_RUNNABLE)
 }
 

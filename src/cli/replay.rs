@@ -5,11 +5,12 @@
 use crate::clock::Clock;
 use crate::config::environment::Environment;
 use crate::config::{Flags, load};
+use crate::console;
 use crate::health::verdict::Status;
 use crate::replay::{Outcome, Replay};
 use clap::ValueEnum;
 use std::fs::File;
-use std::io::{self, IsTerminal, Read, Write};
+use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -50,7 +51,7 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
     let flags = Flags { config: arguments.config.clone(), ..Flags::default() };
     let loaded = load(&flags, environment);
     for fault in &loaded.faults {
-        eprint!("{fault}");
+        console::diagnostic(&fault.to_string());
     }
     if !loaded.is_valid() {
         return ExitCode::from(2);
@@ -58,14 +59,14 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
     let mut replay = match Replay::new(&loaded.config, arguments.strict, Clock::system().now()) {
         Ok(replay) => replay,
         Err(errors) => {
-            for error in &errors {
-                eprint!("{}", loaded.locate(error));
+            for fault in loaded.locate_all(&errors) {
+                console::diagnostic(&fault.to_string());
             }
             return ExitCode::from(2);
         }
     };
     if let Err(error) = feed(&arguments.file, &mut replay) {
-        eprintln!("replay: {}: {error}", arguments.file.display());
+        console::diagnostic_line(format_args!("replay: {}: {error}", arguments.file.display()));
         return ExitCode::from(2);
     }
     let outcome = replay.finish();
@@ -74,12 +75,15 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
         Format::Json => format!("{}\n", json(&outcome)),
     };
     // a reader that leaves early, such as head, is no failure of ours
-    let _ = io::stdout().write_all(written.as_bytes());
+    let _ = console::print(&written);
     for (line, why) in &outcome.damaged {
-        eprintln!("line {line}: {why}");
+        console::diagnostic_line(format_args!("line {line}: {why}"));
     }
     if outcome.damaged_count > 0 {
-        eprintln!("replay: {} lines are not what they look like", outcome.damaged_count);
+        console::diagnostic_line(format_args!(
+            "replay: {} lines are not what they look like",
+            outcome.damaged_count
+        ));
         return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS
@@ -135,12 +139,13 @@ impl Progress {
         }
         self.shown = percent;
         let full = percent as usize * 40 / 100;
-        eprint!("\r[{:<40}] {percent:>3} %  {} MiB", "=".repeat(full), self.read >> 20);
+        let bar = "=".repeat(full);
+        console::note(&format!("\r[{bar:<40}] {percent:>3} %  {} MiB", self.read >> 20));
     }
 
     fn end(&self) {
         if self.shown != u64::MAX {
-            eprint!("\r\x1b[K");
+            console::note("\r\x1b[K");
         }
     }
 }

@@ -13,17 +13,18 @@ use crate::config::layer::{Places, Trace};
 use crate::config::part::State;
 use crate::config::settings::{ListenSettings, LogLevel, Mode};
 use crate::config::{self, Flags, Good, Loaded, load, load_again, units};
+use crate::console;
 use crate::rules::compile::dry_run;
 use crate::rules::settings::RuleError;
 use crate::telemetry::Telemetry;
-use crate::telemetry::log::{Log, Sink, Threshold, tell};
+use crate::telemetry::log::{Log, Sink, Threshold};
 use crate::telemetry::standing::{Door, DoorState};
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
 /// The sidecar's arguments.
@@ -85,15 +86,13 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
     let mut signals = match Signals::install() {
         Ok(signals) => signals,
         Err(error) => {
-            eprintln!("sidelight: no signal handler: {error}");
+            console::note(&format!("sidelight: no signal handler: {error}\n"));
             return ExitCode::FAILURE;
         }
     };
     let mut keeper = Keeper::new(arguments.flags(), environment);
-    let loaded = load(&keeper.flags, environment).in_use();
-    let limits = loaded.config.limits;
-    let (loaded, _) = loaded.settled(|rules| dry_run(rules, limits).err().unwrap_or_default());
-    let complaints = report(&loaded, &mut |text| eprint!("{text}"));
+    let loaded = keeper.load_first();
+    let complaints = report(&loaded, &mut |text| _ = console::note(text));
     if arguments.strict && !loaded.is_valid() {
         return ExitCode::from(2);
     }
@@ -112,7 +111,7 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
     }
     let Composed { parts, reload, rule_errors } = compose(config, &clock, &telemetry, &threshold);
     let complaints =
-        rule_complaints(&loaded, &rule_errors, complaints, &mut |text| eprint!("{text}"));
+        rule_complaints(&loaded, &rule_errors, complaints, &mut |text| _ = console::note(text));
     if arguments.strict && !rule_errors.is_empty() {
         return ExitCode::from(2);
     }
@@ -121,9 +120,9 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
     reload.started(complaints, outcome, &loaded.hash());
     keeper.good = loaded.good();
     signals.look = keeper.every();
-    let again = |event| keeper.again(event, environment, &reload);
+    let again = move |event| keeper.again(event, &reload);
     let code = app::run(parts, &mut signals, welcome, again).unwrap_or_else(|error| {
-        eprintln!("sidelight: {error}");
+        console::note(&format!("sidelight: {error}\n"));
         1
     });
     ExitCode::from(code)
@@ -137,9 +136,14 @@ const STAND_STILL: Duration = Duration::from_millis(100);
 /// After so many looks at a file that is written and written it is read as it is.
 const RESTLESS_MAX: u32 = 5;
 
+/// How long the start waits for the configuration: a volume that hangs must not keep the application,
+/// which needs our socket, from starting. Reading and compiling 1 MiB takes a tenth of it.
+const START_WAIT: Duration = Duration::from_secs(5);
+
 /// What is remembered of the configuration from one load to the next.
 struct Keeper {
     flags: Flags,
+    environment: Environment,
     places: Places,
     /// How everything looked when it was read last.
     read: Trace,
@@ -149,11 +153,39 @@ struct Keeper {
 }
 
 impl Keeper {
-    /// Before the first load: what changes during it is seen by the first look.
     fn new(flags: Flags, environment: &Environment) -> Keeper {
         let places = config::places(&flags, environment);
-        let read = places.look();
-        Keeper { flags, places, read, changing: None, good: Good::default() }
+        Keeper {
+            flags,
+            environment: environment.clone(),
+            places,
+            read: Trace::default(),
+            changing: None,
+            good: Good::default(),
+        }
+    }
+
+    /// Loads the configuration for the start. One that cannot be read in time is left out; the first look
+    /// takes it over when it can be read.
+    fn load_first(&mut self) -> Loaded {
+        let (flags, environment, places) =
+            (self.flags.clone(), self.environment.clone(), self.places.clone());
+        let read = move || {
+            // looked at before it is read: what changes meanwhile is seen by the first look
+            let trace = places.look();
+            let loaded = load(&flags, &environment).in_use();
+            let limits = loaded.config.limits;
+            let (loaded, _) =
+                loaded.settled(|rules| dry_run(rules, limits).err().unwrap_or_default());
+            (trace, loaded)
+        };
+        match within(START_WAIT, read) {
+            Some((trace, loaded)) => {
+                self.read = trace;
+                loaded
+            }
+            None => config::without_layers(&self.flags, &self.environment, START_WAIT),
+        }
     }
 
     fn every(&self) -> Option<Duration> {
@@ -161,7 +193,7 @@ impl Keeper {
     }
 
     /// SIGHUP, or a look that is due.
-    fn again(&mut self, event: SignalEvent, environment: &Environment, reload: &Reload) -> Looked {
+    fn again(&mut self, event: SignalEvent, reload: &Reload) -> Looked {
         let seen = self.places.look();
         if event == SignalEvent::Look {
             let looks = match &self.changing {
@@ -179,17 +211,16 @@ impl Keeper {
             }
         }
         (self.read, self.changing) = (seen, None);
-        let changed = self.load(environment, reload);
+        let changed = self.load(reload);
         Looked { changed, again: self.every() }
     }
 
     /// Reads everything again and takes over what can be. Sockets, series and counters stay as they are.
-    fn load(&mut self, environment: &Environment, reload: &Reload) -> bool {
-        let loaded = load_again(&self.flags, environment, &self.good).in_use();
+    fn load(&mut self, reload: &Reload) -> bool {
+        let loaded = load_again(&self.flags, &self.environment, &self.good).in_use();
         let (loaded, _) = loaded.settled(|rules| reload.refuses(rules));
-        // a log that nobody reads must not hold this thread up, which hears SIGTERM
         let mut tell = |text: &str| {
-            if !tell(text) {
+            if !console::note(text) {
                 reload.unsaid();
             }
         };
@@ -206,17 +237,45 @@ impl Keeper {
                 let valid = loaded.is_valid();
                 let outcome = if valid { Outcome::Loaded } else { Outcome::Partial };
                 reload.loaded(complaints, outcome, &hash);
-                tracing::info!(rules = loaded.config.rules.own.len(), hash, "rules loaded again");
+                let rules = loaded.config.rules.own.len();
+                if valid {
+                    tracing::info!(rules, hash, "configuration loaded again");
+                } else {
+                    tracing::warn!(
+                        rules,
+                        hash,
+                        "configuration loaded again without the files that have errors"
+                    );
+                }
                 true
             }
             Err(errors) => {
                 let complaints = rule_complaints(&loaded, &errors, complaints, &mut tell);
                 reload.loaded(complaints, Outcome::Refused, &hash);
-                tracing::warn!("rules have errors; everything stays as it was");
+                tracing::warn!(
+                    "configuration not loaded: its rules have errors, all stays as it was"
+                );
                 false
             }
         }
     }
+}
+
+/// What `make` makes on a thread of its own, unless that takes longer.
+fn within<T: Send + 'static>(
+    wait: Duration,
+    make: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
+    let (done, made) = sync_channel(1);
+    let work = move || {
+        // nobody waits for it any more where it took too long
+        let _ = done.send(make());
+    };
+    let thread = std::thread::Builder::new().name("first load".to_owned()).spawn(work);
+    if thread.is_err() {
+        return None;
+    }
+    made.recv_timeout(wait).ok()
 }
 
 /// Tells what is wrong with the configuration, and gives it in short for `/health`.
@@ -244,8 +303,7 @@ fn rule_complaints(
     mut complaints: Vec<String>,
     tell: &mut dyn FnMut(&str),
 ) -> Vec<String> {
-    for error in errors {
-        let fault = loaded.locate(error);
+    for fault in loaded.locate_all(errors) {
         tell(&fault.to_string());
         complaints.push(short(&fault));
     }
@@ -279,6 +337,24 @@ fn welcome(doors: &[(Door, DoorState)]) {
         let _ =
             writeln!(told, "send a first record:\n  logger --socket {path} --tag shop '{line}'");
     }
-    // nobody may read standard error
-    let _ = std::io::stderr().write_all(told.as_bytes());
+    console::note(&told);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Guarantees: a configuration that hangs keeps nobody waiting, and one that does not is used.
+    #[test]
+    fn a_load_that_hangs_is_left_behind() {
+        let (release, hangs) = sync_channel::<()>(0);
+        let hung = within(Duration::from_millis(1), move || hangs.recv());
+        assert!(hung.is_none());
+        drop(release);
+        assert_eq!(within(Duration::from_mins(1), || 7), Some(7));
+        let wait = Duration::from_secs(5);
+        let loaded = config::without_layers(&Flags::default(), &Environment::new(), wait);
+        assert!(!loaded.is_valid());
+        assert!(loaded.faults[0].message.contains("5 s"), "{:?}", loaded.faults);
+    }
 }

@@ -2,7 +2,7 @@
 //! of ours, and its errors are told where they stand in the manifest. Nothing else of one is looked at.
 //! Unit: one file.
 
-use super::fault::Fault;
+use super::fault::{Fault, Faults};
 use super::layer::{self, Layer, Rank, is_key};
 use super::tree::{self, Inside, Node, Source, Value};
 use std::path::Path;
@@ -16,7 +16,7 @@ const DOCUMENTS_MAX: usize = 1_000;
 pub(super) struct Unit {
     pub(super) name: String,
     pub(super) layers: Vec<Layer>,
-    pub(super) faults: Vec<Fault>,
+    pub(super) faults: Faults,
 }
 
 /// The configurations of a file: itself, or the ConfigMaps in it.
@@ -28,7 +28,7 @@ pub(super) fn units(path: &Path) -> Vec<Unit> {
         Some(units) => units,
         None => {
             let layers = vec![Layer::new(Rank::Cluster, name.clone(), text)];
-            vec![Unit { name, layers, faults: Vec::new() }]
+            vec![Unit { name, layers, faults: Faults::default() }]
         }
     }
 }
@@ -36,7 +36,7 @@ pub(super) fn units(path: &Path) -> Vec<Unit> {
 /// The ConfigMaps of a text; None where no document of it is a manifest.
 pub(super) fn manifest(name: &str, text: &str) -> Option<Vec<Unit>> {
     let mut units = Vec::new();
-    let mut faults = Vec::new();
+    let mut faults = Faults::default();
     let mut is_manifest = false;
     let starts = beginnings(text);
     for (number, start) in starts.iter().enumerate().take(DOCUMENTS_MAX) {
@@ -54,7 +54,7 @@ pub(super) fn manifest(name: &str, text: &str) -> Option<Vec<Unit>> {
     if !is_manifest {
         return None;
     }
-    if units.is_empty() || !faults.is_empty() {
+    if units.is_empty() || faults.len() > 0 {
         let name = format!("{name} (manifest)");
         units.insert(0, Unit { name, layers: Vec::new(), faults });
     }
@@ -106,17 +106,26 @@ fn is_object(node: &Node) -> bool {
 /// The keys of a ConfigMap that are configurations, in the order in which they count; None where it has none.
 fn config_map(file: &Source, object: &Node) -> Option<Unit> {
     let Value::Map(data) = &key(object, "data")?.value else { return None };
-    let mut keys: Vec<&(Node, Node)> = data.iter().filter(|(name, _)| is_key(name.key())).collect();
+    let (mut keys, others): (Vec<&(Node, Node)>, Vec<&(Node, Node)>) =
+        data.iter().partition(|(name, _)| is_key(name.key()));
     keys.sort_by(|(one, _), (other, _)| one.key().cmp(other.key()));
     let name = key(object, "metadata").and_then(|metadata| key(metadata, "name"));
     let name = name.map(Node::key).unwrap_or_default();
+    let mut faults = Faults::default();
+    // a ConfigMap of somebody else's has no key of ours and not our name
+    let is_ours = !keys.is_empty() || name.starts_with("sidelight");
+    if let Some((other, _)) = others.first().filter(|_| is_ours) {
+        let located = Some(file.find(other.start, other.end));
+        let path = format!("data.{}", other.key());
+        faults.push(Fault { located, path, ..layer::not_read(other.key()) });
+    }
     let layer = |(of, value): &(Node, Node)| Layer {
         inside: Some(Arc::new(Inside { file: file.clone(), node: value.clone() })),
         ..Layer::new(Rank::Mounted, format!("{name}/{}", of.key()), Ok(value.key().to_owned()))
     };
     let layers: Vec<Layer> = keys.into_iter().map(layer).collect();
     let name = format!("{} (ConfigMap {name})", file.name);
-    (!layers.is_empty()).then(|| Unit { name, layers, faults: Vec::new() })
+    (!layers.is_empty() || faults.len() > 0).then(|| Unit { name, layers, faults })
 }
 
 /// The value of a key of a map.

@@ -28,8 +28,13 @@ pub(super) const DEFAULTS: &str = "SIDELIGHT_DEFAULTS";
 /// The layers of the namespace and of the pod: directories or files, separated by colons.
 pub(super) const LAYERS: &str = "SIDELIGHT_CONFIG_LAYERS";
 
-const OWN: [&str; 18] = [
+/// The address of the admin port where nothing else names one: an image sets it, and a user's file is
+/// stronger.
+const LISTEN_DEFAULT: &str = "SIDELIGHT_LISTEN_DEFAULT";
+
+const OWN: [&str; 19] = [
     CONFIG,
+    LISTEN_DEFAULT,
     "SIDELIGHT_SOCKET",
     "SIDELIGHT_DATAGRAM_SOCKET",
     "SIDELIGHT_LISTEN",
@@ -119,10 +124,22 @@ pub(super) fn apply_shared(environment: &Environment, config: &mut Config) -> Ve
     reader.foreign(&mut config.log_level, "LOG_LEVEL", |text| {
         units::choice(text, &units::LOG_LEVELS)
     });
+    let image = Reader { environment, faults: Vec::new() };
+    let before = config.listen.address;
+    if let Some(text) = image.get(LISTEN_DEFAULT) {
+        match units::listen(text, before) {
+            Ok(address) => config.listen.address = address,
+            Err(refused) => reader.fault(Level::Error, LISTEN_DEFAULT, refused),
+        }
+    }
     let before = config.listen;
     reader.foreign(&mut config.listen, "METRICS_PORT", |text| units::metrics_port(text, before));
     if reader.parsed(Level::Warning, "ENABLE_METRICS", units::flag) == Some(false) {
         config.rules.groups = Groups { http: false, database: false, log: false, functions: false };
+        let message = "it switches all standard metrics off";
+        let hint =
+            "it is the application's own variable, too: metrics.groups in a file is stronger";
+        reader.fault(Level::Warning, "ENABLE_METRICS", Refused::new(message, hint));
     }
     let attributes = &mut config.resource.attributes;
     if let Some(name) = reader.get("ENVIRONMENT") {

@@ -27,6 +27,123 @@ pub struct Fault {
     pub located: Option<Located>,
 }
 
+/// Faults that are listed; of more there is a count. A person reads the first ten, and every one costs
+/// memory beside an application.
+pub const FAULTS_MAX: usize = 100;
+/// Bytes of a message, of a hint, and of a path; they quote what a file says.
+const TEXT_BYTES_MAX: usize = 400;
+
+/// The first [`FAULTS_MAX`] faults, and how many more there are.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Faults {
+    /// At most [`FAULTS_MAX`].
+    listed: Vec<Fault>,
+    errors_more: usize,
+    warnings_more: usize,
+}
+
+impl Faults {
+    /// Adds a fault. `make` is not called when the list is full, because finding a place and what was
+    /// meant takes time.
+    pub fn add(&mut self, level: Level, make: impl FnOnce() -> Fault) {
+        if self.listed.len() < FAULTS_MAX {
+            self.listed.push(make().bounded());
+        } else {
+            self.count(level, 1);
+        }
+    }
+
+    /// Adds a fault that is made already.
+    pub fn push(&mut self, fault: Fault) {
+        self.add(fault.level, || fault);
+    }
+
+    /// Adds all of another list.
+    pub fn append(&mut self, other: Faults) {
+        other.listed.into_iter().for_each(|fault| self.push(fault));
+        self.count(Level::Error, other.errors_more);
+        self.count(Level::Warning, other.warnings_more);
+    }
+
+    fn count(&mut self, level: Level, more: usize) {
+        match level {
+            Level::Error => self.errors_more += more,
+            Level::Warning => self.warnings_more += more,
+        }
+    }
+
+    /// How many faults there are, listed or not.
+    pub fn len(&self) -> usize {
+        self.listed.len() + self.errors_more + self.warnings_more
+    }
+
+    /// Whether nothing is wrong.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether one of them is an error.
+    pub fn has_errors(&self) -> bool {
+        self.errors_more > 0 || self.listed.iter().any(|fault| fault.level == Level::Error)
+    }
+
+    /// Those that are listed, to be changed in place.
+    pub fn listed_mut(&mut self) -> &mut Vec<Fault> {
+        &mut self.listed
+    }
+
+    /// Sorts by place in the file.
+    pub fn sort(&mut self) {
+        let place = |fault: &Fault| fault.located.as_ref().map_or((0, 0), |l| (l.line, l.column));
+        self.listed.sort_by_key(place);
+    }
+
+    /// The list, with the count of those that are not in it as its last entry.
+    pub fn into_list(self) -> Vec<Fault> {
+        let Faults { mut listed, errors_more, warnings_more } = self;
+        let message = match (errors_more, warnings_more) {
+            (0, 0) => return listed,
+            (errors, 0) => format!("{errors} more errors are not listed"),
+            (0, warnings) => format!("{warnings} more warnings are not listed"),
+            (errors, warnings) => {
+                format!("{errors} more errors and {warnings} more warnings are not listed")
+            }
+        };
+        let level = if errors_more > 0 { Level::Error } else { Level::Warning };
+        let hint = Some("they may follow from those above: correct these first".to_owned());
+        listed.push(Fault { level, path: String::new(), message, hint, located: None });
+        listed
+    }
+}
+
+impl From<Vec<Fault>> for Faults {
+    fn from(faults: Vec<Fault>) -> Faults {
+        let mut bounded = Faults::default();
+        faults.into_iter().for_each(|fault| bounded.push(fault));
+        bounded
+    }
+}
+
+impl Fault {
+    fn bounded(mut self) -> Fault {
+        cut(&mut self.path);
+        cut(&mut self.message);
+        if let Some(hint) = &mut self.hint {
+            cut(hint);
+        }
+        self
+    }
+}
+
+/// Shortens a text that quotes more of a file than anybody reads.
+fn cut(text: &mut String) {
+    if text.len() > TEXT_BYTES_MAX {
+        text.truncate(text.floor_char_boundary(TEXT_BYTES_MAX));
+        text.push_str("...");
+        text.shrink_to_fit();
+    }
+}
+
 /// A place in a file.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Located {
@@ -36,10 +153,12 @@ pub struct Located {
     pub line: usize,
     /// From 1, in characters.
     pub column: usize,
-    /// How many characters are meant; at least 1.
+    /// How many characters are meant; from 1 to 120.
     pub width: usize,
-    /// The text of the line.
+    /// The text of the line; of a long one what is around the place.
     pub snippet: String,
+    /// How many characters of the snippet stand before the place.
+    pub before: usize,
 }
 
 /// Characters of a line that are shown; a longer one is cut around the caret.
@@ -52,15 +171,19 @@ impl Located {
         let end = floor(text, end.max(start));
         let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
         let line_end = text[start..].find('\n').map_or(text.len(), |at| start + at);
-        let line = text[..start].bytes().filter(|byte| *byte == b'\n').count() + 1;
-        let snippet = text[line_start..line_end].trim_end_matches('\r');
+        let line = memchr::memchr_iter(b'\n', &text.as_bytes()[..start]).count() + 1;
+        let whole = text[line_start..line_end].trim_end_matches('\r');
         let width = text[start..end.min(line_end)].trim_end().chars().count().max(1);
+        let column = text[line_start..start].chars().count();
+        let is_long = whole.chars().nth(SNIPPET_CHARS_MAX).is_some();
+        let skip = if is_long { column.saturating_sub(SNIPPET_CHARS_MAX / 2) } else { 0 };
         Located {
             file: file.to_owned(),
             line,
-            column: text[line_start..start].chars().count() + 1,
-            width,
-            snippet: snippet.to_owned(),
+            column: column + 1,
+            width: width.min(SNIPPET_CHARS_MAX),
+            snippet: whole.chars().skip(skip).take(SNIPPET_CHARS_MAX).collect(),
+            before: column - skip,
         }
     }
 }
@@ -97,7 +220,7 @@ impl fmt::Display for Fault {
             write!(f, " ({})", self.path)?;
         }
         let (snippet, before) = shown(located);
-        let carets = "^".repeat(located.width.min(SNIPPET_CHARS_MAX));
+        let carets = "^".repeat(located.width);
         writeln!(f, "\n{margin} |\n{line} | {snippet}\n{margin} | {before}{carets}")?;
         match &self.hint {
             Some(hint) => writeln!(f, "{margin} = hint: {hint}"),
@@ -109,16 +232,9 @@ impl fmt::Display for Fault {
 /// The line, and what stands below it before the caret: a tab stays a tab, so that the caret stays in
 /// its column.
 fn shown(located: &Located) -> (String, String) {
-    let column = located.column - 1;
-    let skip = if located.snippet.chars().count() > SNIPPET_CHARS_MAX {
-        column.saturating_sub(SNIPPET_CHARS_MAX / 2)
-    } else {
-        0
-    };
     let clean = |c: char| if c.is_control() && c != '\t' { ' ' } else { c };
-    let snippet: String =
-        located.snippet.chars().map(clean).skip(skip).take(SNIPPET_CHARS_MAX).collect();
-    let before = snippet.chars().take(column - skip).map(|c| if c == '\t' { c } else { ' ' });
+    let snippet: String = located.snippet.chars().map(clean).collect();
+    let before = snippet.chars().take(located.before).map(|c| if c == '\t' { c } else { ' ' });
     let before = before.collect();
     (snippet, before)
 }
@@ -161,6 +277,37 @@ mod tests {
             "  = hint: did you mean `value`?\n",
         ];
         assert_eq!(fault.to_string(), expected.join("\n"));
+    }
+
+    /// Guarantees: faults cost a bounded number of bytes, whatever they quote; none is lost uncounted.
+    #[test]
+    fn faults_are_bounded_and_counted() {
+        let text = "x".repeat(1_000_000);
+        let fault = |level| Fault {
+            level,
+            path: text.clone(),
+            message: text.clone(),
+            hint: Some(text.clone()),
+            located: Some(Located::find("f", &text, 500_000, 1_000_000)),
+        };
+        let mut faults = Faults::default();
+        for _ in 0..FAULTS_MAX {
+            faults.push(fault(Level::Warning));
+        }
+        assert!(!faults.has_errors());
+        faults.add(Level::Error, || panic!("the list is full"));
+        let mut both = Faults::default();
+        both.append(faults.clone());
+        both.append(faults);
+        assert!(both.has_errors());
+        assert_eq!(both.len(), 2 * FAULTS_MAX + 2);
+        let list = both.into_list();
+        assert_eq!(list.len(), FAULTS_MAX + 1);
+        let last = list.last().expect("the count");
+        assert_eq!(last.message, "2 more errors and 100 more warnings are not listed");
+        assert_eq!(last.level, Level::Error);
+        let bytes: usize = list.iter().map(|fault| format!("{fault:?}").len()).sum();
+        assert!(bytes < 200_000, "{bytes} bytes");
     }
 
     #[test]

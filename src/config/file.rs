@@ -118,7 +118,12 @@ fn finals(reader: &mut Reader<'_>, at: &At<'_>) -> Vec<Final> {
             reader.refuse(&at, format!("`{text}` is no setting"), &hint);
         }
         let Node { start, end, .. } = *at.node;
-        found.extend(settings.into_iter().map(|setting| Final { setting, start, end }));
+        for setting in settings {
+            // a setting that is named twice is as final as one that is named once
+            if !found.iter().any(|one: &Final| one.setting.path == setting.path) {
+                found.push(Final { setting, start, end });
+            }
+        }
     }
     found
 }
@@ -317,6 +322,9 @@ fn traces(reader: &mut Reader<'_>, at: &At<'_>, config: &mut Config) {
     reader.finish(&keys);
 }
 
+/// Headers of a request: a token, a tenant, and what a proxy wants.
+const HEADERS_MAX: usize = 64;
+
 /// The words for [`Protocol`].
 pub(super) const PROTOCOLS: [(&str, Protocol); 2] =
     [("http/protobuf", Protocol::Http), ("grpc", Protocol::Grpc)];
@@ -333,7 +341,11 @@ fn export(reader: &mut Reader<'_>, at: &At<'_>, to: &mut ExportSettings) {
     if let Some(at) = keys.take("headers")
         && let Some(headers) = reader.keys(&at)
     {
-        for (name, value) in headers.all() {
+        let all = headers.all();
+        if all.len() > HEADERS_MAX {
+            reader.refuse(&at, format!("more than {HEADERS_MAX} headers"), "");
+        }
+        for (name, value) in all.into_iter().take(HEADERS_MAX) {
             let name = name.key().to_ascii_lowercase();
             if let Some(text) = reader.parsed(&value, |text| header(&name, text)) {
                 to.headers.retain(|(known, _)| *known != name);

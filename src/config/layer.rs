@@ -6,11 +6,12 @@
 //! volume may be a network's; a stat sees all of it, for one system call a volume and second.
 
 use super::environment::{self, Environment};
-use super::fault::{Fault, Level};
+use super::fault::{Fault, Faults, Level};
 use super::tree::{FILE_BYTES_MAX, Inside};
-use std::fs::{self, File};
+use rustix::fs::OFlags;
+use std::fs::{self, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Read};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,6 +19,8 @@ use std::sync::Arc;
 const FILES_MAX: usize = 64;
 /// Directories and files that can be named.
 const PLACES_MAX: usize = 16;
+/// Entries of a directory that are looked at; a ConfigMap is one file a key.
+const ENTRIES_MAX: usize = 4096;
 /// How often a directory is read again because it was swapped meanwhile.
 const READS_MAX: usize = 3;
 /// What kubelet points at the version of a volume that is in force.
@@ -84,8 +87,8 @@ impl Places {
     }
 
     /// Reads all there is.
-    pub(super) fn read(&self) -> (Vec<Layer>, Vec<Fault>) {
-        let (mut layers, mut faults) = (Vec::new(), Vec::new());
+    pub(super) fn read(&self) -> (Vec<Layer>, Faults) {
+        let (mut layers, mut faults) = (Vec::new(), Faults::default());
         if let Some(text) = &self.cluster {
             let name = environment::DEFAULTS.to_owned();
             layers.push(Layer::new(Rank::Cluster, name, Ok(text.clone())));
@@ -95,7 +98,7 @@ impl Places {
         }
         for path in self.mounted() {
             let before = layers.len();
-            if let Err(error) = mounted(path, &mut layers) {
+            if let Err(error) = mounted(path, &mut layers, &mut faults) {
                 layers.truncate(before);
                 let name = path.display().to_string();
                 layers.push(Layer::new(Rank::Mounted, name, Err(error.to_string())));
@@ -109,6 +112,7 @@ impl Places {
             faults.push(too_many(FILES_MAX, "files", &layers[FILES_MAX].name));
             layers.truncate(FILES_MAX);
         }
+        bound_bytes(&mut layers);
         (layers, faults)
     }
 
@@ -125,7 +129,7 @@ impl Places {
                 continue;
             }
             trace.mark(path);
-            for name in keys(path).unwrap_or_default() {
+            for name in keys(path).unwrap_or_default().0 {
                 trace.mark(&path.join(name));
             }
         }
@@ -163,7 +167,7 @@ impl Trace {
 }
 
 /// Adds a file, or every file of a directory, as one version of it.
-fn mounted(path: &Path, layers: &mut Vec<Layer>) -> io::Result<()> {
+fn mounted(path: &Path, layers: &mut Vec<Layer>, faults: &mut Faults) -> io::Result<()> {
     match fs::metadata(path) {
         Ok(found) if found.is_dir() => {}
         Ok(_) => {
@@ -175,12 +179,15 @@ fn mounted(path: &Path, layers: &mut Vec<Layer>) -> io::Result<()> {
         Err(error) => return Err(error),
     }
     let before = layers.len();
+    let mut ignored = None;
     for _ in 0..READS_MAX {
         layers.truncate(before);
         // a version is removed only after the link points to the next one
         let version = fs::canonicalize(path.join(DATA)).ok();
         let directory = version.as_deref().unwrap_or(path);
-        for name in keys(directory)? {
+        let (names, others) = keys(directory)?;
+        ignored = others;
+        for name in names {
             let text = read(&directory.join(&name));
             let name = path.join(name).display().to_string();
             layers.push(Layer::new(Rank::Mounted, name, text));
@@ -189,23 +196,39 @@ fn mounted(path: &Path, layers: &mut Vec<Layer>) -> io::Result<()> {
             break;
         }
     }
+    if let Some(name) = ignored {
+        faults.push(not_read(&path.join(name).display().to_string()));
+    }
     Ok(())
 }
 
-/// The files of a directory that are configurations, sorted by name.
-fn keys(directory: &Path) -> io::Result<Vec<String>> {
-    let mut names = Vec::new();
-    for entry in fs::read_dir(directory)? {
+/// A file that lies among configurations and is none by its name.
+pub(super) fn not_read(name: &str) -> Fault {
+    Fault {
+        level: Level::Warning,
+        path: name.to_owned(),
+        message: "it is not read: its name does not end in .yaml or .yml".to_owned(),
+        hint: Some("rename the file, or the key of the ConfigMap".to_owned()),
+        located: None,
+    }
+}
+
+/// The files of a directory that are configurations, sorted by name, and the first that is none.
+fn keys(directory: &Path) -> io::Result<(Vec<String>, Option<String>)> {
+    let (mut names, mut ignored) = (Vec::new(), None);
+    for entry in fs::read_dir(directory)?.take(ENTRIES_MAX) {
         let entry = entry?;
         let Ok(name) = entry.file_name().into_string() else { continue };
         let is_file = || fs::metadata(entry.path()).is_ok_and(|found| found.is_file());
         if is_key(&name) && is_file() {
             names.push(name);
+        } else if !name.starts_with('.') && is_file() {
+            ignored = ignored.filter(|first| *first < name).or(Some(name));
         }
     }
     names.sort();
     names.truncate(FILES_MAX + 1);
-    Ok(names)
+    Ok((names, ignored))
 }
 
 /// Whether a file of this name in a directory, or a key of a ConfigMap, is a configuration.
@@ -218,9 +241,44 @@ fn absent(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }
 
-/// The text of a file, at most one byte more than the limit, which `tree` then refuses.
+/// Takes the text from the first layer with which all are too large together, and from those after it.
+fn bound_bytes(layers: &mut [Layer]) {
+    let mut bytes = 0;
+    for layer in layers {
+        bytes += layer.text.as_ref().map_or(0, String::len);
+        // a file that is too large alone is refused with its own message
+        let alone = layer.text.as_ref().is_ok_and(|text| text.len() > FILE_BYTES_MAX);
+        if bytes > FILE_BYTES_MAX && !alone {
+            let why = format!("with it all layers together are larger than {FILE_BYTES_MAX} bytes");
+            layer.text = Err(why);
+        }
+    }
+}
+
+/// The text of a regular file, at most one byte more than the limit, which `tree` then refuses. It is
+/// opened without waiting: a FIFO would wait for its writer, and a device may do anything.
 pub(super) fn read(path: &Path) -> Result<String, String> {
-    text(File::open(path).map_err(|error| error.to_string())?)
+    let refused = |error: io::Error| error.to_string();
+    // before it is opened, because opening a device can have effects
+    regular(&fs::metadata(path).map_err(refused)?)?;
+    let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits();
+    let file = OpenOptions::new().read(true).custom_flags(flags as i32).open(path);
+    let file = file.map_err(refused)?;
+    // and after it, because another one may have taken its place
+    regular(&file.metadata().map_err(refused)?)?;
+    text(file)
+}
+
+fn regular(found: &Metadata) -> Result<(), String> {
+    let kind = found.file_type();
+    let what = match () {
+        () if kind.is_file() => return Ok(()),
+        () if kind.is_dir() => "a directory",
+        () if kind.is_fifo() => "a pipe",
+        () if kind.is_socket() => "a socket",
+        () => "a device",
+    };
+    Err(format!("it is {what}, and only regular files are read"))
 }
 
 /// The same of standard input.
@@ -288,17 +346,17 @@ mod tests {
     fn a_volume_gives_its_keys_by_name() {
         let folder = tempfile::tempdir().expect("a folder");
         let volume = folder.path();
-        assert_eq!(places(&volume.join("absent")).read(), (vec![], vec![]));
+        assert_eq!(places(&volume.join("absent")).read(), (vec![], Faults::default()));
         let files = [("b.yaml", "b"), ("a.yml", "a"), ("notes.txt", "x"), (".c.yaml", "x")];
         swap(volume, "..1", &files);
         let (layers, faults) = places(volume).read();
-        assert_eq!(faults, []);
         let path = |name: &str| volume.join(name).display().to_string();
         let found: Vec<_> = layers.iter().map(|l| (l.name.clone(), l.text.clone())).collect();
         let expected = [("a.yml", "a"), ("b.yaml", "b")];
         let expected = expected.map(|(name, text)| (path(name), Ok(text.to_owned())));
         assert_eq!(found, expected);
         assert!(layers.iter().all(|layer| layer.rank == Rank::Mounted));
+        assert_eq!(faults.into_list(), [not_read(&path("notes.txt"))]);
     }
 
     /// Guarantees: a swap is seen, a key that is gone is gone at once though its link still stands, and
@@ -349,5 +407,41 @@ mod tests {
         }
         let (layers, faults) = places(folder.path()).read();
         assert_eq!((layers.len(), faults.len()), (FILES_MAX, 1));
+    }
+
+    /// Guarantees: what is no regular file is refused with what it is, and nobody waits for it.
+    #[test]
+    fn only_regular_files_are_read() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let fifo = folder.path().join("fifo");
+        let mode = rustix::fs::Mode::RWXU;
+        rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, mode, 0)
+            .expect("a FIFO");
+        let socket = folder.path().join("socket");
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).expect("a socket");
+        let link = folder.path().join("link");
+        symlink(&fifo, &link).expect("a link");
+        for (path, kind) in [
+            (fifo.as_path(), "a pipe"),
+            (&link, "a pipe"),
+            (folder.path(), "a directory"),
+            (&socket, "a socket"),
+            (Path::new("/dev/zero"), "a device"),
+        ] {
+            let why = read(path).expect_err("no regular file");
+            assert!(why.contains(kind), "{}: {why}", path.display());
+        }
+    }
+
+    /// Guarantees: all layers together are no larger than one may be; those before the limit are read.
+    #[test]
+    fn layers_are_bounded_together() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for name in ["a.yaml", "b.yaml", "c.yaml"] {
+            fs::write(folder.path().join(name), vec![b'#'; 400_000]).expect("written");
+        }
+        let (layers, _) = places(folder.path()).read();
+        let read: Vec<bool> = layers.iter().map(|layer| layer.text.is_ok()).collect();
+        assert_eq!(read, [true, true, false]);
     }
 }

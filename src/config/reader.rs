@@ -1,10 +1,11 @@
 //! A tree -> typed values. Whatever is wrong is noted with its place and reading goes on, so that all
 //! faults of a file are told at once. A key that nobody asked for is unknown. Unit: one file.
 
-use super::fault::{Fault, Level};
+use super::fault::{Fault, Faults, Level};
 use super::tree::{Node, Source, Value};
 use super::units::Refused;
 use crate::rules::syntax::nearest;
+use std::collections::HashSet;
 
 /// Notes faults while a tree is read.
 #[derive(Debug)]
@@ -12,7 +13,7 @@ pub struct Reader<'s> {
     /// The file, for the places of faults.
     pub source: &'s Source,
     /// All faults so far, in the order in which values were read.
-    pub faults: Vec<Fault>,
+    pub faults: Faults,
 }
 
 /// A value with the way to it.
@@ -35,7 +36,7 @@ pub struct Keys<'t> {
 impl<'s> Reader<'s> {
     /// Starts without faults.
     pub fn new(source: &'s Source) -> Reader<'s> {
-        Reader { source, faults: Vec::new() }
+        Reader { source, faults: Faults::default() }
     }
 
     /// Notes a fault of a value.
@@ -64,8 +65,11 @@ impl<'s> Reader<'s> {
         message: String,
         hint: Option<String>,
     ) {
-        let located = Some(self.source.find(bytes.start, bytes.end));
-        self.faults.push(Fault { level, path: path.to_owned(), message, hint, located });
+        let source = self.source;
+        self.faults.add(level, || {
+            let located = Some(source.find(bytes.start, bytes.end));
+            Fault { level, path: path.to_owned(), message, hint, located }
+        });
     }
 
     /// The keys of a map; of nothing none. Duplicates are refused.
@@ -78,8 +82,9 @@ impl<'s> Reader<'s> {
                 return None;
             }
         };
-        for (index, (key, _)) in map.iter().enumerate() {
-            if map[..index].iter().any(|(earlier, _)| earlier.key() == key.key()) {
+        let mut seen = HashSet::with_capacity(map.len());
+        for (key, _) in map {
+            if !seen.insert(key.key()) {
                 let path = join(&at.path, key.key());
                 let message = format!("`{}` stands here twice", key.key());
                 let hint = Some("remove one of the two".to_owned());
@@ -96,13 +101,20 @@ impl<'s> Reader<'s> {
             if keys.known.contains(&name) {
                 continue;
             }
-            let path = join(&keys.path, name);
-            let hint = match nearest(name, keys.known.iter().copied()) {
-                Some(meant) => format!("did you mean `{meant}`?"),
-                None => format!("known here: {}", keys.known.join(", ")),
-            };
-            let message = format!("unknown key `{name}`");
-            self.fault_between(Level::Error, &path, key.start..key.end, message, Some(hint));
+            let source = self.source;
+            self.faults.add(Level::Error, || {
+                let hint = match nearest(name, keys.known.iter().copied()) {
+                    Some(meant) => format!("did you mean `{meant}`?"),
+                    None => format!("known here: {}", keys.known.join(", ")),
+                };
+                Fault {
+                    level: Level::Error,
+                    path: join(&keys.path, name),
+                    message: format!("unknown key `{name}`"),
+                    hint: Some(hint),
+                    located: Some(source.find(key.start, key.end)),
+                }
+            });
         }
     }
 

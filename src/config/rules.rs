@@ -107,11 +107,34 @@ pub(super) fn read(reader: &mut Reader<'_>, at: &At<'_>, places: &mut Places) ->
         reader.refuse(at, format!("more than {RULES_MAX} rules"), "");
         return rules;
     }
+    let mut names = HashMap::new();
     for (index, at) in list.iter().enumerate() {
         let mut rule = RuleReader { reader, places, path: format!("[{index}]") };
         rules.push(rule.rule(at, index));
+        refuse_duplicate(reader, at, &mut names);
     }
     rules
+}
+
+/// Refuses a name that an earlier rule of the file has: another layer could mean either.
+fn refuse_duplicate<'t>(
+    reader: &mut Reader<'_>,
+    at: &At<'t>,
+    names: &mut HashMap<&'t str, &'t Node>,
+) {
+    let Value::Map(map) = &at.node.value else { return };
+    let Some((_, name)) = map.iter().find(|(key, _)| key.key() == "name") else { return };
+    if name.key().is_empty() {
+        return;
+    }
+    if let Some(first) = names.get(name.key()) {
+        let line = reader.source.find(first.start, first.end).line;
+        let message = format!("the rule in line {line} has the name `{}`, too", name.key());
+        let at = At { node: name, path: format!("{}.name", at.path) };
+        reader.refuse(&at, message, "give each rule of a file a name of its own");
+        return;
+    }
+    names.insert(name.key(), name);
 }
 
 struct RuleReader<'r, 's> {

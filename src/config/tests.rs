@@ -68,7 +68,7 @@ fn shared_names_are_weaker_than_the_file() {
         ("LOG_FORMAT", "json"),
     ];
     let loaded = of("", &shared);
-    assert_eq!(loaded.faults, []);
+    assert_eq!(told(&loaded.faults), [(Level::Warning, "ENABLE_METRICS")], "it is said");
     let config = loaded.config;
     assert_eq!(config.listen.address.to_string(), "127.0.0.1:9090");
     assert_eq!(config.listen.fallback.map(|a| a.to_string()).as_deref(), Some("127.0.0.1:19464"));
@@ -85,6 +85,19 @@ fn shared_names_are_weaker_than_the_file() {
     let config = of("", &[("METRICS_PORT", "9090"), ("SIDELIGHT_LISTEN", "127.0.0.1:5")]).config;
     assert_eq!(config.listen.address.to_string(), "127.0.0.1:5");
     assert_eq!(config.listen.fallback, None);
+    // what an image says is weaker than all of it
+    let image = ("SIDELIGHT_LISTEN_DEFAULT", "[::]:19464");
+    let listen = |text: &str, pairs: &[(&str, &str)]| {
+        let loaded = of(text, pairs);
+        assert_eq!(loaded.faults, []);
+        loaded.config.listen.address.to_string()
+    };
+    assert_eq!(listen("", &[image]), "[::]:19464");
+    assert_eq!(listen("", &[image, ("METRICS_PORT", "9090")]), "[::]:9090");
+    assert_eq!(listen("listen: 127.0.0.1:2\n", &[image]), "127.0.0.1:2");
+    assert_eq!(listen("", &[image, ("SIDELIGHT_LISTEN", "127.0.0.1:5")]), "127.0.0.1:5");
+    let wrong = of("", &[("SIDELIGHT_LISTEN_DEFAULT", "nowhere")]);
+    assert_eq!(told(&wrong.faults), [(Level::Error, "SIDELIGHT_LISTEN_DEFAULT")]);
 }
 
 /// A Service named metrics or sidelight must not keep the application from starting.

@@ -127,6 +127,8 @@ pub fn read(source: &Source) -> Result<Option<Node>, Box<Fault>> {
             max_events: 4 * NODES_MAX,
             max_aliases: ALIASES_MAX,
             max_anchors: ALIASES_MAX,
+            // repeated aliases included, so that a long text is not multiplied
+            max_total_scalar_bytes: 2 * FILE_BYTES_MAX,
             max_documents: 2, // the second is refused with a better message
         },
         // all pairs are handed over, and told to be duplicates together with all other faults
@@ -464,7 +466,7 @@ mod tests {
         for (text, line, message) in [
             ("a: [1,\nb: 2\n", 1, ""),
             ("a:\n\t- x\n", 2, "tab"),
-            ("a: \"x\n", 2, "quoted"),
+            ("a: \"x\n", 1, "quote"),
             ("a: 1\n---\nb: 1\n", 3, "second document"),
             ("a: *x\n", 1, "anchor"),
             (&deep, 1, ""),

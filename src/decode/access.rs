@@ -2,13 +2,14 @@
 //! Four jumps from quote to quote; nothing is validated beyond what tells an access line from another line,
 //! and no value is read here. Unit: one line.
 
+mod server;
 mod trailing;
 
 use crate::decode::scan;
 use crate::record::field::{
     CLIENT_ADDRESS, HTTP_METHOD, HTTP_STATUS, TIMESTAMP, URL_PATH, USER_AGENT,
 };
-use crate::record::slots::Entry;
+use crate::record::slots::{Entry, Place, Slots};
 use crate::record::{Decoded, Format};
 use memchr::{memchr, memrchr};
 
@@ -24,12 +25,38 @@ pub fn read(line: &str, into: &mut Decoded) -> bool {
     let bytes = line.as_bytes();
     // a level word or a date at the start is some other line; neither begins an address
     match bytes {
-        [b'A'..=b'Z', ..] | [b'0'..=b'9', _, _, _, b'-' | b'/', ..] | [] => return false,
+        [b'A'..=b'Z', ..] | [] => return false,
+        [b'0'..=b'9', _, _, _, b'-' | b'/', ..] => return server::read(line, into),
         _ => {}
     }
-    let Some(Fields { status_end, agent_end }) = fields::<LINE>(bytes, into) else { return false };
-    trailing::read(bytes, agent_end.map_or(status_end, |end| end + 1), &mut into.slots);
+    let Some(Fields { status_end, agent_end }) = fields::<LINE>(bytes, into) else {
+        return server::read(line, into);
+    };
+    let behind = agent_end.map_or(status_end, |end| end + 1);
+    if bytes[0] == b'[' {
+        trailing::read_envoy(bytes, behind, Place::Line, &mut into.slots);
+    } else {
+        trailing::read(bytes, behind, Place::Line, &mut into.slots);
+    }
     true
+}
+
+/// Whether a line that begins with a date may be one of a server's access log, which no other reader takes.
+#[inline]
+pub(super) fn may_be_server(bytes: &[u8]) -> bool {
+    server::is_candidate(bytes)
+}
+
+/// Reads what stands behind the status of a request inside a message: size, referrer, user agent, times.
+pub(super) fn behind_status(bytes: &[u8], status_end: usize, place: Place, slots: &mut Slots) {
+    let agent = user_agent::<LINE>(bytes, status_end);
+    if let Some((from, to)) = agent
+        && from < to
+        && &bytes[from..to] != b"-"
+    {
+        slots.put(USER_AGENT, Entry { place, ..Entry::text(from, to) });
+    }
+    trailing::read(bytes, agent.map_or(status_end, |(_, end)| end + 1), place, slots);
 }
 
 /// Reads the access line that starts at `start` in a block of whole lines, and returns the position behind
@@ -135,8 +162,11 @@ fn before(bytes: &[u8], quote: usize) -> Option<(usize, usize)> {
 #[cold]
 fn client(before: &[u8]) -> Option<usize> {
     let end = memchr(b' ', before)?;
-    let words = before.split(|byte| *byte == b' ').filter(|word| !word.is_empty()).count();
-    (end > 0 && words >= 2).then_some(end)
+    let mut words = before.split(|byte| *byte == b' ').filter(|word| !word.is_empty());
+    let first = words.next()?;
+    // an empty client (a Unix socket) leaves the dashes of both users; aiohttp writes the address alone
+    let is_address = || first.iter().any(u8::is_ascii_digit) && first.contains(&b'.');
+    (words.next().is_some() || is_address()).then_some(end)
 }
 
 /// A time in brackets of another shape: Django's without zone, nginx's `$time_iso8601`.
@@ -182,7 +212,7 @@ fn closing_escaped<const IN: bool>(bytes: &[u8], from: usize) -> Option<usize> {
 /// Lengths of the method, and of method, space and path, of `GET /path HTTP/1.1`; `None` for what is no
 /// request: `-`, nothing, the first bytes of a TLS handshake.
 #[inline]
-fn request_line(request: &[u8]) -> Option<(usize, usize)> {
+pub(super) fn request_line(request: &[u8]) -> Option<(usize, usize)> {
     const PROTOCOL: &[u8] = b" HTTP/";
     let method = match request {
         [b'G', b'E', b'T', b' ', ..] => 3,
@@ -193,18 +223,30 @@ fn request_line(request: &[u8]) -> Option<(usize, usize)> {
         // ` HTTP/1.1`, by far the most
         Some(end) if &request[end..end + 6] == PROTOCOL => end,
         Some(end) if &request[end + 2..end + 8] == PROTOCOL => end + 2,
-        _ => request.len(),
+        _ => bare_version(request),
     };
     (end > method + 1).then_some((method, end))
 }
 
+/// Where a protocol begins that is written without its name (hypercorn: `1.1`, `2`), or with none at all.
+#[cold]
+fn bare_version(request: &[u8]) -> usize {
+    [&b" 1.1"[..], b" 2", b" 1.0", b" 3", b" 2.0", b" HTTP/2", b" HTTP/3"]
+        .into_iter()
+        .find(|version| request.ends_with(version))
+        .map_or(request.len(), |version| request.len() - version.len())
+}
+
 fn method(request: &[u8]) -> Option<usize> {
     let length = memchr(b' ', request)?;
-    let word = &request[..length];
-    let is_method = (1..=METHOD_BYTES_MAX).contains(&length)
+    is_method(&request[..length]).then_some(length)
+}
+
+/// Whether a word may be a method: upper-case letters.
+pub(super) fn is_method(word: &[u8]) -> bool {
+    (1..=METHOD_BYTES_MAX).contains(&word.len())
         && word[0] != b'-'
-        && word.iter().all(|byte| byte.is_ascii_uppercase() || *byte == b'-');
-    is_method.then_some(length)
+        && word.iter().all(|byte| byte.is_ascii_uppercase() || *byte == b'-')
 }
 
 /// Behind the status: the size, the referrer, the user agent. Where the agent starts and ends.

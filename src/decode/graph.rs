@@ -1,9 +1,38 @@
-//! The learned line graph: what a data thread knows about the shapes of its lines. A node is the
-//! literal between two scalars (`","status_code":`) in one state, and what follows it: the kind of
-//! the scalar, the field it is, where the walk stands behind it, and the node that usually comes
-//! next. Every node was accepted by the grammar once, so that meeting its bytes again in the same
-//! state needs no second look. It is bounded, it never changes what a line means, and it holds for
-//! one `FieldTable` only. Unit: one node.
+//! The learned line graph: what a data thread knows about the shapes of its lines. It is bounded,
+//! it never changes what a line means, and it holds for one `FieldTable` only. Unit: one node.
+//!
+//! A node is the literal between two values in one state, and what follows it: the kind of the
+//! value, its field, the state behind it, and the node that usually comes next (its successor). An
+//! edge is that successor.
+//!
+//! ```text
+//!   {"level":"info","status":200,"x":{"y":true}}\n
+//!
+//!  (start) --> [ {"level":" ]--text-->[ ","status": ]--number-->[ ,"x":{"y":true ]-->[ }}\n ]
+//!   node JSON    node 4  SEVERITY       node 5  HTTP_STATUS        node 6  nobody     node 7
+//!                   |                      ^     |                                    the end
+//!                   |     also met         |     |  also met
+//!                   +--->[ ","path":" ]----+     +--->[ }\n ]
+//!                         node 8, by a hint
+//! ```
+//!
+//! One step of the walk, at node 4 with `","status":200,...` ahead of it:
+//!
+//! 1. The first 16 bytes ahead are compared with those of the successor, node 5, under its mask.
+//! Equal, or the hint for these bytes is asked: a table from (state, first 8 bytes) to the node
+//! last met there.
+//! 2. A literal longer than 16 bytes is compared by its last 16 bytes as well, and one longer than
+//! 32 whole.
+//! 3. The value behind it must be what the node says: a number that ends where a number ends, a
+//! string without an escape up to its quote. Its position goes into the slot of the node's field;
+//! its bytes are not read.
+//! 4. A key that has further keys below it has a bit; met twice in a line, the walk gives up.
+//!
+//! Where a check fails, `walk::step` asks the format's own grammar for one literal. The grammar
+//! proves that the literal is right in this state, and it becomes a node; its bytes need no second
+//! proof in the same state, because the state holds all that the grammar depends on: the open
+//! container, and whether a quote is open. Where there is no room for a node, it is held until the
+//! next one only (`SPARE`).
 #![allow(clippy::inline_always, reason = "the walk is one loop; every call in it was measured")]
 
 pub(crate) mod node;
@@ -313,8 +342,9 @@ impl LineGraph {
         self.refused = 0;
     }
 
-    /// Writes the wanted containers that end in a literal, and notes where others begin.
-    pub(crate) fn trees(&mut self, list: u16, literal: usize, into: &mut Decoded) {
+    /// Writes the wanted containers that end in a literal, and notes where others begin. `None`:
+    /// the field takes no container, and the same key gave it a value before.
+    pub(crate) fn trees(&mut self, list: u16, literal: usize, into: &mut Decoded) -> Option<()> {
         for tree in &self.trees[list as usize] {
             match *tree {
                 Tree::Open { depth, offset } => {
@@ -323,10 +353,14 @@ impl LineGraph {
                 Tree::Close { depth, offset, bound } => {
                     let start = self.starts[depth as usize] as usize;
                     let span = (start, literal + offset as usize);
+                    if bound.refuses(Kind::Tree) && bound.has_given(into) {
+                        return None;
+                    }
                     bound.put(into, Kind::Tree, Place::Line, span);
                 }
             }
         }
+        Some(())
     }
 }
 

@@ -6,6 +6,7 @@
 //! refuses passes only for a surrogate without its pair, which becomes U+FFFD, or a number beyond
 //! an f64, which stays text.
 
+pub(super) mod damaged;
 pub mod exact;
 mod learn;
 

@@ -18,7 +18,7 @@ mod words;
 
 use crate::decode::scan;
 use crate::record::field::{BODY, SEVERITY};
-use crate::record::slots::Place;
+use crate::record::slots::{Place, Slots};
 use crate::record::{Decoded, Format};
 use memchr::memchr2;
 use out::Out;
@@ -140,6 +140,11 @@ pub fn exception_of(traceback: &str) -> Option<(Range<usize>, Range<usize>)> {
     traceback::exception_of(traceback)
 }
 
+/// The duration and the statement that PostgreSQL writes into a message, which lies between two positions.
+pub(super) fn statement_in(bytes: &[u8], span: (usize, usize), place: Place, slots: &mut Slots) {
+    request::statement_in(bytes, span.0, span.1, &mut Out { slots, place });
+}
+
 fn plain_body(bytes: &[u8], out: &mut Out<'_>) {
     let (level_at, closing) = match bytes {
         [b'[', ..] => (1, b']'),
@@ -160,6 +165,7 @@ fn plain_body(bytes: &[u8], out: &mut Out<'_>) {
             }
         }
     }
+    let body = request::read(bytes, body, out);
     out.put(BODY, body, bytes.len());
 }
 

@@ -8,12 +8,15 @@
 use super::cells::CHUNK_CELLS;
 use super::declare::{self, FAMILIES_MAX, FULL, Family, LABELS_MAX, OVERFLOW_FULL};
 use super::declare::{OVERFLOW_SETS_MAX, label_full};
-use super::family::{FamilyConflict, FamilyId, FamilySpec, Limits, OTHER};
+use super::family::{FamilyConflict, FamilyId, FamilySpec, Limits, OTHER, UNMATCHED};
 use super::intern::{OTHER_ID, SetMap, ValueMap, cut};
 use super::rendered::{Birth, label_text};
 use crate::clock::UnixNanos;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+
+/// Values that every label has: `_other` and `_unmatched`.
+const RESERVED: usize = 2;
 
 /// A value that is not known yet, among the numbers of values that are.
 const UNKNOWN: u32 = u32::MAX;
@@ -27,6 +30,8 @@ pub(super) struct Admission {
     ordinary: usize,
     all: usize,
     next_cell: u32,
+    /// Values that labels took so far.
+    values_count: u32,
     /// Born since the last scrape took them; at most as many as there are series.
     births: Vec<Birth>,
     /// How often a shard had to ask.
@@ -106,8 +111,8 @@ impl Entry {
     }
 
     fn close_label_at_its_cap(&self, label: usize) {
-        let beside_other = self.values[label].names.len() - 1;
-        if self.family.spec.labels[label].values_max.is_some_and(|max| beside_other >= max) {
+        let own_values = self.values[label].names.len() - RESERVED;
+        if self.family.spec.labels[label].values_max.is_some_and(|max| own_values >= max) {
             self.close(label_full(label));
         }
     }
@@ -121,6 +126,7 @@ impl Admission {
             ordinary: 0,
             all: 0,
             next_cell: 0,
+            values_count: 0,
             births: Vec::new(),
             #[cfg(test)]
             asked: 0,
@@ -178,6 +184,11 @@ impl Admission {
         &self.families
     }
 
+    /// Grows whenever a label takes a value that it did not have.
+    pub(super) fn values_count(&self) -> u32 {
+        self.values_count
+    }
+
     pub(super) fn series_count(&self) -> usize {
         self.all
     }
@@ -217,6 +228,7 @@ impl Admission {
         if entry.is(FULL) {
             return self.admit_overflow(family, ids, values, now);
         }
+        self.values_count += u32::from(ids.contains(&UNKNOWN));
         for (label, value) in values.iter().enumerate() {
             if ids[label] == UNKNOWN {
                 ids[label] = entry.intern(label, value).unwrap_or(OTHER_ID);
@@ -351,6 +363,7 @@ impl Entry {
         values.resize_with(labels, Interner::default);
         for known in &mut values {
             known.insert(OTHER);
+            known.insert(UNMATCHED);
         }
         let entry = Entry {
             help: Arc::from(spec.help.as_str()),

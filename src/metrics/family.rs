@@ -4,6 +4,10 @@
 /// What stands in a label whose value was folded into an overflow series.
 pub const OTHER: &str = "_other";
 
+/// The value of a label for everything that outsiders made up and no request or query has confirmed
+/// yet. Every open label has it from the beginning, so that it needs no place of its own.
+pub const UNMATCHED: &str = "_unmatched";
+
 /// A family of series, by number. Append-only: a number never changes its meaning.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct FamilyId(pub u16);

@@ -24,6 +24,8 @@ pub struct Registry {
     rendered: Mutex<Rendered>,
     /// Counts up when the shards' exemplars are collected; starts at 1, as 0 means never.
     pub(super) epoch: AtomicU32,
+    /// Grows whenever a label takes a new value; published after the admission that took it.
+    pub(super) values_count: AtomicU32,
     /// The newest exemplar of each cell, ascending by cell.
     exemplars: Mutex<Vec<(u32, Exemplar)>>,
 }
@@ -38,6 +40,7 @@ impl Registry {
             shards: Mutex::default(),
             rendered: Mutex::default(),
             epoch: AtomicU32::new(1),
+            values_count: AtomicU32::new(0),
             exemplars: Mutex::default(),
         })
     }

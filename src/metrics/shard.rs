@@ -123,6 +123,26 @@ impl ShardWriter {
         SeriesId { family, index }
     }
 
+    /// Whether some series of the family has this value of the label with this number, in any
+    /// shard. Takes the lock where this shard has none.
+    pub fn has_value(&mut self, family: FamilyId, label: usize, value: &str) -> bool {
+        let at = family.0 as usize;
+        if at >= self.families.len() {
+            self.learn_families();
+        }
+        let bytes_max = self.registry.limits.label_value_bytes_max;
+        let value = cut(value, bytes_max, &mut self.scratch);
+        let own = self.families.get(at).and_then(|known| known.values.get(label));
+        own.is_some_and(|values| values.find(value).is_some())
+            || self.registry.admission().entry(at).values[label].get(value).is_some()
+    }
+
+    /// A number that changes whenever a label of any family takes a new value, in any shard.
+    #[inline]
+    pub fn values_count(&self) -> u32 {
+        self.registry.values_count.load(Ordering::Relaxed)
+    }
+
     /// Adds to an integer counter.
     #[inline]
     pub fn add(&mut self, series: SeriesId, by: u64) {
@@ -294,6 +314,7 @@ impl ShardWriter {
         let short = &short[..values.len()];
         let mut admission = registry.admission();
         let (ids, cell) = admission.admit(at, short, now);
+        registry.values_count.store(admission.values_count(), Ordering::Relaxed);
         let entry = admission.entry(at);
         for ((value, known), all) in short.iter().zip(&mut known.values).zip(&entry.values) {
             if let Some((value, id)) = all.get(value) {

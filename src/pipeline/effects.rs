@@ -1,10 +1,11 @@
 //! What a decoded record does, in order: its counters and buckets, its operation, its error, the
 //! user's rules, its span and exemplars. Owns what one data thread needs for it. Unit: one record.
 
+use super::facts::Facts;
 use super::label::{self, RecordContext};
 use super::operation::{CompletedOperation, OpenOperations};
 use super::plan::Plan;
-use super::series::{Facts, SeriesRecorder};
+use super::series::SeriesRecorder;
 use super::times::RecordTimes;
 use crate::clock::UnixNanos;
 use crate::decode::time::Zone;
@@ -73,7 +74,7 @@ impl RecordEffects {
     ) {
         self.series.begin(plan.has_span_id || self.spans.enabled());
         let seconds = self.request_seconds(plan, context.record);
-        let Facts { severity, status_code } =
+        let Facts { severity, status_code, .. } =
             self.series.record_group(&plan.base, context, seconds);
         let operation = if status_code == 0 {
             self.complete_operation(rules, plan, context, source, severity)

@@ -3,12 +3,15 @@
 //! record.
 
 use crate::decode::text::exception_of;
+use crate::record::field::FieldId;
+use crate::record::sentinel::is_sentinel;
+use crate::record::slots::Kind;
 use crate::record::{Record, field};
 use crate::rules::action::Label;
 use crate::rules::evaluate::Match;
 use crate::rules::{sql, template};
 use crate::spans::identify::is_id;
-use crate::spans::phrase::Phrase;
+use crate::spans::phrase::{Phrase, PhraseKind};
 
 /// Methods that are a label value of their own (OpenTelemetry, `http.request.method`); others are
 /// `_OTHER`.
@@ -37,7 +40,7 @@ impl<'a> RecordContext<'a> {
         let record = self.record;
         out.clear();
         match label {
-            Label::Field(field) => out.push_str(record.text(*field).unwrap_or_default()),
+            Label::Field(field) => out.push_str(plain_text(record, *field).unwrap_or_default()),
             Label::Constant(text) => out.push_str(text),
             Label::Capture(number) => {
                 let caught = self.captured.as_ref().and_then(|captured| captured.group(*number));
@@ -59,7 +62,7 @@ impl<'a> RecordContext<'a> {
             Label::ErrorType => out.push_str(error_type(record)),
             Label::ErrorKind => out.push_str(error_kind(record)),
             Label::Function => match self.phrase {
-                Some(phrase) if !is_id(phrase.subject) => out.push_str(phrase.subject),
+                Some(phrase) if is_function(&phrase) => out.push_str(phrase.subject),
                 Some(_) | None => return false,
             },
         }
@@ -68,9 +71,44 @@ impl<'a> RecordContext<'a> {
 
     /// The service that the record belongs to.
     pub(super) fn service(&self) -> &'a str {
-        let own = self.record.text(field::SERVICE).filter(|name| !name.is_empty());
+        let own = self.record.text(field::SERVICE).filter(|name| is_service(name));
         own.or(self.record.envelope.tag).unwrap_or(self.service)
     }
+}
+
+/// The text of a field that may be a label: text or a number. `true`, an object, a list, and words
+/// for nothing (`null`, `None`, `-`) are no value.
+fn plain_text<'a>(record: &Record<'a>, field: FieldId) -> Option<&'a str> {
+    let entry = record.entry(field)?;
+    let is_plain = matches!(entry.kind, Kind::Text | Kind::Number);
+    let text = record.slice(entry);
+    let is_number = text.starts_with(|c: char| c.is_ascii_digit());
+    (is_plain && (is_number || !is_sentinel(text))).then_some(text)
+}
+
+/// A phrase names a function, not `Request failed` or an id.
+fn is_function(phrase: &Phrase<'_>) -> bool {
+    let mut bytes = phrase.subject.bytes();
+    let is_capitalised = bytes.next().is_some_and(|byte| byte.is_ascii_uppercase())
+        && bytes.all(|byte| byte.is_ascii_lowercase());
+    let is_sentence = phrase.kind == PhraseKind::Failed && is_capitalised;
+    !is_id(phrase.subject) && !is_sentence
+}
+
+/// The longest name of a service: a DNS label's length.
+const SERVICE_BYTES_MAX: usize = 63;
+
+/// A name as deployments have it: letters, digits and separators, no token and no sentence.
+fn is_service(name: &str) -> bool {
+    let is_fine =
+        |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'/' | b':' | b' ');
+    (1..=SERVICE_BYTES_MAX).contains(&name.len())
+        && name.bytes().all(is_fine)
+        && name.as_bytes()[0].is_ascii_alphanumeric()
+        && name.bytes().any(|byte| byte.is_ascii_alphabetic())
+        && name.bytes().filter(|byte| *byte == b' ').count() <= 2
+        && !is_id(name)
+        && !template::is_random(name.as_bytes())
 }
 
 /// The method as a label.
@@ -153,7 +191,7 @@ pub(super) fn has_traceback(record: &Record<'_>) -> bool {
 /// class does is one. Go's stacks begin with a function, and many fields of this name hold a
 /// sentence.
 fn framed(text: &str) -> bool {
-    ["Traceback (most recent call last):", "\n\tat ", "\n    at "]
+    ["Traceback (most recent call last):", "\n\tat ", "\n    at ", "\n   at "]
         .iter()
         .any(|mark| text.contains(mark))
 }

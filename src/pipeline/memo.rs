@@ -7,7 +7,7 @@ use super::plan::{Group, INPUTS_MAX};
 use crate::metrics::SeriesId;
 use crate::record::Record;
 use crate::record::field::URL_PATH;
-use crate::record::slots::Place;
+use crate::record::slots::{Kind, Place};
 use crate::rules::action::Measure;
 use std::hash::BuildHasher;
 
@@ -73,6 +73,7 @@ impl Key {
             if !self.push(&mut sum, text, entry.len as usize) {
                 return false;
             }
+            sum.lengths ^= kind_bit(entry.kind);
         }
         self.end(sum);
         true
@@ -92,13 +93,15 @@ impl Key {
         }
         let mut sum = Sum::new(group);
         for &input in &group.inputs {
+            let entry = record.planned(input);
             let text = match template {
                 Some(path) if input == URL_PATH => path,
-                _ => record.slice(record.planned(input)),
+                _ => record.slice(entry),
             };
             if !self.push(&mut sum, text.as_bytes(), text.len()) {
                 return false;
             }
+            sum.lengths ^= kind_bit(entry.kind);
         }
         self.end(sum);
         true
@@ -155,6 +158,12 @@ impl Key {
     fn words(&self) -> &[u64] {
         self.words.get(..self.used).unwrap_or_default()
     }
+}
+
+/// Tells `true` from `"true"`, which is a label: no key has a field of 128 bytes.
+#[inline]
+fn kind_bit(kind: Kind) -> u64 {
+    u64::from(matches!(kind, Kind::True | Kind::False | Kind::Tree)) << 7
 }
 
 /// A key while it is read. Apart from the key, because a sum in memory waits for its own stores.
@@ -326,7 +335,14 @@ impl Memo {
             fact,
             series: held,
         };
-        if !self.place(&cell) {
+        // a key that was resolved again takes the place that it has
+        let mask = self.cells.len() - 1;
+        let known = (0..PROBES)
+            .map(|step| (cell.hash as usize).wrapping_add(step) & mask)
+            .find(|at| self.cells[*at].group == group.number && same(&self.cells[*at], key));
+        if let Some(at) = known {
+            self.cells[at] = cell;
+        } else if !self.place(&cell) {
             // full: what was met last is likelier to be met again than what stands there
             let first = cell.hash as usize & (self.cells.len() - 1);
             self.cells[first] = cell;

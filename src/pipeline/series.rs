@@ -2,13 +2,14 @@
 //! the values. One lookup serves all measures of a group. Unit: one group of measures and one
 //! record.
 
+use super::facts::{Facts, Pending};
 use super::label::{self, RecordContext};
 use super::memo::{Key, Memo};
+use super::outsider;
 use super::plan::Group;
 use crate::clock::UnixNanos;
 use crate::metrics::{Exemplar, SeriesId, ShardWriter};
 use crate::record::field::Unit;
-use crate::record::severity::Severity;
 use crate::record::{Envelope, field, number};
 use crate::rules::action::{LABELS_MAX, Measure, MeasureKind, Value};
 use crate::rules::set::{On, RuleSet};
@@ -24,6 +25,10 @@ pub(super) struct SeriesRecorder {
     key: Key,
     /// Label values while a series is looked up.
     label_values: [String; LABELS_MAX],
+    /// A value of the series that is looked up was held back.
+    is_held_back: bool,
+    /// The registry's count of label values when the memo was last found to be outdated.
+    values_count: u32,
     /// The route template while a key is looked up.
     template: String,
     /// The series of a group while they are looked up.
@@ -48,25 +53,6 @@ impl ExemplarCandidates {
     }
 }
 
-/// What a memo cell remembers beside the series.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Facts {
-    pub(super) severity: Severity,
-    /// 0: the record is no request.
-    pub(super) status_code: u16,
-}
-
-impl Facts {
-    #[inline]
-    fn from_word(word: u32) -> Facts {
-        Facts { severity: Severity(word as u8), status_code: (word >> 8) as u16 }
-    }
-
-    fn word(self) -> u32 {
-        u32::from(self.severity.0) | u32::from(self.status_code) << 8
-    }
-}
-
 impl SeriesRecorder {
     pub(super) fn new(writer: ShardWriter) -> SeriesRecorder {
         SeriesRecorder {
@@ -74,6 +60,8 @@ impl SeriesRecorder {
             memo: Memo::new(),
             key: Key::new(),
             label_values: Default::default(),
+            is_held_back: false,
+            values_count: 0,
             template: String::new(),
             resolved: Vec::new(),
             exemplars: ExemplarCandidates::default(),
@@ -147,6 +135,10 @@ impl SeriesRecorder {
         context: &RecordContext<'_>,
         seconds: Option<f64>,
     ) {
+        // no series for a histogram that gets no value
+        if is_duration(measure) && seconds.is_none() {
+            return;
+        }
         if let Some(series) = self.resolve(measure, context) {
             self.record(measure, series, context, seconds);
         }
@@ -181,7 +173,14 @@ impl SeriesRecorder {
         context: &RecordContext<'_>,
         seconds: Option<f64>,
     ) -> Option<Facts> {
-        let known = self.memo.find(group, &self.key)?;
+        let mut known = self.memo.find(group, &self.key)?;
+        if known.fact >> 24 != 0 {
+            let pending = Facts::from_word(known.fact).pending;
+            if self.is_outdated(pending, seconds) {
+                return None;
+            }
+            known = self.memo.find(group, &self.key)?;
+        }
         let wants_exemplars = self.exemplars.are_wanted;
         for (measure, series) in known.measured(group) {
             match (measure.kind, &measure.value) {
@@ -199,6 +198,19 @@ impl SeriesRecorder {
             }
         }
         Some(Facts::from_word(known.fact))
+    }
+
+    /// Whether what was remembered of a key no longer holds: the value that was held back may have
+    /// been admitted since, or the record is the first of its key with a duration. In the first case
+    /// all is forgotten: it happens at most once for each value that labels take.
+    #[cold]
+    fn is_outdated(&mut self, pending: Pending, seconds: Option<f64>) -> bool {
+        if pending.is_held_back && self.values_count != self.writer.values_count() {
+            self.values_count = self.writer.values_count();
+            self.memo.forget();
+            return true;
+        }
+        pending.lacks_duration && seconds.is_some()
     }
 
     /// A key that is not remembered. Where its path is not its own template (an id, a query), the
@@ -228,7 +240,8 @@ impl SeriesRecorder {
         }
         let status_code =
             if group.is_request { label::status_code(record).unwrap_or(0) } else { 0 };
-        let facts = Facts { severity: record.severity(), status_code };
+        let pending = Pending::default();
+        let facts = Facts { severity: record.severity(), status_code, pending };
         self.resolve_and_record(group, context, seconds, facts, has_key);
         facts
     }
@@ -241,16 +254,22 @@ impl SeriesRecorder {
         group: &Group,
         context: &RecordContext<'_>,
         seconds: Option<f64>,
-        facts: Facts,
+        mut facts: Facts,
         has_key: bool,
     ) {
         let mut resolved = std::mem::take(&mut self.resolved);
         resolved.clear();
+        self.is_held_back = false;
         for (number, measure) in group.measures.iter().enumerate() {
             let counts_requests = group.is_request && group.request_measures.contains(&number);
             let is_excluded = counts_requests && facts.status_code == 0;
-            resolved.push(if is_excluded { None } else { self.resolve(measure, context) });
+            // a histogram begins with its first value, not with the first request that has none
+            let lacks_duration = !is_excluded && is_duration(measure) && seconds.is_none();
+            facts.pending.lacks_duration |= lacks_duration;
+            let is_resolved = !is_excluded && !lacks_duration;
+            resolved.push(if is_resolved { self.resolve(measure, context) } else { None });
         }
+        facts.pending.is_held_back = self.is_held_back;
         for (measure, series) in group.measures.iter().zip(&resolved) {
             if let Some(series) = *series {
                 self.record(measure, series, context, seconds);
@@ -271,6 +290,8 @@ impl SeriesRecorder {
                 return None;
             }
         }
+        let held = &mut self.label_values[..count];
+        self.is_held_back |= outsider::hold_back(&mut self.writer, measure, context.record, held);
         let mut values = [""; LABELS_MAX];
         for (slot, value) in values.iter_mut().zip(&self.label_values[..count]) {
             *slot = value;
@@ -288,6 +309,11 @@ impl SeriesRecorder {
     ) {
         record(&mut self.writer, &mut self.exemplars, measure, series, context, seconds);
     }
+}
+
+/// Whether the value of a measure is how long the work took.
+fn is_duration(measure: &Measure) -> bool {
+    measure.kind == MeasureKind::Observe && measure.value == Value::Work
 }
 
 /// Records the value of a measure.

@@ -2,6 +2,7 @@
 //! them. A `FieldTable` is what decoding is told to look for: the standard fields and those that a user's
 //! rules name. Built once when rules are compiled; read only on the way of a line.
 
+use super::dictionary::{DICTIONARY, Framework, Key};
 use foldhash::fast::RandomState;
 use std::collections::{HashMap, HashSet};
 
@@ -15,7 +16,7 @@ impl FieldId {
 
     /// The bit of a masked field; 0 for the others.
     #[inline]
-    pub fn bit(self) -> u64 {
+    pub const fn bit(self) -> u64 {
         if self.0 < 64 { 1 << self.0 } else { 0 }
     }
 }
@@ -46,6 +47,17 @@ impl Unit {
             Unit::Milliseconds => Some(1e3),
             Unit::Microseconds => Some(1e6),
             Unit::Nanoseconds => Some(1e9),
+        }
+    }
+
+    /// The unit with this symbol: `s`, `ms`, `us`, `ns`.
+    pub fn of_symbol(symbol: &str) -> Unit {
+        match symbol {
+            "s" => Unit::Seconds,
+            "ms" => Unit::Milliseconds,
+            "us" => Unit::Microseconds,
+            "ns" => Unit::Nanoseconds,
+            _ => Unit::None,
         }
     }
 
@@ -195,11 +207,19 @@ fields! {
     USER_AGENT = 29, "user_agent.original", [
         "user_agent.original", "user_agent", "http_user_agent", "userAgent",
     ];
-    /// Python's numeric level.
+    /// A numeric level of Python's logging.
     PYTHON_LEVEL = 30, "levelno", ["levelno"];
+    /// The thread that wrote the line.
+    THREAD = 31, "thread.name", [
+        "thread.name", "thread_name", "threadName", "thread", "log.thread.name",
+    ];
+    /// A method and a path in one text, `GET /orders HTTP/1.1`. Decoding takes it apart.
+    REQUEST_LINE = 32, "request_line", ["request_line", "request", "requestLine", "http_request"];
+    /// A key that identifies the framework; the rank is its number. Decoding removes it.
+    FRAMEWORK = 33, "framework", [];
 }
 
-/// Objects in which applications wrap their own fields; a key below one of them ranks behind the same key
+/// Objects in which applications and loggers wrap fields; a key below one of them ranks behind the same key
 /// at the top. `data` is document 004's.
 pub const WRAPPERS: &[&str] = &[
     "data",
@@ -211,7 +231,22 @@ pub const WRAPPERS: &[&str] = &[
     "extra_data",
     "http",
     "event_dict",
+    "log",
+    "payload",
+    "meta",
+    "metadata",
+    "Properties",
+    "properties",
+    "State",
+    "attr",
+    "mdc",
+    "contextMap",
+    "record",
+    "custom",
 ];
+
+/// What a key below a wrapper loses in rank.
+const WRAPPED: u8 = 128;
 
 /// First number for fields that rules name.
 pub const FIRST_OWN: u16 = STANDARD.len() as u16;
@@ -238,6 +273,25 @@ pub struct FieldTable {
     keys: HashMap<Box<str>, Binding, RandomState>,
     prefixes: HashSet<Box<str>, RandomState>,
     aliases: Vec<(FieldId, FieldId)>,
+    framed: Vec<Framed>,
+    marks: Vec<(FieldId, u8, u8)>,
+}
+
+/// A key of the dictionary, by its field and rank.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Framed {
+    /// The framework's number in the dictionary.
+    pub framework: u8,
+    /// The field that the key means everywhere else.
+    pub field: FieldId,
+    /// The key's rank.
+    pub rank: u8,
+    /// The field that it means in lines of the framework.
+    pub to: FieldId,
+    /// The unit that the framework gives it.
+    pub unit: Unit,
+    /// It counts only in lines of this framework.
+    pub is_private: bool,
 }
 
 impl FieldTable {
@@ -248,24 +302,87 @@ impl FieldTable {
             keys: HashMap::default(),
             prefixes: HashSet::default(),
             aliases: Vec::new(),
+            framed: Vec::new(),
+            marks: Vec::new(),
         };
+        let mut counts = [0_u8; STANDARD.len()];
         for (number, (_, keys)) in STANDARD.iter().enumerate() {
-            let field = FieldId(number as u16);
-            for (place, key) in keys.iter().enumerate() {
-                let unit = if field == DURATION { duration_unit(key) } else { Unit::None };
-                let rank = (place * 2) as u8;
-                table.bind(key, Binding { field, also: FieldId::NONE, rank, unit });
-                // what lies in a wrapper ranks behind every key at the top; some keys say nothing there
-                if key.len() > 1 {
-                    for wrapper in WRAPPERS {
-                        let rank = rank + 128;
-                        let path = format!("{wrapper}.{key}");
-                        table.bind(&path, Binding { field, also: FieldId::NONE, rank, unit });
-                    }
+            for key in *keys {
+                table.bind_standard(FieldId(number as u16), key, &mut counts);
+            }
+        }
+        for (number, framework) in DICTIONARY.iter().enumerate() {
+            table.bind_framework(number, framework, &mut counts);
+        }
+        table
+    }
+
+    /// Binds a key of a standard field behind those that the field has.
+    fn bind_standard(&mut self, field: FieldId, key: &str, counts: &mut [u8]) {
+        if self.keys.contains_key(key) {
+            return;
+        }
+        let unit = if field == DURATION { duration_unit(key) } else { Unit::None };
+        let count = &mut counts[field.0 as usize];
+        self.bind(key, Binding { field, also: FieldId::NONE, rank: *count * 2, unit });
+        *count += 1;
+    }
+
+    /// Binds what the dictionary says. A key that is bound already keeps its meaning, and where the framework
+    /// gives a bare number a unit, that is remembered for lines of the framework.
+    fn bind_framework(&mut self, number: usize, framework: &'static Framework, counts: &mut [u8]) {
+        for Key { field: name, path, unit, is_private } in &framework.keys {
+            let Some(place) = STANDARD.iter().position(|(known, _)| known == name) else {
+                debug_assert!(false, "{}: `{name}` is no standard field", framework.name);
+                continue;
+            };
+            let field = FieldId(place as u16);
+            let unit = Unit::of_symbol(unit);
+            let is_known = self.keys.contains_key(*path);
+            self.bind_standard(field, path, counts);
+            let Some(binding) = self.keys.get_mut(*path) else { continue };
+            if binding.unit == Unit::None && unit != Unit::None && !is_known && !is_private {
+                binding.unit = unit;
+            }
+            let of = Framed {
+                framework: number as u8,
+                field: binding.field,
+                rank: binding.rank,
+                to: field,
+                unit,
+                is_private: *is_private,
+            };
+            self.framed.push(of);
+        }
+        for key in &framework.marks {
+            let rank = (number * 2) as u8;
+            match self.keys.get(*key) {
+                // a key that has a meaning identifies the framework by its place in the field's slot
+                Some(&Binding { field, rank, .. }) => {
+                    self.marks.push((field, rank, number as u8));
+                }
+                None => {
+                    let (field, also, unit) = (FRAMEWORK, FieldId::NONE, Unit::None);
+                    self.bind(key, Binding { field, also, rank, unit });
                 }
             }
         }
-        table
+    }
+
+    /// Fields of which a key identifies the framework: (field, rank of the key, number in the dictionary).
+    pub fn marks(&self) -> &[(FieldId, u8, u8)] {
+        &self.marks
+    }
+
+    /// What frameworks make of the key of this field and rank.
+    pub fn framed(&self, field: FieldId, rank: u8) -> impl Iterator<Item = &Framed> {
+        // the last bit says that the key was written as a path of objects
+        self.framed.iter().filter(move |of| of.field == field && of.rank == rank & !1)
+    }
+
+    /// Keys that have a meaning of their own in lines of a framework.
+    pub fn framework_keys(&self, framework: u8) -> impl Iterator<Item = &Framed> {
+        self.framed.iter().filter(move |of| of.framework == framework)
     }
 
     /// The number of a field that a rule names. OpenTelemetry's name of a standard field means that field
@@ -278,6 +395,11 @@ impl FieldTable {
         let field = FieldId(self.names.len() as u16);
         self.names.push(Box::from(name));
         let unit = Unit::of_suffix(name);
+        if !self.keys.contains_key(name)
+            && let Some(wrapped) = self.binding(name)
+        {
+            self.bind(name, wrapped);
+        }
         match self.keys.get_mut(name) {
             Some(binding) => {
                 binding.also = field;
@@ -292,13 +414,22 @@ impl FieldTable {
     /// What a key means: a dotted path from the top of the line.
     #[inline]
     pub fn binding(&self, path: &str) -> Option<Binding> {
-        self.keys.get(path).copied()
+        self.keys.get(path).copied().or_else(|| {
+            let key = unwrapped(path)?;
+            // a key of one letter says nothing in an object of the application's own
+            let binding = self.keys.get(key).filter(|_| key.len() > 1)?;
+            let is_standard = binding.field.0 < FIRST_OWN && binding.field != FRAMEWORK;
+            let rank = binding.rank + WRAPPED;
+            is_standard.then_some(Binding { also: FieldId::NONE, rank, ..*binding })
+        })
     }
 
     /// Whether some key lies below this path, so that an object there is to be looked into.
     #[inline]
     pub fn is_prefix(&self, path: &str) -> bool {
         self.prefixes.contains(path)
+            || WRAPPERS.contains(&path)
+            || unwrapped(path).is_some_and(|key| self.prefixes.contains(key))
     }
 
     /// The name of a field.
@@ -339,11 +470,17 @@ impl FieldTable {
     }
 }
 
+/// The path below a wrapper.
+fn unwrapped(path: &str) -> Option<&str> {
+    let (wrapper, key) = path.split_once('.')?;
+    WRAPPERS.contains(&wrapper).then_some(key)
+}
+
 /// Units of the duration keys whose ending does not say it.
 fn duration_unit(key: &str) -> Unit {
     match key {
-        "event.duration" => Unit::Nanoseconds, // Elastic Common Schema: nanoseconds
-        "responseTime" => Unit::Milliseconds,  // pino-http
+        "event.duration" => Unit::Nanoseconds, // Elastic Common Schema
+        "responseTime" => Unit::Milliseconds,  // pino-http, express-winston
         "request_time" => Unit::Seconds,       // nginx ngx_http_log_module
         _ => Unit::of_suffix(key),
     }

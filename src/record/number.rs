@@ -133,6 +133,9 @@ pub fn with_unit(text: &str) -> Option<f64> {
     if rest.is_empty() {
         return None;
     }
+    if rest.contains(':') {
+        return clock(rest);
+    }
     while !rest.is_empty() {
         let number_end = rest.find(|c: char| !(c.is_ascii_digit() || c == '.'))?;
         let number = decimal(&rest[..number_end])?;
@@ -151,6 +154,23 @@ pub fn with_unit(text: &str) -> Option<f64> {
         rest = rest[unit_end..].trim_start();
     }
     Some(total)
+}
+
+/// `hours:minutes:seconds`, as .NET and Python print a span of time; days may stand before it (`1.02:03:04`).
+fn clock(text: &str) -> Option<f64> {
+    let mut parts = text.split(':');
+    let (hours, minutes, seconds) = (parts.next()?, parts.next()?, parts.next()?);
+    if parts.next().is_some() || minutes.len() != 2 || seconds.as_bytes().get(..2)?.contains(&b'.')
+    {
+        return None;
+    }
+    let (days, hours) = hours.split_once('.').unwrap_or(("0", hours));
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    if ![days, hours, minutes].into_iter().all(is_number) {
+        return None;
+    }
+    let (days, hours, minutes) = (decimal(days)?, decimal(hours)?, decimal(minutes)?);
+    Some(((days * 24.0 + hours) * 60.0 + minutes) * 60.0 + decimal(seconds)?)
 }
 
 #[cfg(test)]
@@ -177,6 +197,11 @@ mod tests {
             ("fast", Unit::Seconds, None),
             ("", Unit::Seconds, None),
             ("5parsecs", Unit::None, None),
+            ("00:00:00.0125000", Unit::None, Some(0.0125)),
+            ("0:01:30", Unit::None, Some(90.0)),
+            ("1.01:00:00", Unit::None, Some(90_000.0)),
+            ("10:30", Unit::None, None),
+            ("a:00:00", Unit::None, None),
         ] {
             assert_eq!(seconds(text, unit), expected, "{text:?} {unit:?}");
         }

@@ -1,7 +1,7 @@
 //! Where the wanted fields of one line lie. A slot is a position, not a copy: writing one costs a store,
 //! and a bit mask says which are there. Unit: one field of one line.
 
-use super::field::{FieldId, Unit};
+use super::field::{EXCEPTION_STACKTRACE, FIRST_OWN, FRAMEWORK, FieldId, TRACE_FLAGS, Unit};
 
 /// How many fields have a bit in the mask; the rest live in a list that is empty for nearly every line.
 pub const MASKED_MAX: usize = 64;
@@ -20,6 +20,19 @@ pub enum Kind {
     False,
     /// A JSON object or array, as it is written.
     Tree,
+}
+
+/// Whether a field takes a value of this kind. JSON `true` and `false` are no text and no number, and an
+/// object or a list is the frames of a stack at most.
+#[inline]
+pub fn takes(field: FieldId, kind: Kind) -> bool {
+    match kind {
+        Kind::Text | Kind::Number => true,
+        Kind::True | Kind::False => {
+            field == TRACE_FLAGS || field == FRAMEWORK || field.0 >= FIRST_OWN
+        }
+        Kind::Tree => matches!(field, EXCEPTION_STACKTRACE | FRAMEWORK) || field.0 >= FIRST_OWN,
+    }
 }
 
 /// Which text an entry points into.
@@ -67,6 +80,9 @@ impl Entry {
 const EMPTY: Entry =
     Entry { start: 0, len: 0, kind: Kind::Text, place: Place::Line, unit: Unit::None, rank: 0 };
 
+/// Values kept beside the best one of each field; lines that name a field under more keys lose the rest.
+const OTHERS_MAX: usize = 12;
+
 /// The slots of one line.
 #[derive(Debug)]
 pub struct Slots {
@@ -74,18 +90,28 @@ pub struct Slots {
     pub present: u64,
     entries: [Entry; MASKED_MAX],
     extended: Vec<(FieldId, Entry)>,
+    /// Values of worse keys, in no order: one of them counts where the best one cannot be read.
+    others: [(FieldId, Entry); OTHERS_MAX],
+    others_count: usize,
 }
 
 impl Slots {
     /// All empty.
     pub fn new() -> Slots {
-        Slots { present: 0, entries: [EMPTY; MASKED_MAX], extended: Vec::new() }
+        Slots {
+            present: 0,
+            entries: [EMPTY; MASKED_MAX],
+            extended: Vec::new(),
+            others: [(FieldId::NONE, EMPTY); OTHERS_MAX],
+            others_count: 0,
+        }
     }
 
     /// Empties all.
     #[inline]
     pub fn clear(&mut self) {
         self.present = 0;
+        self.others_count = 0;
         if !self.extended.is_empty() {
             self.extended.clear();
         }
@@ -110,21 +136,73 @@ impl Slots {
         debug_assert!((field.0 as usize) < MASKED_MAX, "a field with a bit");
         let index = field.0 as usize % MASKED_MAX;
         let bit = 1u64 << index;
-        if *present & bit != 0 && self.entries[index].rank < entry.rank {
-            return;
+        if *present & bit != 0 {
+            return self.put_again(field, entry);
         }
         *present |= bit;
         self.entries[index] = entry;
     }
 
-    /// Takes a field away: its last duplicate was null. A better key's value stays.
+    /// A second value of a field: the better one stays in its slot, the worse one is kept beside it.
     #[cold]
-    pub fn take(&mut self, field: FieldId, rank: u8) {
-        let index = field.0 as usize;
-        if index >= MASKED_MAX {
-            self.extended.retain(|(of, entry)| *of != field || entry.rank < rank);
-        } else if self.entries[index].rank >= rank {
-            self.present &= !(1u64 << index);
+    #[inline(never)]
+    fn put_again(&mut self, field: FieldId, entry: Entry) {
+        let index = field.0 as usize % MASKED_MAX;
+        let old = self.entries[index];
+        if old.rank == entry.rank {
+            self.entries[index] = entry;
+            return;
+        }
+        let worse = if entry.rank < old.rank {
+            self.entries[index] = entry;
+            old
+        } else {
+            entry
+        };
+        let known = self.others[..self.others_count]
+            .iter()
+            .position(|(of, other)| *of == field && other.rank == worse.rank);
+        let at = known.unwrap_or(self.others_count);
+        if let Some(place) = self.others.get_mut(at) {
+            *place = (field, worse);
+            self.others_count = self.others_count.max(at + 1);
+        }
+    }
+
+    /// The values that are not in their field's slot: of worse keys, or unreadable.
+    pub fn others(&self) -> &[(FieldId, Entry)] {
+        &self.others[..self.others_count]
+    }
+
+    /// Puts the best value of a masked field that `is_readable` accepts into its slot. Where none is, the
+    /// field is absent. What was not accepted stays among [`Slots::others`].
+    #[cold]
+    pub(crate) fn choose(
+        &mut self,
+        field: FieldId,
+        mut is_readable: impl FnMut(&mut Entry) -> bool,
+    ) {
+        let index = field.0 as usize % MASKED_MAX;
+        if self.present & field.bit() == 0 || is_readable(&mut self.entries[index]) {
+            return;
+        }
+        let mut refused = self.entries[index].rank;
+        loop {
+            let others = self.others[..self.others_count].iter_mut();
+            let next = others
+                .filter(|(of, entry)| *of == field && entry.rank > refused)
+                .min_by_key(|(_, entry)| entry.rank);
+            let Some((_, next)) = next else { break };
+            refused = next.rank;
+            if is_readable(next) {
+                std::mem::swap(next, &mut self.entries[index]);
+                return;
+            }
+        }
+        self.present &= !field.bit();
+        if let Some(place) = self.others.get_mut(self.others_count) {
+            *place = (field, self.entries[index]);
+            self.others_count += 1;
         }
     }
 
@@ -200,17 +278,47 @@ mod tests {
             assert_eq!(slots.get(field).map(|e| e.start), Some(2), "a worse key does not");
             slots.put(field, at(4, 0));
             assert_eq!(slots.get(field).map(|e| e.start), Some(4));
-            slots.take(field, 4);
-            assert_eq!(
-                slots.get(field).map(|e| e.start),
-                Some(4),
-                "a worse key's null takes nothing"
-            );
-            slots.take(field, 0);
-            assert_eq!(slots.get(field), None);
-            slots.put(field, at(5, 0));
             slots.clear();
             assert_eq!(slots.get(field), None);
         }
+    }
+
+    /// The next best value counts where the best one cannot be read, whatever order they came in.
+    #[test]
+    fn an_unreadable_value_hides_no_other() {
+        let field = FieldId(3);
+        let three = [(1, 4), (2, 0), (3, 2)];
+        for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+            for (readable, expected) in
+                [(&[2, 3][..], Some(2)), (&[1, 3], Some(3)), (&[1], Some(1)), (&[], None)]
+            {
+                let mut slots = Slots::new();
+                for number in order {
+                    let (start, rank) = three[number];
+                    slots.put(field, at(start, rank));
+                }
+                slots.choose(field, |entry| readable.contains(&entry.start));
+                assert_eq!(slots.get(field).map(|e| e.start), expected, "{order:?} {readable:?}");
+                let mut kept: Vec<_> = slots.others().iter().map(|(_, e)| e.start).collect();
+                kept.sort_unstable();
+                let rest = [1, 2, 3].into_iter().filter(|start| Some(*start) != expected);
+                assert_eq!(kept, rest.collect::<Vec<_>>());
+            }
+        }
+    }
+
+    /// More values than there is room for cost the worse ones, and of duplicates the last counts.
+    #[test]
+    fn others_are_bounded() {
+        let mut slots = Slots::new();
+        for rank in (0..40).rev() {
+            slots.put(FieldId(3), at(100 + rank as usize, rank));
+            slots.put(FieldId(3), at(rank as usize, rank));
+        }
+        assert_eq!(slots.others().len(), OTHERS_MAX);
+        assert_eq!(slots.get(FieldId(3)).map(|e| e.start), Some(0));
+        assert!(slots.others().iter().all(|(_, entry)| entry.start == u32::from(entry.rank)));
+        slots.clear();
+        assert!(slots.others().is_empty());
     }
 }

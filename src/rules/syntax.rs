@@ -24,10 +24,20 @@ impl SyntaxError {
     }
 }
 
+/// Words that are compared letter by letter: every name of ours is shorter.
+const WORD_BYTES_MAX: usize = 64;
+/// Names that a word is compared with: a file may have ten thousand rules.
+const CANDIDATES_MAX: usize = 1_000;
+
 /// The candidate that `word` was most likely meant to be: the nearest by edits, if it is near at all. Of
 /// equally near ones the first.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let mut best: Option<(usize, &str)> = None;
+    if word.len() > WORD_BYTES_MAX {
+        return None;
+    }
+    let comparable = candidates.into_iter().filter(|one| one.len() <= WORD_BYTES_MAX);
+    let candidates = comparable.take(CANDIDATES_MAX);
     for candidate in candidates {
         let distance = edits(&word.to_ascii_lowercase(), &candidate.to_ascii_lowercase());
         // a third of the letters may be wrong; beyond that a suggestion is noise

@@ -4,10 +4,9 @@
 //! application's log lines is no field of any event.
 
 use crate::clock::{Clock, UnixNanos};
+use crate::console;
 use prometheus::IntCounter;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::fmt::{self, Debug, Write as _};
-use std::io::{self, Write};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -26,12 +25,12 @@ pub const PERIOD: Duration = Duration::from_mins(1);
 const CAUSES_MAX: usize = 256;
 
 /// Bytes of one line: PIPE_BUF, what a pipe takes whole once it is writable.
-const LINE_BYTES_MAX: usize = 4096;
+const LINE_BYTES_MAX: usize = console::PIECE_BYTES_MAX;
 
 /// Where lines go.
 #[derive(Debug)]
 pub enum Sink {
-    /// Standard error, asked before every line whether it would make us wait.
+    /// Standard error, as far as it takes lines without waiting.
     Stderr,
     /// Into memory, for tests.
     Memory(Arc<Mutex<Vec<u8>>>),
@@ -75,11 +74,6 @@ fn rank(level: Level) -> u8 {
         Level::DEBUG => 4,
         Level::TRACE => 5,
     }
-}
-
-/// Writes a text of several lines as it is; false when standard error would make us wait.
-pub fn tell(text: &str) -> bool {
-    text.len() <= LINE_BYTES_MAX && writable() && io::stderr().write_all(text.as_bytes()).is_ok()
 }
 
 /// A `tracing` subscriber that writes lines; spans are ignored.
@@ -154,11 +148,12 @@ impl Log {
     }
 
     /// False when the line could not be written without waiting.
-    fn write(&self, line: &[u8]) -> bool {
+    fn write(&self, line: &str) -> bool {
         match &self.sink {
-            Sink::Stderr => writable() && io::stderr().lock().write_all(line).is_ok(),
+            Sink::Stderr => console::note(line),
             Sink::Memory(lines) => {
-                lines.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(line);
+                let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
+                lines.extend_from_slice(line.as_bytes());
                 true
             }
         }
@@ -190,14 +185,6 @@ impl Subscriber for Log {
     fn record_follows_from(&self, _: &Id, _: &Id) {}
     fn enter(&self, _: &Id) {}
     fn exit(&self, _: &Id) {}
-}
-
-/// Whether standard error takes [`LINE_BYTES_MAX`] bytes now: what poll promises of a pipe.
-fn writable() -> bool {
-    let stderr = io::stderr();
-    let mut asked = [PollFd::new(&stderr, PollFlags::OUT)];
-    let ready = poll(&mut asked, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
-    ready.is_ok() && asked[0].revents().contains(PollFlags::OUT)
 }
 
 /// `time LEVEL target: message key=value ...`
@@ -234,7 +221,7 @@ impl Line {
         }
     }
 
-    fn finish(self, suppressed_before: u64) -> Vec<u8> {
+    fn finish(self, suppressed_before: u64) -> String {
         let mut line = self.head + &self.message + &self.fields;
         if suppressed_before > 0 {
             // writing to a string cannot fail
@@ -245,7 +232,7 @@ impl Line {
             line.push_str("...");
         }
         line.push('\n');
-        line.into_bytes()
+        line
     }
 }
 

@@ -2,7 +2,7 @@
 //! bytes everywhere. It must never use sidelight's own code: it is what that code is held against.
 //! Unit: one line, and what it adds to the samples of the families below.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 /// The service that lines without one belong to: OpenTelemetry's default name.
@@ -200,6 +200,8 @@ struct Totals {
     requests: BTreeMap<(&'static str, String, u16), Vec<f64>>,
     records: BTreeMap<(&'static str, &'static str), u64>,
     functions: BTreeMap<&'static str, Vec<f64>>,
+    /// Routes that succeeded: until then a refused request counts as `_unmatched`.
+    routes: BTreeSet<String>,
 }
 
 impl Totals {
@@ -377,6 +379,12 @@ fn request(
             _ => 503,
         },
     };
+    // the first answer of a route is no refusal, so that the truth of a corpus does not depend on what ran before
+    let is_refused = matches!(status, 400 | 404);
+    let succeeded = if method == "POST" { 201 } else { 200 };
+    let is_first = !totals.routes.contains(&route);
+    let status = if is_refused && is_first { succeeded } else { status };
+    totals.routes.insert(route.clone());
     let (level, said) = match status {
         500.. => ("ERROR", "request failed"),
         400..500 => ("WARNING", "request rejected"),

@@ -332,9 +332,11 @@ pub(crate) fn be_child() {
         outputs,
     };
     let mut reloads = 0;
-    let reload = |_| {
+    let directory_of_reloads = directory.clone();
+    let reload = move |_| {
         reloads += 1;
-        std::fs::write(directory.join(format!("reloaded {reloads}")), "").expect("written");
+        std::fs::write(directory_of_reloads.join(format!("reloaded {reloads}")), "")
+            .expect("written");
         Looked { changed: true, again: None }
     };
     let code = sidelight::app::run(parts, &mut signals, |_| {}, reload).expect("it runs");

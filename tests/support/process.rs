@@ -165,6 +165,11 @@ impl Sidecar {
         Ok((status.expect("a status"), body.to_owned()))
     }
 
+    /// The number of the process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The metrics in classic text.
     pub(crate) fn metrics(&self) -> String {
         self.get("/metrics", "text/plain").1

@@ -9,6 +9,7 @@ mod value;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 use sidelight::config::environment::Environment;
+use sidelight::console;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -47,10 +48,15 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: &Environ
     let arguments = match CommandLine::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(error) => {
-            // standard output may be closed; there is nobody left to tell
-            let _ = error.print();
             let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
-            return if asked { ExitCode::SUCCESS } else { ExitCode::from(2) };
+            let text = error.render().to_string();
+            if asked {
+                // a reader that leaves early, such as head, is no failure
+                let _ = console::print(&text);
+                return ExitCode::SUCCESS;
+            }
+            console::diagnostic(&text);
+            return ExitCode::from(2);
         }
     };
     match arguments.command.unwrap_or_else(|| Command::Serve(Box::new(arguments.serve))) {

@@ -17,9 +17,8 @@ use sidelight::config::fault::{Fault, Level};
 use sidelight::config::reader::{At, Keys, Reader};
 use sidelight::config::tree::{self, Source, Value};
 use sidelight::config::units::{self, Refused};
-use sidelight::config::{check_value, metric_prefix, otlp_endpoint, otlp_header};
+use sidelight::config::{check_value, metric_prefix, otlp_endpoint, otlp_header, read_file};
 use std::collections::BTreeMap;
-use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
 
@@ -64,12 +63,9 @@ pub fn load(path: &Path) -> (Policy, Vec<Fault>) {
         hint: None,
         located: None,
     };
-    let mut text = String::new();
-    let read = std::fs::File::open(path)
-        .and_then(|file| file.take(tree::FILE_BYTES_MAX as u64 + 1).read_to_string(&mut text));
-    match read {
-        Ok(_) => parse(&name, &text),
-        Err(error) => (Policy::default(), vec![refused(error.to_string())]),
+    match read_file(path) {
+        Ok(text) => parse(&name, &text),
+        Err(error) => (Policy::default(), vec![refused(error)]),
     }
 }
 
@@ -89,9 +85,8 @@ pub fn parse(name: &str, text: &str) -> (Policy, Vec<Fault>) {
         reader.finish(&keys);
     }
     let mut faults = reader.faults;
-    let place = |fault: &Fault| fault.located.as_ref().map_or((0, 0), |l| (l.line, l.column));
-    faults.sort_by_key(place);
-    (policy, faults)
+    faults.sort();
+    (policy, faults.into_list())
 }
 
 fn whole(reader: &mut Reader<'_>, keys: &mut Keys<'_>, to: &mut Policy) {
@@ -376,9 +371,9 @@ fn defaults(reader: &mut Reader<'_>, at: &At<'_>) -> Option<String> {
     if at.node.value == Value::Null {
         return None;
     }
-    let before = reader.faults.len();
+    let before = reader.faults.listed_mut().len();
     check_value(reader, at.node);
-    for fault in &mut reader.faults[before..] {
+    for fault in &mut reader.faults.listed_mut()[before..] {
         fault.path = match fault.path.as_str() {
             "" => "defaults".to_owned(),
             path => format!("defaults.{path}"),

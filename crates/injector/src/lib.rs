@@ -21,6 +21,7 @@
 //!
 //! A pod is admitted whatever goes wrong here: without the sidecar, and with a warning that says why.
 #![forbid(unsafe_code)]
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod cli;
 pub mod config;

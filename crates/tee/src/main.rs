@@ -3,6 +3,7 @@
 //! it links next to nothing: `arguments` are read by hand, `copy` runs the command, `clock` is the time.
 //! Unit: one command.
 #![forbid(unsafe_code)]
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod arguments;
 mod clock;

@@ -2,6 +2,7 @@
 
 use super::*;
 use std::io::Read;
+use std::io::Write;
 use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
 

@@ -69,7 +69,8 @@ fn layers_are_merged_key_by_key() {
     pod.put("pod/a.yml", "service: shop\nexport: {headers: {B: \"3\"}}\n");
     pod.put("pod/notes.txt", "service: [");
     let loaded = pod.load();
-    assert_eq!(loaded.faults, []);
+    let notes = pod.folder.path().join("pod/notes.txt").display().to_string();
+    assert_eq!(told(&loaded.faults), [(Level::Warning, notes.as_str())], "it is not read");
     let config = &loaded.config;
     assert_eq!(config.log_level, LogLevel::Warn);
     assert_eq!((config.limits.series_max, config.limits.label_sets_max), (900, 90));
@@ -91,17 +92,17 @@ fn layers_are_merged_key_by_key() {
 }
 
 /// Guarantees: a rule takes the place of the one with its name in an earlier layer, `enabled: false` switches
-/// it off, within one file a name may stand twice, and a switch for nothing is told.
+/// it off, and a switch for nothing is a warning; within one file a name stands once.
 #[test]
 fn rules_are_merged_by_name() {
     let cluster = format!(
-        "rules:\n{}{}{}{}",
+        "rules:\n{}{}{}",
         counter("a", "a1"),
         counter("b", "b1"),
-        counter("b", "b2"),
         "- counter: {name: unnamed}\n- {when: x == 1, health: heartbeat}\n"
     );
     let pod = Pod::new(&cluster);
+    pod.put("namespace/0.yaml", &format!("rules:\n{}", counter("b", "b2")));
     pod.put("namespace/a.yaml", &format!("rules:\n{}{}", counter("b", "b3"), counter("c", "c1")));
     let last = "rules:\n- {name: a, enabled: false}\n- {name: c, enabled: off, counter: {name: c2}}\n\
                 - {counter: {name: unnamed, by: n}}\n- {when: y == 1, health: heartbeat}\n\
@@ -112,13 +113,20 @@ fn rules_are_merged_by_name() {
     let warning = loaded.faults[0].to_string();
     assert!(warning.contains("pod/a.yaml:6:10"), "{warning}");
     assert!(warning.contains("did you mean `b`?"), "{warning}");
-    let expected = [("b", "b3"), ("unnamed", "unnamed"), ("rule 5", ""), ("rule 4", "")];
+    let expected = [("b", "b3"), ("unnamed", "unnamed"), ("rule 4", ""), ("rule 4", "")];
     assert_eq!(rules(&loaded), pairs(&expected));
     let by = &loaded.config.rules.own[1].metrics[0].kind;
     assert!(matches!(by, MetricKind::Counter { by: Some(_) }), "the later one counts");
     let of = |text: &str| told(&super::of(text, &[]).faults).len();
     assert_eq!(of("rules: [{enabled: false}]\n"), 1, "which rule is not said");
     assert_eq!(of("rules: [{name: x, enabled: true}]\n"), 1, "it does nothing");
+    let twice = format!("rules:\n{}{}", counter("b", "b1"), counter("b", "b2"));
+    let faults = super::of(&twice, &[]).faults;
+    assert_eq!(told(&faults), [(Level::Error, "rules[1].name")]);
+    assert!(faults[0].message.contains("line 2"), "{}", faults[0]);
+    let unnamed =
+        "rules: [{counter: {name: n}, when: x == 1}, {counter: {name: n}, when: x == 2}]\n";
+    assert_eq!(of(unnamed), 0, "two rules may feed one metric");
 }
 
 /// Guarantees: an error of compiling is told at its place in its own layer, whatever its number in the whole.

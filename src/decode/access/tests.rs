@@ -52,8 +52,16 @@ fn formats() {
             &format!(" 0.123 0.120 . request_id={id}"),
             vec![("request_id", id), ("duration", "0.123s")],
         ),
-        (" 0.5 req_id=-", vec![("duration", "0.5s")]),
-        (" 0.5 notanid", vec![("duration", "0.5s")]),
+        (" 0.500 req_id=-", vec![("duration", "0.500s")]),
+        (" 0.500 notanid", vec![("duration", "0.500s")]),
+        (" 0.5", vec![]),
+        (" \"2.35\"", vec![]),
+        (" \"0.123\"", vec![]),
+        (" 2.35", vec![]),
+        (" 1767323044.250", vec![]),
+        (" 1767323044.250 0.012", vec![("duration", "0.012s")]),
+        (" 0.000123", vec![("duration", "0.000123s")]),
+        (" 17 \"router@docker\" \"http://10.0.0.2:80\" 247ms", vec![("duration", "247ms")]),
         (" ", vec![]),
     ] {
         check(&format!("{combined}{tail}"), &[&with_agent[..], &more].concat());
@@ -98,7 +106,7 @@ fn requests_that_are_none_and_other_oddities() {
         ],
     );
     check(
-        "- - alice smith [21/Nov/2026:10:00:00 +0000] \"GET / HTTP/1.1\" 200 123 \"a \\\" b\" \"c \\\" d\" 0.1",
+        "- - alice smith [21/Nov/2026:10:00:00 +0000] \"GET / HTTP/1.1\" 200 123 \"a \\\" b\" \"c \\\" d\" 0.100",
         &[
             ("client.address", "-"),
             TIME,
@@ -106,9 +114,43 @@ fn requests_that_are_none_and_other_oddities() {
             ("url.path", "/"),
             OK,
             ("user_agent.original", "c \\\" d"),
-            ("duration", "0.1s"),
+            ("duration", "0.100s"),
         ],
     );
+}
+
+/// Scenario: Envoy's and Istio's default text, Rack's line, aiohttp's, and one of a client on a Unix socket.
+/// Guarantees: the column that is the duration, with its unit, and nothing else as one.
+#[test]
+fn proxies_and_application_servers() {
+    let time = ("timestamp", "2026-01-02T03:04:04.250Z");
+    let get = [GET, ("url.path", "/orders/17"), OK];
+    check(
+        "[2026-01-02T03:04:04.250Z] \"GET /orders/17 HTTP/1.1\" 200 - 0 512 12 11 \"192.0.2.7\" \"curl/8\" \"84961386-6d84-929d-98bd-c5aee93b5c88\" \"shop.example\" \"10.0.0.1:80\"",
+        &[
+            &get[..],
+            &[time, ("duration", "12ms"), ("user_agent.original", "curl/8")],
+            &[("request_id", "84961386-6d84-929d-98bd-c5aee93b5c88")],
+        ]
+        .concat(),
+    );
+    check(
+        "[2026-01-02T03:04:04.250Z] \"GET /orders/17 HTTP/1.1\" 200 - via_upstream - \"-\" 0 512 12 11 \"-\" \"curl/8\" \"-\" \"shop.example\" \"127.0.0.1:80\" inbound|8000|| 127.0.0.1:4 10.0.0.1:80 - default",
+        &[&get[..], &[time, ("duration", "12ms"), ("user_agent.original", "curl/8")]].concat(),
+    );
+    for (head, client) in [
+        ("192.0.2.7 -", Some("192.0.2.7")),
+        ("192.0.2.7", Some("192.0.2.7")),
+        ("2001:db8::7 - -", Some("2001:db8::7")),
+        ("[2001:db8::7]:41234 - -", Some("[2001:db8::7]:41234")),
+        ("unix: - -", Some("unix:")),
+        (" - -", None),
+    ] {
+        let line =
+            format!("{head} [21/Nov/2026:10:00:00 +0000] \"GET /orders/17 HTTP/1.1\" 200 - 0.0123");
+        let client = client.map(|client| ("client.address", client));
+        check(&line, &[&get[..], &[TIME, ("duration", "0.0123s")], client.as_slice()].concat());
+    }
 }
 
 #[test]
@@ -127,7 +169,7 @@ fn what_is_no_access_line() {
         "1.2.3.4 - - [21/Nov/2026:10:00:00 +0000] \"GET / HTTP/1.1\" 2000 5",
         "1.2.3.4 - - [21/Nov/2026:10:00:00 +0000] \"GET / HTTP/1.1 200 5",
         "1.2.3.4 - - [21/Nov/2026:10:00:00 +0000] \"GET / \\\" 200 5",
-        "1.2.3.4 [21/Nov/2026:10:00:00 +0000] \"GET / HTTP/1.1\" 200 5",
+        "host [21/Nov/2026:10:00:00 +0000] \"GET / HTTP/1.1\" 200 5",
         "1.2.3.4 - - 21/Nov/2026:10:00:00 +0000 \"GET / HTTP/1.1\" 200 5",
         "[not a time of any kind] \"GET / HTTP/1.1\" 200 5",
     ] {

@@ -1,32 +1,39 @@
-//! What people append to the combined format: `$request_time`, `$upstream_response_time`, `rt=0.123`,
-//! `"$http_x_forwarded_for"`, `$request_id`. Unit: the rest of one line.
+//! What stands behind the user agent of an access line: `$request_time`, `$upstream_response_time`,
+//! `rt=0.123`, `"$http_x_forwarded_for"`, `$request_id`; Envoy's columns. Unit: the rest of one
+//! line.
 
 use crate::decode::scan;
-use crate::record::field::{DURATION, REQUEST_ID, Unit};
+use crate::record::field::{DURATION, REQUEST_ID, USER_AGENT, Unit};
 use crate::record::sentinel::is_sentinel;
-use crate::record::slots::{Entry, Slots};
+use crate::record::slots::{Entry, Place, Slots};
 
 /// How many appended fields are looked at; formats in use have fewer.
 const FIELDS_MAX: usize = 12;
+/// Istio's format has eighteen.
+const ENVOY_FIELDS_MAX: usize = 20;
 
 /// The longest time that is read as one word.
 const TIME_BYTES_MAX: usize = 8;
 
-/// Looks at what lies behind the last field of the format. The first number with a point is the request
-/// time: `$upstream_response_time` stands behind it. An integer is none, because `%D` has another unit.
+/// Looks at what lies behind the last field of the format. A number without a name is a duration
+/// only in the forms that servers define: seconds with three decimals (nginx `$request_time`), four
+/// (Rack) or six (actix); a number with its unit (Traefik). Any other is none: `$gzip_ratio` has
+/// two decimals, `$msec` ten digits before the point, and an integer may be `%D` of Apache or of
+/// Tomcat, which differ in their unit.
 #[inline]
-pub(super) fn read(bytes: &[u8], from: usize, slots: &mut Slots) {
+pub(super) fn read(bytes: &[u8], from: usize, place: Place, slots: &mut Slots) {
     match bytes.get(from..) {
         // ` 0.123` to the end of the line, by far the most
         Some([b' ', rest @ ..]) if ends_with_time(bytes, rest.len()) => {
-            put_duration(slots, from + 1, bytes.len());
+            put_duration(slots, place, from + 1, bytes.len());
         }
-        Some([b' ', ..]) => fields(bytes, from, slots),
+        Some([b' ', ..]) => fields(bytes, from, place, slots),
         _ => {}
     }
 }
 
-/// The same in a block, for what most lines end with: nothing, or ` 0.123`. Where the next line starts.
+/// The same in a block, for what most lines end with: nothing, or ` 0.123`. Where the next line
+/// starts.
 #[inline]
 pub(super) fn walk(bytes: &[u8], from: usize, slots: &mut Slots) -> Option<usize> {
     match bytes.get(from..)? {
@@ -38,7 +45,7 @@ pub(super) fn walk(bytes: &[u8], from: usize, slots: &mut Slots) -> Option<usize
             }
             let end = from + 1 + length;
             ends_with_time(&bytes[..end], length).then(|| {
-                put_duration(slots, from + 1, end);
+                put_duration(slots, Place::Line, from + 1, end);
                 end + 1
             })
         }
@@ -46,12 +53,12 @@ pub(super) fn walk(bytes: &[u8], from: usize, slots: &mut Slots) -> Option<usize
     }
 }
 
-fn put_duration(slots: &mut Slots, from: usize, to: usize) {
-    slots.put(DURATION, Entry { unit: Unit::Seconds, ..Entry::text(from, to) });
+fn put_duration(slots: &mut Slots, place: Place, from: usize, to: usize) {
+    slots.put(DURATION, Entry { unit: Unit::Seconds, place, ..Entry::text(from, to) });
 }
 
-/// Whether the last `length` bytes of the line are `digits.digits`, read backwards as one word. Longer
-/// numbers are left to the slower way.
+/// Whether the last `length` bytes of the line are `digits.ddd`, read backwards as one word. Longer
+/// numbers and other forms are left to the slower way.
 #[inline]
 fn ends_with_time(bytes: &[u8], length: usize) -> bool {
     const HIGH: u64 = 0x8080_8080_8080_8080;
@@ -66,26 +73,90 @@ fn ends_with_time(bytes: &[u8], length: usize) -> bool {
     let place = others.trailing_zeros() / 8;
     others.is_power_of_two()
         && place > 0
-        && place + 1 < length as u32
+        && place + 4 == length as u32
         && (value >> (8 * place)) as u8 == b'.' ^ b'0'
 }
 
-/// `digits.digits`.
-#[inline]
-fn is_request_time(text: &[u8]) -> bool {
-    let mut points = 0;
-    for byte in text {
-        match byte {
-            b'0'..=b'9' => {}
-            b'.' => points += 1,
-            _ => return false,
+/// `digits.ddd` with three, four or six decimals, and fewer digits before the point than a time
+/// since 1970 has.
+fn is_seconds(text: &[u8]) -> bool {
+    let Some(point) = text.iter().position(|byte| *byte == b'.') else { return false };
+    let (whole, decimals) = (&text[..point], &text[point + 1..]);
+    (1..9).contains(&whole.len())
+        && matches!(decimals.len(), 3 | 4 | 6)
+        && whole.iter().chain(decimals).all(u8::is_ascii_digit)
+}
+
+/// `digits` or `digits.digits`: what a key with this meaning may hold.
+fn is_number(text: &[u8]) -> bool {
+    let points = text.split(|byte| *byte == b'.').count() - 1;
+    points <= 1
+        && text.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.')
+        && text.first().is_some_and(u8::is_ascii_digit)
+        && text.last().is_some_and(u8::is_ascii_digit)
+}
+
+/// `247ms`: digits and a unit.
+fn has_unit(text: &[u8]) -> bool {
+    let digits = text.iter().take_while(|byte| byte.is_ascii_digit() || **byte == b'.').count();
+    digits > 0 && matches!(&text[digits..], b"ms" | b"us" | b"ns" | b"s")
+}
+
+/// Envoy and Istio: `200 FLAGS ... RECEIVED SENT DURATION UPSTREAM "..." "agent" "request id"`. The
+/// duration is in milliseconds. False: the line is none of theirs.
+#[cold]
+fn envoy(bytes: &[u8], from: usize, place: Place, slots: &mut Slots) -> bool {
+    let is_integer = |text: &[u8]| !text.is_empty() && text.iter().all(u8::is_ascii_digit);
+    let mut integers = 0;
+    let mut at = from;
+    let mut duration = None;
+    let mut quoted = 0;
+    for number in 0..ENVOY_FIELDS_MAX {
+        while bytes.get(at) == Some(&b' ') {
+            at += 1;
         }
+        let end = end_of(bytes, at);
+        let field = &bytes[at..end];
+        if field.is_empty() {
+            break;
+        }
+        let is_flags = field.iter().all(|b| b.is_ascii_uppercase() || matches!(b, b'-' | b','));
+        if number == 0 && !is_flags {
+            return false;
+        }
+        if let [b'"', inside @ .., b'"'] = field {
+            quoted += usize::from(duration.is_some());
+            let span = (at + 1, at + 1 + inside.len());
+            let is_absent = inside.is_empty() || inside == b"-";
+            let field = [(2, USER_AGENT), (3, REQUEST_ID)].into_iter().find(|(n, _)| *n == quoted);
+            if let Some((_, field)) = field.filter(|_| !is_absent) {
+                slots.put(field, Entry { place, ..Entry::text(span.0, span.1) });
+            }
+        } else if is_integer(field) {
+            integers += 1;
+            if integers == 3 {
+                duration = Some((at, end));
+            }
+        } else if duration.is_none() {
+            integers = 0;
+        }
+        at = end;
     }
-    points == 1 && text[0] != b'.' && text[text.len() - 1] != b'.'
+    // the size that follows the status of an access line is a third integer of no meaning
+    let Some((start, end)) = duration.filter(|_| quoted >= 3) else { return false };
+    slots.put(DURATION, Entry { unit: Unit::Milliseconds, place, ..Entry::text(start, end) });
+    true
+}
+
+/// Reads what stands behind the status of a line that begins with a time in brackets.
+pub(super) fn read_envoy(bytes: &[u8], from: usize, place: Place, slots: &mut Slots) {
+    if !envoy(bytes, from, place, slots) {
+        read(bytes, from, place, slots);
+    }
 }
 
 #[cold]
-fn fields(bytes: &[u8], from: usize, slots: &mut Slots) {
+fn fields(bytes: &[u8], from: usize, place: Place, slots: &mut Slots) {
     let mut at = from;
     let mut has_time = false;
     for _ in 0..FIELDS_MAX {
@@ -99,24 +170,30 @@ fn fields(bytes: &[u8], from: usize, slots: &mut Slots) {
         let (key, from, to) = split(bytes, at, end);
         let value = &bytes[from..to];
         match key {
-            b"" | b"rt" | b"request_time" | b"duration" if !has_time && is_seconds(value) => {
-                put_duration(slots, from, to);
+            b"" if !has_time && bytes[at] != b'"' && is_seconds(value) => {
+                put_duration(slots, place, from, to);
                 has_time = true;
             }
-            b"" if is_request_id(value) => slots.put(REQUEST_ID, Entry::text(from, to)),
+            b"rt" | b"request_time" | b"duration" if !has_time && is_number(value) => {
+                put_duration(slots, place, from, to);
+                has_time = true;
+            }
+            b"" | b"duration" if !has_time && has_unit(value) => {
+                slots.put(DURATION, Entry { place, ..Entry::text(from, to) });
+                has_time = true;
+            }
+            b"" if is_request_id(value) => {
+                slots.put(REQUEST_ID, Entry { place, ..Entry::text(from, to) });
+            }
             b"request_id" | b"req_id" | b"rid" | b"id" | b"reqid"
                 if std::str::from_utf8(value).is_ok_and(|value| !is_sentinel(value)) =>
             {
-                slots.put(REQUEST_ID, Entry::text(from, to));
+                slots.put(REQUEST_ID, Entry { place, ..Entry::text(from, to) });
             }
             _ => {}
         }
         at = end;
     }
-}
-
-fn is_seconds(value: &[u8]) -> bool {
-    !value.is_empty() && is_request_time(value)
 }
 
 /// Where a field ends: at a space outside quotes.

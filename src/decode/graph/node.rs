@@ -4,7 +4,7 @@
 use crate::decode::scan::{STEP, window};
 use crate::record::Decoded;
 use crate::record::field::{Binding, FieldId, Unit};
-use crate::record::slots::{Entry, Kind, Place};
+use crate::record::slots::{Entry, Kind, Place, takes};
 
 /// What follows a literal.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -58,6 +58,12 @@ impl Bound {
         }
     }
 
+    /// Whether the key's standard field takes no value of this kind: the field is then absent.
+    #[inline]
+    pub(crate) fn refuses(self, kind: Kind) -> bool {
+        self.field != FieldId::NONE && !takes(self.field, kind)
+    }
+
     /// Whether anybody wants it.
     #[inline]
     pub(crate) fn wanted(self) -> bool {
@@ -73,7 +79,7 @@ impl Bound {
     /// Writes a value of this key.
     pub(crate) fn put(self, into: &mut Decoded, kind: Kind, place: Place, span: (usize, usize)) {
         let entry = self.entry(kind, place, span);
-        if self.field != FieldId::NONE {
+        if self.field != FieldId::NONE && !self.refuses(kind) {
             into.slots.put(self.field, entry);
         }
         if self.also != FieldId::NONE {
@@ -84,7 +90,10 @@ impl Bound {
     /// Whether a value that this key may have given is present.
     #[cold]
     pub(crate) fn has_given(self, into: &Decoded) -> bool {
-        let given = |field, rank| into.slots.get(field).is_some_and(|entry| entry.rank == rank);
+        let given = |field, rank| {
+            into.slots.get(field).is_some_and(|entry| entry.rank == rank)
+                || into.slots.others().iter().any(|(of, e)| *of == field && e.rank == rank)
+        };
         (self.field != FieldId::NONE && given(self.field, self.rank))
             || (self.also != FieldId::NONE && given(self.also, self.also_rank))
     }
@@ -233,14 +242,15 @@ impl Node {
         let (kind, word) = match next {
             Next::True => (Kind::True, 4),
             Next::False => (Kind::False, 5),
-            Next::Null => (Kind::Text, 4),
+            Next::Null => (Kind::Text, absent_word(literal)),
             Next::Number => (Kind::Number, 0),
             Next::Text | Next::Word | Next::End | Next::Never => (Kind::Text, 0),
         };
         let null = next == Next::Null && bound.wanted();
         let masked = bound.field.bit() != 0 || !bound.wanted();
         let newline = literal.last() == Some(&b'\n');
-        let special = null || trees != 0 || !masked || bound.also != FieldId::NONE;
+        let is_refused = next != Next::End && bound.refuses(kind);
+        let special = null || is_refused || trees != 0 || !masked || bound.also != FieldId::NONE;
         Some(Node {
             head: key.head,
             mask: key.mask,
@@ -292,6 +302,17 @@ impl Node {
             unusual: 0,
             literal: 0,
         }
+    }
+}
+
+/// The length of the word for an absent value that a literal ends with: `null`, or Python's and .NET's `NaN`,
+/// `Infinity` and `-Infinity`.
+fn absent_word(literal: &[u8]) -> u8 {
+    match literal {
+        [.., b'N', b'a', b'N'] => 3,
+        [.., b'-', b'I', b'n', b'f', b'i', b'n', b'i', b't', b'y'] => 9,
+        [.., b'y'] => 8,
+        _ => 4,
     }
 }
 

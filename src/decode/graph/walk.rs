@@ -1,8 +1,8 @@
-//! The way through a line, for JSON and logfmt alike: from literal to literal along the learned graph.
-//! `run` is the quick way, taken as long as each literal is the expected one (or one that was last met at its
-//! place) and a plain value follows it: one loop that calls next to nothing, so that its state stays in
-//! registers. At whatever else it meets it stops, and `step` goes on by one literal, asking the format's own
-//! reader for what the graph does not know yet. Unit: one line.
+//! The way through a line, for JSON and logfmt alike: from literal to literal along the learned
+//! graph. `run` is the quick way, taken as long as each literal is the expected one (or one that
+//! was last met at its place) and a plain value follows it: one loop that calls next to nothing, so
+//! that its state stays in registers. At whatever else it meets it stops, and `step` goes on by one
+//! literal, asking the format's own reader for what the graph does not know yet. Unit: one line.
 #![allow(clippy::inline_always, reason = "the walk is one loop; every call in it was measured")]
 
 use super::LineGraph;
@@ -13,9 +13,9 @@ use crate::record::Decoded;
 use crate::record::field::FieldTable;
 use crate::record::slots::{Entry, Place, Slots};
 
-/// What a format reads itself: a literal that was not expected, a string with escapes, a value that had one
-/// length until now. It is given the node before, the one that follows as far as the graph knows, and what is
-/// left of the block. `None` where this way cannot tell.
+/// What a format reads itself: a literal that was not expected, a string with escapes, a value that
+/// had one length until now. It is given the node before, the one that follows as far as the graph
+/// knows, and what is left of the block. `None` where this way cannot tell.
 pub(crate) type Meet = fn(&mut LineGraph, NodeId, NodeId, &str, wanted: &FieldTable) -> Option<Met>;
 
 /// A literal and the length of the value behind it.
@@ -47,9 +47,9 @@ struct Stand<'a> {
 }
 
 impl LineGraph {
-    /// Walks over the line that `block` starts with, from the node that stands for the start of its format.
-    /// Positions in `into` count from there. `None` where the line is none of the format, or where only an
-    /// exact reading can tell.
+    /// Walks over the line that `block` starts with, from the node that stands for the start of its
+    /// format. Positions in `into` count from there. `None` where the line is none of the format,
+    /// or where only an exact reading can tell.
     #[inline]
     pub(crate) fn walk(
         &mut self,
@@ -68,8 +68,8 @@ impl LineGraph {
         }
     }
 
-    /// Goes on as far as the quick way leads; `true` at the line's end. Positions count from where `whole`
-    /// bytes of the block were left.
+    /// Goes on as far as the quick way leads; `true` at the line's end. Positions count from where
+    /// `whole` bytes of the block were left.
     #[inline(always)]
     fn run(&mut self, stand: &mut Stand<'_>, whole: usize, slots: &mut Slots) -> bool {
         let Stand { mut previous, mut text, mut seen, mut values } = *stand;
@@ -131,7 +131,8 @@ impl LineGraph {
         }
         let node = self.node(id);
         let value = stand.text.get(node.value as usize..)?;
-        // a key with keys below it, twice in one line: only the exact reading takes the first one back
+        // a key with keys below it, twice in one line: only the exact reading takes the first one
+        // back
         if stand.seen & node.seen != 0 {
             return None;
         }
@@ -151,8 +152,9 @@ impl LineGraph {
         Some(ended)
     }
 
-    /// Values that are not one text for one field. `None`: a null takes back what the same key gave before,
-    /// which only the exact reading can.
+    /// Values that are not one text for one field. `None`: a null, or a value of a kind that the
+    /// field does not take, takes back what the same key gave before, which only the exact reading
+    /// can.
     fn special(
         &mut self,
         id: NodeId,
@@ -162,14 +164,18 @@ impl LineGraph {
     ) -> Option<()> {
         let trees = self.node(id).trees;
         if trees != 0 {
-            self.trees(trees, found.literal, into);
+            self.trees(trees, found.literal, into)?;
         }
         let node = self.node(id);
         if !node.bound.wanted() {
             return Some(());
         }
-        if node.next == Next::Null {
-            return (!node.bound.has_given(into)).then_some(());
+        let is_absent = node.next == Next::Null;
+        if (is_absent || node.bound.refuses(node.entry.kind)) && node.bound.has_given(into) {
+            return None;
+        }
+        if is_absent {
+            return Some(());
         }
         let (mut span, mut place) = (found.span, Place::Line);
         if found.escaped {
@@ -190,8 +196,8 @@ struct Found {
     escaped: bool,
 }
 
-/// The length of the value that `text` starts with, behind the literal of a node; [`NO_VALUE`] where there
-/// is none.
+/// The length of the value that `text` starts with, behind the literal of a node; [`NO_VALUE`]
+/// where there is none.
 #[inline(always)]
 pub(crate) fn value_len(node: &Node, text: &[u8]) -> usize {
     let fixed = node.fixed as usize;

@@ -6,6 +6,7 @@
 use crate::decode::escape;
 use crate::decode::graph::DEPTH_MAX;
 use crate::decode::graph::node::Bound;
+use crate::decode::json::learn::absent_end;
 use crate::decode::scan::{byte, number_end};
 use crate::record::field::FieldTable;
 use crate::record::slots::{Kind, Place};
@@ -21,6 +22,13 @@ pub struct Work {
     members: Vec<Member>,
     /// The paths of the members and the one being looked up, one behind the other.
     paths: String,
+}
+
+impl Work {
+    /// Room for a path.
+    pub(super) fn path(&mut self) -> &mut String {
+        &mut self.paths
+    }
 }
 
 /// A container that is open.
@@ -159,8 +167,8 @@ impl Reading<'_> {
             (Some(Kind::True), start + 4)
         } else if rest.starts_with(b"false") {
             (Some(Kind::False), start + 5)
-        } else if rest.starts_with(b"null") {
-            (None, start + 4)
+        } else if let Some(end) = absent_end(self.bytes, start) {
+            (None, end)
         } else {
             (Some(Kind::Number), number_end(self.bytes, start)?)
         };

@@ -48,6 +48,7 @@ pub(super) fn literal_end(bytes: &[u8], quoted: bool) -> Option<usize> {
                 at = colon + 1;
             }
             b'\n' => return Some(at + 1),
+            b'-' if byte(bytes, at + 1) == b'I' => return absent_end(bytes, at),
             b'-' | b'0'..=b'9' => return Some(at),
             0 if at >= bytes.len() => return Some(bytes.len()),
             _ => return word(bytes, at).map(|(_, end)| end),
@@ -61,11 +62,19 @@ fn word(bytes: &[u8], at: usize) -> Option<(Next, usize)> {
         Some((Next::True, at + 4))
     } else if rest.starts_with(b"false") {
         Some((Next::False, at + 5))
-    } else if rest.starts_with(b"null") {
-        Some((Next::Null, at + 4))
     } else {
-        None
+        absent_end(bytes, at).map(|end| (Next::Null, end))
     }
+}
+
+/// The end of a value that counts as absent: `null`, and what Python and .NET write for numbers that JSON
+/// cannot hold.
+pub(super) fn absent_end(bytes: &[u8], at: usize) -> Option<usize> {
+    let rest = bytes.get(at..)?;
+    ["null", "NaN", "Infinity", "-Infinity"]
+        .into_iter()
+        .find(|word| rest.starts_with(word.as_bytes()))
+        .map(|word| at + word.len())
 }
 
 /// The newline is no blank: it ends the line.
@@ -244,6 +253,9 @@ impl Reading<'_> {
     fn scalar(&mut self, first: u8) -> Option<Fresh> {
         let (next, end) = match first {
             b'"' => (Next::Text, self.at + 1),
+            b'-' if byte(self.bytes, self.at + 1) == b'I' => {
+                (Next::Null, absent_end(self.bytes, self.at)?)
+            }
             b'-' | b'0'..=b'9' => (Next::Number, self.at),
             _ => word(self.bytes, self.at)?,
         };

@@ -3,8 +3,7 @@
 
 use super::*;
 use crate::record::field::{self, FieldId};
-use crate::record::slots::Kind;
-use crate::record::slots::{Entry, Place};
+use crate::record::slots::{Entry, Kind, Place, takes};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -97,7 +96,12 @@ fn oracle(line: &str, wanted: &FieldTable) -> Option<Fields> {
                     [(binding.field, binding.rank + nested), (binding.also, nested)]
                 {
                     let better = out.get(&field.0).is_some_and(|(known, _)| *known < rank);
-                    if field != FieldId::NONE && !better {
+                    let kind = match value {
+                        Json::Bool(_) => Kind::True,
+                        Json::List(_) | Json::Map(_) => Kind::Tree,
+                        Json::Null | Json::Number(_) | Json::Text(_) => Kind::Text,
+                    };
+                    if field != FieldId::NONE && !better && takes(field, kind) {
                         out.insert(field.0, (rank, value.value()));
                     }
                 }
@@ -217,9 +221,6 @@ fn lines_that_are_none() {
         "{\"a\":1e+}",
         "{\"a\":0x10}",
         "{\"a\":1_0}",
-        "{\"a\":NaN}",
-        "{\"a\":Infinity}",
-        "{\"a\":-Infinity}",
         "{\"a\":tru}",
         "{\"a\":True}",
         "{\"a\":truee}",
@@ -269,6 +270,28 @@ fn lines_that_are_none() {
         "{\"a\" \"b\":1}",
     ] {
         assert_eq!(readers.check(line), None, "{line:?}");
+    }
+}
+
+/// Python and .NET write these for numbers that JSON cannot hold; the value is absent, the rest is read.
+#[test]
+fn numbers_that_are_none_cost_only_their_value() {
+    let mut readers = Readers::new();
+    for word in ["NaN", "Infinity", "-Infinity"] {
+        for line in [
+            format!("{{\"a\":{word}}}"),
+            format!("{{\"x\":{word},\"level\":\"info\",\"y\":[{word}, {word}]}}"),
+            format!("{{\"level\":\"info\",\"status\":200,\"status\":{word}}}"),
+            format!("{{\"a\": {word} ,\"status\":{word}}}"),
+        ] {
+            let as_null = line.replace(word, "null");
+            assert_eq!(readers.read(&line), oracle(&as_null, &readers.wanted), "{line}");
+        }
+        for line in [format!("{{\"a\":{word}x}}"), format!("{{\"a\":-{word}}}")] {
+            if !line.contains("-Infinity") || line.contains("--") || line.contains("yx") {
+                assert_eq!(readers.read(&line), None, "{line}");
+            }
+        }
     }
 }
 

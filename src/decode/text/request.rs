@@ -1,52 +1,436 @@
-//! Access lines inside a logger's message: uvicorn's `127.0.0.1:5 - "GET /x HTTP/1.1" 200 OK` and werkzeug's
-//! `127.0.0.1 - - [time] "GET /x HTTP/1.1" 200 -`. Unit: one message.
+//! Requests inside a message, as web frameworks and their loggers write them: `client - "GET /x
+//! HTTP/1.1" 200` with whatever stands around it, `GET /x 200 12 ms`, `| 200 | 12ms | client | GET
+//! "/x"`, `Completed 200 OK in 12ms`, `request{method=GET uri=/x}: ... status=200`; and the
+//! duration and statement that PostgreSQL writes into its message. A first look at four bytes turns
+//! nearly every other message away. Unit: one message.
 
 use super::out::Out;
-use crate::record::field::{CLIENT_ADDRESS, HTTP_METHOD, HTTP_STATUS, URL_PATH};
-use memchr::memchr;
+use crate::decode::access::{self, is_method};
+use crate::record::field::{
+    CLIENT_ADDRESS, DB_QUERY, DURATION, HTTP_METHOD, HTTP_STATUS, URL_PATH,
+};
+use crate::record::number;
+use crate::record::slots::Entry;
+use memchr::{memchr, memmem};
 
-/// How far from the start of the message the request's quote is looked for: address and time are shorter.
-const QUOTE_WITHIN: usize = 80;
+/// How far from the start of the message the request's quote is looked for: addresses and times are
+/// shorter.
+const QUOTE_WITHIN: usize = 120;
+/// How far behind a request its status and its duration are looked for.
+const WORDS_MAX: usize = 12;
 
 /// Reads the request of a message that starts at `at`, if it has one; gives back `at`.
 #[inline]
 pub(super) fn read(bytes: &[u8], at: usize, out: &mut Out<'_>) -> usize {
-    if bytes.get(at).is_some_and(|byte| byte.is_ascii_digit() || *byte == b'[') {
-        request(bytes, at, out);
+    let Some(first) = bytes.get(at..).and_then(|rest| rest.first_chunk::<4>()) else { return at };
+    match first {
+        [b'0'..=b'9' | b'[' | b':' | b'"' | b'-' | b'|', ..] | b"unix" | b"loca" => {
+            quoted(bytes, at, out).or_else(|| piped(bytes, at, out));
+        }
+        // an address of IPv6
+        _ if first.iter().all(|byte| byte.is_ascii_hexdigit() || *byte == b':') => {
+            quoted(bytes, at, out);
+        }
+        b"GET " | b"POST" | b"PUT " | b"PATC" | b"DELE" | b"HEAD" | b"OPTI" => {
+            bare(bytes, at, out);
+        }
+        b"HTTP" if bytes[at..].starts_with(b"HTTP ") => {
+            bare(bytes, at + 5, out);
+        }
+        b"Requ" if bytes[at..].starts_with(b"Request finished HTTP/") => {
+            finished(bytes, at, out);
+        }
+        b"Comp" => {
+            completed(bytes, at, out);
+        }
+        b"dura" => {
+            statement(bytes, at, out);
+        }
+        b"requ" => {
+            span(bytes, at, out);
+        }
+        _ => {}
     }
     at
 }
 
-#[cold]
-fn request(bytes: &[u8], at: usize, out: &mut Out<'_>) -> Option<()> {
-    let near = &bytes[at..bytes.len().min(at + QUOTE_WITHIN)];
-    let open = at + memchr(b'"', near)? + 1;
-    if !matches!(bytes[at..open - 1], [.., b' ', b'-' | b']', b' '] | [.., b']', b' ']) {
-        return None;
-    }
-    let rest = &bytes[open..];
-    let method = rest.iter().take(16).take_while(|byte| byte.is_ascii_uppercase()).count();
-    let close = memchr(b'"', rest)?;
-    let path_end = close.checked_sub(9).filter(|end| rest[*end..].starts_with(b" HTTP/"))?;
-    if method == 0 || rest[method] != b' ' || path_end <= method + 1 {
-        return None;
-    }
-    let status = open + close + 2;
-    let [b' ', b'1'..=b'9', b'0'..=b'9', b'0'..=b'9', ..] = bytes[open + close + 1..] else {
-        return None;
-    };
-    let client = bytes[at..].iter().position(|byte| *byte == b' ')?;
-    out.put(CLIENT_ADDRESS, at, at + without_port(&bytes[at..at + client]));
-    out.put(HTTP_METHOD, open, open + method);
-    out.put(URL_PATH, open + method + 1, open + path_end);
-    out.put(HTTP_STATUS, status, status + 3);
+fn put_duration(bytes: &[u8], from: usize, to: usize, out: &mut Out<'_>) -> Option<()> {
+    let text = std::str::from_utf8(bytes.get(from..to)?).ok()?;
+    number::with_unit(text)?;
+    out.slots.put(DURATION, Entry { place: out.place, ..Entry::text(from, to) });
     Some(())
 }
 
-/// The length of an address without `:port`; an IPv6 address without brackets keeps all.
+/// `client - "GET /x HTTP/1.1" 200 OK`, with or without a time in brackets, a size, a referrer;
+/// chi's `"GET http://host/x HTTP/1.1" from client - 200 12B in 1.5ms`.
+#[cold]
+fn quoted(bytes: &[u8], at: usize, out: &mut Out<'_>) -> Option<()> {
+    let near = &bytes[at..bytes.len().min(at + QUOTE_WITHIN)];
+    let open = at + memchr(b'"', near)? + 1;
+    if open > at + 1 && bytes[open - 2] != b' ' {
+        return None;
+    }
+    let close = open + memchr(b'"', &bytes[open..])?;
+    let is_path = |from: usize| matches!(bytes.get(open + from), Some(b'/' | b'h' | b'*'));
+    let request = access::request_line(&bytes[open..close]);
+    let Some((method, path)) = request.filter(|(method, _)| is_path(method + 1)) else {
+        return answer(bytes, close, out);
+    };
+    let behind = bytes.get(close + 1..)?;
+    let status = match behind {
+        [b' ', b'f', b'r', b'o', b'm', b' ', ..] => close + 1 + memmem::find(behind, b" - ")? + 3,
+        [b' ', ..] => close + 2,
+        _ => return None,
+    };
+    if !is_status(bytes, status) {
+        return None;
+    }
+    let client = bytes[at..open - 1].iter().position(|byte| *byte == b' ').unwrap_or(0);
+    let client = without_port(&bytes[at..at + client]);
+    if client > 0 && bytes[at] != b'[' && &bytes[at..at + client] != b"-" {
+        out.put(CLIENT_ADDRESS, at, at + client);
+    }
+    out.put(HTTP_METHOD, open, open + method);
+    out.put(URL_PATH, open + method + 1, open + path);
+    out.put(HTTP_STATUS, status, status + 3);
+    if status == close + 2 {
+        access::behind_status(bytes, status + 3, out.place, out.slots);
+    } else if let Some(from) = memmem::rfind(bytes, b" in ").map(|at| at + 4) {
+        put_duration(bytes, from, bytes.len(), out);
+    }
+    Some(())
+}
+
+/// CoreDNS: `client:port - id "A IN example.org. ..." NOERROR qr,rd 68 0.000990251s`: a duration,
+/// no request.
+fn answer(bytes: &[u8], close: usize, out: &mut Out<'_>) -> Option<()> {
+    let behind = bytes.get(close + 1..)?;
+    if !matches!(behind, [b' ', b'A'..=b'Z', b'A'..=b'Z', ..]) {
+        return None;
+    }
+    let from = bytes.len() - behind.iter().rev().position(|byte| *byte == b' ')?;
+    matches!(bytes[from..], [b'0'..=b'9', .., b's']).then_some(())?;
+    put_duration(bytes, from, bytes.len(), out)
+}
+
+/// `GET /x 200 12.5 ms - 15`, `GET /x HTTP/1.1 200 15 - 12.5 ms`, `GET /x responded 200 in 12.5
+/// ms`.
+#[cold]
+fn bare(bytes: &[u8], at: usize, out: &mut Out<'_>) -> Option<()> {
+    let rest = &bytes[at..];
+    let method = memchr(b' ', rest)?;
+    let from = at + method + 1;
+    let path = memchr(b' ', bytes.get(from..)?)?;
+    if !is_method(&rest[..method]) || !matches!(bytes[from], b'/' | b'h') {
+        return None;
+    }
+    let mut words = Words { bytes, at: from + path };
+    let (mut start, mut end) = words.next()?;
+    if bytes[start..end].starts_with(b"HTTP/") {
+        (start, end) = words.next()?;
+    }
+    if matches!(&bytes[start..end], b"responded" | b"returned" | b"-" | b"->" | b"-->" | b"=>") {
+        (start, end) = words.next()?;
+    }
+    if end - start != 3 || !is_status(bytes, start) {
+        return None;
+    }
+    out.put(HTTP_METHOD, at, at + method);
+    out.put(URL_PATH, from, from + path);
+    out.put(HTTP_STATUS, start, end);
+    timed(bytes, words, out)
+}
+
+/// The first duration with a unit among the next words: `12ms`, `12.5 ms`, `in 12.5 ms`.
+fn timed(bytes: &[u8], words: Words<'_>, out: &mut Out<'_>) -> Option<()> {
+    let mut before = None;
+    for (start, end) in words.take(WORDS_MAX) {
+        let end = end - usize::from(matches!(bytes[end - 1], b',' | b')' | b';'));
+        let is_unit = matches!(&bytes[start..end], b"ms" | b"s" | b"us" | b"ns");
+        let from = if is_unit { before.unwrap_or(start) } else { start };
+        if bytes[from].is_ascii_digit() && put_duration(bytes, from, end, out).is_some() {
+            return Some(());
+        }
+        before = Some(start);
+    }
+    None
+}
+
+/// ASP.NET Core: `Request finished HTTP/1.1 GET http://host/x - 200 512 text/plain 12.5ms`.
+#[cold]
+fn finished(bytes: &[u8], at: usize, out: &mut Out<'_>) -> Option<()> {
+    let mut words = Words { bytes, at };
+    let (method, to) = words.nth(3)?;
+    if !is_method(&bytes[method..to]) {
+        return None;
+    }
+    bare(bytes, method, out)
+}
+
+/// gin: `[GIN] 2026/01/02 - 03:04:04 | 200 |  12.5ms |  192.0.2.7 | GET      "/x"`; fiber has the
+/// path behind one more bar.
+#[cold]
+fn piped(bytes: &[u8], at: usize, out: &mut Out<'_>) -> Option<()> {
+    let near = &bytes[at..bytes.len().min(at + QUOTE_WITHIN)];
+    let mut from = at + memchr(b'|', near)? + 1;
+    let mut part = || {
+        let rest = bytes.get(from..)?;
+        let length = memchr(b'|', rest).unwrap_or(rest.len());
+        let inside = &rest[..length];
+        let start = inside.iter().position(|byte| *byte != b' ')?;
+        let end = length - inside.iter().rev().position(|byte| *byte != b' ')?;
+        let found = (from + start, from + end);
+        from += length + 1;
+        Some(found)
+    };
+    let (status, status_end) = part()?;
+    let took = part()?;
+    let client = part()?;
+    let (method, end) = part()?;
+    if status_end - status != 3 || !is_status(bytes, status) {
+        return None;
+    }
+    let method_end = method + memchr(b' ', &bytes[method..end]).unwrap_or(end - method);
+    let (path, path_end) = match &bytes[method_end..end] {
+        [] => part()?,
+        [.., b'"'] => (method_end + memchr(b'"', &bytes[method_end..end])? + 1, end - 1),
+        _ => return None,
+    };
+    if !is_method(&bytes[method..method_end]) || bytes.get(path) != Some(&b'/') {
+        return None;
+    }
+    put_duration(bytes, took.0, took.1, out)?;
+    out.put(CLIENT_ADDRESS, client.0, client.1);
+    out.put(HTTP_STATUS, status, status_end);
+    out.put(HTTP_METHOD, method, method_end);
+    out.put(URL_PATH, path, path_end);
+    Some(())
+}
+
+/// Rails: `Completed 200 OK in 12ms (Views: 5.0ms | ActiveRecord: 0.5ms)`.
+#[cold]
+fn completed(bytes: &[u8], at: usize, out: &mut Out<'_>) -> Option<()> {
+    let mut words = Words { bytes, at };
+    let (start, end) = words.nth(1)?;
+    if end - start != 3 || !is_status(bytes, start) || !bytes[at..].starts_with(b"Completed ") {
+        return None;
+    }
+    let from = at + memmem::find(&bytes[at..], b" in ")? + 4;
+    let to = from + memchr(b' ', &bytes[from..]).unwrap_or(bytes.len() - from);
+    put_duration(bytes, from, to, out)?;
+    out.put(HTTP_STATUS, start, end);
+    Some(())
+}
+
+/// tower-http: `request{method=GET uri=/x version=HTTP/1.1}: ...: finished processing request
+/// latency=12 ms status=200`.
+#[cold]
+fn span(bytes: &[u8], at: usize, out: &mut Out<'_>) -> Option<()> {
+    let open = at + memchr(b'{', &bytes[at..])? + 1;
+    let close = open + memchr(b'}', &bytes[open..])?;
+    let value = |from: usize, to: usize, key: &[u8]| {
+        let start = from + memmem::find(bytes.get(from..to)?, key)? + key.len();
+        let length = bytes[start..to].iter().position(|byte| *byte == b' ');
+        Some((start, start + length.unwrap_or(to - start)))
+    };
+    let method = value(open, close, b"method=")?;
+    let path = value(open, close, b"uri=")?;
+    let status = value(close, bytes.len(), b" status=")?;
+    if status.1 - status.0 != 3 || !is_status(bytes, status.0) {
+        return None;
+    }
+    out.put(HTTP_METHOD, method.0, method.1);
+    out.put(URL_PATH, path.0, path.1);
+    out.put(HTTP_STATUS, status.0, status.1);
+    let (from, mut to) = value(close, bytes.len(), b" latency=")?;
+    // `12 ms`: the unit is a word of its own
+    if let Some([b' ', rest @ ..]) = bytes.get(to..) {
+        let unit = rest.iter().position(|byte| *byte == b' ').unwrap_or(rest.len());
+        if matches!(&rest[..unit], b"ms" | b"s" | b"us" | b"ns" | b"\xc2\xb5s" | b"\xce\xbcs") {
+            to += 1 + unit;
+        }
+    }
+    put_duration(bytes, from, to, out)
+}
+
+/// PostgreSQL: `duration: 37.118 ms  statement: SELECT 1`, `... execute name: SELECT 1`.
+#[cold]
+fn statement(bytes: &[u8], at: usize, out: &mut Out<'_>) -> Option<()> {
+    let from = at + bytes[at..].strip_prefix(b"duration: ").map(|_| 10)?;
+    let unit = from + memmem::find(&bytes[from..], b" ms")? + 3;
+    put_duration(bytes, from, unit, out)?;
+    let behind = bytes.get(unit..)?;
+    let is_query = [&b"  statement: "[..], b"  execute ", b"  parse ", b"  bind "]
+        .iter()
+        .any(|word| behind.starts_with(word));
+    if is_query && let Some(colon) = memmem::find(behind, b": ") {
+        out.put(DB_QUERY, unit + colon + 2, bytes.len());
+    }
+    Some(())
+}
+
+/// The same in a field of a structured line.
+pub(super) fn statement_in(bytes: &[u8], from: usize, to: usize, out: &mut Out<'_>) {
+    if let Some(bytes) = bytes.get(..to) {
+        statement(bytes, from, out);
+    }
+}
+
+/// Three digits that nothing longer follows.
+fn is_status(bytes: &[u8], at: usize) -> bool {
+    matches!(bytes.get(at..), Some([b'1'..=b'5', b'0'..=b'9', b'0'..=b'9', rest @ ..])
+        if rest.first().is_none_or(|byte| *byte == b' '))
+}
+
+/// Words between spaces, by their positions.
+struct Words<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl Iterator for Words<'_> {
+    type Item = (usize, usize);
+
+    fn next(&mut self) -> Option<(usize, usize)> {
+        let rest = self.bytes.get(self.at..)?;
+        let start = self.at + rest.iter().position(|byte| *byte != b' ')?;
+        let length = memchr(b' ', &self.bytes[start..]).unwrap_or(self.bytes.len() - start);
+        self.at = start + length;
+        Some((start, self.at))
+    }
+}
+
+/// The length of an address without `:port`. An address with more than one colon is IPv6: behind
+/// brackets, or, as uvicorn writes it, with the port behind one more colon.
 fn without_port(address: &[u8]) -> usize {
     match address.iter().rposition(|byte| *byte == b':') {
         Some(colon) if address[0] == b'[' || !address[..colon].contains(&b':') => colon,
         _ => address.len(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decode::text::fixture::{all_of, expected};
+    use crate::record::Decoded;
+    use crate::record::slots::Place;
+
+    fn check(message: &str, fields: &[(&str, &str)]) {
+        // positions count from the line's start
+        for before in ["", "INFO x "] {
+            let line = format!("{before}{message}");
+            let mut into = Decoded::new();
+            let mut out = Out { slots: &mut into.slots, place: Place::Line };
+            read(line.as_bytes(), before.len(), &mut out);
+            assert_eq!(all_of(&line, &into), expected(fields), "{line}");
+        }
+    }
+
+    const GET: (&str, &str) = ("http.request.method", "GET");
+    const PATH: (&str, &str) = ("url.path", "/orders/17");
+    const OK: (&str, &str) = ("http.response.status_code", "200");
+    const CLIENT: (&str, &str) = ("client.address", "192.0.2.7");
+
+    /// Scenario: one request, as each framework's logger words it.
+    /// Guarantees: method, path and status, and the duration with the unit that stands there.
+    #[test]
+    fn one_request_in_every_wording() {
+        let took = |text| ("duration", text);
+        for (message, more) in [
+            ("192.0.2.7:47026 - \"GET /orders/17 HTTP/1.1\" 200 OK", vec![CLIENT]),
+            (
+                "::1:35892 - \"GET /orders/17 HTTP/1.1\" 200 OK",
+                vec![("client.address", "::1:35892")],
+            ),
+            ("[::1]:35892 - \"GET /orders/17 HTTP/1.1\" 200 OK", vec![]),
+            ("- \"GET /orders/17 HTTP/1.1\" 200 OK", vec![]),
+            ("unix: - \"GET /orders/17 HTTP/1.1\" 200 OK", vec![("client.address", "unix")]),
+            (
+                "192.0.2.7 - - [02/Jan/2026 03:04:04] \"GET /orders/17 HTTP/1.1\" 200 -",
+                vec![CLIENT],
+            ),
+            (
+                "192.0.2.7:4 - - [02/Jan/2026:03:04:04 +0000] \"GET /orders/17 2\" 200 1 \"-\" \"-\"",
+                vec![CLIENT],
+            ),
+            (
+                "192.0.2.7 [02/Jan/2026:03:04:04 +0000] \"GET /orders/17 HTTP/1.1\" 200 1 \"-\" \"-\"",
+                vec![CLIENT],
+            ),
+            ("\"GET /orders/17 HTTP/1.1\" 200 12", vec![]),
+            (
+                "192.0.2.7 \"GET /orders/17 HTTP/1.1\" 200 12 \"-\" \"curl/8\" 0.000123",
+                vec![CLIENT, ("user_agent.original", "curl/8"), took("0.000123s")],
+            ),
+            ("GET /orders/17 200 12.345 ms - 15", vec![took("12.345 ms")]),
+            ("GET /orders/17 200 15 - 12.345 ms", vec![took("12.345 ms")]),
+            ("GET /orders/17 HTTP/1.1 200 15 - 12.3 ms", vec![took("12.3 ms")]),
+            ("HTTP GET /orders/17 responded 200 in 12.5 ms", vec![took("12.5 ms")]),
+            ("GET /orders/17 200", vec![]),
+            ("GET /orders/17 -> 200 (12ms)", vec![]),
+            (
+                "[GIN] 2026/01/02 - 03:04:04 | 200 |     12.5ms |       192.0.2.7 | GET      \"/orders/17\"",
+                vec![CLIENT, took("12.5ms")],
+            ),
+            (
+                "03:04:04 | 200 |     12.5ms |  192.0.2.7 | GET     | /orders/17       | -",
+                vec![CLIENT, took("12.5ms")],
+            ),
+            (
+                "request{method=GET uri=/orders/17 version=HTTP/1.1}: tower_http::trace::on_response: finished processing request latency=12 ms status=200",
+                vec![took("12 ms")],
+            ),
+        ] {
+            check(message, &[&[GET, PATH, OK], &more[..]].concat());
+        }
+        let url = ("url.path", "http://shop.example/orders/17");
+        check(
+            "\"GET http://shop.example/orders/17 HTTP/1.1\" from 192.0.2.7:1234 - 200 12B in 12.5ms",
+            &[GET, url, OK, took("12.5ms")],
+        );
+        check(
+            "Request finished HTTP/1.1 GET http://shop.example/orders/17 - 200 512 text/plain 12.5ms",
+            &[GET, url, OK, took("12.5ms")],
+        );
+        check("Completed 200 OK in 12ms (Views: 5.0ms)", &[OK, took("12ms")]);
+        check(
+            "duration: 37.118 ms  statement: SELECT 1",
+            &[took("37.118 ms"), ("db.query.text", "SELECT 1")],
+        );
+        check(
+            "duration: 0.5 ms  execute a1: SELECT 1",
+            &[took("0.5 ms"), ("db.query.text", "SELECT 1")],
+        );
+        check("duration: 0.5 ms", &[took("0.5 ms")]);
+        check(
+            "192.0.2.7:50759 - 29008 \"A IN example.org. udp 41 false 4096\" NOERROR qr,rd 68 0.000990251s",
+            &[took("0.000990251s")],
+        );
+    }
+
+    #[test]
+    fn messages_that_hold_no_request() {
+        for message in [
+            "",
+            "GET",
+            "GET ready",
+            "GET /x",
+            "GET /x failed",
+            "GET /x 2000",
+            "POSTED 200 letters",
+            "Completed 200 orders",
+            "Completed in 12ms",
+            "duration: long",
+            "request{a=b}: x status=200",
+            "request{method=GET uri=/x}: started",
+            "3 items \"in stock\" 200 left",
+            "12 | 200 | x | y",
+            "12 | 200 | 1ms | y | GET",
+            "\"GET /x HTTP/1.1\"200",
+            "\"GET /x HTTP/1.1\" 20",
+        ] {
+            check(message, &[]);
+        }
     }
 }

@@ -5,6 +5,7 @@ use crate::decode::{Memory, decode};
 use crate::metrics::expose::{self, Encoding, Options};
 use crate::metrics::{Limits, Registry};
 use crate::pipeline::plan::Plans;
+use crate::record::severity::Severity;
 use crate::record::{Decoded, Record};
 use crate::rules::compile::compile_into;
 use crate::rules::settings::RulesSettings;
@@ -55,7 +56,8 @@ const REQUEST: &str =
 #[test]
 fn a_group_is_resolved_once_and_then_remembered() {
     let mut all = Recorded::new();
-    let facts = Facts { severity: Severity::INFO, status_code: 503 };
+    let pending = Pending::default();
+    let facts = Facts { severity: Severity::INFO, status_code: 503, pending };
     for count in ["1", "2", "3"] {
         assert_eq!(all.line(REQUEST, false), facts);
         let requests = "http_requests_total{method=\"GET\",endpoint=\"/a\"";

@@ -19,8 +19,9 @@ use sidelight::config::environment::Environment;
 use sidelight::config::fault::{Fault, Level};
 use sidelight::config::settings::LogLevel;
 use sidelight::config::units;
+use sidelight::console;
 use sidelight::receive::bind;
-use sidelight::telemetry::log::{self, Log, Sink, Threshold};
+use sidelight::telemetry::log::{Log, Sink, Threshold};
 use std::net::{Ipv6Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -234,7 +235,7 @@ fn start(arguments: Arguments, environment: &Environment) -> Result<Running, Str
 
 /// Writes a line to standard error, as far as that takes it without making the webhook wait.
 fn say(line: &str) {
-    log::tell(&format!("{line}\n"));
+    console::note(&format!("{line}\n"));
 }
 
 /// The cluster, which self-managed certificates need and the others can do without.

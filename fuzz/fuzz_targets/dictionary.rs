@@ -1,0 +1,57 @@
+//! Lines of keys that the dictionary knows, whole, cut off and damaged: nothing panics, every value lies within
+//! its line, what is settled once is settled the same way by a reader that has met the line before, and a
+//! duration, a status and a level that are left in place can be read. Unit: one text of lines.
+#![no_main]
+
+use libfuzzer_sys::{Corpus, fuzz_target};
+use sidelight::clock::UnixNanos;
+use sidelight::decode::{Memory, decode};
+use sidelight::record::field::{self, FieldId, FieldTable, STANDARD};
+use sidelight::record::{Decoded, Envelope, Format, Record};
+
+const LINES_MAX: usize = 4;
+
+/// Every field as text, and what was settled.
+fn read(line: &str, wanted: &FieldTable, memory: &mut Memory) -> Vec<Option<String>> {
+    let mut decoded = Decoded::new();
+    decode(line, wanted, memory, &mut decoded);
+    let record = Record::new(line, &decoded, UnixNanos(0), Envelope::default());
+    let fields = (0..STANDARD.len() as u16).map(FieldId);
+    let all = fields.map(|field| {
+        let entry = record.entry(field)?;
+        let text = record.slice(entry);
+        assert_eq!(text.len(), entry.len as usize, "{line:?}: a value outside of its line");
+        Some(text.to_owned())
+    });
+    let all: Vec<_> = all.collect();
+    if matches!(decoded.format, Format::Json | Format::Logfmt) {
+        assert!(decoded.slots.get(field::FRAMEWORK).is_none(), "{line:?}");
+        assert!(decoded.slots.get(field::REQUEST_LINE).is_none(), "{line:?}");
+        if decoded.slots.get(field::DURATION).is_some() {
+            assert!(record.seconds(field::DURATION).is_some(), "{line:?}: a duration without a unit");
+        }
+        if let Some(status) = record.text(field::HTTP_STATUS) {
+            assert!(status.len() == 3 && status.bytes().all(|b| b.is_ascii_digit()), "{line:?}");
+        }
+    }
+    all
+}
+
+fuzz_target!(|data: &[u8]| -> Corpus {
+    thread_local!(static WANTED: FieldTable = FieldTable::standard());
+    let Ok(text) = std::str::from_utf8(data) else { return Corpus::Reject };
+    WANTED.with(|wanted| {
+        let mut trained = Memory::default();
+        for line in text.split('\n').take(LINES_MAX) {
+            let first = read(line, wanted, &mut Memory::default());
+            for _ in 0..2 {
+                assert_eq!(read(line, wanted, &mut trained), first, "{line:?}");
+            }
+            // every cut of a short line
+            for cut in (0..line.len().min(200)).filter(|cut| line.is_char_boundary(*cut)) {
+                read(&line[..cut], wanted, &mut trained);
+            }
+        }
+    });
+    Corpus::Keep
+});

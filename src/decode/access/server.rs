@@ -1,0 +1,381 @@
+//! Access logs of load balancers, proxies and databases that begin with a time or an address and
+//! hold their values in columns: HAProxy, AWS ELB and ALB, IIS, PostgreSQL's csvlog. Each has a
+//! unit of its own. Unit: one line.
+
+use super::request_line;
+use crate::record::field::{
+    BODY, CLIENT_ADDRESS, DB_QUERY, DURATION, HTTP_METHOD, HTTP_STATUS, SERVICE, SEVERITY,
+    TIMESTAMP, URL_PATH, USER_AGENT, Unit,
+};
+use crate::record::slots::{Entry, Place, Slots};
+use crate::record::{Decoded, Format, number};
+use memchr::{memchr, memmem};
+use std::fmt::Write as _;
+
+/// Columns that are looked at; the longest format, csvlog, has 26.
+const COLUMNS_MAX: usize = 32;
+
+/// Whether a line that begins with a date may be ELB's (`2026-01-02T03:04:04.250000Z name`), IIS'
+/// (`2026-01-02 03:04:04 10.0.0.1 `) or csvlog's (`2026-01-02 03:04:04.250 UTC,`).
+#[inline]
+pub(super) fn is_candidate(bytes: &[u8]) -> bool {
+    match bytes.get(10..32) {
+        Some([b'T', .., b'Z', b' ', _, _, _, _]) => true,
+        Some([b' ', _, _, b':', _, _, b':', _, _, b' ', b'0'..=b'9' | b':', ..]) => true,
+        Some([b' ', _, _, b':', _, _, b':', _, _, b'.', rest @ ..]) => rest.contains(&b','),
+        _ => false,
+    }
+}
+
+/// Reads a line; anything else leaves `into` empty.
+#[cold]
+pub(super) fn read(line: &str, into: &mut Decoded) -> bool {
+    let bytes = line.as_bytes();
+    let is_date = matches!(bytes, [b'0'..=b'9', _, _, _, b'-', ..]);
+    let found = if is_date && is_candidate(bytes) {
+        if bytes[10] == b'T' {
+            balancer(line, 0, into)
+        } else if bytes[19] == b'.' {
+            csvlog(line, into)
+        } else {
+            iis(line, into)
+        }
+    } else {
+        // the first byte turns nearly every other line away
+        match bytes {
+            [b'0'..=b'9' | b':', ..] if !is_date => haproxy(line, into),
+            [b'h', b'a', b'p', ..] => haproxy(line, into),
+            [b'h', b't' | b'2', ..] | [b'w', b's', ..] | [b'g', b'r', ..] => typed(line, into),
+            _ => None,
+        }
+    };
+    if found.is_none() {
+        into.slots.clear();
+        return false;
+    }
+    true
+}
+
+/// ALB: what kind of connection it was stands before ELB's columns.
+fn typed(line: &str, into: &mut Decoded) -> Option<()> {
+    let kind = memchr(b' ', line.as_bytes())?;
+    let known = ["http", "https", "h2", "ws", "wss", "grpc", "grpcs"];
+    known.contains(&&line[..kind]).then_some(())?;
+    balancer(line, kind + 1, into)
+}
+
+/// Columns between spaces, quotes taken off: their positions.
+fn columns(bytes: &[u8], from: usize) -> ([(usize, usize); COLUMNS_MAX], usize) {
+    let mut all = [(0, 0); COLUMNS_MAX];
+    let (mut count, mut at) = (0, from);
+    while count < COLUMNS_MAX && at < bytes.len() {
+        if bytes[at] == b' ' {
+            at += 1;
+            continue;
+        }
+        let is_quoted = bytes[at] == b'"';
+        let start = at + usize::from(is_quoted);
+        let end = if is_quoted { b'"' } else { b' ' };
+        let length = memchr(end, &bytes[start..]).unwrap_or(bytes.len() - start);
+        all[count] = (start, start + length);
+        count += 1;
+        at = start + length + 1;
+    }
+    (all, count)
+}
+
+fn put(slots: &mut Slots, field: crate::record::field::FieldId, span: (usize, usize)) {
+    slots.put(field, Entry::text(span.0, span.1));
+}
+
+fn put_request(bytes: &[u8], span: (usize, usize), slots: &mut Slots) {
+    if let Some((method, path)) = request_line(&bytes[span.0..span.1]) {
+        put(slots, HTTP_METHOD, (span.0, span.0 + method));
+        put(slots, URL_PATH, (span.0 + method + 1, span.0 + path));
+    }
+}
+
+fn is_status(text: &[u8]) -> bool {
+    matches!(text, [b'1'..=b'5', b'0'..=b'9', b'0'..=b'9'])
+}
+
+/// The length of an address without its port.
+fn without_port(bytes: &[u8], (start, end): (usize, usize)) -> (usize, usize) {
+    let colon = bytes[start..end].iter().rposition(|byte| *byte == b':');
+    (start, start + colon.unwrap_or(end - start))
+}
+
+/// HAProxy's HTTP format: `client:port [time] frontend backend/server TR/Tw/Tc/Tr/Ta status bytes
+/// ... "GET /x HTTP/1.1"`; its TCP format has three timers, no status and no request. Timers are
+/// milliseconds, the last one is the total.
+fn haproxy(line: &str, into: &mut Decoded) -> Option<()> {
+    let bytes = line.as_bytes();
+    let mut from = 0;
+    if line.starts_with("haproxy[") {
+        from = memmem::find(bytes, b"]: ")? + 3;
+    }
+    let (all, count) = columns(bytes, from);
+    let of = |number: usize| &bytes[all[number].0..all[number].1];
+    if count < 8 || !matches!(of(1), [b'[', .., b']']) || !of(3).contains(&b'/') {
+        return None;
+    }
+    let timers = of(4);
+    let is_timers = timers.iter().all(|b| b.is_ascii_digit() || matches!(b, b'/' | b'-' | b'+'));
+    let slashes = timers.split(|byte| *byte == b'/').count() - 1;
+    if !is_timers || !matches!(slashes, 2 | 4) {
+        return None;
+    }
+    let slots = &mut into.slots;
+    put(slots, CLIENT_ADDRESS, without_port(bytes, all[0]));
+    put(slots, TIMESTAMP, (all[1].0 + 1, all[1].1 - 1));
+    // `+` says that the session went on when the line was written
+    let total = timers.iter().rposition(|byte| matches!(byte, b'/' | b'+'))? + 1;
+    let span = (all[4].0 + total, all[4].1);
+    if bytes[span.0..span.1].first().is_some_and(u8::is_ascii_digit) {
+        slots.put(DURATION, Entry { unit: Unit::Milliseconds, ..Entry::text(span.0, span.1) });
+    }
+    if slashes == 4 {
+        if is_status(of(5)) {
+            put(slots, HTTP_STATUS, all[5]);
+        }
+        let open = memchr(b'"', bytes)? + 1;
+        let length = memchr(b'"', &bytes[open..]).unwrap_or(bytes.len() - open);
+        put_request(bytes, (open, open + length), slots);
+    }
+    into.format = Format::Access;
+    Some(())
+}
+
+/// AWS: `[type] time name client:port target:port t1 t2 t3 elb_status target_status received sent
+/// "request" "agent" ...`. What a request took is the sum of the three times in seconds; -1 stands
+/// for none.
+fn balancer(line: &str, from: usize, into: &mut Decoded) -> Option<()> {
+    let bytes = line.as_bytes();
+    let (all, count) = columns(bytes, from);
+    let text = |number: usize| &line[all[number].0..all[number].1];
+    if count < 12 || !text(2).contains(':') || !text(0).ends_with('Z') {
+        return None;
+    }
+    if !is_status(text(7).as_bytes()) {
+        return None;
+    }
+    put_request(bytes, all[11], &mut into.slots);
+    put(&mut into.slots, TIMESTAMP, all[0]);
+    put(&mut into.slots, CLIENT_ADDRESS, without_port(bytes, all[2]));
+    put(&mut into.slots, HTTP_STATUS, all[7]);
+    if count > 12 && text(12) != "-" {
+        put(&mut into.slots, USER_AGENT, all[12]);
+    }
+    let times = [number::decimal(text(4))?, number::decimal(text(5))?, number::decimal(text(6))?];
+    if times.iter().all(|time| *time >= 0.0) {
+        let start = into.scratch.len();
+        // writing to a string does not fail
+        let _ = write!(into.scratch, "{:.6}", times.iter().sum::<f64>());
+        let entry = Entry::text(start, into.scratch.len());
+        into.slots.put(DURATION, Entry { unit: Unit::Seconds, place: Place::Scratch, ..entry });
+    }
+    into.format = Format::Access;
+    Some(())
+}
+
+/// IIS, in the W3C format with its default fields: `date time s-ip cs-method cs-uri-stem
+/// cs-uri-query s-port cs-username c-ip cs(User-Agent) [cs(Referer)] sc-status sc-substatus
+/// sc-win32-status time-taken`. The last is in milliseconds.
+fn iis(line: &str, into: &mut Decoded) -> Option<()> {
+    let bytes = line.as_bytes();
+    let (all, count) = columns(bytes, 0);
+    let text = |number: usize| &line[all[number].0..all[number].1];
+    let is_integer = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    if !matches!(count, 14 | 15) || !(count - 4..count).all(|number| is_integer(text(number))) {
+        return None;
+    }
+    if !super::is_method(text(3).as_bytes()) || !text(4).starts_with('/') || !is_integer(text(6)) {
+        return None;
+    }
+    if !is_status(text(count - 4).as_bytes()) {
+        return None;
+    }
+    let slots = &mut into.slots;
+    put(slots, TIMESTAMP, (0, all[1].1));
+    put(slots, HTTP_METHOD, all[3]);
+    put(slots, URL_PATH, all[4]);
+    put(slots, CLIENT_ADDRESS, all[8]);
+    if text(9) != "-" {
+        put(slots, USER_AGENT, all[9]);
+    }
+    put(slots, HTTP_STATUS, all[count - 4]);
+    let (start, end) = all[count - 1];
+    slots.put(DURATION, Entry { unit: Unit::Milliseconds, ..Entry::text(start, end) });
+    into.format = Format::Access;
+    Some(())
+}
+
+/// PostgreSQL's csvlog: time, user, database, process, client, ..., severity (12th), state, message
+/// (14th), ..., statement (20th), ..., application (23rd).
+fn csvlog(line: &str, into: &mut Decoded) -> Option<()> {
+    let bytes = line.as_bytes();
+    let mut all = [(0, 0); COLUMNS_MAX];
+    let (mut count, mut at) = (0, 0);
+    while count < COLUMNS_MAX && at <= bytes.len() {
+        let is_quoted = bytes.get(at) == Some(&b'"');
+        let start = at + usize::from(is_quoted);
+        let mut end = start;
+        loop {
+            let stop = if is_quoted { b'"' } else { b',' };
+            end += memchr(stop, bytes.get(end..)?).unwrap_or(bytes.len() - end);
+            // a quote inside is doubled
+            if is_quoted && bytes.get(end + 1) == Some(&b'"') {
+                end += 2;
+                continue;
+            }
+            break;
+        }
+        all[count] = (start, end);
+        count += 1;
+        at = end + 1 + usize::from(is_quoted);
+    }
+    let text = |number: usize| &line[all[number].0..all[number].1];
+    let is_severity = !text(11).is_empty()
+        && text(11).bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
+    if count < 23 || !is_severity || text(12).len() != 5 {
+        return None;
+    }
+    let slots = &mut into.slots;
+    put(slots, TIMESTAMP, all[0]);
+    put(slots, SEVERITY, all[11]);
+    put(slots, BODY, all[13]);
+    if !text(19).is_empty() {
+        put(slots, DB_QUERY, all[19]);
+    }
+    if !text(4).is_empty() && text(4) != "[local]" {
+        put(slots, CLIENT_ADDRESS, without_port(bytes, all[4]));
+    }
+    if !text(22).is_empty() {
+        put(slots, SERVICE, all[22]);
+    }
+    crate::decode::text::statement_in(bytes, all[13], Place::Line, slots);
+    into.format = Format::Text;
+    Some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decode::text::fixture::{all_of, expected};
+
+    const GET: (&str, &str) = ("http.request.method", "GET");
+    const OK: (&str, &str) = ("http.response.status_code", "200");
+
+    fn check(line: &str, fields: &[(&str, &str)]) {
+        let mut into = Decoded::new();
+        assert_eq!(super::super::read(line, &mut into), !fields.is_empty(), "{line}");
+        assert_eq!(all_of(line, &into), expected(fields), "{line}");
+        if fields.first().is_some_and(|(name, _)| *name == "timestamp") && line.starts_with("20") {
+            assert!(is_candidate(line.as_bytes()), "{line}");
+        }
+    }
+
+    #[test]
+    fn every_server_with_its_unit() {
+        check(
+            "10.0.1.2:33317 [06/Feb/2009:12:14:14.655] http-in static/srv1 10/0/30/69/109 200 2750 - - ---- 1/1/1/1/0 0/0 {1wt.eu} {} \"GET /index.html HTTP/1.1\"",
+            &[
+                ("timestamp", "06/Feb/2009:12:14:14.655"),
+                ("client.address", "10.0.1.2"),
+                ("duration", "109ms"),
+                GET,
+                ("url.path", "/index.html"),
+                OK,
+            ],
+        );
+        check(
+            "haproxy[14387]: 10.0.1.2:33313 [06/Feb/2009:12:12:51.443] fnt bck/srv1 0/0/5007 212 -- 0/0/0/0/3 0/0",
+            &[
+                ("timestamp", "06/Feb/2009:12:12:51.443"),
+                ("client.address", "10.0.1.2"),
+                ("duration", "5007ms"),
+            ],
+        );
+        check(
+            "10.0.1.2:33320 [06/Feb/2009:12:14:14.655] http-in http-in/<NOSRV> -1/-1/-1/-1/-1 400 187 - - PR-- 1/1/0/0/0 0/0 \"<BADREQ>\"",
+            &[
+                ("timestamp", "06/Feb/2009:12:14:14.655"),
+                ("client.address", "10.0.1.2"),
+                ("http.response.status_code", "400"),
+            ],
+        );
+        check(
+            "2015-05-13T23:39:43.945958Z my-loadbalancer 192.168.131.39:2817 10.0.0.1:80 0.000073 0.001048 0.000057 200 200 0 29 \"GET http://www.example.com:80/a HTTP/1.1\" \"curl/7.38.0\" - -",
+            &[
+                ("timestamp", "2015-05-13T23:39:43.945958Z"),
+                ("client.address", "192.168.131.39"),
+                ("duration", "0.001178s"),
+                GET,
+                ("url.path", "http://www.example.com:80/a"),
+                OK,
+                ("user_agent.original", "curl/7.38.0"),
+            ],
+        );
+        check(
+            "https 2018-07-02T22:23:00.186641Z app/my-loadbalancer/50dc6c495c0c9188 192.168.131.39:2817 10.0.0.1:80 0.086 0.048 0.037 200 200 0 57 \"GET https://www.example.com:443/a HTTP/1.1\" \"-\" ECDHE-RSA-AES128-GCM-SHA256 TLSv1.2",
+            &[
+                ("timestamp", "2018-07-02T22:23:00.186641Z"),
+                ("client.address", "192.168.131.39"),
+                ("duration", "0.171000s"),
+                GET,
+                ("url.path", "https://www.example.com:443/a"),
+                OK,
+            ],
+        );
+        check(
+            "http 2018-07-02T22:23:00.186641Z app/a/5 192.168.131.39:2817 - -1 -1 -1 503 - 0 57 \"GET http://a:80/a HTTP/1.1\" \"-\" - -",
+            &[
+                ("timestamp", "2018-07-02T22:23:00.186641Z"),
+                ("client.address", "192.168.131.39"),
+                GET,
+                ("url.path", "http://a:80/a"),
+                ("http.response.status_code", "503"),
+            ],
+        );
+        check(
+            "2026-01-02 03:04:04 10.0.0.1 GET /orders/17 - 80 - 192.0.2.7 curl/8 - 200 0 0 12",
+            &[
+                ("timestamp", "2026-01-02 03:04:04"),
+                ("client.address", "192.0.2.7"),
+                ("user_agent.original", "curl/8"),
+                ("duration", "12ms"),
+                GET,
+                ("url.path", "/orders/17"),
+                OK,
+            ],
+        );
+        check(
+            "2026-01-02 03:04:04.250 UTC,\"shop\",\"shop\",7,\"192.0.2.7:5000\",69571b64.7,1,\"SELECT\",2026-01-02 03:04:00 UTC,3/7,0,LOG,00000,\"duration: 37.118 ms  statement: SELECT \"\"a\"\" FROM t\",,,,,,,,,\"psql\",\"client backend\",,0",
+            &[
+                ("timestamp", "2026-01-02 03:04:04.250 UTC"),
+                ("severity_text", "LOG"),
+                ("service.name", "psql"),
+                ("client.address", "192.0.2.7"),
+                ("duration", "37.118 ms"),
+                ("db.query.text", "SELECT \"\"a\"\" FROM t"),
+                ("body", "duration: 37.118 ms  statement: SELECT \"\"a\"\" FROM t"),
+            ],
+        );
+    }
+
+    #[test]
+    fn lines_of_others() {
+        for line in [
+            "2026-01-02 03:04:04 10 orders placed",
+            "2026-01-02 03:04:04 10.0.0.1 GET /orders/17 - 80 - 192.0.2.7 curl/8 - 200 0 0 slow",
+            "2026-01-02 03:04:04.250 UTC,\"shop\"",
+            "2026-01-02 03:04:04.250 [main] INFO a, b",
+            "2015-05-13T23:39:43.945958Z a b c d e f g h i j k l m",
+            "http is the protocol of the web and many lines begin with it, but not this",
+            "10.0.1.2:33317 [a] b c/d 1/2/x/4/5 200 e f",
+            "10 [a] b",
+        ] {
+            check(line, &[]);
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! What the keys of a structured line mean together: where the best key of a field holds nothing that can be
+//! read, the next one counts; a bare number gets the unit that its framework gives it; a request in one text
+//! is taken apart. Looks at a line closely only where something about it is unusual, and never allocates once
+//! the scratch is warm. Unit: one line.
+
+use super::text;
+use crate::record::dictionary::DICTIONARY;
+use crate::record::field::{
+    BODY, DB_QUERY, DURATION, EXCEPTION_MESSAGE, EXCEPTION_STACKTRACE, EXCEPTION_TYPE, FRAMEWORK,
+    FieldId, FieldTable, HTTP_METHOD, HTTP_ROUTE, HTTP_STATUS, PYTHON_LEVEL, REQUEST_ID,
+    REQUEST_LINE, SERVICE, SEVERITY, SEVERITY_NUMBER, STANDARD, TIMESTAMP, TRACE_ID, URL_PATH,
+    Unit,
+};
+use crate::record::sentinel::is_sentinel;
+use crate::record::severity::Severity;
+use crate::record::slots::{Entry, Kind, Place};
+use crate::record::{Decoded, number};
+
+/// Fields that always need a closer look.
+const RARE: u64 = REQUEST_LINE.bit()
+    | FRAMEWORK.bit()
+    | EXCEPTION_TYPE.bit()
+    | EXCEPTION_MESSAGE.bit()
+    | EXCEPTION_STACKTRACE.bit();
+
+const LEVELS: u64 = SEVERITY.bit() | SEVERITY_NUMBER.bit() | PYTHON_LEVEL.bit();
+
+/// From this rank on a key of the field is one of the dictionary's, or stands inside a wrapper.
+const fn dictionary_rank(field: FieldId) -> u8 {
+    (2 * STANDARD[field.0 as usize].1.len()) as u8
+}
+
+/// The rank of what is taken from a request line: behind every key at the top.
+const TAKEN_APART: u8 = 126;
+
+/// Settles what the keys of a line mean. `line` is what positions in `into` count in.
+#[inline]
+pub(super) fn resolve(line: &str, wanted: &FieldTable, into: &mut Decoded) {
+    if is_usual(line.as_bytes(), into) {
+        return;
+    }
+    settle(line, wanted, into);
+}
+
+/// Whether every value is one that most applications write, so that nothing is left to be decided.
+#[inline]
+fn is_usual(line: &[u8], into: &Decoded) -> bool {
+    let slots = &into.slots;
+    let present = slots.present;
+    if present & RARE != 0 || !slots.others().is_empty() {
+        return false;
+    }
+    let first = |field: FieldId| {
+        let entry = slots.planned(field);
+        let byte = if entry.place == Place::Line { line.get(entry.start as usize) } else { None };
+        (entry, byte.copied().unwrap_or(0))
+    };
+    let has = |field: FieldId| present & field.bit() != 0;
+    if has(SEVERITY) && slots.planned(SEVERITY).rank >= const { dictionary_rank(SEVERITY) } {
+        return false;
+    }
+    if has(TIMESTAMP) {
+        let entry = slots.planned(TIMESTAMP);
+        // the key may identify a framework whose records have a level without naming it
+        let may_identify = entry.rank >= const { dictionary_rank(TIMESTAMP) };
+        if entry.kind == Kind::Number || (may_identify && present & LEVELS == 0) {
+            return false;
+        }
+    }
+    if has(HTTP_STATUS) {
+        let (entry, byte) = first(HTTP_STATUS);
+        if entry.len != 3 || !matches!(byte, b'1'..=b'5') {
+            return false;
+        }
+    }
+    if has(DURATION) {
+        let (entry, byte) = first(DURATION);
+        if entry.unit == Unit::None || !byte.is_ascii_digit() {
+            return false;
+        }
+    }
+    if has(SERVICE) {
+        let (entry, byte) = first(SERVICE);
+        // words for nothing begin with these, and are short
+        let may_be_nothing = matches!(byte | 0x20, b'n' | b'u') && entry.len <= 9;
+        if !byte.is_ascii_alphabetic() || may_be_nothing {
+            return false;
+        }
+    }
+    if has(HTTP_METHOD) && !first(HTTP_METHOD).1.is_ascii_uppercase() {
+        return false;
+    }
+    if has(HTTP_ROUTE) && first(HTTP_ROUTE).1 != b'/' {
+        return false;
+    }
+    !has(URL_PATH) || matches!(first(URL_PATH).1, b'/' | b'h')
+}
+
+/// A closer look at every field that something depends on.
+#[cold]
+#[inline(never)]
+fn settle(line: &str, wanted: &FieldTable, into: &mut Decoded) {
+    let framework = framework(wanted, into);
+    if let Some(number) = framework {
+        move_keys(wanted, into, number);
+        default_level(into, number);
+        statement(line, into);
+    }
+    if into.slots.present & REQUEST_LINE.bit() != 0 {
+        take_apart(line, into);
+    }
+    let of_another = |field: FieldId, entry: &Entry| {
+        wanted.framed(field, entry.rank).any(|of| of.is_private && Some(of.framework) != framework)
+    };
+    for &(field, is_readable) in CHECKS {
+        if into.slots.present & field.bit() == 0 {
+            continue;
+        }
+        let Decoded { slots, scratch, .. } = into;
+        slots.choose(field, |entry| {
+            let text = match entry.place {
+                Place::Line => line,
+                Place::Scratch => scratch.as_str(),
+            };
+            let (start, len) = (entry.start as usize, entry.len as usize);
+            let text = text.get(start..start + len).unwrap_or_default();
+            if of_another(field, entry) {
+                return false;
+            }
+            if field == DURATION && entry.unit == Unit::None {
+                let own =
+                    wanted.framed(field, entry.rank).find(|of| Some(of.framework) == framework);
+                entry.unit = own.map_or(Unit::None, |of| of.unit);
+            }
+            is_readable(text, entry)
+        });
+    }
+}
+
+/// The duration and the statement that PostgreSQL writes into the message, of a line that has neither.
+fn statement(line: &str, into: &mut Decoded) {
+    let Some(&Entry { start, len, place, .. }) = into.slots.get(BODY) else { return };
+    if into.slots.present & (DURATION.bit() | DB_QUERY.bit()) != 0 {
+        return;
+    }
+    let text = if place == Place::Line { line } else { into.scratch.as_str() };
+    let span = (start as usize, (start + len) as usize);
+    text::statement_in(text.as_bytes(), span, place, &mut into.slots);
+}
+
+type Check = fn(&str, &mut Entry) -> bool;
+
+/// What makes a value one of its field. Fields that are not listed take any text.
+const CHECKS: &[(FieldId, Check)] = &[
+    (SEVERITY, |text, entry| Severity::read(text, entry.kind) != Severity::UNSPECIFIED),
+    (TIMESTAMP, is_time),
+    (HTTP_STATUS, is_status),
+    (DURATION, |text, entry| number::seconds(text, entry.unit).is_some()),
+    (SERVICE, |text, _| is_service(text)),
+    (HTTP_METHOD, |text, entry| entry.kind == Kind::Text && !is_sentinel(text)),
+    (HTTP_ROUTE, |text, entry| entry.kind == Kind::Text && !is_unknown_route(text)),
+    (URL_PATH, |text, entry| entry.kind == Kind::Text && !is_sentinel(text)),
+    (EXCEPTION_TYPE, |text, entry| entry.kind == Kind::Text && !is_no_exception(text)),
+    (EXCEPTION_MESSAGE, |text, _| !is_no_exception(text)),
+    (EXCEPTION_STACKTRACE, is_stack),
+    (BODY, |text, _| !text.is_empty()),
+    (TRACE_ID, |text, _| !is_sentinel(text)),
+    (REQUEST_ID, |text, _| !is_sentinel(text)),
+];
+
+/// The number of the framework that wrote the line, where a key identifies it.
+fn framework(wanted: &FieldTable, into: &mut Decoded) -> Option<u8> {
+    if let Some(entry) = into.slots.get(FRAMEWORK) {
+        let number = entry.rank / 2;
+        into.slots.present &= !FRAMEWORK.bit();
+        return Some(number);
+    }
+    let rank = |field| into.slots.get(field).map(|entry| entry.rank & !1);
+    let mark = wanted.marks().iter().find(|(field, of, _)| rank(*field) == Some(*of));
+    mark.map(|(_, _, number)| *number)
+}
+
+/// Values of keys that mean another field in lines of this framework.
+fn move_keys(wanted: &FieldTable, into: &mut Decoded, framework: u8) {
+    for of in wanted.framework_keys(framework).filter(|of| of.to != of.field) {
+        if let Some(&entry) = into.slots.get(of.field)
+            && entry.rank & !1 == of.rank
+        {
+            into.slots.present &= !of.field.bit();
+            into.slots.put(of.to, Entry { unit: of.unit, ..entry });
+        }
+    }
+}
+
+/// The level of records of this framework that name none.
+fn default_level(into: &mut Decoded, framework: u8) {
+    let level = DICTIONARY.get(usize::from(framework)).and_then(|framework| framework.level);
+    let is_record = into.slots.present & (BODY.bit() | TIMESTAMP.bit());
+    if let Some(level) = level
+        && into.slots.present & LEVELS == 0
+        && is_record == BODY.bit() | TIMESTAMP.bit()
+    {
+        let start = into.scratch.len();
+        into.scratch.push_str(level);
+        let entry = Entry::text(start, start + level.len());
+        into.slots.put(SEVERITY, Entry { place: Place::Scratch, ..entry });
+    }
+}
+
+/// `GET /orders?page=2 HTTP/1.1` in one value: its method and its path.
+fn take_apart(line: &str, into: &mut Decoded) {
+    let Some(&entry) = into.slots.get(REQUEST_LINE) else { return };
+    into.slots.present &= !REQUEST_LINE.bit();
+    let whole = match entry.place {
+        Place::Line => line,
+        Place::Scratch => into.scratch.as_str(),
+    };
+    let start = entry.start as usize;
+    let text = whole.get(start..start + entry.len as usize).unwrap_or_default();
+    let Some((method, path)) = super::access::request_line(text.as_bytes()) else { return };
+    let part = |from: usize, to: usize| Entry {
+        rank: TAKEN_APART,
+        place: entry.place,
+        ..Entry::text(start + from, start + to)
+    };
+    into.slots.put(HTTP_METHOD, part(0, method));
+    into.slots.put(URL_PATH, part(method + 1, path));
+}
+
+/// A status code: `200`, `200.0`, `200 OK`.
+fn is_status(text: &str, entry: &mut Entry) -> bool {
+    let is_code = matches!(text.as_bytes(), [b'1'..=b'5', b'0'..=b'9', b'0'..=b'9', rest @ ..]
+        if rest.first().is_none_or(|byte| matches!(byte, b' ' | b'.'))
+            && (rest.first() != Some(&b'.') || rest[1..].iter().all(|byte| *byte == b'0')));
+    if is_code {
+        entry.len = 3;
+        entry.kind = Kind::Text;
+    }
+    is_code
+}
+
+/// A number that no clock of this century shows is a duration or a count.
+fn is_time(text: &str, entry: &mut Entry) -> bool {
+    /// 2000-01-01 and 2100-01-01 in seconds.
+    const CENTURY: std::ops::Range<f64> = 946_684_800.0..4_102_444_800.0;
+    if is_sentinel(text) {
+        return false;
+    }
+    let is_bare = entry.kind == Kind::Number || text.bytes().all(|byte| byte.is_ascii_digit());
+    let Some(value) = number::decimal(text).filter(|_| is_bare) else { return !is_bare };
+    [1.0, 1e3, 1e6, 1e9].iter().any(|per_second| CENTURY.contains(&(value / per_second)))
+}
+
+/// A name: what looks like a number, a duration or nothing is none.
+fn is_service(text: &str) -> bool {
+    !is_sentinel(text)
+        && text.bytes().any(|byte| byte.is_ascii_alphabetic())
+        && !(text.as_bytes()[0].is_ascii_digit() && number::with_unit(text).is_some())
+}
+
+/// Routers that matched nothing write one of these, or nothing.
+fn is_unknown_route(text: &str) -> bool {
+    let is = |word: &str| text.eq_ignore_ascii_case(word);
+    is_sentinel(text)
+        || is("unmatched")
+        || is("<unmatched>")
+        || is("not_found")
+        || is("notfound")
+        || is("not found")
+        || is("no_route")
+        || is("other")
+}
+
+fn is_no_exception(text: &str) -> bool {
+    let is = |word: &str| text.eq_ignore_ascii_case(word);
+    is_sentinel(text) || is("false") || is("[]") || is("{}") || is("<nil>") || is("NoneType: None")
+}
+
+/// A stack, or an exception with its text. One word is neither: `production`.
+fn is_stack(text: &str, entry: &mut Entry) -> bool {
+    let text = text.trim();
+    if entry.kind == Kind::Tree {
+        return !matches!(text.trim_matches(['[', ']', '{', '}', ' ']), "");
+    }
+    if is_no_exception(text) {
+        return false;
+    }
+    let class = text.split([':', '(', ' ', '\n']).next().unwrap_or_default();
+    let is_class = ["Error", "Exception", "Warning", "Interrupt", "Exit", "Fault", "Panic"]
+        .iter()
+        .any(|end| class.ends_with(end));
+    is_class || text.contains('\n') || (text.contains(": ") && class.contains('.'))
+}

@@ -1,0 +1,130 @@
+//! What each framework calls the fields of its structured lines: the table `dictionary.txt`, read once. It is
+//! data: to add a framework, add a block to that file; its head says how. The reader of structured lines,
+//! `docs/formats.md` and a test per example come from the same table.
+//! Unit: one framework.
+
+use std::sync::LazyLock;
+
+/// The table as it is written.
+pub const SOURCE: &str = include_str!("dictionary.txt");
+
+/// One framework, server or platform.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Framework {
+    /// Its name, as people call it.
+    pub name: &'static str,
+    /// Keys that only it writes: one of them is enough.
+    pub marks: Vec<&'static str>,
+    /// Keys of standard fields.
+    pub keys: Vec<Key>,
+    /// The level of its records that name none.
+    pub level: Option<&'static str>,
+    /// Lines as it writes them, each with what is read from it.
+    pub examples: Vec<Example>,
+}
+
+/// Where one field stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Key {
+    /// The standard field, by its name in OpenTelemetry.
+    pub field: &'static str,
+    /// The dotted path of the key.
+    pub path: &'static str,
+    /// The unit of a duration, where this framework defines one: `s`, `ms`, `us`, `ns`, or nothing.
+    pub unit: &'static str,
+    /// Other frameworks use this key for something else: it counts only in lines of this one.
+    pub is_private: bool,
+}
+
+/// A line and what is read from it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Example {
+    /// The line.
+    pub line: &'static str,
+    /// Fields as `name=value`, separated by ` | `.
+    pub reads: &'static str,
+}
+
+/// All frameworks, in the order of the file.
+pub static DICTIONARY: LazyLock<Vec<Framework>> = LazyLock::new(|| {
+    parse(SOURCE).unwrap_or_else(|(line, message)| {
+        debug_assert!(false, "dictionary.txt:{line}: {message}");
+        Vec::new()
+    })
+});
+
+/// Reads a table.
+///
+/// # Errors
+/// The number of the first line that cannot be read, and what is wrong with it.
+pub fn parse(source: &'static str) -> Result<Vec<Framework>, (usize, String)> {
+    let mut all: Vec<Framework> = Vec::new();
+    for (number, line) in source.lines().enumerate() {
+        let fail = |message: &str| Err((number + 1, message.to_owned()));
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        if let Some(name) = line.strip_prefix("= ") {
+            all.push(Framework { name: name.trim(), ..Framework::default() });
+            continue;
+        }
+        let Some(framework) = all.last_mut() else { return fail("no framework is named yet") };
+        let Some((word, rest)) = line.split_once(' ') else {
+            return fail("nothing behind the word");
+        };
+        let rest = rest.trim();
+        match word {
+            "marks" => framework.marks.extend(rest.split_whitespace()),
+            "level" => framework.level = Some(rest),
+            "example" => framework.examples.push(Example { line: rest, reads: "" }),
+            "reads" => match framework.examples.last_mut() {
+                Some(example) if example.reads.is_empty() => example.reads = rest,
+                _ => return fail("`reads` follows an `example`"),
+            },
+            field => {
+                for key in rest.split_whitespace() {
+                    match key_of(field, key) {
+                        Some(key) => framework.keys.push(key),
+                        None => return fail("a unit is one of :s :ms :us :ns"),
+                    }
+                }
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// `path`, `path:unit`, `path!`.
+fn key_of(field: &'static str, text: &'static str) -> Option<Key> {
+    let (text, is_private) = match text.strip_suffix('!') {
+        Some(text) => (text, true),
+        None => (text, false),
+    };
+    let (path, unit) = text.split_once(':').unwrap_or((text, ""));
+    if !["", "s", "ms", "us", "ns"].contains(&unit) {
+        return None;
+    }
+    Some(Key { field, path, unit, is_private })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_read_and_errors_name_the_line() {
+        assert!(parse(SOURCE).is_ok_and(|all| all.len() > 40), "{:?}", parse(SOURCE).err());
+        let of = |text: &'static str| parse(text);
+        let read =
+            of("= A\nmarks x y\nduration took:us d!\nexample {}\nreads a=b\n").expect("fine");
+        assert_eq!(read[0].marks, ["x", "y"]);
+        assert_eq!(read[0].examples, [Example { line: "{}", reads: "a=b" }]);
+        let keys: Vec<_> = read[0].keys.iter().map(|k| (k.path, k.unit, k.is_private)).collect();
+        assert_eq!(keys, [("took", "us", false), ("d", "", true)]);
+        for (text, line) in
+            [("marks x", 1), ("= A\nmarks", 2), ("= A\n\nreads x", 3), ("= A\nduration took:h", 2)]
+        {
+            assert_eq!(of(text).expect_err(text).0, line, "{text}");
+        }
+    }
+}
