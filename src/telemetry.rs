@@ -154,7 +154,12 @@ mod tests {
         telemetry.watch_process();
         let mut names: Vec<&str> = TABLE.iter().map(|row| row.name).collect();
         let gathered = telemetry.gather();
-        names.extend(gathered.iter().map(|f| f.name()).filter(|name| name.starts_with("process_")));
+        names.extend(
+            gathered
+                .iter()
+                .map(prometheus::proto::MetricFamily::name)
+                .filter(|name| name.starts_with("process_")),
+        );
         let stems: BTreeSet<&str> =
             names.iter().map(|name| name.trim_end_matches("_total")).collect();
         assert_eq!(names.len(), stems.len(), "{names:?}");

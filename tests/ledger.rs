@@ -147,7 +147,7 @@ proptest! {
                 resource: stand.resource.clone(),
                 outbox: Arc::clone(&stand.outbox),
                 telemetry: &stand.telemetry,
-                status: OutputStatus::new("spans", &stand.telemetry, Box::new(|| 0.0)),
+                status: OutputStatus::new("spans", &stand.telemetry.output_healthy, Box::new(|| 0.0)),
                 clock: Clock::wound(ARRIVAL).0,
                 seed: 7,
             },

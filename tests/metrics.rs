@@ -202,7 +202,7 @@ fn every_own_metric_moves() {
         ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "1".to_owned()),
     ]);
     let config = Some("log_level: info\n");
-    let sidecar = Sidecar::start(Setup { config, environment, ..Setup::default() });
+    let sidecar = Sidecar::start(Setup { environment, config, ..Setup::default() });
     let mut open = UnixStream::connect(&sidecar.stream).expect("it listens");
     open.write_all(&lines()).expect("it reads");
     sidecar.signal(Signal::HUP);

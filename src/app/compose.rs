@@ -269,7 +269,8 @@ fn status(
     standing: &Standing,
 ) -> Arc<OutputStatus> {
     let outbox = Arc::clone(outbox);
-    let status = OutputStatus::new(name, telemetry, Box::new(move || outbox.fill()));
+    let status =
+        OutputStatus::new(name, &telemetry.output_healthy, Box::new(move || outbox.fill()));
     standing.add_output(Arc::clone(&status));
     status
 }

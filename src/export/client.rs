@@ -76,9 +76,10 @@ impl Client {
     }
 
     /// Sends one request and reads its answer; `body` is a gRPC frame and its message. A connection
-    /// that failed is thrown away; one with an answer that was not read to its end closes itself.
+    /// that failed, or that brought no whole answer, is thrown away.
     pub async fn send(&mut self, body: Bytes) -> Answer {
         let answer = match timeout(self.timeout, self.exchange(body)).await {
+            Ok(Ok(lost @ Answer::Lost { .. })) => lost,
             Ok(Ok(answer)) => return answer,
             Ok(Err(error)) => Answer::Lost { why: self.explained(&*error) },
             Err(_) => Answer::lost(format!("no answer within {:?}", self.timeout)),

@@ -230,7 +230,7 @@ mod tests {
         let mut telemetry = Telemetry::new();
         telemetry.faults = faults;
         let outbox = Outbox::new(capacity);
-        let status = OutputStatus::new(OUTPUT, &telemetry, Box::new(|| 0.0));
+        let status = OutputStatus::new(OUTPUT, &telemetry.output_healthy, Box::new(|| 0.0));
         let writer = spawn_to(target, Arc::clone(&outbox), &telemetry, Arc::clone(&status))
             .expect("a thread");
         let lines = Passthrough::new(Arc::clone(&outbox), &telemetry);

@@ -205,7 +205,8 @@ async fn draining_is_alive_and_not_ready() {
 
 /// An output that failed at the start of the test, with a queue as full as given.
 fn degraded_output(state: &State, fill: f64) {
-    let output = OutputStatus::new("spans", &state.telemetry, Box::new(move || fill));
+    let output =
+        OutputStatus::new("spans", &state.telemetry.output_healthy, Box::new(move || fill));
     output.degraded(START, "connection refused");
     state.standing.add_output(output);
 }

@@ -1,9 +1,8 @@
 //! What each output says about itself: works, degraded since when and why, or unusable. Published by the
 //! output when it happens; `/health`, `/readyz` and the metrics only read it. Unit: one output.
 
-use super::Telemetry;
 use crate::clock::UnixNanos;
-use prometheus::IntGauge;
+use prometheus::{IntGauge, IntGaugeVec};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// How an output is.
@@ -49,9 +48,9 @@ impl std::fmt::Debug for OutputStatus {
 }
 
 impl OutputStatus {
-    /// An output that works. `fill` says how full its queue is.
-    pub fn new(name: &'static str, telemetry: &Telemetry, fill: Fill) -> Arc<OutputStatus> {
-        let healthy = telemetry.output_healthy.with_label_values(&[name]);
+    /// An output that works. `health` is the metric of all outputs, `fill` says how full the queue is.
+    pub fn new(name: &'static str, health: &IntGaugeVec, fill: Fill) -> Arc<OutputStatus> {
+        let healthy = health.with_label_values(&[name]);
         healthy.set(1);
         Arc::new(OutputStatus { name, condition: Mutex::default(), fill, healthy })
     }
@@ -103,13 +102,14 @@ impl OutputStatus {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::telemetry::Telemetry;
 
     /// Guarantees: a degraded output keeps the time of its first failure, says each reason once, and the
     /// metric follows every event.
     #[test]
     fn conditions_follow_events() {
         let telemetry = Telemetry::new();
-        let status = OutputStatus::new("spans", &telemetry, Box::new(|| 0.0));
+        let status = OutputStatus::new("spans", &telemetry.output_healthy, Box::new(|| 0.0));
         let gauge = telemetry.output_healthy.with_label_values(&["spans"]);
         assert_eq!((status.condition(), gauge.get()), (Condition::Working, 1));
         assert!(!status.works());

@@ -1,8 +1,8 @@
 //! What injection does to a pod: raw JSON in, JSON-patch operations out. Pure: no I/O, no clock, no
-//! typed pod, so that what this code has never heard of stays as it was. Three front ends share it: the
-//! webhook (`injector`), `sidelight inject`, and the generated admission policy. Whatever a pod or its
-//! annotations say, what comes out can be applied, and the pod can be admitted if it could before. Unit:
-//! one pod.
+//! typed pod, so that what this code has never heard of stays as it was. Three front ends share it:
+//! the webhook (`injector`), `sidelight inject`, and the generated admission policy. Whatever a pod
+//! or its annotations say, what comes out can be applied, and the pod can be admitted if it could
+//! before. Unit: one pod.
 
 pub mod admission;
 mod draft;
@@ -30,8 +30,8 @@ use serde_json::Value;
 use status::Status;
 use std::collections::BTreeMap;
 
-/// Containers of a pod that is injected. What has more is no pod that anybody runs, and the status annotation, which
-/// names containers, has to fit into what an object may have.
+/// Containers of a pod that is injected. What has more is no pod that anybody runs, and the status
+/// annotation, which names containers, has to fit into what an object may have.
 const CONTAINERS_MAX: usize = 250;
 
 /// What is known of the pod's namespace.
@@ -72,8 +72,8 @@ pub struct Plan {
 pub struct LeftOut {
     /// The container.
     pub container: String,
-    /// One of [`names::reason`]: `no_command`, `starts_earlier` (its output is not copied), `conflict`
-    /// (it has no socket).
+    /// One of [`names::reason`]: `no_command`, `starts_earlier` (its output is not copied),
+    /// `conflict` (it has no socket).
     pub reason: &'static str,
 }
 
@@ -83,8 +83,8 @@ impl Plan {
     }
 }
 
-/// What is to be done to a pod so that the sidecar stands in it. Convergent: the plan of a patched pod
-/// is empty.
+/// What is to be done to a pod so that the sidecar stands in it. Convergent: the plan of a patched
+/// pod is empty.
 pub fn plan(pod: &Value, namespace: &Namespace, policy: &Policy) -> Plan {
     plan_for(pod, namespace, policy, None)
 }

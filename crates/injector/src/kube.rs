@@ -1,7 +1,7 @@
-//! The few calls to the Kubernetes API that the injector and `check --cluster` make: get, list, create,
-//! update, patch, over HTTP/1.1 and TLS 1.3, with the service account of the pod or a kubeconfig. Raw JSON:
-//! what this code has never heard of stays as it was. Every call has a bound in time and in bytes. Unit: one
-//! call.
+//! The few calls to the Kubernetes API that the injector and `check --cluster` make: get, list,
+//! create, update, patch, over HTTP/1.1 and TLS 1.3, with the service account of the pod or a
+//! kubeconfig. Raw JSON: what this code has never heard of stays as it was. Every call has a bound
+//! in time and in bytes. Unit: one call.
 
 pub mod access;
 pub mod base64;
@@ -29,8 +29,9 @@ use tokio::sync::Mutex;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-/// One call, connecting and reading its answer included. A page of a list takes a busy API server a few
-/// seconds; the leader must hear of a dead one well within the 10 s in which it has to renew its lease.
+/// One call, connecting and reading its answer included. A page of a list takes a busy API server a
+/// few seconds; the leader must hear of a dead one well within the 10 s in which it has to renew
+/// its lease.
 const CALL_MAX: Duration = Duration::from_secs(8);
 
 /// Bytes of one answer. A page of [`PAGE_ITEMS`] pods whole is 10 MB where each carries 40 KiB.
@@ -95,8 +96,8 @@ impl Client {
         Ok(Client { access, tls, connection: Mutex::new(None) })
     }
 
-    /// The client that people mean: of the named kubeconfig, else of `KUBECONFIG`, else of the pod's service
-    /// account, else of `~/.kube/config`. None where there is none of them.
+    /// The client that people mean: of the named kubeconfig, else of `KUBECONFIG`, else of the
+    /// pod's service account, else of `~/.kube/config`. None where there is none of them.
     ///
     /// # Errors
     /// When the one that is there cannot be used.
@@ -128,9 +129,9 @@ impl Client {
         self.call(Call::read(path, "application/json")).await
     }
 
-    /// Walks through all items of a list, page by page, so that no more than one page is held, and gives the
-    /// version from which a watch goes on. `query` is a query string without limit and continue, or empty;
-    /// see [`escape`].
+    /// Walks through all items of a list, page by page, so that no more than one page is held, and
+    /// gives the version from which a watch goes on. `query` is a query string without limit and
+    /// continue, or empty; see [`escape`].
     ///
     /// # Errors
     /// What the API server or the way to it says; items seen before that were real.
@@ -203,12 +204,12 @@ impl Client {
         self.call(Call::write(Method::PATCH, &path, content_type, patch)).await
     }
 
-    /// Follows a list from where `version` is on, metadata alone, until the API server ends it, as it does
-    /// every few minutes, or falls silent. `each` gets the kind of change and the object.
+    /// Follows a list from where `version` is on, metadata alone, until the API server ends it, as
+    /// it does every few minutes, or falls silent. `each` gets the kind of change and the object.
     ///
     /// # Errors
-    /// What the API server or the way to it says; 410 where the version is too old and the list must be read
-    /// anew.
+    /// What the API server or the way to it says; 410 where the version is too old and the list
+    /// must be read anew.
     pub async fn watch(
         &self,
         path: &str,
@@ -254,8 +255,8 @@ impl Client {
             None => (self.connect().await?, false),
         };
         let answer = match sender.send_request(self.request(&call)?).await {
-            // the server closed the connection while the request was on its way; reading twice harms nobody,
-            // and what is canceled was never sent
+            // the server closed the connection while the request was on its way; reading twice
+            // harms nobody, and what is canceled was never sent
             Err(error) if held && (call.method == Method::GET || error.is_canceled()) => {
                 sender = self.connect().await?;
                 sender.send_request(self.request(&call)?).await
@@ -348,8 +349,8 @@ fn read(status: StatusCode, body: &[u8], path: &str) -> Result<Value, Error> {
     })
 }
 
-/// The path of a collection or an object, made of its segments: none of them can end its own, begin a query or
-/// leave its directory.
+/// The path of a collection or an object, made of its segments: none of them can end its own, begin
+/// a query or leave its directory.
 pub fn path(segments: &[&str]) -> String {
     segments.iter().fold(String::new(), |path, segment| match *segment {
         // these two are steps, however they are written
@@ -363,7 +364,8 @@ pub fn child(collection: &str, name: &str) -> String {
     format!("{collection}{}", path(&[name]))
 }
 
-/// Percent-encodes a segment of a path or a value of a query: all but what every reader leaves as it is.
+/// Percent-encodes a segment of a path or a value of a query: all but what every reader leaves as
+/// it is.
 pub fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
@@ -379,8 +381,8 @@ pub fn escape(text: &str) -> String {
 }
 
 impl Credential {
-    /// The bearer token, where this is one: a file is read for each call, because a projected token lives an
-    /// hour and kubelet renews it in place.
+    /// The bearer token, where this is one: a file is read for each call, because a projected token
+    /// lives an hour and kubelet renews it in place.
     fn token(&self) -> Result<Option<String>, Error> {
         match self {
             Credential::None | Credential::Certificate { .. } => Ok(None),

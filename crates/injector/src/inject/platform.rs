@@ -1,11 +1,11 @@
-//! Which operating system a pod is for. A pod for Windows cannot start our image, and there is more than one way to
-//! say that it is one. Unit: one pod.
+//! Which operating system a pod is for. A pod for Windows cannot start our image, and there is more
+//! than one way to say that it is one. Unit: one pod.
 
 use super::pod::list_of;
 use serde_json::{Map, Value};
 
-/// Labels of nodes that name the operating system; the second is what clusters before 1.14 had, and what many
-/// manifests still say.
+/// Labels of nodes that name the operating system; the second is what clusters before 1.14 had, and
+/// what many manifests still say.
 const OS_LABELS: [&str; 2] = ["kubernetes.io/os", "beta.kubernetes.io/os"];
 
 /// Labels that only Windows nodes have.
@@ -19,8 +19,8 @@ pub(super) fn is_windows(spec: &Map<String, Value>) -> bool {
     has_windows_options(spec) || selects(spec) || has_affinity(spec)
 }
 
-/// `windowsOptions`, of the pod or of a container; the API server refuses them where the pod's system is Linux, and
-/// takes them where it says nothing.
+/// `windowsOptions`, of the pod or of a container; the API server refuses them where the pod's
+/// system is Linux, and takes them where it says nothing.
 fn has_windows_options(spec: &Map<String, Value>) -> bool {
     let has = |map: &Map<String, Value>| {
         let options = map.get("securityContext").and_then(|context| context.get("windowsOptions"));
@@ -38,8 +38,8 @@ fn selects(spec: &Map<String, Value>) -> bool {
         || WINDOWS_LABELS.iter().any(|key| selector.contains_key(*key))
 }
 
-/// Required affinity: its terms are alternatives, and only where each of them excludes Linux the pod cannot run
-/// there.
+/// Required affinity: its terms are alternatives, and only where each of them excludes Linux the
+/// pod cannot run there.
 fn has_affinity(spec: &Map<String, Value>) -> bool {
     let required = spec.get("affinity").and_then(|affinity| {
         affinity.get("nodeAffinity")?.get("requiredDuringSchedulingIgnoredDuringExecution")

@@ -1,6 +1,7 @@
-//! What a JSON text takes in memory once it is parsed, from its bytes alone: `[{},{},...]` of 4 MiB becomes
-//! 200 MiB, so a review is measured before it is parsed. One pass, nothing is allocated. The figures are upper
-//! bounds for `serde_json::Value` with maps in insertion order. Unit: one text.
+//! What a JSON text takes in memory once it is parsed, from its bytes alone: `[{},{},...]` of 4 MiB
+//! becomes 200 MiB, so a review is measured before it is parsed. One pass, nothing is allocated.
+//! The figures are upper bounds for `serde_json::Value` with maps in insertion order. Unit: one
+//! text.
 
 use serde_json::Value;
 
@@ -19,8 +20,8 @@ const MAP_BYTES: usize = 4 * (size_of::<Value>() + size_of::<String>() + 8) + 96
 /// An allocation of a string beside its bytes.
 const STRING_BYTES: usize = 32;
 
-/// Upper bound of the bytes that the parsed text takes; None above `max`. Of a text that is no JSON it is the cost
-/// of what a parser can have read before it stops.
+/// Upper bound of the bytes that the parsed text takes; None above `max`. Of a text that is no JSON
+/// it is the cost of what a parser can have read before it stops.
 pub(super) fn parsed_bytes(text: &[u8], max: usize) -> Option<usize> {
     let mut cost = VALUE_BYTES;
     let mut at = 0;

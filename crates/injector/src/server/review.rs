@@ -1,7 +1,7 @@
-//! One AdmissionReview: bytes in, bytes out, with the pure plan between them. Whatever is wrong the answer is
-//! "allowed", with a warning that kubectl prints; only bytes without any uid are refused, for which the API
-//! server has its failurePolicy. Raw JSON: what this code has never heard of stays as it was. Unit: one
-//! review.
+//! One AdmissionReview: bytes in, bytes out, with the pure plan between them. Whatever is wrong the
+//! answer is "allowed", with a warning that kubectl prints; only bytes without any uid are refused,
+//! for which the API server has its failurePolicy. Raw JSON: what this code has never heard of
+//! stays as it was. Unit: one review.
 
 use super::cluster::Cluster;
 use super::cost;
@@ -12,8 +12,8 @@ use crate::kube::base64;
 use crate::name::{Label, Name};
 use serde_json::{Map, Value, json};
 
-/// Bytes of a review that are read. An API server takes requests of 3 MiB; as JSON and in its envelope the
-/// same pod is somewhat longer.
+/// Bytes of a review that are read. An API server takes requests of 3 MiB; as JSON and in its
+/// envelope the same pod is somewhat longer.
 pub const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// How far into a damaged review its uid is looked for: it stands before the pod.
@@ -22,8 +22,8 @@ const UID_WITHIN: usize = 4096;
 /// Longer ones are no uid of Kubernetes'.
 const UID_BYTES_MAX: usize = 128;
 
-/// Bytes that a review may take once it is parsed: a pod of a hundred containers with a hundred variables each takes
-/// 13 MiB. What takes more is let through.
+/// Bytes that a review may take once it is parsed: a pod of a hundred containers with a hundred
+/// variables each takes 13 MiB. What takes more is let through.
 const PARSED_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Bytes of the kind and of the API version of an owner.
@@ -154,7 +154,8 @@ fn planned(asked: &Asked<'_>, policy: &Policy, cluster: &Cluster) -> Reviewed {
     let plan = plan(pod, &namespace, policy);
     let dry_run = request.get("dryRun") == Some(&Value::Bool(true));
     let subject = if dry_run { None } else { subject(pod, label) };
-    // a container without a command is no reason to leave the pod alone, but one to be counted and told
+    // a container without a command is no reason to leave the pod alone, but one to be counted and
+    // told
     let left_out = plan.left_out.first().map_or("", |left| left.reason);
     let (outcome, reason) = match plan.skipped {
         Some(reason::ALREADY_CONVERGED) => (Outcome::Unchanged, left_out),
@@ -250,8 +251,9 @@ fn readable(warning: &str) -> String {
     text
 }
 
-/// Whom an Event is about. What has no name that Kubernetes would give gets none: only the API server's own reviews
-/// lead to Events, and what they name has passed its validation, but anybody who reaches the port can send one.
+/// Whom an Event is about. What has no name that Kubernetes would give gets none: only the API
+/// server's own reviews lead to Events, and what they name has passed its validation, but anybody
+/// who reaches the port can send one.
 fn subject(pod: &Value, namespace: Label) -> Option<Subject> {
     let metadata = pod.get("metadata")?;
     let text = |of: &Value, name: &str| {

@@ -1,13 +1,14 @@
-//! The webhook's port: TLS, HTTP/1.1, `POST /mutate`. No other request is made between a review and its answer.
-//! Connections, heads, bodies and times have bounds; a client that is slow, silent or hostile costs one of many
-//! slots and a bounded amount of memory. Unit: one request.
+//! The webhook's port: TLS, HTTP/1.1, `POST /mutate`. No other request is made between a review and
+//! its answer. Connections, heads, bodies and times have bounds; a client that is slow, silent or
+//! hostile costs one of many slots and a bounded amount of memory. Unit: one request.
 //!
-//! Decision: no HTTP/2. API servers speak HTTP/1.1 to webhooks, because connections are balanced over replicas
-//! and streams are not; HTTP/2 would be windows, streams and header tables of hostile clients to bound.
+//! Decision: no HTTP/2. API servers speak HTTP/1.1 to webhooks, because connections are balanced
+//! over replicas and streams are not; HTTP/2 would be windows, streams and header tables of hostile
+//! clients to bound.
 //!
-//! Memory, at most, where the chart's limit is 128 MiB: connections x (head and read buffer 16 KiB, TLS 34 KiB, first
-//! part of a body 32 KiB) = 33 MiB; longer bodies 8 MiB, twice while they grow; one review at a time is parsed,
-//! 16 MiB, and its patch is smaller.
+//! Memory, at most, where the chart's limit is 128 MiB: connections x (head and read buffer 16 KiB,
+//! TLS 34 KiB, first part of a body 32 KiB) = 33 MiB; longer bodies 8 MiB, twice while they grow;
+//! one review at a time is parsed, 16 MiB, and its patch is smaller.
 
 use super::cluster::Cluster;
 use super::events::{Event, Events};
@@ -39,11 +40,12 @@ use tokio_rustls::TlsAcceptor;
 /// Where reviews are sent.
 pub const PATH: &str = "/mutate";
 
-/// Two API servers with their 200 mutating requests in flight, each on a connection of its own. Where there are
-/// more, the connection that was silent for longest is closed.
+/// Two API servers with their 200 mutating requests in flight, each on a connection of its own.
+/// Where there are more, the connection that was silent for longest is closed.
 const CONNECTIONS_MAX: usize = 400;
 
-/// Bytes of a request's head, and of the buffer that bodies are read through. A head of an API server has 400.
+/// Bytes of a request's head, and of the buffer that bodies are read through. A head of an API
+/// server has 400.
 const READ_BUFFER_BYTES: usize = 16 * 1024;
 
 /// Headers of a request; an API server sends seven.
@@ -52,20 +54,21 @@ const HEADERS_MAX: usize = 32;
 /// For the handshake; an API server in the same cluster needs a few milliseconds.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(5);
 
-/// For the head of a request, the silence before it included. API servers let go of a silent connection after
-/// 90 s; who lets go first must not be we, or a review is lost on a connection that closes while it is
-/// written.
+/// For the head of a request, the silence before it included. API servers let go of a silent
+/// connection after 90 s; who lets go first must not be we, or a review is lost on a connection
+/// that closes while it is written.
 const HEADER_READ_MAX: Duration = Duration::from_mins(3);
 
-/// From a request's head to the plan. An API server waits for `timeoutSeconds`, which the chart sets to 5: a pod
-/// that waited longer than this is let through, with a warning, while somebody still reads the answer.
+/// From a request's head to the plan. An API server waits for `timeoutSeconds`, which the chart
+/// sets to 5: a pod that waited longer than this is let through, with a warning, while somebody
+/// still reads the answer.
 const REVIEW_MAX: Duration = Duration::from_secs(2);
 
 /// Bytes of a body too long that are read to their end, so that the client reads the answer.
 const DRAIN_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// Bytes of a body that each connection may hold. Nearly every pod is shorter, and so no pod waits for the bodies
-/// of others.
+/// Bytes of a body that each connection may hold. Nearly every pod is shorter, and so no pod waits
+/// for the bodies of others.
 const BODY_OWN_BYTES: usize = 32 * 1024;
 
 /// Bytes beyond [`BODY_OWN_BYTES`] of all bodies together, in KiB: two of the longest.
@@ -111,8 +114,8 @@ impl Hook {
         Hook { clock, metrics, cluster, events, policy: Mutex::new(Arc::new(policy)), bodies }
     }
 
-    /// Puts another policy in force, from the next review on. `auto` becomes the platform that the cluster
-    /// is.
+    /// Puts another policy in force, from the next review on. `auto` becomes the platform that the
+    /// cluster is.
     pub fn put(&self, mut policy: Policy) {
         if policy.platform == Platform::Auto && self.cluster.is_openshift() {
             policy.platform = Platform::OpenShift;
@@ -302,8 +305,8 @@ fn torn() -> Reviewed {
     Reviewed { answer: None, outcome: Outcome::Error, reason: "torn", subject: None, warnings }
 }
 
-/// Reads a body in a bounded time. What is longer than [`BODY_OWN_BYTES`] is kept as far as `memory` has permits, in
-/// KiB, which are held until the body is read.
+/// Reads a body in a bounded time. What is longer than [`BODY_OWN_BYTES`] is kept as far as
+/// `memory` has permits, in KiB, which are held until the body is read.
 async fn read_body<B>(mut body: B, memory: &Semaphore) -> Read
 where
     B: Body<Data = Bytes> + Unpin,
@@ -381,7 +384,8 @@ impl<'m> Kept<'m> {
         }
     }
 
-    /// What was kept. It is parsed before anything else can run on this thread, so the permits may end here.
+    /// What was kept. It is parsed before anything else can run on this thread, so the permits may
+    /// end here.
     fn bytes(&mut self) -> Bytes {
         if self.all.is_empty() {
             std::mem::take(&mut self.first)
