@@ -338,22 +338,15 @@ fn a_data_thread_that_cannot_start_is_started_again() {
         let begin = Instant::now();
         let stuck = directory.path().join("stuck");
         while !std::fs::read_to_string(&stuck).is_ok_and(|said| said.contains(text)) {
-            assert!(begin.elapsed() < Duration::from_secs(20), "{text:?} was never said");
+            assert!(begin.elapsed() < AMPLE, "{text:?} was never said");
             std::thread::park_timeout(Duration::from_millis(5));
         }
     };
     said("its thread ended");
     std::fs::write(directory.path().join("release"), "").expect("written");
-    said("open");
-    // an attempt that began before the release may still fail, and another follows a second later
-    let begin = Instant::now();
-    let mut writer = loop {
-        match UnixStream::connect(directory.path().join("log.sock")) {
-            Ok(writer) => break writer,
-            Err(error) => assert!(begin.elapsed() < Duration::from_secs(20), "{error}"),
-        }
-        std::thread::park_timeout(Duration::from_millis(10));
-    };
+    let stream = directory.path().join("log.sock");
+    door::until("listening again", || UnixStream::connect(&stream).is_ok());
+    let mut writer = UnixStream::connect(&stream).expect("it listens again");
     writer.write_all(b"#0 \n").expect("it reads");
     drop(writer);
     assert_eq!(door::stop(child, directory.path()).lines, vec![1]);
