@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 pub const STREAM_NAME: &str = "log.sock";
 
 /// File name of the datagram socket where no path is given.
-pub const DATAGRAM_NAME: &str = "datagram.sock";
+pub const DATAGRAM_NAME: &str = "log.dgram.sock";
 
 /// A Unix socket that is wanted.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
