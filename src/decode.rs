@@ -93,7 +93,7 @@ pub fn decode(line: &str, wanted: &FieldTable, memory: &mut Memory, into: &mut D
         Some((inside, found)) => {
             unwrapped(&line[inside..], wanted, memory, into);
             into.slots.shift(inside);
-            found.add_to(line, wanted, into);
+            wrapper::add_found(&found, line, wanted, into);
         }
         None => unwrapped(line, wanted, memory, into),
     }
@@ -113,8 +113,14 @@ fn unwrapped(line: &str, wanted: &FieldTable, memory: &mut Memory, into: &mut De
     if logfmt::starts(line) && logfmt::read(line, wanted, &mut memory.graph, into) {
         return resolve::resolve(line, wanted, into);
     }
-    // a time in brackets at the start is a logger's, whatever request follows
-    let is_access = !matches!(line.as_bytes(), [b'[', rest @ ..] if text::stamp::extent(rest) > 0);
+    // a time in brackets at the start is a logger's, unless the request follows at once (Envoy)
+    let is_access = match line.as_bytes() {
+        [b'[', rest @ ..] => match text::stamp::extent(rest) {
+            0 => true,
+            length => rest[length..].starts_with(b"] \""),
+        },
+        _ => true,
+    };
     for (format, may_read, read) in [
         (Format::Access, is_access, access::read as fn(&str, &mut Decoded) -> bool),
         (Format::Epoch, true, epoch::read),

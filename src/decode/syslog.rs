@@ -2,11 +2,22 @@
 //! tag; RFC 5424's with its structured data; journald's short form. What is no header stays part of the
 //! text. Unit: one line.
 
-use super::wrapper::Found;
 use crate::record::severity::Severity;
 
 /// The longest tag that is taken for one: RFC 3164 section 4.1.3 allows 32, programs write more.
 const TAG_BYTES_MAX: usize = 64;
+
+/// What the wrappers of a line say; positions count from the start of the line.
+#[derive(Clone, Copy, Default, Debug)]
+pub(super) struct Found {
+    /// Severity of syslog's `<PRI>`.
+    pub(super) severity: Severity,
+    pub(super) time: Option<(usize, usize)>,
+    /// The program's name.
+    pub(super) program: Option<(usize, usize)>,
+    /// RFC 5424's structured data, its brackets included.
+    pub(super) structured: Option<(usize, usize)>,
+}
 
 /// Takes off `<PRI>` and the header behind it; gives where the message starts.
 pub(super) fn with_priority(line: &str, at: usize, found: &mut Found) -> Option<usize> {

@@ -4,12 +4,12 @@
 
 mod ansi;
 
+use super::syslog::{self, Found};
 use super::text::stamp;
-use super::{escape, logfmt, syslog};
+use super::{escape, logfmt};
 use crate::record::Decoded;
 use crate::record::field::{BODY, FieldTable, SERVICE, TIMESTAMP};
 use crate::record::sentinel::is_sentinel;
-use crate::record::severity::Severity;
 use crate::record::slots::{Entry, Place};
 use memchr::memchr;
 
@@ -22,52 +22,38 @@ const TIME_BYTES_MAX: usize = 36;
 /// The rank of what a wrapper says: every key of the line itself is better.
 const RANK: u8 = u8::MAX;
 
-/// What the wrappers of a line say; positions count from the start of the line.
-#[derive(Clone, Copy, Default, Debug)]
-pub(super) struct Found {
-    /// Severity of syslog's `<PRI>`.
-    pub(super) severity: Severity,
-    pub(super) time: Option<(usize, usize)>,
-    /// The program's name.
-    pub(super) program: Option<(usize, usize)>,
-    /// RFC 5424's structured data, its brackets included.
-    pub(super) structured: Option<(usize, usize)>,
-}
-
-impl Found {
-    /// Adds what the wrappers say to the fields of the line.
-    pub(super) fn add_to(&self, line: &str, wanted: &FieldTable, into: &mut Decoded) {
-        into.priority = self.severity;
-        let entry = |(from, to)| Entry { rank: RANK, ..Entry::text(from, to) };
-        if let Some(time) = self.time {
-            into.slots.put(TIMESTAMP, entry(time));
-        }
-        if let Some((from, to)) = self.program
-            && !is_sentinel(&line[from..to])
-        {
-            into.slots.put(SERVICE, entry((from, to)));
-        }
-        if let Some((from, to)) = self.structured {
-            syslog::structured_pairs(&line[from..to], |name, value, value_at| {
-                let Some(binding) = wanted.binding(name) else { return };
-                let mut put = Entry { unit: binding.unit, ..entry((0, 0)) };
-                if value.contains('\\') {
-                    let start = into.scratch.len();
-                    escape::undo_parameter(value, &mut into.scratch);
-                    put.start = start as u32;
-                    put.len = (into.scratch.len() - start) as u32;
-                    put.place = Place::Scratch;
-                } else {
-                    put.start = (from + value_at) as u32;
-                    put.len = value.len() as u32;
+/// Adds what the wrappers say to the fields of the line.
+pub(super) fn add_found(found: &Found, line: &str, wanted: &FieldTable, into: &mut Decoded) {
+    into.priority = found.severity;
+    let entry = |(from, to)| Entry { rank: RANK, ..Entry::text(from, to) };
+    if let Some(time) = found.time {
+        into.slots.put(TIMESTAMP, entry(time));
+    }
+    if let Some((from, to)) = found.program
+        && !is_sentinel(&line[from..to])
+    {
+        into.slots.put(SERVICE, entry((from, to)));
+    }
+    if let Some((from, to)) = found.structured {
+        syslog::structured_pairs(&line[from..to], |name, value, value_at| {
+            let Some(binding) = wanted.binding(name) else { return };
+            let mut put = Entry { unit: binding.unit, ..entry((0, 0)) };
+            if value.contains('\\') {
+                let start = into.scratch.len();
+                escape::undo_parameter(value, &mut into.scratch);
+                put.start = start as u32;
+                put.len = (into.scratch.len() - start) as u32;
+                put.place = Place::Scratch;
+            } else {
+                put.start = (from + value_at) as u32;
+                put.len = value.len() as u32;
+            }
+            for field in [binding.field, binding.also] {
+                if field != crate::record::field::FieldId::NONE && field != BODY {
+                    into.slots.put(field, put);
                 }
-                for field in [binding.field, binding.also] {
-                    if field != crate::record::field::FieldId::NONE && field != BODY {
-                        into.slots.put(field, put);
-                    }
-                }
-            });
-        }
+            }
+        });
     }
 }
 

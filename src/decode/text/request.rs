@@ -180,7 +180,9 @@ fn finished(bytes: &[u8], at: usize, out: &mut Out<'_>) -> Option<()> {
 #[cold]
 fn piped(bytes: &[u8], at: usize, out: &mut Out<'_>) -> Option<()> {
     let near = &bytes[at..bytes.len().min(at + QUOTE_WITHIN)];
-    let mut from = at + memchr(b'|', near)? + 1;
+    // gin's time is a part of the header, the status is then the first thing
+    let is_first = is_status(bytes, at) && near[3..].starts_with(b" |");
+    let mut from = if is_first { at } else { at + memchr(b'|', near)? + 1 };
     let mut part = || {
         let rest = bytes.get(from..)?;
         let length = memchr(b'|', rest).unwrap_or(rest.len());

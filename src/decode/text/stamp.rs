@@ -10,7 +10,7 @@ const ZEROS: u64 = 0x3030_3030_3030_3030;
 
 /// The length of a time with fraction and zone; 0 where there is none.
 #[inline]
-pub(in crate::decode) fn extent(bytes: &[u8]) -> usize {
+pub(crate) fn extent(bytes: &[u8]) -> usize {
     let Some(head) = bytes.first_chunk::<19>() else { return other(bytes) };
     let mut date = [0; 8];
     let mut time = [0; 8];
