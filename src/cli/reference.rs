@@ -1,4 +1,5 @@
-//! `sidelight reference`: all settings, one of them, or the JSON Schema of a configuration file. Unit: one call.
+//! `sidelight reference`: all settings, one of them, or the JSON Schema of a configuration file.
+//! Unit: one call.
 
 use crate::cli::value::said;
 use crate::config::document;

@@ -1,5 +1,6 @@
-//! The table of settings as documents: a page, an entry of the reference, and a JSON Schema for editors. What a
-//! rule says is described here, too, because its keys are no settings. Unit: one document.
+//! The table of settings as documents: a page, an entry of the reference, and a JSON Schema for
+//! editors. The keys of a rule are described here, too, because they are no settings.
+//! Unit: one document.
 
 use super::environment::{OPENTELEMETRY, SHARED, SOURCES, Variable};
 use super::kind::Type;
@@ -126,9 +127,9 @@ pub const OPERATORS: &[Operator] = &[
     operator(
         "!",
         "Not; what is unknown stays unknown.",
-        "!(event == \"ping\")",
-        "{\"event\":\"pong\"}",
-        "{\"msg\":\"no event\"}",
+        "!(kind == \"ping\")",
+        "{\"kind\":\"pong\"}",
+        "{\"msg\":\"no kind\"}",
     ),
 ];
 

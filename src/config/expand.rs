@@ -1,6 +1,6 @@
-//! `${NAME}` and `${NAME:-default}` in the values of a file -> what the environment says, before any value is
-//! read as what it means. `$${` is `${` itself. Keys are not touched, and neither is the platform's layer: its
-//! variables would be those of every pod. Unit: one file.
+//! Replaces `${NAME}` and `${NAME:-default}` in the values of a file by what the environment says,
+//! before any value is given its type. `$${` is `${` itself. Keys are not touched, and neither is the
+//! platform's layer, whose variables would be those of every pod. Unit: one file.
 
 use super::environment::Environment;
 use super::fault::Level;

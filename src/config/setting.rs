@@ -1,4 +1,5 @@
-//! One row of the table of settings: what it is, and how its value is read, shown and held. Unit: one setting.
+//! One row of the table of settings: what it is, and how its value is read, shown and held.
+//! Unit: one setting.
 
 use super::kind::{Bounds, Type};
 use super::settings::Config;
