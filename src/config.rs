@@ -196,7 +196,9 @@ impl Loaded {
     /// Errors of compiling as faults, the first of them and a count.
     pub fn locate_all(&self, errors: &[RuleError]) -> Vec<Fault> {
         let mut faults = Faults::default();
-        errors.iter().for_each(|error| faults.add(Level::Error, || self.locate(error)));
+        for error in errors {
+            faults.add(Level::Error, || self.locate(error));
+        }
         faults.into_list()
     }
 
@@ -344,7 +346,9 @@ pub fn check(texts: &[PathBuf], as_layers: bool, environment: &Environment) -> V
         }
         let names: Vec<String> = units.iter().map(|unit| unit.name.clone()).collect();
         let mut faults = Faults::default();
-        units.iter_mut().for_each(|unit| faults.append(std::mem::take(&mut unit.faults)));
+        for unit in &mut units {
+            faults.append(std::mem::take(&mut unit.faults));
+        }
         let layers = units.into_iter().flat_map(|unit| unit.layers).collect();
         let loaded = assemble(Request { faults, ..request(layers) });
         return vec![Checked { name: names.join(" + "), loaded }];
@@ -385,7 +389,9 @@ fn assemble(request: Request) -> Loaded {
         let mut part = lay(layer, &request, &mut config);
         if let Some((number, most)) = &cluster {
             let held = held(&parts[*number], most, &mut config, |path| part.find(path));
-            held.into_iter().for_each(|fault| part.faults.push(fault));
+            for fault in held {
+                part.faults.push(fault);
+            }
         } else if part.rank == Rank::Cluster {
             cluster = Some((parts.len(), config.clone()));
         }
@@ -403,11 +409,13 @@ fn assemble(request: Request) -> Loaded {
     let (own, origins) = part::merge(&parts, true);
     config.rules.own = own;
     let mut faults = request.faults.clone();
-    parts.iter().for_each(|part| faults.append(part.faults.clone()));
-    shared.into_iter().chain(environment).chain(beyond).for_each(|fault| faults.push(fault));
-    unusable(&config, &parts, &request.environment)
-        .into_iter()
-        .for_each(|fault| faults.push(fault));
+    for part in &parts {
+        faults.append(part.faults.clone());
+    }
+    let unusable = unusable(&config, &parts, &request.environment);
+    for fault in shared.into_iter().chain(environment).chain(beyond).chain(unusable) {
+        faults.push(fault);
+    }
     let faults = faults.into_list();
     Loaded { config, faults, file: None, request: Arc::new(request), parts, origins }
 }

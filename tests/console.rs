@@ -109,8 +109,9 @@ fn a_sidecar_runs_without_being_heard() {
 #[test]
 fn a_long_result_arrives_whole() {
     let folder = tempfile::tempdir().expect("a temporary directory");
-    let rules: String =
+    let rules: Vec<String> =
         (0..2_000).map(|n| format!("  - counter: {{name: a{n}_total, help: Of {n}.}}\n")).collect();
+    let rules = rules.concat();
     let config = folder.path().join("c.yaml");
     fs::write(&config, format!("rules:\n{rules}")).expect("a writable folder");
     let path = config.display().to_string();

@@ -16,7 +16,8 @@ const MEMORY_KIB_MAX: u64 = 48 * 1024;
 
 /// Configurations with far more faults, nodes, bytes or names than anybody means.
 fn hostile() -> Vec<(&'static str, String)> {
-    let keys: String = (0..60_000).map(|n| format!("k{n}: 1\n")).collect();
+    let keys: Vec<String> = (0..60_000).map(|n| format!("k{n}: 1\n")).collect();
+    let keys = keys.concat();
     let json: Vec<String> = (0..2_000).map(|n| format!("\"unknown_key_{n}\":{n}")).collect();
     let wrong = "- {counter: {name: 1a, labels: {pod: body, __x: msg}}}\n".repeat(9_000);
     let same = "- {name: a, when: '(', counter: {name: a_total}}\n".repeat(9_000);
@@ -122,9 +123,10 @@ fn what_is_no_regular_file_is_not_read() {
             }
             let path = path.display().to_string();
             let mut setup = Setup::default();
-            match layers {
-                true => _ = setup.environment.insert("SIDELIGHT_CONFIG_LAYERS", path),
-                false => setup.arguments.extend(["--config".to_owned(), path]),
+            if layers {
+                setup.environment.insert("SIDELIGHT_CONFIG_LAYERS", path);
+            } else {
+                setup.arguments.extend(["--config".to_owned(), path]);
             }
             let sidecar = Sidecar::start(setup);
             send(&sidecar.stream);

@@ -56,7 +56,7 @@ pub(super) fn manifest(name: &str, text: &str) -> Option<Vec<Unit>> {
     if !is_manifest {
         return None;
     }
-    if units.is_empty() || faults.len() > 0 {
+    if units.is_empty() || !faults.is_empty() {
         let name = format!("{name} (manifest)");
         units.insert(0, Unit { name, layers: Vec::new(), faults });
     }
@@ -108,7 +108,7 @@ fn is_object(node: &Node) -> bool {
 /// The keys of a ConfigMap that are configurations, in the order in which they count; None where it has none.
 fn config_map(file: &Source, object: &Node) -> Option<Unit> {
     let Value::Map(data) = &key(object, "data")?.value else { return None };
-    let (mut keys, others): (Vec<&(Node, Node)>, Vec<&(Node, Node)>) =
+    let (mut keys, others): (Vec<_>, Vec<_>) =
         data.iter().partition(|(name, _)| is_key(name.key()));
     keys.sort_by(|(one, _), (other, _)| one.key().cmp(other.key()));
     let name = key(object, "metadata").and_then(|metadata| key(metadata, "name"));
@@ -119,7 +119,7 @@ fn config_map(file: &Source, object: &Node) -> Option<Unit> {
     if let Some((other, _)) = others.first().filter(|_| is_ours) {
         let located = Some(file.find(other.start, other.end));
         let path = format!("data.{}", other.key());
-        faults.push(Fault { located, path, ..layer::not_read(other.key()) });
+        faults.push(Fault { path, located, ..layer::not_read(other.key()) });
     }
     let layer = |(of, value): &(Node, Node)| Layer {
         inside: Some(Arc::new(Inside { file: file.clone(), node: value.clone() })),
@@ -127,7 +127,7 @@ fn config_map(file: &Source, object: &Node) -> Option<Unit> {
     };
     let layers: Vec<Layer> = keys.into_iter().map(layer).collect();
     let name = format!("{} (ConfigMap {name})", file.name);
-    (!layers.is_empty() || faults.len() > 0).then(|| Unit { name, layers, faults })
+    (!layers.is_empty() || !faults.is_empty()).then_some(Unit { name, layers, faults })
 }
 
 /// The value of a key of a map.

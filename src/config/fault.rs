@@ -119,7 +119,9 @@ impl Faults {
 impl From<Vec<Fault>> for Faults {
     fn from(faults: Vec<Fault>) -> Faults {
         let mut bounded = Faults::default();
-        faults.into_iter().for_each(|fault| bounded.push(fault));
+        for fault in faults {
+            bounded.push(fault);
+        }
         bounded
     }
 }

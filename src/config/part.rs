@@ -170,9 +170,10 @@ pub(super) fn merge(parts: &[Arc<Part>], broken: bool) -> (Vec<RuleSettings>, Ve
         let begin = merged.len();
         for (rule, written) in of.said.rules.iter().enumerate() {
             let entry = (written.rule.clone(), Origin { part, rule });
-            let replaced = match written.named {
-                true => earlier.remove(&written.rule.name).unwrap_or_default(),
-                false => Vec::new(),
+            let replaced = if written.named {
+                earlier.remove(&written.rule.name).unwrap_or_default()
+            } else {
+                Vec::new()
             };
             for place in &replaced {
                 merged[*place] = None;
@@ -215,7 +216,7 @@ pub(super) fn idle_switches(parts: &mut [Arc<Part>]) {
             faults.add(Level::Warning, || idle_switch(part, index, &known));
         }
         known.extend(part.said.rules.iter().map(|one| one.rule.name.clone()));
-        if faults.len() > 0 {
+        if !faults.is_empty() {
             Arc::make_mut(part).faults.append(faults);
         }
     }

@@ -19,13 +19,13 @@
 //! One step of the walk, at node 4 with `","status":200,...` ahead of it:
 //!
 //! 1. The first 16 bytes ahead are compared with those of the successor, node 5, under its mask.
-//! Equal, or the hint for these bytes is asked: a table from (state, first 8 bytes) to the node
-//! last met there.
+//!    Equal, or the hint for these bytes is asked: a table from (state, first 8 bytes) to the node
+//!    last met there.
 //! 2. A literal longer than 16 bytes is compared by its last 16 bytes as well, and one longer than
-//! 32 whole.
+//!    32 whole.
 //! 3. The value behind it must be what the node says: a number that ends where a number ends, a
-//! string without an escape up to its quote. Its position goes into the slot of the node's field;
-//! its bytes are not read.
+//!    string without an escape up to its quote. Its position goes into the slot of the node's field;
+//!    its bytes are not read.
 //! 4. A key that has further keys below it has a bit; met twice in a line, the walk gives up.
 //!
 //! Where a check fails, `walk::step` asks the format's own grammar for one literal. The grammar

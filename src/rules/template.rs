@@ -6,14 +6,14 @@
 //! Segment by segment (between slashes):
 //! - no letters but a digit: `12345`, `2024-01-31`, `1.2.3`, `52.5,13.4`;
 //! - four digits in a row, or a number behind a separator at the end: `item1234`,
-//! `2024-01-31T10:00Z`, `user-42`;
+//!   `2024-01-31T10:00Z`, `user-42`;
 //! - hexadecimal with two digits and seven characters, alone or between separators: `9f8e7d6c`,
 //!   `app.3f2a1b9c.js`, any UUID;
 //! - from 16 characters with two digits, from 8 with digits in two places and both cases:
 //!   `V1StGXR8_Z5jdHi6B-myT`, `dQw4w9WgXcQ`; from 41 whatever they are;
 //! - a part of 8 characters or more, between separators, that reads like no word: letters that
-//! rarely follow each other, digits inside, cases mixed as no name mixes them: `xKqZmPwR`,
-//! `sk-Vw8...`, `kd82hfq1`;
+//!   rarely follow each other, digits inside, cases mixed as no name mixes them: `xKqZmPwR`,
+//!   `sk-Vw8...`, `kd82hfq1`;
 //! - an `@` (or `%40`) that is not the first character: `ann@example.com`.
 //!
 //! Words with few digits stay (`v1`, `v1.41`, `oauth2`, `sha256`, `i18n`), and so do `@me`, `{id}`,

@@ -46,7 +46,7 @@ impl Seen {
 }
 
 /// Long enough for a loaded machine: a wait that takes this long has failed. No test asserts on less.
-pub(crate) const AMPLE: Duration = Duration::from_secs(60);
+pub(crate) const AMPLE: Duration = Duration::from_mins(1);
 
 /// Counts frames as decoded, as a pipeline does, so that the ledger closes.
 fn decode(telemetry: &Telemetry, frames: u64) {

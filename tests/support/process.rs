@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// Long enough for a loaded machine: a wait that takes this long has failed. No test asserts on less.
-pub(crate) const AMPLE: Duration = Duration::from_secs(60);
+pub(crate) const AMPLE: Duration = Duration::from_mins(1);
 
 /// Between two looks at something that will come.
 const LOOK: Duration = Duration::from_millis(2);

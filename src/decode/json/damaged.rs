@@ -224,7 +224,7 @@ mod tests {
         for line in [
             r#"{"level":"error","method":"GET","path":"/a","status":500,}"#,
             r#"{"level":"error","x":"\x22quoted\x22","method":"GET","path":"/a","status":500}"#,
-            r#"{'level':'error','method':'GET','path':'/a','status':500}"#,
+            r"{'level':'error','method':'GET','path':'/a','status':500}",
             r#"{level:"error",method:"GET",path:"/a",status:500}"#,
             r#"{"level":"error","x":"say "yes" now","method":"GET","path":"/a","status":500}"#,
             r#"{"level":"error","x":"5" disk","method":"GET","path":"/a","status":500}"#,
