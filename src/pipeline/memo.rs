@@ -1,7 +1,7 @@
 //! Maps the raw bytes of the fields that labels are made of to the series of all families that
 //! these labels feed. One lookup serves a group of families, without hashing each label and without
 //! a copy. The caller resolves an unknown key and inserts it. Bounded: at most `CELLS_MAX` cells;
-//! the newest replace the oldest.
+//! in a full neighbourhood, a new key replaces another.
 
 use super::plan::{Group, INPUTS_MAX};
 use crate::metrics::SeriesId;
