@@ -245,7 +245,7 @@ impl Drain<'_> {
             }
         }
         while !running.is_empty() {
-            // On a busy machine, even this margin may be too short.
+            // On a busy machine, the margin of `TELLING` may be too short.
             match finished.recv_timeout(left() + CLOSING / 2) {
                 Ok(name) => running.retain(|one| *one != name),
                 Err(_) => break,

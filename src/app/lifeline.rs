@@ -53,8 +53,8 @@ impl Lifeline {
 mod tests {
     use super::*;
 
-    /// Checks a sequence of observations (open, connections, bytes), and at which of them the
-    /// application has exited.
+    /// Passes a sequence of observations (open, connections, bytes) and checks at which of them the
+    /// application counts as exited.
     fn check(life: &[(i64, u64, u64)], expected: Option<usize>) {
         let mut lifeline = Lifeline::default();
         let last = life.last().copied().into_iter();

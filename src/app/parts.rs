@@ -23,7 +23,7 @@ pub struct Settings {
     pub stream: Option<Place>,
     /// The datagram socket, if it is enabled.
     pub datagram: Option<Place>,
-    /// `$XDG_RUNTIME_DIR`.
+    /// The value of `$XDG_RUNTIME_DIR`.
     pub runtime_directory: Option<PathBuf>,
     /// The address of the admin port, if it is enabled.
     pub listen: Option<SocketAddr>,

@@ -158,7 +158,7 @@ impl Coalescer {
 /// The rate at which the fastest socket fills.
 #[derive(Debug, Default)]
 struct Rate {
-    /// Full sockets a second.
+    /// The rate, in full sockets per second.
     estimate: f64,
     /// The fill level that was added since the last measurement, and the time that passed.
     fill: f64,
@@ -182,7 +182,7 @@ impl Rate {
     }
 
     fn time_to_sleep(&self) -> Duration {
-        // The limit of an hour avoids an overflow at a rate of zero.
+        // An hour is as good as no limit.
         let full = Duration::from_secs_f64((1.0 / self.estimate.max(1e-9)).min(3_600.0));
         let in_time = full.saturating_sub(LATE_TOLERATED).max(full.mul_f64(FILL_LEAST));
         full.mul_f64(FILL_WANTED).min(in_time)

@@ -121,7 +121,7 @@ fn seen(item: &Item<'_>) -> Option<Seen> {
     Some(seen)
 }
 
-/// `KeyValue{key=1, value=2: AnyValue{string_value=1, int_value=3}}` (common.proto).
+/// Reads `KeyValue{key=1, value=2: AnyValue{string_value=1, int_value=3}}` (common.proto).
 fn key_value(message: &[u8]) -> Option<(String, String)> {
     let (mut key, mut value) = (None, None);
     for (field, part) in otlp::fields(message) {

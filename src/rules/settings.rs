@@ -19,13 +19,13 @@ pub struct RulesSettings {
 /// The groups of standard rules.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Groups {
-    /// `http_*`.
+    /// Enables the `http_*` metrics.
     pub http: bool,
-    /// `database_*`.
+    /// Enables the `database_*` metrics.
     pub database: bool,
-    /// `log_*`.
+    /// Enables the `log_*` metrics.
     pub log: bool,
-    /// `function_*`.
+    /// Enables the `function_*` metrics.
     pub functions: bool,
 }
 
@@ -46,9 +46,9 @@ pub struct RuleSettings {
     /// A pattern with named captures that become values. The rule does not apply to a record that
     /// the pattern does not match.
     pub extract: Option<ExtractSettings>,
-    /// The metrics.
+    /// The metrics that the rule records.
     pub metrics: Vec<MetricSettings>,
-    /// The span.
+    /// The span that the rule creates.
     pub span: Option<SpanRule>,
     /// The signal for the health verdict.
     pub health: Option<Signal>,

@@ -3,18 +3,19 @@
 //! fragment are removed. Everything else stays as it is and is limited by the label limit of the
 //! family. Unit: one path.
 //!
-//! Segment by segment (between slashes):
+//! A segment (the part between two slashes) becomes `{id}` if it has one of these properties:
 //! - no letters but a digit: `12345`, `2024-01-31`, `1.2.3`, `52.5,13.4`;
-//! - four digits in a row, or a number behind a separator at the end: `item1234`,
-//! `2024-01-31T10:00Z`, `user-42`;
+//! - four digits in a row, or a number after a separator at the end: `item1234`,
+//!   `2024-01-31T10:00Z`, `user-42`;
 //! - hexadecimal with two digits and seven characters, alone or between separators: `9f8e7d6c`,
 //!   `app.3f2a1b9c.js`, any UUID;
-//! - from 16 characters with two digits, from 8 with digits in two places and both cases:
-//!   `V1StGXR8_Z5jdHi6B-myT`, `dQw4w9WgXcQ`; from 41 whatever they are;
-//! - a part of 8 characters or more, between separators, that reads like no word: letters that
-//! rarely follow each other, digits inside, cases mixed as no name mixes them: `xKqZmPwR`,
-//! `sk-Vw8...`, `kd82hfq1`;
+//! - at least 16 characters with two digits, or at least 8 with digits in two places and both
+//!   cases: `V1StGXR8_Z5jdHi6B-myT`, `dQw4w9WgXcQ`; or at least 41 characters of any kind;
+//! - a part of 8 characters or more, between separators, that does not read like a word: letters
+//!   that rarely follow each other, digits inside, cases mixed as no name mixes them: `xKqZmPwR`,
+//!   `sk-Vw8...`, `kd82hfq1`;
 //! - an `@` (or `%40`) that is not the first character: `ann@example.com`.
+//!
 //! Words with few digits stay (`v1`, `v1.41`, `oauth2`, `sha256`, `i18n`), and so do `@me`, `{id}`,
 //! `:id`. Percent escapes stay as they are; their digits do not count. Parameters after `;` are
 //! removed. Repeated slashes become one; a slash at the end stays, because frameworks distinguish
@@ -148,7 +149,7 @@ pub fn template(path: &str, out: &mut String) {
     }
 }
 
-/// `http://host/path` -> `/path`.
+/// Removes scheme and host: `http://host/path` becomes `/path`.
 #[inline]
 fn without_host(path: &str) -> &str {
     if path.starts_with('/') {
@@ -325,7 +326,7 @@ fn is_id(seen: &Seen, segment: &[u8]) -> bool {
     numbered && !is_version(segment)
 }
 
-/// `v1.41`, `v2.0`
+/// Returns true for a version: `v1.41`, `v2.0`.
 fn is_version(segment: &[u8]) -> bool {
     matches!(segment, [b'v' | b'V', b'0'..=b'9', ..])
         && segment[1..].iter().all(|byte| byte.is_ascii_digit() || *byte == b'.')
@@ -521,7 +522,7 @@ mod tests {
             prop_assert_eq!(of(&once), once);
         }
 
-        /// Guarantees: numbers in a route do not show.
+        /// Guarantees: paths that differ only in a number have the same template.
         #[test]
         fn property_numbers_give_one_template(left: u64, right: u64) {
             prop_assert_eq!(of(&format!("/users/{left}/x")), of(&format!("/users/{right}/x")));

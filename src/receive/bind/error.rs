@@ -23,7 +23,7 @@ pub struct BindError {
 pub enum Problem {
     /// The path does not fit into the kernel's address.
     TooLong {
-        /// Its length.
+        /// The length of the path.
         bytes: usize,
     },
     /// The path has no last part.
@@ -84,9 +84,9 @@ pub enum Problem {
 /// The owner of a file, and its permissions.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Owner {
-    /// User id.
+    /// The user id.
     pub uid: u32,
-    /// Group id.
+    /// The group id.
     pub gid: u32,
     /// Permission bits.
     pub mode: u32,

@@ -195,8 +195,9 @@ fn of_several_that_start_at_once_one_wins() {
     }
 }
 
-/// Scenario: a stranger swaps a canary in at the path, as fast as it can, while sockets are bound
-/// there. Guarantees: the canary's bytes, mode and group never change, whatever the swaps hit.
+/// Scenario: another process swaps a canary in at the path, as fast as it can, while sockets are
+/// bound there. Guarantees: the canary's bytes, mode and group never change, whatever the swaps
+/// hit.
 #[test]
 fn a_canary_swapped_in_is_never_touched() {
     let root = directory();

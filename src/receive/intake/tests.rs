@@ -169,7 +169,7 @@ proptest! {
         cuts in proptest::collection::vec(1usize..120, 1..20),
     ) {
         let stream: Vec<u8> = parts.iter().flat_map(|at| PARTS[*at].bytes()).collect();
-        // a record may be much longer than a line
+        // A record may be much longer than a line.
         let bounds = Bounds { line_bytes_max: 200, tail_bytes_max: 4096 };
         prop_assert_eq!(records(&stream, &cuts, bounds), records(&stream, &[4096], bounds));
     }

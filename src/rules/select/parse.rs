@@ -58,7 +58,7 @@ struct Parser<'text, 'table> {
 }
 
 impl<'text> Parser<'text, '_> {
-    /// `a || b || c`
+    /// Parses `a || b || c`.
     fn either(&mut self, negated: bool) -> Result<Node, SyntaxError> {
         let mut parts = vec![self.both(negated)?];
         while self.take(&Token::Or) {
@@ -67,7 +67,7 @@ impl<'text> Parser<'text, '_> {
         Ok(join(parts, if negated { Node::All } else { Node::Any }))
     }
 
-    /// `a && b && c`
+    /// Parses `a && b && c`.
     fn both(&mut self, negated: bool) -> Result<Node, SyntaxError> {
         let mut parts = vec![self.unary(negated)?];
         while self.take(&Token::And) {
@@ -76,7 +76,7 @@ impl<'text> Parser<'text, '_> {
         Ok(join(parts, if negated { Node::Any } else { Node::All }))
     }
 
-    /// `!a`, `(a)` or one test.
+    /// Parses `!a`, `(a)` or one test.
     fn unary(&mut self, negated: bool) -> Result<Node, SyntaxError> {
         let nests = matches!(self.peek(), Token::Not | Token::Open);
         if !nests {
@@ -105,7 +105,7 @@ impl<'text> Parser<'text, '_> {
         Ok(node)
     }
 
-    /// One test of one field.
+    /// Parses one test of one field.
     fn test(&mut self, negated: bool) -> Result<Node, SyntaxError> {
         self.tests += 1;
         self.check_tests()?;
@@ -138,7 +138,7 @@ impl<'text> Parser<'text, '_> {
         }
     }
 
-    /// `200 <= status`
+    /// Parses `200 <= status`.
     fn constant_first(&mut self, negated: bool) -> Result<Node, SyntaxError> {
         let constant_offset = self.offset();
         let constant = self.constant()?;
@@ -204,7 +204,7 @@ impl<'text> Parser<'text, '_> {
         }
     }
 
-    /// `x in ["a", "b"]` is `x == "a" || x == "b"`.
+    /// Parses `x in ["a", "b"]`, which means `x == "a" || x == "b"`.
     fn list(&mut self, field: Named<'_>, negated: bool) -> Result<Node, SyntaxError> {
         if !self.take(&Token::OpenList) {
             return Err(SyntaxError::new(self.offset(), "`in` wants a list")

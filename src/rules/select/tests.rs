@@ -174,7 +174,7 @@ fn levels_compare_by_number() {
     assert!(!holds("has(level)", &[]) && holds("has(level)", &[("level", Kind::Text, "x")]));
 }
 
-/// A syslog header's level is the record's, where the line has none.
+/// If a line has no level, the level of its syslog header counts.
 #[test]
 fn a_level_of_the_transport_counts() {
     let envelope = Envelope { severity: Severity::ERROR, tag: None };
