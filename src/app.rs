@@ -1,7 +1,9 @@
-//! The whole process: listeners are opened, data threads run, everything drains. Unit: one process.
+//! Runs the whole process: opens the listeners, starts the data threads and drains at the end.
+//! Unit: one process.
 //!
-//! `App::new(parts).spawn()` opens what can be opened and serves; what cannot is tried again every second,
-//! while the process runs on: a sidecar must never keep its application from starting.
+//! `App::new(parts).spawn()` opens every listener that it can and starts to serve. It retries a
+//! listener that cannot be opened every second while the process keeps running, because a sidecar
+//! must never prevent its application from starting.
 
 pub mod admin;
 pub mod compose;
@@ -29,24 +31,26 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::Duration;
 use supervisor::Supervisor;
 
-/// Descriptors that are asked for: all connections and as many again.
+/// The limit of open files that the process requests: one descriptor per possible connection, and
+/// as many again for everything else.
 const DESCRIPTORS: u64 = 8192;
 
-/// The process before it runs.
+/// A process that has not been started yet.
 #[derive(Debug)]
 pub struct App(Parts);
 
 impl App {
-    /// From its parts.
+    /// Creates a process from its parts.
     pub fn new(parts: Parts) -> App {
         App(parts)
     }
 
-    /// Opens the listeners, starts the data threads, and goes on trying where a listener cannot be opened.
-    /// `signals` must be installed before, so that no stop finds the process unprepared.
+    /// Opens the listeners and starts the data threads. Keeps retrying listeners that cannot be
+    /// opened. Install `signals` before this call, so that a stop signal always finds a handler.
     ///
     /// # Errors
-    /// The kernel refuses threads or descriptors to begin with.
+    /// Returns an error if the kernel refuses the threads or descriptors that the process needs to
+    /// start.
     pub fn spawn(self, signals: &Signals) -> io::Result<Running> {
         let parts = self.0;
         raise_descriptor_limit();
@@ -78,7 +82,7 @@ impl App {
     }
 }
 
-/// The process while it runs.
+/// A running process.
 #[derive(Debug)]
 pub struct Running {
     supervisor: Arc<Supervisor>,
@@ -86,28 +90,29 @@ pub struct Running {
 }
 
 impl Running {
-    /// The listeners and their state, for the first lines that are printed.
+    /// Returns the listeners and their state, for the first lines that the process prints.
     pub fn doors(&self) -> Vec<(Door, DoorState)> {
         self.supervisor.standing.doors()
     }
 
-    /// Wakes every data thread, so that pipelines look for new rules although no line comes.
+    /// Wakes every data thread, so that pipelines load new rules even if no line arrives.
     pub fn nudge(&self) {
         self.supervisor.wake_workers();
     }
 
-    /// Waits for a stop signal. `reload` is called on SIGHUP, and when it is time to look whether the
-    /// configuration changed, first after `signals.look`; it returns after how long to look again. It runs
-    /// on a thread of its own, so that a configuration that is slow to read does not delay a stop.
+    /// Waits for a stop signal. Calls `reload` on SIGHUP, and when it is time to check whether the
+    /// configuration changed: first after `signals.look`, then after the time that `reload`
+    /// returned. `reload` runs on a separate thread, so that a configuration that is slow to read
+    /// does not delay a stop.
     ///
     /// # Errors
-    /// The kernel refuses to wait for signals.
+    /// Returns an error if the kernel refuses to wait for signals.
     pub fn wait(
         &self,
         signals: &mut Signals,
         reload: impl FnMut(SignalEvent) -> Looked + Send + 'static,
     ) -> io::Result<()> {
-        // one request that waits covers all that come before it is served
+        // One pending request covers all requests that arrive before it is served.
         let (hangups, requests) = sync_channel(1);
         let (supervisor, look) = (Arc::clone(&self.supervisor), signals.look.take());
         let serve = move || serve_reloads(&supervisor, &requests, look, reload);
@@ -123,8 +128,9 @@ impl Running {
         }
     }
 
-    /// Leaves: reads what was written, flushes, exports, closes the ledger, with which `report` is called at
-    /// once, and waits for a last scrape where that is wanted.
+    /// Drains the process: reads what was written, flushes, exports and closes the ledger. Calls
+    /// `report` as soon as the ledger is closed, then waits for a final scrape if the settings ask
+    /// for one.
     pub fn drain(self, report: impl FnOnce(&Closing)) -> Closing {
         let supervisor = &self.supervisor;
         supervisor.standing.phase.advance(Phase::Reading);
@@ -144,8 +150,8 @@ impl Running {
     }
 }
 
-/// Calls `reload` on every request and after the time that it returned; ends when nobody can request any
-/// more.
+/// Calls `reload` on every request, and each time the interval that it returned has passed. Returns
+/// when all senders of requests are gone.
 fn serve_reloads(
     supervisor: &Supervisor,
     requests: &Receiver<()>,
@@ -169,11 +175,11 @@ fn serve_reloads(
     }
 }
 
-/// The life of the sidecar: serves until it is told to stop, drains, prints the ledger as the last line on
-/// stderr, and returns the exit code.
+/// Runs the sidecar: serves until a stop signal arrives, drains, prints the ledger as the last line
+/// on stderr, and returns the exit code.
 ///
 /// # Errors
-/// When the kernel refuses what the process needs to begin with.
+/// Returns an error if the kernel refuses what the process needs to start.
 pub fn run(
     parts: Parts,
     signals: &mut Signals,
@@ -187,13 +193,14 @@ pub fn run(
         tracing::warn!(%error, "repeated stop signals are ignored without a word");
     }
     let closing = running.drain(|closing| {
-        // when nobody reads it any more, the exit code says the same
+        // If nobody reads stderr any more, the exit code carries the same information.
         console::note(&format!("{}\n", closing.ledger));
     });
     Ok(closing.exit_code())
 }
 
-/// A container often starts with 1,024 descriptors and may have many more.
+/// Raises the limit of open files. A container often starts with 1,024 descriptors and may have
+/// many more.
 fn raise_descriptor_limit() {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let wanted = maximum.map_or(DESCRIPTORS, |maximum| maximum.min(DESCRIPTORS));

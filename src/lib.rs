@@ -1,66 +1,83 @@
-//! sidelight stands beside an application in its pod, takes its log lines over a Unix socket, and makes of
-//! every line up to four things: a metric, a span, a health verdict, a forwarded record.
+//! sidelight runs next to an application in its pod, receives its log lines over a Unix socket, and
+//! turns each line into up to four things: a metric, a span, a health signal, a forwarded record.
 //!
-//! # The way of a line
+//! # The path of a line
 //!
 //! ```text
-//!  application            data thread (one runs all of this; nothing is queued, locked or allocated a line)
-//!  +---------+ write()  +-----------------------------------------------------------------------------+
-//!  | stdout, |--------->| receive -> frame -> decode -> rules/plan -> pipeline --+-> metrics (shard)   |--+
-//!  | socket  |          |  bytes     lines    positions  what matters  the life  |                     |  |
-//!  +---------+          |                     of fields                of a line +-> health (pulse)    |--+
-//!                       |                                                        +-> spans    --batch--+  |
-//!                       |                                                        +-> forward  --batch--|  |
-//!                       +----------------------------------------------------------------------|------+  |
-//!                                                                                              v         |
-//!  collector  <--- OTLP --- export <------------------------------------------------------- outbox       |
-//!  Prometheus, kubelet <--- serve (admin thread) <------ a scrape adds the shards up --------------------+
+//!  application           data thread (runs all of this; no queue, lock or allocation per line)
+//!  +---------+ write() +----------------------------------------------------------------------+
+//!  | stdout, |-------->| receive --> frame --> decode --> rules --> pipeline -+-> metrics     |--+
+//!  | socket  |         | bytes       lines     fields     which     applies   +-> health      |--+
+//!  +---------+         |                                  apply     effects   +-> spans    -+ |  |
+//!                      |                                                      +-> forward  -+ |  |
+//!                      +--------------------------------------------------------------------|-+  |
+//!                                                                                   batches v    |
+//!  collector <-------- OTLP ------ export <------------------------------------------- outbox    |
+//!  Prometheus, kubelet <---------- serve (admin thread) <---- each scrape adds up the shards ----+
 //! ```
 //!
-//! Where a line goes, in the order in which it meets the rooms:
+//! # Modules
 //!
-//! | room | what it is |
+//! A line passes through the modules in the order from `receive` to `export`.
+//!
+//! | module | what it does |
 //! |---|---|
-//! | [`receive`] | where bytes come in: two sockets, standard input; binding; how wake-ups are coalesced |
-//! | [`frame`] | bytes -> frames; which lines belong together (tracebacks) |
-//! | [`decode`] | one frame -> where the wanted fields lie: json, logfmt, access, text, syslog; times |
-//! | [`record`] | a borrowed line in OpenTelemetry's log data model; fields, severity, numbers |
-//! | [`rules`] | which records matter and what each does: conditions, captures, standard rules |
-//! | [`pipeline`] | THE WHOLE LIFE OF ONE LINE in order, and the memo that finds its series |
-//! | [`metrics`] | effect 1: families, series, shards of cells, limits, exemplars; `expose` writes them |
-//! | [`spans`] | effect 2: ids of any form, phrases, pairs of lines, OTLP spans |
+//! | [`receive`] | binds and reads two sockets and standard input; coalesces wake-ups |
+//! | [`frame`] | splits bytes into frames; joins lines that belong together (tracebacks) |
+//! | [`decode`] | finds the fields of a frame: JSON, logfmt, access, text, syslog; parses times |
+//! | [`record`] | a borrowed line in OpenTelemetry's log data model: fields, severity, numbers |
+//! | [`rules`] | decides which records matter and what each does; conditions, captures |
+//! | [`pipeline`] | processes one line from frame to effects; caches the series of its labels |
+//! | [`metrics`] | effect 1: families, series, shards, limits, exemplars; `expose` writes them |
+//! | [`spans`] | effect 2: trace and span ids, phrases, pairs of start and end lines, OTLP spans |
 //! | [`health`] | effect 3: a verdict on the application from its logs |
-//! | [`forward`] | effect 4: the copy of every line to standard output |
-//! | [`otlp`], [`outbox`], [`export`] | protobuf; the only queue; batches to a collector, HTTP or gRPC |
+//! | [`forward`] | effect 4: a copy of every line on standard output |
+//! | [`otlp`], [`outbox`], [`export`] | protobuf; the only queue; batches by HTTP or gRPC |
 //! | [`serve`] | the admin port: `/metrics`, `/health`, `/livez`, `/readyz`, `/startupz` |
-//! | [`telemetry`] | every metric that sidelight keeps about itself; the ledger; our own log lines |
-//! | [`config`] | as written -> as used: YAML in layers, environment, flags; errors with their places |
-//! | [`app`] | doors bound, threads started, the phases of leaving ([`phase`]) |
-//! | [`replay`] | a file of lines through the rules: what would have happened |
-//! | [`console`] | standard error and standard output, without a panic and without a wait |
-//! | [`cli`] | run, demo, check, replay, explain, healthcheck, install; finds the other two programs |
-//! | [`clock`], [`resource`] | time as a value; who we speak for |
+//! | [`telemetry`] | the metrics that sidelight keeps about itself; the ledger; our own log |
+//! | [`config`] | reads YAML layers, environment and flags; reports errors with their position |
+//! | [`app`] | binds listeners, starts threads, and drains in phases ([`phase`]) |
+//! | [`replay`] | runs a file of lines through the rules and reports what would have happened |
+//! | [`console`] | writes to standard error and standard output without panicking or blocking |
+//! | [`cli`] | run, demo, check, replay, explain, healthcheck, install; finds other programs |
+//! | [`clock`], [`resource`] | time as a value; the service that the telemetry describes |
 //!
-//! Two more programs are crates of the same workspace: `crates/injector` puts the sidecar into pods
-//! (admission webhook, manifests, check of a cluster), `crates/tee` copies a command's output to the socket.
+//! Two more programs are crates of the same workspace: `crates/injector` adds the sidecar to pods
+//! (admission webhook, manifests, cluster check), `crates/tee` copies a command's output to the
+//! socket.
 //!
-//! # What must never be
+//! # Glossary
 //!
-//! Each has a test; the rules of the house (who may import whom, sizes, headers) are in `tests/tidy.rs`.
+//! - frame: one received line that is not empty, or one datagram; the unit of the ledger.
+//! - record: a decoded frame with its fields, severity and time. Joined lines, such as a traceback,
+//!   are several frames but one record.
+//! - ledger: the account of a process: every received frame was decoded or refused, and every item
+//!   offered to an output was sent, dropped or is still held.
+//! - overflow series: a series with `_other` as the value of labels. It counts what arrives after
+//!   the family or the process has reached its limit of series or label values.
+//! - outbox: the bounded queue between the data threads and an output (spans, records, lines).
+//! - drain: the end of a process: it reads what was written, flushes, exports, and closes the
+//!   ledger, within one deadline.
 //!
-//! 1. Between a byte read and its metric there is no queue, no lock and no allocation, except when a series
-//!    is met for the first time. (`tests/alloc.rs`)
-//! 2. The pure parts (decode, rules, pipeline, metrics, spans, health) do no I/O and read no clock but the
-//!    one handed in. (`tests/tidy.rs`, `.clippy.toml`)
+//! # Invariants
+//!
+//! Each has a test. `tests/tidy.rs` checks which module may import which, file sizes and headers.
+//!
+//! 1. Between a byte read and its metric there is no queue, no lock and no allocation, except when
+//!    a series is new. (`tests/alloc.rs`)
+//! 2. The pure parts (decode, rules, pipeline, metrics, spans, health) do no I/O and read no clock
+//!    except the one that is passed in. (`tests/tidy.rs`, `.clippy.toml`)
 //! 3. Nothing below `config` knows YAML or the environment: each part owns a plain `Settings` type.
-//! 4. Nothing waits for the collector except `export`. Nothing waits for a disk on a data thread.
-//! 5. Every dropped thing is counted with a stage and a reason, and the ledger closes:
+//! 4. Only `export` waits for the collector. No data thread waits for a disk.
+//! 5. Every loss is counted with a stage and a reason, and the ledger closes:
 //!    received = decoded + refused, offered = sent + dropped + held. (`tests/ledger.rs`)
 //! 6. `pipeline`, `metrics` and `rules` use no type of HTTP, OTLP or Kubernetes.
-//! 7. Nothing an application can send makes memory grow past a stated bound, panics, or runs code.
-//! 8. The application always starts: whatever is wrong with us, its socket is bound and read.
+//! 7. Nothing that an application can send makes memory grow past a fixed limit, panics, or runs
+//!    code.
+//! 8. The application always starts: whatever is wrong with sidelight, its socket is bound and
+//!    read.
 #![forbid(unsafe_code)]
-// a write that fails or waits must not end or hold up a process: `console` writes
+// A write that fails or blocks must not end or delay the process, so only `console` writes.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod app;

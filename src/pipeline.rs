@@ -1,7 +1,10 @@
-//! The life of one line, in order: framed, decoded, planned, and its effects: a metric, a span, a
-//! count for the health verdict, a forwarded copy. One pipeline a data thread; between a byte read
-//! and its metric there is no queue, no lock and no allocation, except when a series is new. Never
-//! async; cannot fail: what is lost is counted. Unit: one record.
+//! Processes one line from the frame to its effects: decodes it, plans which rules can apply, and
+//! applies them. The effects are a metric, a span, a count for the health verdict and a forwarded
+//! copy.
+//!
+//! Each data thread has one pipeline. Between a byte read and its metric there is no queue, no lock
+//! and no allocation, except when a series is new. The pipeline is never async and cannot fail: it
+//! counts what it loses. Unit: one record.
 
 mod batch;
 mod effects;
@@ -35,30 +38,30 @@ use plan::Plans;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-/// What a pipeline is made of.
+/// The parts that a pipeline is built from.
 #[derive(Debug)]
 pub struct Parts {
-    /// The rules now in force, and those to come.
+    /// The rules now in force, and later ones.
     pub rules: Arc<Published>,
-    /// Where series are admitted.
+    /// The registry that admits series.
     pub registry: Arc<Registry>,
-    /// Where batches are counted.
+    /// The metrics about sidelight, to which batches are added.
     pub telemetry: Arc<Telemetry>,
-    /// Where signs of health go.
+    /// The health counters, to which batches are added.
     pub pulse: Arc<Pulse>,
-    /// The maker of spans.
+    /// Creates the spans.
     pub spans: SpanMaker,
-    /// The copy of every line to standard output, where it is on.
+    /// The copy of every line to standard output, if it is enabled.
     pub passthrough: Option<Passthrough>,
-    /// Who wrote the lines that do not say it.
+    /// The resource of lines that name no service.
     pub resource: Arc<Resource>,
-    /// The longest line in bytes; of a longer one the beginning is kept.
+    /// The longest line in bytes; only the beginning of a longer line is kept.
     pub line_bytes_max: usize,
-    /// The zone of times that name none.
+    /// The time zone of timestamps that name none.
     pub zone: Zone,
 }
 
-/// One data thread's way of a line.
+/// The pipeline of one data thread.
 #[derive(Debug)]
 pub struct Pipeline {
     rules: Arc<RuleSet>,
@@ -75,14 +78,14 @@ pub struct Pipeline {
     resource: Arc<Resource>,
     line_bytes_max: usize,
     skew_due: bool,
-    /// False: lines are counted and refused.
+    /// If false, lines are counted and refused.
     enabled: bool,
     /// For tests: the next record is not processed.
     lose_record: bool,
 }
 
 impl Pipeline {
-    /// A pipeline with the rules now in force.
+    /// Creates a pipeline with the rules now in force.
     pub fn new(parts: Parts) -> Pipeline {
         let generation = parts.rules.generation();
         let lose_record = parts.telemetry.faults.lose_record;
@@ -108,14 +111,14 @@ impl Pipeline {
         }
     }
 
-    /// An oversized line of which the copy is already taken care of.
+    /// Records the beginning of an oversized line. The caller has already handled its copy.
     fn beginning(&mut self, source: &Source, prefix: &[u8], bytes: u64, observed: UnixNanos) {
         debug_assert!(bytes >= prefix.len() as u64, "a line is at least as long as its beginning");
         if !self.enabled {
             return self.refuse(1);
         }
         self.batch.oversized += 1;
-        // the cut may lie within a character
+        // The cut may split a character.
         let whole = match std::str::from_utf8(prefix) {
             Err(error) if error.error_len().is_none() => &prefix[..error.valid_up_to()],
             _ => prefix,
@@ -124,12 +127,12 @@ impl Pipeline {
         self.record(source, &text, 1, observed);
     }
 
-    /// Counts frames that are refused because everything is switched off.
+    /// Counts frames that are refused because processing is disabled.
     fn refuse(&mut self, frames: u64) {
         self.batch.disabled += frames;
     }
 
-    /// New rules, if there are: looked for once a block, by a load.
+    /// Loads new rules if there are any. Called once a block; the check costs one atomic load.
     fn renew(&mut self) {
         if self.published.generation() != self.generation {
             self.generation = self.published.generation();
@@ -141,7 +144,7 @@ impl Pipeline {
         }
     }
 
-    /// The line at `at`, read and framed in one walk, where its first bytes name its format.
+    /// Frames and decodes the line at `at` in one pass, if its first bytes identify its format.
     /// Returns where the next line begins.
     #[inline]
     fn walked(
@@ -164,7 +167,8 @@ impl Pipeline {
         Some(end)
     }
 
-    /// The line at `at` of a block, with what is joined to it. Returns where the next line begins.
+    /// Processes the line at `at` of a block together with the lines that are joined to it. Returns
+    /// where the next line begins.
     #[inline]
     fn line(
         &mut self,
@@ -197,7 +201,7 @@ impl Pipeline {
         end
     }
 
-    /// Text, its invalid UTF-8 replaced and counted.
+    /// Converts bytes to text; replaces and counts invalid UTF-8.
     fn repaired<'a>(&mut self, bytes: &'a [u8]) -> Cow<'a, str> {
         let text = String::from_utf8_lossy(bytes);
         self.batch.invalid_utf8 += u64::from(matches!(text, Cow::Owned(_)));
@@ -212,7 +216,7 @@ impl Pipeline {
         self.apply(source, line, lines, observed);
     }
 
-    /// Everything that follows from a decoded record.
+    /// Applies all effects of a decoded record.
     #[inline]
     fn apply(&mut self, source: &Source, line: &str, lines: u64, observed: UnixNanos) {
         if std::mem::take(&mut self.lose_record) {
@@ -221,7 +225,7 @@ impl Pipeline {
         if self.decoded.malformed {
             self.batch.malformed[malformed_as(line) as usize] += 1;
         }
-        // a rule's own name of a field falls back to the standard one that has this name as a key
+        // A field that a rule names falls back to the standard field that has this name as a key.
         for &(own, standard) in self.rules.fields.aliases() {
             if self.decoded.slots.get(own).is_none()
                 && let Some(&entry) = self.decoded.slots.get(standard)
@@ -238,19 +242,19 @@ impl Pipeline {
         if self.skew_due
             && let Some(time) = self.effects.own_time(&record)
         {
-            // once a batch: the line's clock against ours
+            // Once a batch: the difference between the clock of the line and ours.
             let skew = observed.0 as i64 - time.0 as i64;
             self.telemetry.clock_skew.set(skew as f64 / 1e9);
             self.skew_due = false;
         }
-        // counted when all is done: a record that does not come this far is missing in the ledger
+        // Counted last, so that a record that does not get this far is missing in the ledger.
         self.batch.decoded[self.decoded.format as usize] += lines;
     }
 }
 
 impl FrameSink for Pipeline {
-    /// Lines that belong together are joined here; the caller holds back what may still be
-    /// continued (`frame::multiline::settled`).
+    /// Joins lines that belong together. The caller holds back lines that may still be continued
+    /// (`frame::multiline::settled`).
     fn lines(&mut self, source: &mut Source, block: &[u8], observed: UnixNanos) {
         self.renew();
         if !self.enabled {
@@ -259,7 +263,7 @@ impl FrameSink for Pipeline {
         if let Some(passthrough) = &mut self.passthrough {
             passthrough.lines(block);
         }
-        // one check for the whole block: a line ends at a newline, so no character is cut
+        // Checks the whole block at once: lines end at newlines, so no character is split.
         let text = simdutf8::basic::from_utf8(block).ok();
         let mut at = 0;
         while at < block.len() {
@@ -270,7 +274,7 @@ impl FrameSink for Pipeline {
         }
     }
 
-    /// Copies the beginning of the line and records it; it counts as decoded.
+    /// Copies the beginning of the line and records it; the line counts as decoded.
     fn oversized(&mut self, source: &mut Source, prefix: &[u8], bytes: u64, observed: UnixNanos) {
         if let Some(passthrough) = &mut self.passthrough {
             passthrough.oversized();
@@ -290,11 +294,11 @@ impl FrameSink for Pipeline {
             return;
         }
         let text = self.repaired(bytes);
-        // CPython's SysLogHandler ends a datagram with a NUL
+        // CPython's SysLogHandler appends a NUL to each datagram.
         self.record(source, text.trim_end_matches(['\0', '\n', '\r']), 1, observed);
     }
 
-    /// Adds counters to telemetry, hands batches to the outboxes, looks for new rules.
+    /// Adds counters to telemetry, hands batches to the outboxes, and loads new rules.
     fn flush(&mut self, now: UnixNanos) {
         let dropped = self.effects.flush(now, self.batch.health);
         self.batch.evicted += dropped.evicted;
@@ -314,7 +318,7 @@ impl FrameSink for Pipeline {
     }
 }
 
-/// The length of a line without its end.
+/// Returns the length of a line without its line ending.
 #[inline]
 fn trimmed(line: &[u8]) -> usize {
     match line {
@@ -329,7 +333,7 @@ fn trimmed_further(line: &[u8]) -> usize {
     line.len() - line.iter().rev().take_while(|byte| matches!(byte, b'\n' | b'\r')).count()
 }
 
-/// Which format a malformed line began like.
+/// Returns the format that the beginning of a malformed line suggests.
 fn malformed_as(line: &str) -> Format {
     if line.starts_with('{') { Format::Json } else { Format::Logfmt }
 }

@@ -1,7 +1,7 @@
-//! Where bytes come in: a stream socket, a datagram socket, standard input. Each has its own
-//! thread, which reads, cuts the bytes into whole lines and calls its own pipeline. `receive` is
-//! given bound sockets and never binds (`bind` is for `app`). It waits for nothing but bytes, and
-//! has no queue. Unit: one read.
+//! Receives bytes from a stream socket, a datagram socket and standard input. Each input has a
+//! separate thread, which reads, splits the bytes into whole lines and calls its pipeline.
+//! `receive` gets bound sockets and never binds them (`app` uses `bind` for that). It blocks only
+//! to wait for bytes, and has no queue. Unit: one read.
 //!
 //! `worker` is the loop of every data thread. `stream`, `datagram` or `stdin` takes bytes from the
 //! kernel, `intake` finds whole lines, the pipeline takes them through `FrameSink`, and `coalesce`

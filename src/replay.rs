@@ -1,6 +1,6 @@
-//! A file of lines through the rules: what would have happened. The same pipeline as in a running sidecar,
-//! but the time is that of the lines, so that windows, ages and verdicts are what they would have been.
-//! Writes nothing, sends nothing. Unit: one file.
+//! Runs a file of lines through the rules and reports what would have happened. Uses the same
+//! pipeline as a running sidecar, but takes the time from the lines, so that windows, ages and
+//! verdicts are the same as they would have been live. Writes and sends nothing. Unit: one file.
 
 pub mod seen;
 
@@ -30,13 +30,15 @@ use seen::Spans;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Spans between two looks at them; the outbox holds many times as many.
+/// How many records are processed between two reads of the outbox, which holds many times as many
+/// spans.
 const LOOK_EVERY: u64 = 1_000;
 
-/// A step of the verdict longer than this is taken at once: nothing happens in between.
+/// If the time between two lines is longer, the verdict is evaluated only once for it, because
+/// nothing happens in between.
 const STEP_MAX: Duration = Duration::from_mins(15);
 
-/// A replay at work.
+/// A replay in progress.
 #[derive(Debug)]
 pub struct Replay {
     pipeline: Pipeline,
@@ -54,7 +56,7 @@ pub struct Replay {
     outcome: Outcome,
 }
 
-/// What would have happened.
+/// The result of a replay.
 #[derive(Debug, Default)]
 pub struct Outcome {
     /// The derived metrics, in the classic text format.
@@ -63,25 +65,26 @@ pub struct Outcome {
     pub spans: Spans,
     /// The verdict after the last line.
     pub verdict: Verdict,
-    /// Frames in and out; `sent` stands for the spans that were seen.
+    /// Frames in and out; `sent` counts the spans that were read back.
     pub ledger: Ledger,
-    /// When the first and the last line with a time were written.
+    /// The times of the first and the last line that have a timestamp.
     pub between: Option<(UnixNanos, UnixNanos)>,
-    /// With `strict`: lines that are not what they look like, by number, and why. The first 20.
+    /// With `strict`: the first 20 damaged lines (invalid UTF-8 or invalid JSON), by number, with
+    /// the error.
     pub damaged: Vec<(u64, String)>,
-    /// How many there are.
+    /// The number of all damaged lines.
     pub damaged_count: u64,
 }
 
-/// Damaged lines that are told one by one.
+/// How many damaged lines are reported one by one.
 const DAMAGED_MAX: usize = 20;
 
 impl Replay {
-    /// A replay by this configuration. With `strict` every JSON line is validated in full. `now` is the time
-    /// of lines that stand before the first that tells its own.
+    /// Creates a replay of this configuration. With `strict`, validates every JSON line in full.
+    /// `now` is the time of the lines before the first line with a timestamp.
     ///
     /// # Errors
-    /// Rules of a user's own that cannot be compiled.
+    /// Returns the errors of user rules that cannot be compiled.
     pub fn new(config: &Config, strict: bool, now: UnixNanos) -> Result<Replay, Vec<RuleError>> {
         let registry = Registry::new(config.limits);
         let rules = compile_into(&config.rules, &registry)?;
@@ -123,8 +126,8 @@ impl Replay {
         })
     }
 
-    /// Takes whole lines; the last may lack its end. `number` is that of the first line, from 1.
-    /// Returns the number of the line behind them.
+    /// Processes whole lines; the last may lack its newline. `number` is the number of the first
+    /// line, starting at 1. Returns the number of the line after them.
     pub fn feed(&mut self, block: &[u8], mut number: u64) -> u64 {
         let mut at = 0;
         while at < block.len() {
@@ -169,7 +172,7 @@ impl Replay {
         }
     }
 
-    /// Takes the spans that were made.
+    /// Reads the spans that were created.
     fn look(&mut self, now: UnixNanos) {
         self.since_look = 0;
         self.pipeline.flush(now);
@@ -183,7 +186,7 @@ impl Replay {
         }
     }
 
-    /// The end of the file.
+    /// Ends the replay after the last line and returns its result.
     pub fn finish(mut self) -> Outcome {
         let now = self.clock.last;
         self.look(now);
@@ -199,7 +202,8 @@ impl Replay {
     }
 }
 
-/// The time of each line: its own, or that of the line before it. Never runs backwards, as arrival would not.
+/// The time of each line: its timestamp, or the time of the line before it. Never goes backwards,
+/// just as arrival times do not.
 #[derive(Debug)]
 struct LineClock {
     zone: time::Zone,
@@ -247,7 +251,7 @@ impl LineClock {
     }
 }
 
-/// The verdict, once a second of the lines' time.
+/// Evaluates the verdict once a second of the lines' time.
 #[derive(Debug)]
 struct Verdicts {
     evaluator: Evaluator,
@@ -256,7 +260,8 @@ struct Verdicts {
 }
 
 impl Verdicts {
-    /// Evaluates when a second of the lines' time has gone by, seconds without a line included.
+    /// Evaluates the verdict if a second of the lines' time has passed, also for seconds without a
+    /// line.
     fn step(&mut self, now: UnixNanos, pipeline: &mut Pipeline) {
         let (begun, last) = *self.last.get_or_insert((now, now));
         let gone = now.since(last);

@@ -1,6 +1,7 @@
-//! Which records matter and what each does. Rules are written as plain settings (`settings`) or
-//! built in (`standard`), compiled once into a [`set::RuleSet`], and only read on the way of a
-//! line. No I/O, no clock; what a rule names leaves the pod only through the labels it asks for.
+//! Rules decide which records matter and what each record does. A rule comes from plain settings
+//! (`settings`) or is built in (`standard`). Rules are compiled once into a [`set::RuleSet`], which
+//! is read-only while lines are processed. No I/O, no clock. A field leaves the pod only through a
+//! label that a rule declares.
 
 pub mod action;
 pub mod compile;

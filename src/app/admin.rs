@@ -1,5 +1,6 @@
-//! The admin thread: its own current-thread runtime, so that `/livez` and `/metrics` answer while the
-//! data threads are busy, and once a second the verdict on the application.
+//! Runs the admin thread. It has a separate current-thread runtime, so that `/livez` and `/metrics`
+//! answer while the data threads are busy. Once a second it evaluates the health of the
+//! application.
 
 use crate::health::Pulse;
 use crate::health::evaluate::{Evaluator, Moment};
@@ -15,36 +16,37 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval};
 
-/// A verdict a second: the resolution of its window.
+/// How often the verdict is evaluated; this is the resolution of the health window.
 const EVALUATE_EVERY: Duration = Duration::from_secs(1);
 
-/// What the admin thread works on.
+/// Everything that the admin thread needs.
 #[derive(Clone, Debug)]
 pub struct Admin {
-    /// What it answers from.
+    /// The state from which requests are answered.
     pub state: Arc<State>,
-    /// What the data threads see.
+    /// The health counters that the data threads update.
     pub pulse: Arc<Pulse>,
-    /// How the application is judged.
+    /// The health policy, which a reload may change.
     pub judging: Judging,
 }
 
-/// How the application is judged, as it is now; shared with whoever may change it.
+/// The current health policy, shared between the admin thread and the code that changes it.
 #[derive(Clone, Debug)]
 pub struct Judging(Arc<Mutex<(Settings, bool)>>);
 
 impl Judging {
-    /// By these settings; not `enabled`: not at all, because nothing is seen of it.
+    /// Creates a policy from settings. If `enabled` is false, no verdict is given, because the
+    /// pipeline processes no lines.
     pub fn new(settings: Settings, enabled: bool) -> Judging {
         Judging(Arc::new(Mutex::new((settings, enabled))))
     }
 
-    /// Otherwise, from the next verdict on.
+    /// Replaces the policy from the next verdict on.
     pub fn set(&self, settings: Settings, enabled: bool) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = (settings, enabled);
     }
 
-    /// Whether it is judged at all; the evaluator goes by the settings from here on.
+    /// Passes changed settings to the evaluator. Returns whether health evaluation is enabled.
     fn renew(&self, evaluator: &mut Evaluator) -> bool {
         let now = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (settings, enabled) = &*now;
@@ -56,11 +58,12 @@ impl Judging {
 }
 
 impl Admin {
-    /// Starts the thread on a bound listener that does not block. It ends within a second of
+    /// Starts the thread on a bound, non-blocking listener. The thread ends within a second of
     /// [`Phase::Closed`].
     ///
     /// # Errors
-    /// The kernel gives no thread or no runtime, or refuses to watch the listener.
+    /// Returns an error if the kernel provides no thread or no runtime, or refuses to watch the
+    /// listener.
     pub fn spawn(self, listener: TcpListener) -> io::Result<JoinHandle<()>> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let listener = {
@@ -74,7 +77,7 @@ impl Admin {
     }
 }
 
-/// Renews the verdict until the ledger is closed.
+/// Evaluates and publishes the verdict every second until the ledger is closed.
 async fn evaluate(state: Arc<State>, pulse: Arc<Pulse>, judging: Judging) {
     let mut evaluator = Evaluator::new(Settings::default());
     let mut second = interval(EVALUATE_EVERY);
@@ -112,7 +115,8 @@ mod tests {
         reply
     }
 
-    /// Guarantees: the first verdict stands in the first answers, and the last phase ends the thread.
+    /// Guarantees: the first responses already contain the first verdict, and the last phase ends
+    /// the thread.
     #[test]
     fn the_thread_serves_judges_and_ends() {
         let listener = bind::tcp(([127, 0, 0, 1], 0).into()).expect("a loopback port");

@@ -1,5 +1,5 @@
-//! A configuration -> the parts of the process: who counts, who judges, who serves, who exports. The one
-//! place where the rooms are joined. Unit: one process.
+//! Turns a configuration into the parts of a process: pipelines, health evaluation, admin port and
+//! exporters. This is the only place where these modules are connected. Unit: one process.
 
 use super::admin::{self, Judging};
 use super::doors::Place;
@@ -34,24 +34,25 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Bytes of spans that may wait for the collector.
+/// The most bytes of spans that may wait for the collector.
 const QUEUE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// Lines that may wait for standard output: the pipe itself holds another 64 KiB.
+/// The most lines that may wait for standard output. The pipe itself holds another 64 KiB.
 const PASSTHROUGH: Capacity = Capacity { items_max: 16_384, bytes_max: 2 * 1024 * 1024 };
 
-/// The parts of a process, and what a reload needs of them.
+/// The parts of a process, and the handles that a reload needs.
 #[derive(Debug)]
 pub struct Composed {
-    /// What [`super::run`] takes.
+    /// The argument of [`super::run`].
     pub parts: Parts,
-    /// What a reload works on.
+    /// Applies new configurations to the running process.
     pub reload: Reload,
-    /// Rules of a user's own that could not be compiled; the built-in ones run.
+    /// Errors in the user's rules. If there are any, only the built-in rules run.
     pub rule_errors: Vec<RuleError>,
 }
 
-/// Joins the parts. Never fails: a user's rules that cannot be compiled are left out and told of.
+/// Builds the parts from a configuration. Never fails: user rules that cannot be compiled are left
+/// out and returned in `rule_errors`.
 pub fn compose(
     config: &Config,
     clock: &Clock,
@@ -119,7 +120,7 @@ pub fn compose(
     Composed { parts, reload, rule_errors }
 }
 
-/// The standard rules alone, with the prefix and groups that were asked for if that is possible.
+/// Compiles the standard rules only, with the configured prefix and groups if possible.
 fn built_in(rules: &RulesSettings, registry: &Registry) -> RuleSet {
     let own = Vec::new();
     compile_into(&RulesSettings { own, ..rules.clone() }, registry)
@@ -129,7 +130,7 @@ fn built_in(rules: &RulesSettings, registry: &Registry) -> RuleSet {
         )
 }
 
-/// What makes the pipeline of each data thread.
+/// Creates the pipeline of each data thread.
 struct Maker {
     config: Config,
     published: Arc<Published>,
@@ -163,7 +164,8 @@ impl Maker {
     }
 }
 
-/// A zone without rules is told apart, because it can be looked up without a table.
+/// Converts a time zone. A fixed offset becomes a separate variant, because it needs no table
+/// lookup.
 pub fn zone(zone: &TimeZone) -> Zone {
     match zone.to_fixed_offset() {
         Ok(offset) if offset.seconds() == 0 => Zone::Utc,
@@ -205,7 +207,8 @@ fn process(config: &Config) -> Settings {
     }
 }
 
-/// The application may mean a port of its own by `METRICS_PORT`: then ours is the default.
+/// Returns the address of the admin port. `METRICS_PORT` may name a port of the application; the
+/// default address is used then.
 fn listen(written: &settings::ListenSettings) -> SocketAddr {
     match written.fallback {
         Some(fallback) if bind::tcp(written.address).is_err() => fallback,
@@ -213,7 +216,8 @@ fn listen(written: &settings::ListenSettings) -> SocketAddr {
     }
 }
 
-/// The exporter of spans and their queue; none without an endpoint, or where it cannot be used.
+/// Creates the span exporter and its queue. Returns None if no endpoint is configured or the
+/// endpoint is not usable.
 fn exporter(
     config: &Config,
     clock: &Clock,
@@ -261,7 +265,7 @@ fn exporter(
     }
 }
 
-/// The status of an output that is configured, known to whoever reports on the process.
+/// Registers the status of a configured output with the parts that report on the process.
 fn status(
     name: &'static str,
     outbox: &Arc<Outbox>,
@@ -280,7 +284,7 @@ fn held(outbox: &Arc<Outbox>) -> Box<dyn Fn() -> u64 + Send> {
     Box::new(move || outbox.held())
 }
 
-/// The copy of every line to standard output, and its queue.
+/// Creates the copy of every line to standard output, with its queue.
 fn passthrough(
     config: &Config,
     (telemetry, standing): (&Telemetry, &Standing),
@@ -309,7 +313,7 @@ fn enabled(published: Arc<Published>) -> Ask<bool> {
     Box::new(move || published.enabled())
 }
 
-/// Everything that `/metrics` shows.
+/// Returns the function that writes everything that `/metrics` shows.
 fn exposition(registry: Arc<Registry>, telemetry: Arc<Telemetry>) -> Exposition {
     let folded = Mutex::new(HashMap::<(String, String), u64>::new());
     Box::new(move |encoding, options, out| {

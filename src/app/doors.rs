@@ -1,10 +1,10 @@
-//! The doors of the process: which are wanted, and opening them, again and again if need be. A door
-//! that cannot be opened never ends the process: the application starts whatever is wrong with us,
-//! and `/readyz` says so. Unit: one door.
+//! Opens the listeners that the configuration asks for, and retries them as often as necessary. A
+//! listener that cannot be opened never ends the process: the application must start whatever is
+//! wrong with the sidecar, and `/readyz` reports the problem. Unit: one listener.
 //!
-//! Decision: a path that was asked for and cannot be bound is not replaced by another, where no
-//! application would look; it is tried again every second, since what stands in the way (a process
-//! that is leaving, a volume that comes late) often goes.
+//! Decision: if a configured path cannot be bound, no other path replaces it, because no
+//! application would look there. The path is retried every second instead, since the cause (a
+//! process that is exiting, a volume that is mounted late) often disappears.
 
 use crate::receive::bind::error::Problem;
 use crate::receive::bind::place::{RUN_DIRECTORY, default_directory};
@@ -13,23 +13,24 @@ use crate::telemetry::standing::{Door, DoorState, Standing};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 
-/// File name of the stream socket where no path is given.
+/// File name of the stream socket if no path is configured.
 pub const STREAM_NAME: &str = "log.sock";
 
-/// File name of the datagram socket where no path is given.
+/// File name of the datagram socket if no path is configured.
 pub const DATAGRAM_NAME: &str = "log.dgram.sock";
 
-/// A Unix socket that is wanted.
+/// A configured Unix socket.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Place {
-    /// Where; in the default directory when absent.
+    /// The configured path; if None, the socket is created in the default directory.
     pub path: Option<PathBuf>,
-    /// Who may use it.
+    /// Mode, group and directory of the socket.
     pub access: Access,
 }
 
 impl Place {
-    /// The path, and who may use it, with `name` in the default directory where no path is given.
+    /// Returns the path and its access. Without a configured path, uses `name` in the default
+    /// directory.
     pub fn resolve(&self, name: &str, runtime: Option<&Path>) -> (PathBuf, Access) {
         let mut access = self.access.clone();
         if let Some(path) = &self.path {
@@ -42,13 +43,14 @@ impl Place {
             access.private_directory = true;
             access.directory_mode = 0o700;
         }
-        // the user's runtime directory holds more than our sockets: its mode stays
+        // The user's runtime directory also holds files of other programs, so its mode is not
+        // changed.
         access.open_directory = access.group.is_some() && Some(directory.as_path()) != runtime;
         (directory.join(name), access)
     }
 }
 
-/// A door that is wanted and not open yet.
+/// A configured listener that is not open yet.
 #[derive(Clone, Debug)]
 pub enum Wanted {
     /// The stream socket.
@@ -59,7 +61,7 @@ pub enum Wanted {
     Admin(SocketAddr),
 }
 
-/// A door that is open.
+/// An open listener.
 #[derive(Debug)]
 pub enum Opened {
     /// The stream socket.
@@ -71,7 +73,7 @@ pub enum Opened {
 }
 
 impl Wanted {
-    /// Which door it is.
+    /// Returns the kind of the listener.
     pub fn door(&self) -> Door {
         match self {
             Wanted::Stream(..) => Door::Stream,
@@ -80,10 +82,11 @@ impl Wanted {
         }
     }
 
-    /// Tries once, and publishes the outcome in `standing`; a problem that is new there is logged.
+    /// Tries once to open the listener and publishes the result in `standing`. Logs a problem only
+    /// if it differs from the published one.
     ///
     /// # Errors
-    /// It cannot be opened now.
+    /// Returns an error if the listener cannot be opened now.
     pub fn open(&self, standing: &Standing) -> Result<Opened, NotOpen> {
         let unix = |kind, path: &Path, access| {
             bind::unix(kind, path, access).map_err(|error| {
@@ -127,9 +130,9 @@ impl Wanted {
 /// Why a listener is not open.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum NotOpen {
-    /// Another process listens at the path of the socket.
+    /// Another process listens on the path of the socket.
     InUse,
-    /// Anything else.
+    /// Any other reason.
     Failed,
 }
 
@@ -154,7 +157,8 @@ mod tests {
         assert!(matches!(opened, Ok(Opened::Stream(_))) && standing.is_started());
     }
 
-    /// A worker of nginx got "permission denied" in the default directory, although the socket was its group's.
+    /// A worker of nginx got "permission denied" in the default directory, although the socket
+    /// belonged to its group.
     #[test]
     fn a_group_passes_through_the_default_directory_only() {
         let runtime = tempfile::tempdir().expect("a temporary directory");

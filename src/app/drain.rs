@@ -1,9 +1,9 @@
-//! Leaving: named phases, one deadline, the closing of the ledger. Unit: one drain.
+//! Drains the process: named phases, one deadline, and the closing of the ledger. Unit: one drain.
 //!
-//! `Reading` ends with everything read that a `write` of the application has returned for;
-//! `Flushing` with every pipeline's last batch handed over; `Exporting` with what the outputs could
-//! send in the time that is left; `Lingering` waits for a last scrape; `Closed` says what came and
-//! what became of it.
+//! `Reading` ends when everything has been read for which a `write` of the application has
+//! returned; `Flushing` ends when every pipeline has handed over its last batch; `Exporting` ends
+//! when the outputs have sent what they could in the remaining time; `Lingering` waits for a final
+//! scrape; `Closed` reports what was received and what became of it.
 
 use crate::app::worker::Worker;
 use crate::clock::Clock;
@@ -17,42 +17,44 @@ use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-/// How the process leaves.
+/// The kind of container that the process runs in, which decides when it starts to drain.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Mode {
-    /// A native sidecar: the application is gone when SIGTERM comes, and 2 s may be all there is.
+    /// A native sidecar: the application has already exited when SIGTERM arrives, and the process
+    /// may have only 2 s.
     Native,
-    /// An ordinary container: the application got SIGTERM in the same moment and still writes.
+    /// An ordinary container: the application received SIGTERM at the same time and still writes.
     Classic {
-        /// The pod's grace period.
+        /// The pod's termination grace period.
         grace: Duration,
     },
 }
 
-/// How long the leaving may take.
+/// How long each part of the drain may take.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Settings {
-    /// How the process leaves.
+    /// The kind of container.
     pub mode: Mode,
-    /// From the end of serving to the exit.
+    /// The time from the end of serving to the exit.
     pub deadline: Duration,
-    /// What waits for a last scrape.
+    /// How long the process waits for a final scrape.
     pub hold: Hold,
 }
 
-/// The final values are held until they were fetched.
+/// Settings that keep the final metric values available until scrapers have fetched them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Hold {
-    /// How long at most; zero holds nothing up.
+    /// The longest wait; zero disables it.
     pub wait: Duration,
-    /// How many different scrapers fetch them.
+    /// The number of different scrapers that must fetch the final values.
     pub scrapers: usize,
-    /// The pod's grace period: at its end all is over, whoever fetched what.
+    /// The pod's grace period. The process exits at its end, even if a scraper has not fetched the
+    /// values.
     pub grace: Duration,
 }
 
 impl Default for Settings {
-    /// Kubelet gives a native sidecar at least 2 s.
+    /// The default deadline fits into 2 s, the least time that the kubelet gives a native sidecar.
     fn default() -> Self {
         Settings {
             mode: Mode::Native,
@@ -62,38 +64,39 @@ impl Default for Settings {
     }
 }
 
-/// In classic mode the application is over when all its connections are closed and nothing came for
-/// this long.
+/// In classic mode, the application counts as finished when all its connections are closed and no
+/// byte has arrived for this long.
 pub const QUIET: Duration = Duration::from_secs(2);
 
-/// In classic mode serving ends this long before the grace period does.
+/// In classic mode, serving ends this long before the grace period does.
 pub const BEFORE_GRACE_ENDS: Duration = Duration::from_secs(3);
 
-/// What is kept of the grace period behind the last scrape, to close in time.
+/// The part of the grace period that is reserved after the final scrape, so that the process exits
+/// in time.
 const CLOSING: Duration = Duration::from_millis(200);
 
-/// For the last answer to be read by whoever asked for it.
+/// Time for a scraper to read the last response.
 const ANSWERING: Duration = Duration::from_millis(100);
 
-/// What an output is left less than the deadline, to count and say what it drops: a collector that
-/// never answers made the exit 23 ms late.
+/// How much less than the deadline an output gets, so that it can count and log what it drops.
+/// Without this margin, a collector that never answered made the exit 23 ms late.
 const TELLING: Duration = Duration::from_millis(50);
 
-/// How often it is looked whether the application is over, or the last scrape came.
+/// How often the drain checks whether the application has finished or the final scrape has arrived.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// Something that still holds items when the data threads have ended.
+/// An output that may still hold items after the data threads have ended.
 pub struct Output {
-    /// Its name, the value of the label `output`.
+    /// Its name, which is the value of the label `output`.
     pub name: &'static str,
-    /// How many items it holds: neither sent nor dropped.
+    /// Returns how many items it holds that are neither sent nor dropped.
     pub held: Box<dyn Fn() -> u64 + Send>,
-    /// Sends what it holds within the time given, counts the rest as dropped, and returns. Called
-    /// on a thread of its own.
+    /// Sends the held items within the given time, counts the rest as dropped, and returns. Called
+    /// on a separate thread.
     pub finish: Finish,
 }
 
-/// Ends an output within a time.
+/// A function that finishes an output within the given time.
 pub type Finish = Box<dyn FnOnce(Duration) + Send>;
 
 impl fmt::Debug for Output {
@@ -102,41 +105,42 @@ impl fmt::Debug for Output {
     }
 }
 
-/// The end.
+/// The result of a drain.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Closing {
-    /// What came in and what became of it.
+    /// What was received and what became of it.
     pub ledger: Ledger,
-    /// Frames and items that no counter explains.
+    /// The number of frames and items that no counter explains.
     pub lost: u64,
-    /// Threads and outputs that were not done in time: what they held is unknown.
+    /// Threads and outputs that did not finish in time. How much they held is unknown.
     pub unfinished: Vec<&'static str>,
 }
 
 impl Closing {
-    /// 0 only when nothing was lost unexplained.
+    /// Returns 0 only if no loss is unexplained.
     pub fn exit_code(&self) -> u8 {
         u8::from(self.lost > 0 || !self.unfinished.is_empty())
     }
 }
 
-/// What a drain works on.
+/// Everything that a drain needs.
 #[derive(Debug)]
 pub(super) struct Drain<'a> {
     pub(super) settings: Settings,
     pub(super) clock: &'a Clock,
     pub(super) telemetry: &'a Telemetry,
     pub(super) standing: &'a Arc<Standing>,
-    /// When the leaving began.
+    /// When the drain began, on the monotonic clock.
     pub(super) begin: Duration,
-    /// The application left by itself: nobody told us to leave, and no grace period runs.
+    /// The process leaves because the application has exited: no stop signal arrived, so no grace
+    /// period runs.
     pub(super) unasked: bool,
 }
 
 impl Drain<'_> {
-    /// Goes on serving while standard input is read: its writer gets the same Ctrl-C, and may write
-    /// its last lines for as long as it takes to stop. Ends early enough before the grace period
-    /// does.
+    /// Keeps serving while standard input is open. Its writer receives the same Ctrl-C and may
+    /// write its last lines for as long as it takes to stop. Ends early enough before the grace
+    /// period does.
     pub(super) fn outlast_stdin(&self, is_open: impl Fn() -> bool) {
         let latest = self.begin + self.settings.hold.grace.saturating_sub(BEFORE_GRACE_ENDS);
         let left = || latest.saturating_sub(self.clock.monotonic());
@@ -148,8 +152,8 @@ impl Drain<'_> {
         }
     }
 
-    /// In classic mode: goes on serving until the application is over or the grace period nearly
-    /// so.
+    /// In classic mode, keeps serving until the application has finished or the grace period is
+    /// nearly over.
     pub(super) fn outlast_application(&self, last_activity: impl Fn() -> Duration) {
         let Mode::Classic { grace } = self.settings.mode else { return };
         if self.unasked {
@@ -168,9 +172,9 @@ impl Drain<'_> {
         }
     }
 
-    /// Everything from the last byte to the ledger, and the last scrape. The ledger is closed and
-    /// given to `report` before that: where two seconds are all there is, the end may come while a
-    /// scrape is waited for.
+    /// Runs all phases from the last read to the ledger and the final scrape. Closes the ledger and
+    /// passes it to `report` before it waits for the scrape: if the kubelet grants only two
+    /// seconds, the process may be killed during that wait.
     pub(super) fn run(
         &self,
         workers: &[Worker],
@@ -184,7 +188,7 @@ impl Drain<'_> {
         }
         let (held, outputs): (Vec<_>, Vec<_>) =
             outputs.into_iter().map(|Output { name, held, finish }| (held, (name, finish))).unzip();
-        // each reads to the end and flushes its pipeline
+        // Each worker reads to the end of its input and flushes its pipeline.
         let running = wait_for_workers(deadline.saturating_sub(self.clock.monotonic()));
         let mut unfinished: Vec<_> = running.into_iter().map(Input::name).collect();
         self.standing.phase.advance(Phase::Flushing);
@@ -205,7 +209,7 @@ impl Drain<'_> {
         closing
     }
 
-    /// Waits until as many scrapers as there are have the final values, and not longer than it may.
+    /// Waits until all expected scrapers have fetched the final values, but no longer than allowed.
     fn hold(&self) {
         let Hold { wait, scrapers, grace } = self.settings.hold;
         let begin = self.clock.monotonic();
@@ -220,8 +224,8 @@ impl Drain<'_> {
         }
     }
 
-    /// All outputs at once, each with what is left of the deadline; returns those that were not
-    /// done.
+    /// Finishes all outputs in parallel, each with the rest of the deadline. Returns the outputs
+    /// that did not finish.
     fn export(
         &self,
         outputs: Vec<(&'static str, Finish)>,
@@ -241,7 +245,7 @@ impl Drain<'_> {
             }
         }
         while !running.is_empty() {
-            // on a busy machine even that may be too little
+            // On a busy machine, the margin of `TELLING` may be too short.
             match finished.recv_timeout(left() + CLOSING / 2) {
                 Ok(name) => running.retain(|one| *one != name),
                 Err(_) => break,

@@ -1,39 +1,40 @@
-//! In a Job an ordinary container that stays keeps the pod from completing: the sidecar leaves when the
-//! application has left. It is known by its connections to the stream socket. Pure; time is handed in.
-//! Unit: one look.
+//! Detects that the application has exited. In a Job, an ordinary container that keeps running
+//! prevents the pod from completing, so the sidecar exits when the application has. It observes the
+//! connections to the stream socket. Pure; the caller passes the time. Unit: one check.
 //!
-//! A connection that came and went between two looks and brought nothing is a probe. An application that
-//! makes a new connection for each line and pauses longer than [`QUIET`] seems to have left, and one that
-//! sends nothing but datagrams never does.
+//! A connection that opened and closed between two checks without sending a byte counts as a probe.
+//! An application that opens a new connection for each line and pauses for longer than [`QUIET`]
+//! appears to have exited. An application that sends only datagrams never does.
 
 use super::drain::QUIET;
 use std::time::Duration;
 
-/// Between two looks: a quarter of a second beside [`QUIET`] is no delay, and costs 4 wake-ups a second.
+/// The interval between two checks. A quarter of a second is short beside [`QUIET`], and costs 4
+/// wake-ups a second.
 pub const LOOK: Duration = Duration::from_millis(250);
 
-/// What is seen of the application.
+/// What the process observes of the application.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Signs {
-    /// Connections that are open.
+    /// The number of open connections.
     pub open: i64,
-    /// Connections that there were.
+    /// The number of connections ever accepted.
     pub connections: u64,
-    /// Bytes that came over them.
+    /// The number of bytes received over them.
     pub bytes: u64,
 }
 
-/// Whether the application was there, and since when it is not.
+/// Tracks whether the application has connected, and since when it has been absent.
 #[derive(Debug, Default)]
 pub struct Lifeline {
     was_there: bool,
     before: Option<Signs>,
-    /// Since when nothing is open and nothing came.
+    /// Since when no connection has been open and no byte has arrived.
     quiet_since: Option<Duration>,
 }
 
 impl Lifeline {
-    /// True when it has left.
+    /// Returns true if the application has exited.
     pub fn has_left(&mut self, now: Duration, signs: Signs) -> bool {
         let before = self.before.replace(signs);
         let stayed = signs.open > 0 && before.is_some_and(|before| before.open > 0);
@@ -52,7 +53,8 @@ impl Lifeline {
 mod tests {
     use super::*;
 
-    /// Looks at a life written as (open, connections, bytes) a look; gives the look at which it is over.
+    /// Passes a sequence of observations (open, connections, bytes) and checks at which of them the
+    /// application counts as exited.
     fn check(life: &[(i64, u64, u64)], expected: Option<usize>) {
         let mut lifeline = Lifeline::default();
         let last = life.last().copied().into_iter();
@@ -69,21 +71,21 @@ mod tests {
     fn when_an_application_has_left() {
         let quiet = QUIET.as_millis().div_ceil(LOOK.as_millis()) as usize;
         check(&[(0, 0, 0)], None);
-        // open and silent for ever
+        // An open connection that never sends anything.
         check(&[(0, 0, 0), (1, 1, 0)], None);
-        // wrote and left; silent but stayed for a while, and left
+        // A connection that sent bytes and closed; one that stayed silent for a while and closed.
         check(&[(1, 1, 9), (0, 1, 9)], Some(quiet + 2));
         check(&[(1, 1, 0), (1, 1, 0), (0, 1, 0)], Some(quiet + 3));
-        // came, wrote and went between two looks
+        // A connection that opened, sent bytes and closed between two checks.
         check(&[(0, 0, 0), (0, 1, 9)], Some(quiet + 2));
-        // probes only
+        // Only probes.
         check(&[(0, 1, 0), (0, 2, 0), (1, 3, 0), (0, 3, 0)], None);
-        // a restart within the quiet time
+        // A restart within the quiet time.
         let mut life = vec![(1, 1, 9)];
         life.extend([(0, 1, 9)].repeat(quiet - 1));
         life.extend([(1, 2, 9), (0, 2, 20)]);
         check(&life, Some(life.len() + quiet));
-        // another connection that came and went keeps it, too
+        // Another connection that opened and closed also resets the quiet time.
         check(&[(1, 1, 9), (0, 1, 9), (0, 1, 9), (0, 2, 12)], Some(quiet + 4));
     }
 }

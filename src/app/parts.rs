@@ -1,4 +1,4 @@
-//! What a process is made of. Unit: one process.
+//! The parts that a process is built from. Unit: one process.
 
 use super::doors::Place;
 use super::drain::{self, Output};
@@ -14,28 +14,28 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-/// What the process is to do.
+/// What the process does.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
-    /// The bounds of what comes in.
+    /// Limits of what applications can send.
     pub limits: Limits,
-    /// The stream socket, if wanted.
+    /// The stream socket, if it is enabled.
     pub stream: Option<Place>,
-    /// The datagram socket, if wanted.
+    /// The datagram socket, if it is enabled.
     pub datagram: Option<Place>,
-    /// `$XDG_RUNTIME_DIR`.
+    /// The value of `$XDG_RUNTIME_DIR`.
     pub runtime_directory: Option<PathBuf>,
-    /// The admin port, if wanted.
+    /// The address of the admin port, if it is enabled.
     pub listen: Option<SocketAddr>,
-    /// Standard input is read; when it ends, the process drains and leaves.
+    /// Reads standard input; at its end, the process drains and exits.
     pub stdin: bool,
-    /// In classic mode: the process leaves when the application has.
+    /// In classic mode, the process exits after the application has.
     pub exit_with_app: bool,
-    /// How the process leaves.
+    /// How the process drains.
     pub drain: drain::Settings,
 }
 
-/// Starts the thread that serves the admin port on a bound listener; called again when that thread
+/// Starts the thread that serves the admin port on a bound listener. Called again if that thread
 /// has ended.
 pub struct Admin(pub Box<dyn Fn(TcpListener) -> io::Result<JoinHandle<()>> + Send + Sync>);
 
@@ -45,21 +45,21 @@ impl fmt::Debug for Admin {
     }
 }
 
-/// All that an `App` is made of.
+/// Everything that an `App` is built from.
 #[derive(Debug)]
 pub struct Parts {
-    /// What to do.
+    /// What the process does.
     pub settings: Settings,
-    /// The time.
+    /// The clock of the process.
     pub clock: Clock,
-    /// Where everything is counted.
+    /// The metrics that sidelight keeps about itself.
     pub telemetry: Arc<Telemetry>,
-    /// Where everybody sees how we stand.
+    /// The status of the process, which the admin port reports.
     pub standing: Arc<Standing>,
-    /// What deliveries are handed to.
+    /// Creates the pipelines that process the lines.
     pub pipelines: Pipelines,
-    /// Who serves the admin port.
+    /// Starts the server of the admin port.
     pub admin: Option<Admin>,
-    /// What has to be sent before the end.
+    /// Outputs that must send their items before the process exits.
     pub outputs: Vec<Output>,
 }

@@ -1,8 +1,10 @@
-//! A new configuration in a running process: rules, verdict, switch and log level are taken over; sockets,
-//! series and counters stay untouched, and what waits for a restart is told. Unit: one load.
+//! Applies a new configuration to a running process. Rules, health policy, on/off switch and log
+//! level take effect at once; sockets, series and counters stay untouched; settings that need a
+//! restart are reported. Unit: one load.
 //!
-//! Decision: what costs a socket, a thread or the meaning of a stored series waits for a restart. A family
-//! whose type, unit, labels or buckets would change is such a one, and refuses the rules that change it.
+//! Decision: a setting needs a restart if it would cost a socket, a thread or the meaning of a
+//! stored series. This includes a family whose type, unit, labels or buckets would change: the
+//! rules that change it are refused.
 
 use super::admin::Judging;
 use crate::clock::Clock;
@@ -18,22 +20,22 @@ use crate::telemetry::log::Threshold;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How a load went.
+/// The result of a load.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Outcome {
-    /// All of it is in force.
+    /// The whole configuration is in force.
     Loaded,
-    /// Layers with errors are not; the others are.
+    /// Layers without errors are in force; layers with errors are not.
     Partial,
-    /// Nothing changed.
+    /// The configuration was refused; nothing changed.
     Refused,
 }
 
 impl Outcome {
-    /// All of them.
+    /// All results.
     pub const ALL: [Outcome; 3] = [Outcome::Loaded, Outcome::Partial, Outcome::Refused];
 
-    /// The value of the label `outcome`.
+    /// Returns the value of the label `outcome`.
     pub fn name(self) -> &'static str {
         match self {
             Outcome::Loaded => "loaded",
@@ -43,19 +45,19 @@ impl Outcome {
     }
 }
 
-/// What a look at the configuration came to.
+/// The result of a check for a changed configuration.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Looked {
-    /// The data threads have something to take over.
+    /// The data threads have to load something new.
     pub changed: bool,
-    /// After this long it is to be looked again; never where unset.
+    /// The time until the next check; None if there is none.
     pub again: Option<Duration>,
 }
 
-/// The handles to what can change.
+/// Handles to everything that a reload can change.
 #[derive(Clone, Debug)]
 pub struct Reload {
-    /// What the process was started with: settings that wait for a restart are still these.
+    /// The configuration at start. Settings that need a restart keep these values.
     pub(super) running: Config,
     pub(super) registry: Arc<Registry>,
     pub(super) published: Arc<Published>,
@@ -67,7 +69,8 @@ pub struct Reload {
 }
 
 impl Reload {
-    /// What is wrong with rules, in themselves and beside the families that there are; nothing is declared.
+    /// Returns the errors of these rules, including conflicts with existing families. Declares no
+    /// family.
     pub fn refuses(&self, rules: &RulesSettings) -> Vec<RuleError> {
         let dry = Registry::new(self.running.limits);
         let declare = &mut |spec: &_| {
@@ -77,11 +80,11 @@ impl Reload {
         compile(&self.live(rules), declare).err().unwrap_or_default()
     }
 
-    /// Takes a configuration over; the old one stays where a rule is wrong. Returns the settings that wait
-    /// for a restart.
+    /// Applies a configuration. Keeps the old one if a rule is wrong. Returns the settings that
+    /// need a restart.
     ///
     /// # Errors
-    /// What is wrong with the rules.
+    /// Returns the errors in the rules.
     pub fn apply(&self, config: &Config) -> Result<Vec<&'static str>, Vec<RuleError>> {
         let errors = self.refuses(&config.rules);
         if !errors.is_empty() {
@@ -98,12 +101,12 @@ impl Reload {
         Ok(table::waiting(&self.running, config))
     }
 
-    /// The rules as they can be in this process.
+    /// Returns the rules with the values that this process cannot change without a restart.
     fn live(&self, rules: &RulesSettings) -> RulesSettings {
         RulesSettings { routes_max: self.running.rules.routes_max, ..rules.clone() }
     }
 
-    /// Says how the first load went.
+    /// Publishes the result of the first load.
     pub fn started(&self, complaints: Vec<String>, outcome: Outcome, hash: &str) {
         for outcome in Outcome::ALL {
             self.telemetry.config_reloads.with_label_values(&[outcome.name()]);
@@ -111,19 +114,19 @@ impl Reload {
         self.told(complaints, outcome, hash);
     }
 
-    /// Says how a later load went.
+    /// Publishes the result of a later load.
     pub fn loaded(&self, complaints: Vec<String>, outcome: Outcome, hash: &str) {
         self.told(complaints, outcome, hash);
         self.telemetry.config_reloads.with_label_values(&[outcome.name()]).inc();
     }
 
-    /// A message could not be written without waiting.
+    /// Counts a message that could not be written without blocking.
     pub fn unsaid(&self) {
         self.telemetry.log_suppressed.inc();
     }
 
-    /// Publishes the complaints for `/health`, then the metrics: whoever sees that a load was counted
-    /// also sees what came of it.
+    /// Publishes the complaints for `/health` first and the metrics second, so that a reader who
+    /// sees the load counted also sees its result.
     fn told(&self, complaints: Vec<String>, outcome: Outcome, hash: &str) {
         let telemetry = &self.telemetry;
         let succeeded = outcome == Outcome::Loaded;
@@ -140,7 +143,7 @@ impl Reload {
     }
 }
 
-/// The level as `tracing` calls it.
+/// Converts a log level to that of `tracing`.
 pub fn level(level: LogLevel) -> tracing::Level {
     match level {
         LogLevel::Error => tracing::Level::ERROR,
@@ -174,8 +177,9 @@ mod tests {
 
     const A: &str = "rules: [{name: a, counter: {name: a_total, labels: {x: x}}}]\n";
 
-    /// Guarantees: what would change a family is refused whole, leaves nothing behind that would stand in the
-    /// way of the next load, and the old rules stay; a unit, a type and buckets are as good as labels.
+    /// Guarantees: rules that would change a family are refused as a whole and leave nothing behind
+    /// that would conflict with the next load; the old rules stay in force. Unit, type and buckets
+    /// are treated like labels.
     #[test]
     fn a_family_that_would_change_is_refused() {
         let reload = reload(
@@ -202,7 +206,8 @@ mod tests {
         assert_ne!(Arc::as_ptr(&reload.published.current()), before);
     }
 
-    /// Guarantees: a number of routes that waits for a restart is no reason to refuse the rules.
+    /// Guarantees: a changed number of routes, which needs a restart, does not cause the rules to
+    /// be refused.
     #[test]
     fn what_waits_does_not_hold_up_the_rest() {
         let reload = reload(A);
@@ -214,8 +219,8 @@ mod tests {
         assert!(reload.published.enabled());
     }
 
-    /// Guarantees: every outcome is there from the beginning, one hash is in force at a time, and a refused load
-    /// changes neither it nor the time of the last success.
+    /// Guarantees: every outcome is exposed from the beginning, exactly one hash is in force at a
+    /// time, and a refused load changes neither it nor the time of the last success.
     #[test]
     fn how_a_load_went_is_in_the_metrics() {
         let reload = reload(A);

@@ -1,11 +1,11 @@
-//! Signals: SIGTERM and SIGINT stop the process, SIGHUP reloads its configuration. Handlers are
-//! installed before any socket is bound: a SIGTERM that finds no handler ends the process with
-//! lines unread (6 of 1,000 stops, measured). Unit: one signal.
+//! Handles signals: SIGTERM and SIGINT stop the process, SIGHUP reloads its configuration. Handlers
+//! are installed before any socket is bound, because a SIGTERM without a handler ends the process
+//! with unread lines (6 of 1,000 stops, measured). Unit: one signal.
 //!
 //! Decision: a repeated SIGTERM or SIGINT does not end the drain. Container runtimes and process
 //! managers send several of them for one stop, and Ctrl-C often arrives together with a SIGTERM;
-//! the drain has a deadline of its own. Whoever wants the end at once sends SIGQUIT, or presses
-//! Ctrl-C three times.
+//! the deadline of the drain ends it anyway. SIGQUIT, or Ctrl-C pressed three times, ends the
+//! process at once.
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::AsFd;
@@ -21,17 +21,17 @@ use std::time::Duration;
 /// Exit code after SIGQUIT or the third Ctrl-C: the drain did not finish.
 pub const EXIT_AT_ONCE: i32 = 3;
 
-/// So many SIGINT, the first included, end the process at once if it has a terminal.
+/// If the process has a terminal, this many SIGINT, including the first, end it at once.
 const INTERRUPTS_MAX: usize = 3;
 
-/// What the main thread has to do.
+/// What the main thread must do next.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum SignalEvent {
-    /// Drain and leave.
+    /// Drain and exit.
     Stop,
-    /// Load the configuration again.
+    /// Reload the configuration.
     Reload,
-    /// Look whether the configuration changed: no signal came, the time is up.
+    /// Check whether the configuration changed: no signal arrived, but the interval has passed.
     Look,
 }
 
@@ -42,12 +42,12 @@ pub struct Signals {
     interrupt: UnixStream,
     reload: UnixStream,
     caller: UnixStream,
-    /// SIGINT received so far.
+    /// The number of SIGINT received so far.
     interrupts: usize,
-    /// For [`Signals::watch_repeated_stops`], opened early: at the end there may be no descriptor
-    /// left. None where no signal is received.
+    /// Sockets for [`Signals::watch_repeated_stops`]. They are opened early, because no descriptor
+    /// may be left at the end. None if no signal is received.
     repeated: Option<(UnixStream, UnixStream)>,
-    /// How long to wait before [`SignalEvent::Look`]; without end where unset.
+    /// How long to wait before [`SignalEvent::Look`]; None waits without a limit.
     pub look: Option<Duration>,
 }
 
@@ -56,22 +56,24 @@ pub struct Signals {
 pub struct Stopper(UnixStream);
 
 impl Stopper {
-    /// Asks for the drain.
+    /// Requests the drain.
     pub fn stop(&mut self) {
-        // the only failure is a full pipe or a process that has ended: nothing is left to ask for
+        // The write fails only if the pipe is full or the process has ended; in both cases no
+        // further request is needed.
         let _ = self.0.write(b".");
     }
 }
 
 impl Signals {
-    /// Installs the handlers of the process.
+    /// Installs the signal handlers of the process.
     ///
     /// # Errors
-    /// The kernel refuses a handler or a descriptor.
+    /// Returns an error if the kernel refuses a handler or a descriptor.
     pub fn install() -> io::Result<Signals> {
         let signals = Signals::deaf()?;
         pipe::register(SIGTERM, signals.caller.try_clone()?)?;
-        // a first process has no default action for it
+        // The kernel ignores the default action of signals for the first process (PID 1) of a
+        // container.
         flag::register_conditional_shutdown(
             SIGQUIT,
             EXIT_AT_ONCE,
@@ -85,30 +87,31 @@ impl Signals {
         Ok(Signals { interrupt, reload, repeated, ..signals })
     }
 
-    /// Receives no signal, only calls of its [`Stopper`]s: for tests and for commands that run the
-    /// sidecar inside themselves.
+    /// Creates an instance that receives no signals, only calls of its [`Stopper`]s. Tests use it,
+    /// and commands that run the sidecar inside their own process.
     ///
     /// # Errors
-    /// The kernel has no descriptor left.
+    /// Returns an error if the kernel has no descriptor left.
     pub fn deaf() -> io::Result<Signals> {
         let (stop, caller) = pair()?;
-        // nothing is ever written into these two, whose other end is `stop`
+        // Nothing is ever written into these two; their other end is `stop`.
         let (interrupt, reload) = (caller.try_clone()?, caller.try_clone()?);
         Ok(Signals { stop, interrupt, reload, caller, interrupts: 0, repeated: None, look: None })
     }
 
-    /// A handle that stops from another thread.
+    /// Returns a handle that stops the process from another thread.
     ///
     /// # Errors
-    /// The kernel has no descriptor left.
+    /// Returns an error if the kernel has no descriptor left.
     pub fn stopper(&self) -> io::Result<Stopper> {
         Ok(Stopper(self.caller.try_clone()?))
     }
 
-    /// Waits for the next event, without waking up for nothing where there is nothing to look at.
+    /// Waits for the next event. Does not wake up periodically if no configuration has to be
+    /// checked.
     ///
     /// # Errors
-    /// The kernel refuses to wait.
+    /// Returns an error if the kernel refuses to wait.
     pub fn wait(&mut self) -> io::Result<SignalEvent> {
         loop {
             let mut polled = [&self.stop, &self.interrupt, &self.reload]
@@ -136,11 +139,11 @@ impl Signals {
         }
     }
 
-    /// After the first stop: starts a thread that says of every further one that it changes
-    /// nothing, and ends the process at the third Ctrl-C.
+    /// Starts a thread, after the first stop, that logs that further stop signals change nothing,
+    /// and that ends the process at the third Ctrl-C.
     ///
     /// # Errors
-    /// The kernel gives no thread.
+    /// Returns an error if the kernel provides no thread.
     pub fn watch_repeated_stops(&mut self) -> io::Result<()> {
         let Some((stop, interrupt)) = self.repeated.take() else { return Ok(()) };
         let interrupts = self.interrupts;
@@ -151,7 +154,7 @@ impl Signals {
     }
 }
 
-/// Returns when the other ends are closed.
+/// Answers repeated stop signals until the other ends are closed.
 fn answer_repeated_stops(
     mut stop: UnixStream,
     mut interrupt: UnixStream,
@@ -189,7 +192,7 @@ fn pair() -> io::Result<(UnixStream, UnixStream)> {
     Ok((receiver, caller))
 }
 
-/// How many signals have arrived; 0 when the other end is closed, None when nothing is there.
+/// Returns how many signals have arrived: 0 if the other end is closed, None if nothing is pending.
 fn received(from: &mut UnixStream) -> Option<usize> {
     from.read(&mut [0; 64]).ok()
 }
@@ -207,7 +210,7 @@ mod tests {
         assert_eq!(signals.wait().expect("a wait"), SignalEvent::Stop);
     }
 
-    /// A look comes again and again where one is wanted, and does not delay a stop.
+    /// Guarantees: a configured check recurs and does not delay a stop.
     #[test]
     fn a_look_comes_when_it_is_time() {
         let mut signals = Signals::deaf().expect("descriptors");
@@ -220,7 +223,8 @@ mod tests {
         assert_eq!(signals.wait().expect("a wait"), SignalEvent::Stop);
     }
 
-    /// The thread answers any number of stops and ends with the process' signals.
+    /// Guarantees: the thread answers any number of stops and ends together with the process'
+    /// signals.
     #[test]
     fn repeated_stops_are_answered() {
         let (stop, caller) = pair().expect("descriptors");

@@ -1,8 +1,9 @@
-//! The listeners of the process and the threads behind them: opened, watched, and opened again when
-//! one is lost. A listener that cannot be opened never ends the process: the application starts
-//! whatever is wrong with us, and `/readyz` says what it is. Unit: one listener.
+//! Opens the listeners of the process and starts their threads, watches them, and reopens a
+//! listener that is lost. A listener that cannot be opened never ends the process: the application
+//! must start whatever is wrong with the sidecar, and `/readyz` reports the problem. Unit: one
+//! listener.
 //!
-//! Lost means: its data thread has ended, its admin thread has ended, or its socket file was
+//! A listener is lost if its data thread or its admin thread has ended, or if its socket file was
 //! removed or replaced. A new socket at the same path goes to the thread that serves the old one,
 //! so that no connection is lost.
 
@@ -25,16 +26,16 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// How often every listener is looked at, and tried again if it is not open.
+/// How often every listener is checked, and retried if it is not open.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// A socket that is in use at the start is tried so often ...
+/// How often a socket that is in use at the start is retried before the next listener is opened.
 const IN_USE_LOOKS: u32 = 10;
 
-/// ... at this distance, before the next listener is opened.
+/// The interval between these retries.
 const IN_USE_LOOK: Duration = Duration::from_millis(20);
 
-/// Shared by the main thread, the supervising thread, the data threads' ends and the drain.
+/// State that the main thread, the supervisor thread, the ends of data threads and the drain share.
 #[derive(Debug)]
 pub(super) struct Supervisor {
     pub(super) settings: Settings,
@@ -44,9 +45,9 @@ pub(super) struct Supervisor {
     pipelines: Pipelines,
     admin: Option<Admin>,
     state: Mutex<State>,
-    /// Notified when a worker has ended and when the process begins to leave.
+    /// Notified when a worker has ended and when the process begins to drain.
     changed: Condvar,
-    /// The process leaves because the application has, not because of a signal.
+    /// The process stops because the application has exited, not because of a signal.
     pub(super) application_left: AtomicBool,
 }
 
@@ -54,13 +55,13 @@ pub(super) struct Supervisor {
 struct State {
     listeners: Vec<Listener>,
     stdin: Option<Worker>,
-    /// A worker has ended since the last look.
+    /// A worker has ended since the last check.
     worker_ended: bool,
-    /// No listener is opened any more.
+    /// The process is draining; no listener may be opened any more.
     leaving: bool,
 }
 
-/// One listener that is wanted.
+/// A configured listener and the thread that serves it.
 #[derive(Debug)]
 struct Listener {
     wanted: Wanted,
@@ -74,7 +75,7 @@ enum Serving {
     Admin(JoinHandle<()>),
 }
 
-/// What a [`Supervisor`] is made of.
+/// The parts that a [`Supervisor`] is built from.
 #[derive(Debug)]
 pub(super) struct Parts {
     pub(super) settings: Settings,
@@ -107,7 +108,7 @@ impl Supervisor {
     /// Opens every listener that can be opened now, and starts the thread that watches them.
     ///
     /// # Errors
-    /// The kernel gives no thread.
+    /// Returns an error if the kernel provides no thread.
     pub(super) fn start(self: &Arc<Self>) -> io::Result<()> {
         let wanted = self.wanted();
         for one in &wanted {
@@ -127,9 +128,10 @@ impl Supervisor {
         thread.spawn(move || supervisor.supervise()).map(|_| ())
     }
 
-    /// The first attempts. Of several sidecars that start at once in one directory, the one that
-    /// gets the first socket must get the others too, or none of them is ever ready: so a sidecar
-    /// that finds a socket in use waits a little before it goes on to the next listener.
+    /// Makes the first attempts to open a listener. If several sidecars start at once in one
+    /// directory, the one that gets the first socket must also get the others; otherwise no sidecar
+    /// ever becomes ready. So a sidecar that finds a socket in use waits a little before it goes on
+    /// to the next listener.
     fn open_first(self: &Arc<Self>, listener: &mut Listener) {
         for _ in 0..IN_USE_LOOKS {
             if self.open(listener) != Err(NotOpen::InUse) {
@@ -154,10 +156,10 @@ impl Supervisor {
         wanted
     }
 
-    /// Starts the thread of standard input.
+    /// Starts the thread that reads standard input.
     ///
     /// # Errors
-    /// The kernel gives no thread or no descriptor.
+    /// Returns an error if the kernel provides no thread or no descriptor.
     pub(super) fn open_stdin(self: &Arc<Self>, stopper: Stopper) -> io::Result<()> {
         let input = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?;
         let worker = self.spawn_worker(Serves::Stdin(input, stopper), "stdin")?;
@@ -165,7 +167,7 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Looks at every listener again and again until the process leaves.
+    /// Checks every listener repeatedly until the process drains.
     fn supervise(self: &Arc<Self>) {
         let mut state = self.state();
         loop {
@@ -183,7 +185,7 @@ impl Supervisor {
         }
     }
 
-    /// Opens a listener again if it is lost, or was never opened.
+    /// Reopens a listener that is lost or was never opened.
     fn look_at(self: &Arc<Self>, listener: &mut Listener) {
         let door = listener.wanted.door();
         let lost = match &mut listener.serving {
@@ -197,7 +199,7 @@ impl Supervisor {
             Serving::Admin(_) => return,
         };
         if let Some(why) = lost {
-            // the next look opens it: what made it end may not be over yet
+            // The next check reopens it, because the cause may persist for now.
             tracing::error!(listener = door.name(), "lost: {why}; trying to open it again");
             self.standing.door(door, DoorState::Stuck(why));
             listener.serving = Serving::Nothing;
@@ -208,8 +210,8 @@ impl Supervisor {
         }
     }
 
-    /// The file of a socket is gone: binds another, and gives it to the thread that serves the old
-    /// one.
+    /// Binds a new socket after the socket file has disappeared, and passes it to the thread that
+    /// serves the old socket.
     fn bind_again(&self, wanted: &Wanted, worker: &mut Worker) {
         match wanted.open(&self.standing) {
             Ok(Opened::Stream(bound) | Opened::Datagram(bound)) => {
@@ -285,21 +287,22 @@ impl Supervisor {
         }
     }
 
-    /// When bytes last came from any input, on the monotonic clock.
+    /// Returns when bytes last arrived from any input, on the monotonic clock.
     pub(super) fn last_activity(&self) -> Duration {
         let state = self.state();
         let all = state.workers().map(|worker| worker.control.last_activity());
         all.max().unwrap_or_default()
     }
 
-    /// True while standard input is read and its writer has not closed it; false for a terminal.
+    /// Returns true while standard input is read and its writer has not closed it; false for a
+    /// terminal.
     pub(super) fn reads_stdin(&self) -> bool {
-        // a terminal stays open, whoever has finished
+        // A terminal stays open after its writer has finished.
         !isatty(rustix::stdio::stdin())
             && self.state().stdin.as_ref().is_some_and(|worker| worker.end().is_none())
     }
 
-    /// Opens nothing any more, and gives all running workers away.
+    /// Prevents further listeners from being opened, and returns all running workers.
     pub(super) fn leave(&self) -> Vec<Worker> {
         let mut state = self.state();
         state.leaving = true;
@@ -314,8 +317,8 @@ impl Supervisor {
         workers
     }
 
-    /// Waits until all of these workers have ended, for `left` at most; returns those that have
-    /// not.
+    /// Waits at most `left` until all of these workers have ended; returns the inputs of those that
+    /// have not.
     pub(super) fn wait_for(&self, workers: &[Worker], left: Duration) -> Vec<Input> {
         let runs = |worker: &&Worker| worker.end().is_none();
         let waited = self
@@ -325,7 +328,7 @@ impl Supervisor {
         workers.iter().filter(runs).map(|worker| worker.input).collect()
     }
 
-    /// Stops the process when the application has left.
+    /// Stops the process when the application has exited.
     pub(super) fn watch_application(&self, mut stopper: Stopper) {
         let input = [Input::Stream.name()];
         let mut lifeline = Lifeline::default();

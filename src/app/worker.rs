@@ -1,4 +1,4 @@
-//! One data thread: what it serves, its control, and the pipeline that it alone owns. Unit: one
+//! One data thread: its input, its control, and the pipeline that only this thread uses. Unit: one
 //! thread.
 
 use crate::app::signals::Stopper;
@@ -13,12 +13,12 @@ use std::io;
 use std::sync::{Arc, OnceLock};
 use std::thread::Builder;
 
-/// Makes the pipeline of each data thread; called once on each of them.
+/// Creates the pipeline of each data thread; called once on each of them.
 #[derive(Clone)]
 pub struct Pipelines(Arc<dyn Fn(Input) -> Box<dyn FrameSink> + Send + Sync>);
 
 impl Pipelines {
-    /// Creates pipelines by `make`.
+    /// Wraps the function `make`, which creates a pipeline.
     pub fn new(make: impl Fn(Input) -> Box<dyn FrameSink> + Send + Sync + 'static) -> Pipelines {
         Pipelines(Arc::new(make))
     }
@@ -30,7 +30,7 @@ impl fmt::Debug for Pipelines {
     }
 }
 
-/// What a data thread serves.
+/// The input of a data thread.
 #[derive(Debug)]
 pub enum Serves {
     /// The stream socket.
@@ -41,24 +41,25 @@ pub enum Serves {
     Stdin(OwnedFd, Stopper),
 }
 
-/// A data thread.
+/// A running data thread.
 #[derive(Debug)]
 pub struct Worker {
-    /// What it serves.
+    /// The input that it reads.
     pub input: Input,
-    /// Stops and wakes it.
+    /// Stops and wakes the thread.
     pub control: Arc<Control>,
-    /// The file of its socket.
+    /// The file of its socket, if it has one.
     pub file: Option<SocketFile>,
-    /// Why it ended; set as the last thing that the thread does.
+    /// Why it ended. The thread sets this as its last action.
     end: Arc<OnceLock<String>>,
 }
 
 impl Worker {
-    /// Starts a thread. `on_end` is called on it when it has ended and [`Worker::end`] says so.
+    /// Starts a thread. Calls `on_end` on that thread after it has ended and [`Worker::end`]
+    /// returns the reason.
     ///
     /// # Errors
-    /// The kernel gives no thread.
+    /// Returns an error if the kernel provides no thread.
     pub fn spawn(
         serves: Serves,
         setup: Setup,
@@ -99,7 +100,8 @@ impl Worker {
                     error.to_string()
                 }
             };
-            // the pipeline goes first, with its last counts: whoever sees the end reads them
+            // Drops the pipeline first, which publishes its last counts, so that they are final
+            // when the end is visible.
             drop(sink);
             let _ = ended.set(why);
             on_end();
@@ -107,12 +109,12 @@ impl Worker {
         Ok(Worker { input, control, file, end })
     }
 
-    /// Why it ended. None while it runs; afterwards its counts are final.
+    /// Returns why the thread ended; None while it runs. After its end, its counts are final.
     pub fn end(&self) -> Option<&str> {
         self.end.get().map(String::as_str)
     }
 
-    /// False if its socket has a file and that was removed or replaced.
+    /// Returns false if the file of its socket was removed or replaced.
     pub fn has_file(&self) -> bool {
         self.file.as_ref().is_none_or(SocketFile::is_there)
     }
@@ -120,8 +122,8 @@ impl Worker {
 
 type Run = Box<dyn FnOnce(&Setup, &mut dyn FrameSink) -> io::Result<()> + Send>;
 
-/// Standard input that ends stops the process: with `some-app | sidelight run --stdin` the
-/// application has ended.
+/// Reads standard input, and stops the process at its end: in `some-app | sidelight run --stdin`,
+/// the application has exited then.
 fn read_stdin(
     input: &OwnedFd,
     mut stopper: Stopper,

@@ -1,12 +1,12 @@
-//! What one data thread counted since it last told `telemetry`: plain integers, added to the shared
-//! counters once a batch.
+//! Counts of one data thread since its last flush: plain integers, added to the shared counters of
+//! `telemetry` once a batch.
 
 use crate::health::Counts;
 use crate::record::Format;
 use crate::telemetry::Telemetry;
 use prometheus::IntCounter;
 
-/// The counters of a batch.
+/// The counts of one batch.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     pub(super) decoded: [u64; Format::ALL.len()],
@@ -47,7 +47,7 @@ impl Totals {
         }
     }
 
-    /// Adds a batch and empties it.
+    /// Adds a batch to the shared counters and resets it.
     pub(super) fn add(&self, batch: &mut Batch) {
         let all = self.decoded.iter().zip(&batch.decoded);
         let all = all.chain(self.malformed.iter().zip(&batch.malformed));

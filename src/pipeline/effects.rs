@@ -1,5 +1,6 @@
-//! What a decoded record does, in order: its counters and buckets, its operation, its error, the
-//! user's rules, its span and exemplars. Owns what one data thread needs for it. Unit: one record.
+//! Applies the effects of a decoded record, in order: its counters and buckets, its operation, its
+//! error, the user's rules, its span and exemplars. Owns the state that one data thread needs for
+//! this. Unit: one record.
 
 use super::facts::Facts;
 use super::label::{self, RecordContext};
@@ -21,7 +22,7 @@ use crate::spans::assemble::Dropped;
 use crate::spans::{Operation, SpanMaker, SpanRef, own_ids};
 use std::sync::Arc;
 
-/// The effects of records on metrics, spans and health.
+/// Applies the effects of records to metrics, spans and health.
 #[derive(Debug)]
 pub(super) struct RecordEffects {
     series: SeriesRecorder,
@@ -29,9 +30,9 @@ pub(super) struct RecordEffects {
     times: RecordTimes,
     spans: SpanMaker,
     health: Arc<Pulse>,
-    /// Memory for the captures of each rule, by its number.
+    /// Capture memory of each rule, indexed by rule number.
     captures: Vec<Option<Captures>>,
-    /// A span that a user's rule asks for, of the current record.
+    /// A span that a user's rule requests for the current record.
     requested_span: Option<Operation>,
     /// Scratch memory for the subject of a span.
     subject: String,
@@ -56,7 +57,7 @@ impl RecordEffects {
         }
     }
 
-    /// Forgets what was remembered for the old rules.
+    /// Discards everything that was cached for the old rules.
     pub(super) fn forget(&mut self) {
         self.series.forget();
         self.captures.clear();
@@ -104,10 +105,10 @@ impl RecordEffects {
         }
     }
 
-    /// Publishes a batch: what the health verdict counts, and the spans. Returns the starts that
-    /// were dropped without an end.
+    /// Publishes a batch: the health counts and the spans. Returns how many starts were dropped
+    /// without an end.
     pub(super) fn flush(&mut self, now: UnixNanos, counts: Counts) -> Dropped {
-        // a flush without a record (a reload, a tick) does not show that the application logs
+        // A flush without a record (at a reload or a tick) does not show that the application logs.
         if counts.records > 0 {
             self.health.add(now, counts);
         }
@@ -115,14 +116,14 @@ impl RecordEffects {
         self.operations.take_dropped()
     }
 
-    /// Expires starts without an end. True if some still wait.
+    /// Expires starts without an end. Returns true if some are still open.
     pub(super) fn tick(&mut self, rules: &RuleSet, now: UnixNanos) -> bool {
         let some_wait = self.operations.tick(now);
         self.update_active_requests(rules, now);
         some_wait
     }
 
-    /// The record's own timestamp, if it has one that can be read.
+    /// Returns the record's own timestamp, if it has a readable one.
     pub(super) fn own_time(&mut self, record: &Record<'_>) -> Option<UnixNanos> {
         self.times.own(record)
     }
@@ -168,7 +169,7 @@ impl RecordEffects {
         Some(operation)
     }
 
-    /// Brings the gauge of active requests up to date.
+    /// Updates the gauge of active requests.
     #[inline]
     fn update_active_requests(&mut self, rules: &RuleSet, now: UnixNanos) {
         if let Some(measure) = &rules.active_requests
@@ -178,7 +179,7 @@ impl RecordEffects {
         }
     }
 
-    /// Counts an error by its type and kind, and reports a fatal one to the health verdict.
+    /// Counts an error by type and kind, and reports a fatal one to the health verdict.
     #[cold]
     fn record_error(&mut self, rules: &RuleSet, context: &RecordContext<'_>, severity: Severity) {
         if severity < Severity::ERROR && !label::has_traceback(context.record) {
@@ -190,7 +191,7 @@ impl RecordEffects {
         }
     }
 
-    /// Applies the rules that have to be evaluated.
+    /// Applies the rules that have to be evaluated for each record.
     fn apply_rules(&mut self, rules: &RuleSet, plan: &Plan, context: &RecordContext<'_>) {
         for switch in &plan.switches {
             let Some(value) = context.record.text(switch.field) else { continue };
@@ -212,7 +213,8 @@ impl RecordEffects {
         if rule.criteria.extract.is_some() && self.captures.len() <= number {
             self.captures.resize(number + 1, None);
         }
-        // taken out for the time of the evaluation, so that its actions can borrow the rest
+        // Moved out during the evaluation, so that the rule's actions can borrow the rest of
+        // `self`.
         let mut captures = self.captures.get_mut(number).and_then(Option::take);
         if let Evaluation::Applies(captured) = rule.criteria.evaluate(context.record, &mut captures)
         {
@@ -238,8 +240,8 @@ impl RecordEffects {
         }
     }
 
-    /// Makes the span of the operation, and points the record's exemplars at it or at the span that
-    /// the record names.
+    /// Creates the span of the operation, and points the record's exemplars at it or at the span
+    /// that the record names.
     fn link_span(&mut self, record: &Record<'_>, operation: &CompletedOperation<'_>, source: u64) {
         let made = if self.spans.enabled() { self.span(record, operation, source) } else { None };
         if self.series.takes_exemplar()
@@ -261,7 +263,7 @@ impl RecordEffects {
     }
 }
 
-/// Counts what the health verdict is made of.
+/// Counts the records, errors and requests on which the health verdict is based.
 #[inline]
 fn count_health(counts: &mut Counts, severity: Severity, status_code: u16) {
     counts.records += 1;

@@ -1,24 +1,24 @@
-//! What is remembered of a key beside its series: what its record is, and whether the series may have to be
-//! resolved again. Unit: one key.
+//! Facts that the memo stores with a key besides its series: properties of its records, and whether
+//! its series may have to be resolved again. Unit: one key.
 
 use crate::record::severity::Severity;
 
-/// What a group's cell remembers beside its series: the severity, and the status code of a request.
+/// The severity of the records of a key, and the status code if they are requests.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Facts {
     pub(super) severity: Severity,
-    /// 0: the record is no request.
+    /// The status code; 0 if the record is no request.
     pub(super) status_code: u16,
-    /// What may change: a value that is held back, a histogram whose measure had no value yet.
+    /// What may still change: a value that is held back, or a histogram without a value so far.
     pub(super) pending: Pending,
 }
 
-/// Why a remembered key may have to be resolved again.
+/// Why a cached key may have to be resolved again.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(super) struct Pending {
     /// A label is `_unmatched` until its value is admitted.
     pub(super) is_held_back: bool,
-    /// No series for the duration: no record of this key had one.
+    /// The key has no series for the duration, because none of its records had a duration so far.
     pub(super) lacks_duration: bool,
 }
 

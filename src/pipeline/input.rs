@@ -1,11 +1,10 @@
-//! Between `receive` and the pipeline: what a connection is to the pipeline, and the five methods
-//! that a data thread calls. Unit: all whole lines of one read, one oversized line, or one
-//! datagram.
+//! The interface between `receive` and the pipeline: the source of lines, and the five methods that
+//! a data thread calls. Unit: all whole lines of one read, one oversized line, or one datagram.
 
 use crate::clock::UnixNanos;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Where lines come in.
+/// An input that receives lines.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub enum Input {
@@ -18,7 +17,7 @@ pub enum Input {
 }
 
 impl Input {
-    /// The value of the label `input`.
+    /// Returns the value of the label `input`.
     pub fn name(self) -> &'static str {
         match self {
             Input::Stream => "stream",
@@ -33,7 +32,7 @@ impl Input {
 pub struct Source {
     /// Unique in the process.
     pub id: u64,
-    /// The input that it belongs to.
+    /// The input to which it belongs.
     pub input: Input,
 }
 
@@ -46,25 +45,24 @@ impl Source {
     }
 }
 
-/// Takes what a data thread has read, in the order of arrival. No method may wait or fail.
+/// Processes what a data thread has read, in the order of arrival. No method may block or fail.
 pub trait FrameSink {
-    /// Takes whole lines, one behind the other as they were received. The last one may lack its
-    /// newline if the peer closed the connection.
+    /// Processes consecutive whole lines as they were received. The last line may lack its newline
+    /// if the peer closed the connection.
     fn lines(&mut self, source: &mut Source, block: &[u8], observed: UnixNanos);
 
-    /// Takes the beginning of a line above the length limit. `bytes` is the length of the whole
+    /// Processes the beginning of a line above the length limit. `bytes` is the length of the whole
     /// line without its newline.
     fn oversized(&mut self, source: &mut Source, prefix: &[u8], bytes: u64, observed: UnixNanos);
 
-    /// Takes one datagram, whatever newlines it contains.
+    /// Processes one datagram, whatever newlines it contains.
     fn datagram(&mut self, source: &mut Source, bytes: &[u8], observed: UnixNanos);
 
-    /// Publishes what was counted. Called after every sweep that delivered something, and before
-    /// the end.
+    /// Publishes the counts. Called after every sweep that delivered something, and before the end.
     fn flush(&mut self, now: UnixNanos);
 
-    /// Expires what is too old. Called once a second while something came or the last call returned
-    /// true: true means that something can still expire, so an idle thread is not woken for
-    /// nothing.
+    /// Expires what is too old. Called once a second while bytes arrive or the last call returned
+    /// true. Returns true if something can still expire, so that an idle thread does not wake up
+    /// without need.
     fn tick(&mut self, now: UnixNanos) -> bool;
 }

@@ -1,6 +1,6 @@
-//! The values of labels: what a record's fields become before they may leave the pod as a label.
-//! Used only when a label set is new, or depends on more than a few fields. Unit: one label of one
-//! record.
+//! Computes label values: what the fields of a record become before they may leave the pod as a
+//! label. Used only if a label set is new or depends on more than a few fields. Unit: one label of
+//! one record.
 
 use crate::decode::text::exception_of;
 use crate::record::field::FieldId;
@@ -13,29 +13,29 @@ use crate::rules::{sql, template};
 use crate::spans::identify::is_id;
 use crate::spans::phrase::{Phrase, PhraseKind};
 
-/// Methods that are a label value of their own (OpenTelemetry, `http.request.method`); others are
+/// Methods that become label values (OpenTelemetry, `http.request.method`); all others become
 /// `_OTHER`.
 const METHODS: [&str; 10] =
     ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "CONNECT", "TRACE", "QUERY"];
 
-/// The longest name of an exception class kept, in bytes.
+/// The longest name of an exception class that is kept, in bytes.
 const TYPE_BYTES_MAX: usize = 100;
 
-/// A record with everything that labels and values are read from.
+/// A record with everything from which labels and values are computed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RecordContext<'a> {
     pub(super) record: &'a Record<'a>,
-    /// The service of the resource, for records without one.
+    /// The service of the resource, for records that name none.
     pub(super) service: &'a str,
-    /// The function that the body says completed, failed or started.
+    /// The function that completed, failed or started according to the body.
     pub(super) phrase: Option<Phrase<'a>>,
     /// The match of the rule's pattern.
     pub(super) captured: Option<Match<'a>>,
 }
 
 impl<'a> RecordContext<'a> {
-    /// Writes the value of a label. False: the record has no value for it, and does not count in
-    /// the family.
+    /// Writes the value of a label. Returns false if the record has no value for it; the record
+    /// then does not count in the family.
     pub(super) fn write(&self, label: &Label, out: &mut String) -> bool {
         let record = self.record;
         out.clear();
@@ -69,15 +69,15 @@ impl<'a> RecordContext<'a> {
         true
     }
 
-    /// The service that the record belongs to.
+    /// Returns the service to which the record belongs.
     pub(super) fn service(&self) -> &'a str {
         let own = self.record.text(field::SERVICE).filter(|name| is_service(name));
         own.or(self.record.envelope.tag).unwrap_or(self.service)
     }
 }
 
-/// The text of a field that may be a label: text or a number. `true`, an object, a list, and words
-/// for nothing (`null`, `None`, `-`) are no value.
+/// Returns the text of a field that may become a label: text or a number. `true`, an object, a
+/// list, and words for an absent value (`null`, `None`, `-`) do not count as values.
 fn plain_text<'a>(record: &Record<'a>, field: FieldId) -> Option<&'a str> {
     let entry = record.entry(field)?;
     let is_plain = matches!(entry.kind, Kind::Text | Kind::Number);
@@ -86,7 +86,7 @@ fn plain_text<'a>(record: &Record<'a>, field: FieldId) -> Option<&'a str> {
     (is_plain && (is_number || !is_sentinel(text))).then_some(text)
 }
 
-/// A phrase names a function, not `Request failed` or an id.
+/// Returns true if a phrase names a function, in contrast to `Request failed` or an id.
 fn is_function(phrase: &Phrase<'_>) -> bool {
     let mut bytes = phrase.subject.bytes();
     let is_capitalised = bytes.next().is_some_and(|byte| byte.is_ascii_uppercase())
@@ -95,10 +95,11 @@ fn is_function(phrase: &Phrase<'_>) -> bool {
     !is_id(phrase.subject) && !is_sentence
 }
 
-/// The longest name of a service: a DNS label's length.
+/// The longest name of a service in bytes: the length of a DNS label.
 const SERVICE_BYTES_MAX: usize = 63;
 
-/// A name as deployments have it: letters, digits and separators, no token and no sentence.
+/// Returns true for a name as deployments have it: letters, digits and separators, but neither a
+/// token nor a sentence.
 fn is_service(name: &str) -> bool {
     let is_fine =
         |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'/' | b':' | b' ');
@@ -111,14 +112,14 @@ fn is_service(name: &str) -> bool {
         && !template::is_random(name.as_bytes())
 }
 
-/// The method as a label.
+/// Returns the method as a label value.
 pub(super) fn method(record: &Record<'_>) -> &'static str {
     let text = record.text(field::HTTP_METHOD).unwrap_or_default();
     METHODS.into_iter().find(|known| text.eq_ignore_ascii_case(known)).unwrap_or("_OTHER")
 }
 
-/// Writes the route: a route field wins, else the template of the path. False: the record has
-/// neither.
+/// Writes the route: the route field if there is one, otherwise the template of the path. Returns
+/// false if the record has neither.
 pub(super) fn endpoint(record: &Record<'_>, out: &mut String) -> bool {
     match record.text(field::HTTP_ROUTE).or_else(|| record.text(field::URL_PATH)) {
         Some(path) => {
@@ -129,7 +130,7 @@ pub(super) fn endpoint(record: &Record<'_>, out: &mut String) -> bool {
     }
 }
 
-/// The status code, where it is one.
+/// Returns the status code, if the field contains a valid one.
 #[inline]
 pub(super) fn status_code(record: &Record<'_>) -> Option<u16> {
     match record.text(field::HTTP_STATUS)?.as_bytes() {
@@ -141,7 +142,7 @@ pub(super) fn status_code(record: &Record<'_>) -> Option<u16> {
     }
 }
 
-/// What the record says of a database query. A `query` that is no SQL is none.
+/// Reads the database query of a record. Ignores a `query` field that contains no SQL.
 pub(super) fn query<'a>(record: &Record<'a>) -> Option<sql::Query<'a>> {
     let operation = record.text(field::DB_OPERATION);
     let table = record.text(field::DB_TABLE);
@@ -158,7 +159,7 @@ pub(super) fn query<'a>(record: &Record<'a>) -> Option<sql::Query<'a>> {
     }
 }
 
-/// The type of the exception or error: its class name, never its text.
+/// Returns the type of the exception or error: its class name, never its text.
 pub(super) fn error_type<'a>(record: &Record<'a>) -> &'a str {
     let named = record
         .text(field::EXCEPTION_TYPE)
@@ -175,33 +176,35 @@ pub(super) fn error_type<'a>(record: &Record<'a>) -> &'a str {
     named.or_else(traced).unwrap_or("unknown")
 }
 
-/// `unexpected` where a traceback came with it: nobody caught and named the error.
+/// Returns `unexpected` if the record has a traceback, because no code caught and named the error.
 pub(super) fn error_kind(record: &Record<'_>) -> &'static str {
     if has_traceback(record) { "unexpected" } else { "expected" }
 }
 
-/// A traceback that is one: CPython writes `NoneType: None` where there was no exception.
+/// Returns true if the record has a real traceback. CPython writes `NoneType: None` if there was no
+/// exception.
 pub(super) fn has_traceback(record: &Record<'_>) -> bool {
     record
         .text(field::EXCEPTION_STACKTRACE)
         .is_some_and(|text| !text.trim().is_empty() && text.trim() != "NoneType: None")
 }
 
-/// Whether a text has frames as Python, Java or Node write them, so that what stands where the
-/// class does is one. Go's stacks begin with a function, and many fields of this name hold a
-/// sentence.
+/// Returns true if a text has stack frames as Python, Java or Node write them, so that the word in
+/// the position of a class is a class. Go's stacks begin with a function, and many fields of this
+/// name contain a sentence.
 fn framed(text: &str) -> bool {
     ["Traceback (most recent call last):", "\n\tat ", "\n    at ", "\n   at "]
         .iter()
         .any(|mark| text.contains(mark))
 }
 
-/// Whether a word without frames is a class by its ending.
+/// Returns true if the ending of a word shows that it is an error class; used for texts without
+/// frames.
 fn is_named_error(word: &str) -> bool {
     ["Error", "Exception", "Warning", "Interrupt", "Exit"].iter().any(|end| word.ends_with(end))
 }
 
-/// A class name and nothing else may leave the pod as one.
+/// Returns true for a class name. Nothing else may leave the pod as one.
 fn class_like(name: &str) -> bool {
     let fine =
         |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b':' | b'$' | b'-' | b'/');

@@ -1,7 +1,7 @@
-//! The joint memo: from the raw bytes of the fields that labels are made of to the series of all
-//! families that these labels feed. One lookup a group of families, no hash of each label, no copy;
-//! what is not remembered is worked out by the caller and put here. Bounded: at most `CELLS_MAX`
-//! cells, of which the newest stay.
+//! Maps the raw bytes of the fields that labels are made of to the series of all families that
+//! these labels feed. One lookup serves a group of families, without hashing each label and without
+//! a copy. The caller resolves an unknown key and inserts it. Bounded: at most `CELLS_MAX` cells;
+//! in a full neighbourhood, a new key replaces another.
 
 use super::plan::{Group, INPUTS_MAX};
 use crate::metrics::SeriesId;
@@ -11,33 +11,34 @@ use crate::record::slots::{Kind, Place};
 use crate::rules::action::Measure;
 use std::hash::BuildHasher;
 
-/// Words of eight bytes in a key; every field begins with a new word. Longer keys are not
-/// remembered.
+/// Words of eight bytes in a key; every field starts at a new word. Longer keys are not cached.
 const WORDS: usize = 11;
 
 const _: () = assert!(INPUTS_MAX <= 8, "the lengths of a key's fields share one word, a byte each");
 
-/// Series that a cell holds itself; a group with more keeps them in a list beside. Three are what a
-/// request counts in: its level, its status, its duration.
+/// The number of series that a cell stores inline; a group with more stores them in a separate
+/// list. A request needs three: its level, its status, its duration.
 const INLINE: usize = 4;
 
-/// A memo of 128-byte cells begins small, because most applications have a few dozen label sets...
+/// A memo of 128-byte cells starts small, because most applications have a few dozen label sets.
 const CELLS_FIRST: usize = 128;
 
-/// ... and ends here: 2 MiB.
+/// The largest number of cells: 2 MiB.
 const CELLS_MAX: usize = 16 * 1024;
 
-/// Series of groups that do not fit into their cells; beyond it all is forgotten and met again.
+/// The most series stored for groups that do not fit into their cells; beyond this number, the memo
+/// is cleared and all keys are resolved again.
 const SPILLED_MAX: usize = 64 * 1024;
 
-/// How far a key may lie from its place; more means that the table is too full.
+/// The largest distance of a key from its home slot; a greater one means that the table is too
+/// full.
 const PROBES: usize = 8;
 
-/// Marks a measure without a series: the record is not one for its family.
+/// Marks a measure without a series: the record does not count in its family.
 const NO_SERIES: u32 = u32::MAX;
 
-/// The raw bytes of a group's fields in one record. One a memo, read anew for every record; words
-/// behind the used ones are of older records.
+/// The raw bytes of a group's fields in one record. A memo has one key, which is filled again for
+/// every record; the words after the used ones belong to older records.
 #[derive(Debug)]
 pub(super) struct Key {
     words: [u64; WORDS],
@@ -50,13 +51,13 @@ pub(super) struct Key {
 impl Key {
     pub(super) fn new() -> Key {
         let random = foldhash::fast::RandomState::default();
-        // odd: no bit of a word is lost
+        // Odd factors lose no bit of a word.
         let seeds = std::array::from_fn(|number| random.hash_one(number) | 1);
         Key { words: [0; WORDS], used: 0, lengths: 0, hash: 0, seeds }
     }
 
-    /// Reads the key of a record, which has all fields of the group: its plan says so. False where
-    /// it does not fit.
+    /// Reads the key of a record. The plan guarantees that the record has all fields of the group.
+    /// Returns false if the key does not fit.
     #[inline]
     pub(super) fn read(&mut self, group: &Group, record: &Record<'_>) -> bool {
         if group.inputs.len() > INPUTS_MAX {
@@ -79,8 +80,7 @@ impl Key {
         true
     }
 
-    /// The same where values had escapes, or where a template stands in for the path that was asked
-    /// for.
+    /// Does the same for values with escapes, and for a template that replaces the requested path.
     #[inline(never)]
     pub(super) fn read_any(
         &mut self,
@@ -107,7 +107,7 @@ impl Key {
         true
     }
 
-    /// Takes one text for the key; false where it does not fit.
+    /// Reads a key that consists of one text; returns false if it does not fit.
     #[inline]
     pub(super) fn take(&mut self, group: &Group, text: &str) -> bool {
         let mut sum = Sum::new(group);
@@ -116,8 +116,9 @@ impl Key {
         fits
     }
 
-    /// The next field: so many bytes of `text`, which may go on behind them. A long one ends with a
-    /// word that reaches back, so that only a short one needs a mask.
+    /// Appends the next field: `length` bytes of `text`, which may continue after them. A long
+    /// field ends with a word that overlaps the one before, so that only a short field needs a
+    /// mask.
     #[inline]
     fn push(&mut self, sum: &mut Sum, text: &[u8], length: usize) -> bool {
         sum.lengths = sum.lengths << 8 | length as u64;
@@ -137,7 +138,8 @@ impl Key {
         self.word(sum, u64::from_le_bytes(*last))
     }
 
-    /// Every word has its own factor, so that none waits for the one before it.
+    /// Adds a word to the sum. Every word has a separate factor, so that no multiplication waits
+    /// for the one before it.
     #[inline]
     fn word(&mut self, sum: &mut Sum, word: u64) -> bool {
         let places = (self.words.get_mut(sum.used), self.seeds.get(sum.used));
@@ -160,13 +162,15 @@ impl Key {
     }
 }
 
-/// Tells `true` from `"true"`, which is a label: no key has a field of 128 bytes.
+/// Distinguishes `true` from `"true"`, which can be a label value. The bit is free because no key
+/// has a field of 128 bytes.
 #[inline]
 fn kind_bit(kind: Kind) -> u64 {
     u64::from(matches!(kind, Kind::True | Kind::False | Kind::Tree)) << 7
 }
 
-/// A key while it is read. Apart from the key, because a sum in memory waits for its own stores.
+/// The running sum while a key is read. It is separate from the key, because a sum in memory would
+/// wait for its own stores.
 #[derive(Clone, Copy, Debug)]
 struct Sum {
     used: usize,
@@ -192,7 +196,7 @@ const FIRST: [u64; 9] = {
     masks
 };
 
-/// The first eight bytes as a word; zeros past the end.
+/// Returns the first eight bytes as a word, padded with zeros.
 #[inline]
 fn first_word(text: &[u8]) -> u64 {
     match text.first_chunk::<8>() {
@@ -208,8 +212,8 @@ fn short(text: &[u8]) -> u64 {
     u64::from_le_bytes(bytes)
 }
 
-/// Multiplies by a constant of random bits and folds both halves: one step of what foldhash and
-/// wyhash do.
+/// Multiplies by a constant of random bits and folds both halves: one step of the hash functions
+/// foldhash and wyhash.
 #[inline]
 fn fold(word: u64) -> u64 {
     let wide = u128::from(word) * 0x9e37_79b9_7f4a_7c15;
@@ -221,26 +225,26 @@ struct Cell {
     words: [u64; WORDS],
     lengths: u64,
     hash: u64,
-    /// 0: empty.
+    /// The number of the group; 0 marks an empty cell.
     group: u32,
     fact: u32,
-    /// The series' numbers in the families of the group's measures.
+    /// The numbers of the series in the families of the group's measures.
     series: [u32; INLINE],
 }
 
 const EMPTY: Cell =
     Cell { words: [0; WORDS], lengths: 0, hash: 0, group: 0, fact: 0, series: [NO_SERIES; INLINE] };
 
-/// What was remembered of a key.
+/// The cached result for a key.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Known<'a> {
-    /// What the caller worked out beside the series: a severity, a status code.
+    /// Facts that the caller stores with the series: a severity and a status code.
     pub(super) fact: u32,
     series: &'a [u32],
 }
 
 impl Known<'_> {
-    /// The measures of the group that the record is one for, and their series.
+    /// Returns the measures of the group in which the record counts, with their series.
     #[inline]
     pub(super) fn measured<'a>(
         &'a self,
@@ -265,20 +269,20 @@ impl Memo {
         Memo { cells: vec![EMPTY; CELLS_FIRST], used: 0, spilled: Vec::new() }
     }
 
-    /// Forgets everything: the rules changed.
+    /// Clears the memo after the rules have changed.
     pub(super) fn forget(&mut self) {
         self.cells.fill(EMPTY);
         self.used = 0;
         self.spilled.clear();
     }
 
-    /// How many keys it remembers.
+    /// Returns the number of cached keys.
     #[cfg(test)]
     pub(super) fn count(&self) -> usize {
         self.used
     }
 
-    /// What is known of a key.
+    /// Looks up a key.
     #[inline]
     pub(super) fn find(&self, group: &Group, key: &Key) -> Option<Known<'_>> {
         let mask = self.cells.len() - 1;
@@ -305,7 +309,7 @@ impl Memo {
         Some(Known { fact: cell.fact, series })
     }
 
-    /// Remembers a key that `find` did not know.
+    /// Inserts a key that `find` did not know.
     pub(super) fn insert(
         &mut self,
         group: &Group,
@@ -335,7 +339,7 @@ impl Memo {
             fact,
             series: held,
         };
-        // a key that was resolved again takes the place that it has
+        // A key that was resolved again reuses its cell.
         let mask = self.cells.len() - 1;
         let known = (0..PROBES)
             .map(|step| (cell.hash as usize).wrapping_add(step) & mask)
@@ -343,7 +347,8 @@ impl Memo {
         if let Some(at) = known {
             self.cells[at] = cell;
         } else if !self.place(&cell) {
-            // full: what was met last is likelier to be met again than what stands there
+            // The neighbourhood is full: the newest key replaces another, because it is likelier to
+            // recur.
             let first = cell.hash as usize & (self.cells.len() - 1);
             self.cells[first] = cell;
         }
@@ -362,7 +367,7 @@ impl Memo {
         false
     }
 
-    /// More cells.
+    /// Grows the table.
     #[cold]
     fn grow(&mut self) {
         let cells = (self.cells.len() * 4).min(CELLS_MAX);
@@ -374,7 +379,7 @@ impl Memo {
     }
 }
 
-/// Whether a cell is that of a key. Word by word: a wider load would wait for the stores of the
+/// Compares a cell with a key word by word, because a wider load would wait for the stores of the
 /// key.
 #[inline]
 fn same(cell: &Cell, key: &Key) -> bool {

@@ -1,5 +1,5 @@
-//! Completed operations: the request, database query or function that a record says has ended, and
-//! the starts that wait for their ends. Pure; records no metric. Unit: one record.
+//! Finds completed operations: the request, database query or function whose end a record reports.
+//! Keeps the starts that wait for their ends. Pure; records no metric. Unit: one record.
 
 use super::label::{self, RecordContext};
 use super::plan::Plan;
@@ -11,18 +11,18 @@ use crate::spans::assemble::{Dropped, Key, Pairs};
 use crate::spans::phrase::{Phrase, PhraseKind, phrase};
 use crate::spans::{Finished, Operation};
 
-/// An operation that ended, as far as metrics and spans need it.
+/// A completed operation, as metrics and spans need it.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) struct CompletedOperation<'a> {
     pub(super) kind: Operation,
-    /// How long it took, if the record or its pair says so.
+    /// Its duration, if the record or its start record gives one.
     pub(super) seconds: Option<f64>,
-    /// 0: none.
+    /// The status code; 0 if there is none.
     pub(super) status_code: u16,
     pub(super) failed: bool,
     /// The function that the body names.
     pub(super) phrase: Option<Phrase<'a>>,
-    /// A user's rule asks for its span.
+    /// True if a user's rule requests its span.
     pub(super) is_requested: bool,
 }
 
@@ -38,7 +38,7 @@ impl<'a> CompletedOperation<'a> {
         }
     }
 
-    /// A request that ended with this status code.
+    /// Creates a request that ended with this status code.
     #[inline]
     pub(super) fn request(seconds: Option<f64>, status_code: u16) -> Self {
         let failed = status_code >= 500;
@@ -48,8 +48,8 @@ impl<'a> CompletedOperation<'a> {
         }
     }
 
-    /// The operation for which a user's rule asks for a span: the one that was found, under the
-    /// kind that the rule names, or any with a duration.
+    /// Returns the operation for which a user's rule requests a span: the one that was found, with
+    /// the kind that the rule names, or any operation with a duration.
     pub(super) fn requested(
         kind: Operation,
         context: &RecordContext<'a>,
@@ -67,7 +67,7 @@ impl<'a> CompletedOperation<'a> {
         CompletedOperation { kind, is_requested: true, ..operation }
     }
 
-    /// What its span is made of; `subject` is scratch memory. None without a duration.
+    /// Returns the data of its span; `subject` is scratch memory. Returns None without a duration.
     pub(super) fn finished<'s>(
         &self,
         record: &Record<'s>,
@@ -108,18 +108,18 @@ impl<'a> CompletedOperation<'a> {
     }
 }
 
-/// Operations that have started and not ended.
+/// Operations that have started but not ended.
 #[derive(Debug, Default)]
 pub(super) struct OpenOperations {
     functions: Pairs,
     requests: Pairs,
-    /// How many open requests the gauge shows.
+    /// The number of open requests that the gauge shows.
     published_requests: usize,
 }
 
 impl OpenOperations {
-    /// Finds the operation other than a request that the record completes. `functions`: names of
-    /// functions are looked for in the body.
+    /// Finds the operation, other than a request, that the record completes. If `functions` is set,
+    /// searches the body for names of functions.
     pub(super) fn complete<'a>(
         &mut self,
         plan: &Plan,
@@ -145,7 +145,7 @@ impl OpenOperations {
         context.phrase = phrase(record.body(), severity >= Severity::WARN);
         let own_seconds = || record.seconds(field::DURATION);
         let Some(found) = context.phrase else {
-            // the line names no function but has a duration: enough for a span
+            // The line names no function but has a duration, which is enough for a span.
             let seconds = Some(own_seconds()?);
             return Some(CompletedOperation::new(Operation::Internal, seconds, failed));
         };
@@ -153,7 +153,7 @@ impl OpenOperations {
         self.end_function(record, found, seconds, source, times)
     }
 
-    /// A function that started, completed or failed.
+    /// Handles a phrase about a function that started, completed or failed.
     fn end_function<'a>(
         &mut self,
         record: &Record<'a>,
@@ -181,7 +181,8 @@ impl OpenOperations {
         Some(CompletedOperation { phrase: Some(found), ..operation })
     }
 
-    /// A record that says that a request began, with an id that its end has too.
+    /// Registers the start of a request, if the record reports one with an id that its end also
+    /// has.
     #[cold]
     fn start_request(&mut self, record: &Record<'_>, times: &mut RecordTimes) {
         if let Some(key) = request_key(record) {
@@ -189,8 +190,8 @@ impl OpenOperations {
         }
     }
 
-    /// How long a request took: its own duration, else the time since the record that says that it
-    /// began.
+    /// Returns the duration of a request: the one in its record, otherwise the time since its start
+    /// record.
     #[inline]
     pub(super) fn request_seconds(
         &mut self,
@@ -211,7 +212,7 @@ impl OpenOperations {
         Some(times.of(record).since(started.at).as_secs_f64())
     }
 
-    /// By how much the number of open requests changed since the last call, if it did.
+    /// Returns by how much the number of open requests changed since the last call, if it did.
     #[inline]
     pub(super) fn take_request_change(&mut self) -> Option<f64> {
         let (open, published) = (self.requests.len(), self.published_requests);
@@ -222,7 +223,7 @@ impl OpenOperations {
         Some(open as f64 - published as f64)
     }
 
-    /// Starts that were dropped without an end since the last call.
+    /// Returns how many starts were dropped without an end since the last call.
     pub(super) fn take_dropped(&mut self) -> Dropped {
         let (functions, requests) = (self.functions.take_dropped(), self.requests.take_dropped());
         Dropped {
@@ -231,7 +232,7 @@ impl OpenOperations {
         }
     }
 
-    /// Expires starts that waited too long. True if some still wait.
+    /// Expires starts that waited too long. Returns true if some are still open.
     pub(super) fn tick(&mut self, now: UnixNanos) -> bool {
         self.functions.tick(now);
         self.requests.tick(now);
@@ -239,14 +240,14 @@ impl OpenOperations {
     }
 }
 
-/// What the lines of one request have in common, whatever thread or logger wrote them.
+/// Returns the key that all lines of one request share, whatever thread or logger wrote them.
 fn request_key(record: &Record<'_>) -> Option<Key> {
     let id = record.text(field::REQUEST_ID).or_else(|| record.text(field::TRACE_ID))?;
     let service = record.text(field::SERVICE).unwrap_or_default();
     Some(Key::new(0, service, id))
 }
 
-/// Whether a message says that something begins: `Request started`, `Started GET "/"`,
+/// Returns true if a message reports a start: `Request started`, `Started GET "/"`,
 /// `request.start`.
 fn says_start(body: &str) -> bool {
     const WORDS: [&str; 4] = ["started", "starting", "start", "begin"];

@@ -1,8 +1,8 @@
-//! What a stranger can make up takes no place among the values of a label: a path that only ever
-//! answered 404, 405, 400, 301 or 401, a table that is named only in queries that failed. It counts
-//! as `_unmatched` until the same value is met in a request or a query that succeeds; from then on
-//! it has its name, whatever it answers. A scanner therefore never drives the routes of the
-//! application into `_other`. Unit: one label of one record.
+//! Keeps label values that a client can invent out of the limited set of label values: a path that
+//! was only ever answered with 404, 405, 400, 301 or 401, or a table that only failed queries name.
+//! Such a value counts as `_unmatched` until the same value occurs in a request or a query that
+//! succeeds; from then on it is exposed under its name, whatever the status. So a scanner never
+//! pushes the routes of the application into `_other`. Unit: one label of one record.
 
 use super::label::status_code;
 use crate::metrics::{ShardWriter, UNMATCHED};
@@ -10,12 +10,13 @@ use crate::record::severity::Severity;
 use crate::record::{Record, field};
 use crate::rules::action::{Label, Measure};
 
-/// Answers that say nothing of whether the path is one of the application's.
+/// Returns true for status codes that do not show whether the path belongs to the application.
 fn is_refusal(status: u16) -> bool {
     matches!(status, 400 | 401 | 404 | 405 | 301)
 }
 
-/// Replaces values that only outsiders have named so far. True where one was replaced.
+/// Replaces values that no successful request or query has confirmed so far. Returns true if it
+/// replaced one.
 pub(super) fn hold_back(
     writer: &mut ShardWriter,
     measure: &Measure,
@@ -33,8 +34,8 @@ pub(super) fn hold_back(
     is_held
 }
 
-/// Whether somebody outside may have made this value up: it comes from what was asked for, and what
-/// was asked for was refused.
+/// Returns true if a client may have invented this value: it comes from the request, and the
+/// request was refused.
 fn may_be_invented(label: &Label, record: &Record<'_>) -> bool {
     match label {
         Label::Endpoint => is_refused(record) && !has_own_route(record),
@@ -60,7 +61,8 @@ fn is_refused(record: &Record<'_>) -> bool {
     status_code(record).is_some_and(is_refusal)
 }
 
-/// The application names the route by a pattern: its router matched the path.
+/// Returns true if the application names the route by a pattern, which means that its router
+/// matched the path.
 fn has_own_route(record: &Record<'_>) -> bool {
     record.text(field::HTTP_ROUTE).is_some_and(|route| route.contains(['{', '<', ':', '*']))
 }

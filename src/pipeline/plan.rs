@@ -1,35 +1,36 @@
-//! Which rules can apply to a record of a given shape. The shape is the mask of the fields that are
-//! present; an application has a handful, and each is planned once. Bounded: `PLANS_MAX` shapes,
-//! then all are forgotten and planned again.
+//! Plans which rules can apply to a record of a given shape. The shape is the mask of the fields
+//! that are present; an application has a handful of shapes, and each is planned once. Bounded:
+//! after `PLANS_MAX` shapes, all plans are discarded and made again.
 
 use crate::record::field::{self, FieldId};
 use crate::rules::action::{Action, Label, Measure};
 use crate::rules::set::{On, RuleSet};
 use std::collections::HashMap;
 
-/// Shapes that are remembered: four optional fields make 16, ten make 1,024.
+/// The number of cached shapes: four optional fields make 16, ten make 1,024.
 const PLANS_MAX: usize = 1_024;
 
-/// Fields whose values one lookup may depend on.
+/// The most fields on which one lookup may depend.
 pub(super) const INPUTS_MAX: usize = 8;
 
-/// Measures that share one lookup, because the labels of all are made of the same few fields.
+/// Measures that share one lookup, because their labels are made of the same few fields.
 #[derive(Debug)]
 pub(super) struct Group {
-    /// Its name in the memo; never 0. The same fields and measures have the same number in every
+    /// Its number in the memo, never 0. The same fields and measures have the same number in every
     /// plan.
     pub(super) number: u32,
-    /// The fields, as far as records of this shape have them.
+    /// The input fields that records of this shape have.
     pub(super) inputs: Vec<FieldId>,
-    /// The measures.
+    /// The measures of the group.
     pub(super) measures: Vec<Measure>,
-    /// The record has method, status and a path: if the status is a status code, it is a request.
+    /// The record has a method, a status and a path: if the status is a valid code, it is a
+    /// request.
     pub(super) is_request: bool,
-    /// Which of the measures count requests; the others count every record.
+    /// The range of the measures that count requests; the others count every record.
     pub(super) request_measures: std::ops::Range<usize>,
 }
 
-/// Rules that are found by the value of one field.
+/// Rules that are selected by the value of one field.
 #[derive(Debug)]
 pub(super) struct Switch {
     pub(super) field: FieldId,
@@ -40,31 +41,31 @@ pub(super) struct Switch {
 #[derive(Debug)]
 pub(super) struct Plan {
     present: u64,
-    /// The measures of every record, whose labels are made of severity and service. Where method,
-    /// status and a path are present, the measures of requests too, so that one lookup finds all
-    /// series.
+    /// The measures of every record, with labels made of severity and service. If a method, a
+    /// status and a path are present, it also contains the measures of requests, so that one lookup
+    /// finds all series.
     pub(super) base: Group,
-    /// The measures of functions that completed and that failed, whose only label is the function.
+    /// The measures of completed and failed functions; their only label is the function.
     pub(super) completed: Option<Group>,
     pub(super) failed: Option<Group>,
-    /// A user's own measures without condition.
+    /// The user's measures without a condition.
     pub(super) always: Vec<Group>,
-    /// The record may say that a request begins: it has a method and an id, but no status yet.
+    /// The record may report the start of a request: it has a method and an id, but no status yet.
     pub(super) may_start_request: bool,
     /// The record may describe a database query.
     pub(super) may_be_query: bool,
-    /// The record has fields of an exception, which count whatever the severity.
+    /// The record has fields of an exception, which counts whatever the severity.
     pub(super) has_exception: bool,
-    /// The record has its own span id, which an exemplar can point at.
+    /// The record has a span id, which an exemplar can point at.
     pub(super) has_span_id: bool,
     /// Rules that are evaluated for every record of this shape.
     pub(super) evaluated: Vec<usize>,
-    /// Rules found by a constant.
+    /// Rules that are selected by a constant.
     pub(super) switches: Vec<Switch>,
 }
 
 impl Plan {
-    /// True if some rules have to be evaluated for records of this shape.
+    /// Returns true if some rules have to be evaluated for records of this shape.
     #[inline]
     pub(super) fn evaluates_rules(&self) -> bool {
         !self.evaluated.is_empty() || !self.switches.is_empty()
@@ -81,12 +82,12 @@ pub(super) struct Plans {
 }
 
 impl Plans {
-    /// Forgets all: the rules changed.
+    /// Discards all plans after the rules have changed.
     pub(super) fn forget(&mut self) {
         *self = Plans::default();
     }
 
-    /// The plan for a shape.
+    /// Returns the plan for a shape.
     #[inline]
     pub(super) fn of(&mut self, present: u64, rules: &RuleSet) -> &Plan {
         if self.list.get(self.last).is_none_or(|plan| plan.present != present) {
@@ -124,7 +125,7 @@ impl Plans {
         let mut evaluated = Vec::new();
         let mut switches: Vec<Switch> = Vec::new();
         for (number, rule) in rules.rules.iter().enumerate() {
-            // those with an extended field are found through `RuleSet::by_extended`
+            // Rules that require an extended field are found through `RuleSet::by_extended`.
             if !rule.may_apply(present) || !rule.criteria.required_extended.is_empty() {
                 continue;
             }
@@ -162,7 +163,7 @@ impl Plans {
         let is_request = has(field::HTTP_METHOD)
             && has(field::HTTP_STATUS)
             && (has(field::HTTP_ROUTE) || has(field::URL_PATH));
-        // requests are recognised, for spans and health, also where their metrics are off
+        // Requests are recognised for spans and health even if their metrics are off.
         merge(&mut request.inputs, Some(vec![field::HTTP_STATUS]));
         let every = base.measures.len();
         if is_request {
@@ -187,7 +188,7 @@ impl Plans {
         }
     }
 
-    /// The measures of functions that completed or failed. None where a label depends on more than
+    /// Returns the measures of completed or failed functions. None if a label depends on more than
     /// the function's name.
     fn function_group(&mut self, rules: &RuleSet, on: On) -> Option<Group> {
         let rules = rules.standard().filter(|rule| rule.on == on);
@@ -207,16 +208,15 @@ impl Plans {
     }
 }
 
-/// A group that has no number yet.
+/// A group without a number.
 #[derive(Debug, Default)]
 struct GroupDraft {
     inputs: Vec<FieldId>,
     measures: Vec<Measure>,
 }
 
-/// Puts a measure into the first group that already has the fields of its labels, or into a new
-/// group. Where its labels depend on more than a few fields, its rule is evaluated for every
-/// record.
+/// Adds a measure to the first group that already has the fields of its labels, or to a new group.
+/// If its labels depend on more than a few fields, its rule is evaluated for every record.
 fn plan_measure(
     measure: &Measure,
     present: u64,
@@ -252,7 +252,8 @@ fn add_case(switches: &mut Vec<Switch>, field: FieldId, constant: &str, rule: us
     switch.cases.entry(Box::from(constant)).or_default().push(rule);
 }
 
-/// The fields that labels are made of, as far as they are there; None where they are made of more.
+/// Returns the fields that labels are made of, as far as they are present; None if the labels
+/// depend on anything else.
 fn inputs(labels: &[Label], present: u64) -> Option<Vec<FieldId>> {
     let mut all = Vec::new();
     for label in labels {
@@ -260,7 +261,7 @@ fn inputs(labels: &[Label], present: u64) -> Option<Vec<FieldId>> {
             if field.bit() == 0 {
                 return None;
             }
-            // of a route and a path the route decides
+            // If there is a route and a path, the route decides.
             let shadowed = field == field::URL_PATH && present & field::HTTP_ROUTE.bit() != 0;
             if present & field.bit() != 0 && !shadowed && !all.contains(&field) {
                 all.push(field);

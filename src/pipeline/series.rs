@@ -1,6 +1,5 @@
-//! From measures to series: finds the series of a record's measures, remembers them, and records
-//! the values. One lookup serves all measures of a group. Unit: one group of measures and one
-//! record.
+//! Finds the series of a record's measures, caches them, and records the values. One lookup serves
+//! all measures of a group. Unit: one group of measures and one record.
 
 use super::facts::{Facts, Pending};
 use super::label::{self, RecordContext};
@@ -21,22 +20,22 @@ use crate::spans::SpanRef;
 pub(super) struct SeriesRecorder {
     writer: ShardWriter,
     memo: Memo,
-    /// The key that is looked up now.
+    /// The key of the current lookup.
     key: Key,
-    /// Label values while a series is looked up.
+    /// Label values during the lookup of a series.
     label_values: [String; LABELS_MAX],
-    /// A value of the series that is looked up was held back.
+    /// True if a label value of the current series was held back.
     is_held_back: bool,
-    /// The registry's count of label values when the memo was last found to be outdated.
+    /// The registry's count of label values when the memo was last cleared as outdated.
     values_count: u32,
-    /// The route template while a key is looked up.
+    /// The route template during the lookup of a key.
     template: String,
-    /// The series of a group while they are looked up.
+    /// The series of a group during their lookup.
     resolved: Vec<Option<SeriesId>>,
     exemplars: ExemplarCandidates,
 }
 
-/// The series that the current record counted in, with the values.
+/// The series in which the current record counted, with the values.
 #[derive(Debug, Default)]
 struct ExemplarCandidates {
     /// Exemplars can point at the record's span: it has one, or gets one.
@@ -68,12 +67,12 @@ impl SeriesRecorder {
         }
     }
 
-    /// Forgets what was remembered for the old rules.
+    /// Discards everything that was cached for the old rules.
     pub(super) fn forget(&mut self) {
         self.memo.forget();
     }
 
-    /// Begins a record. `wants_exemplars`: exemplars can point at its span.
+    /// Starts a record. `wants_exemplars` says whether exemplars can point at its span.
     #[inline]
     pub(super) fn begin(&mut self, wants_exemplars: bool) {
         self.exemplars.are_wanted = wants_exemplars;
@@ -82,7 +81,7 @@ impl SeriesRecorder {
         }
     }
 
-    /// Records all measures of a group by one lookup.
+    /// Records all measures of a group with one lookup.
     #[inline]
     pub(super) fn record_group(
         &mut self,
@@ -90,7 +89,7 @@ impl SeriesRecorder {
         context: &RecordContext<'_>,
         seconds: Option<f64>,
     ) -> Facts {
-        // the fields of a syslog header are not part of a key
+        // The fields of a syslog header are not part of a key.
         let has_key = context.record.is_bare() && self.key.read(group, context.record);
         if has_key && let Some(facts) = self.record_remembered(group, context, seconds) {
             return facts;
@@ -98,7 +97,7 @@ impl SeriesRecorder {
         self.record_unknown(group, context, seconds, has_key)
     }
 
-    /// Records the measures of functions, whose only label is the function's name.
+    /// Records the measures of functions; their only label is the function's name.
     pub(super) fn record_function(
         &mut self,
         group: &Group,
@@ -112,7 +111,7 @@ impl SeriesRecorder {
         }
     }
 
-    /// Records the measures of the standard rules for one occasion.
+    /// Records the measures of the standard rules for one kind of event.
     pub(super) fn record_standard(
         &mut self,
         rules: &RuleSet,
@@ -127,14 +126,14 @@ impl SeriesRecorder {
         }
     }
 
-    /// Records one measure whose series is looked up by the values of its labels.
+    /// Records one measure; looks its series up by its label values.
     pub(super) fn record_measure(
         &mut self,
         measure: &Measure,
         context: &RecordContext<'_>,
         seconds: Option<f64>,
     ) {
-        // no series for a histogram that gets no value
+        // A histogram without a value gets no series.
         if is_duration(measure) && seconds.is_none() {
             return;
         }
@@ -149,8 +148,8 @@ impl SeriesRecorder {
         self.writer.add_f64(series, by);
     }
 
-    /// True if some series of the current record takes an exemplar now: most have one already,
-    /// until the next scrape.
+    /// Returns true if some series of the current record accepts an exemplar now. Most already have
+    /// one until the next scrape.
     #[inline]
     pub(super) fn takes_exemplar(&self) -> bool {
         self.exemplars.list.iter().any(|&(series, value)| self.writer.wants_exemplar(series, value))
@@ -164,7 +163,7 @@ impl SeriesRecorder {
         }
     }
 
-    /// Records the measures of a key that the memo knows.
+    /// Records the measures of a key that the memo contains.
     #[inline]
     fn record_remembered(
         &mut self,
@@ -183,7 +182,7 @@ impl SeriesRecorder {
         let wants_exemplars = self.exemplars.are_wanted;
         for (measure, series) in known.measured(group) {
             match (measure.kind, &measure.value) {
-                // what nearly every measure is, where no exemplar can follow
+                // The most frequent case: a counter without an exemplar.
                 (MeasureKind::Count, _) if !wants_exemplars => self.writer.add(series, 1),
                 (MeasureKind::Observe, Value::Work) if !wants_exemplars => {
                     if let Some(seconds) = seconds {
@@ -199,9 +198,9 @@ impl SeriesRecorder {
         Some(Facts::from_word(known.fact))
     }
 
-    /// Whether what was remembered of a key no longer holds: the value that was held back may have
-    /// been admitted since, or the record is the first of its key with a duration. In the first case
-    /// all is forgotten: it happens at most once for each value that labels take.
+    /// Returns true if the cached result of a key no longer holds: the value that was held back may
+    /// have been admitted since, or the record is the first of its key with a duration. Clears the
+    /// memo in the first case, which happens at most once for each label value.
     #[cold]
     fn is_outdated(&mut self, pending: Pending, seconds: Option<f64>) -> bool {
         if pending.is_held_back && self.values_count != self.writer.values_count() {
@@ -212,9 +211,9 @@ impl SeriesRecorder {
         pending.lacks_duration && seconds.is_some()
     }
 
-    /// A key that is not remembered. Where its path is not its own template (an id, a query), the
-    /// template takes its place in the key: such paths are rarely seen twice and would flood the
-    /// memo.
+    /// Records a key that is not cached. If its path differs from its template (because of an id or
+    /// a query), the template replaces the path in the key: such paths rarely recur and would flood
+    /// the memo.
     #[cold]
     fn record_unknown(
         &mut self,
@@ -245,8 +244,8 @@ impl SeriesRecorder {
         facts
     }
 
-    /// Finds the series of a group by the values of their labels, records the measures, and
-    /// remembers the series if the record has a key.
+    /// Finds the series of a group by their label values, records the measures, and caches the
+    /// series if the record has a key.
     #[cold]
     fn resolve_and_record(
         &mut self,
@@ -262,7 +261,8 @@ impl SeriesRecorder {
         for (number, measure) in group.measures.iter().enumerate() {
             let counts_requests = group.is_request && group.request_measures.contains(&number);
             let is_excluded = counts_requests && facts.status_code == 0;
-            // a histogram begins with its first value, not with the first request that has none
+            // A histogram is created with its first value, not with the first request that has
+            // none.
             let lacks_duration = !is_excluded && is_duration(measure) && seconds.is_none();
             facts.pending.lacks_duration |= lacks_duration;
             let is_resolved = !is_excluded && !lacks_duration;
@@ -280,7 +280,7 @@ impl SeriesRecorder {
         self.resolved = resolved;
     }
 
-    /// Finds the series of a measure by the values of its labels. None: the record does not count
+    /// Finds the series of a measure by its label values. Returns None if the record does not count
     /// in the family.
     fn resolve(&mut self, measure: &Measure, context: &RecordContext<'_>) -> Option<SeriesId> {
         let count = measure.labels.len();
@@ -310,7 +310,7 @@ impl SeriesRecorder {
     }
 }
 
-/// Whether the value of a measure is how long the work took.
+/// Returns true if the value of a measure is the duration of the work.
 fn is_duration(measure: &Measure) -> bool {
     measure.kind == MeasureKind::Observe && measure.value == Value::Work
 }
@@ -341,7 +341,7 @@ fn record(
     }
 }
 
-/// The value of a measure; None where the record has none.
+/// Returns the value of a measure; None if the record has none.
 #[inline]
 fn value(value: &Value, context: &RecordContext<'_>, seconds: Option<f64>) -> Option<f64> {
     let capture = |number: &usize| context.captured.as_ref().and_then(|c| c.group(*number));

@@ -1,4 +1,4 @@
-//! The own times of records. Unit: one record.
+//! Reads the timestamps of records. Unit: one record.
 
 use crate::clock::UnixNanos;
 use crate::decode::time::{self, MinuteCache, Zone};
@@ -12,18 +12,18 @@ pub(super) struct RecordTimes {
 }
 
 impl RecordTimes {
-    /// `zone` is the zone of timestamps that name none.
+    /// Creates a reader; `zone` is the time zone of timestamps that name none.
     pub(super) fn new(zone: Zone) -> RecordTimes {
         RecordTimes { zone, minute: MinuteCache::default() }
     }
 
-    /// The record's timestamp, if it has one that can be read.
+    /// Returns the record's timestamp, if it has a readable one.
     pub(super) fn own(&mut self, record: &Record<'_>) -> Option<UnixNanos> {
         let text = record.text(field::TIMESTAMP)?;
         time::parse(text, &self.zone, record.observed, &mut self.minute)
     }
 
-    /// The record's timestamp, else its arrival.
+    /// Returns the record's timestamp, or else its arrival time.
     pub(super) fn of(&mut self, record: &Record<'_>) -> UnixNanos {
         self.own(record).unwrap_or(record.observed)
     }

@@ -1,10 +1,10 @@
-//! Opens the doors: Unix sockets with the mode and group that were asked for, and the admin port.
-//! For `app` only. Unit: one socket.
+//! Binds Unix sockets with the configured mode and group, and the admin port. Used by `app` only.
+//! Unit: one socket.
 //!
-//! A path in a shared volume belongs to whoever can write there. So: nothing is followed at the end
-//! of the path, nothing is removed but a socket that nobody listens on, modes and groups are set on
-//! what was opened and looked at, never on a path, and no process-wide mask is touched (threads
-//! run).
+//! Anybody who can write to a shared volume controls the paths in it. So this module never follows
+//! a link at the end of a path, removes nothing but a socket on which nobody listens, sets modes
+//! and groups on open handles that it has checked and never on a path, and does not change the
+//! umask of the process, which all threads share.
 
 pub mod error;
 pub mod place;
@@ -20,28 +20,28 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Connections that wait to be accepted; the kernel cuts it at `net.core.somaxconn`. When they are
-/// full, an application hangs in `connect`.
+/// The number of connections that may wait for `accept`; the kernel caps it at
+/// `net.core.somaxconn`. Above it, an application blocks in `connect`.
 const BACKLOG: i32 = 4096;
 
-/// The same for the admin port. std asks for 128: connections that come and go at once fill that
-/// within a millisecond, and the next, a kubelet's among them, waits a second for its second SYN.
-/// `serve` takes in 3,200 a second of those that say nothing, so that who waits behind this many is
-/// heard in a third of one.
+/// The same for the admin port. The standard library requests 128: connections that open and close
+/// at once fill that within a millisecond, and the next connection, perhaps the kubelet's, waits a
+/// second for its second SYN. `serve` accepts 3,200 silent connections a second, so a connection
+/// behind this many waits a third of a second.
 const BACKLOG_ADMIN: i32 = 1024;
 
-/// How long a lock that somebody holds may delay the start.
+/// How long a lock that another process holds may delay the start.
 const LOCK_WAIT_MAX: Duration = Duration::from_millis(50);
 
-/// Between two attempts to get it.
+/// The interval between two attempts to take the lock.
 const LOCK_LOOK: Duration = Duration::from_millis(1);
 
-/// Which kind of Unix socket.
+/// The kind of a Unix socket.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
-    /// Lines.
+    /// A stream of lines.
     Stream,
-    /// One record a datagram.
+    /// One record per datagram.
     Datagram,
 }
 
@@ -54,20 +54,20 @@ impl Kind {
     }
 }
 
-/// Who may use a socket.
+/// The permissions of a socket and its directory.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Access {
-    /// The mode of the socket: who may write may connect.
+    /// The mode of the socket. A process needs write permission to connect.
     pub mode: u32,
-    /// The mode of its directory, where it has to be made.
+    /// The mode of its directory, if the directory has to be created.
     pub directory_mode: u32,
-    /// The group of socket and made directory, by number or by name; ours when absent.
+    /// The group of the socket and of a created directory, by number or by name; our group if None.
     pub group: Option<String>,
-    /// The directory must be ours and nobody else may write there: for one under `/tmp`, where
-    /// anybody may have made it first.
+    /// The directory must belong to us and nobody else may write there. Used under `/tmp`, where
+    /// another user may have created it first.
     pub private_directory: bool,
-    /// The directory is a default one of ours: everybody may pass through it, so that the group reaches
-    /// its socket. The sockets' own modes decide who connects.
+    /// The directory is one of our default directories, and everybody may pass through it, so that
+    /// the group reaches its socket. The modes of the sockets decide who can connect.
     pub open_directory: bool,
 }
 
@@ -83,27 +83,27 @@ impl Default for Access {
     }
 }
 
-/// A bound socket and the file that leads to it.
+/// A bound socket and its file.
 #[derive(Debug)]
 pub struct Bound {
-    /// Bound, listening if it is a stream, does not block.
+    /// The socket: bound, non-blocking, and listening if it is a stream.
     pub socket: OwnedFd,
-    /// The file, to be removed at the end.
+    /// The file, which is removed at the end.
     pub file: SocketFile,
 }
 
 /// The file of a socket that we bound.
 #[derive(Debug)]
 pub struct SocketFile {
-    /// Where it is.
+    /// The path of the file.
     pub path: PathBuf,
     directory: OwnedFd,
-    /// Device and inode, so that another's socket at the same path is left alone.
+    /// Device and inode, so that a socket of another process at the same path is not removed.
     identity: (u64, u64),
 }
 
 impl SocketFile {
-    /// Removes the file, if it is still the one that we made.
+    /// Removes the file if it is still the one that we created.
     pub fn remove(&self) {
         let Some(name) = self.path.file_name() else { return };
         if let Ok(stat) = rustix::fs::statat(&self.directory, name, AtFlags::SYMLINK_NOFOLLOW)
@@ -113,18 +113,18 @@ impl SocketFile {
         }
     }
 
-    /// True while the path leads to the file that we made: false once it was removed or replaced,
-    /// or its directory was.
+    /// Returns true while the path leads to the file that we created: false after the file or its
+    /// directory was removed or replaced.
     pub fn is_there(&self) -> bool {
         rustix::fs::lstat(&self.path).is_ok_and(|stat| identity(&stat) == self.identity)
     }
 }
 
-/// Binds a Unix socket at `path`. Its directory is made if it is missing, its parents are not. A
-/// socket file on which nobody listens is replaced.
+/// Binds a Unix socket at `path`. Creates its directory if that is missing, but not the parents of
+/// the directory. Replaces a socket file on which nobody listens.
 ///
 /// # Errors
-/// Whatever is in the way, with the path, both sides' ids and what to do.
+/// Returns the cause with the path, the ids of both sides and what to do.
 pub fn unix(kind: Kind, path: &Path, access: &Access) -> Result<Bound, BindError> {
     bind_unix(kind, path, access).map_err(|problem| BindError { path: path.to_owned(), problem })
 }
@@ -147,7 +147,8 @@ fn bind_unix(kind: Kind, path: &Path, access: &Access) -> Result<Bound, Problem>
     if access.open_directory {
         place::let_through(&directory);
     }
-    // two starting at once must not take each other for dead; held until this function returns
+    // Two processes that start at once must not take each other's socket for stale. The lock is
+    // held until this function returns.
     let _lock = lock(&directory);
     make_way(kind, &directory, path, name)?;
 
@@ -155,8 +156,8 @@ fn bind_unix(kind: Kind, path: &Path, access: &Access) -> Result<Bound, Problem>
     let socket = rustix::net::socket_with(AddressFamily::UNIX, kind.socket_type(), flags, None)
         .map_err(Problem::Socket)?;
     let mode = Mode::from_raw_mode(access.mode & 0o777);
-    // the file's mode is this one less the process' mask: narrower at most, never wider, from its
-    // first moment
+    // The file gets this mode less the umask of the process, so it is never wider than configured,
+    // not even for a moment.
     rustix::fs::fchmod(&socket, mode).map_err(Problem::Socket)?;
     let address = SocketAddrUnix::new(path).map_err(Problem::Socket)?;
     rustix::net::bind(&socket, &address).map_err(|errno| in_the_way(&directory, name, errno))?;
@@ -171,10 +172,10 @@ fn bind_unix(kind: Kind, path: &Path, access: &Access) -> Result<Bound, Problem>
     Ok(Bound { socket, file })
 }
 
-/// Gives the file that was just bound its group and mode: on an open handle that was looked at, so
-/// that whoever puts something else in its place gains nothing. A file system that refuses one of
-/// them (virtiofs) or a missing `/proc` leaves the file as it is, with a mode no wider than asked
-/// for, and `refused` tells what.
+/// Sets group and mode of the file that was just bound. Uses an open handle that it has checked, so
+/// that an attacker who replaces the file gains nothing. If the file system refuses a change
+/// (virtiofs) or `/proc` is missing, the file stays as it is, with a mode no wider than configured,
+/// and the problem is added to `refused`.
 fn grant(
     directory: &OwnedFd,
     name: &OsStr,
@@ -199,8 +200,8 @@ fn grant(
         }
     }
     if stat.st_mode & 0o777 != mode.as_raw_mode() {
-        // a handle opened by path only has no fchmod; its entry in /proc leads to the very same
-        // file
+        // A handle that was opened with O_PATH has no fchmod; its entry in /proc leads to the same
+        // file.
         let handle = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&file));
         if let Err(errno) = rustix::fs::chmod(&handle, mode) {
             refused.push(Problem::Mode(errno));
@@ -209,7 +210,7 @@ fn grant(
     Ok(stat)
 }
 
-/// Makes sure that nothing is at `name`: removes a socket on which nobody listens, refuses
+/// Makes sure that nothing exists at `name`: removes a socket on which nobody listens and refuses
 /// everything else.
 fn make_way(kind: Kind, directory: &OwnedFd, path: &Path, name: &OsStr) -> Result<(), Problem> {
     let stat = match rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
@@ -224,7 +225,7 @@ fn make_way(kind: Kind, directory: &OwnedFd, path: &Path, name: &OsStr) -> Resul
     }
     match knock(kind, path) {
         Err(Errno::CONNREFUSED) => {}
-        // gone meanwhile
+        // The file disappeared in the meantime.
         Err(Errno::NOENT) => return Ok(()),
         Err(Errno::ACCESS | Errno::PERM) => return Err(Problem::Locked(Owner::of(&stat))),
         Ok(()) | Err(_) => return Err(Problem::InUse),
@@ -235,7 +236,7 @@ fn make_way(kind: Kind, directory: &OwnedFd, path: &Path, name: &OsStr) -> Resul
     }
 }
 
-/// Whether somebody listens: a wrong type of socket and a full queue say so as well.
+/// Probes whether somebody listens. A socket of another type and a full backlog also count as yes.
 fn knock(kind: Kind, path: &Path) -> Result<(), Errno> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = rustix::net::socket_with(AddressFamily::UNIX, kind.socket_type(), flags, None)?;
@@ -255,8 +256,9 @@ fn in_the_way(directory: &OwnedFd, name: &OsStr, errno: Errno) -> Problem {
     }
 }
 
-/// Locks the directory for the moment of binding. Goes on without the lock after [`LOCK_WAIT_MAX`]:
-/// others hold it for microseconds, and whoever holds it longer must not delay the start.
+/// Locks the directory while a socket is bound. Continues without the lock after [`LOCK_WAIT_MAX`]:
+/// well-behaved processes hold it for microseconds, and a process that holds it longer must not
+/// delay the start.
 fn lock(directory: &OwnedFd) -> Option<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let handle = rustix::fs::openat(directory, ".", flags, Mode::empty()).ok()?;
@@ -281,11 +283,12 @@ fn owner(directory: &impl AsFd) -> Option<Owner> {
     rustix::fs::fstat(directory).ok().map(|stat| Owner::of(&stat))
 }
 
-/// Binds a TCP port; it does not block. `[::]` takes IPv4 as well, whatever `net.ipv6.bindv6only`
-/// says. Where the kernel has no IPv6, `[::]` means `0.0.0.0` and `[::1]` means `127.0.0.1`.
+/// Binds a non-blocking TCP socket. `[::]` also accepts IPv4, whatever the value of
+/// `net.ipv6.bindv6only`. If the kernel has no IPv6, `[::]` means `0.0.0.0` and `[::1]` means
+/// `127.0.0.1`.
 ///
 /// # Errors
-/// The address is in use, or is not one of this machine.
+/// Returns an error if the address is in use or does not belong to this machine.
 pub fn tcp(address: SocketAddr) -> std::io::Result<TcpListener> {
     let bound = bind_tcp(address).or_else(|error| {
         let fallback = match address.ip() {
@@ -306,7 +309,7 @@ fn bind_tcp(address: SocketAddr) -> Result<OwnedFd, Errno> {
     let family = if address.is_ipv6() { AddressFamily::INET6 } else { AddressFamily::INET };
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
-    // as std does: a port whose connections are still winding down can be bound again
+    // Like the standard library: a port with connections in TIME_WAIT can be bound again.
     sockopt::set_socket_reuseaddr(&socket, true)?;
     if address.is_ipv6() && address.ip().is_unspecified() {
         sockopt::set_ipv6_v6only(&socket, false)?;

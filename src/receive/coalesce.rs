@@ -1,115 +1,116 @@
-//! How long a data thread may sleep before it reads again, so that one wake-up serves many writes.
-//! Pure. Unit: one sweep over all ready connections.
+//! Decides how long a data thread sleeps before it reads again, so that one wake-up serves many
+//! writes. Pure. Unit: one sweep over all ready connections.
 //!
-//! The kernel holds 167 messages of 200 bytes for a stream and 11 datagrams, then the application's
-//! `write` blocks. So the thread estimates how fast the fastest socket fills, and sleeps for a part
-//! of the time in which it would be full: 0.4 of it, less where a wake-up that comes a millisecond
-//! late would be too late, and never longer than `sleep_max`. Below 0.1 ms sleeping costs more than
-//! it saves.
+//! The kernel buffers 167 messages of 200 bytes for a stream socket and 11 datagrams; after that,
+//! the application's `write` blocks. So the thread estimates how fast the fastest socket fills, and
+//! sleeps for a part of the time until it would be full: 0.4 of it, less if a wake-up that comes a
+//! millisecond late would be too late, and never longer than `sleep_max`. Below 0.1 ms, sleeping
+//! costs more than it saves.
 //!
-//! The estimate is made over half a millisecond at least, because one line that is found right
-//! after a sweep says nothing about a rate, and it outlives a pause: a writer that goes on as
-//! before finds a thread that knows it. A writer that was held up needs 0.1 ms to wake up, and then
-//! writes all that it owes at once: so after a full socket the thread does not sleep for 0.4 ms,
-//! whatever it finds. Out of silence the first line is followed by no sleep, the second by one of
-//! 0.5 ms, and each doubles.
+//! A rate is measured over at least half a millisecond, because a single line right after a sweep
+//! does not show a rate. The estimate is kept across a pause, so that it is still valid if the
+//! writer resumes at the same rate. A blocked writer needs 0.1 ms to wake up, and then writes its
+//! whole backlog at once; so the thread does not sleep for 0.4 ms after a full socket, whatever it
+//! finds. After silence, the thread does not sleep after the first line, sleeps 0.5 ms after the
+//! second, and doubles each further sleep.
 
 use std::time::Duration;
 
-/// Shorter sleeps are not taken: going to sleep and waking up costs about 5 us of processor, and 60
-/// us pass.
+/// The shortest sleep. Going to sleep and waking up costs about 5 us of processor time and takes 60
+/// us.
 pub const SLEEP_MIN: Duration = Duration::from_micros(100);
 
-/// The first sleep after a wait: a burst out of silence waits no longer for it.
+/// The first sleep after a wait; a burst after silence waits no longer than this.
 const SLEEP_FIRST: Duration = Duration::from_micros(500);
 
-/// A sleeper may wake this late without a socket being full.
+/// How late a thread may wake up without a socket being full.
 const LATE_TOLERATED: Duration = Duration::from_micros(1_100);
 
-/// By how much a sleeper may wake late before that counts as silence.
+/// How late a thread may wake up before the gap counts as silence.
 const LATE_MAX: Duration = Duration::from_millis(5);
 
-/// A datagram socket holds 11 messages, so its thread never sleeps longer.
+/// The longest sleep for a datagram socket, which holds 11 messages.
 pub const SLEEP_MAX_DATAGRAM: Duration = Duration::from_micros(500);
 
 /// The part of the time until a socket would be full for which the thread sleeps.
 const FILL_WANTED: f64 = 0.4;
 
-/// The least part, where a late wake-up would otherwise leave no time to sleep.
+/// The smallest such part, used if a possible late wake-up would leave no time to sleep.
 const FILL_LEAST: f64 = 0.25;
 
-/// From this fill on the writer may have been held up.
+/// From this fill level on, the writer may have been blocked.
 pub const FILL_BLOCKED: f64 = 0.8;
 
-/// How long the thread does not sleep after that.
+/// How long the thread does not sleep after a blocked writer.
 const ALERT: Duration = Duration::from_micros(400);
 
-/// A rate is measured over at least this time.
+/// The shortest time over which a rate is measured.
 const MEASURE_MIN: Duration = Duration::from_micros(500);
 
-/// A rate above the estimate by this factor replaces it; others move it by a quarter.
+/// A rate that exceeds the estimate by this factor replaces it; others move it by a quarter of the
+/// difference.
 const JUMP: f64 = 1.5;
 
-/// From this size on a read says that the writer is ahead.
+/// A read of at least this size means that the writer is ahead.
 pub const LARGE_READ_BYTES: usize = 32 * 1024;
 
-/// Messages that a datagram socket holds (`net.unix.max_dgram_qlen` is 10 in every new network
-/// namespace).
+/// The number of messages that a datagram socket holds (`net.unix.max_dgram_qlen` is 10 in every
+/// new network namespace).
 pub const DATAGRAMS_HELD: f64 = 11.0;
 
-/// The part of a stream socket's buffer (212,992 bytes by default) that `messages` of together
-/// `bytes` took, each with what the kernel adds: 167 of 200 bytes fill it, 93 of 1,000, about 20 of
-/// 8 KiB (measured 167, 93, 24).
+/// Returns the part of a stream socket's buffer (212,992 bytes by default) that `messages` with a
+/// total of `bytes` occupied, with the kernel's overhead per message: 167 messages of 200 bytes
+/// fill it, 93 of 1,000, about 20 of 8 KiB (measured: 167, 93, 24).
 pub fn stream_fill(messages: u64, bytes: u64) -> f64 {
     (messages as f64 * 1024.0 + bytes as f64 * 1.25) / 212_992.0
 }
 
-/// The part of a pipe's buffer that `bytes` took.
+/// Returns the part of a pipe's buffer that `bytes` occupied.
 pub fn pipe_fill(bytes: u64) -> f64 {
     bytes as f64 / 65_536.0
 }
 
-/// What one sweep found.
+/// The result of one sweep.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
 pub struct Sweep {
-    /// The fullest of all sockets, as a part of what it can hold.
+    /// The fill level of the fullest socket, as a part of its capacity.
     pub fill: f64,
-    /// Some socket had something.
+    /// Some socket had data.
     pub any: bool,
-    /// Some socket has more than was taken, or gave a large read.
+    /// Some socket has more data than was read, or returned a large read.
     pub more: bool,
     /// The input has ended.
     pub ended: bool,
 }
 
-/// What to do after a sweep.
+/// What the thread does after a sweep.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Next {
     /// Read again at once.
     Again,
     /// Sleep, then read.
     Sleep(Duration),
-    /// Nothing comes: wait in the kernel.
+    /// Wait in the kernel, because nothing arrives.
     Wait,
 }
 
-/// Decides for one thread.
+/// The sleep state of one thread.
 #[derive(Debug)]
 pub struct Coalescer {
     sleep_max: Duration,
-    /// When the last sweep was.
+    /// The time of the last sweep.
     swept: Duration,
-    /// When a sweep last found something.
+    /// The last time at which a sweep found data.
     found: Duration,
     /// The longest next sleep.
     ramp: Duration,
     rate: Rate,
-    /// Until when it does not sleep.
+    /// Until when the thread does not sleep.
     alert_until: Duration,
 }
 
 impl Coalescer {
-    /// For a thread that sleeps at most `sleep_max` at a time.
+    /// Creates the state of a thread that sleeps at most `sleep_max` at a time.
     pub fn new(sleep_max: Duration) -> Coalescer {
         Coalescer {
             sleep_max,
@@ -121,7 +122,7 @@ impl Coalescer {
         }
     }
 
-    /// Decides after a sweep that began at `now`, on the monotonic clock.
+    /// Decides what follows a sweep that began at `now`, on the monotonic clock.
     pub fn after(&mut self, now: Duration, sweep: Sweep) -> Next {
         let since = now.saturating_sub(self.swept);
         self.swept = now;
@@ -141,7 +142,7 @@ impl Coalescer {
         let silence = now.saturating_sub(self.found);
         self.found = now;
         if silence > self.sleep_max + LATE_MAX {
-            // lines this rare share no wake-up
+            // Lines this rare cannot share a wake-up.
             self.ramp = SLEEP_FIRST;
             return Next::Wait;
         }
@@ -154,12 +155,12 @@ impl Coalescer {
     }
 }
 
-/// How fast the fastest socket fills.
+/// The rate at which the fastest socket fills.
 #[derive(Debug, Default)]
 struct Rate {
-    /// Full sockets a second.
+    /// The rate, in full sockets per second.
     estimate: f64,
-    /// What came since the last measurement, and in what time.
+    /// The fill level that was added since the last measurement, and the time that passed.
     fill: f64,
     time: Duration,
 }
@@ -181,7 +182,7 @@ impl Rate {
     }
 
     fn time_to_sleep(&self) -> Duration {
-        // an hour stands for ever
+        // An hour is as good as no limit.
         let full = Duration::from_secs_f64((1.0 / self.estimate.max(1e-9)).min(3_600.0));
         let in_time = full.saturating_sub(LATE_TOLERATED).max(full.mul_f64(FILL_LEAST));
         full.mul_f64(FILL_WANTED).min(in_time)
@@ -194,14 +195,14 @@ mod tests {
 
     const SLEEP_MAX: Duration = Duration::from_millis(10);
 
-    /// Lines of 200 bytes that a socket holds.
+    /// The number of 200-byte lines that a socket holds.
     const HELD: f64 = 167.0;
 
-    /// What a writer at a steady rate meets in two seconds: the share of time in which it was
-    /// blocked, and how often the thread slept a second. The writer writes every line at its due
-    /// time, and what it owes at 2 us a line; blocked, it goes on 0.1 ms after the socket was read.
-    /// Every sleep of the thread ends 60 us late, and the one whose number is a multiple of `every`
-    /// by `late` seconds more.
+    /// Simulates a writer at a steady rate for two seconds. Returns the share of time in which it
+    /// was blocked, and how often the thread slept per second. The writer writes every line when it
+    /// is due, and its backlog at 2 us per line; after it was blocked, it continues 0.1 ms after
+    /// the socket was read. Every sleep of the thread ends 60 us late; a sleep with a number that
+    /// is a multiple of `every` ends `late` seconds later still.
     fn simulate(lines_per_second: f64, every: u64, late: f64) -> (f64, f64) {
         const STEP: f64 = 2e-6;
         let mut coalescer = Coalescer::new(SLEEP_MAX);
@@ -226,7 +227,7 @@ mod tests {
             }
             let fill = held / HELD;
             let sweep = Sweep { fill, any: held > 0.0, ..Sweep::default() };
-            // reading takes 5 us and 0.3 us a line
+            // A read takes 5 us plus 0.3 us per line.
             let took = 5e-6 + held * 0.3e-6;
             held = 0.0;
             resumes_at = resumes_at.map(|_| now + 1e-4);
@@ -242,9 +243,9 @@ mod tests {
         (blocked / now, wakes as f64 / now)
     }
 
-    /// Guarantees: no steady writer is held up by a thread that wakes a millisecond late now and
-    /// then, whatever the rate; and the thread sleeps no oftener than a reader that always sleeps
-    /// 0.5 ms, at the usual rates much less.
+    /// Guarantees: at no rate is a steady writer blocked by a thread that sometimes wakes up a
+    /// millisecond late; and the thread does not sleep more often than a reader that always sleeps
+    /// 0.5 ms, and far less often at the usual rates.
     #[test]
     fn a_busy_writer_is_not_held_up() {
         for (rate, wakes_max) in [
@@ -261,9 +262,9 @@ mod tests {
         }
     }
 
-    /// Guarantees: a writer that was held up once, because the thread woke 20 ms late, catches up
-    /// and is not held up again: of what it owes no estimate is made that puts the thread to sleep
-    /// for too long.
+    /// Guarantees: a writer that was blocked once, because the thread woke up 20 ms late, catches
+    /// up and is not blocked again: its backlog does not lead to an estimate that makes the thread
+    /// sleep too long.
     #[test]
     fn a_writer_that_was_held_up_recovers() {
         const LATE: f64 = 20e-3;
@@ -274,7 +275,7 @@ mod tests {
         }
     }
 
-    /// Guarantees: lines that come more slowly than the first sleep lasts still share wake-ups.
+    /// Guarantees: lines that arrive less often than the first sleep lasts still share wake-ups.
     #[test]
     fn slow_lines_share_wake_ups() {
         for rate in [200.0, 500.0, 1_000.0] {
@@ -314,7 +315,7 @@ mod tests {
         assert_eq!(coalescer.after(now + SLEEP_MAX, one), Next::Sleep(SLEEP_FIRST), "again");
     }
 
-    /// A line that is found 50 us after a sweep says nothing about the rate.
+    /// A line that is found 50 us after a sweep does not change the estimate.
     #[test]
     fn a_line_right_after_a_sweep_changes_no_estimate() {
         let mut rate = Rate::default();

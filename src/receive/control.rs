@@ -1,5 +1,5 @@
-//! How a data thread is reached from outside: a word to end, a nudge to look at new rules. It never
-//! costs the thread a system call unless somebody speaks. Unit: one data thread.
+//! Controls a data thread from other threads: stops it, wakes it to load new rules, or replaces its
+//! socket. Costs the thread no system call unless it is used. Unit: one data thread.
 
 use crate::telemetry::standing::Beat;
 use rustix::event::{EventfdFlags, eventfd};
@@ -9,24 +9,24 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// The handle of one data thread.
+/// The control handle of one data thread.
 #[derive(Debug)]
 pub struct Control {
-    /// The thread's pulse.
+    /// The thread's heartbeat.
     pub beat: Arc<Beat>,
     wake: OwnedFd,
     closing: AtomicBool,
-    /// Nanoseconds on the monotonic clock at which bytes last came.
+    /// When bytes last arrived, in nanoseconds on the monotonic clock.
     last_activity: AtomicU64,
-    /// A socket that takes the place of the thread's own.
+    /// A socket that replaces the thread's current one.
     replacement: Mutex<Option<OwnedFd>>,
 }
 
 impl Control {
-    /// For a thread of this name.
+    /// Creates the control of a thread with this name.
     ///
     /// # Errors
-    /// When the kernel has no descriptor left.
+    /// Returns an error if the kernel has no descriptor left.
     pub fn new(thread: &'static str) -> Result<Arc<Control>, Errno> {
         let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         let beat = Arc::new(Beat::new(thread));
@@ -39,20 +39,20 @@ impl Control {
         }))
     }
 
-    /// Asks the thread to read what is there to its end, and to return.
+    /// Makes the thread read its input to the end and return.
     pub fn close(&self) {
         self.closing.store(true, Ordering::Release);
         self.wake();
     }
 
-    /// Wakes the thread: it hands on a flush, on which the pipeline looks at new rules.
+    /// Wakes the thread, which then calls flush; the pipeline loads new rules there.
     pub fn wake(&self) {
-        // the only failure is a full counter, which is as awake as can be
+        // The write fails only if the counter is full, and then the thread is already being woken.
         let _ = rustix::io::write(&self.wake, &1u64.to_ne_bytes());
     }
 
-    /// Gives the thread a socket that takes the place of its own, of which the file is gone. Open
-    /// connections stay.
+    /// Passes the thread a socket that replaces its current one after the socket file has
+    /// disappeared. Open connections are kept.
     pub fn replace(&self, socket: OwnedFd) {
         *self.replacement.lock().unwrap_or_else(PoisonError::into_inner) = Some(socket);
         self.wake();
@@ -62,7 +62,7 @@ impl Control {
         self.replacement.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// When bytes last came, on the monotonic clock.
+    /// Returns when bytes last arrived, on the monotonic clock.
     pub fn last_activity(&self) -> Duration {
         Duration::from_nanos(self.last_activity.load(Ordering::Relaxed))
     }
@@ -75,12 +75,12 @@ impl Control {
         self.closing.load(Ordering::Acquire)
     }
 
-    /// What to wait on beside the thread's own descriptors.
+    /// Returns the descriptor that the thread polls together with its input.
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
         self.wake.as_fd()
     }
 
-    /// Clears all wake-ups, so that the next wait sleeps.
+    /// Clears all pending wake-ups, so that the next wait blocks.
     pub(super) fn clear_wake(&self) {
         let mut count = [0u8; 8];
         let _ = rustix::io::read(&self.wake, &mut count);

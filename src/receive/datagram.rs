@@ -1,6 +1,7 @@
-//! The datagram socket. The kernel holds eleven datagrams, then the application waits (or loses, if
-//! it does not wait): so its thread does nothing else and never sleeps longer than 0.5 ms. Unit:
-//! one datagram, whatever newlines it contains. A datagram has no credentials.
+//! Serves the datagram socket. The kernel buffers eleven datagrams; after that, the application
+//! blocks (or loses datagrams if its socket is non-blocking). So this thread does nothing else and
+//! never sleeps longer than 0.5 ms. Unit: one datagram, whatever newlines it contains. A datagram
+//! has no credentials.
 
 use crate::pipeline::input::{FrameSink, Input, Source};
 use crate::receive::coalesce::{DATAGRAMS_HELD, SLEEP_MAX_DATAGRAM, Sweep};
@@ -14,18 +15,18 @@ use rustix::net::{RecvFlags, Shutdown};
 use std::io;
 use std::time::Duration;
 
-/// Datagrams taken before the batch is flushed.
+/// The number of datagrams read before the batch is flushed.
 const DATAGRAMS_A_SWEEP: u64 = 256;
 
-/// After the socket was shut, an empty read is its end or an empty datagram; the socket holds fewer
-/// than this.
+/// After the socket was shut down, an empty read is either the end or an empty datagram; the socket
+/// holds fewer datagrams than this.
 const EMPTY_AT_END: u32 = 1024;
 
-/// Serves `socket`, a bound datagram socket that does not block, until `setup.control` says to
-/// close; then takes what the kernel still holds, and returns.
+/// Serves `socket`, a bound, non-blocking datagram socket, until `setup.control` requests a stop;
+/// then reads what the kernel still holds, and returns.
 ///
 /// # Errors
-/// The kernel refuses to wait for bytes.
+/// Returns an error if the kernel refuses to wait for bytes.
 pub fn serve(socket: OwnedFd, setup: &Setup, sink: &mut dyn FrameSink) -> io::Result<()> {
     let source = Source::new(Input::Datagram);
     let reader = DatagramReader { socket, source, buffer: vec![0; DATAGRAM_BYTES_MAX] };
@@ -65,7 +66,8 @@ impl Reader for DatagramReader {
     }
 
     fn replace(&mut self, socket: OwnedFd, round: &mut Round<'_>) {
-        // whoever still writes to the old one gets an error at once, and what it holds is read
+        // A process that still writes to the old socket gets an error at once; its earlier
+        // datagrams are read.
         let _ = rustix::net::shutdown(&self.socket, Shutdown::Read);
         while self.sweep(round).is_ok_and(|sweep| sweep.more) {}
         self.socket = socket;
@@ -87,7 +89,7 @@ impl Reader for DatagramReader {
                     taken += 1;
                     let (source, prefix) = (&mut self.source, &self.buffer[..kept]);
                     if !round.meter.frame() {
-                        // lost on purpose, by a test
+                        // A test requested this loss.
                     } else if bytes > kept {
                         round.sink.oversized(source, prefix, bytes as u64, observed);
                     } else {

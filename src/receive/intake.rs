@@ -1,12 +1,13 @@
-//! The bytes of one connection into blocks of whole lines. Pure: it is given what was read and calls back
-//! with what is whole. However the stream was cut, the same lines come out.
-//! Unit: one read. A connection owns nothing but its tail, and that only while a line is unfinished or held.
+//! Splits the bytes of one connection into blocks of whole lines. Pure: the caller passes in what
+//! was read and gets a callback for whole lines. The lines are the same wherever the reads split
+//! the stream. Unit: one read. A connection owns only its tail, and only while a line is unfinished
+//! or held back.
 
 use crate::frame::multiline;
 use memchr::{memchr, memrchr};
 
-/// The read buffer of a thread: room for a tail, and behind it what the kernel gives. So a tail is copied
-/// only when its line becomes whole, not at every read of a slow writer.
+/// The read buffer of a thread: space for a tail, followed by the bytes of the read. A tail is
+/// copied only when its line becomes whole, not at every read from a slow writer.
 #[derive(Debug)]
 pub struct Buffer {
     bytes: Vec<u8>,
@@ -14,69 +15,71 @@ pub struct Buffer {
 }
 
 impl Buffer {
-    /// Room for tails of `tail_bytes_max`, and for `read_bytes` of fresh bytes.
+    /// Creates a buffer with space for tails of `tail_bytes_max` and for `read_bytes` of fresh
+    /// bytes.
     pub fn new(tail_bytes_max: usize, read_bytes: usize) -> Buffer {
         Buffer { bytes: vec![0; tail_bytes_max + read_bytes], room: tail_bytes_max }
     }
 
-    /// Where the next read goes.
+    /// Returns the space for the next read.
     pub fn space(&mut self) -> &mut [u8] {
         &mut self.bytes[self.room..]
     }
 
-    /// The first `read` bytes of what was read last.
+    /// Returns the first `read` bytes of the last read.
     pub fn fresh(&self, read: usize) -> &[u8] {
         &self.bytes[self.room..self.room + read]
     }
 }
 
-/// Something whole.
+/// Whole lines, or a line that is too long.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Piece<'a> {
     /// Whole lines; the last may lack its newline at the end of a connection.
     Lines(&'a [u8]),
-    /// A line longer than the limit: its beginning, and its length without the newline.
+    /// A line longer than the limit.
     Oversized {
-        /// What was kept.
+        /// The beginning of the line, which is kept.
         prefix: &'a [u8],
-        /// How long the line was.
+        /// The length of the line without its newline.
         bytes: u64,
     },
 }
 
-/// What a tail may hold.
+/// Limits of a tail.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// The longest line.
+    /// The longest line in bytes.
     pub line_bytes_max: usize,
-    /// What this tail may keep now: at most the room of the buffer, less when all tails together keep much.
+    /// The most bytes that this tail may keep now: at most the tail space of the buffer, less if
+    /// all tails together keep much.
     pub tail_bytes_max: usize,
 }
 
-/// What a connection keeps between two reads.
+/// The bytes that a connection keeps between two reads.
 #[derive(Debug, Default)]
 pub struct Tail {
-    /// Held-back whole lines, then the beginning of a line; while `skipped` is set, the beginning of an
-    /// oversized line only.
+    /// Whole lines that are held back, followed by the beginning of a line. If `skipped` is set,
+    /// only the beginning of an oversized line.
     kept: Vec<u8>,
     /// How many bytes of `kept` are whole lines.
     whole: usize,
-    /// The length so far of an oversized line whose end has not come; 0 when there is none.
+    /// The length so far of an oversized line that has not ended; 0 if there is none.
     skipped: u64,
 }
 
 impl Tail {
-    /// True while whole lines are held back for what may follow them.
+    /// Returns true while whole lines are held back because a continuation may follow.
     pub fn holds(&self) -> bool {
         self.whole > 0
     }
 
-    /// The memory that the tail takes.
+    /// Returns the memory that the tail occupies.
     pub fn bytes(&self) -> usize {
         self.kept.capacity()
     }
 
-    /// Takes the `read` fresh bytes of `buffer`.
+    /// Processes the `read` fresh bytes of `buffer`.
     pub fn take(
         &mut self,
         buffer: &mut Buffer,
@@ -121,7 +124,7 @@ impl Tail {
         self.shrink();
     }
 
-    /// Adds the beginning of a line, or more of it.
+    /// Appends to the beginning of an unfinished line.
     fn keep(&mut self, more: &[u8], bounds: Bounds, emit: &mut impl FnMut(Piece<'_>)) {
         let most = bounds.tail_bytes_max.min(bounds.line_bytes_max);
         let open = self.kept.len() - self.whole + more.len();
@@ -137,7 +140,7 @@ impl Tail {
         }
     }
 
-    /// Lets the held-back lines go.
+    /// Emits the held-back lines.
     pub fn release(&mut self, emit: &mut impl FnMut(Piece<'_>)) {
         if self.whole > 0 {
             emit(Piece::Lines(&self.kept[..self.whole]));
@@ -146,7 +149,8 @@ impl Tail {
         }
     }
 
-    /// The peer closed: what is left is a record, newline or not.
+    /// Emits the rest after the peer has closed the connection; the rest is a record even without a
+    /// newline.
     pub fn finish(&mut self, emit: &mut impl FnMut(Piece<'_>)) {
         if self.skipped > 0 {
             emit(Piece::Oversized { prefix: &self.kept, bytes: self.skipped });
@@ -156,7 +160,8 @@ impl Tail {
         *self = Tail::default();
     }
 
-    /// We closed: held-back lines are records, the beginning of a line is not. True when there was one.
+    /// Emits the held-back lines after we have closed the connection, and discards the beginning of
+    /// a line. Returns true if there was such a beginning.
     pub fn tear(&mut self, emit: &mut impl FnMut(Piece<'_>)) -> bool {
         self.release(emit);
         let torn = self.skipped > 0 || !self.kept.is_empty();
@@ -164,7 +169,7 @@ impl Tail {
         torn
     }
 
-    /// Gives memory back once nothing is kept, so that a thousand quiet connections cost nothing.
+    /// Frees memory when nothing is kept, so that a thousand quiet connections occupy none.
     fn shrink(&mut self) {
         if self.kept.is_empty() && self.kept.capacity() > 512 {
             self.kept = Vec::new();
@@ -172,8 +177,8 @@ impl Tail {
     }
 }
 
-/// Emits what of `block`, whole lines, comes before the end of its last oversized line; gives the rest back.
-/// Looks at a newline a line limit, not at each.
+/// Emits the part of `block`, which consists of whole lines, up to the end of its last oversized
+/// line; returns the rest. Searches for one newline per line limit, not for each newline.
 fn after_oversized<'a>(
     block: &'a [u8],
     line_bytes_max: usize,
@@ -181,7 +186,7 @@ fn after_oversized<'a>(
 ) -> &'a [u8] {
     let mut begin = 0;
     let mut at = 0;
-    // `at` is where a line starts; what is left and no longer than a line with its end needs no look
+    // `at` is the start of a line. A rest no longer than one line with its newline needs no check.
     while block.len() - at > line_bytes_max + 1 {
         if let Some(end) = memrchr(b'\n', &block[at..=at + line_bytes_max]) {
             at += end + 1;

@@ -1,40 +1,43 @@
-//! The bounds of everything that an application can send. Unit as each name says.
+//! Limits of everything that an application can send. The names give the units.
 
 use crate::frame::multiline;
 use std::time::Duration;
 
-/// The longest line that a setting may allow: a read buffer holds one.
+/// The largest configurable line length; a read buffer holds one line.
 pub const LINE_BYTES_CEILING: usize = 16 * 1024 * 1024;
 
-/// What one read asks the kernel for. A stream socket with the default buffer holds at most 233 KB, and 200
-/// byte lines fill it at 33 KB; more than this in one read gains nothing (measured: 64 KiB and 256 KiB are
-/// equal).
+/// The number of bytes requested from the kernel per read. A stream socket with the default buffer
+/// holds at most 233 KB, and 200-byte lines fill it at 33 KB; a larger read gains nothing
+/// (measured: 64 KiB and 256 KiB are equal).
 pub const READ_BYTES: usize = 128 * 1024;
 
-/// A datagram's buffer: with the default send buffer the kernel refuses 262,144 bytes and more.
+/// The size of a datagram buffer: with the default send buffer, the kernel refuses 262,144 bytes
+/// and more.
 pub const DATAGRAM_BYTES_MAX: usize = 256 * 1024;
 
-/// What a connection may always keep of an unfinished line, however much the others keep.
+/// How much of an unfinished line a connection may always keep, however much the others keep.
 pub const TAIL_BYTES_ALWAYS: usize = 4 * 1024;
 
-/// What a connection may keep at least, however short its lines must be: a record whose lines are joined,
-/// and the beginning of a line that may belong to it. So any cut of the stream gives the same records.
+/// The least that a connection may keep, however short the line limit is: a record with joined
+/// lines, and the beginning of a line that may belong to it. So the records are the same wherever
+/// the reads split the stream.
 pub const TAIL_BYTES_JOINED: usize = 2 * multiline::JOINED_BYTES_MAX;
 
-/// What `receive` keeps to; each a setting.
+/// The limits of `receive`; each is a setting.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
-    /// The longest line; of a longer one this much is kept.
+    /// The longest line; only this much of a longer line is kept.
     pub line_bytes_max: usize,
-    /// Unfinished lines of all connections together.
+    /// The most bytes that the unfinished lines of all connections may occupy together.
     pub tails_bytes_max: usize,
-    /// Connections open at once.
+    /// The most connections that may be open at once.
     pub connections_max: usize,
-    /// Connections of one user id, so that one container cannot lock out the others.
+    /// The most connections of one user id, so that one container cannot lock out the others.
     pub connections_per_uid_max: usize,
-    /// The longest sleep of a data thread between two sweeps: a sudden burst waits no longer.
+    /// The longest sleep of a data thread between two sweeps; a sudden burst waits no longer than
+    /// this.
     pub sleep_max: Duration,
-    /// How long a text line waits for the traceback that may follow it.
+    /// How long a text line is held back for a traceback that may follow.
     pub hold_max: Duration,
 }
 
@@ -52,13 +55,13 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// These limits with `line_bytes_max` brought between 1 KiB and [`LINE_BYTES_CEILING`].
+    /// Returns these limits with `line_bytes_max` clamped between 1 KiB and [`LINE_BYTES_CEILING`].
     pub fn bounded(mut self) -> Limits {
         self.line_bytes_max = self.line_bytes_max.clamp(1024, LINE_BYTES_CEILING);
         self
     }
 
-    /// What one connection may keep between two reads.
+    /// Returns how many bytes one connection may keep between two reads.
     pub fn tail_bytes_max(&self) -> usize {
         self.line_bytes_max.max(TAIL_BYTES_JOINED)
     }

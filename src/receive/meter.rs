@@ -1,5 +1,5 @@
-//! What a data thread says about itself, added up in plain numbers and published once a sweep.
-//! Unit: one data thread.
+//! Counts what a data thread does in plain integers, and publishes the counts once a sweep. Unit:
+//! one data thread.
 
 use crate::frame::count;
 use crate::pipeline::input::Input;
@@ -21,11 +21,11 @@ pub struct Meter {
     busy: Counter,
     sleep: Counter,
     wait: Counter,
-    /// When the state that lasts now began.
+    /// When the current state began.
     since: Duration,
-    /// Bytes of this sweep, not yet published.
+    /// Bytes since the last publication.
     bytes: u64,
-    /// Frames of this sweep, not yet published.
+    /// Frames since the last publication.
     frames: u64,
     /// For tests: the next frame is counted and lost.
     lose_frame: bool,
@@ -34,27 +34,28 @@ pub struct Meter {
 /// Why a connection was refused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Refusal {
-    /// There are as many as there may be.
+    /// The process has the maximum number of connections.
     Limit,
-    /// This user id has as many as it may have.
+    /// This user id has the maximum number of connections.
     UidLimit,
     /// The process has no descriptor left.
     Descriptors,
 }
 
-/// What a thread does with its time.
+/// How a thread spends its time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum State {
     /// Reads and processes.
     Busy,
-    /// Sleeps so that writes gather.
+    /// Sleeps while writes accumulate.
     Sleep,
     /// Waits in the kernel for the first byte.
     Wait,
 }
 
 impl Meter {
-    /// For the thread that serves `input`, beginning at `now` on the monotonic clock.
+    /// Creates the meter of the thread that serves `input`, starting at `now` on the monotonic
+    /// clock.
     pub fn new(telemetry: &Telemetry, input: Input, now: Duration) -> Meter {
         let input = input.name();
         let thread = |state: &str| telemetry.thread_seconds.with_label_values(&[input, state]);
@@ -78,7 +79,8 @@ impl Meter {
         }
     }
 
-    /// Counts the frames of `block`, whole lines. Returns what is to be handed on: all of it.
+    /// Counts the frames of `block`, which consists of whole lines. Returns the bytes to process:
+    /// all of them, unless a test loses a frame.
     #[must_use]
     pub fn lines<'a>(&mut self, block: &'a [u8]) -> &'a [u8] {
         self.frames += count::frames(block);
@@ -89,36 +91,36 @@ impl Meter {
         block
     }
 
-    /// Counts a frame that is no line of a block: a datagram, an oversized line. Returns whether it is to be
-    /// handed on: always.
+    /// Counts a frame that is not a line of a block: a datagram or an oversized line. Returns
+    /// whether to process it: always, unless a test loses a frame.
     #[must_use]
     pub fn frame(&mut self) -> bool {
         self.frames += 1;
         !std::mem::take(&mut self.lose_frame)
     }
 
-    /// `bytes` were read.
+    /// Counts bytes that were read.
     pub fn read(&mut self, bytes: usize) {
         self.bytes += bytes as u64;
     }
 
-    /// A line was torn.
+    /// Counts a torn line.
     pub fn torn(&self) {
         self.torn.inc();
     }
 
-    /// A connection was accepted.
+    /// Counts an accepted connection.
     pub fn opened(&self) {
         self.connections.inc();
         self.connections_open.inc();
     }
 
-    /// A connection ended.
+    /// Counts the end of a connection.
     pub fn closed(&self) {
         self.connections_open.dec();
     }
 
-    /// A connection was refused.
+    /// Counts a refused connection.
     pub fn refused(&self, refusal: Refusal) {
         match refusal {
             Refusal::Limit => self.refused_limit.inc(),
@@ -127,7 +129,7 @@ impl Meter {
         }
     }
 
-    /// The thread was in `state` until `now`; publishes what came together.
+    /// Adds the time until `now` to `state`, and publishes the accumulated counts.
     pub fn until(&mut self, now: Duration, state: State) {
         let spent = now.saturating_sub(self.since).as_secs_f64();
         self.since = now;
@@ -143,7 +145,7 @@ impl Meter {
         if self.bytes > 0 {
             self.received_bytes.inc_by(std::mem::take(&mut self.bytes));
         }
-        // held-back lines are handed on without a read
+        // Held-back lines are processed without a read.
         if self.frames > 0 {
             self.received.inc_by(std::mem::take(&mut self.frames));
         }
@@ -151,7 +153,7 @@ impl Meter {
 }
 
 impl Drop for Meter {
-    /// A thread that ends early has handed on what it counted.
+    /// Publishes the counts of a thread that ends early.
     fn drop(&mut self) {
         self.publish();
     }

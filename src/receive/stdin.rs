@@ -1,6 +1,6 @@
-//! Standard input: `some-app | sidelight run --stdin`. The same framing as the stream socket. Unit:
-//! one read. A pipe cannot be shut for reading: after a stop it is read until its writer closes it
-//! or is quiet.
+//! Serves standard input: `some-app | sidelight run --stdin`. Uses the same framing as the stream
+//! socket. Unit: one read. The reading side of a pipe cannot be shut down, so after a stop it is
+//! read until its writer closes it or stays quiet.
 
 use crate::pipeline::input::{FrameSink, Input, Source};
 use crate::receive::coalesce::{LARGE_READ_BYTES, Sweep, pipe_fill};
@@ -14,17 +14,17 @@ use rustix::io::Errno;
 use std::io;
 use std::time::Duration;
 
-/// After a stop, a writer that is quiet for this long has nothing more to say.
+/// After a stop, a writer that is quiet for this long counts as finished.
 pub const QUIET_MAX: Duration = Duration::from_millis(300);
 
-/// After a stop, a writer that never ends is read for this long at most.
+/// After a stop, the longest time for which a writer that never ends is read.
 pub const STOP_MAX: Duration = Duration::from_secs(1);
 
-/// Serves `input`, any descriptor that can be read (a pipe, a file, a terminal), until it ends or
-/// `setup.control` says to close.
+/// Serves `input`, any readable descriptor (a pipe, a file, a terminal), until it ends or
+/// `setup.control` requests a stop.
 ///
 /// # Errors
-/// The descriptor cannot be read or waited for; what was read before is handed on.
+/// Returns an error if the descriptor cannot be read or polled; earlier bytes have been processed.
 pub fn serve(input: BorrowedFd<'_>, setup: &Setup, sink: &mut dyn FrameSink) -> io::Result<End> {
     let limits = setup.limits;
     let reader = StdinReader {
@@ -102,7 +102,7 @@ impl Reader for StdinReader<'_> {
         Ok(woken)
     }
 
-    /// Standard input has no file that could be lost.
+    /// Does nothing: standard input has no socket file that could be lost.
     fn replace(&mut self, _: OwnedFd, _: &mut Round<'_>) {}
 
     fn sweep(&mut self, round: &mut Round<'_>) -> io::Result<Sweep> {

@@ -1,5 +1,5 @@
-//! The stream socket with all its connections: one epoll, one read buffer. Unit: one sweep over the
-//! ready connections. It must never leave bytes behind that the kernel has accepted.
+//! Serves the stream socket with all its connections: one epoll, one read buffer. Never leaves
+//! bytes unread that the kernel has accepted. Unit: one sweep over the ready connections.
 
 pub mod acceptor;
 pub mod connections;
@@ -24,37 +24,38 @@ use std::collections::BinaryHeap;
 use std::io;
 use std::time::Duration;
 
-/// Reads of one connection in one sweep, so that one that never stops does not starve the others.
+/// Reads per connection in one sweep, so that a connection that never pauses does not starve the
+/// others.
 const READS_A_SWEEP: usize = 4;
 
 /// Connections accepted in one sweep; accepting or refusing one costs about 3 us.
 const ACCEPTS_A_SWEEP: usize = 1024;
 
-/// So many sweeps accept all connections that can wait.
+/// This many sweeps accept all connections that can be in the backlog.
 const BACKLOG_SWEEPS: usize = 5;
 
-/// Events taken from epoll at once: those of nearly all connections that there may be, so that they
-/// can be put in order.
+/// The number of events taken from epoll at once: enough for nearly all connections, so that they
+/// can be sorted.
 const EVENTS: usize = 1024;
 
-/// How long the connections that are behind are read in one sweep, before all others get another
-/// turn.
+/// How long the connections that are behind are read in one sweep before the others get a turn.
 const BEHIND_MAX: Duration = Duration::from_millis(2);
 
-/// So many connections are read between two looks at the time.
+/// The number of connections that are read between two checks of the time.
 const READS_A_LOOK: usize = 16;
 
-/// How long nothing is accepted after the process ran out of descriptors, the spare one included.
+/// How long accepting pauses after the process ran out of descriptors, including the spare one.
 const BACK_OFF: Duration = Duration::from_millis(100);
 
 const KEY_WAKE: u64 = u64::MAX;
 const KEY_LISTENER: u64 = u64::MAX - 1;
 
-/// Serves `listener`, a bound and listening stream socket, until `setup.control` says to close;
-/// then reads to its end what writers have written, and returns.
+/// Serves `listener`, a bound and listening stream socket, until `setup.control` requests a stop;
+/// then reads everything that was written, and returns.
 ///
 /// # Errors
-/// The kernel refuses an epoll or has no descriptor left. Nothing was read then.
+/// Returns an error if the kernel refuses an epoll or has no descriptor left. Nothing has been read
+/// then.
 pub fn serve(listener: OwnedFd, setup: &Setup, sink: &mut dyn FrameSink) -> io::Result<()> {
     let reader = StreamReader::new(listener, setup)?;
     worker::run(reader, setup, sink).map(|_| ())
@@ -67,13 +68,13 @@ struct StreamReader {
     buffer: Buffer,
     connections: Connections,
     limits: Limits,
-    /// (until when, slot, source) of connections whose lines are held back, the earliest first.
+    /// (deadline, slot, source) of connections with held-back lines, the earliest first.
     holds: BinaryHeap<Reverse<(Duration, usize, u64)>>,
-    /// When the listener is watched again after the descriptors ran out.
+    /// When to watch the listener again after the descriptors ran out.
     accept_at: Option<Duration>,
-    /// Connections that are behind, in this sweep: slot, and whether the peer hung up.
+    /// The connections that are behind in this sweep: slot, and whether the peer hung up.
     behind: Vec<(usize, bool)>,
-    /// The slot that was read last of those that are behind.
+    /// The slot that was read last among the connections that are behind.
     last_behind: usize,
 }
 
@@ -99,7 +100,7 @@ impl StreamReader {
         })
     }
 
-    /// Reads one connection, a few times at most unless it `hung` up.
+    /// Reads one connection: a few times at most, or to its end if the peer `hung` up.
     fn read(&mut self, slot: usize, hung: bool, sweep: &mut Sweep, round: &mut Round<'_>) {
         sweep.any = true;
         let line_bytes_max = self.limits.line_bytes_max;
@@ -131,7 +132,7 @@ impl StreamReader {
                 }
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => break,
-                // a reset means that the peer is gone; what it wrote before was read before
+                // After a reset the peer is gone; everything that it wrote before has been read.
                 Err(_) => ended = true,
             }
             if ended {
@@ -150,8 +151,9 @@ impl StreamReader {
         }
     }
 
-    /// Reads the connections that are behind, in turn, for a bounded time: a crowd that floods must
-    /// not hold up a writer that is not behind. Those that are left come first in the next sweep.
+    /// Reads the connections that are behind, in turn and for a bounded time, because many flooding
+    /// writers must not delay a writer that is not behind. The next sweep starts with the remaining
+    /// ones.
     fn read_behind(&mut self, sweep: &mut Sweep, round: &mut Round<'_>) {
         let mut behind = std::mem::take(&mut self.behind);
         behind.sort_unstable();
@@ -173,8 +175,8 @@ impl StreamReader {
         self.behind = behind;
     }
 
-    /// Counts after a read what the tail keeps, and queues the connection if its tail holds lines
-    /// back.
+    /// Updates the memory count of the tail after a read, and queues the connection if its tail
+    /// holds lines back.
     fn update_hold(&mut self, slot: usize, now: Duration) {
         let hold_until = now + self.limits.hold_max;
         let Some(connection) = self.connections.get(slot) else { return };
@@ -188,7 +190,7 @@ impl StreamReader {
         self.connections.count_tail(slot);
     }
 
-    /// Releases the held-back lines that are due. True if there were any.
+    /// Releases held-back lines that are due. Returns true if there were any.
     fn release_held(&mut self, round: &mut Round<'_>) -> bool {
         let mut any = false;
         while let Some(Reverse((until, slot, id))) = self.holds.peek().copied() {
@@ -201,7 +203,7 @@ impl StreamReader {
                 continue;
             }
             if connection.tail.holds() && connection.hold_until > round.now {
-                // more came meanwhile, and is held back in its turn
+                // More lines arrived in the meantime and are held back until a later time.
                 self.holds.push(Reverse((connection.hold_until, slot, id)));
                 continue;
             }
@@ -215,7 +217,7 @@ impl StreamReader {
         any
     }
 
-    /// The peer closed.
+    /// Ends a connection that the peer has closed.
     fn end(&mut self, slot: usize, round: &mut Round<'_>) {
         let Some(mut connection) = self.connections.remove(slot) else { return };
         let observed = round.observed();
@@ -236,7 +238,7 @@ impl StreamReader {
                 Accepted::Empty => return,
                 Accepted::Failed(error) => {
                     tracing::warn!(%error, "cannot accept connections; trying again");
-                    // without the pause epoll would report the listener for ever
+                    // Without the pause, epoll would report the listener continuously.
                     if epoll::delete(&self.epoll, self.acceptor.fd()).is_ok() {
                         self.accept_at = Some(round.now + BACK_OFF);
                     }
@@ -247,8 +249,8 @@ impl StreamReader {
         sweep.more = true;
     }
 
-    /// Closes a connection above a limit. The kernel has already accepted on our behalf what it
-    /// wrote, so that is delivered.
+    /// Closes a connection above a limit. Processes what the peer has written, because the kernel
+    /// has already accepted it on our behalf.
     fn refuse(&mut self, socket: &OwnedFd, refusal: Refusal, round: &mut Round<'_>) {
         round.meter.refused(refusal);
         let finished = shut(socket);
@@ -269,7 +271,7 @@ impl StreamReader {
             None => false,
         };
         if watched {
-            // one that wrote a line and closed ends here, and occupies no slot
+            // A peer that wrote a line and closed ends here and occupies no slot.
             self.read(slot, true, sweep, round);
         } else if let Some(connection) = self.connections.remove(slot) {
             round.meter.closed();
@@ -277,7 +279,7 @@ impl StreamReader {
         }
     }
 
-    /// Reads a shut connection to its end.
+    /// Reads a shut-down connection to its end.
     fn read_to_end(
         &mut self,
         socket: &OwnedFd,
@@ -337,14 +339,14 @@ impl Reader for StreamReader {
     }
 
     fn replace(&mut self, socket: OwnedFd, round: &mut Round<'_>) {
-        // those who connected to the old one are taken first; nobody new finds it
+        // First accepts the clients that connected to the old socket; no new client can find it.
         self.acceptor.shut();
         for _ in 0..BACKLOG_SWEEPS {
             self.accept(&mut Sweep::default(), round);
         }
         let _ = epoll::delete(&self.epoll, self.acceptor.fd());
         self.acceptor.replace(socket);
-        // watched at the next round, with the retries of a listener that was put aside
+        // The next round watches the new socket, with the same retries as after a pause.
         self.accept_at = Some(round.now);
     }
 
@@ -384,8 +386,8 @@ impl Reader for StreamReader {
         self.release_held(round)
     }
 
-    /// Shutting the reading side makes a writer's next `write` fail at once, while what it wrote
-    /// stays readable: so there is an end, and nothing is lost.
+    /// Shuts down the reading side, which makes a writer's next `write` fail at once while the
+    /// bytes that it wrote stay readable. So each connection has an end, and nothing is lost.
     fn drain(mut self, round: &mut Round<'_>) {
         self.acceptor.shut();
         let slots = self.connections.slots();
@@ -402,8 +404,8 @@ impl Reader for StreamReader {
                 round.meter.closed();
             }
         }
-        // connections that were never accepted hold lines as well; they are taken one by one,
-        // without limits
+        // Connections that were never accepted contain lines as well; they are read one by one,
+        // without limits.
         while let Some(socket) = self.acceptor.accept_last() {
             round.meter.opened();
             let finished = shut(&socket);
@@ -419,8 +421,8 @@ fn watch_listener(epoll: &OwnedFd, acceptor: &Acceptor) -> rustix::io::Result<()
     epoll::add(epoll, acceptor.fd(), data, epoll::EventFlags::IN)
 }
 
-/// Ends the reading side. True if the peer had ended its own before: then its last line is whole
-/// without a newline.
+/// Shuts down the reading side. Returns true if the peer had already shut down its writing side;
+/// its last line is complete then, even without a newline.
 fn shut(socket: &OwnedFd) -> bool {
     let mut polled = [PollFd::new(socket, PollFlags::RDHUP)];
     let finished = poll(&mut polled, Some(&Timespec::default())).is_ok()

@@ -1,10 +1,10 @@
 //! The loop of a data thread, the same for the stream socket, the datagram socket and standard
-//! input: wait, read what is ready, hand it to the pipeline, sleep while more is written. Unit: one
+//! input: wait, read what is ready, pass it to the pipeline, sleep while more is written. Unit: one
 //! round.
 //!
-//! A thread waits in the kernel only while nothing comes. While lines flow it sleeps outside of
-//! epoll and then reads everything at once (`coalesce` says why and how long), so that a write of
-//! the application wakes nobody.
+//! A thread waits in the kernel only while nothing arrives. While lines arrive, it sleeps outside
+//! of epoll and then reads everything at once (`coalesce` explains why and how long), so that a
+//! write of the application does not wake a thread.
 
 use crate::clock::{Clock, UnixNanos};
 use crate::pipeline::input::{FrameSink, Input, Source};
@@ -20,23 +20,23 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What expires is looked at this often, and only while something can.
+/// How often expiry is checked, and only while something can expire.
 const TICK: Duration = Duration::from_secs(1);
 
-/// What a data thread is given; each has its own `control`.
+/// What a data thread needs; each thread has a separate `control`.
 #[derive(Clone, Debug)]
 pub struct Setup {
-    /// Bounds of what is read and kept.
+    /// Limits of what is read and kept.
     pub limits: Limits,
-    /// Reads the time.
+    /// The clock of the process.
     pub clock: Clock,
     /// Stops and wakes the thread.
     pub control: Arc<Control>,
-    /// Counters of the process.
+    /// The metrics that sidelight keeps about itself.
     pub telemetry: Arc<Telemetry>,
 }
 
-/// How the reading ended.
+/// Why the loop ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum End {
     /// The last writer closed the input. Sockets never end this way.
@@ -45,35 +45,37 @@ pub enum End {
     Stopped,
 }
 
-/// Something that a data thread reads from.
+/// An input from which a data thread reads.
 pub(super) trait Reader {
-    /// Which input it is.
+    /// Returns which input it is.
     fn input(&self) -> Input;
 
-    /// The longest sleep between two sweeps.
+    /// Returns the longest sleep between two sweeps.
     fn sleep_max(&self, limits: &Limits) -> Duration;
 
     /// Waits until something can be read, the control wakes the thread or `timeout` has passed;
-    /// without a timeout, for ever. True: the control woke the thread.
+    /// without a timeout, waits without a limit. Returns true if the control woke the thread.
     fn wait(&mut self, control: &Control, timeout: Option<Duration>) -> io::Result<bool>;
 
-    /// Takes a socket in place of its own, after reading what the old one still has.
+    /// Replaces the current socket, after reading what the old one still contains.
     fn replace(&mut self, socket: OwnedFd, round: &mut Round<'_>);
 
     /// Reads what is ready.
     fn sweep(&mut self, round: &mut Round<'_>) -> io::Result<Sweep>;
 
-    /// The next time, on the monotonic clock, at which [`Reader::expire`] has something to do.
+    /// Returns the next time, on the monotonic clock, at which [`Reader::expire`] has something to
+    /// do.
     fn due(&self) -> Option<Duration>;
 
-    /// Does what is due: releases lines that were held back for a continuation. True: some were.
+    /// Releases lines that were held back for a continuation and are now due. Returns true if there
+    /// were any.
     fn expire(&mut self, round: &mut Round<'_>) -> bool;
 
-    /// Reads to its end what was written before the stop.
+    /// Reads everything that was written before the stop.
     fn drain(self, round: &mut Round<'_>);
 }
 
-/// What a [`Reader`] works with.
+/// The context in which a [`Reader`] works.
 pub(super) struct Round<'a> {
     pub(super) setup: &'a Setup,
     pub(super) meter: Meter,
@@ -83,12 +85,12 @@ pub(super) struct Round<'a> {
 }
 
 impl Round<'_> {
-    /// The wall clock, for the arrival time of records.
+    /// Returns the wall clock, for the arrival time of records.
     pub(super) fn observed(&self) -> UnixNanos {
         self.setup.clock.now()
     }
 
-    /// Counts the frames of a piece of a stream and hands it to the pipeline.
+    /// Counts the frames of a piece of a stream and passes it to the pipeline.
     #[inline]
     pub(super) fn hand_on(&mut self, source: &mut Source, piece: Piece<'_>, observed: UnixNanos) {
         match piece {
@@ -109,7 +111,7 @@ impl Round<'_> {
         self.sink.flush(now);
     }
 
-    /// The thread worked until now; what follows is another state.
+    /// Records the time until now as busy; another state follows.
     fn end_work(&mut self) {
         self.meter.until(self.setup.clock.monotonic(), State::Busy);
     }
@@ -118,7 +120,7 @@ impl Round<'_> {
 /// Reads until the input ends or `setup.control` stops it, then drains and returns.
 ///
 /// # Errors
-/// The kernel refuses to wait or to read. What was read before was handed on.
+/// Returns an error if the kernel refuses to wait or to read. Earlier bytes have been processed.
 pub(super) fn run(
     mut reader: impl Reader,
     setup: &Setup,
@@ -175,7 +177,7 @@ pub(super) fn run(
     end
 }
 
-/// Waits if there is nothing to do, else only looks at what is ready.
+/// Waits if there is nothing to do; otherwise only polls for what is ready.
 fn wait(
     reader: &mut impl Reader,
     round: &mut Round<'_>,
@@ -198,8 +200,8 @@ fn wait(
     Ok(woken)
 }
 
-/// A timeout for the kernel. One that is not zero has at least a millisecond: a shorter one would
-/// only be waited out in a loop.
+/// Converts a timeout for the kernel. A timeout above zero becomes at least a millisecond, because
+/// a shorter one would only lead to repeated calls.
 pub(super) fn timespec(timeout: Duration) -> Timespec {
     let timeout = if timeout.is_zero() { timeout } else { timeout.max(Duration::from_millis(1)) };
     Timespec { tv_sec: timeout.as_secs() as i64, tv_nsec: i64::from(timeout.subsec_nanos()) }

@@ -1,4 +1,4 @@
-//! Spans read back from their bytes, for people: the same bytes that a collector would have got.
+//! Decodes spans from the bytes that a collector would have received, for display.
 
 use crate::clock::UnixNanos;
 use crate::otlp::{self, Value};
@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 use std::time::Duration;
 
-/// Spans kept whole; the rest is summed up.
+/// How many spans are kept in full; the others are only summed up.
 const KEPT_MAX: usize = 20;
 
-/// Names that are told apart.
+/// How many span names are counted separately.
 const NAMES_MAX: usize = 500;
 
 /// Field numbers of OTLP's `Span` (opentelemetry/proto/trace/v1/trace.proto).
@@ -25,40 +25,40 @@ mod number {
     pub(super) const ATTRIBUTES: u32 = 9;
 }
 
-/// One span, as far as people look at it.
+/// One span, reduced to what is displayed.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Seen {
-    /// W3C trace id, in hexadecimal digits.
+    /// The W3C trace id in hexadecimal digits.
     pub trace_id: String,
-    /// W3C span id.
+    /// The W3C span id in hexadecimal digits.
     pub span_id: String,
-    /// The parent's; empty for none.
+    /// The parent's span id; empty if it has no parent.
     pub parent_id: String,
-    /// Its name.
+    /// The name of the span.
     pub name: String,
-    /// SERVER, CLIENT, INTERNAL.
+    /// The kind: SERVER, CLIENT or INTERNAL.
     pub kind: &'static str,
-    /// How long it took.
+    /// The duration.
     pub took: Duration,
-    /// It failed.
+    /// True if the operation failed.
     pub failed: bool,
-    /// Its attributes, numbers in digits.
+    /// The attributes, with numbers as decimal text.
     pub attributes: Vec<(String, String)>,
 }
 
 /// All spans of a replay.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Spans {
-    /// How many.
+    /// The number of spans.
     pub count: u64,
-    /// By kind and name: how many, how many failed, and how long all took together.
+    /// By kind and name: the number of spans, how many failed, and their total duration.
     pub by_name: BTreeMap<(&'static str, String), (u64, u64, Duration)>,
-    /// The first of them.
+    /// The first spans.
     pub first: Vec<Seen>,
 }
 
 impl Spans {
-    /// Adds an item of the spans' outbox.
+    /// Adds an item from the outbox of spans.
     pub fn add(&mut self, item: &[u8]) {
         let Some(item) = Item::read(item) else { return };
         let Some(seen) = seen(&item) else { return };
@@ -95,7 +95,7 @@ impl fmt::Display for Seen {
     }
 }
 
-/// Reads one span.
+/// Decodes one span.
 fn seen(item: &Item<'_>) -> Option<Seen> {
     let mut seen = Seen { failed: item.failed, ..Seen::default() };
     let Some((_, Value::Bytes(span))) = otlp::fields(item.field).next() else { return None };
@@ -121,7 +121,7 @@ fn seen(item: &Item<'_>) -> Option<Seen> {
     Some(seen)
 }
 
-/// `KeyValue{key=1, value=2: AnyValue{string_value=1, int_value=3}}` (common.proto).
+/// Reads `KeyValue{key=1, value=2: AnyValue{string_value=1, int_value=3}}` (common.proto).
 fn key_value(message: &[u8]) -> Option<(String, String)> {
     let (mut key, mut value) = (None, None);
     for (field, part) in otlp::fields(message) {
@@ -145,7 +145,7 @@ fn text(bytes: &[u8]) -> String {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
-        // writing to a string does not fail
+        // Writing to a string does not fail.
         let _ = write!(text, "{byte:02x}");
         text
     })

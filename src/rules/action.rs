@@ -1,54 +1,54 @@
-//! What a rule does with a record that it applies to: the compiled forms. Closed sets, matched on the way
-//! of a line.
+//! The actions of a rule in compiled form. The sets are closed; the pipeline matches on them for
+//! each record.
 
 use crate::health::Signal;
 use crate::metrics::FamilyId;
 use crate::record::field::{self, FieldId};
 use crate::spans::SpanRule;
 
-/// Labels of one family: a family that needs more needs a log.
+/// The most labels of one family; a use that needs more needs a log instead.
 pub const LABELS_MAX: usize = 16;
 
 /// One effect of a rule.
 #[derive(Clone, Debug)]
 pub enum Action {
-    /// A number.
+    /// Records a metric value.
     Measure(Measure),
-    /// A span.
+    /// Creates a span.
     Span(SpanRule),
-    /// A sign for the verdict on the application.
+    /// Signals the health verdict on the application.
     Health(Signal),
 }
 
-/// A number for one family.
+/// A metric value for one family.
 #[derive(Clone, Debug)]
 pub struct Measure {
-    /// Of which family.
+    /// The family that the value belongs to.
     pub family: FamilyId,
-    /// What is done with the value.
+    /// How the value is recorded.
     pub kind: MeasureKind,
-    /// Where the value comes from.
+    /// The source of the value.
     pub value: Value,
-    /// Where the labels come from, in the family's order.
+    /// The sources of the labels, in the family's order.
     pub labels: Box<[Label]>,
 }
 
-/// What is done with the value of a measure.
+/// How the value of a measure is recorded.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum MeasureKind {
-    /// An integer counter grows by one.
+    /// Increments an integer counter by one.
     Count,
-    /// A float counter grows by the value.
+    /// Adds the value to a float counter.
     Sum,
-    /// A gauge is set to the value.
+    /// Sets a gauge to the value.
     Set,
-    /// A gauge grows by the value.
+    /// Adds the value to a gauge.
     Add,
-    /// The value is put into a bucket.
+    /// Observes the value in a histogram.
     Observe,
 }
 
-/// Where the value of a measure comes from.
+/// The source of a measure's value.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Value {
     /// One.
@@ -61,47 +61,48 @@ pub enum Value {
     Seconds(FieldId),
     /// A capture that reads as a number.
     Capture(usize),
-    /// A capture that reads as a duration with a unit of its own, or else as seconds.
+    /// A capture that reads as a duration: in its unit if it has one, otherwise in seconds.
     CaptureSeconds(usize),
-    /// How long the work took that the record tells of, in seconds: its duration field, or the phrase.
+    /// The duration of the work that the record reports, in seconds: from its duration field, or
+    /// from the phrase.
     Work,
 }
 
-/// Where the value of a label comes from.
+/// The source of a label's value.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Label {
-    /// A field; empty where the record has none.
+    /// A field; empty if the record lacks it.
     Field(FieldId),
     /// A constant.
     Constant(Box<str>),
     /// A capture.
     Capture(usize),
-    /// The request's method: upper case, one of the known ones or `_OTHER` (OpenTelemetry,
+    /// The request's method in upper case: one of the known methods, or `_OTHER` (OpenTelemetry,
     /// `http.request.method`).
     Method,
-    /// The route: a route field, else the template of the path.
+    /// The route: the route field, otherwise the template of the path.
     Endpoint,
     /// The status code: three digits.
     StatusCode,
-    /// The service: of the record, of the syslog tag, else of the resource.
+    /// The service: from the record, otherwise from the syslog tag, otherwise from the resource.
     Service,
     /// OpenTelemetry's short name of the severity.
     Level,
-    /// The first word of the query, upper case, one of the known ones or `OTHER`.
+    /// The first word of the query in upper case: one of the known operations, or `OTHER`.
     DbOperation,
     /// The first table that the query names.
     DbTable,
-    /// The type of the exception or error; `unknown` where the record names none.
+    /// The type of the exception or error; `unknown` if the record names none.
     ErrorType,
-    /// `unexpected` where the record carries a traceback, else `expected`.
+    /// `unexpected` if the record contains a traceback, otherwise `expected`.
     ErrorKind,
-    /// The function that the body's phrase names.
+    /// The function that the phrase in the body names.
     Function,
 }
 
 impl Label {
-    /// The fields that its value is a function of; None where it is a function of more than fields, so that
-    /// it cannot be remembered by their bytes.
+    /// Returns the fields that determine its value. Returns None if the value depends on more than
+    /// fields, so that it cannot be cached by their bytes.
     pub fn inputs(&self) -> Option<Vec<FieldId>> {
         Some(match self {
             Label::Field(field) => vec![*field],

@@ -1,5 +1,5 @@
-//! Settings -> [`RuleSet`]. All errors at once; each says which rule, which key, and where in its
-//! text.
+//! Compiles settings into a [`RuleSet`]. Reports all errors at once, each with the rule, the key,
+//! and the position in its text.
 
 use super::action::{Action, LABELS_MAX, Label, Measure, MeasureKind, Value};
 use super::evaluate::Criteria;
@@ -16,13 +16,14 @@ use crate::metrics::{
 use crate::record::field::{self, FieldTable};
 use std::collections::HashMap;
 
-/// Takes a family's declaration and gives its number: the registry's, or that of a dry run.
+/// Declares a family and returns its id, from the registry or from that of a dry run.
 pub type Declare<'a> = &'a mut dyn FnMut(&FamilySpec) -> Result<FamilyId, FamilyConflict>;
 
-/// Compiles the standard rules that are on and a user's own; `declare` is told of every family.
+/// Compiles the enabled standard rules and the user's rules; calls `declare` for every family.
 ///
 /// # Errors
-/// Every condition, pattern, label and family that is wrong, in the order in which they are written.
+/// Returns every wrong condition, pattern, label and family, in the order in which they are
+/// written.
 pub fn compile(written: &RulesSettings, declare: Declare<'_>) -> Result<RuleSet, Vec<RuleError>> {
     let mut compiler = Compiler {
         prefix: &written.prefix,
@@ -47,7 +48,7 @@ pub fn compile(written: &RulesSettings, declare: Declare<'_>) -> Result<RuleSet,
 /// Compiles rules into a registry, which keeps every family that is declared on the way.
 ///
 /// # Errors
-/// As [`compile`].
+/// Returns the same errors as [`compile`].
 pub fn compile_into(
     written: &RulesSettings,
     registry: &Registry,
@@ -55,10 +56,10 @@ pub fn compile_into(
     compile(written, &mut |spec| registry.declare(spec.clone()))
 }
 
-/// Compiles rules as in a process of their own, beside no other families.
+/// Compiles rules into an empty registry, as a new process would.
 ///
 /// # Errors
-/// As [`compile`].
+/// Returns the same errors as [`compile`].
 pub fn dry_run(written: &RulesSettings, limits: Limits) -> Result<RuleSet, Vec<RuleError>> {
     compile_into(written, &Registry::new(limits))
 }
@@ -273,8 +274,8 @@ impl Compiler<'_> {
             ValueSettings::Capture(name) => Label::Capture(self.capture(path, name, captures)?),
             ValueSettings::Field(name) => {
                 let own = self.set.fields.intern(name);
-                // what leaves as a path is its template, whatever its key; the service has its
-                // default
+                // A path is always exposed as its template, whatever its key; the service has a
+                // default value.
                 match self.set.fields.standard_of(own) {
                     field::URL_PATH | field::HTTP_ROUTE => Label::Endpoint,
                     field::SERVICE => Label::Service,
@@ -297,7 +298,7 @@ impl Compiler<'_> {
         } else {
             format!("the pattern captures {}", captures.names.join(", "))
         };
-        // a pattern that did not compile has said so already
+        // The error of a pattern that did not compile has been reported already.
         if captures.names.is_empty() && captures.has_extract {
             return None;
         }

@@ -1,31 +1,31 @@
-//! Whether a rule applies to a record, and if not, why. The pipeline and `explain` share it, so
-//! that they cannot disagree. Pure; allocates only for the first match of a rule with a pattern.
-//! Unit: one rule and one record.
+//! Evaluates whether a rule applies to a record, and if not, why. The pipeline and `explain` share
+//! this code, so that they cannot disagree. Pure; allocates only for the first match of a rule with
+//! a pattern. Unit: one rule and one record.
 
 use super::extract::{Captures, Extract};
 use super::select::Condition;
 use crate::record::Record;
 use crate::record::field::{self, FieldId};
 
-/// What decides whether a rule applies.
+/// The conditions under which a rule applies.
 #[derive(Clone, Debug, Default)]
 pub struct Criteria {
-    /// Fields with a bit of their own without which the rule certainly does not apply.
+    /// The bits of the fields that the rule requires.
     pub required: u64,
-    /// The same for fields without such a bit.
+    /// The required fields that have no bit.
     pub required_extended: Box<[FieldId]>,
-    /// The condition, if there is one.
+    /// The condition, if the rule has one.
     pub condition: Option<Condition>,
-    /// The field and the pattern that is matched against it, if there is one.
+    /// The pattern and the field that it is matched against, if the rule has one.
     pub extract: Option<(FieldId, Extract)>,
 }
 
-/// The outcome for one record.
+/// The result for one record.
 #[derive(Clone, Copy, Debug)]
 pub enum Evaluation<'a> {
-    /// The rule applies; the match of its pattern, if it has one.
+    /// The rule applies; contains the match of its pattern, if it has one.
     Applies(Option<Match<'a>>),
-    /// The record lacks this field, without which the rule cannot apply.
+    /// The record lacks this required field.
     FieldAbsent(FieldId),
     /// The condition is false or unknown.
     ConditionNotTrue,
@@ -42,20 +42,20 @@ pub struct Match<'a> {
 }
 
 impl<'a> Match<'a> {
-    /// The text of the named group with this number, if the group took part in the match.
+    /// Returns the text of the group with this number, if the group took part in the match.
     pub fn group(&self, number: usize) -> Option<&'a str> {
         self.pattern.group(number, self.haystack, self.groups)
     }
 
-    /// The names of the groups, in the order of the pattern.
+    /// Returns the names of the groups, in the order of the pattern.
     pub fn names(&self) -> &'a [String] {
         self.pattern.names()
     }
 }
 
 impl Criteria {
-    /// Evaluates one record. `captures` is memory that is reused from record to record; it belongs
-    /// to this rule alone.
+    /// Evaluates one record. `captures` is memory that is reused from record to record; only this
+    /// rule may use it.
     pub fn evaluate<'a>(
         &'a self,
         record: &Record<'a>,
@@ -78,7 +78,7 @@ impl Criteria {
         }
     }
 
-    /// The first required field that the record lacks.
+    /// Returns the first required field that the record lacks.
     fn absent(&self, record: &Record<'_>) -> Option<FieldId> {
         let missing = self.required & !record.present();
         if missing != 0 {

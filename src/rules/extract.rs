@@ -1,31 +1,34 @@
-//! Captures: a pattern over one field, compiled when rules are loaded. The syntax of the `regex` crate
-//! without Unicode classes: `\d`, `\w`, `.` and `(?i)` mean ASCII. Linear time whatever a line holds;
-//! nothing is allocated a line. Unit: one field of one record.
+//! Captures parts of one field by a pattern, which is compiled when rules are loaded. The syntax is
+//! that of the `regex` crate without Unicode classes: `\d`, `\w`, `.` and `(?i)` mean ASCII. A
+//! match takes linear time whatever a line contains, and allocates nothing. Unit: one field of one
+//! record.
 
 use crate::rules::syntax::{SyntaxError, nearest};
 use memchr::memmem::Finder;
 use regex::bytes::{CaptureLocations, Regex, RegexBuilder};
 use regex_syntax::hir::{Hir, HirKind};
 
-/// Bytes of a pattern's text.
+/// The longest text of a pattern, in bytes.
 const PATTERN_BYTES_MAX: usize = 4 * 1024;
-/// Bytes that a compiled pattern may take: a thousandth of it is usual, and 1,000 rules may have one each.
+/// The most bytes that a compiled pattern may occupy. A thousandth of it is usual, and 1,000 rules
+/// may have one each.
 const COMPILED_BYTES_MAX: usize = 1 << 20;
-/// Groups within each other.
+/// The deepest nesting of groups.
 const NESTING_MAX: u32 = 64;
 
 /// A compiled pattern with named groups.
 #[derive(Clone, Debug)]
 pub struct Extract {
     regex: Regex,
-    /// Text that every match contains: most lines are told apart by it alone.
+    /// Text that every match contains; it rules out most lines without running the pattern.
     literal: Option<Finder<'static>>,
     names: Vec<String>,
-    /// The group of each name.
+    /// The number of the group with each name.
     groups: Vec<usize>,
 }
 
-/// Where the groups of a match lie. Made once by [`Extract::captures`], reused for every line.
+/// The positions of the groups of a match. Created once by [`Extract::captures`], reused for every
+/// line.
 #[derive(Clone, Debug)]
 pub struct Captures(CaptureLocations);
 
@@ -33,7 +36,8 @@ impl Extract {
     /// Compiles a pattern.
     ///
     /// # Errors
-    /// The pattern is no regular expression, is too large, or names no group.
+    /// Returns an error if the pattern is not a regular expression, is too large, or has no named
+    /// group.
     pub fn compile(pattern: &str) -> Result<Extract, SyntaxError> {
         let (regex, hir) = compile(pattern)?;
         let mut names = Vec::new();
@@ -52,15 +56,15 @@ impl Extract {
         Ok(Extract { regex, literal, names, groups })
     }
 
-    /// The names of the groups, in the order of the pattern.
+    /// Returns the names of the groups, in the order of the pattern.
     pub fn names(&self) -> &[String] {
         &self.names
     }
 
-    /// The number of a named group, for [`Extract::group`].
+    /// Returns the number of a named group, for [`Extract::group`].
     ///
     /// # Errors
-    /// There is no such group; the hint says which was meant.
+    /// Returns an error if there is no such group; the hint suggests a similar name.
     pub fn index_of(&self, name: &str) -> Result<usize, SyntaxError> {
         if let Some(index) = self.names.iter().position(|known| known == name) {
             return Ok(index);
@@ -72,12 +76,13 @@ impl Extract {
         })
     }
 
-    /// Room for the groups of a match.
+    /// Allocates memory for the groups of a match.
     pub fn captures(&self) -> Captures {
         Captures(self.regex.capture_locations())
     }
 
-    /// Whether the pattern matches somewhere in `haystack`; the groups are then in `captures`.
+    /// Returns true if the pattern matches somewhere in `haystack`; the groups are then in
+    /// `captures`.
     #[inline]
     pub fn read(&self, haystack: &str, captures: &mut Captures) -> bool {
         let bytes = haystack.as_bytes();
@@ -87,8 +92,8 @@ impl Extract {
         self.regex.captures_read(&mut captures.0, bytes).is_some()
     }
 
-    /// What the named group with this index caught in the `haystack` just read. None where it took no part,
-    /// or where it cut a character in two.
+    /// Returns what the named group with this index captured in the last `haystack`. None if the
+    /// group took no part in the match, or if it split a character.
     #[inline]
     pub fn group<'line>(
         &self,
@@ -101,10 +106,10 @@ impl Extract {
     }
 }
 
-/// Compiles a pattern whose groups do not matter.
+/// Compiles a pattern; its groups are not used.
 ///
 /// # Errors
-/// The pattern is no regular expression or is too large.
+/// Returns an error if the pattern is not a regular expression or is too large.
 pub fn pattern(pattern: &str) -> Result<Regex, SyntaxError> {
     compile(pattern).map(|(regex, _)| regex)
 }
@@ -114,7 +119,8 @@ fn compile(pattern: &str) -> Result<(Regex, Hir), SyntaxError> {
         let message = format!("the pattern is longer than {PATTERN_BYTES_MAX} bytes");
         return Err(SyntaxError::new(PATTERN_BYTES_MAX, message));
     }
-    // parsed once here for the place of an error and the literal, which the compiled form does not tell
+    // Parsed separately for the position of an error and for the literal, which the compiled form
+    // does not provide.
     let hir = regex_syntax::ParserBuilder::new()
         .unicode(false)
         .utf8(false)
@@ -156,7 +162,8 @@ fn located(error: &regex_syntax::Error) -> SyntaxError {
     found
 }
 
-/// Text that every match contains, the longest found; none where only classes or alternatives stand.
+/// Returns the longest text that every match contains; None for a pattern of classes or
+/// alternatives only.
 fn literal(hir: &Hir) -> Option<&[u8]> {
     match hir.kind() {
         HirKind::Literal(literal) => Some(&literal.0),
@@ -211,7 +218,7 @@ mod tests {
         check("(?<x>.)", "\u{fc}", Some(&[("x", None)]));
     }
 
-    /// The literal only tells lines apart that cannot match.
+    /// Guarantees: the literal rules out only lines that cannot match.
     #[test]
     fn the_literal_that_every_match_contains() {
         for (pattern, expected) in [

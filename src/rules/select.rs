@@ -1,29 +1,30 @@
-//! Conditions: a subset of CEL, compiled when rules are loaded, only read on the way of a line.
+//! Conditions: a subset of CEL, compiled when rules are loaded, read-only while lines are
+//! processed.
 //!
 //! ```text
 //! has(http.route) && status >= 500 && !(body.contains("health") || method in ["HEAD", "OPTIONS"])
 //! ```
 //!
-//! Operators: `&& || !`, `== != < <= > >=`, `in [..]`, `has(field)`, and `contains startsWith endsWith
-//! matches`, as `field.contains("x")` or `field contains "x"`. Constants: strings in either quote
-//! (`r".."`: no escapes), numbers, durations (`250ms`), `true`, `false`. A field's name that is no word
-//! stands in backquotes.
+//! Operators: `&& || !`, `== != < <= > >=`, `in [..]`, `has(field)`, and `contains startsWith
+//! endsWith matches`, as `field.contains("x")` or `field contains "x"`. Constants: strings in
+//! either quote (`r".."`: no escapes), numbers, durations (`250ms`), `true`, `false`. A field's
+//! name that is not a word is written in backquotes.
 //!
-//! What is not known is not held against a record. A comparison with an absent field is unknown, and
-//! stays so under `!`; `&&` and `||` follow Kleene: what is unknown counts only where it decides. `has`
-//! is always known.
-//! - A string is compared with the text of the field as it is written, bytewise.
-//! - A number is compared with numeric text; text that is no number differs from every number (`!=`
-//!   holds) and is neither above nor below one (unknown).
-//! - A duration is compared in seconds; a value counts only where its key or its text says the unit.
-//! - `true` and `false` are compared with the words, in any case.
-//! - The level, under any key that means it, is compared by SeverityNumber when the constant names a
-//!   level, with or without quotes: `level >= WARN`; `== ERROR` holds for ERROR to ERROR4, and `<=
-//!   ERROR` does; an unknown level is unknown.
-//! - `contains` and its like look at the whole line where a line has no message and the message is
-//!   asked for.
-//! - `matches` takes the syntax of the `regex` crate without Unicode classes, and looks anywhere in the
-//!   text.
+//! A comparison with an absent field is unknown, and stays unknown under `!`. `&&` and `||` follow
+//! Kleene's logic: their result is unknown only if the known operand does not decide it. `has` is
+//! always known. A rule applies only if the result of its condition is true.
+//! - A string is compared bytewise with the text of the field as it is written.
+//! - A number is compared with numeric text. Text that is not a number differs from every number
+//!   (`!=` holds), and is neither above nor below one (unknown).
+//! - A duration is compared in seconds; a value counts only if its key or its text gives the unit.
+//! - `true` and `false` are compared with these words, in any case.
+//! - The level, under any key for it, is compared by SeverityNumber if the constant names a level,
+//!   with or without quotes: `level >= WARN`. `== ERROR` holds for ERROR to ERROR4, and so does
+//!   `<= ERROR`; an unknown level is unknown.
+//! - `contains`, `startsWith`, `endsWith` and `matches` search the whole line if they test the
+//!   message and the line has none.
+//! - `matches` takes the syntax of the `regex` crate without Unicode classes, and searches anywhere
+//!   in the text.
 
 mod leaf;
 mod meaning;
@@ -45,15 +46,15 @@ pub struct Condition {
 }
 
 impl Condition {
-    /// Compiles a condition; the fields that it names are interned.
+    /// Compiles a condition; interns the fields that it names.
     ///
     /// # Errors
-    /// The text is no condition of the subset.
+    /// Returns an error if the text is not a condition of the subset.
     pub fn parse(text: &str, fields: &mut FieldTable) -> Result<Condition, SyntaxError> {
         Ok(Condition { root: parse::parse(text, fields)? })
     }
 
-    /// Fields without which it is certainly false.
+    /// Returns the fields without which it is certainly false.
     pub fn required(&self) -> Vec<FieldId> {
         let mut found = required(&self.root);
         found.sort_unstable();
@@ -61,7 +62,8 @@ impl Condition {
         found
     }
 
-    /// `field == "constant"` pairs without which it is certainly false; rules are indexed by the first.
+    /// Returns the `field == "constant"` pairs without which it is certainly false; rules are
+    /// indexed by the first.
     pub fn equalities(&self) -> Vec<(FieldId, String)> {
         let mut found: Vec<(FieldId, String)> = Vec::new();
         for (field, text) in equalities(&self.root) {
@@ -72,7 +74,7 @@ impl Condition {
         found
     }
 
-    /// Whether it holds for a record. Allocates nothing.
+    /// Returns true if the condition holds for a record. Allocates nothing.
     #[inline]
     pub fn holds(&self, record: &Record<'_>) -> bool {
         holds(&self.root, record)
@@ -103,7 +105,7 @@ fn equalities(node: &Node) -> Vec<(FieldId, &str)> {
     }
 }
 
-/// What every branch has.
+/// Returns what all branches have in common.
 fn common<'tree, T: PartialEq>(nodes: &'tree [Node], of: fn(&'tree Node) -> Vec<T>) -> Vec<T> {
     let Some((first, others)) = nodes.split_first() else { return Vec::new() };
     let mut found = of(first);

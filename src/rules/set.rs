@@ -1,4 +1,4 @@
-//! The compiled rules, and how new ones are published to the data threads. Unit: one set of rules.
+//! The compiled rules, and their publication to the data threads. Unit: one set of rules.
 
 use super::action::{Action, Measure};
 use super::evaluate::Criteria;
@@ -8,20 +8,20 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// What makes a rule apply, before its own condition is asked.
+/// The event that a rule applies to; its condition is evaluated afterwards.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum On {
     /// Every record.
     Record,
-    /// An HTTP request that ended: method, path or route, and a status code from 100 to 599.
+    /// A completed HTTP request: method, path or route, and a status code from 100 to 599.
     Request,
-    /// A database query that ended.
+    /// A completed database query.
     Query,
-    /// Severity ERROR and above, or a record that carries an exception.
+    /// Severity ERROR and above, or a record with an exception.
     Error,
-    /// The body says that a function completed, with its duration.
+    /// A function that completed, with its duration, according to the body.
     Completed,
-    /// The body says that a function failed.
+    /// A function that failed, according to the body.
     Failed,
 }
 
@@ -30,26 +30,27 @@ pub enum On {
 pub struct Rule {
     /// Its name, for `explain`.
     pub name: Box<str>,
-    /// Whether it is one of the standard rules.
+    /// True for a standard rule.
     pub standard: bool,
-    /// What makes it apply.
+    /// The event that it applies to.
     pub on: On,
-    /// `field == constant` without which it certainly does not apply; rules are found by it.
+    /// A `field == constant` pair without which the rule certainly does not apply; rules are
+    /// indexed by it.
     pub equality: Option<(FieldId, Box<str>)>,
-    /// What else decides whether it applies.
+    /// The other conditions under which it applies.
     pub criteria: Criteria,
-    /// What it does.
+    /// The actions of the rule.
     pub actions: Box<[Action]>,
 }
 
 impl Rule {
-    /// Whether the fields that it cannot do without are there: the mask alone is asked.
+    /// Returns true if the required fields are present, judged by the mask alone.
     #[inline]
     pub fn may_apply(&self, present: u64) -> bool {
         present & self.criteria.required == self.criteria.required
     }
 
-    /// The measures among its actions.
+    /// Returns the measures among its actions.
     pub fn measures(&self) -> impl Iterator<Item = &Measure> {
         self.actions.iter().filter_map(|action| match action {
             Action::Measure(measure) => Some(measure),
@@ -61,30 +62,30 @@ impl Rule {
 /// All rules, compiled.
 #[derive(Debug)]
 pub struct RuleSet {
-    /// What decoding looks for.
+    /// The fields that decoding searches for.
     pub fields: FieldTable,
-    /// Standard rules first, then a user's own, in order.
+    /// Standard rules first, then the user's rules, in order.
     pub rules: Vec<Rule>,
-    /// The families that they feed, as they were declared.
+    /// The families that the rules feed, as declared.
     pub families: Vec<FamilySpec>,
-    /// Rules that cannot do without a field that has no bit of its own, by that field: only a
-    /// record that has the field asks them.
+    /// Rules that require a field without a bit, by that field; only a record with the field
+    /// evaluates them.
     pub by_extended: HashMap<FieldId, Vec<usize>>,
-    /// Function phrases are looked for in bodies.
+    /// True if function phrases are searched for in bodies.
     pub functions: bool,
-    /// Number of the `http_requests_active` family, where the http group is on.
+    /// The measure of the `http_requests_active` family, if the http group is on.
     pub active_requests: Option<Measure>,
 }
 
 impl RuleSet {
-    /// The standard rules: a handful, at the front.
+    /// Returns the standard rules: a handful, at the front.
     pub fn standard(&self) -> impl Iterator<Item = &Rule> {
         self.rules.iter().take_while(|rule| rule.standard)
     }
 }
 
-/// The rules now in force. Data threads look at the generation once a batch and fetch the rules
-/// only when it moved.
+/// The rules now in force. Data threads check the generation once a batch and load the rules only
+/// if it changed.
 #[derive(Debug)]
 pub struct Published {
     generation: AtomicU64,
@@ -93,7 +94,7 @@ pub struct Published {
 }
 
 impl Published {
-    /// The first rules, generation 1.
+    /// Publishes the first rules as generation 1.
     pub fn new(rules: RuleSet) -> Published {
         Published {
             generation: AtomicU64::new(1),
@@ -102,13 +103,13 @@ impl Published {
         }
     }
 
-    /// Switches everything on or off: while it is off, lines are counted and nothing else.
+    /// Enables or disables processing: while it is disabled, lines are only counted.
     pub fn switch(&self, enabled: bool) {
         self.off.store(!enabled, Ordering::Relaxed);
         self.generation.fetch_add(1, Ordering::Release);
     }
 
-    /// Whether it is on; to be asked when the generation moved.
+    /// Returns whether processing is enabled; check it after the generation changed.
     pub fn enabled(&self) -> bool {
         !self.off.load(Ordering::Relaxed)
     }
@@ -119,13 +120,14 @@ impl Published {
         self.generation.fetch_add(1, Ordering::Release);
     }
 
-    /// Grows with every [`Published::publish`] and [`Published::switch`].
+    /// Returns the generation, which grows with every [`Published::publish`] and
+    /// [`Published::switch`].
     #[inline]
     pub fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)
     }
 
-    /// The rules now in force.
+    /// Returns the rules now in force.
     pub fn current(&self) -> Arc<RuleSet> {
         Arc::clone(&self.rules.lock().unwrap_or_else(PoisonError::into_inner))
     }

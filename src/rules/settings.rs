@@ -1,31 +1,31 @@
-//! Rules as they are written: plain data, no YAML here.
+//! Rules as they are written, as plain data without YAML.
 
 use crate::health::Signal;
 use crate::spans::SpanRule;
 
-/// All that is said about rules.
+/// All settings of the rules.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct RulesSettings {
-    /// Put before the name of every derived family.
+    /// The prefix of the name of every derived family.
     pub prefix: String,
     /// Which groups of standard rules are on.
     pub groups: Groups,
-    /// At most this many route templates; 40 where unset.
+    /// The most route templates; 40 if unset.
     pub routes_max: Option<usize>,
-    /// A user's own rules, in order.
+    /// The user's rules, in order.
     pub own: Vec<RuleSettings>,
 }
 
 /// The groups of standard rules.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Groups {
-    /// `http_*`.
+    /// Enables the `http_*` metrics.
     pub http: bool,
-    /// `database_*`.
+    /// Enables the `database_*` metrics.
     pub database: bool,
-    /// `log_*`.
+    /// Enables the `log_*` metrics.
     pub log: bool,
-    /// `function_*`.
+    /// Enables the `function_*` metrics.
     pub functions: bool,
 }
 
@@ -35,27 +35,29 @@ impl Default for Groups {
     }
 }
 
-/// One rule: a condition and what follows from it.
+/// One rule: a condition and its actions.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct RuleSettings {
     /// Its name, for errors and `explain`.
     pub name: String,
-    /// The condition, in the subset of CEL that `select` reads; absent: every record.
+    /// The condition, in the subset of CEL that `select` reads. If unset, the rule applies to every
+    /// record.
     pub when: Option<String>,
-    /// A pattern whose named captures become values; a record that it does not match is none of the rule's.
+    /// A pattern with named captures that become values. The rule does not apply to a record that
+    /// the pattern does not match.
     pub extract: Option<ExtractSettings>,
-    /// The metrics.
+    /// The metrics that the rule records.
     pub metrics: Vec<MetricSettings>,
-    /// The span.
+    /// The span that the rule creates.
     pub span: Option<SpanRule>,
-    /// What it tells the verdict on the application.
+    /// The signal for the health verdict.
     pub health: Option<Signal>,
 }
 
-/// A regular expression over one field.
+/// A regular expression for one field.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ExtractSettings {
-    /// The field; the body where unset.
+    /// The field; the body if unset.
     pub field: Option<String>,
     /// The pattern, in the syntax of the `regex` crate, with named groups.
     pub pattern: String,
@@ -64,15 +66,15 @@ pub struct ExtractSettings {
 /// One metric of a rule.
 #[derive(Clone, PartialEq, Debug)]
 pub struct MetricSettings {
-    /// What it measures.
+    /// What the metric measures.
     pub kind: MetricKind,
     /// The family's name, without the prefix.
     pub name: String,
-    /// One sentence.
+    /// The help text: one sentence.
     pub help: String,
-    /// The unit of the values exposed: `seconds`, `bytes`, ...; empty for none.
+    /// The unit of the exposed values: `seconds`, `bytes`, ...; empty if there is none.
     pub unit: String,
-    /// Labels in order: name and where the value comes from.
+    /// The labels in order: the name and the source of the value.
     pub labels: Vec<(String, ValueSettings)>,
 }
 
@@ -81,29 +83,29 @@ pub struct MetricSettings {
 pub enum MetricKind {
     /// Counts records, or sums a value.
     Counter {
-        /// What is added; one where unset.
+        /// The value that is added; one if unset.
         by: Option<ValueSettings>,
     },
     /// The newest value.
     Gauge {
-        /// The value.
+        /// The source of the value.
         value: ValueSettings,
-        /// Add the value instead of setting it.
+        /// Adds the value instead of setting it.
         add: bool,
     },
     /// A distribution.
     Histogram {
-        /// The value; durations are converted to seconds where `unit` is `seconds`.
+        /// The source of the value; durations are converted to seconds if `unit` is `seconds`.
         value: ValueSettings,
         /// Upper bounds, ascending, without +Inf.
         buckets: Vec<f64>,
     },
 }
 
-/// Where a value comes from.
+/// The source of a value.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum ValueSettings {
-    /// A field, by OpenTelemetry's name or by the key in the line, dots reaching into objects.
+    /// A field, by OpenTelemetry's name or by the key in the line; dots reach into objects.
     Field(String),
     /// A constant.
     Constant(String),
@@ -111,12 +113,12 @@ pub enum ValueSettings {
     Capture(String),
 }
 
-/// What is wrong with a rule, and where.
+/// An error in a rule, and its position.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RuleError {
-    /// The way to the value from the list of own rules: `[2].when`, `[0].metrics[1].labels.shop`.
+    /// The path from the list of user rules to the value: `[2].when`, `[0].metrics[1].labels.shop`.
     pub path: String,
-    /// Byte offset in the value, for conditions and patterns.
+    /// The byte offset in the value, for conditions and patterns.
     pub offset: usize,
     /// What is wrong.
     pub message: String,

@@ -1,35 +1,36 @@
-//! What a query does and to what, from its first words: enough for two labels, nothing of its values.
-//! Tolerates a query cut at any length. Pure.
+//! Reads from the first words of a query what it does and to which table: enough for two labels,
+//! without any of its values. Accepts a query that is truncated at any position. Pure.
 
-/// Operations that have a name of their own; `database_queries_total` calls any other `OTHER`.
+/// Operations with a separate label value; `database_queries_total` counts all others as `OTHER`.
 const OPERATIONS: [&str; 17] = [
     "SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "REPLACE", "UPSERT", "CREATE", "DROP",
     "ALTER", "TRUNCATE", "BEGIN", "COMMIT", "ROLLBACK", "CALL", "EXPLAIN", "COPY",
 ];
 
-/// The longest table name kept, in bytes: PostgreSQL's NAMEDATALEN allows 63 a part.
+/// The longest table name that is kept, in bytes: PostgreSQL's NAMEDATALEN allows 63 per part.
 pub const TABLE_BYTES_MAX: usize = 100;
 
-/// What a query does, and to which table; an empty table where it names none.
+/// The operation of a query and its table; the table is empty if the query names none.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Query<'a> {
-    /// Upper case, of a closed set.
+    /// The operation in upper case, from a closed set.
     pub operation: &'static str,
-    /// As it is written, without quotes.
+    /// The table as it is written, without quotes.
     pub table: &'a str,
 }
 
-/// The operation that a word names, in any case; `OTHER` for an unknown one.
+/// Returns the operation that a word names, in any case; `OTHER` for an unknown one.
 pub fn operation(word: &str) -> &'static str {
     known(word).unwrap_or("OTHER")
 }
 
-/// Reads a query. None where the text does not begin with an operation: then it is no SQL.
+/// Reads a query. Returns None if the text does not begin with an operation, because it is not SQL
+/// then.
 pub fn read(text: &str) -> Option<Query<'_>> {
     let mut words = Words { rest: text };
     let mut first = words.next()?;
     if first.eq_ignore_ascii_case("WITH") {
-        // the operation behind the common table expressions, which stand in parentheses
+        // The operation follows the common table expressions, which are in parentheses.
         first = words.by_ref().find(|word| known(word).is_some())?;
     }
     let operation = known(first)?;
@@ -54,7 +55,7 @@ pub fn read(text: &str) -> Option<Query<'_>> {
             return Some(Query { operation, table });
         }
         found = after.iter().any(|keyword| word.eq_ignore_ascii_case(keyword));
-        // `TRUNCATE users`, `DELETE users WHERE`: no keyword between
+        // `TRUNCATE users` has no keyword before the table.
         if !found && operation == "TRUNCATE" {
             return Some(Query { operation, table: name(word) });
         }
@@ -66,11 +67,11 @@ fn known(word: &str) -> Option<&'static str> {
     OPERATIONS.into_iter().find(|operation| word.eq_ignore_ascii_case(operation))
 }
 
-/// A table's name: a word that is an identifier, quoted or not, with its schema. Anything else, such as a
-/// subquery or a value, is none.
+/// Returns a table's name: a word that is an identifier, quoted or not, with its schema. Returns an
+/// empty name for anything else, such as a subquery or a value.
 pub fn name(word: &str) -> &str {
     let word = word.trim_end_matches(';');
-    // of a quoted name with its schema the last part is the table
+    // In a quoted name with a schema, the last part is the table.
     let word = if word.ends_with(['"', '`', ']']) {
         word.rsplit('.').next().unwrap_or(word).trim_matches(['"', '`', '[', ']'])
     } else {
@@ -81,7 +82,8 @@ pub fn name(word: &str) -> &str {
     if starts && word.len() <= TABLE_BYTES_MAX && word.bytes().all(fine) { word } else { "" }
 }
 
-/// Words of a query: separated by white space and parentheses; comments and string literals are none.
+/// The words of a query, separated by white space and parentheses; skips comments and string
+/// literals.
 struct Words<'a> {
     rest: &'a str,
 }

@@ -1,5 +1,6 @@
-//! The rules that need no configuration: the names, units, labels and buckets that Python web applications
-//! expose when they are instrumented by hand, derived from what they log instead.
+//! The built-in rules, which need no configuration. They derive from logs the metrics that Python
+//! web applications expose if they are instrumented by hand, with the same names, units, labels and
+//! buckets.
 
 use super::action::{Label, MeasureKind, Value};
 use super::set::On;
@@ -7,36 +8,37 @@ use super::settings::RulesSettings;
 use crate::metrics::{FamilyKind, FamilySpec, LabelSpec};
 use crate::record::severity::Severity;
 
-/// Upper bounds in seconds of every standard histogram.
+/// Upper bounds in seconds of all standard histograms.
 pub const SECONDS_BUCKETS: [f64; 10] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
 
-/// Route templates, tables and functions that get a series of their own; more become `_other`.
+/// The most route templates, tables and functions with a separate series; further ones become
+/// `_other`.
 pub const ROUTES_MAX: usize = 40;
 
-/// Values of `error_type`: applications have dozens of exception classes, not hundreds.
+/// The most values of `error_type`: applications have dozens of exception classes, not hundreds.
 const ERROR_TYPES_MAX: usize = 100;
 
-/// Services that write to one sidecar.
+/// The most services that write to one sidecar.
 const SERVICES_MAX: usize = 50;
 
 /// One standard measure.
 #[derive(Clone, Debug)]
 pub struct Standard {
-    /// Name of the rule that it belongs to.
+    /// The name of the rule that it belongs to.
     pub rule: &'static str,
-    /// What makes it apply.
+    /// The event that it applies to.
     pub on: On,
-    /// The family, name without prefix.
+    /// The family; its name lacks the prefix.
     pub family: FamilySpec,
-    /// What is done with the value.
+    /// How the value is recorded.
     pub kind: MeasureKind,
-    /// The value.
+    /// The source of the value.
     pub value: Value,
-    /// The labels.
+    /// The sources of the labels.
     pub labels: Vec<Label>,
 }
 
-/// The standard measures of the groups that are on.
+/// Returns the standard measures of the enabled groups.
 pub fn measures(settings: &RulesSettings) -> Vec<Standard> {
     let routes_max = settings.routes_max.unwrap_or(ROUTES_MAX);
     let mut all = Vec::new();
@@ -55,7 +57,7 @@ pub fn measures(settings: &RulesSettings) -> Vec<Standard> {
     all
 }
 
-/// The gauge of requests that were started and have not ended, fed by pairs of lines.
+/// Returns the gauge of requests that have started and not ended, which pairs of lines update.
 pub fn active_requests() -> FamilySpec {
     family("http_requests_active", "HTTP requests started and not yet ended.", FamilyKind::AddGauge)
 }
@@ -85,7 +87,8 @@ fn log() -> Vec<Standard> {
 fn http(routes_max: usize) -> Vec<Standard> {
     let requests = FamilySpec {
         labels: vec![closed("method"), open("endpoint", routes_max), closed("status_code")],
-        // the status of an unhandled exception: the first one must show in increase()
+        // The status of an unhandled exception; its series exists early, so that increase() shows
+        // the first one.
         siblings: vec![(2, vec!["500".to_owned()])],
         ..family("http_requests_total", "HTTP requests.", FamilyKind::Counter)
     };

@@ -1,7 +1,7 @@
-//! What is wrong with a piece of text that a user wrote, and the nearest word that may have been meant.
+//! An error in a text that a user wrote, and a suggestion of the word that the user probably meant.
 //! Unit: one condition, one pattern, one key.
 
-/// What is wrong with a condition's or a pattern's text.
+/// An error in the text of a condition or a pattern.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SyntaxError {
     /// Byte offset in the text.
@@ -13,24 +13,24 @@ pub struct SyntaxError {
 }
 
 impl SyntaxError {
-    /// An error without a hint.
+    /// Creates an error without a hint.
     pub fn new(offset: usize, message: impl Into<String>) -> SyntaxError {
         SyntaxError { offset, message: message.into(), hint: None }
     }
 
-    /// The same with what to do.
+    /// Adds a hint that says what to do.
     pub fn hint(self, hint: impl Into<String>) -> SyntaxError {
         SyntaxError { hint: Some(hint.into()), ..self }
     }
 }
 
-/// Words that are compared letter by letter: every name of ours is shorter.
+/// The longest word that is compared letter by letter; every name of ours is shorter.
 const WORD_BYTES_MAX: usize = 64;
-/// Names that a word is compared with: a file may have ten thousand rules.
+/// The most names that a word is compared with; a file may have ten thousand rules.
 const CANDIDATES_MAX: usize = 1_000;
 
-/// The candidate that `word` was most likely meant to be: the nearest by edits, if it is near at all. Of
-/// equally near ones the first.
+/// Returns the candidate that `word` was most likely meant to be: the one with the fewest edits, if
+/// it is similar enough. Among equals, returns the first.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let mut best: Option<(usize, &str)> = None;
     if word.len() > WORD_BYTES_MAX {
@@ -40,7 +40,7 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     let candidates = comparable.take(CANDIDATES_MAX);
     for candidate in candidates {
         let distance = edits(&word.to_ascii_lowercase(), &candidate.to_ascii_lowercase());
-        // a third of the letters may be wrong; beyond that a suggestion is noise
+        // A third of the letters may be wrong; a suggestion beyond that is rarely useful.
         let allowed = word.len().max(candidate.len()).div_ceil(3);
         if distance <= allowed && best.is_none_or(|(least, _)| distance < least) {
             best = Some((distance, candidate));
@@ -49,7 +49,8 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     best.map(|(_, candidate)| candidate)
 }
 
-/// Insertions, deletions, replacements and swaps of neighbours that make `left` into `right`.
+/// Returns how many insertions, deletions, replacements and swaps of neighbours turn `left` into
+/// `right`.
 fn edits(left: &str, right: &str) -> usize {
     let (left, right) = (left.as_bytes(), right.as_bytes());
     let width = right.len() + 1;

@@ -1,48 +1,50 @@
-//! Route templates: a path as it was asked for -> a route of bounded variety. Pure, no memory:
-//! numbers, UUIDs, hashes, long tokens, dates and addresses of people become `{id}`; the query and
-//! the fragment are cut off. Everything else stays as it is and is left to the cap of the family.
-//! Unit: one path.
+//! Turns the path of a request into a route template with bounded variety. Pure and stateless:
+//! numbers, UUIDs, hashes, long tokens, dates and e-mail addresses become `{id}`; the query and the
+//! fragment are removed. Everything else stays as it is and is limited by the label limit of the
+//! family. Unit: one path.
 //!
-//! Segment by segment (between slashes):
+//! A segment (the part between two slashes) becomes `{id}` if it has one of these properties:
 //! - no letters but a digit: `12345`, `2024-01-31`, `1.2.3`, `52.5,13.4`;
-//! - four digits in a row, or a number behind a separator at the end: `item1234`,
+//! - four digits in a row, or a number after a separator at the end: `item1234`,
 //!   `2024-01-31T10:00Z`, `user-42`;
 //! - hexadecimal with two digits and seven characters, alone or between separators: `9f8e7d6c`,
 //!   `app.3f2a1b9c.js`, any UUID;
-//! - from 16 characters with two digits, from 8 with digits in two places and both cases:
-//!   `V1StGXR8_Z5jdHi6B-myT`, `dQw4w9WgXcQ`; from 41 whatever they are;
-//! - a part of 8 characters or more, between separators, that reads like no word: letters that
-//!   rarely follow each other, digits inside, cases mixed as no name mixes them: `xKqZmPwR`,
+//! - at least 16 characters with two digits, or at least 8 with digits in two places and both
+//!   cases: `V1StGXR8_Z5jdHi6B-myT`, `dQw4w9WgXcQ`; or at least 41 characters of any kind;
+//! - a part of 8 characters or more, between separators, that does not read like a word: letters
+//!   that rarely follow each other, digits inside, cases mixed as no name mixes them: `xKqZmPwR`,
 //!   `sk-Vw8...`, `kd82hfq1`;
 //! - an `@` (or `%40`) that is not the first character: `ann@example.com`.
 //!
 //! Words with few digits stay (`v1`, `v1.41`, `oauth2`, `sha256`, `i18n`), and so do `@me`, `{id}`,
-//! `:id`. Percent escapes are left as they are; their digits do not count. Parameters behind `;`
-//! are cut off. Slashes are not doubled; one at the end stays, because frameworks tell `/users` and
-//! `/users/` apart. Of a whole URL only the path is taken. A path that is too deep or too long ends
-//! in `/{rest}`.
+//! `:id`. Percent escapes stay as they are; their digits do not count. Parameters after `;` are
+//! removed. Repeated slashes become one; a slash at the end stays, because frameworks distinguish
+//! `/users` and `/users/`. Only the path of a whole URL is used. A path that is too deep or too
+//! long ends in `/{rest}`.
 
-/// Bytes of a template: below the default limit of a label value (128), which would append a hash.
+/// The longest template in bytes: below the default limit of a label value (128), which would
+/// append a hash.
 const TEMPLATE_BYTES_MAX: usize = 120;
-/// Segments of a template: routes of real services have at most a dozen.
+/// The most segments of a template; routes of real services have at most a dozen.
 const SEGMENTS_MAX: usize = 16;
-/// A longer segment is content (a slug, a token), not a route.
+/// The longest word; a longer segment is content (a slug, a token), not a route.
 const WORD_BYTES_MAX: usize = 40;
-/// From here on two digits make a token of it.
+/// From this length on, two digits make a segment a token.
 const TOKEN_BYTES_MIN: usize = 16;
-/// From here on digits in two places and both cases make a token of it.
+/// From this length on, digits in two places and both cases make a segment a token.
 const MIXED_BYTES_MIN: usize = 8;
-/// The shortest hash that people print: git's.
+/// The shortest hash that people print: that of git.
 const HASH_BYTES_MIN: usize = 7;
 
-/// A part that reads like no word is random from this length on; shorter ones may be abbreviations.
+/// From this length on, a part that does not read like a word is random; shorter ones may be
+/// abbreviations.
 const RANDOM_BYTES_MIN: usize = 8;
 
-/// Which letters follow each other in words: a row a letter, a bit for each that follows. The
-/// commonest pairs of the 30,000 words in the documentation and sources of a Debian system, which
-/// make 97.5 % of all, and those of usual abbreviations (`graphql`, `https`). Of 5,000 random
-/// tokens of 8 characters 1.7 % pass as words, and 0.4 % of those words that have 8 letters or more
-/// do not.
+/// Which letters follow each other in words: one row per letter, one bit for each successor.
+/// Contains the most frequent pairs of the 30,000 words in the documentation and sources of a
+/// Debian system, which make up 97.5 % of all pairs, and the pairs of usual abbreviations
+/// (`graphql`, `https`). 1.7 % of 5,000 random tokens of 8 characters pass as words, and 0.4 % of
+/// those words with 8 letters or more do not.
 const FOLLOWS: [u32; 26] = [
     0x03febdff, 0x011edb3f, 0x013efdbf, 0x013ef9ff, 0x03fffdff, 0x011e693f, 0x001ef9d5, 0x011f7919,
     0x02befd7f, 0x00544111, 0x001e69d3, 0x013efd7f, 0x011ddd1f, 0x013efdff, 0x01fefdff, 0x013efdbd,
@@ -98,7 +100,7 @@ pub fn template(path: &str, out: &mut String) {
     let start = out.len();
     out.reserve(TEMPLATE_BYTES_MAX);
     let mut at = 0;
-    // what is to be copied as it is, up to `at`
+    // Input up to `at` that still has to be copied starts here.
     let mut kept = 0;
     let mut segments = 0;
     loop {
@@ -132,7 +134,7 @@ pub fn template(path: &str, out: &mut String) {
             out.push_str(&path[kept..at]);
             at += bytes[at..].iter().take_while(|b| !matches!(b, b'/' | b'?' | b'#')).count();
             kept = at;
-            // two slashes that meet where the parameter was are one
+            // The two slashes around a removed parameter become one.
             if bytes.get(at) == Some(&b'/') && out.len() > start && out.ends_with('/') {
                 out.pop();
             }
@@ -147,7 +149,7 @@ pub fn template(path: &str, out: &mut String) {
     }
 }
 
-/// `http://host/path` -> `/path`.
+/// Removes scheme and host: `http://host/path` becomes `/path`.
 #[inline]
 fn without_host(path: &str) -> &str {
     if path.starts_with('/') {
@@ -161,8 +163,8 @@ fn without_host(path: &str) -> &str {
     rest.find(['/', '?', '#']).map_or("", |end| &rest[end..])
 }
 
-/// Walks to the end of a segment and says whether it stands for an id. Nearly every segment is
-/// decided by which classes it has and how many digits.
+/// Walks to the end of a segment and returns whether it is an id. The character classes and the
+/// number of digits decide nearly every segment.
 #[inline]
 fn segment(bytes: &[u8], at: &mut usize) -> bool {
     let from = *at;
@@ -184,7 +186,7 @@ fn segment(bytes: &[u8], at: &mut usize) -> bool {
         return true;
     }
     if segment.ends_with(b"=") {
-        // the padding of base64: no route ends so
+        // The padding of base64; no route ends like this.
         return true;
     }
     if classes & (DIGIT | OTHER) == 0 {
@@ -201,7 +203,7 @@ fn segment(bytes: &[u8], at: &mut usize) -> bool {
     walk(segment) || is_random(segment)
 }
 
-/// Whether a name holds a part that reads like no word: a token, not a name.
+/// Returns true if some part of a name does not read like a word, but like a token.
 pub fn is_random(name: &[u8]) -> bool {
     name.len() >= RANDOM_BYTES_MIN
         && name.split(|byte| CLASS[*byte as usize] == SEPARATOR).any(|part| {
@@ -210,8 +212,8 @@ pub fn is_random(name: &[u8]) -> bool {
         })
 }
 
-/// How often two neighbours are none of a word: letters that rarely follow each other, a letter
-/// beside a digit, a capital that begins no word.
+/// Counts the neighbours that are unusual in a word: letters that rarely follow each other, a
+/// letter next to a digit, a capital that does not begin a word.
 fn oddities(part: &[u8]) -> usize {
     let mut count = 0;
     for (at, pair) in part.windows(2).enumerate() {
@@ -232,17 +234,17 @@ fn oddities(part: &[u8]) -> usize {
     count
 }
 
-/// What the bytes of one segment were.
+/// What the characters of one segment are.
 #[derive(Default)]
 struct Seen {
     classes: u8,
     digits: usize,
-    /// Digits right before the next byte, and the most that ever stood in a row.
+    /// The number of digits right before the next byte, and the longest run of digits.
     run: usize,
     run_max: usize,
-    /// How many times digits began.
+    /// The number of runs of digits.
     runs: usize,
-    /// Since the last separator.
+    /// The part since the last separator.
     part: Part,
     hashes: bool,
     address: bool,
@@ -261,7 +263,7 @@ impl Part {
     }
 }
 
-/// Looks at a segment closely: where its digits stand.
+/// Checks where the digits of a segment are.
 fn walk(segment: &[u8]) -> bool {
     let mut seen = Seen::default();
     let mut at = 0;
@@ -296,7 +298,7 @@ fn walk(segment: &[u8]) -> bool {
     is_id(&seen, segment)
 }
 
-/// Whether the bytes behind a `%` make an escape.
+/// Returns true if the bytes after a `%` form an escape.
 fn escape(bytes: &[u8], at: usize) -> bool {
     matches!(bytes.get(at..at + 2), Some([a, b]) if a.is_ascii_hexdigit() && b.is_ascii_hexdigit())
 }
@@ -319,12 +321,12 @@ fn is_id(seen: &Seen, segment: &[u8]) -> bool {
     if lower && upper && seen.runs >= 2 && segment.len() >= MIXED_BYTES_MIN {
         return true;
     }
-    // only digits since the last separator; `v1.41` is a version
+    // Only digits follow the last separator; `v1.41` is a version.
     let numbered = seen.part.len > 0 && seen.part.digits == seen.part.len;
     numbered && !is_version(segment)
 }
 
-/// `v1.41`, `v2.0`
+/// Returns true for a version: `v1.41`, `v2.0`.
 fn is_version(segment: &[u8]) -> bool {
     matches!(segment, [b'v' | b'V', b'0'..=b'9', ..])
         && segment[1..].iter().all(|byte| byte.is_ascii_digit() || *byte == b'.')
@@ -450,8 +452,8 @@ mod tests {
         assert_eq!(out, "GET /users/{id}");
     }
 
-    /// Random tokens are no routes, whatever alphabet they are made of; names of routes and files
-    /// are. A fixed generator: the same tokens every time.
+    /// Guarantees: random tokens do not become routes, whatever their alphabet; names of routes and
+    /// files do. The generator is fixed and gives the same tokens every time.
     #[test]
     fn tokens_fold_and_names_stay() {
         let mut state = 0x9e37_79b9_7f4a_7c15_u64;
@@ -509,7 +511,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever is asked for: bounded, never a query, and a template is its own template.
+        /// Guarantees for any path: a template is bounded, contains no query, and is its own
+        /// template.
         #[test]
         fn property_bounded_and_stable(path in "/?([a-zA-Z0-9@%{}.:;?#\u{fc}_-]{0,50}/{0,2}){0,20}") {
             let once = of(&path);
@@ -519,13 +522,13 @@ mod tests {
             prop_assert_eq!(of(&once), once);
         }
 
-        /// The numbers in a route do not show.
+        /// Guarantees: paths that differ only in a number have the same template.
         #[test]
         fn property_numbers_give_one_template(left: u64, right: u64) {
             prop_assert_eq!(of(&format!("/users/{left}/x")), of(&format!("/users/{right}/x")));
         }
 
-        /// Every UUID in every case is an id.
+        /// Guarantees: a UUID in either case is an id.
         #[test]
         fn property_uuids(bits: u128, upper: bool) {
             let hex = format!("{bits:032x}");

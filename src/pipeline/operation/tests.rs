@@ -1,4 +1,4 @@
-//! Lines and the operations that they complete.
+//! Tests with lines and the operations that they complete.
 
 use super::*;
 use crate::decode::time::Zone;
@@ -25,7 +25,7 @@ impl Lines {
         Lines { rules, plans: Plans::default(), times, open: OpenOperations::default() }
     }
 
-    /// The operation that a line completes: kind, name, milliseconds, failed.
+    /// Returns the operation that a line completes: kind, name, milliseconds, failed.
     fn complete(&mut self, line: &str) -> Option<(Operation, String, Option<u64>, bool)> {
         let mut decoded = Decoded::new();
         decode(line, &self.rules.fields, &mut Memory::default(), &mut decoded);
@@ -79,8 +79,8 @@ fn what_a_line_completes() {
     }
 }
 
-/// Guarantees: the times of two lines give the duration of a function that says none; without its start there is
-/// none.
+/// Guarantees: the times of two lines give the duration of a function that reports none; without
+/// its start line there is no duration.
 #[test]
 fn a_start_and_its_end_give_a_duration() {
     let mut lines = Lines::new();
@@ -97,8 +97,8 @@ fn a_start_and_its_end_give_a_duration() {
     assert_eq!(millis, None, "its start is taken already");
 }
 
-/// Guarantees: the gauge moves by what started and ended since it was last asked for, and a request without a
-/// duration gets that of its pair.
+/// Guarantees: the gauge changes by the starts and ends since the last call, and a request without
+/// a duration gets that of its pair.
 #[test]
 fn open_requests_are_counted() {
     let mut lines = Lines::new();

@@ -1,4 +1,4 @@
-//! Measures of real rules over decoded lines, as `/metrics` shows them.
+//! Tests with the measures of real rules over decoded lines, as `/metrics` shows them.
 
 use super::*;
 use crate::decode::{Memory, decode};
@@ -26,7 +26,7 @@ impl Recorded {
         Recorded { rules, plans: Plans::default(), registry, recorder }
     }
 
-    /// Records the base group of a line; says which facts it gave.
+    /// Records the base group of a line and returns its facts.
     fn line(&mut self, line: &str, wants_exemplars: bool) -> Facts {
         let mut decoded = Decoded::new();
         decode(line, &self.rules.fields, &mut Memory::default(), &mut decoded);
@@ -38,7 +38,7 @@ impl Recorded {
         self.recorder.record_group(&plan.base, &context, record.seconds(field::DURATION))
     }
 
-    /// The sample that begins with this text.
+    /// Returns the sample that begins with this text.
     fn sample(&self, begin: &str) -> Option<String> {
         let mut page = Vec::new();
         let options = Options::default();
@@ -52,7 +52,8 @@ impl Recorded {
 const REQUEST: &str =
     "{\"level\":\"info\",\"method\":\"GET\",\"path\":\"/a\",\"status\":503,\"duration_ms\":20}";
 
-/// Guarantees: the second line of a label set is found by its bytes alone, and counts in the same series.
+/// Guarantees: the second line of a label set is found by its bytes alone, and counts in the same
+/// series.
 #[test]
 fn a_group_is_resolved_once_and_then_remembered() {
     let mut all = Recorded::new();
@@ -96,7 +97,8 @@ fn a_status_that_is_no_code_counts_no_request() {
     );
 }
 
-/// Guarantees: a series takes one exemplar until it is scraped; where none is wanted nothing is kept.
+/// Guarantees: a series takes one exemplar until it is scraped; if exemplars are not wanted,
+/// nothing is kept.
 #[test]
 fn exemplars_are_taken_once() {
     let mut all = Recorded::new();

@@ -1,5 +1,5 @@
-//! Why a socket could not be bound: what happened, where, who is who, and what to do. Unit: one
-//! attempt.
+//! Describes why a socket could not be bound: what happened, where, the ids of both sides, and what
+//! to do. Unit: one attempt.
 
 use rustix::fs::{FileType, Stat};
 use rustix::io::Errno;
@@ -12,88 +12,88 @@ pub const PATH_BYTES_MAX: usize = 107;
 /// A failed attempt to bind a Unix socket.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct BindError {
-    /// Where.
+    /// The path of the socket.
     pub path: PathBuf,
-    /// Why.
+    /// The cause.
     pub problem: Problem,
 }
 
-/// What was in the way.
+/// The cause of a failed attempt.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Problem {
     /// The path does not fit into the kernel's address.
     TooLong {
-        /// Its length.
+        /// The length of the path.
         bytes: usize,
     },
     /// The path has no last part.
     NoName,
-    /// The directory above the socket's directory is missing.
+    /// The parent of the socket's directory is missing.
     NoParent,
-    /// The socket's directory is missing and cannot be made.
+    /// The socket's directory is missing and cannot be created.
     Parent {
-        /// What the kernel said.
+        /// The kernel's error.
         errno: Errno,
-        /// Who owns the directory above.
+        /// The owner of the parent directory.
         owner: Option<Owner>,
     },
-    /// The socket's directory is a link to nowhere, or no directory.
+    /// The socket's directory is a dangling link, or not a directory.
     DirectoryLink,
     /// The socket's directory cannot be used.
     Directory {
-        /// What the kernel said.
+        /// The kernel's error.
         errno: Errno,
-        /// Who owns it.
+        /// The owner of the directory.
         owner: Option<Owner>,
     },
-    /// The default directory under `/tmp` is somebody else's.
+    /// The default directory under `/tmp` belongs to another user.
     Foreign,
-    /// A link stands at the path.
+    /// The path is a symbolic link.
     Link,
-    /// Something that is not a socket stands at the path.
+    /// The path exists but is not a socket.
     NotASocket(FileType),
-    /// Somebody listens there.
+    /// Another process listens on the socket.
     InUse,
-    /// A socket that we may not connect to stands there: it cannot be told whether somebody
+    /// The path is a socket to which we may not connect, so we cannot find out whether somebody
     /// listens.
     Locked(Owner),
-    /// Nobody listens on the socket that stands there, but it cannot be removed.
+    /// Nobody listens on the existing socket, but it cannot be removed.
     Stale {
-        /// What the kernel said.
+        /// The kernel's error.
         errno: Errno,
-        /// Who owns the directory.
+        /// The owner of the directory.
         owner: Option<Owner>,
     },
     /// No group has this name.
     NoGroup(String),
-    /// The group cannot be given.
+    /// The group of the file cannot be set.
     Group {
-        /// Which.
+        /// The number of the group.
         group: u32,
-        /// What the kernel said.
+        /// The kernel's error.
         errno: Errno,
     },
     /// The mode cannot be set.
     Mode(Errno),
-    /// Somebody replaced the socket while it was being set up.
+    /// Another process replaced the socket during its setup.
     Swapped(Errno),
-    /// The kernel refused a socket.
+    /// The kernel refused to create a socket.
     Socket(Errno),
 }
 
-/// Who owns a file, and what others may do with it.
+/// The owner of a file, and its permissions.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Owner {
-    /// User id.
+    /// The user id.
     pub uid: u32,
-    /// Group id.
+    /// The group id.
     pub gid: u32,
     /// Permission bits.
     pub mode: u32,
 }
 
 impl Owner {
-    /// The owner in `stat`.
+    /// Reads the owner from `stat`.
     pub fn of(stat: &Stat) -> Owner {
         Owner { uid: stat.st_uid, gid: stat.st_gid, mode: stat.st_mode & 0o7777 }
     }
@@ -182,7 +182,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Who the two sides are.
+/// Writes the ids of both sides.
 fn sides(f: &mut fmt::Formatter<'_>, what: &str, owner: Option<Owner>) -> fmt::Result {
     let uid = rustix::process::geteuid().as_raw();
     let gid = rustix::process::getegid().as_raw();

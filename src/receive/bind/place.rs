@@ -1,4 +1,4 @@
-//! The directory of a socket, and its group. Unit: one directory.
+//! Opens the directory of a socket and resolves its group. Unit: one directory.
 
 use super::error::{Owner, Problem};
 use rustix::fd::OwnedFd;
@@ -6,8 +6,8 @@ use rustix::fs::{AtFlags, Gid, Mode, OFlags};
 use rustix::io::Errno;
 use std::path::{Path, PathBuf};
 
-/// Opens `path`, making its last part if it is missing. A group that it cannot be given is added to
-/// `refused`.
+/// Opens `path`; creates its last component if it is missing. Adds a problem to `refused` if the
+/// group cannot be set.
 pub(super) fn open_directory(
     path: &Path,
     mode: u32,
@@ -41,7 +41,7 @@ pub(super) fn open_directory(
     Ok(directory)
 }
 
-/// The number of a group given by number or by name.
+/// Resolves a group given by number or by name to its number.
 pub(super) fn group_id(group: &str) -> Result<u32, Problem> {
     if let Ok(id) = group.parse() {
         return Ok(id);
@@ -60,9 +60,9 @@ fn named(known: &str, group: &str) -> Option<u32> {
 /// The default directory of the sockets.
 pub const RUN_DIRECTORY: &str = "/run/sidelight";
 
-/// Where sockets are put when nobody says: `/run/sidelight` if we can write there, else
-/// `$XDG_RUNTIME_DIR` (`runtime`), else a directory of our own under `/tmp`, which has to be
-/// private (the second value).
+/// Returns the directory of sockets without a configured path: `/run/sidelight` if we can write
+/// there, else `$XDG_RUNTIME_DIR` (`runtime`), else a directory under `/tmp` that must be private
+/// (the second value is true then).
 pub fn default_directory(runtime: Option<&Path>) -> (PathBuf, bool) {
     let run = Path::new(RUN_DIRECTORY);
     let usable = |path: &Path| {
@@ -78,8 +78,8 @@ pub fn default_directory(runtime: Option<&Path>) -> (PathBuf, bool) {
     (PathBuf::from(format!("/tmp/sidelight-{}", rustix::process::geteuid().as_raw())), true)
 }
 
-/// Lets everybody pass through a directory of ours, without listing it. Where the file system refuses that,
-/// the socket is bound all the same: others may still reach it.
+/// Lets everybody pass through a directory of ours, without listing it. If the file system refuses
+/// that, the socket is bound anyway, because other processes may still reach it.
 pub(super) fn let_through(directory: &OwnedFd) {
     const SEARCH: u32 = 0o011;
     let Ok(stat) = rustix::fs::fstat(directory) else { return };
@@ -88,14 +88,14 @@ pub(super) fn let_through(directory: &OwnedFd) {
         return;
     }
     let mode = Mode::from_raw_mode(stat.st_mode & 0o7777 | SEARCH);
-    // a handle that was opened by path only has no fchmod; its entry in /proc leads to the same directory
+    // A handle opened with O_PATH has no fchmod; its entry in /proc leads to the same directory.
     let handle = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(directory));
     if let Err(error) = rustix::fs::chmod(&handle, mode) {
         tracing::warn!(%error, "the directory of the socket cannot be opened to the socket's group");
     }
 }
 
-/// True if the directory is ours and nobody else may write there.
+/// Returns true if the directory belongs to us and nobody else may write there.
 pub(super) fn is_private(directory: &OwnedFd) -> bool {
     let ours = rustix::process::geteuid().as_raw();
     rustix::fs::fstat(directory).is_ok_and(|stat| stat.st_uid == ours && stat.st_mode & 0o022 == 0)

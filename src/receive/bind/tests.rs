@@ -1,4 +1,4 @@
-//! What may stand in the way of a socket, on a real file system.
+//! Tests of obstacles to binding a socket, on a real file system.
 
 use super::*;
 use std::io::{Read, Write};
@@ -52,8 +52,8 @@ fn a_group_is_given_by_number() {
     }
 }
 
-/// Guarantees: a directory that was made for another group lets everybody pass through where that was asked
-/// for, and stays as it is otherwise.
+/// Guarantees: a directory that was created for another group lets everybody pass through if that
+/// was requested, and stays as it is otherwise.
 #[test]
 fn a_default_directory_lets_a_group_through() {
     let root = directory();
@@ -176,8 +176,8 @@ fn an_error_says_where_who_and_what_to_do() {
     assert!(text.contains("uid 7, gid 8, mode 0755") && text.contains("--socket"), "{text}");
 }
 
-/// Scenario: several processes start at once over the socket file of one that died.
-/// Guarantees: one of them gets the path and keeps it; the others are told that it is in use.
+/// Scenario: several processes start at once over the socket file of one that died. Guarantees: one
+/// of them gets the path and keeps it; the others report that it is in use.
 #[test]
 fn of_several_that_start_at_once_one_wins() {
     let root = directory();
@@ -195,8 +195,9 @@ fn of_several_that_start_at_once_one_wins() {
     }
 }
 
-/// Scenario: a stranger swaps a canary in at the path, as fast as it can, while sockets are bound
-/// there. Guarantees: the canary's bytes, mode and group never change, whatever the swaps hit.
+/// Scenario: another process swaps a canary in at the path, as fast as it can, while sockets are
+/// bound there. Guarantees: the canary's bytes, mode and group never change, whatever the swaps
+/// hit.
 #[test]
 fn a_canary_swapped_in_is_never_touched() {
     let root = directory();
@@ -244,7 +245,7 @@ fn the_admin_port_reports_what_is_taken() {
     assert!(any.local_addr().expect("its address").ip().is_loopback());
 }
 
-/// Runs one of the tests below again, in a process with other rights. False where that is not
+/// Runs one of the tests below again, in a process with other rights. Returns false if that is not
 /// possible here.
 fn run_again(command: &mut std::process::Command, name: &str) -> bool {
     let name = format!("receive::bind::tests::{name}");
@@ -260,9 +261,9 @@ fn is_run_again() -> bool {
     std::env::var_os("BIND_AGAIN").is_some()
 }
 
-/// Scenario: the group of the socket, and of the directory that is made for it, cannot be given (we
-/// are not in it; on virtiofs nobody may). Guarantees: the socket is bound all the same and can be
-/// used.
+/// Scenario: the group of the socket, and of the directory that is created for it, cannot be set
+/// (we are not a member; on virtiofs nobody may set it). Guarantees: the socket is bound anyway and
+/// can be used.
 #[test]
 fn a_group_that_is_refused_keeps_no_socket_from_being_bound() {
     use std::os::unix::process::CommandExt;
@@ -284,8 +285,8 @@ fn a_group_that_is_refused_keeps_no_socket_from_being_bound() {
     }
 }
 
-/// Scenario: somebody holds the lock on the directory and never gives it back.
-/// Guarantees: the socket is bound; the wait for the lock is short.
+/// Scenario: another process holds the lock on the directory and never releases it. Guarantees: the
+/// socket is bound; the wait for the lock is short.
 #[test]
 fn a_lock_that_is_held_keeps_no_socket_from_being_bound() {
     const { assert!(LOCK_WAIT_MAX.as_millis() <= 100) };
@@ -296,8 +297,8 @@ fn a_lock_that_is_held_keeps_no_socket_from_being_bound() {
     unix(Kind::Stream, &path, &Access::default()).expect("bound without the lock");
 }
 
-/// Scenario: the system says that IPv6 sockets take no IPv4 (`net.ipv6.bindv6only`).
-/// Guarantees: `[::]` takes both.
+/// Scenario: the system setting `net.ipv6.bindv6only` restricts IPv6 sockets to IPv6. Guarantees:
+/// `[::]` accepts both.
 #[test]
 fn an_unspecified_address_takes_both_families() {
     if !is_run_again() {

@@ -1,4 +1,4 @@
-//! The framer against a naive `split`, at every cut.
+//! Compares the framer with a naive `split`, at every cut.
 
 use super::*;
 use proptest::prelude::*;
@@ -6,7 +6,7 @@ use proptest::prelude::*;
 const LIMIT: usize = 16;
 const READ: usize = 48;
 
-/// A received line: its text, or of an oversized one its beginning and its length.
+/// A received line: its text, or the beginning and the length of an oversized one.
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum Line {
     Whole(Vec<u8>),
@@ -24,7 +24,8 @@ fn collect(lines: &mut Vec<Line>, piece: Piece<'_>) {
     }
 }
 
-/// Feeds `stream` in the given cuts (cycled; 0 means one byte) and returns what came out, and the open tail.
+/// Feeds `stream` in the given cuts (repeated; 0 means one byte). Returns the lines, and the open
+/// tail.
 fn feed(stream: &[u8], cuts: &[usize], tail_bytes_max: usize) -> (Vec<Line>, Tail) {
     let mut buffer = Buffer::new(LIMIT, READ);
     let mut tail = Tail::default();
@@ -41,7 +42,7 @@ fn feed(stream: &[u8], cuts: &[usize], tail_bytes_max: usize) -> (Vec<Line>, Tai
     (lines, tail)
 }
 
-/// The oracle: split at newlines, one line after the other.
+/// The reference: splits at newlines, one line after the other.
 fn naive(stream: &[u8]) -> Vec<Line> {
     let mut lines: Vec<&[u8]> = stream.split(|byte| *byte == b'\n').collect();
     if lines.last().is_some_and(|last| last.is_empty()) {
@@ -86,7 +87,7 @@ fn a_tail_is_a_record_when_the_peer_closed_and_torn_when_we_did() {
         let (_, mut tail) = feed(stream, &[5], LIMIT);
         let mut lines = Vec::new();
         tail.finish(&mut |piece| collect(&mut lines, piece));
-        // what was held back before is no matter here: the last line is
+        // Lines that were held back before do not matter here: the last line does.
         assert!(lines.ends_with(&left), "{lines:?}");
         let (_, mut tail) = feed(stream, &[5], LIMIT);
         let mut lines = Vec::new();
@@ -120,7 +121,7 @@ fn a_quiet_connection_keeps_no_memory() {
     assert_eq!(tail.bytes(), 0);
 }
 
-/// The records that a pipeline would make of what came out: each as received, joined lines together.
+/// Returns the records that a pipeline would make of the emitted lines, with joined lines together.
 fn records(stream: &[u8], cuts: &[usize], bounds: Bounds) -> Vec<Vec<u8>> {
     let mut buffer = Buffer::new(bounds.tail_bytes_max, 4096);
     let mut tail = Tail::default();
@@ -150,7 +151,7 @@ fn records(stream: &[u8], cuts: &[usize], bounds: Bounds) -> Vec<Vec<u8>> {
     records
 }
 
-/// What a Python application writes, and what stands between.
+/// Lines that a Python application writes, and other lines between them.
 const PARTS: [&str; 6] = [
     "2026-11-21 09:00:00,000 - app - ERROR - it broke\n",
     "{\"level\":\"INFO\",\"message\":\"json\"}\n",
@@ -168,14 +169,15 @@ proptest! {
         cuts in proptest::collection::vec(1usize..120, 1..20),
     ) {
         let stream: Vec<u8> = parts.iter().flat_map(|at| PARTS[*at].bytes()).collect();
-        // a record may be much longer than a line
+        // A record may be much longer than a line.
         let bounds = Bounds { line_bytes_max: 200, tail_bytes_max: 4096 };
         prop_assert_eq!(records(&stream, &cuts, bounds), records(&stream, &[4096], bounds));
     }
 }
 
 proptest! {
-    /// Any bytes, any cuts: the lines are those of a naive split, oversized ones told with prefix and length.
+    /// Guarantees: with any bytes and any cuts, the lines are those of a naive split, and oversized
+    /// lines are reported with prefix and length.
     #[test]
     fn property_any_cut_of_any_stream(
         stream in proptest::collection::vec(

@@ -1,4 +1,4 @@
-//! A pipe as standard input.
+//! Tests with a pipe as standard input.
 
 use super::*;
 use crate::clock::{Clock, UnixNanos};
@@ -37,7 +37,7 @@ impl FrameSink for Blocks {
     }
 }
 
-/// A thread that serves a pipe and sends every block of lines.
+/// Starts a thread that serves a pipe and sends every block of lines.
 fn served() -> Served {
     let (reader, writer) = std::io::pipe().expect("a pipe");
     let setup = Setup {

@@ -1,6 +1,6 @@
-//! Accepts connections. Keeps one spare descriptor: when the process has no other left, a
-//! connection is accepted with it and closed, so that clients get an answer instead of blocking in
-//! `connect`. Unit: one connection.
+//! Accepts connections. Keeps one spare descriptor: if the process has no other left, it accepts a
+//! connection with the spare one and closes it, so that clients get an answer instead of blocking
+//! in `connect`. Unit: one connection.
 
 use super::peer::Peers;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -9,16 +9,16 @@ use rustix::io::Errno;
 use rustix::net::{Shutdown, SocketFlags};
 use std::io;
 
-/// What one call of [`Acceptor::accept`] gives.
+/// The result of one call of [`Acceptor::accept`].
 #[derive(Debug)]
 pub enum Accepted {
     /// A connection, and the user id of its peer.
     Connection(OwnedFd, u32),
-    /// A connection in the last descriptor, to be closed before the next is accepted.
+    /// A connection that uses the last descriptor; close it before accepting the next.
     LastDescriptor(OwnedFd),
     /// The kernel did not give the peer's credentials; the connection is closed.
     NoCredentials,
-    /// No connection waits.
+    /// No connection is waiting.
     Empty,
     /// No connection can be accepted for now.
     Failed(Errno),
@@ -28,16 +28,16 @@ pub enum Accepted {
 #[derive(Debug)]
 pub struct Acceptor {
     listener: OwnedFd,
-    /// Closed to accept a connection that is only refused.
+    /// A spare descriptor, closed to accept a connection that is then refused.
     spare: Option<OwnedFd>,
     peers: Peers,
 }
 
 impl Acceptor {
-    /// For a bound and listening socket that does not block.
+    /// Creates an acceptor for a bound, listening, non-blocking socket.
     ///
     /// # Errors
-    /// The kernel has no descriptor left.
+    /// Returns an error if the kernel has no descriptor left.
     pub fn new(listener: OwnedFd) -> io::Result<Acceptor> {
         Ok(Acceptor { listener, spare: open_spare(), peers: Peers::new()? })
     }
@@ -47,12 +47,12 @@ impl Acceptor {
         self.listener = listener;
     }
 
-    /// The descriptor to watch.
+    /// Returns the descriptor to poll.
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.listener.as_fd()
     }
 
-    /// Accepts the next connection that waits.
+    /// Accepts the next waiting connection.
     pub fn accept(&mut self) -> Accepted {
         if self.spare.is_none() {
             self.spare = open_spare();
@@ -62,7 +62,7 @@ impl Acceptor {
                 Ok((socket, uid)) => Accepted::Connection(socket, uid),
                 Err(_) => Accepted::NoCredentials,
             },
-            // the latter after `shut`
+            // INVAL follows after `shut`.
             Err(Errno::AGAIN | Errno::INVAL) => Accepted::Empty,
             Err(error) if self.spare.take().is_none() => Accepted::Failed(error),
             Err(_) => match self.accept_socket() {
@@ -73,12 +73,12 @@ impl Acceptor {
         }
     }
 
-    /// Refuses further connections; those that wait already can still be accepted.
+    /// Refuses new connections; connections that already wait can still be accepted.
     pub fn shut(&self) {
         let _ = rustix::net::shutdown(&self.listener, Shutdown::Read);
     }
 
-    /// After [`Acceptor::shut`]: the next connection that waited. To be closed before the next
+    /// Returns the next connection that waited before [`Acceptor::shut`]. Close it before the next
     /// call.
     pub fn accept_last(&mut self) -> Option<OwnedFd> {
         loop {

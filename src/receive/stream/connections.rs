@@ -1,4 +1,4 @@
-//! The connections of one data thread: how many there may be, and what they keep together.
+//! The connections of one data thread: limits of their number, and of the memory that they keep.
 //! Unit: one connection.
 
 use crate::pipeline::input::Source;
@@ -12,36 +12,36 @@ use std::time::Duration;
 /// One connection.
 #[derive(Debug)]
 pub struct Connection {
-    /// Closed when dropped.
+    /// The socket, which is closed when it is dropped.
     pub socket: OwnedFd,
-    /// What its decoder remembers.
+    /// The source that the pipeline sees.
     pub source: Source,
     /// Its unfinished line.
     pub tail: Tail,
     /// Until when its held-back lines wait, on the monotonic clock.
     pub hold_until: Duration,
-    /// It stands in the queue of held-back lines.
+    /// True if it is in the queue of held-back lines.
     pub hold_queued: bool,
-    /// Its socket was nearly full when it was read last: its writer may have been held up.
+    /// Its socket was nearly full at the last read, so its writer may have been blocked.
     pub is_behind: bool,
     uid: u32,
-    /// What `tail` took when it was last counted.
+    /// The memory of `tail` at its last count.
     tail_bytes: usize,
 }
 
-/// All of them.
+/// All connections of a data thread.
 #[derive(Debug)]
 pub struct Connections {
     slots: Vec<Option<Connection>>,
     free: Vec<usize>,
     per_uid: HashMap<u32, usize>,
-    /// The memory that all tails take.
+    /// The memory that all tails occupy.
     tail_bytes: usize,
     limits: Limits,
 }
 
 impl Connections {
-    /// None yet.
+    /// Creates an empty set of connections.
     pub fn new(limits: Limits) -> Connections {
         Connections {
             slots: Vec::new(),
@@ -52,15 +52,15 @@ impl Connections {
         }
     }
 
-    /// How many are open.
+    /// Returns the number of open connections.
     pub fn count(&self) -> usize {
         self.slots.len() - self.free.len()
     }
 
-    /// Whether one more of `uid` may come in.
+    /// Checks whether another connection of `uid` is allowed.
     ///
     /// # Errors
-    /// The limit that it would break.
+    /// Returns the limit that the connection would exceed.
     pub fn admits(&self, uid: u32) -> Result<(), Refusal> {
         if self.count() >= self.limits.connections_max {
             return Err(Refusal::Limit);
@@ -71,7 +71,7 @@ impl Connections {
         Ok(())
     }
 
-    /// Takes in a connection of `uid`; returns its slot.
+    /// Adds a connection of `uid`; returns its slot.
     pub fn insert(&mut self, socket: OwnedFd, uid: u32, source: Source) -> usize {
         let connection = Connection {
             socket,
@@ -92,12 +92,12 @@ impl Connections {
         self.slots.len() - 1
     }
 
-    /// The connection in `slot`, while it is there.
+    /// Returns the connection in `slot`, if there is one.
     pub fn get(&mut self, slot: usize) -> Option<&mut Connection> {
         self.slots.get_mut(slot)?.as_mut()
     }
 
-    /// Takes the connection out of `slot`.
+    /// Removes and returns the connection in `slot`.
     pub fn remove(&mut self, slot: usize) -> Option<Connection> {
         let connection = self.slots.get_mut(slot)?.take()?;
         self.free.push(slot);
@@ -111,19 +111,19 @@ impl Connections {
         Some(connection)
     }
 
-    /// The taken slots.
+    /// Returns the occupied slots.
     pub fn slots(&self) -> Vec<usize> {
         (0..self.slots.len()).filter(|slot| self.slots[*slot].is_some()).collect()
     }
 
-    /// How much the tail in `slot` may keep now.
+    /// Returns how many bytes the tail in `slot` may keep now.
     pub fn tail_bytes_max(&self, slot: usize) -> usize {
         let own = self.slots.get(slot).and_then(Option::as_ref).map_or(0, |own| own.tail_bytes);
         let left = self.limits.tails_bytes_max.saturating_sub(self.tail_bytes - own);
         left.max(TAIL_BYTES_ALWAYS).min(self.limits.tail_bytes_max())
     }
 
-    /// Counts anew what the tail in `slot` takes.
+    /// Updates the memory count of the tail in `slot`.
     pub fn count_tail(&mut self, slot: usize) {
         let Some(connection) = self.slots.get_mut(slot).and_then(Option::as_mut) else { return };
         let now = connection.tail.bytes();

@@ -1,4 +1,4 @@
-//! Who is at the other end of a connection. Unit: one connection, asked once.
+//! Finds the user id of the peer of a connection. Unit: one connection, with one query each.
 
 use rustix::fd::OwnedFd;
 use std::io;
@@ -6,36 +6,37 @@ use std::os::unix::net::UnixStream;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::yield_now;
 
-/// Asks the kernel for the user id behind a connection (`SO_PEERCRED`).
+/// Queries the kernel for the user id of a peer (`SO_PEERCRED`).
 ///
-/// Through tokio, not rustix: rustix reads the process id as a number that is never zero, and
-/// between two pid namespaces, which is what two containers of a pod are, it is zero: its answer is
-/// then an error of code 0 (tried with `unshare --pid`).
+/// Uses tokio instead of rustix: rustix reads the process id as a number that is never zero, but
+/// between two pid namespaces, as between two containers of a pod, it is zero, and rustix then
+/// returns an error with code 0 (tried with `unshare --pid`).
 #[derive(Debug)]
 pub struct Peers {
     runtime: Runtime,
-    /// Asked since the runtime last had a turn.
+    /// The number of queries since the runtime last ran.
     asked: usize,
 }
 
-/// The runtime keeps what it knew of a connection (about 250 bytes) until it has a turn of its own,
-/// and nothing else here ever gives it one.
+/// The runtime keeps its data about a connection (about 250 bytes) until it runs, and no other code
+/// here runs it.
 const TURN_EVERY: usize = 64;
 
 impl Peers {
-    /// Opens what tokio needs.
+    /// Creates the tokio runtime.
     ///
     /// # Errors
-    /// When the kernel has no descriptor left.
+    /// Returns an error if the kernel has no descriptor left.
     pub fn new() -> io::Result<Peers> {
         let runtime = Builder::new_current_thread().enable_io().build()?;
         Ok(Peers { runtime, asked: 0 })
     }
 
-    /// The user id of the peer, and the connection back.
+    /// Returns the user id of the peer, and the connection.
     ///
     /// # Errors
-    /// When the kernel refuses to say or to watch; the connection is closed then.
+    /// Returns an error if the kernel refuses the query or the registration; the connection is
+    /// closed then.
     pub fn uid(&mut self, socket: OwnedFd) -> io::Result<(OwnedFd, u32)> {
         self.asked += 1;
         if self.asked >= TURN_EVERY {

@@ -1,4 +1,4 @@
-//! One sweep over real sockets, under a clock that is moved by hand.
+//! Tests of one sweep over real sockets, with a manual clock.
 
 use super::*;
 use crate::clock::{Clock, Hand, UnixNanos};
@@ -8,7 +8,7 @@ use std::io::Write;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
 
-/// Records which source was read, and lets a millisecond pass for each.
+/// Records which source was read, and advances the clock by a millisecond for each.
 struct Reads {
     sources: Vec<u64>,
     hand: Hand,
@@ -31,7 +31,8 @@ impl FrameSink for Reads {
     }
 }
 
-/// Waits for what is ready and reads it; returns the sources in the order in which they were read.
+/// Waits for ready connections and reads them; returns the sources in the order in which they were
+/// read.
 fn sweep(reader: &mut StreamReader, setup: &Setup, hand: &Hand) -> Vec<u64> {
     let mut sink = Reads { sources: Vec::new(), hand: hand.clone() };
     let now = setup.clock.monotonic();
@@ -50,8 +51,8 @@ fn flood(writer: &mut UnixStream) {
 }
 
 /// Scenario: forty writers keep their sockets full, and one writes a line now and then. Guarantees:
-/// the one is read first in every sweep, however many are behind; those that are behind are read in
-/// turn, for a bounded time a sweep, and none is left out.
+/// that one is read first in every sweep, however many are behind; those that are behind are read
+/// in turn, for a bounded time per sweep, and every one of them is read.
 #[test]
 fn a_crowd_that_floods_does_not_hold_up_another_writer() {
     let directory = tempfile::tempdir().expect("a temporary directory");

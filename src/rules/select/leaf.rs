@@ -1,4 +1,4 @@
-//! One test of one field, as it runs on the way of a line. Allocates nothing.
+//! One test of one field, as it runs for each record. Allocates nothing.
 
 use super::token::Comparison;
 use crate::record::Record;
@@ -8,25 +8,25 @@ use memchr::memmem::Finder;
 use regex::bytes::Regex;
 use std::cmp::Ordering;
 
-/// A test, perhaps turned round.
+/// A test, perhaps negated.
 #[derive(Clone, Debug)]
 pub(super) struct Leaf {
-    /// What is looked at.
+    /// The field that is tested.
     pub(super) field: FieldId,
-    /// What it is held against.
+    /// What the field is compared with.
     pub(super) test: Test,
-    /// `!` stands before it, counted over all parentheses.
+    /// True if the test is negated, counted over all parentheses.
     pub(super) negated: bool,
 }
 
-/// What a field is held against.
+/// What a field is compared with.
 #[derive(Clone, Debug)]
 pub(super) enum Test {
-    /// The field is there.
+    /// The field is present.
     Present,
-    /// Some severity is known, be it from the transport.
+    /// Some severity is known, possibly from the transport.
     SeverityPresent,
-    /// Text as it is written in the line.
+    /// The text as it is written in the line.
     Text(Comparison, Box<str>),
     /// `true` or `false`, in any case.
     Flag(Comparison, bool),
@@ -34,7 +34,7 @@ pub(super) enum Test {
     Number(Comparison, f64),
     /// A duration, in seconds.
     Seconds(Comparison, f64),
-    /// The record's severity against the SeverityNumbers that a level's name covers.
+    /// The record's severity; compared with the SeverityNumbers that a level's name covers.
     Severity(Comparison, Severity, Severity),
     /// A part of the text.
     Part(Part),
@@ -43,13 +43,13 @@ pub(super) enum Test {
 /// A test of a part of a text.
 #[derive(Clone, Debug)]
 pub(super) struct Part {
-    /// The field is the message: where a line has none, the whole line is looked at.
+    /// The field is the message: if a line has none, the whole line is tested.
     pub(super) or_line: bool,
-    /// Which part.
+    /// Which part is tested.
     pub(super) looks: Looks,
 }
 
-/// Which part of a text is looked at.
+/// Which part of a text is tested.
 #[derive(Clone, Debug)]
 pub(super) enum Looks {
     /// `contains`
@@ -58,12 +58,12 @@ pub(super) enum Looks {
     AtStart(Box<str>),
     /// `endsWith`
     AtEnd(Box<str>),
-    /// `matches`: somewhere, unless the pattern is anchored.
+    /// `matches`: anywhere, unless the pattern is anchored.
     Pattern(Regex),
 }
 
 impl Leaf {
-    /// Whether it holds. What cannot be known does not, negated or not.
+    /// Returns true if the test holds. An unknown result does not hold, negated or not.
     #[inline]
     pub(super) fn holds(&self, record: &Record<'_>) -> bool {
         match self.test.known(self.field, record) {
@@ -72,11 +72,11 @@ impl Leaf {
         }
     }
 
-    /// The field without which it never holds.
+    /// Returns the field without which the test never holds.
     pub(super) fn required(&self) -> Option<FieldId> {
         match &self.test {
             Test::Present => (!self.negated).then_some(self.field),
-            // the level may come from the transport
+            // The level may come from the transport.
             Test::SeverityPresent | Test::Severity(..) => None,
             Test::Part(part) => (!part.or_line).then_some(self.field),
             Test::Text(..) | Test::Flag(..) | Test::Number(..) | Test::Seconds(..) => {
@@ -85,7 +85,7 @@ impl Leaf {
         }
     }
 
-    /// The text that the field must be, to the letter, for it to hold.
+    /// Returns the field and the exact text that it must have for the test to hold.
     pub(super) fn equality(&self) -> Option<(FieldId, &str)> {
         match (&self.test, self.negated) {
             (Test::Text(Comparison::Equal, text), false)
@@ -96,8 +96,8 @@ impl Leaf {
 }
 
 impl Test {
-    /// What is known of a record: nothing where the field is absent, or is no number where one is asked
-    /// for.
+    /// Returns the result if it is known: None if the field is absent, or is not a number although
+    /// the test needs one.
     #[inline]
     fn known(&self, field: FieldId, record: &Record<'_>) -> Option<bool> {
         match self {
@@ -166,7 +166,8 @@ fn compare(comparison: Comparison, ordering: Ordering) -> bool {
     }
 }
 
-/// What is no number differs from every number, and is neither above nor below one.
+/// Compares numbers. A text that is not a number differs from every number, and is neither above
+/// nor below one.
 #[inline]
 fn numbers(comparison: Comparison, value: Option<f64>, constant: f64) -> Option<bool> {
     match value.and_then(|value| value.partial_cmp(&constant)) {

@@ -1,4 +1,4 @@
-//! What a field's name and a constant mean together: which test a comparison becomes.
+//! Decides which test a comparison becomes, from a field's name and a constant.
 
 use super::leaf::{Leaf, Looks, Part, Test};
 use super::token::Comparison;
@@ -8,7 +8,7 @@ use crate::rules::extract;
 use crate::rules::syntax::SyntaxError;
 use memchr::memmem::Finder;
 
-/// What stands on the other side of a comparison.
+/// The constant in a comparison.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) enum Constant {
     Text(String),
@@ -19,7 +19,7 @@ pub(super) enum Constant {
     Level(String),
 }
 
-/// What a name in a condition means.
+/// What a name in a condition refers to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Subject {
     /// The level, under any of the keys that loggers use for it.
@@ -95,7 +95,7 @@ pub(super) fn part(
         "endsWith" => Looks::AtEnd(text.into()),
         _ => {
             let pattern = extract::pattern(&text).map_err(|error| {
-                // behind the quote; exact where the pattern has no escapes before the error
+                // The offset after the quote; exact if the pattern has no escapes before the error.
                 SyntaxError { offset: text_offset + 1 + error.offset, ..error }
             })?;
             Looks::Pattern(pattern)
@@ -113,7 +113,8 @@ pub(super) fn present(fields: &mut FieldTable, name: &str, negated: bool) -> Lea
     }
 }
 
-/// The severity is the standard field under every key that means it; a key inside an object is itself.
+/// Returns what a name refers to. Every key for the severity means the standard field; a key inside
+/// an object means only itself.
 fn subject(fields: &FieldTable, name: &str) -> Subject {
     match fields.binding(name) {
         Some(binding) if binding.rank < 128 => match binding.field {
@@ -138,8 +139,8 @@ fn severity_leaf(comparison: Comparison, least: Severity, most: Severity, negate
     Leaf { field: field::SEVERITY, test, negated }
 }
 
-/// The SeverityNumbers that a level's name covers: `ERROR` all four of its class, `NOTICE` or `INFO2`
-/// one. A digit is no name: it is compared as it is written.
+/// Returns the SeverityNumbers that a level's name covers: all four of its class for `ERROR`, one
+/// for `NOTICE` or `INFO2`. A digit is not a name; it is compared as it is written.
 fn level(word: &str) -> Option<(Severity, Severity)> {
     let severity = Severity::from_text(word);
     if severity == Severity::UNSPECIFIED || word.trim().starts_with(|c: char| c.is_ascii_digit()) {

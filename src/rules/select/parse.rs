@@ -1,6 +1,6 @@
-//! Tokens -> a tree of tests without a negation in it: `!` is carried down to the tests while the text
-//! is read (De Morgan holds in three values too), so that the tree needs two values on the way of a
-//! line.
+//! Parses tokens into a tree of tests without negations: the parser moves each `!` down to the
+//! tests (De Morgan's laws also hold in three-valued logic), so that the evaluation of the tree
+//! needs only two values.
 
 use super::leaf::Leaf;
 use super::meaning::{self, Constant, Named};
@@ -9,14 +9,16 @@ use crate::record::field::FieldTable;
 use crate::record::severity::Severity;
 use crate::rules::syntax::{SyntaxError, nearest};
 
-/// Bytes of a condition: far beyond what people write, small enough that a compile costs nothing.
+/// The longest condition in bytes: far beyond what people write, and small enough that compiling it
+/// is cheap.
 const TEXT_BYTES_MAX: usize = 16 * 1024;
-/// Parentheses and `!` within each other; the tree is walked by recursion on the data thread's stack.
+/// The deepest nesting of parentheses and `!`; the tree is evaluated recursively on the data
+/// thread's stack.
 const DEPTH_MAX: usize = 32;
-/// Tests of one condition, every value of a list among them.
+/// The most tests in one condition, including every value of a list.
 const TESTS_MAX: usize = 1_000;
 
-/// What may stand behind a field: as a method or as an operator.
+/// What may follow a field as a method or as an operator.
 const METHODS: [&str; 4] = ["contains", "startsWith", "endsWith", "matches"];
 
 /// A condition as a tree.
@@ -24,9 +26,9 @@ const METHODS: [&str; 4] = ["contains", "startsWith", "endsWith", "matches"];
 pub(super) enum Node {
     /// One test.
     Leaf(Leaf),
-    /// All of them; of none: true.
+    /// All of them; true if empty.
     All(Vec<Node>),
-    /// At least one of them; of none: false.
+    /// At least one of them; false if empty.
     Any(Vec<Node>),
 }
 
@@ -56,7 +58,7 @@ struct Parser<'text, 'table> {
 }
 
 impl<'text> Parser<'text, '_> {
-    /// `a || b || c`
+    /// Parses `a || b || c`.
     fn either(&mut self, negated: bool) -> Result<Node, SyntaxError> {
         let mut parts = vec![self.both(negated)?];
         while self.take(&Token::Or) {
@@ -65,7 +67,7 @@ impl<'text> Parser<'text, '_> {
         Ok(join(parts, if negated { Node::All } else { Node::Any }))
     }
 
-    /// `a && b && c`
+    /// Parses `a && b && c`.
     fn both(&mut self, negated: bool) -> Result<Node, SyntaxError> {
         let mut parts = vec![self.unary(negated)?];
         while self.take(&Token::And) {
@@ -74,7 +76,7 @@ impl<'text> Parser<'text, '_> {
         Ok(join(parts, if negated { Node::Any } else { Node::All }))
     }
 
-    /// `!a`, `(a)` or one test.
+    /// Parses `!a`, `(a)` or one test.
     fn unary(&mut self, negated: bool) -> Result<Node, SyntaxError> {
         let nests = matches!(self.peek(), Token::Not | Token::Open);
         if !nests {
@@ -103,7 +105,7 @@ impl<'text> Parser<'text, '_> {
         Ok(node)
     }
 
-    /// One test of one field.
+    /// Parses one test of one field.
     fn test(&mut self, negated: bool) -> Result<Node, SyntaxError> {
         self.tests += 1;
         self.check_tests()?;
@@ -136,7 +138,7 @@ impl<'text> Parser<'text, '_> {
         }
     }
 
-    /// `200 <= status`
+    /// Parses `200 <= status`.
     fn constant_first(&mut self, negated: bool) -> Result<Node, SyntaxError> {
         let constant_offset = self.offset();
         let constant = self.constant()?;
@@ -159,7 +161,7 @@ impl<'text> Parser<'text, '_> {
         Ok(Node::Leaf(leaf))
     }
 
-    /// What follows a field: a comparison, a list, or a method's name as an operator.
+    /// Parses what follows a field: a comparison, a list, or a method's name as an operator.
     fn relation(&mut self, field: Named<'text>, negated: bool) -> Result<Node, SyntaxError> {
         let offset = self.offset();
         match self.next() {
@@ -202,7 +204,7 @@ impl<'text> Parser<'text, '_> {
         }
     }
 
-    /// `x in ["a", "b"]` is `x == "a" || x == "b"`.
+    /// Parses `x in ["a", "b"]`, which means `x == "a" || x == "b"`.
     fn list(&mut self, field: Named<'_>, negated: bool) -> Result<Node, SyntaxError> {
         if !self.take(&Token::OpenList) {
             return Err(SyntaxError::new(self.offset(), "`in` wants a list")
@@ -225,7 +227,7 @@ impl<'text> Parser<'text, '_> {
         Ok(join(parts, if negated { Node::All } else { Node::Any }))
     }
 
-    /// `has(field)` or `field.method("text")`; the parenthesis stands next.
+    /// Parses `has(field)` or `field.method("text")`; the next token is the parenthesis.
     fn call(
         &mut self,
         called: &'text str,
@@ -329,7 +331,7 @@ impl<'text> Parser<'text, '_> {
         same
     }
 
-    /// What stands here does not belong here.
+    /// Returns the error for a token that does not belong here.
     #[cold]
     fn leftover(&self) -> SyntaxError {
         let offset = self.offset();
@@ -359,7 +361,7 @@ fn instead(offset: usize, written: &str, sign: &str) -> SyntaxError {
     SyntaxError::new(offset, format!("unknown operator `{written}`")).hint(format!("use `{sign}`"))
 }
 
-/// One part stands for itself; parts of the same kind are not nested.
+/// Joins parts: a single part is returned as it is, and parts of the same kind are not nested.
 fn join(mut parts: Vec<Node>, kind: fn(Vec<Node>) -> Node) -> Node {
     match parts.len() {
         1 => parts.remove(0),

@@ -1,4 +1,4 @@
-//! Conditions against records made by hand, and against a naive evaluator that knows three values.
+//! Tests conditions with hand-made records, and against a naive evaluator with three values.
 
 use super::Condition;
 use crate::clock::UnixNanos;
@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use std::cell::RefCell;
 
-/// A record with these fields, in the table that knows them, as decoding would leave it.
+/// Builds a record with these fields, with the table that knows them, as decoding would leave it.
 fn with_record<T>(
     fields: &mut FieldTable,
     values: &[(&str, Kind, &str)],
@@ -26,7 +26,7 @@ fn with_record<T>(
         let unit = binding.map_or(field::Unit::None, |b| b.unit);
         let entry = Entry { kind: *kind, unit, ..Entry::text(start, start + text.len()) };
         decoded.slots.put(id, entry);
-        // what decoding does for keys that mean a standard field
+        // Decoding does this for keys that mean a standard field.
         if let Some(binding) = binding
             && binding.field != id
         {
@@ -133,7 +133,7 @@ fn durations_compare_in_seconds() {
         ("took > 1500ms", false),
         ("took >= 1500ms", true),
         ("1s < took", true),
-        // a status has no unit, and so is no duration
+        // A status has no unit, so it is not a duration.
         ("status > 1ns", false),
         ("!(status > 1ns)", false),
     ] {
@@ -174,7 +174,7 @@ fn levels_compare_by_number() {
     assert!(!holds("has(level)", &[]) && holds("has(level)", &[("level", Kind::Text, "x")]));
 }
 
-/// A syslog header's level is the record's, where the line has none.
+/// If a line has no level, the level of its syslog header counts.
 #[test]
 fn a_level_of_the_transport_counts() {
     let envelope = Envelope { severity: Severity::ERROR, tag: None };
@@ -184,7 +184,7 @@ fn a_level_of_the_transport_counts() {
     assert!(condition.required().is_empty());
 }
 
-/// A line without a message is looked at as a whole, but never compared as a whole.
+/// If a line has no message, the whole line is searched, but never compared.
 #[test]
 fn the_line_stands_for_an_absent_message() {
     let line = [("x", Kind::Text, "out of memory")];
@@ -307,7 +307,7 @@ fn what_a_rule_can_be_indexed_by() {
     }
 }
 
-/// A condition as a tree, evaluated by the book: true, false or unknown.
+/// A condition as a tree, evaluated literally: true, false or unknown.
 #[derive(Clone, Debug)]
 enum Tree {
     Has(&'static str),
@@ -413,11 +413,11 @@ fn values() -> impl Strategy<Value = Values> {
     })
 }
 
-/// A compiled condition holds exactly where the tree, evaluated by the book, is true; and whatever it
-/// says it needs is there when it holds.
+/// A compiled condition holds exactly if the literal evaluation of the tree is true; and everything
+/// that it requires is present when it holds.
 #[test]
 fn property_holds_where_a_naive_evaluator_says_so() {
-    // one table for all cases: making one costs more than all else here
+    // One table for all cases, because creating one costs more than everything else here.
     let fields = RefCell::new(FieldTable::standard());
     let config = ProptestConfig { cases: 2_000, ..ProptestConfig::default() };
     let outcome = TestRunner::new(config).run(&(tree(), values()), |(tree, values)| {
@@ -438,7 +438,7 @@ fn property_holds_where_a_naive_evaluator_says_so() {
     outcome.expect("every case");
 }
 
-/// Any text is a condition or an error within its bounds, never a panic.
+/// Any text is either a condition or an error with an offset inside the text, and never panics.
 #[test]
 fn property_any_text_is_read() {
     let fields = RefCell::new(FieldTable::standard());

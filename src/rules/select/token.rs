@@ -1,10 +1,10 @@
-//! A condition's text -> words, numbers, strings and signs, each with its offset. Knows no field and no
-//! rule.
+//! Splits a condition's text into words, numbers, strings and signs, each with its offset. Knows no
+//! fields and no rules.
 
 use crate::record::number;
 use crate::rules::syntax::SyntaxError;
 
-/// A comparison's sign.
+/// A comparison operator.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Comparison {
     Equal,
@@ -16,7 +16,7 @@ pub(super) enum Comparison {
 }
 
 impl Comparison {
-    /// The same relation seen from the right side: `3 < x` is `x > 3`.
+    /// Returns the same relation with swapped sides: `3 < x` is `x > 3`.
     pub(super) fn flipped(self) -> Comparison {
         match self {
             Comparison::Equal => Comparison::Equal,
@@ -29,14 +29,14 @@ impl Comparison {
     }
 }
 
-/// One piece of a condition.
+/// One token of a condition.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) enum Token<'text> {
     /// A dotted path, a function's or an operator's name.
     Word(&'text str),
-    /// A field's name in backquotes, for names that are no words.
+    /// A field's name in backquotes, for names that are not words.
     Field(&'text str),
-    /// A string, escapes undone.
+    /// A string with its escapes resolved.
     Text(String),
     /// A number.
     Number(f64),
@@ -64,7 +64,7 @@ pub(super) fn tokens(text: &str) -> Result<Vec<(usize, Token<'_>)>, SyntaxError>
             continue;
         }
         let (token, end) = token(text, at, byte)?;
-        // a raw string begins at its quote, so that offsets inside count from there
+        // A raw string begins at its quote, so that offsets inside it count from there.
         let raw = byte == b'r' && matches!(token, Token::Text(_));
         found.push((at + usize::from(raw), token));
         at = end;
@@ -125,8 +125,8 @@ fn begins_word(byte: u8) -> bool {
     byte.is_ascii_alphabetic() || byte == b'_' || byte == b'@'
 }
 
-/// Letters, digits, `_ @ $`; a dot or a hyphen only between them, so that `a.b` and `user-agent` are
-/// one word.
+/// Reads a word: letters, digits, `_ @ $`; a dot or a hyphen only between them, so that `a.b` and
+/// `user-agent` are single words.
 fn word(text: &str, start: usize) -> (Token<'_>, usize) {
     let bytes = text.as_bytes();
     let inner = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'@' | b'$');
@@ -152,7 +152,7 @@ fn quoted_field(text: &str, start: usize) -> Result<(Token<'_>, usize), SyntaxEr
     Ok((Token::Field(&text[start + 1..end]), end + 1))
 }
 
-/// A number, or a number with units of time right behind it: `250ms`, `1m30s`.
+/// Reads a number, or a number followed by units of time: `250ms`, `1m30s`.
 fn quantity(text: &str, start: usize) -> Result<(Token<'_>, usize), SyntaxError> {
     let bytes = text.as_bytes();
     let mut end = start + 1;
@@ -174,7 +174,7 @@ fn quantity(text: &str, start: usize) -> Result<(Token<'_>, usize), SyntaxError>
         .hint("durations end in ns, us, ms, s, m or h; text stands in quotes"))
 }
 
-/// Whether a string's backslashes mean something: not in `r"..."`.
+/// Whether backslashes in a string are escapes: not in `r"..."`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Escapes {
     Undone,
