@@ -300,7 +300,7 @@ impl ShardWriter {
     }
 
     /// Resolves label values that this shard does not know. If a full flag was set since the last
-    /// copy, copies everything behind it and looks again; otherwise asks the admission.
+    /// copy, copies everything behind it and looks again; then asks the admission.
     #[cold]
     fn meet(&mut self, at: usize, values: &[&str], now: UnixNanos) -> u32 {
         let registry = Arc::clone(&self.registry);
