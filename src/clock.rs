@@ -1,49 +1,49 @@
-//! Time as a value. Nothing below `app` asks the system for the time: it is handed in, so that a test
-//! winds the clock by hand and never sleeps. Unit: nanoseconds.
+//! Time as a value. Only `app` asks the system for the time and hands it to the modules below, so
+//! that a test moves the clock by hand and never sleeps. Unit: nanoseconds.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// A point in time: nanoseconds since 1970-01-01T00:00:00Z, good until the year 2554.
+/// A point in time: nanoseconds since 1970-01-01T00:00:00Z. The type overflows in the year 2554.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
 pub struct UnixNanos(pub u64);
 
 impl UnixNanos {
-    /// Whole seconds since the epoch.
+    /// Returns the whole seconds since the epoch.
     pub fn seconds(self) -> u64 {
         self.0 / 1_000_000_000
     }
 
-    /// Seconds since the epoch with their fraction, as Prometheus writes a timestamp.
+    /// Returns the seconds since the epoch with their fraction, as Prometheus writes a timestamp.
     pub fn as_seconds_f64(self) -> f64 {
         self.seconds() as f64 + (self.0 % 1_000_000_000) as f64 / 1e9
     }
 
-    /// The time that lies between `earlier` and this; zero when `earlier` is later.
+    /// Returns the time between `earlier` and this point; zero when `earlier` is later.
     pub fn since(self, earlier: UnixNanos) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
 
-    /// This point moved back by `span`, not before the epoch.
+    /// Returns this point moved back by `span`, but not before the epoch.
     pub fn before(self, span: Duration) -> UnixNanos {
         UnixNanos(self.0.saturating_sub(span.as_nanos() as u64))
     }
 
-    /// This point moved forward by `span`.
+    /// Returns this point moved forward by `span`.
     pub fn after(self, span: Duration) -> UnixNanos {
         UnixNanos(self.0.saturating_add(span.as_nanos() as u64))
     }
 }
 
-/// Where the time comes from: the system, or a hand.
+/// A source of time: the system's clock, or one that a test moves by hand.
 #[derive(Clone, Debug)]
 pub struct Clock(Source);
 
 #[derive(Clone, Debug)]
 enum Source {
-    /// Wall time read once at the start and carried on by the monotonic clock would hide a step of
-    /// the wall clock from spans; so wall time is read each time, and durations use `monotonic`.
+    /// Wall time is read on every call and durations use `monotonic`. Wall time read once at the
+    /// start and carried on by the monotonic clock would hide a step of the wall clock from spans.
     System {
         start: Instant,
     },
@@ -54,25 +54,25 @@ enum Source {
 }
 
 impl Clock {
-    /// The system's clock.
+    /// Returns the system's clock.
     pub fn system() -> Clock {
-        #[allow(clippy::disallowed_methods)] // the one place that may
+        #[allow(clippy::disallowed_methods)] // the only place that may ask the system
         let start = Instant::now();
         Clock(Source::System { start })
     }
 
-    /// A clock that stands at `at` until a hand moves it.
+    /// Returns a clock that stays at `at` until its [`Hand`] moves it.
     pub fn wound(at: UnixNanos) -> (Clock, Hand) {
         let wall = Arc::new(AtomicU64::new(at.0));
         let clock = Clock(Source::Wound { wall: Arc::clone(&wall), start: at.0 });
         (clock, Hand(wall))
     }
 
-    /// Wall-clock time; may step backwards.
+    /// Returns the wall-clock time, which may step backwards.
     pub fn now(&self) -> UnixNanos {
         match &self.0 {
             Source::System { .. } => {
-                #[allow(clippy::disallowed_methods)] // the one place that may
+                #[allow(clippy::disallowed_methods)] // the only place that may ask the system
                 let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
                 UnixNanos(since.as_nanos() as u64)
             }
@@ -80,7 +80,7 @@ impl Clock {
         }
     }
 
-    /// Time since this clock was made; never steps backwards.
+    /// Returns the time since this clock was created; never steps backwards.
     pub fn monotonic(&self) -> Duration {
         match &self.0 {
             Source::System { start } => start.elapsed(),
@@ -91,7 +91,7 @@ impl Clock {
     }
 }
 
-/// What winds a clock made by [`Clock::wound`].
+/// A handle that moves a clock made by [`Clock::wound`].
 #[derive(Clone, Debug)]
 pub struct Hand(Arc<AtomicU64>);
 
@@ -101,7 +101,7 @@ impl Hand {
         self.0.fetch_add(span.as_nanos() as u64, Ordering::Relaxed);
     }
 
-    /// Puts the clock at `at`, backwards too.
+    /// Sets the clock to `at`, which may be earlier than its current time.
     pub fn set(&self, at: UnixNanos) {
         self.0.store(at.0, Ordering::Relaxed);
     }

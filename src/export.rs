@@ -1,10 +1,11 @@
-//! Spans out of the outbox to a collector, by OTLP over HTTP or gRPC. Nothing but this waits for
-//! the collector. Every span that is taken from the outbox is counted as sent or dropped with a
-//! reason; the close takes as long as it is given and not longer. Unit: one request.
+//! The exporter: sends spans from the outbox to a collector, by OTLP over HTTP or gRPC. No other
+//! part of the process waits for the collector. Every span taken from the outbox is counted as sent
+//! or as dropped with a reason. The close never takes longer than the time it is given. Unit: one
+//! request.
 //!
-//! Decision: the exporter has a thread of its own with a current-thread runtime, because resolving
-//! a name and encoding a batch must not hold up `/livez` on the admin thread; it sleeps unless
-//! there are spans.
+//! Decision: the exporter runs on a separate thread with a current-thread runtime, because
+//! resolving a name and encoding a batch must not delay `/livez` on the admin thread. The thread
+//! sleeps while there are no spans.
 
 pub mod answer;
 pub mod batch;
@@ -39,38 +40,39 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 /// The value of the label `output`.
 const OUTPUT: &str = "spans";
-/// While closing, waits between attempts are no longer than this: a collector that is being
-/// restarted gets a few chances within the second that a close usually has.
+/// The longest wait between attempts while closing. A collector that is being restarted gets a few
+/// attempts within the second that a close usually has.
 const CLOSING_WAIT_MAX: Duration = Duration::from_millis(200);
-/// While closing, a collector that answers nothing for this long, or for twice the time of its last answer,
-/// is given up: with a dead network the exit waits for nothing.
+/// While closing, the exporter gives up a collector that has not answered for this long, or for
+/// twice the time of its last answer if that is longer, so that a dead network does not delay the
+/// exit.
 const CLOSING_SILENCE_MIN: Duration = Duration::from_millis(300);
 
-/// How spans are exported.
+/// Settings of the export of spans.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Settings {
-    /// Where to: the whole address, path included, for HTTP; host and port for gRPC.
+    /// The endpoint: the whole address with its path for HTTP; host and port for gRPC.
     pub endpoint: String,
-    /// How.
+    /// The transport protocol.
     pub protocol: Protocol,
     /// Headers of every request.
     pub headers: Vec<(String, String)>,
-    /// One exchange, connecting included, takes at most this long.
+    /// Timeout of one exchange, connecting included.
     pub timeout: Duration,
-    /// A request has at most so many spans and bytes of spans.
+    /// Bounds of one request: spans, and bytes of spans.
     pub batch: BatchSize,
-    /// A span waits at most this long for others to fill its request.
+    /// The longest time that a span waits for others to fill its request.
     pub schedule_delay: Duration,
-    /// How attempts are repeated.
+    /// The waits between attempts.
     pub waits: Waits,
-    /// While closing, a collector that answers nothing for this long is given up.
+    /// While closing, the exporter gives up a collector that has not answered for this long.
     pub closing_silence: Duration,
-    /// Where the collector's name is looked up.
+    /// Resolves the collector's name.
     pub resolver: Resolver,
 }
 
 impl Default for Settings {
-    /// OpenTelemetry's defaults, except that a span waits one second and not five.
+    /// Returns OpenTelemetry's defaults, except that a span waits one second instead of five.
     fn default() -> Self {
         Settings {
             endpoint: "http://localhost:4318/v1/traces".to_owned(),
@@ -86,12 +88,12 @@ impl Default for Settings {
     }
 }
 
-/// Why there is no exporter.
+/// Why an exporter cannot start.
 #[derive(Debug)]
 pub enum ExportError {
     /// The endpoint cannot be used.
     Endpoint(EndpointError),
-    /// No thread or no runtime could be had.
+    /// The system cannot start a thread or a runtime.
     Thread(io::Error),
 }
 
@@ -113,7 +115,7 @@ impl std::error::Error for ExportError {
     }
 }
 
-/// When to stop: unset, or the deadline of the close.
+/// Tells the exporter when to stop: unset, or the deadline of the close.
 pub type Stop = watch::Receiver<Option<Instant>>;
 
 /// A running exporter.
@@ -124,27 +126,28 @@ pub struct Exporter {
     thread: JoinHandle<()>,
 }
 
-/// What an exporter works with.
+/// The parts of the process that an exporter uses.
 #[derive(Debug)]
 pub struct Parts<'a> {
-    /// Whose spans they are.
+    /// The resource of the spans.
     pub resource: Resource,
-    /// Where they wait.
+    /// The queue of encoded spans.
     pub outbox: Arc<Outbox>,
-    /// Where it is counted.
+    /// The counters of sent and dropped spans.
     pub telemetry: &'a Telemetry,
-    /// Where the exporter says how it is.
+    /// Where the exporter publishes its condition.
     pub status: Arc<OutputStatus>,
-    /// What time it is, for a Retry-After that names a date.
+    /// The clock, for a Retry-After that names a date.
     pub clock: Clock,
-    /// Spreads the retries of sidecars that fail together: anything that differs between them.
+    /// Spreads the retries of sidecars that fail together. Any value that differs between sidecars
+    /// will do.
     pub seed: u64,
 }
 
-/// Starts an exporter on a thread of its own.
+/// Starts an exporter on a separate thread.
 ///
 /// # Errors
-/// The endpoint is malformed or asks for TLS, or the system has no thread left.
+/// Fails if the endpoint is malformed or asks for TLS, or the system cannot start a thread.
 pub fn spawn(settings: Settings, parts: Parts<'_>) -> Result<Exporter, ExportError> {
     let outbox = Arc::clone(&parts.outbox);
     let worker = Worker::new(settings, parts).map_err(ExportError::Endpoint)?;
@@ -157,29 +160,29 @@ pub fn spawn(settings: Settings, parts: Parts<'_>) -> Result<Exporter, ExportErr
         .name("export".to_owned())
         .spawn(move || {
             runtime.block_on(worker.run(stopped));
-            // a name that is still being resolved must not hold up the exit
+            // a pending name lookup must not delay the exit
             runtime.shutdown_background();
         })
         .map_err(ExportError::Thread)?;
     Ok(Exporter { outbox, stop, thread })
 }
 
-/// Runs an exporter as a task, until its outbox is closed and empty or the deadline of the close
-/// has passed.
+/// Runs an exporter as a task until its outbox is closed and empty or the deadline of the close has
+/// passed.
 ///
 /// # Errors
-/// The endpoint is malformed or asks for TLS.
+/// Fails if the endpoint is malformed or asks for TLS.
 pub async fn run(settings: Settings, parts: Parts<'_>, stop: Stop) -> Result<(), EndpointError> {
     Worker::new(settings, parts)?.run(stop).await;
     Ok(())
 }
 
 impl Exporter {
-    /// Closes the outbox, sends what it holds within the time given, drops the rest (counted).
-    /// Blocks until that is done; the spans' outbox holds nothing afterwards.
+    /// Closes the outbox, sends what it holds within the time given, and drops and counts the rest.
+    /// Blocks until that is done; the outbox is empty afterwards.
     pub fn finish(self, within: Duration) {
         self.outbox.close();
-        // the exporter may have ended already: then nobody listens, and nothing is held
+        // if the exporter has already ended, nobody receives this and the outbox is empty
         self.stop.send(Some(Instant::now() + within)).ok();
         self.thread.join().ok();
     }
@@ -196,16 +199,16 @@ struct Worker {
     status: Arc<OutputStatus>,
     clock: Clock,
     answers: Arc<Answers>,
-    /// For tests: the next span is taken from the outbox and not sent.
+    /// For tests: the exporter takes the next span from the outbox and does not send it.
     lose_item: bool,
 }
 
 /// One encoded request.
 #[derive(Debug)]
 struct Request {
-    /// Spans that were taken from the outbox for it.
+    /// Spans taken from the outbox for this request.
     taken: u64,
-    /// Spans that are in it.
+    /// Spans encoded in the body.
     written: u64,
     /// A gRPC frame and the message.
     body: Bytes,
@@ -291,8 +294,8 @@ impl Worker {
         }
     }
 
-    /// Sends one request until it is accepted, rejected, or too old. False: the close leaves no
-    /// time for another attempt.
+    /// Sends one request until it is accepted, rejected, or too old. Returns false if the close
+    /// leaves no time for another attempt.
     async fn deliver(&mut self, request: &Request, stop: &mut Stop) -> bool {
         let begun = Instant::now();
         loop {
@@ -365,9 +368,9 @@ impl Worker {
     }
 }
 
-/// Waits before the next attempt. The close shortens a wait of our own, so that what is held gets
-/// its chance; a wait that the collector asked for is kept to. False: the close ends before the
-/// wait.
+/// Waits before the next attempt. While closing, shortens a wait of our own, so that the held spans
+/// get another attempt, but keeps a wait that the collector advised. Returns false if the deadline
+/// of the close comes before the end of the wait.
 async fn pause(wait: Duration, advised: bool, stop: &mut Stop) -> bool {
     let until = Instant::now() + wait;
     let closing = *stop.borrow_and_update();
@@ -381,7 +384,7 @@ async fn pause(wait: Duration, advised: bool, stop: &mut Stop) -> bool {
                 Some(deadline) => deadline,
                 None => return true,
             },
-            // nobody is left who could stop us
+            // the sender is gone, so nobody can stop this wait
             Ok(Err(_)) => {
                 sleep_until(until).await;
                 return true;
@@ -396,11 +399,11 @@ async fn pause(wait: Duration, advised: bool, stop: &mut Stop) -> bool {
     true
 }
 
-/// The answers of a collector, whatever they said.
+/// Counts the answers of a collector, whatever they say.
 #[derive(Debug, Default)]
 struct Answers {
     count: AtomicU64,
-    /// How long the last one took, in milliseconds.
+    /// Duration of the last exchange, in milliseconds.
     last_ms: AtomicU64,
 }
 
@@ -426,11 +429,11 @@ async fn silence(mut stop: Stop, patience: Duration, answers: Arc<Answers>) {
     }
 }
 
-/// Waits until the deadline of the close, once there is one.
+/// Waits until the deadline of the close, once one is set.
 async fn deadline(mut stop: Stop) {
     let until = match stop.wait_for(Option::is_some).await {
         Ok(until) => *until,
-        // whoever could stop us is gone: run until the outbox is closed
+        // the sender is gone: run until the outbox is closed
         Err(_) => None,
     };
     match until {

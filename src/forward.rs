@@ -1,5 +1,5 @@
-//! Effect 4: what leaves as it came. So far the lines received, unchanged, to standard output: a
-//! data thread's end of it in `stdout`, the thread that writes in `writer`. Unit: one line.
+//! Effect 4: passthrough. sidelight copies the received lines unchanged to standard output.
+//! `stdout` is the data thread's side of it, `writer` the thread that writes. Unit: one line.
 
 pub mod stdout;
 pub mod writer;

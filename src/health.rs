@@ -1,6 +1,7 @@
-//! Effect 3: a verdict on the application from its logs. Data threads add to totals once a batch;
-//! the admin thread evaluates once a second with the clock it was given and publishes; a GET only
-//! reads. Liveness never depends on it, and no text of a log line ever reaches it.
+//! Effect 3: a health verdict on the application, derived from its logs. Data threads add to totals
+//! once per batch. The admin thread evaluates the totals once per second, with the clock that it is
+//! given, and publishes the verdict; a GET only reads it. Liveness never depends on the verdict,
+//! and no text of a log line ever reaches it.
 
 pub mod evaluate;
 pub mod pulse;
@@ -11,7 +12,7 @@ pub mod window;
 use crate::clock::UnixNanos;
 use pulse::Beats;
 
-/// What a data thread saw in one batch.
+/// The counts of one batch of a data thread.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Counts {
     /// Records.
@@ -20,28 +21,28 @@ pub struct Counts {
     pub errors: u64,
     /// Finished requests.
     pub requests: u64,
-    /// Those with a 5xx status.
+    /// Finished requests with a 5xx status.
     pub failed_requests: u64,
 }
 
-/// What a rule tells the verdict.
+/// What a rule reports to the health verdict.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Signal {
     /// The application is alive.
     Heartbeat,
 }
 
-/// What data threads write and the admin thread reads.
+/// The counters that data threads write and the admin thread reads.
 ///
 /// Decision: totals that only grow instead of a ring of per-second cells, because several threads
-/// can add to a total without agreeing on who empties an old cell; the evaluator keeps the samples.
-/// Times are those of the lines' arrival and only shown: ages are measured by the evaluator's own
-/// monotonic clock, so that a step of the wall clock neither ages nor renews anything.
+/// can add to a total without agreeing on which of them clears an old cell; the evaluator keeps the
+/// samples. Times are arrival times of lines and are only displayed. The evaluator measures ages
+/// with its own monotonic clock, so that a step of the wall clock neither ages nor renews anything.
 #[derive(Debug, Default)]
 pub struct Pulse(Beats);
 
 impl Pulse {
-    /// Adds a batch that arrived at `at`. Four relaxed additions, once a batch.
+    /// Adds a batch that arrived at `at`: four relaxed additions per batch.
     pub fn add(&self, at: UnixNanos, counts: Counts) {
         if counts == Counts::default() {
             return;
@@ -50,18 +51,18 @@ impl Pulse {
         self.0.add(at, window::Totals { records, errors, requests, failed_requests });
     }
 
-    /// A record of severity FATAL; `kind` is its exception type, or empty. Never the text. Never
-    /// waits.
+    /// Counts a record of severity FATAL. `kind` is its exception type, or empty; never the text.
+    /// Never waits.
     pub fn fatal(&self, at: UnixNanos, kind: &str) {
         self.0.fatal(at, kind);
     }
 
-    /// A heartbeat line.
+    /// Counts a heartbeat line.
     pub fn heartbeat(&self, at: UnixNanos) {
         self.0.heartbeat(at);
     }
 
-    /// What the evaluator needs, at one time.
+    /// Reads a snapshot of all counters for the evaluator.
     pub fn read(&self) -> pulse::Snapshot {
         self.0.read()
     }

@@ -1,14 +1,15 @@
-//! Effect 1: numbers. Families and their series, one shard of cells a data thread, added up at a
-//! scrape. Cells have one writer: load and store, relaxed. Nothing here knows HTTP; no clock is
-//! read.
+//! Effect 1: metrics. Families and their series, with one shard of cells for each data thread; a
+//! scrape adds the shards up. Each cell has a single writer and uses relaxed loads and stores.
+//! Nothing here knows HTTP or reads a clock.
 //!
-//! A line's way: [`ShardWriter::series`] once for new label values (a lookup of the shard's own,
-//! then the admission under a mutex), [`ShardWriter::add`] and [`ShardWriter::observe`] for every
-//! line (an index and a store). A scrape's way: [`expose::encode`] takes what was born since the
-//! last scrape, renders each series' text once, and from then on copies text and prints integers.
+//! For a line, [`ShardWriter::series`] runs once for new label values (a lookup in the shard, then
+//! the admission under a mutex), and [`ShardWriter::add`] and [`ShardWriter::observe`] run for
+//! every line (an index and a store). For a scrape, [`expose::encode`] takes the series that were
+//! created since the last scrape and renders the text of each series once; after that it copies
+//! text and prints integers.
 //!
-//! What it may cost, whatever an application sends: `series_max` series, and beyond them for each
-//! family at most [`OVERFLOW_SETS_MAX`] overflow series and the one that has `_other` in every
+//! The memory is bounded, whatever an application sends: `series_max` series, and beyond them for
+//! each family at most [`OVERFLOW_SETS_MAX`] overflow series and the one that has `_other` in every
 //! label.
 
 mod admission;

@@ -1,25 +1,25 @@
-//! A small writer and reader of protobuf fields, enough for OTLP: into bytes that are reused, without a
-//! tree of messages in between. It never allocates beyond the buffer that it is given.
+//! A small writer and reader of protobuf fields, enough for OTLP. It writes into a buffer that the
+//! caller reuses, without building a tree of messages, and allocates only when that buffer grows.
 //! Unit: one field.
 
-/// Bytes that [`open`] leaves for a length: four groups of seven bits, good for 268 million.
+/// Bytes that [`open`] reserves for a length: four groups of seven bits, enough for 268 million.
 const LENGTH_BYTES: usize = 4;
 
 /// Wire type of a varint.
 const VARINT: u32 = 0;
 /// Wire type of eight bytes, little endian.
 const FIXED64: u32 = 1;
-/// Wire type of a length and as many bytes.
+/// Wire type of a length followed by that many bytes.
 const BYTES: u32 = 2;
 /// Wire type of four bytes, little endian.
 const FIXED32: u32 = 5;
 
-/// Where a message that is being written began.
+/// The position at which an unfinished message begins.
 #[derive(Clone, Copy, Debug)]
 #[must_use = "a message that is opened must be closed"]
 pub struct Open(usize);
 
-/// Writes a number in groups of seven bits.
+/// Writes a varint: a number in groups of seven bits.
 #[inline]
 pub fn varint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
@@ -34,21 +34,21 @@ fn tag(out: &mut Vec<u8>, field: u32, wire: u32) {
     varint(out, u64::from(field << 3 | wire));
 }
 
-/// Writes an unsigned number or an enum.
+/// Writes an unsigned number or an enum as a varint field.
 #[inline]
 pub fn uint(out: &mut Vec<u8>, field: u32, value: u64) {
     tag(out, field, VARINT);
     varint(out, value);
 }
 
-/// Writes a fixed64.
+/// Writes a fixed64 field.
 #[inline]
 pub fn fixed64(out: &mut Vec<u8>, field: u32, value: u64) {
     tag(out, field, FIXED64);
     out.extend_from_slice(&value.to_le_bytes());
 }
 
-/// Writes bytes or a string.
+/// Writes a field of bytes or a string.
 #[inline]
 pub fn bytes(out: &mut Vec<u8>, field: u32, value: &[u8]) {
     tag(out, field, BYTES);
@@ -56,8 +56,8 @@ pub fn bytes(out: &mut Vec<u8>, field: u32, value: &[u8]) {
     out.extend_from_slice(value);
 }
 
-/// Begins a message whose length is not known yet. The length is filled in by [`close`] as a varint
-/// padded to four bytes, which is legal protobuf and saves moving the message.
+/// Begins a message of unknown length. [`close`] fills in the length as a varint padded to four
+/// bytes, which is legal protobuf and saves moving the message.
 #[inline]
 pub fn open(out: &mut Vec<u8>, field: u32) -> Open {
     tag(out, field, BYTES);
@@ -65,7 +65,7 @@ pub fn open(out: &mut Vec<u8>, field: u32) -> Open {
     Open(out.len())
 }
 
-/// Ends the message.
+/// Ends the message and fills in its length.
 #[inline]
 pub fn close(out: &mut [u8], message: Open) {
     let length = out.len() - message.0;
@@ -77,13 +77,13 @@ pub fn close(out: &mut [u8], message: Open) {
     }
 }
 
-/// How long a varint is.
+/// Returns the number of bytes of a varint.
 #[inline]
 fn varint_len(value: usize) -> usize {
     (usize::BITS - (value | 1).leading_zeros()).div_ceil(7) as usize
 }
 
-/// Writes a `KeyValue` with a string.
+/// Writes a `KeyValue` with a string value.
 #[inline]
 pub fn text_attribute(out: &mut Vec<u8>, field: u32, key: &str, value: &str) {
     let any = 1 + varint_len(value.len()) + value.len();
@@ -96,7 +96,7 @@ pub fn text_attribute(out: &mut Vec<u8>, field: u32, key: &str, value: &str) {
     bytes(out, 1, value.as_bytes());
 }
 
-/// Writes a `KeyValue` with a number that is not negative.
+/// Writes a `KeyValue` with a non-negative number.
 #[inline]
 pub fn uint_attribute(out: &mut Vec<u8>, field: u32, key: &str, value: u32) {
     let any = 1 + varint_len(value as usize);
@@ -109,7 +109,7 @@ pub fn uint_attribute(out: &mut Vec<u8>, field: u32, key: &str, value: u32) {
     uint(out, 3, u64::from(value));
 }
 
-/// One field of a message that is read.
+/// The value of one field that [`Fields`] has read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Value<'a> {
     /// A varint, fixed32 or fixed64.
@@ -118,14 +118,14 @@ pub enum Value<'a> {
     Bytes(&'a [u8]),
 }
 
-/// Reads the fields of a message one after the other; stops at the first that is damaged.
+/// An iterator over the fields of a message; it stops at the first damaged field.
 #[derive(Clone, Debug)]
 pub struct Fields<'a> {
     rest: &'a [u8],
     damaged: bool,
 }
 
-/// The fields of `message`.
+/// Returns an iterator over the fields of `message`.
 pub fn fields(message: &[u8]) -> Fields<'_> {
     Fields { rest: message, damaged: false }
 }
@@ -151,7 +151,7 @@ impl<'a> Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// Returns whether everything that was read until now is a legal field.
+    /// Returns whether every field read so far is legal.
     pub fn is_sound(&self) -> bool {
         !self.damaged
     }
@@ -221,7 +221,7 @@ mod tests {
     }
 
     proptest! {
-        /// prost reads the very values that were written, and so do we.
+        /// Guarantees: prost and our own reader read exactly the values that were written.
         #[test]
         fn property_prost_reads_what_is_written(
             key in ".{0,200}", text in ".{0,300}", small: u32, count: u64, time: u64,
@@ -254,7 +254,7 @@ mod tests {
             prop_assert_eq!(read[3], (500, Value::Bytes(&raw)));
         }
 
-        /// Whatever a collector answers is read without a panic and in bounded steps.
+        /// Guarantees: any bytes from a collector are read without a panic and in bounded steps.
         #[test]
         fn property_garbage_ends(raw in prop::collection::vec(any::<u8>(), 0..200)) {
             prop_assert!(fields(&raw).count() <= raw.len());

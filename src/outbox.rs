@@ -1,9 +1,10 @@
-//! The only queue: bounded in items and bytes, counts what it drops. A data thread hands over whole
-//! chunks and never waits for an exporter; an exporter takes batches and settles them when they are
-//! sent or dropped. Unit: one item (a span, a record, a line).
+//! The only queue. It is bounded in items and bytes and counts what it drops. A data thread hands
+//! over whole chunks and never waits for an exporter. An exporter takes batches and settles them
+//! when they are sent or dropped. Unit: one item (a span, a record, a line).
 //!
-//! Decision: what does not fit is the newest, because the oldest are already promised to the batch
-//! on its way; instead of a ring that overwrites, whose readers would have to be fenced.
+//! Decision: a full outbox drops the newest items, because the oldest are already part of the batch
+//! that is being sent. A ring that overwrites its oldest items would need synchronization with its
+//! readers.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,49 +12,50 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
-/// Offers smaller than this are copied behind the last chunk, so that a trickle of single items
-/// does not become a list of thousands of chunks; larger ones change hands without a copy.
+/// Smaller offers are copied to the end of the last chunk, so that a trickle of single items does
+/// not become a list of thousands of chunks. Larger offers change hands without a copy.
 const MERGE_BYTES_MAX: usize = 32 * 1024;
-/// Empty chunks kept for reuse: half a second of a busy application between two takes. A longer queue
-/// allocates once a chunk.
+/// Empty chunks kept for reuse: half a second of a busy application between two takes. A longer
+/// queue allocates one vector for each further chunk.
 const SPARE_CHUNKS_MAX: usize = 8;
-/// A chunk that grew beyond this is freed instead of kept: twice what the makers hand over at most, since
-/// a growing vector doubles. All spares together stay below 1 MiB.
+/// A chunk that grew beyond this size is freed instead of kept. The value is twice the most that a
+/// producer hands over, because a growing vector doubles. All spare chunks together stay below 1
+/// MiB.
 const SPARE_BYTES_MAX: usize = 128 * 1024;
 
-/// A batch of encoded items, one behind the other; recycled, so that no line allocates.
+/// A batch of encoded items, stored end to end. Chunks are recycled, so that no line allocates.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Chunk {
     /// The items' bytes.
     pub bytes: Vec<u8>,
-    /// Where each item ends in `bytes`.
+    /// The end of each item in `bytes`.
     pub ends: Vec<u32>,
 }
 
 impl Chunk {
-    /// Ends the item whose bytes were just appended.
+    /// Ends the item that consists of the bytes appended last.
     #[inline]
     pub fn end_item(&mut self) {
         self.ends.push(self.bytes.len() as u32);
     }
 
-    /// Forgets all items, keeps the memory.
+    /// Removes all items and keeps the memory.
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.ends.clear();
     }
 
-    /// How many items.
+    /// Returns the number of items.
     pub fn len(&self) -> usize {
         self.ends.len()
     }
 
-    /// Whether there is none.
+    /// Returns whether there are no items.
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()
     }
 
-    /// The items, in order.
+    /// Returns the items in order.
     pub fn items(&self) -> impl Iterator<Item = &[u8]> {
         let mut start = 0;
         self.ends.iter().map(move |&end| {
@@ -75,7 +77,7 @@ impl Chunk {
         }
     }
 
-    /// Where item `index` begins.
+    /// Returns the position in `bytes` at which item `index` begins.
     fn start(&self, index: usize) -> usize {
         if index == 0 { 0 } else { self.ends[index - 1] as usize }
     }
@@ -89,83 +91,85 @@ impl Chunk {
     }
 }
 
-/// What became of an offer.
+/// The result of an offer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Offered {
-    /// Items that were taken.
+    /// Items that the outbox accepted.
     pub taken: u64,
-    /// Items that were dropped because the outbox was full or closed.
+    /// Items that the outbox dropped because it was full or closed.
     pub dropped: u64,
-    /// It was closed: the reason of the drop, where there is one.
+    /// Whether the outbox was closed, which then is the reason for the drop.
     pub closed: bool,
 }
 
 impl Offered {
-    /// The value of the label `reason` for what was dropped.
+    /// Returns the value of the label `reason` for the dropped items.
     pub fn reason(self) -> &'static str {
         if self.closed { "closed" } else { "queue_full" }
     }
 }
 
-/// How much an outbox holds.
+/// The bounds of an outbox.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Capacity {
-    /// Items.
+    /// Maximum number of items.
     pub items_max: usize,
-    /// Bytes of all items.
+    /// Maximum number of bytes of all items.
     pub bytes_max: usize,
 }
 
 impl Capacity {
-    /// For spans: sixteen export requests of the usual size, some minutes of a quiet application.
+    /// For spans: sixteen export requests of the usual size, which is some minutes of a quiet
+    /// application.
     pub const SPANS: Capacity = Capacity { items_max: 8_192, bytes_max: 4 << 20 };
-    /// For lines that pass through: what a pipe of 64 KiB holds, sixteen times.
+    /// For passed-through lines: sixteen times what a pipe of 64 KiB holds.
     pub const LINES: Capacity = Capacity { items_max: 65_536, bytes_max: 1 << 20 };
 }
 
-/// How much is taken at once.
+/// The bounds of one batch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct BatchSize {
-    /// Items.
+    /// Maximum number of items.
     pub items_max: usize,
-    /// Bytes of all items; one item is taken however long it is.
+    /// Maximum number of bytes of all items. One item is always taken, whatever its length.
     pub bytes_max: usize,
 }
 
-/// The queue.
+/// A bounded queue between data threads and one output.
 #[derive(Debug)]
 pub struct Outbox {
     capacity: Capacity,
     state: Mutex<State>,
-    /// Wakes the one that takes: when the first item comes, when a batch is full, at the close.
+    /// Wakes the taker when the first item arrives, when a batch is full, and at the close.
     wake: Notify,
 }
 
 #[derive(Debug, Default)]
 struct State {
     queue: VecDeque<Chunk>,
-    /// Items of the front chunk that were taken already.
+    /// Items of the front chunk that the taker already has.
     front_taken: usize,
-    /// Items and bytes in `queue` that were not taken.
+    /// Items and bytes in `queue` that the taker does not have yet.
     items: usize,
     bytes: usize,
-    /// Items that were taken and are not settled.
+    /// Items that were taken and are not settled yet.
     in_flight: usize,
     spare: Vec<Chunk>,
-    /// The taker wants to be woken when this many items are there.
+    /// The number of items at which the taker wants to be woken.
     wake_at: usize,
     closed: bool,
 }
 
 impl Outbox {
-    /// An empty one.
+    /// Creates an empty outbox.
     pub fn new(capacity: Capacity) -> Arc<Outbox> {
         let state = State { wake_at: 1, ..State::default() };
         Arc::new(Outbox { capacity, state: Mutex::new(state), wake: Notify::new() })
     }
 
-    /// Hands over all items of `chunk`, which comes back empty with its (or a recycled) allocation.
-    /// Never waits longer than the lock of a moment. What does not fit is dropped: the new items.
+    /// Hands over all items of `chunk`, which comes back empty with its own or a recycled
+    /// allocation. Waits for nothing but the lock, which is held briefly. Drops those of the new
+    /// items that do not fit.
     pub fn offer(&self, chunk: &mut Chunk) -> Offered {
         if chunk.is_empty() {
             return Offered::default();
@@ -190,9 +194,9 @@ impl Outbox {
         offered
     }
 
-    /// Waits for the first item, then at most `linger` for a full batch; moves the oldest items to
-    /// the empty `into`. They stay held until they are settled. False: closed, and nothing is left.
-    /// For one taker at a time.
+    /// Waits for the first item, then at most `linger` for a full batch, and moves the oldest items
+    /// to the empty `into`. The outbox counts them as held until they are settled. Returns false
+    /// when the outbox is closed and empty. Only one taker may call this at a time.
     pub async fn take(&self, into: &mut Chunk, most: BatchSize, linger: Duration) -> bool {
         into.clear();
         if !self.wait(1, None).await {
@@ -205,8 +209,9 @@ impl Outbox {
         true
     }
 
-    /// `items` that were taken are sent or dropped now. Says how many of them were still held:
-    /// those that [`Outbox::abandon`] took over are not, and must not be counted again.
+    /// Records that `items` of the taken items are now sent or dropped. Returns how many of them
+    /// were still held. Items that [`Outbox::abandon`] took over are no longer held, and the caller
+    /// must not count them again.
     pub fn settle(&self, items: u64) -> u64 {
         let mut state = self.lock();
         let settled = (items as usize).min(state.in_flight);
@@ -214,7 +219,8 @@ impl Outbox {
         settled as u64
     }
 
-    /// What can be taken without waiting: for whoever is not async. False: nothing is held.
+    /// Takes what is available without waiting, for callers that are not async. Returns false when
+    /// the outbox is empty.
     pub fn take_now(&self, into: &mut Chunk, most: BatchSize) -> bool {
         into.clear();
         let mut state = self.lock();
@@ -223,14 +229,14 @@ impl Outbox {
         !into.is_empty()
     }
 
-    /// Takes no more; what is held can still be taken.
+    /// Rejects further items; the held items can still be taken.
     pub fn close(&self) {
         self.lock().closed = true;
         self.wake.notify_one();
     }
 
-    /// Closes and gives up all that is held, in flight too: the number of items that the caller has
-    /// to count as dropped.
+    /// Closes the outbox and gives up all held items, those in flight included. Returns their
+    /// number, which the caller has to count as dropped.
     pub fn abandon(&self) -> u64 {
         let mut state = self.lock();
         let held = state.items + state.in_flight;
@@ -240,7 +246,7 @@ impl Outbox {
         held as u64
     }
 
-    /// How full it is, in items or in bytes, whichever is fuller: 0 to 1.
+    /// Returns how full the outbox is, from 0 to 1: in items or in bytes, whichever is fuller.
     pub fn fill(&self) -> f64 {
         let state = self.lock();
         let share = |held: usize, most: usize| held as f64 / most.max(1) as f64;
@@ -248,13 +254,14 @@ impl Outbox {
         items.max(share(state.bytes, self.capacity.bytes_max)).min(1.0)
     }
 
-    /// Items that were offered and are neither sent nor dropped.
+    /// Returns the number of items that were offered and are neither sent nor dropped.
     pub fn held(&self) -> u64 {
         let state = self.lock();
         (state.items + state.in_flight) as u64
     }
 
-    /// Waits until `items` are there, it is closed, or `until` has come; whether anything is there.
+    /// Waits until `items` are there, the outbox is closed, or `until` has passed. Returns whether
+    /// there are any items.
     async fn wait(&self, items: usize, until: Option<Instant>) -> bool {
         loop {
             {
@@ -275,14 +282,15 @@ impl Outbox {
         }
     }
 
-    /// A thread that panicked inside leaves counts that are whole, since nothing here calls out.
+    /// Locks the state. A poisoned lock is safe to use: the counts stay consistent after a panic,
+    /// since no code under the lock calls out.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
-    /// How many items of `chunk`, from its first, fit.
+    /// Returns how many items of `chunk`, from its first, fit.
     fn fitting(&self, capacity: Capacity, chunk: &Chunk) -> usize {
         let items = capacity.items_max.saturating_sub(self.items + self.in_flight);
         let bytes = capacity.bytes_max.saturating_sub(self.bytes);
@@ -292,7 +300,7 @@ impl State {
         chunk.ends.partition_point(|&end| end as usize <= bytes).min(items)
     }
 
-    /// Appends the first `count` items.
+    /// Appends the first `count` items of `chunk`.
     fn push(&mut self, chunk: &mut Chunk, count: usize) {
         let bytes = chunk.start(count);
         self.items += count;
@@ -312,7 +320,7 @@ impl State {
         self.queue.push_back(fresh);
     }
 
-    /// Moves the oldest items, at most `most`.
+    /// Moves the oldest items to `into`, at most `most`.
     fn pop(&mut self, into: &mut Chunk, most: BatchSize) {
         while let Some(front) = self.queue.front() {
             let room = most.bytes_max.saturating_sub(into.bytes.len());

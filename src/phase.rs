@@ -1,28 +1,28 @@
-//! Where the process stands in its life: one byte that everybody may read and only the drain moves on.
-//! It never goes back. Unit: one process.
+//! The phase of the process: one byte that every thread may read and only the drain advances. It
+//! never goes back. Unit: one process.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
-/// The phases of a life, in their order.
+/// The phases of the process, in their order.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 #[repr(u8)]
 pub enum Phase {
-    /// Lines are read and effects happen: the only phase that is ready.
+    /// The process reads lines and applies their effects. This is the only phase that is ready.
     Serving,
-    /// A signal came; what the kernel accepted is still being read.
+    /// A signal arrived; the process still reads what the kernel has accepted.
     Reading,
     /// All lines are read; batches and pairs go to the outboxes.
     Flushing,
-    /// The outboxes empty into the exporters.
+    /// The exporters send what the outboxes hold.
     Exporting,
-    /// Everything is sent; a last scrape may still fetch the final values.
+    /// Everything is sent; a final scrape may still fetch the last values.
     Lingering,
     /// The admin port closes.
     Closed,
 }
 
 impl Phase {
-    /// Lower-case name, for the log and for reports.
+    /// Returns the lower-case name, for the log and for reports.
     pub fn name(self) -> &'static str {
         match self {
             Phase::Serving => "serving",
@@ -35,17 +35,17 @@ impl Phase {
     }
 }
 
-/// The cell that holds the phase.
+/// The shared cell that holds the phase.
 #[derive(Debug)]
 pub struct PhaseCell(AtomicU8);
 
 impl PhaseCell {
-    /// A process that begins: serving.
+    /// Creates the cell in phase `Serving`.
     pub fn new() -> PhaseCell {
         PhaseCell(AtomicU8::new(Phase::Serving as u8))
     }
 
-    /// Where it stands now.
+    /// Returns the current phase.
     pub fn get(&self) -> Phase {
         match self.0.load(Ordering::Acquire) {
             0 => Phase::Serving,
@@ -57,7 +57,7 @@ impl PhaseCell {
         }
     }
 
-    /// Moves on to `phase`; an earlier one is ignored.
+    /// Advances to `phase`; ignores a phase that is earlier than the current one.
     pub fn advance(&self, phase: Phase) {
         self.0.fetch_max(phase as u8, Ordering::AcqRel);
     }

@@ -1,6 +1,6 @@
 //! The admin port: the table of routes and the acceptance of connections. It answers from shared
-//! state and never waits for a data thread or a backend; a client that is slow, silent or strange
-//! costs one of a few slots and is let go. Unit: one request.
+//! state and never waits for a data thread or a backend. A slow, silent or misbehaving client uses
+//! one of a few slots until it is closed. Unit: one request.
 
 mod connection;
 pub mod metrics;
@@ -31,22 +31,22 @@ use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::sleep;
 
-/// Slots for connections that ask for a probe first: a kubelet has three probes, a person one.
+/// Slots for connections that request a probe first: a kubelet has three probes, a person one.
 const PROBE_CONNECTIONS_MAX: usize = 16;
 
-/// Connections whose request has not arrived: each costs a descriptor and a kilobyte.
+/// Maximum number of connections without a request: each uses a descriptor and a kilobyte.
 const SILENT_CONNECTIONS_MAX: usize = 256;
 
-/// Of all descriptors that the process may have, silent connections take at most this share.
+/// Connections without a request use at most this share (one eighth) of the process's descriptors.
 const SILENT_DESCRIPTOR_SHARE: u64 = 8;
 
-/// How long answers in flight may take once the port closes.
+/// How long answers in flight may take after the port closes.
 const CLOSING_MAX: Duration = Duration::from_millis(100);
 
-/// After `accept` failed (no descriptors left, mostly) it is tried again after this.
+/// Pause after a failed `accept`, which usually means that no descriptors are left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// What `/` and an unknown path say.
+/// The answer to `/` and to an unknown path.
 const PATHS: &str = "\
 /metrics   metrics of the application and of sidelight, for Prometheus
 /health    the verdict on the application and on sidelight
@@ -55,8 +55,8 @@ const PATHS: &str = "\
 /startupz  did it start
 ";
 
-/// Serves until `until` is done, then closes within [`CLOSING_MAX`]. Never fails: what goes wrong
-/// with one connection ends that one.
+/// Serves until `until` completes, then closes within [`CLOSING_MAX`]. Never fails: an error of a
+/// connection ends only that connection.
 pub async fn serve(listener: TcpListener, state: Arc<State>, until: impl Future<Output = ()>) {
     let room = Arc::new(Room {
         silent: Slots::of(silent_max()),
@@ -82,11 +82,11 @@ pub async fn serve(listener: TcpListener, state: Arc<State>, until: impl Future<
         let (state, room, closing) = (Arc::clone(&state), Arc::clone(&room), closing.subscribe());
         let accepted = Accepted { stream, peer: peer.ip(), state, room, silent, closing };
         tokio::spawn(accepted.serve());
-        // an accepted connection is heard before the next is accepted
+        // lets the accepted connection run before the next one is accepted
         tokio::task::yield_now().await;
     }
     drop(listener);
-    // each connection holds a receiver; when the last is gone the sender knows
+    // each connection holds a receiver; when the last is dropped, the sender is notified
     let _ = closing.send(true);
     let _ = tokio::time::timeout(CLOSING_MAX, closing.closed()).await;
 }
@@ -102,7 +102,8 @@ fn refused(state: &State, reason: &str) {
     state.telemetry.connections_refused.with_label_values(&[reason]).inc();
 }
 
-/// Refuses what no scraper, kubelet or browser sends, and what two servers could read differently.
+/// Refuses requests that no scraper, kubelet or browser sends, and requests that two servers could
+/// interpret differently.
 async fn checked<B: Body>(
     request: &Request<B>,
     peer: IpAddr,
@@ -125,7 +126,7 @@ async fn checked<B: Body>(
     route(request, peer, sending, state).await
 }
 
-/// The table of routes; `sending` is released when the answer was sent.
+/// Routes a request; `sending` is released when the answer is sent.
 async fn route<B>(
     request: &Request<B>,
     peer: IpAddr,

@@ -1,15 +1,15 @@
-//! Effect 2: spans. A line with a duration, or a start line and its end, becomes one OTLP span.
-//! Without an endpoint no span is built. No I/O; encoded spans go to the outbox a batch at a time.
+//! Effect 2: spans. A line with a duration, or a start line and its end line, becomes one OTLP
+//! span. Without an endpoint no span is built. No I/O: encoded spans go to the outbox in batches.
 //!
-//! What leaves is an allow-list: method, route template, status, operation, table, function,
-//! exception type. Never a path, a query, a statement or the text of a message; the text of
-//! exceptions only by setting.
+//! An allow-list limits what leaves the pod: method, route template, status, operation, table,
+//! function, exception type. Never a path, a query, a statement or the text of a message; the text
+//! of exceptions only if a setting allows it.
 //!
-//! Which trace a request belongs to stands in [`identify`]. Where the trace id was made of an id
-//! that no tracer writes, the id of the SERVER span is a hash of trace id and service alone, so
-//! that the request's other spans know their parent before it has ended. The service is in it
-//! because the same request id may pass through several services, and two spans of one trace must
-//! not share an id.
+//! [`identify`] decides which trace a request belongs to. If the trace id was made from an id that
+//! no tracer writes, the id of the SERVER span is a hash of the trace id and the service alone, so
+//! that the other spans of the request know their parent before the request has ended. The hash
+//! includes the service because the same request id may pass through several services, and two
+//! spans of one trace must not share an id.
 
 pub mod assemble;
 pub mod encode;
@@ -28,13 +28,14 @@ use opentelemetry::trace::{SpanId, SpanKind, TraceId};
 use prometheus::{IntCounter, IntCounterVec};
 use std::sync::Arc;
 
-/// A batch that grew beyond this is handed over before the batch of lines ends. With one more span it
-/// stays below 64 KiB, except for the text of exceptions, so that the outbox keeps its memory for reuse.
+/// A batch that grew beyond this size is handed over before the batch of lines ends. With one more
+/// span it stays below 64 KiB, except for the text of exceptions, so that the outbox keeps its
+/// memory for reuse.
 const CHUNK_BYTES_MAX: usize = 60 * 1024;
-/// A longer duration is a mistake in the line: thirty days.
+/// Thirty days. A longer duration is an error in the line.
 const SECONDS_MAX: f64 = 30.0 * 86_400.0;
 
-/// What kind of work a span stands for; decides its name, kind and attributes.
+/// The kind of work that a span represents; decides its name, kind and attributes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Operation {
     /// An HTTP request served: SERVER, `{method} {route}`.
@@ -45,35 +46,35 @@ pub enum Operation {
     Internal,
 }
 
-/// What a rule wants to become a span.
+/// A rule's request for a span.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SpanRule {
     /// The kind of work.
     pub operation: Operation,
 }
 
-/// Work that ended, as one line tells it (or the line that ended a pair).
+/// Work that has ended, as one line reports it (or the end line of a pair).
 #[derive(Clone, Copy, Debug)]
 pub struct Finished<'a> {
-    /// What it was.
+    /// The kind of work.
     pub operation: Operation,
-    /// How long it took.
+    /// Its duration.
     pub seconds: f64,
-    /// When it ended: the line's own time where it is sane, else its arrival.
+    /// The time of its end: the line's own time if it is plausible, else the arrival time.
     pub end: UnixNanos,
-    /// Route template, table, or name of the function: safe to leave the pod.
+    /// Route template, table, or name of the function; safe to leave the pod.
     pub subject: &'a str,
-    /// Method, SQL operation; empty for none.
+    /// HTTP method or SQL operation; empty for none.
     pub verb: &'a str,
     /// HTTP status code; 0 for none.
     pub status_code: u16,
-    /// It failed.
+    /// Whether the work failed.
     pub failed: bool,
-    /// A user's rule asks for the span, even of an application that makes its own.
+    /// A user's rule requests the span, even for an application that creates its own spans.
     pub asked: bool,
 }
 
-/// The ids of a span that was made, for exemplars.
+/// The ids of a span that was created, for exemplars.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SpanRef {
     /// W3C trace id.
@@ -82,13 +83,13 @@ pub struct SpanRef {
     pub span_id: [u8; 8],
 }
 
-/// What can be set.
+/// Settings of spans.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Settings {
-    /// Functions, jobs and phrases become spans as well, not only requests and queries.
+    /// Functions, jobs and phrases also become spans, not only requests and queries.
     pub internal: bool,
-    /// Message and stack trace of exceptions leave with their type. Off: they may quote what a user
-    /// typed.
+    /// Message and stack trace of exceptions leave the pod together with the type. Off by default,
+    /// because they may quote what a user typed.
     pub exception_text: bool,
 }
 
@@ -98,7 +99,7 @@ impl Default for Settings {
     }
 }
 
-/// Why a line became no span.
+/// Why a line does not become a span.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Skip {
     NoId,
@@ -111,7 +112,7 @@ impl Skip {
     const ALL: [&'static str; 4] = ["no_id", "already_traced", "unsampled", "bad_duration"];
 }
 
-/// Where a span belongs.
+/// Trace and parent of a span.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Context {
     trace_id: TraceId,
@@ -119,16 +120,17 @@ struct Context {
     origin: Origin,
 }
 
-/// A data thread's maker of spans.
+/// Creates the spans of one data thread.
 #[derive(Debug)]
 pub struct SpanMaker {
-    /// None: no exporter is configured.
+    /// None if no exporter is configured.
     output: Option<Output>,
     settings: Settings,
     service: String,
     home: Home,
     chunk: Chunk,
-    /// Spans made by this maker: part of the hash of an id, so that equal lines give different spans.
+    /// Number of spans that this maker has created. It is part of the hash of an id, so that equal
+    /// lines give different spans.
     sequence: u64,
     skipped: [u64; Skip::ALL.len()],
 }
@@ -142,7 +144,7 @@ struct Output {
 }
 
 impl SpanMaker {
-    /// A maker whose spans go to `outbox`.
+    /// Creates a maker that sends its spans to `outbox`.
     pub fn new(
         settings: Settings,
         resource: &Resource,
@@ -160,7 +162,7 @@ impl SpanMaker {
         SpanMaker { output: Some(output), settings, service, home, ..SpanMaker::disabled() }
     }
 
-    /// The maker of a process without an exporter: makes nothing.
+    /// Creates the maker of a process without an exporter; it creates no spans.
     pub fn disabled() -> SpanMaker {
         SpanMaker {
             output: None,
@@ -173,14 +175,15 @@ impl SpanMaker {
         }
     }
 
-    /// Whether an exporter is configured; otherwise nothing else here need be called.
+    /// Returns whether an exporter is configured. If not, callers need not call anything else here.
     #[inline]
     pub fn enabled(&self) -> bool {
         self.output.is_some()
     }
 
-    /// Builds the span of a line that says how long its work took. None where the line has no id to
-    /// hang it on, or an instrumented application made the span itself (counted).
+    /// Creates the span of a line that reports a duration. Returns None if the line has no id that
+    /// places the span in a trace, or if an instrumented application has created the span itself
+    /// (counted).
     pub fn finished(
         &mut self,
         record: &Record<'_>,
@@ -276,13 +279,13 @@ impl SpanMaker {
     }
 }
 
-/// The id of the SERVER span of a trace that was made of a request id.
+/// Returns the id of the SERVER span of a trace that was made from a request id.
 pub fn server_span_id(trace: TraceId, service: &str) -> SpanId {
     Mix::of(trace).text(service).span_id()
 }
 
-/// The line's own ids, where an instrumented application wrote it and records the trace: ids for
-/// exemplars of a line that becomes no span here.
+/// Returns the line's own ids, if an instrumented application wrote the line and records the trace.
+/// They serve as exemplars of a line that does not become a span here.
 pub fn own_ids(record: &Record<'_>) -> Option<SpanRef> {
     if record.text(field::TRACE_FLAGS).is_some_and(identify::unsampled) {
         return None;
@@ -293,7 +296,7 @@ pub fn own_ids(record: &Record<'_>) -> Option<SpanRef> {
     traced.then(|| SpanRef { trace_id: trace_id.to_bytes(), span_id: span_id.to_bytes() })
 }
 
-/// Finds trace and parent, or why there is no span to make.
+/// Finds the trace and the parent, or the reason why there is no span.
 fn context(
     record: &Record<'_>,
     service: &str,
@@ -309,7 +312,7 @@ fn context(
     let (trace_id, origin, parent, sampled) = if let Some((trace_id, origin)) = named {
         (trace_id, origin, None, true)
     } else if let Some(header) = traceparent() {
-        // the header came with the request: its span is the caller's
+        // the header arrived with the request, so its span is the caller's
         (header.trace_id, Origin::Tracer, Some(header.parent_id), header.sampled)
     } else {
         let id = record.text(field::REQUEST_ID);
@@ -338,7 +341,8 @@ fn context(
     Ok(Context { trace_id, parent_id, origin })
 }
 
-/// Methods that the semantic conventions know; any other is `_OTHER`, and `HTTP` in a span's name.
+/// Returns the method if the semantic conventions define it. Any other method becomes `_OTHER`, and
+/// `HTTP` in the name of a span.
 fn verb<'a>(work: &Finished<'a>) -> &'a str {
     const METHODS: [&str; 10] =
         ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"];
@@ -353,7 +357,7 @@ fn verb<'a>(work: &Finished<'a>) -> &'a str {
     }
 }
 
-/// The subject; of queries and functions only what looks like the name of one.
+/// Returns the subject; for queries and functions only if it looks like a name.
 fn subject<'a>(work: &Finished<'a>) -> &'a str {
     let is_name = || phrase::is_identifier(work.subject) && !identify::is_id(work.subject);
     match work.operation {
@@ -403,7 +407,8 @@ fn attributes<'a>(
     }
 }
 
-/// The class of the exception, as long as it is the name of one; its text only by setting.
+/// Returns the exception with its class, if that is a valid name, and with its text only if the
+/// settings allow it.
 fn exception<'a>(record: &Record<'a>, settings: Settings) -> Option<Exception<'a>> {
     let kind = record.text(field::EXCEPTION_TYPE).filter(|name| phrase::is_identifier(name));
     let text = |of| if settings.exception_text { record.text(of).unwrap_or_default() } else { "" };
@@ -413,7 +418,8 @@ fn exception<'a>(record: &Record<'a>, settings: Settings) -> Option<Exception<'a
     some.then(|| Exception { kind: kind.unwrap_or_default(), message, stacktrace })
 }
 
-/// `error.type`: what the line names, the exception's class, the status code, or `_OTHER`.
+/// Returns `error.type`: the type that the line names, the exception's class, the status code, or
+/// `_OTHER`.
 fn error_type<'a>(record: &'a Record<'_>, work: &Finished<'_>, status: &'a Digits) -> &'a str {
     let named = [field::ERROR_TYPE, field::EXCEPTION_TYPE]
         .into_iter()
@@ -426,7 +432,8 @@ fn error_type<'a>(record: &'a Record<'_>, work: &Finished<'_>, status: &'a Digit
     }
 }
 
-/// Whether a text can be a service's name: short, and without blanks or control characters.
+/// Returns whether a text can be the name of a service: short, without blanks or control
+/// characters.
 fn is_service(text: &str) -> bool {
     !text.is_empty()
         && cut(text, TEXT_BYTES_MAX).len() == text.len()

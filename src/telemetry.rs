@@ -1,6 +1,7 @@
-//! Every metric that sidelight keeps about itself, in one table, carried by the `prometheus` crate: a
-//! row says name, type, unit, labels with their values, and help. Registration, `docs/metrics.md` and
-//! the tests of the alerts are made of it. Data threads add once a batch, never once a line.
+//! All metrics that sidelight keeps about itself, in one table, stored with the `prometheus` crate.
+//! A row has the name, type, unit, labels with their values, and help. Registration,
+//! `docs/metrics.md` and the tests of the alerts are derived from it. Data threads add once per
+//! batch, never once per line.
 
 pub mod faults;
 pub mod ledger;
@@ -26,7 +27,7 @@ const FORMAT: Label = Label {
 };
 const OUTPUT: Label = Label { name: "output", values: Values::Closed(&["spans", "stdout"]) };
 
-/// A label `reason` with these values.
+/// Creates a label `reason` with these values.
 const fn reason(values: &'static [&'static str]) -> Label {
     Label { name: "reason", values: Values::Closed(values) }
 }
@@ -101,24 +102,24 @@ own_metrics! {
 }
 
 impl Telemetry {
-    /// All of them, registered.
+    /// Creates and registers all metrics.
     ///
     /// # Panics
-    /// Never: names are distinct and valid, which a test sees.
+    /// Never: names are distinct and valid, which a test checks.
     pub fn new() -> Telemetry {
         let telemetry = Telemetry::registered();
         telemetry.config_last_load_successful.set(1);
         telemetry
     }
 
-    /// Adds the `process_*` metrics and the version: for a process that runs, not for a replay, whose output
-    /// must not vary. A second call changes nothing.
+    /// Adds the `process_*` metrics and the version. Meant for a running process and not for a
+    /// replay, the output of which must not vary. A second call changes nothing.
     pub fn watch_process(&self) {
         let _ = self.registry.register(Box::new(process::Process::new()));
         self.build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
     }
 
-    /// All self-metrics as the `prometheus` crate gathers them.
+    /// Returns all self-metrics as the `prometheus` crate gathers them.
     pub fn gather(&self) -> Vec<prometheus::proto::MetricFamily> {
         self.registry.gather()
     }
@@ -130,7 +131,7 @@ impl Default for Telemetry {
     }
 }
 
-/// The sum over all label sets of a counter.
+/// Returns the sum of a counter over all its label sets.
 pub fn sum(counters: &IntCounterVec) -> u64 {
     counters
         .collect()
@@ -145,9 +146,10 @@ mod tests {
     use super::*;
     use std::collections::BTreeSet;
 
-    /// Guarantees: in OpenMetrics a counter's family is its name without `_total`, and no family may have
-    /// the name of another: a gauge `x` beside a counter `x_total` makes a page that nobody reads. A counter
-    /// ends in `_total`, a gauge does not, and a unit stands at the end of the name.
+    /// Guarantees: a counter ends in `_total`, a gauge does not, and the unit is at the end of the
+    /// name. In OpenMetrics, the family of a counter has the name without `_total`, and two
+    /// families must not have the same name: a gauge `x` beside a counter `x_total` makes a page
+    /// that no scraper can read.
     #[test]
     fn names_follow_the_rules() {
         let telemetry = Telemetry::new();

@@ -5,34 +5,34 @@ use std::error::Error;
 use std::fmt::{self, Write as _};
 use std::time::Duration;
 
-/// Bytes of what a collector says about itself that our log repeats.
+/// Maximum number of bytes of a collector's text that our log repeats.
 const SAID_BYTES_MAX: usize = 256;
 
-/// The meaning of an answer, or of its absence.
+/// The meaning of an answer, or of a missing answer.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Answer {
-    /// Taken, but for so many spans.
+    /// The collector accepted the request, except for `rejected` spans.
     Accepted {
-        /// Spans that the collector did not take and will not take.
+        /// Spans that the collector rejected for good.
         rejected: u64,
-        /// What the collector says about it; empty for nothing.
+        /// The collector's text about the rejected spans; empty if it sent none.
         said: Said,
     },
-    /// Not taken now; the same request may be sent again.
+    /// The collector did not accept the request now; the same request may be sent again.
     Retry {
-        /// How long to wait first, as the collector advises.
+        /// The wait before the next attempt that the collector advises.
         after: Option<Duration>,
-        /// Why.
+        /// The reason.
         why: Reason,
     },
-    /// No answer, or none that could be read to its end; the same request may be sent again.
+    /// No answer arrived, or it could not be read to its end; the same request may be sent again.
     Lost {
-        /// Why.
+        /// The reason.
         why: Reason,
     },
-    /// Not taken, and never will be.
+    /// The collector rejected the request for good.
     Rejected {
-        /// Why.
+        /// The reason.
         why: Reason,
     },
 }
@@ -40,9 +40,9 @@ pub enum Answer {
 /// Why a request was not accepted.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Reason {
-    /// In our own words: for the log and for `/health`.
+    /// Our own description, for the log and for `/health`.
     pub what: String,
-    /// In the collector's words, for the log only.
+    /// The collector's text, for the log only.
     pub said: Said,
 }
 
@@ -51,7 +51,7 @@ pub struct Reason {
 pub struct Said(String);
 
 impl Said {
-    /// Keeps the beginning of `bytes`; what is no UTF-8 is replaced.
+    /// Keeps the beginning of `bytes` and replaces what is not UTF-8.
     pub fn new(bytes: &[u8]) -> Said {
         let start = &bytes[..bytes.len().min(SAID_BYTES_MAX)];
         let text = String::from_utf8_lossy(start);
@@ -59,8 +59,8 @@ impl Said {
         Said(format!("{}{cut}", text.trim()))
     }
 
-    /// Reads the message (2) of a `google.rpc.Status`, which is what a collector answers an error with; any
-    /// other body is taken for text.
+    /// Reads the message (2) of a `google.rpc.Status`, the form in which a collector reports an
+    /// error. Treats any other body as text.
     pub fn in_body(body: &[u8], is_protobuf: bool) -> Said {
         let mut message = None;
         let mut fields = otlp::fields(body);
@@ -76,7 +76,7 @@ impl Said {
         }
     }
 
-    /// Whether it says anything.
+    /// Returns whether the text is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -89,12 +89,13 @@ impl fmt::Display for Said {
 }
 
 impl Reason {
-    /// A reason of our own.
+    /// Creates a reason with our own description.
     pub fn new(what: impl Into<String>) -> Reason {
         Reason { what: what.into(), said: Said::default() }
     }
 
-    /// An error with all that caused it: hyper's own text alone says that something went wrong.
+    /// Describes an error with all its causes, because hyper's own text says only that something
+    /// went wrong.
     pub fn of(error: &(dyn Error + 'static)) -> Reason {
         let mut what = error.to_string();
         let mut cause = error.source();
@@ -108,14 +109,14 @@ impl Reason {
 }
 
 impl Answer {
-    /// An answer that came too late or not at all.
+    /// Creates the answer for an exchange that ended too late or without an answer.
     pub fn lost(why: impl Into<String>) -> Answer {
         Answer::Lost { why: Reason::new(why) }
     }
 }
 
 /// Reads an `ExportTraceServiceResponse`: `partial_success` (1) with `rejected_spans` (1) and
-/// `error_message` (2). None where the body is no legal protobuf: then it is not this answer.
+/// `error_message` (2). Returns None if the body is not legal protobuf and so not this message.
 pub fn response(body: &[u8]) -> Option<(u64, Said)> {
     let (mut rejected, mut said) = (0, Said::default());
     let mut fields = otlp::fields(body);
@@ -124,7 +125,7 @@ pub fn response(body: &[u8]) -> Option<(u64, Said)> {
         let mut partial = otlp::fields(partial);
         for (field, value) in &mut partial {
             match (field, value) {
-                // an int64: a negative count is nonsense
+                // an int64: a negative count is invalid
                 (1, Value::Number(number)) => {
                     rejected = u64::try_from(number as i64).unwrap_or(0);
                 }
@@ -169,7 +170,8 @@ mod tests {
         }
     }
 
-    /// Guarantees: the text of a status is found, other bodies are text, and nothing of it is long.
+    /// Guarantees: the text of a status is found, other bodies are used as text, and every text is
+    /// cut.
     #[test]
     fn what_a_collector_says() {
         let mut status = Vec::new();

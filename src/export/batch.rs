@@ -1,5 +1,5 @@
-//! A batch of spans as one `ExportTraceServiceRequest`: the spans of each service under a resource
-//! of its own. Spans are copied as they lie in the outbox. Unit: one request.
+//! Encodes a batch of spans as one `ExportTraceServiceRequest`, with one resource for each service.
+//! Spans are copied from the outbox as they are. Unit: one request.
 
 use crate::otlp;
 use crate::outbox::Chunk;
@@ -9,21 +9,21 @@ use crate::spans::encode::Item;
 /// The name of sidelight's instrumentation scope and distribution.
 const NAME: &str = "sidelight";
 
-/// Writes requests for one resource.
+/// Encodes requests for one resource.
 #[derive(Debug)]
 pub struct Encoder {
     resource: Resource,
 }
 
 impl Encoder {
-    /// An encoder that speaks for `resource`.
+    /// Creates an encoder for `resource`.
     pub fn new(resource: Resource) -> Encoder {
         Encoder { resource }
     }
 
-    /// Appends the request of all spans in `chunk` to `out`. Services stand in the order in which
-    /// they first occur. Returns how many spans were written, counted one by one: what the collector
-    /// accepts is this number and not what was taken from the queue.
+    /// Appends the request with all spans in `chunk` to `out`. Services are in the order of their
+    /// first span. Returns how many spans were written, counted one by one: this number, not the
+    /// number taken from the queue, is what a collector accepts.
     pub fn request(&self, chunk: &Chunk, out: &mut Vec<u8>) -> u64 {
         let mut written = 0;
         out.reserve(chunk.bytes.len() + 1024);
@@ -49,9 +49,9 @@ impl Encoder {
         written
     }
 
-    /// A line that names another service comes from the same pod: what describes the pod stays,
-    /// what describes the resource's own service (`service.version`, `service.instance.id`) does
-    /// not.
+    /// Writes the resource of a service. Another service comes from the same pod, so it keeps the
+    /// attributes of the pod, but not those of the resource's own service (`service.version`,
+    /// `service.instance.id`).
     fn resource(&self, service: &str, out: &mut Vec<u8>) {
         let own = service.is_empty();
         let resource = otlp::open(out, 1);
@@ -85,8 +85,8 @@ mod tests {
     use prost::Message;
     use std::collections::BTreeMap;
 
-    /// Every span arrives once, under the service that it named, and other services do not inherit
-    /// the version of ours.
+    /// Guarantees: every span arrives once, under the service that it names, and other services do
+    /// not inherit the version of ours.
     #[test]
     fn spans_are_grouped_by_service() {
         let attributes = [("k8s.pod.name", "shop-1"), ("service.version", "7")];

@@ -1,5 +1,5 @@
-//! One connection to the collector, made when it is needed and kept as long as it lives. Every
-//! exchange, the connecting included, ends within the timeout. Unit: one exchange.
+//! One connection to the collector. The client opens it when it is needed and keeps it until it
+//! fails. Every exchange, connecting included, ends within the timeout. Unit: one exchange.
 
 use super::answer::{Answer, Reason};
 use super::endpoint::{Endpoint, Protocol};
@@ -19,28 +19,28 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-/// An answer of a collector has a handful of headers.
+/// Maximum number of header lines of an answer; a collector sends a handful.
 const HEADERS_MAX: usize = 64;
-/// Bytes read ahead of the parser: hyper's smallest.
+/// Bytes read ahead of the parser: the smallest value that hyper allows.
 const READ_BYTES_MAX: usize = 8 * 1024;
-/// Bytes of headers in HTTP/2.
+/// Maximum number of header bytes in HTTP/2.
 const HEADER_LIST_BYTES_MAX: u32 = 16 * 1024;
 
-/// Why there was no answer; only its text and that of its causes are used.
+/// Why there was no answer. Only its text and the texts of its causes are used.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// The way to one collector.
+/// How one collector is reached.
 #[derive(Debug)]
 pub struct Way {
-    /// Where it is.
+    /// The address.
     pub endpoint: Endpoint,
-    /// How it is spoken to.
+    /// The transport protocol.
     pub protocol: Protocol,
-    /// Where its name is looked up, each time a connection is made: behind it may stand another by then.
+    /// Resolves the name for each new connection, because its addresses may change.
     pub resolver: Resolver,
 }
 
-/// What sends to one collector.
+/// Sends requests to one collector.
 #[derive(Debug)]
 pub struct Client {
     way: Way,
@@ -70,13 +70,13 @@ impl Drop for Connection {
 }
 
 impl Client {
-    /// A client that has not connected yet.
+    /// Creates a client without a connection.
     pub fn new(way: Way, timeout: Duration, clock: Clock) -> Client {
         Client { way, timeout, clock, connection: None }
     }
 
-    /// Sends one request and reads its answer; `body` is a gRPC frame and its message. A connection
-    /// that failed, or that brought no whole answer, is thrown away.
+    /// Sends one request and reads its answer; `body` is a gRPC frame and its message. Closes a
+    /// connection that failed or that delivered no complete answer.
     pub async fn send(&mut self, body: Bytes) -> Answer {
         let answer = match timeout(self.timeout, self.exchange(body)).await {
             Ok(Ok(lost @ Answer::Lost { .. })) => lost,
@@ -88,7 +88,7 @@ impl Client {
         answer
     }
 
-    /// An error, or what it means where the peer speaks the other version of HTTP.
+    /// Describes an error, or says that the peer speaks the other version of HTTP.
     fn explained(&self, error: &(dyn std::error::Error + 'static)) -> Reason {
         let is_foreign = self.connection.as_ref().is_some_and(|one| one.intake.is_foreign());
         match self.way.protocol {
@@ -118,7 +118,7 @@ impl Client {
                 answer = async { Ok(http::answer(answer.await?, now).await) } => answer,
                 () = intake.overdue() => Err("the answer takes too long".into()),
             },
-            // there a connection begins with frames of the peer: what counts begins with the head
+            // an HTTP/2 connection begins with frames of the peer: the answer begins with its head
             Protocol::Grpc => {
                 let answer = grpc::answer(answer.await?);
                 timeout(ANSWER_TIME_MAX, answer)
@@ -155,7 +155,7 @@ impl Sender {
     }
 }
 
-/// Tries one address after the other.
+/// Connects to the first address that accepts.
 async fn reach(way: &Way) -> Result<TcpStream, Failure> {
     let mut failed = None;
     for address in way.resolver.addresses(&way.endpoint.host).await? {
@@ -181,7 +181,7 @@ async fn connect(way: &Way) -> Result<Connection, Failure> {
             let mut builder = http1::Builder::new();
             builder.max_headers(HEADERS_MAX).max_buf_size(READ_BYTES_MAX);
             let (sender, connection) = builder.handshake(io).await?;
-            // an error of the connection comes out of the request that it breaks
+            // an error of the connection also fails the request in progress
             (Sender::Http(sender), tokio::spawn(async { drop(connection.await) }))
         }
         Protocol::Grpc => {

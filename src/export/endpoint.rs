@@ -1,19 +1,21 @@
-//! Where a collector is and what every request to it says: the one parser of endpoints and headers, for
-//! files, the environment, the injector's policy and the chart's schema. What it accepts can be used, but
-//! for [`EndpointError::Tls`], which says itself. Pure. Unit: one exporter.
+//! The endpoint of a collector and the headers of every request. This is the only parser of
+//! endpoints and headers: for files, the environment, the injector's policy and the chart's schema.
+//! Every endpoint that it accepts can be used, except those that [`EndpointError::Tls`] reports.
+//! Pure. Unit: one exporter.
 
 use hyper::header::{HeaderName, HeaderValue};
 use std::fmt;
 use std::net::Ipv6Addr;
 
-/// How we name ourselves.
+/// Our `User-Agent`.
 pub const USER_AGENT: &str = concat!("sidelight/", env!("CARGO_PKG_VERSION"));
 
 /// The path of traces over HTTP (OTLP specification).
 const TRACES_PATH: &str = "/v1/traces";
 
-/// What the chart's schema accepts: whatever [`parse`] accepts where `$(NAME)` stands for a text that
-/// Kubernetes puts in. Empty: no endpoint. Compared with the parser and with the schema by a test.
+/// The pattern of the chart's schema. It accepts what [`parse`] accepts, where `$(NAME)` is a text
+/// that Kubernetes fills in. The empty text means no endpoint. A test compares it with the parser
+/// and with the schema.
 pub const PATTERN: &str = concat!(
     r"^(([hH][tT][tT][pP]://)?",
     r"(\[[0-9A-Fa-f:.]+\]|(\$\([A-Za-z_][A-Za-z0-9_]*\)|[A-Za-z0-9._-])+)",
@@ -21,7 +23,7 @@ pub const PATTERN: &str = concat!(
     r"(/[!-\x22$-~]*)?)?$",
 );
 
-/// Headers that frame a request: a user's own would break it.
+/// Headers that frame a request: a value from the user would break it.
 const FRAMING: [&str; 9] = [
     "connection",
     "content-encoding",
@@ -34,7 +36,7 @@ const FRAMING: [&str; 9] = [
     "upgrade",
 ];
 
-/// How spans travel.
+/// The transport protocol of spans.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Protocol {
     /// OTLP over HTTP, protobuf bodies: `http/protobuf`.
@@ -45,7 +47,7 @@ pub enum Protocol {
 }
 
 impl Protocol {
-    /// OpenTelemetry's word (`OTEL_EXPORTER_OTLP_PROTOCOL`).
+    /// Returns OpenTelemetry's name (`OTEL_EXPORTER_OTLP_PROTOCOL`).
     pub fn name(self) -> &'static str {
         match self {
             Protocol::Http => "http/protobuf",
@@ -53,7 +55,7 @@ impl Protocol {
         }
     }
 
-    /// The port that OTLP has where an endpoint names neither scheme nor port.
+    /// Returns the default port of OTLP, for an endpoint with neither a scheme nor a port.
     fn port(self) -> u16 {
         match self {
             Protocol::Http => 4318,
@@ -62,29 +64,30 @@ impl Protocol {
     }
 }
 
-/// Which setting an endpoint comes from: decides its path over HTTP.
+/// The setting that an endpoint comes from, which decides its path over HTTP.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Given {
-    /// `export.endpoint`: without a path it gets that of traces; a path is used as it is.
+    /// `export.endpoint`: used as it is; without a path, the path of traces is appended.
     Setting,
     /// `OTEL_EXPORTER_OTLP_ENDPOINT`, the base of all signals: the path of traces is appended.
     Base,
-    /// `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`: used as it is, without a path as `/` (OTLP specification).
+    /// `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`: used as it is; without a path, the path is `/` (OTLP
+    /// specification).
     Traces,
 }
 
-/// An address of a collector, taken apart.
+/// A parsed address of a collector.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Address {
-    /// `https`: it asks for TLS.
+    /// The scheme is `https`, which asks for TLS.
     pub tls: bool,
-    /// A scheme is given: without a port that means the scheme's.
+    /// The address has a scheme. Without a port, the port of that scheme applies.
     has_scheme: bool,
     /// A name, an IPv4 address, or an IPv6 address without brackets.
     pub host: String,
-    /// The port, where one is given.
+    /// The port, if the address has one.
     pub port: Option<u16>,
-    /// The path with its query, where one is given; over gRPC it means nothing.
+    /// The path with its query, if the address has one; not used over gRPC.
     pub path: String,
 }
 
@@ -93,37 +96,37 @@ pub struct Address {
 pub struct Endpoint {
     /// The name or address to connect to.
     pub host: String,
-    /// Its port.
+    /// The port to connect to.
     pub port: u16,
-    /// Host and port as they stand in a request.
+    /// Host and port as a request contains them.
     pub authority: String,
     /// The path of a request over HTTP.
     pub path: String,
-    /// Headers that the user wants in every request; they replace ours of the same name.
+    /// Headers that the user adds to every request; they replace ours of the same name.
     pub headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 /// Why an endpoint cannot be used.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum EndpointError {
-    /// It asks for TLS.
+    /// The endpoint asks for TLS.
     Tls(String),
-    /// It has a scheme that is not HTTP.
+    /// The endpoint has a scheme that is not HTTP.
     Scheme(String),
-    /// It holds a user name or password.
+    /// The endpoint contains a user name or password.
     Userinfo(String),
-    /// Its port is none.
+    /// The port is not valid.
     Port(String),
-    /// It is no address.
+    /// The text is not an address.
     Malformed(String),
-    /// A header has a name or a value that HTTP does not allow; only the name is repeated.
+    /// A header has a name or a value that HTTP does not allow. The error contains only the name.
     Header(String),
-    /// A header is one of those that frame a request.
+    /// The header is one of those that frame a request.
     Framing(String),
 }
 
 impl EndpointError {
-    /// What to do about it.
+    /// Returns what the user can do about the error.
     pub fn hint(&self) -> &'static str {
         match self {
             EndpointError::Tls(_) => {
@@ -166,12 +169,13 @@ impl fmt::Display for EndpointError {
 
 impl std::error::Error for EndpointError {}
 
-/// Reads `[http[s]://]HOST[:PORT][/PATH]`. The scheme is read in any case. An IPv6 address needs no
-/// brackets: `http://$(HOST_IP):4318` on a node that has one becomes `http://fd00::7:4318`, of which the
-/// last group is the port.
+/// Parses `[http[s]://]HOST[:PORT][/PATH]`. The scheme may have any case. An IPv6 address needs no
+/// brackets: on a node with an IPv6 address, `http://$(HOST_IP):4318` becomes
+/// `http://fd00::7:4318`, and the last group is the port.
 ///
 /// # Errors
-/// It is no such address. TLS is none: whether it can be used is for [`Endpoint::new`] to say.
+/// Fails if the text is not such an address. Accepts `https`: [`Endpoint::new`] decides whether TLS
+/// can be used.
 pub fn parse(text: &str) -> Result<Address, EndpointError> {
     let text = text.trim();
     let malformed = || EndpointError::Malformed(redacted(text));
@@ -208,8 +212,8 @@ pub fn parse(text: &str) -> Result<Address, EndpointError> {
     Ok(Address { tls, has_scheme, host, port, path: path.to_owned() })
 }
 
-/// Splits `HOST:PORT`. Without brackets the last group of an IPv6 address is the port if it can be one and
-/// an address is left.
+/// Splits `HOST:PORT`. Without brackets, the last group of an IPv6 address is the port if it is a
+/// valid port and the rest is an address.
 fn split_port(authority: &str) -> (&str, Option<&str>) {
     let Some((host, port)) = authority.rsplit_once(':') else { return (authority, None) };
     if port.contains(']') {
@@ -223,11 +227,11 @@ fn split_port(authority: &str) -> (&str, Option<&str>) {
     (host, Some(port))
 }
 
-/// Reads an endpoint and gives it the path that it means where it was given. The result is read as the same
-/// endpoint again.
+/// Parses an endpoint and completes its path according to the setting that it comes from. Parsing
+/// the result gives the same endpoint again.
 ///
 /// # Errors
-/// As [`parse`].
+/// Fails as [`parse`] does.
 pub fn normalized(text: &str, given: Given) -> Result<String, EndpointError> {
     let mut address = parse(text)?;
     match given {
@@ -244,7 +248,8 @@ pub fn normalized(text: &str, given: Given) -> Result<String, EndpointError> {
     Ok(address.to_string())
 }
 
-/// Replaces `$(NAME)`, which Kubernetes replaces in a pod, by a text that may stand anywhere in an endpoint.
+/// Replaces `$(NAME)`, which Kubernetes expands in a pod, by a text that is valid anywhere in an
+/// endpoint.
 pub fn without_variables(text: &str) -> String {
     let (mut plain, mut rest) = (String::new(), text);
     while let Some((before, behind)) = rest.split_once("$(") {
@@ -273,11 +278,11 @@ impl fmt::Display for Address {
 }
 
 impl Endpoint {
-    /// An endpoint that can be used. The port is 4318 for HTTP and 4317 for gRPC where neither it nor a
-    /// scheme is given; with a scheme it is 80.
+    /// Parses an endpoint that can be used. With neither a port nor a scheme, the port is 4318 for
+    /// HTTP and 4317 for gRPC; with a scheme and no port, it is 80.
     ///
     /// # Errors
-    /// It is no address, or asks for TLS, or a header is not allowed.
+    /// Fails if the text is not an address or asks for TLS, or a header is not allowed.
     pub fn new(
         text: &str,
         protocol: Protocol,
@@ -309,10 +314,11 @@ impl Endpoint {
     }
 }
 
-/// Reads a header that is to stand in every request; its value is marked so that it is never shown.
+/// Parses a header of every request and marks its value as sensitive, so that it is never shown.
 ///
 /// # Errors
-/// HTTP does not allow its name or value, or it is one of those that frame a request.
+/// Fails if HTTP does not allow the name or the value, or the header is one of those that frame a
+/// request.
 pub fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), EndpointError> {
     let wrong = || EndpointError::Header(name.to_owned());
     let parsed = HeaderName::from_bytes(name.trim().as_bytes()).map_err(|_| wrong())?;
@@ -327,7 +333,7 @@ pub fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), Endp
     Ok((parsed, value))
 }
 
-/// An address without what stands before `@`: people put passwords there.
+/// Returns the address without the part before `@`, which may contain a password.
 fn redacted(endpoint: &str) -> String {
     match endpoint.rsplit_once('@') {
         Some((_, host)) => format!("...@{host}"),

@@ -1,5 +1,5 @@
-//! OTLP over gRPC on plain HTTP/2: one unary call, and what its status means (OTLP specification,
-//! "OTLP/gRPC Response"; gRPC over HTTP2). Unit: one call.
+//! OTLP over gRPC on plain HTTP/2: one unary call and the meaning of its status (OTLP
+//! specification, "OTLP/gRPC Response"; gRPC over HTTP2). Unit: one call.
 
 use super::answer::{Answer, Reason, Said, response};
 use super::endpoint::Endpoint;
@@ -14,20 +14,20 @@ use std::time::Duration;
 
 /// The method of OTLP's trace service.
 const METHOD: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
-/// Bytes before a message: a flag for compression and the length.
+/// Bytes before a message: a compression flag and the length.
 pub const FRAME_BYTES: usize = 5;
 
-/// The frame before a message of `length` bytes.
+/// Returns the frame before a message of `length` bytes.
 pub fn frame(length: usize) -> [u8; FRAME_BYTES] {
     let mut frame = [0; FRAME_BYTES];
     frame[1..].copy_from_slice(&(length as u32).to_be_bytes());
     frame
 }
 
-/// The call that carries `body`, frame and message.
+/// Builds the call with `body`, which consists of frame and message.
 ///
 /// # Errors
-/// Never for an endpoint that was parsed; hyper wants it said.
+/// Never fails for a parsed endpoint; hyper's builder returns a `Result`.
 pub fn request(
     endpoint: &Endpoint,
     body: Bytes,
@@ -44,13 +44,13 @@ pub fn request(
     Ok(request)
 }
 
-/// Reads the answer: the status stands in the trailers, or in the headers where there is no message.
+/// Reads the answer. The status is in the trailers, or in the headers if there is no message.
 pub async fn answer(answer: Response<Incoming>) -> Answer {
     let (head, body) = answer.into_parts();
     let kind = head.headers.get(header::CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
     let status = head.status.as_u16();
     if status != 200 || !kind.starts_with(b"application/grpc") {
-        // a proxy answered, or something that is no collector
+        // the answer comes from a proxy, or from something that is not a collector
         let what = match status {
             200 => "no gRPC answer: is this a gRPC port?".to_owned(),
             _ => format!("HTTP status {status} in place of a gRPC answer"),
@@ -89,19 +89,19 @@ fn judge(headers: &HeaderMap, body: &[u8]) -> Answer {
         },
         // CANCELLED, DEADLINE_EXCEEDED, ABORTED, OUT_OF_RANGE, UNAVAILABLE, DATA_LOSS
         1 | 4 | 10 | 11 | 14 | 15 => Answer::Retry { after: advised, why },
-        // RESOURCE_EXHAUSTED: only where the collector says that it can recover
+        // RESOURCE_EXHAUSTED: only if the collector says that it can recover
         8 if advised.is_some() => Answer::Retry { after: advised, why },
         _ => Answer::Rejected { why },
     }
 }
 
-/// The one message of a body: its frame is whole and not compressed.
+/// Returns the only message of a body, if its frame is complete and not compressed.
 fn message_of(body: &[u8]) -> Option<&[u8]> {
     let (head, message) = body.split_first_chunk::<FRAME_BYTES>()?;
     (*head == frame(message.len())).then_some(message)
 }
 
-/// Undoes the percent encoding of `grpc-message` (gRPC over HTTP2, "Responses").
+/// Decodes the percent encoding of `grpc-message` (gRPC over HTTP2, "Responses").
 fn percent_decoded(text: &[u8]) -> Vec<u8> {
     let mut plain = Vec::with_capacity(text.len());
     let mut rest = text;
@@ -122,7 +122,7 @@ fn percent_decoded(text: &[u8]) -> Vec<u8> {
     plain
 }
 
-/// The delay of a `google.rpc.RetryInfo` among the details (3) of a `google.rpc.Status`.
+/// Returns the delay of a `google.rpc.RetryInfo` among the details (3) of a `google.rpc.Status`.
 fn retry_info(status: &[u8]) -> Option<Duration> {
     for (field, value) in otlp::fields(status) {
         let (3, Value::Bytes(any)) = (field, value) else { continue };
@@ -144,7 +144,7 @@ fn retry_info(status: &[u8]) -> Option<Duration> {
     None
 }
 
-/// `retry_delay` (1), a `google.protobuf.Duration`: seconds (1), nanoseconds (2).
+/// Reads `retry_delay` (1), a `google.protobuf.Duration`: seconds (1), nanoseconds (2).
 fn delay(retry_info: &[u8]) -> Duration {
     let mut delay = Duration::ZERO;
     for (field, value) in otlp::fields(retry_info) {
@@ -164,7 +164,7 @@ fn delay(retry_info: &[u8]) -> Duration {
     delay
 }
 
-/// Undoes base64 (RFC 4648 section 4), padded or not, as gRPC sends binary headers.
+/// Decodes base64 (RFC 4648 section 4), padded or not, as gRPC sends binary headers.
 fn base64(text: &[u8]) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(text.len() / 4 * 3 + 3);
     let (mut bits, mut count) = (0u32, 0);
@@ -200,8 +200,8 @@ mod tests {
         assert_eq!(judge(&headers, &[0; FRAME_BYTES]), *expected, "{code} {details:?}");
     }
 
-    /// google.rpc.Status { details: [Any { "type.googleapis.com/google.rpc.RetryInfo", RetryInfo {
-    /// 7.5 s } }] }, written field by field.
+    /// Encodes, field by field: google.rpc.Status { details: [Any {
+    /// "type.googleapis.com/google.rpc.RetryInfo", RetryInfo { 7.5 s } }] }.
     fn details() -> Vec<u8> {
         let mut status = Vec::new();
         otlp::uint(&mut status, 1, 8);
@@ -249,7 +249,7 @@ mod tests {
         check("x", None, &Answer::lost("an answer without grpc-status"));
     }
 
-    /// Guarantees: a success is a whole message behind a whole frame, and nothing else.
+    /// Guarantees: only a complete message behind a complete frame is a success.
     #[test]
     fn a_success_is_a_whole_message() {
         let mut headers = HeaderMap::new();

@@ -1,5 +1,5 @@
-//! OTLP over HTTP with protobuf bodies: the request, and what its answer means
-//! (OTLP specification, "OTLP/HTTP Response"). Unit: one exchange.
+//! OTLP over HTTP with protobuf bodies: the request and the meaning of its answer (OTLP
+//! specification, "OTLP/HTTP Response"). Unit: one exchange.
 
 use super::answer::{Answer, Reason, Said, response};
 use super::endpoint::Endpoint;
@@ -11,16 +11,16 @@ use hyper::body::Incoming;
 use hyper::header::HeaderMap;
 use hyper::{Request, Response, header};
 
-/// More of an answer is not read: a partial success is two fields.
+/// Maximum number of bytes read of an answer: a partial success consists of two fields.
 pub const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
-/// The type of request and answer.
+/// Content type of request and answer.
 const PROTOBUF: &str = "application/x-protobuf";
 
-/// The request that carries `body`.
+/// Builds the request with `body`.
 ///
 /// # Errors
-/// Never for an endpoint that was parsed; hyper wants it said.
+/// Never fails for a parsed endpoint; hyper's builder returns a `Result`.
 pub fn request(
     endpoint: &Endpoint,
     body: Bytes,
@@ -34,15 +34,15 @@ pub fn request(
     Ok(request)
 }
 
-/// Puts the user's headers into a request, each in place of ours of the same name.
+/// Adds the user's headers to a request; each replaces ours of the same name.
 pub(super) fn replace(headers: &mut HeaderMap, endpoint: &Endpoint) {
     for (name, value) in &endpoint.headers {
         headers.insert(name, value.clone());
     }
 }
 
-/// Reads an answer to its end. Only 200 with a whole `ExportTraceServiceResponse` says that the spans were
-/// taken: a page that some proxy shows, or an answer that broke off, does not.
+/// Reads an answer to its end. Only 200 with a complete `ExportTraceServiceResponse` means that the
+/// collector accepted the spans; the page of a proxy or a truncated answer does not.
 pub async fn answer(answer: Response<Incoming>, now: UnixNanos) -> Answer {
     let (head, body) = answer.into_parts();
     let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await;
@@ -77,7 +77,8 @@ pub async fn answer(answer: Response<Incoming>, now: UnixNanos) -> Answer {
     }
 }
 
-/// Whether a content type can be that of an answer; collectors that name none send one all the same.
+/// Returns whether an answer may have this content type. Some collectors send an answer without
+/// one.
 fn is_protobuf(kind: &[u8]) -> bool {
     let name = kind.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
     name.is_empty()
@@ -86,7 +87,7 @@ fn is_protobuf(kind: &[u8]) -> bool {
             .any(|known| known.as_bytes().eq_ignore_ascii_case(name))
 }
 
-/// What the usual refusals mean for whoever set the endpoint.
+/// Returns what a common HTTP status means for the user who set the endpoint.
 fn meaning(status: u16) -> &'static str {
     match status {
         401 | 403 => " (credentials: export.headers)",

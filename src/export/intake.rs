@@ -1,6 +1,6 @@
-//! What a collector may send: so many bytes for one exchange, and over HTTP/1 so much time from the first
-//! byte of an answer to its last. A stream of interim answers (1xx) or of frames that mean nothing ends
-//! here, whatever the parser above makes of it. Unit: one connection.
+//! Limits on what a collector may send: bytes for one exchange and, over HTTP/1, the time from the
+//! first byte of an answer to its last. They end a stream of interim answers (1xx) or of
+//! meaningless frames, whatever the parser above makes of it. Unit: one connection.
 
 use std::io;
 use std::pin::Pin;
@@ -11,13 +11,14 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 
-/// Bytes of one exchange: the longest body that is read, its heads, and the frames around it.
+/// Maximum number of bytes of one exchange: the longest body that is read, its heads, and the
+/// frames around it.
 const EXCHANGE_BYTES_MAX: u64 = 128 * 1024;
 
-/// From the first byte of an answer to its last: honest ones are a packet.
+/// Maximum time from the first byte of an answer to its last. A regular answer is one packet.
 pub const ANSWER_TIME_MAX: Duration = Duration::from_secs(5);
 
-/// What a connection has read, shared by the stream and whoever waits for an answer.
+/// What a connection has read. The stream and the code that waits for an answer share it.
 #[derive(Debug, Default)]
 pub struct Intake {
     /// Bytes that may still be read.
@@ -25,11 +26,11 @@ pub struct Intake {
     /// The answer has begun.
     has_begun: AtomicBool,
     begun: Notify,
-    /// The connection began in another language than ours.
+    /// The first bytes of the peer belong to the other version of HTTP.
     foreign: AtomicBool,
 }
 
-/// The protocol that a peer speaks, as far as its first bytes tell.
+/// The protocol that the first bytes of a peer should belong to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Expected {
     /// HTTP/1.
@@ -59,17 +60,17 @@ impl Intake {
     }
 }
 
-/// A stream of which only so much is read.
+/// A stream that limits the bytes read from it.
 #[derive(Debug)]
 pub struct Bounded<S> {
     stream: S,
     intake: Arc<Intake>,
-    /// What the first bytes are compared with; None once they came.
+    /// The protocol to compare the first bytes with; None after they arrived.
     expected: Option<Expected>,
 }
 
 impl<S> Bounded<S> {
-    /// Bounds `stream`; the first exchange may begin at once.
+    /// Wraps `stream`; the first exchange may begin at once.
     pub fn new(stream: S, expected: Expected) -> (Bounded<S>, Arc<Intake>) {
         let intake = Arc::new(Intake::default());
         intake.reset();
@@ -77,8 +78,8 @@ impl<S> Bounded<S> {
     }
 }
 
-/// Whether these first bytes belong to the other version: a status line, or a SETTINGS frame (RFC 9113
-/// section 3.4) of connection 0.
+/// Returns whether these first bytes belong to the other version of HTTP: a status line, or a
+/// SETTINGS frame (RFC 9113 section 3.4) on stream 0.
 fn is_foreign(expected: Expected, bytes: &[u8]) -> bool {
     match expected {
         Expected::Http2 => bytes.starts_with(b"HTTP/"),
@@ -152,7 +153,8 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
     use tokio::time::Instant;
 
-    /// Guarantees: the time of an answer begins with its first byte, and a new exchange begins it again.
+    /// Guarantees: the time of an answer begins with its first byte and starts again with a new
+    /// exchange.
     #[tokio::test(start_paused = true)]
     async fn an_answer_is_overdue_five_seconds_after_its_first_byte() {
         let (near, mut far) = duplex(64);
@@ -168,7 +170,7 @@ mod tests {
         }
     }
 
-    /// Guarantees: exactly so many bytes are read in one exchange, and again in the next.
+    /// Guarantees: one exchange reads exactly the limit of bytes, and so does the next.
     #[tokio::test]
     async fn so_many_bytes_are_read_and_no_more() {
         let (near, mut far) = duplex(1 << 20);

@@ -1,10 +1,11 @@
-//! The addresses of a name, asked of the name servers of `/etc/resolv.conf`. The C library of a static
-//! binary sends both questions at once over one socket and gives up on long search lists, which is what a
-//! cluster has (`ndots:5`). Nothing is remembered: a name is asked again whenever a connection is made.
-//! Runs on the exporter's thread, and never longer than the exchange that asks. Unit: one name.
+//! Resolves a name with the name servers of `/etc/resolv.conf`. The C library of a static binary
+//! sends both questions at once over one socket and gives up on long search lists, which are common
+//! in a cluster (`ndots:5`). Nothing is cached: each new connection resolves its name again. Runs
+//! on the exporter's thread, and never longer than the exchange that needs the address. Unit: one
+//! name.
 //!
-//! Order: an address is itself; `/etc/hosts`; `localhost`; then each name of the search list, one question
-//! after the other, the IPv4 one first.
+//! Order: an IP address resolves to itself; then `/etc/hosts`; `localhost`; then each name of the
+//! search list, with one question after the other, IPv4 first.
 
 mod conf;
 mod wire;
@@ -21,28 +22,28 @@ use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
 use wire::{Kind, Outcome};
 
-/// Of a file that names addresses so much is read.
+/// Maximum number of bytes read of a file with addresses.
 const FILE_BYTES_MAX: u64 = 256 * 1024;
 
-/// A datagram of a server is no longer than we say we take (no EDNS: 512), and strangers may send what they
-/// like.
+/// Maximum size of a datagram. A server sends no more than we say we accept (without EDNS: 512),
+/// but other hosts may send any size.
 const DATAGRAM_BYTES_MAX: usize = 4096;
 
-/// Datagrams that are no answer to the question, before the server is given up.
+/// Datagrams that do not answer the question before the server is given up.
 const STRAYS_MAX: usize = 16;
 
-/// For the second kind of address where the first is known already.
+/// Timeout of the second address family when the first has already returned an address.
 const SECOND_KIND: Duration = Duration::from_millis(500);
 
-/// Names that an error repeats.
+/// Maximum number of names that an error lists.
 const TOLD_MAX: usize = 4;
 
-/// Where names come from.
+/// A resolver of host names.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Resolver {
-    /// Name servers and search list: `/etc/resolv.conf`.
+    /// The file with name servers and search list: `/etc/resolv.conf`.
     pub conf: PathBuf,
-    /// Names that no server is asked for: `/etc/hosts`.
+    /// The file with names that are resolved without a server: `/etc/hosts`.
     pub hosts: PathBuf,
     /// The port of the name servers.
     pub port: u16,
@@ -55,14 +56,14 @@ impl Default for Resolver {
     }
 }
 
-/// Why there is no address.
+/// Why a name has no address.
 #[derive(Debug)]
 pub enum ResolveError {
-    /// It can be no name: empty, or a part of it is too long.
+    /// The text cannot be a name: it is empty, or a part of it is too long.
     Malformed(String),
     /// No server knows any of these names.
     Unknown(Vec<String>),
-    /// No server answered for this name; the last reason.
+    /// No server answered for this name; contains the last error.
     Unanswered(String, io::Error),
 }
 
@@ -85,10 +86,10 @@ impl fmt::Display for ResolveError {
 impl std::error::Error for ResolveError {}
 
 impl Resolver {
-    /// The addresses of a host, the likeliest first; never none.
+    /// Returns the addresses of a host, the likeliest first; never an empty list.
     ///
     /// # Errors
-    /// There is no such name, or nobody can be asked.
+    /// Fails if the name does not exist or no server answers.
     pub async fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, ResolveError> {
         if let Ok(address) = host.parse() {
             return Ok(vec![address]);
@@ -111,7 +112,7 @@ impl Resolver {
             match self.of(name, &conf).await {
                 Ok(addresses) if !addresses.is_empty() => return Ok(addresses),
                 Ok(_) => {}
-                // who is silent on one name is so on the next
+                // a server that is silent on one name is silent on the next
                 Err(error) if error.kind() == io::ErrorKind::TimedOut => {
                     return Err(ResolveError::Unanswered(name.clone(), error));
                 }
@@ -121,7 +122,7 @@ impl Resolver {
         Err(failed.unwrap_or(ResolveError::Unknown(names)))
     }
 
-    /// The addresses of exactly this name.
+    /// Returns the addresses of exactly this name.
     async fn of(&self, name: &str, conf: &Conf) -> io::Result<Vec<IpAddr>> {
         let mut addresses = match self.ask(name, Kind::V4, conf).await? {
             Outcome::NoSuchName => return Ok(Vec::new()),
@@ -138,7 +139,7 @@ impl Resolver {
         Ok(addresses)
     }
 
-    /// One question, to one server after the other, so often as the configuration says.
+    /// Sends one question to one server after the other, as often as the configuration says.
     async fn ask(&self, name: &str, kind: Kind, conf: &Conf) -> io::Result<Outcome> {
         let mut failed = io::Error::from(io::ErrorKind::TimedOut);
         for _ in 0..conf.attempts {
@@ -155,9 +156,10 @@ impl Resolver {
     }
 }
 
-/// Asks one server, by datagram; by a connection where the answer does not fit into one.
+/// Asks one server by datagram, and by TCP if the answer does not fit into a datagram.
 async fn exchange(server: SocketAddr, name: &str, kind: Kind) -> io::Result<Outcome> {
-    // a number that nobody can guess, and a port of its own: who answers has seen the question
+    // The id is random and the port is new, so that only a host that has received the question can
+    // answer it.
     let id = RandomState::new().build_hasher().finish() as u16;
     let question = wire::question(id, name, kind);
     let any: IpAddr =
@@ -186,7 +188,7 @@ async fn by_connection(server: SocketAddr, question: &[u8]) -> io::Result<Vec<u8
     let mut framed = (question.len() as u16).to_be_bytes().to_vec();
     framed.extend_from_slice(question);
     stream.write_all(&framed).await?;
-    // at most 65,535 bytes, by the width of their number
+    // at most 65,535 bytes, because the length has 16 bits
     let mut answer = vec![0; usize::from(stream.read_u16().await?)];
     stream.read_exact(&mut answer).await?;
     Ok(answer)
@@ -196,7 +198,7 @@ fn refused() -> io::Error {
     io::Error::other("the server failed or refused")
 }
 
-/// The text of a small file; what cannot be read names nothing.
+/// Returns the text of a small file; empty if it cannot be read.
 fn read(path: &Path) -> String {
     let mut bytes = Vec::new();
     let read = std::fs::File::open(path)

@@ -1,26 +1,27 @@
-//! When to try again: exponential backoff with jitter, what the collector advises, and the breaker
-//! that both make together: while the collector is out of reach, one attempt a wait is all that it
-//! costs. Pure; the seed and the time are handed in. Unit: one attempt.
+//! Decides when to try again: exponential backoff with jitter, the collector's advice, and the
+//! breaker that follows from both: while the collector is unreachable, sidelight makes one attempt
+//! per wait. Pure: the caller passes in the seed and the time. Unit: one attempt.
 
 use crate::clock::UnixNanos;
 use std::time::Duration;
 
 /// The first wait.
 pub const WAIT_MIN: Duration = Duration::from_secs(1);
-/// The longest wait of our own; also how stale the news can be that the collector is back.
+/// The longest wait that we choose. It is also the longest time until we notice that the collector
+/// is back.
 pub const WAIT_MAX: Duration = Duration::from_secs(30);
-/// A collector may not silence us for longer than this.
+/// The longest wait that a collector may ask for.
 pub const ADVICE_MAX: Duration = Duration::from_mins(5);
 
-/// How long the waits are.
+/// Bounds of the waits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Waits {
-    /// After the first failure.
+    /// The wait after the first failure.
     pub min: Duration,
-    /// After many.
+    /// The longest wait, after many failures.
     pub max: Duration,
-    /// A batch that was tried for so long is dropped, so that one that upsets the collector does
-    /// not hold up the others for ever.
+    /// A batch is dropped after attempts for this long, so that one that the collector cannot
+    /// handle does not block the others for ever.
     pub batch_max: Duration,
 }
 
@@ -30,7 +31,7 @@ impl Default for Waits {
     }
 }
 
-/// The state of the way to the collector.
+/// The state of the connection to the collector.
 #[derive(Clone, Debug)]
 pub struct Breaker {
     waits: Waits,
@@ -40,33 +41,34 @@ pub struct Breaker {
 }
 
 impl Breaker {
-    /// Closed: nothing failed yet. The seed makes sidecars that fail together retry apart.
+    /// Creates a closed breaker: nothing has failed yet. The seed spreads the retries of sidecars
+    /// that fail together.
     pub fn new(waits: Waits, seed: u64) -> Breaker {
         Breaker { waits, failures: 0, random: seed }
     }
 
-    /// An attempt got an answer. Whether the collector had been out of reach.
+    /// Records that an attempt got an answer. Returns whether the collector was unreachable before.
     pub fn succeeded(&mut self) -> bool {
         std::mem::take(&mut self.failures) > 0
     }
 
-    /// An attempt failed and may be repeated: how long to wait first. Advice of the collector
-    /// counts where it is longer than our own wait.
+    /// Records that an attempt failed and may be repeated. Returns how long to wait first. The
+    /// collector's advice applies if it is longer than our own wait.
     pub fn failed(&mut self, advised: Option<Duration>) -> Duration {
         let doubled = self.waits.min.saturating_mul(1 << self.failures.min(20));
         self.failures = self.failures.saturating_add(1);
         let whole = doubled.min(self.waits.max);
-        // between half and whole: enough to spread a fleet, never near zero
+        // between half and the whole of the wait: enough to spread a fleet, never near zero
         let own = whole / 2 + (whole / 2).mul_f64(self.fraction());
         own.max(advised.unwrap_or_default().min(ADVICE_MAX))
     }
 
-    /// Failures since the last success.
+    /// Returns the number of failures since the last success.
     pub fn failures(&self) -> u32 {
         self.failures
     }
 
-    /// A number from 0 to 1 (splitmix64).
+    /// Returns a random number from 0 to 1 (splitmix64).
     fn fraction(&mut self) -> f64 {
         self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.random;
@@ -80,7 +82,7 @@ impl Breaker {
 pub fn retry_after(value: &str, now: UnixNanos) -> Option<Duration> {
     let value = value.trim();
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
-        // more seconds than a u64 holds are cut to the longest wait as any other
+        // a number of seconds that does not fit a u64 is cut to the longest wait like any other
         return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
     }
     let date = jiff::fmt::rfc2822::parse(value).ok()?.timestamp();
@@ -94,8 +96,8 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        /// Waits double between their bounds, with a jitter of at most half; advice is kept to, up
-        /// to its bound.
+        /// Guarantees: waits double between their bounds, with a jitter of at most half; advice is
+        /// followed up to its bound.
         #[test]
         fn property_waits_grow_within_bounds(
             seed: u64, failures in 1..40u32, advice in prop::option::of(0..1_000u64),

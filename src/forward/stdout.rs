@@ -1,5 +1,6 @@
-//! The passthrough of the lines received, unchanged, to standard output: a data thread's end of it.
-//! A full pipe drops the copy, counted, and never holds up the thread. Unit: one line.
+//! The data thread's side of the passthrough, which copies the received lines unchanged to standard
+//! output. When the pipe is full, it drops the copy and counts it; it never blocks the thread.
+//! Unit: one line.
 
 use crate::outbox::{Chunk, Outbox};
 use crate::telemetry::Telemetry;
@@ -9,10 +10,11 @@ use std::sync::Arc;
 
 /// The value of the label `output`.
 pub const OUTPUT: &str = "stdout";
-/// A batch that grew beyond this is handed over before the batch of lines ends: what a pipe holds.
+/// A batch that grew beyond this size is handed over before the batch of lines ends. A pipe holds
+/// as much.
 const CHUNK_BYTES_MAX: usize = 64 * 1024;
 
-/// A data thread's end of the passthrough.
+/// The data thread's side of the passthrough.
 #[derive(Debug)]
 pub struct Passthrough {
     outbox: Arc<Outbox>,
@@ -22,7 +24,8 @@ pub struct Passthrough {
 }
 
 impl Passthrough {
-    /// Lines go to `outbox`, from which [`super::writer::spawn`] takes them.
+    /// Creates a passthrough that sends lines to `outbox`, from which [`super::writer::spawn`]
+    /// takes them.
     pub fn new(outbox: Arc<Outbox>, telemetry: &Telemetry) -> Passthrough {
         Passthrough {
             outbox,
@@ -32,7 +35,7 @@ impl Passthrough {
         }
     }
 
-    /// Copies whole lines; the last may lack its newline, which it gets.
+    /// Copies whole lines. Adds a newline to the last one if it has none.
     pub fn lines(&mut self, block: &[u8]) {
         let base = self.chunk.bytes.len() as u32;
         self.chunk.bytes.extend_from_slice(block);
@@ -45,8 +48,8 @@ impl Passthrough {
         self.bounded();
     }
 
-    /// Copies one line or one datagram with exactly one newline at its end, however many it has. A
-    /// datagram of nothing but newlines has no copy.
+    /// Copies one line or one datagram and ends it with exactly one newline, however many it has.
+    /// Copies nothing of a datagram that consists of newlines only.
     pub fn line(&mut self, line: &[u8]) {
         let content = line.iter().rposition(|&byte| byte != b'\n').map_or(0, |last| last + 1);
         if content == 0 {
@@ -58,8 +61,8 @@ impl Passthrough {
         self.bounded();
     }
 
-    /// A line of which only the beginning was kept. Its copy is dropped, counted: half a record would be
-    /// taken for a whole one by whoever reads the copies.
+    /// Counts a line that was too long to be kept whole, and drops its copy: a reader of the copies
+    /// would take half a record for a whole one.
     pub fn oversized(&mut self) {
         self.offered.inc();
         self.dropped.with_label_values(&[OUTPUT, "oversized"]).inc();
@@ -112,7 +115,8 @@ mod tests {
         }
     }
 
-    /// Guarantees: a datagram that ends in a newline gives no empty line (its copy had two newlines before).
+    /// Guarantees: a datagram that ends in a newline produces no empty line. (Its copy once ended
+    /// in two newlines.)
     #[test]
     fn a_datagram_ends_once() {
         for (datagram, copy) in [
@@ -131,7 +135,8 @@ mod tests {
         }
     }
 
-    /// Guarantees: a line that cannot be copied whole is offered and dropped, so that the ledger has it.
+    /// Guarantees: a line that cannot be copied whole counts as offered and as dropped, so that the
+    /// ledger includes it.
     #[test]
     fn an_oversized_line_is_counted() {
         let telemetry = Telemetry::new();
@@ -142,7 +147,7 @@ mod tests {
         assert!(lines.chunk.is_empty());
     }
 
-    /// A large block does not wait for the end of the batch.
+    /// Guarantees: a large block does not wait for the end of the batch.
     #[test]
     fn the_batch_is_bounded() {
         let telemetry = Telemetry::new();

@@ -1,13 +1,14 @@
-//! The writer of the passthrough: lines from an outbox to a descriptor, on a thread of its own,
-//! because a pipe that nobody reads may block it. Unit: one write.
+//! The writer of the passthrough. It moves lines from an outbox to a descriptor, on a separate
+//! thread because a pipe that nobody reads may block it. Unit: one write.
 //!
-//! Decision: the descriptor stays blocking, because O_NONBLOCK would hold for whoever else has the
-//! same pipe open. Instead `poll` is asked first, and no more than PIPE_BUF is written at once, for
-//! which a pipe that polls as writable has room. Should another writer take that room in between,
-//! the thread blocks, and the close abandons it.
+//! Decision: the descriptor stays blocking, because O_NONBLOCK would apply to every process that
+//! has the same pipe open. Instead the writer polls first and writes at most PIPE_BUF at once, for
+//! which a pipe that polls as writable has space. If another writer takes that space in between,
+//! the thread blocks and the close abandons it.
 //!
-//! Decision: at the close a pipe that takes nothing for [`CLOSING_SILENCE_MAX`] is given up, however much
-//! time is left: nobody reads it, and the exit of the pod would wait for nothing.
+//! Decision: the close gives up a pipe that accepts nothing for [`CLOSING_SILENCE_MAX`], however
+//! much time is left. Nobody reads such a pipe, and the exit of the pod would be delayed for
+//! nothing.
 
 use super::stdout::OUTPUT;
 use crate::clock::Clock;
@@ -24,15 +25,16 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
-/// What Linux writes to a pipe in one piece, and has room for when the pipe polls as writable.
+/// The largest write that Linux does atomically on a pipe, and for which a pipe that polls as
+/// writable has space.
 const PIPE_BUF: usize = 4096;
-/// What is taken at once: several writes, so that the queue's lock is not taken for each.
+/// Bounds of one take from the outbox: several writes, so that each write does not lock the queue.
 const BATCH: BatchSize = BatchSize { items_max: 1024, bytes_max: 64 * 1024 };
-/// How often a writer that waits for room looks whether it was given up.
+/// How often a writer that waits for space checks whether the close has abandoned it.
 const POLL_MS_MAX: Duration = Duration::from_millis(100);
 
-/// How long the close waits for a pipe that takes nothing. A reader that is alive empties a full pipe within
-/// milliseconds.
+/// How long the close waits for a pipe that accepts nothing. A live reader empties a full pipe
+/// within milliseconds.
 const CLOSING_SILENCE_MAX: Duration = Duration::from_millis(300);
 
 /// A running writer.
@@ -45,10 +47,10 @@ pub struct Writer {
     done: mpsc::Receiver<()>,
 }
 
-/// Writes what `outbox` gets to standard output.
+/// Starts a thread that writes what `outbox` receives to standard output.
 ///
 /// # Errors
-/// Standard output is closed, or the system has no thread left.
+/// Fails if standard output is closed or the system cannot start a thread.
 pub fn spawn(
     outbox: Arc<Outbox>,
     telemetry: &Telemetry,
@@ -57,17 +59,17 @@ pub fn spawn(
     spawn_to(io::stdout().as_fd().try_clone_to_owned()?, outbox, telemetry, status)
 }
 
-/// Writes what `outbox` gets to `target`.
+/// Starts a thread that writes what `outbox` receives to `target`.
 ///
 /// # Errors
-/// The system has no thread left.
+/// Fails if the system cannot start a thread.
 pub fn spawn_to(
     target: OwnedFd,
     outbox: Arc<Outbox>,
     telemetry: &Telemetry,
     status: Arc<OutputStatus>,
 ) -> io::Result<Writer> {
-    // the thread says once that it ended
+    // the thread reports its end once
     let (finished, done) = mpsc::sync_channel(1);
     let written = Arc::new(AtomicU64::new(0));
     let abandoned = Arc::new(AtomicBool::new(false));
@@ -86,15 +88,15 @@ pub fn spawn_to(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     thread::Builder::new().name("stdout".to_owned()).spawn(move || {
         runtime.block_on(work.run());
-        // nobody waits any more when the close was given up
+        // the receiver is gone when the close has given up
         finished.send(()).ok();
     })?;
     Ok(Writer { outbox, dropped: telemetry.dropped.clone(), abandoned, written, done })
 }
 
 impl Writer {
-    /// Closes the outbox, gives the writer the time to write what it holds, and drops the rest
-    /// (counted). A writer that is stuck is abandoned: its thread ends with the process.
+    /// Closes the outbox, gives the writer the time `within` to write what it holds, and drops and
+    /// counts the rest. Abandons a writer that is blocked: its thread ends with the process.
     pub fn finish(self, within: Duration) {
         self.outbox.close();
         let mut left = within;
@@ -124,13 +126,13 @@ struct Work {
     sent: IntCounter,
     dropped: IntCounterVec,
     abandoned: Arc<AtomicBool>,
-    /// Bytes since the start.
+    /// Bytes written since the start.
     written: Arc<AtomicU64>,
     status: Arc<OutputStatus>,
     clock: Clock,
-    /// The other end is gone: nothing can be written any more.
+    /// The reader has closed the pipe: nothing can be written any more.
     broken: bool,
-    /// For tests: the next line is taken from the outbox and not written.
+    /// For tests: the writer takes the next line from the outbox and does not write it.
     lose_item: bool,
 }
 
@@ -154,8 +156,8 @@ impl Work {
         }
     }
 
-    /// Writes until all is written, the other end is gone, or the close has given up. How many
-    /// bytes were.
+    /// Writes until everything is written, the reader is gone, or the close has given up. Returns
+    /// the number of bytes written.
     fn write(&mut self, bytes: &[u8]) -> usize {
         let mut written = 0;
         while written < bytes.len() && !self.abandoned.load(Ordering::Relaxed) {
@@ -180,7 +182,7 @@ impl Work {
         written
     }
 
-    /// Waits a while for room, and writes a piece; 0 where there was no room.
+    /// Waits for space for a limited time and writes one piece. Returns 0 if there was no space.
     fn step(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let timeout = Timespec {
             tv_sec: POLL_MS_MAX.as_secs() as i64,
@@ -194,7 +196,8 @@ impl Work {
     }
 }
 
-/// Whether a write may be tried again: a signal came, or somebody else made the pipe non-blocking.
+/// Returns whether a write may be tried again: a signal arrived, or another process made the pipe
+/// non-blocking.
 fn retriable(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock)
 }
@@ -209,7 +212,7 @@ mod tests {
     use crate::telemetry::outputs::Condition;
     use std::io::Read;
 
-    /// Long enough for a loaded machine; a test that waits for it has failed.
+    /// Long enough for a loaded machine; a test that waits this long has failed.
     const AMPLE: Duration = Duration::from_secs(20);
 
     struct Bench {
@@ -241,7 +244,7 @@ mod tests {
         telemetry.dropped.with_label_values(&[OUTPUT, reason]).get()
     }
 
-    /// Guarantee: what goes in comes out, byte for byte, whatever bytes it has.
+    /// Guarantees: all bytes pass unchanged, whatever their values.
     #[test]
     fn lines_pass_unchanged() {
         let Bench { telemetry, outbox, mut lines, writer, mut reader, .. } = bench(Capacity::LINES);
@@ -281,7 +284,7 @@ mod tests {
     }
 
     /// Scenario: nobody reads the pipe. Guarantees: the data thread never waits, copies are dropped
-    /// and counted, the close takes what it is given.
+    /// and counted, and the close takes no more time than it is given.
     #[test]
     fn a_stuck_pipe_drops_the_copy() {
         let capacity = Capacity { items_max: 1000, bytes_max: 256 * 1024 };
@@ -293,7 +296,7 @@ mod tests {
             lines.flush();
         }
         assert!(dropped(&telemetry, "queue_full") > 9_000);
-        // more time than a test may take: the silence of the pipe ends the close
+        // more time than a test may take: the silence of the pipe has to end the close
         writer.finish(AMPLE * 100);
         let healthy = telemetry.output_healthy.with_label_values(&[OUTPUT]).get();
         assert!(matches!(status.condition(), Condition::Degraded { .. }) && healthy == 0);
@@ -304,8 +307,8 @@ mod tests {
         drop(reader);
     }
 
-    /// Scenario: the reader leaves. Guarantee: the rest is dropped as closed, without a word to the
-    /// application.
+    /// Scenario: the reader closes the pipe. Guarantees: the rest is dropped with reason `closed`,
+    /// and the application notices nothing.
     #[test]
     fn a_broken_pipe_drops_the_rest() {
         let Bench { telemetry, outbox, mut lines, writer, status, reader } = bench(Capacity::LINES);

@@ -1,6 +1,6 @@
-//! From what was seen to a verdict: pure, with its memory for hysteresis in [`Evaluator`]. To be
-//! asked about once a second; the wall clock is only written into the verdict, all ages are
-//! monotonic.
+//! Evaluates a snapshot of the counters into a verdict. Pure; [`Evaluator`] keeps the state for
+//! hysteresis. The caller evaluates about once per second. The wall clock only appears in the
+//! verdict; all ages are monotonic.
 
 use crate::clock::UnixNanos;
 use crate::health::pulse::{Kind, Snapshot};
@@ -9,16 +9,16 @@ use crate::health::verdict::{Check, Status, Verdict};
 use crate::health::window::Window;
 use std::time::Duration;
 
-/// When an evaluation happens, on both clocks.
+/// The time of an evaluation, on both clocks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Moment {
-    /// For the eye.
+    /// For display.
     pub wall: UnixNanos,
-    /// For ages: time since any fixed point, never steps back.
+    /// For ages: time since any fixed point; never steps back.
     pub monotonic: Duration,
 }
 
-/// What must be remembered from one evaluation to the next.
+/// The evaluator and the state that it keeps between evaluations.
 #[derive(Debug)]
 pub struct Evaluator {
     settings: Settings,
@@ -31,7 +31,7 @@ pub struct Evaluator {
 }
 
 impl Evaluator {
-    /// A verdict that begins with nothing seen.
+    /// Creates an evaluator without any history.
     pub fn new(settings: Settings) -> Evaluator {
         Evaluator {
             window: Window::new(settings.window.clamp(Duration::from_secs(1), WINDOW_MAX)),
@@ -44,27 +44,27 @@ impl Evaluator {
         }
     }
 
-    /// Judges by other settings from now on. What was seen is remembered, what was held against the old
-    /// thresholds is not: it would never be let go where the new ones lie above.
+    /// Uses other settings from now on. Keeps the history but clears the raised statuses: below a
+    /// higher new threshold, a status that the old one raised might never clear.
     pub fn adopt(&mut self, settings: Settings) {
         (self.errors, self.http_errors) = (Latch::default(), Latch::default());
         self.window.stretch(settings.window.clamp(Duration::from_secs(1), WINDOW_MAX));
         self.settings = settings;
     }
 
-    /// The settings by which it judges.
+    /// Returns the settings in use.
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
 
-    /// Time passes in which nothing is looked at: a heartbeat is owed from its end on.
+    /// Records that time has passed without evaluation: a heartbeat is due only after its end.
     pub fn rest(&mut self, seen: &Snapshot, now: Moment) {
         self.evaluate(seen, now);
         self.started = Some(now.monotonic);
         self.heartbeat.at = Some(now.monotonic);
     }
 
-    /// The verdict on what was seen until `now`.
+    /// Returns the verdict on the history up to `now`.
     pub fn evaluate(&mut self, seen: &Snapshot, now: Moment) -> Verdict {
         let recent = self.window.slide(now.monotonic, seen.totals);
         let started = *self.started.get_or_insert(now.monotonic);
@@ -101,8 +101,8 @@ struct Share {
     of: u64,
 }
 
-/// A status that rises at once and falls only after a while below half of the threshold that raised
-/// it.
+/// A status that rises at once and falls only after it has stayed for a while below half of the
+/// threshold that raised it.
 #[derive(Debug)]
 struct Latch {
     held: Status,
@@ -139,7 +139,7 @@ impl Latch {
         Check::new(name, status, reason).observing(ratio, "ratio")
     }
 
-    /// The status to show; `ratio` is None when there were too few events to judge.
+    /// Returns the status to show; `ratio` is None if there were too few events to judge.
     fn hold(
         &mut self,
         ratio: Option<f64>,
@@ -176,7 +176,7 @@ impl Latch {
     }
 }
 
-/// When a count was last seen to rise.
+/// The last value of a count and the time of its last increase.
 #[derive(Debug, Default)]
 struct Seen {
     count: u64,
@@ -184,7 +184,7 @@ struct Seen {
 }
 
 impl Seen {
-    /// How long ago the count rose; None when it never did.
+    /// Returns the time since the count last rose; None if it never did.
     fn age(&mut self, count: u64, now: Duration) -> Option<Duration> {
         if count > self.count {
             self.count = count;
@@ -221,7 +221,8 @@ fn heartbeat(age: Duration, expected: Heartbeat) -> Check {
     Check::new("heartbeat", status, reason).observing(age as f64, "s")
 }
 
-/// When the last line came: never a reason to be unhealthy, a quiet application is not a sick one.
+/// Reports when the last line arrived. This is never a reason to be unhealthy, because a quiet
+/// application is not a failed one.
 fn lines(seen: &Snapshot, recent: u64, span: u64) -> Check {
     if seen.totals.records == 0 {
         return Check::new("lines", Status::Pass, "no line yet");

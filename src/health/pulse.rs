@@ -1,4 +1,4 @@
-//! The atomics behind the pulse. Never allocates and never waits: a data thread writes here.
+//! The atomics behind [`super::Pulse`]. Data threads write here: no allocation and no waiting.
 
 use crate::clock::UnixNanos;
 use crate::health::window::Totals;
@@ -6,11 +6,12 @@ use std::fmt;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// Bytes of an exception type that are kept: the longest in CPython's standard library has 29, a
-/// dotted path of a framework rarely 80.
+/// Maximum number of bytes kept of an exception type. The longest in CPython's standard library has
+/// 29; a framework's dotted path rarely has 80.
 pub const KIND_BYTES_MAX: usize = 96;
 
-/// The name of an exception's type: letters, digits, `_`, `.`, `:` and `$`. Anything else was text.
+/// The name of an exception type: letters, digits, `_`, `.`, `:` and `$`. A name with any other
+/// character is rejected, since it may be text.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Kind {
     bytes: [u8; KIND_BYTES_MAX],
@@ -18,7 +19,7 @@ pub struct Kind {
 }
 
 impl Kind {
-    /// None: no type, or something that is not one and might be the text of a line.
+    /// Creates a kind. Returns None for an empty name or one that may be the text of a line.
     pub fn new(name: &str) -> Option<Kind> {
         let name = name.as_bytes();
         let part = |byte: &u8| byte.is_ascii_alphanumeric() || b"_.:$".contains(byte);
@@ -30,7 +31,7 @@ impl Kind {
         Some(Kind { bytes, len: name.len() })
     }
 
-    /// As text.
+    /// Returns the name as text.
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.bytes[..self.len]).unwrap_or_default()
     }
@@ -42,24 +43,24 @@ impl fmt::Debug for Kind {
     }
 }
 
-/// What was seen until now; times are arrival times, the epoch when there was none.
+/// All counters at one time. Times are arrival times, and the epoch if nothing has arrived.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Snapshot {
     /// Totals since the process began.
     pub totals: Totals,
     /// When the last batch arrived.
     pub last_line: UnixNanos,
-    /// FATAL records.
+    /// Number of FATAL records.
     pub fatals: u64,
-    /// When the last of them arrived.
+    /// Arrival time of the last FATAL record.
     pub last_fatal: UnixNanos,
-    /// Its exception type, where it had one.
+    /// Exception type of the last FATAL record, if it had one.
     pub fatal_kind: Option<Kind>,
-    /// Heartbeat lines.
+    /// Number of heartbeat lines.
     pub heartbeats: u64,
 }
 
-/// The cells.
+/// The atomic counters.
 #[derive(Debug, Default)]
 pub struct Beats {
     records: AtomicU64,
@@ -85,8 +86,8 @@ impl Beats {
 
     /// Counts a FATAL record.
     pub fn fatal(&self, at: UnixNanos, kind: &str) {
-        // a reader or another thread holds the lock: the type of this one is not shown, it is
-        // counted
+        // a reader or another thread holds the lock: this record is counted, but its type is not
+        // shown
         if let Ok(mut kept) = self.fatal_kind.try_lock() {
             *kept = Kind::new(kind);
         }
@@ -100,8 +101,8 @@ impl Beats {
         self.heartbeats.fetch_add(1, Relaxed);
     }
 
-    /// Reads all cells. Failures are read before what they are a share of, so that no share exceeds
-    /// 1.
+    /// Reads all counters. Reads failures before the totals that contain them, so that no share
+    /// exceeds 1.
     pub fn read(&self) -> Snapshot {
         let errors = self.errors.load(Relaxed);
         let failed_requests = self.failed_requests.load(Relaxed);

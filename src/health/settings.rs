@@ -1,49 +1,50 @@
-//! What the verdict on the application depends on. Defaults judge an application that nobody
-//! described: they warn early and call it unhealthy only when most of what it says is failure.
+//! The settings of the health verdict on the application. The defaults suit an application that
+//! nobody has described: they warn early, and report it as unhealthy only if most of its records
+//! are failures.
 
 use std::time::Duration;
 
 /// Settings of the application's verdict.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Settings {
-    /// How far the ratios look back. Default 60 s: four scrapes, and short enough that a fixed
-    /// fault is forgotten in a minute. At most [`WINDOW_MAX`].
+    /// The window of the ratios. Default 60 s: four scrapes, and short enough that a repaired fault
+    /// no longer counts after a minute. At most [`WINDOW_MAX`].
     pub window: Duration,
-    /// Records of severity ERROR and above, among all records.
+    /// Share of records of severity ERROR and above among all records.
     pub errors: Ratio,
-    /// Answers with a 5xx status, among all finished requests.
+    /// Share of 5xx statuses among all finished requests.
     pub http_errors: Ratio,
-    /// A ratio that was too high counts as recovered when it stayed below half of its threshold for
-    /// this long. Default 30 s: a verdict does not flap with every scrape.
+    /// A raised ratio counts as recovered after it has stayed below half of its threshold for this
+    /// long. Default 30 s, so that the verdict does not flap with every scrape.
     pub recover_after: Duration,
-    /// For how long a FATAL record makes the application unhealthy. Default 5 minutes; zero never
-    /// does.
+    /// How long a FATAL record makes the application unhealthy. Default 5 minutes; zero disables
+    /// it.
     pub fatal_for: Duration,
-    /// A line that must come again and again; None (the default) expects none.
+    /// A line that must arrive periodically; None (the default) expects none.
     pub heartbeat: Option<Heartbeat>,
 }
 
-/// The longest window, which bounds the samples kept: one a second.
+/// The longest window. It bounds the number of samples, one per second.
 pub const WINDOW_MAX: Duration = Duration::from_mins(10);
 
 /// Thresholds of a share of failures, each in 0..=1.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Ratio {
-    /// From here on a warning. Default 0.05. Above 1 it never comes.
+    /// Threshold of a warning. Default 0.05. A value above 1 disables it.
     pub warn: f64,
-    /// From here on unhealthy. Default 0.5. Above 1 it never comes.
+    /// Threshold of unhealthy. Default 0.5. A value above 1 disables it.
     pub fail: f64,
-    /// With fewer events in the window no judgement is made. Default 20: one error among three
+    /// Minimum number of events in the window to judge the ratio. Default 20: one error among three
     /// lines says nothing.
     pub events_min: u64,
 }
 
-/// How often the line of a heartbeat comes.
+/// How often a heartbeat line is expected.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Heartbeat {
     /// Its period.
     pub every: Duration,
-    /// How late it may be. Default when a rule leaves it out: half a period.
+    /// How late it may be. If a rule leaves it out, half a period.
     pub grace: Duration,
 }
 

@@ -1,42 +1,42 @@
-//! What was found: a verdict and its checks. A reason is written by sidelight from numbers and
-//! closed sets; the text of a log line never becomes part of it.
+//! A verdict and its checks. sidelight writes each reason from numbers and closed sets of words;
+//! the text of a log line never becomes part of it.
 
 use crate::clock::UnixNanos;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// How one check stands, best first.
+/// The status of one check, best first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Status {
-    /// As it should be.
+    /// No problem.
     Pass,
-    /// Worth a look; not unhealthy.
+    /// A problem that does not make the application unhealthy.
     Warn,
     /// Unhealthy.
     Fail,
 }
 
-/// One check and what it found.
+/// One check and its result.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Check {
     /// Its name in a report and in a path.
     pub name: &'static str,
-    /// How it stands.
+    /// Its status.
     pub status: Status,
-    /// Why, in words; empty when there is nothing to say.
+    /// The reason in words; empty if there is nothing to say.
     pub reason: String,
-    /// What was measured, and in which unit.
+    /// The measured value and its unit.
     pub observed: Option<(f64, &'static str)>,
-    /// When what it speaks of happened (the last line, the last FATAL).
+    /// The time of the event that the check is about (the last line, the last FATAL).
     pub time: Option<UnixNanos>,
 }
 
 impl Check {
-    /// A check with nothing measured.
+    /// Creates a check without a measured value.
     pub fn new(name: &'static str, status: Status, reason: impl Into<String>) -> Check {
         Check { name, status, reason: reason.into(), observed: None, time: None }
     }
 
-    /// With a measured value.
+    /// Adds a measured value.
     pub fn observing(mut self, value: f64, unit: &'static str) -> Check {
         self.observed = Some((value, unit));
         self
@@ -46,20 +46,20 @@ impl Check {
 /// The verdict on the application at one time.
 #[derive(Clone, PartialEq, Default, Debug)]
 pub struct Verdict {
-    /// When it was reached; the epoch when none was yet.
+    /// Time of the evaluation; the epoch before the first one.
     pub at: UnixNanos,
     /// Its checks, in the order of the report.
     pub checks: Vec<Check>,
 }
 
 impl Verdict {
-    /// The worst of the checks.
+    /// Returns the worst status of the checks.
     pub fn status(&self) -> Status {
         self.checks.iter().map(|check| check.status).max().unwrap_or(Status::Pass)
     }
 }
 
-/// Where the verdict is published: written once a second, read by every GET.
+/// The published verdict: written once per second, read by every GET.
 #[derive(Debug, Default)]
 pub struct Published(Mutex<Arc<Verdict>>);
 
@@ -69,7 +69,7 @@ impl Published {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(verdict);
     }
 
-    /// The last one.
+    /// Returns the last published verdict.
     pub fn get(&self) -> Arc<Verdict> {
         Arc::clone(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }

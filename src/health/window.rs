@@ -1,6 +1,6 @@
-//! A sliding window over totals: each sample is what the totals said at one time, and what happened
-//! in the window is the newest sample minus the one just before its beginning. Bounded: one sample
-//! a second.
+//! A sliding window over totals. A sample has the totals at one time; the events in the window are
+//! the newest sample minus the one just before the window begins. Memory is bounded: one sample per
+//! second.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -14,12 +14,12 @@ pub struct Totals {
     pub errors: u64,
     /// Finished requests.
     pub requests: u64,
-    /// Those with a 5xx status.
+    /// Finished requests with a 5xx status.
     pub failed_requests: u64,
 }
 
 impl Totals {
-    /// What happened since `earlier`.
+    /// Returns the difference to the totals at an earlier time.
     pub fn since(self, earlier: Totals) -> Totals {
         Totals {
             records: self.records.saturating_sub(earlier.records),
@@ -30,8 +30,8 @@ impl Totals {
     }
 }
 
-/// The samples that the window still needs, oldest first; the first lies at or before its
-/// beginning.
+/// The samples that the window still needs, oldest first. The first one is at or before the
+/// beginning of the window.
 #[derive(Debug)]
 pub struct Window {
     span: Duration,
@@ -39,22 +39,22 @@ pub struct Window {
 }
 
 impl Window {
-    /// A window that looks `span` back; before the process began there was nothing.
+    /// Creates a window of length `span`; all totals are zero before the process began.
     pub fn new(span: Duration) -> Window {
         Window { span, samples: VecDeque::from([(Duration::ZERO, Totals::default())]) }
     }
 
-    /// Looks this far back from now on, as far as there are samples.
+    /// Changes the length of the window, as far as there are samples.
     pub fn stretch(&mut self, span: Duration) {
         self.span = span;
     }
 
-    /// Takes a sample at the monotonic time `now` and says what happened in the window that ends
-    /// there: everything first seen after `now - span`, to the second.
+    /// Takes a sample at the monotonic time `now`. Returns the events in the window that ends
+    /// there: everything counted after `now - span`, to the second.
     pub fn slide(&mut self, now: Duration, totals: Totals) -> Totals {
         let newest = self.samples.back().map_or(Duration::ZERO, |last| last.0);
         let now = now.max(newest);
-        // samples of one second are one, so that a caller who asks often costs no memory
+        // samples within one second replace each other, so that frequent calls use no memory
         if self.samples.len() > 1 && newest.as_secs() == now.as_secs() {
             self.samples.pop_back();
         }
@@ -74,8 +74,7 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        /// Guarantees: what the window says is what a list of all events says that is searched anew
-        /// each time.
+        /// Guarantees: the window agrees with a search through a list of all events.
         #[test]
         fn property_the_window_agrees_with_a_list(
             span in 1u64..20,

@@ -1,9 +1,9 @@
-//! The process-wide table of series: who exists, who may still be born, what overflows. Under one
-//! lock, taken on the first meeting of a label set by a shard and never again for it; held for a
-//! few lookups.
+//! The process-wide table of series: which series exist, whether a new one may be created, and what
+//! overflows. It is under one lock. A shard takes the lock for its first lookup of a label set and
+//! never again for that set, and holds it for a few lookups.
 //!
-//! Decision: series are never forgotten while the process lives, because a forgotten counter that
-//! comes back is a reset that no reader asked for; the limits bound what that costs.
+//! Decision: series are never removed while the process lives, because a removed counter that
+//! returns looks like a reset to every reader. The limits bound the cost.
 
 use super::cells::CHUNK_CELLS;
 use super::declare::{self, FAMILIES_MAX, FULL, Family, LABELS_MAX, OVERFLOW_FULL};
@@ -15,35 +15,35 @@ use crate::clock::UnixNanos;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// Values that every label has: `_other` and `_unmatched`.
+/// Number of values that every label has: `_other` and `_unmatched`.
 const RESERVED: usize = 2;
 
-/// A value that is not known yet, among the numbers of values that are.
+/// Marks a value without a number, among the numbers of known values.
 const UNKNOWN: u32 = u32::MAX;
 
-/// All families, their series and the room that is left.
+/// All families, their series and the remaining capacity.
 #[derive(Debug)]
 pub(super) struct Admission {
     limits: Limits,
     families: Vec<Entry>,
-    /// Series that count against the process' limit: all but the overflow series.
+    /// Number of series that count against the limit of the process: all but the overflow series.
     ordinary: usize,
     all: usize,
     next_cell: u32,
-    /// Values that labels took so far.
+    /// Number of values that labels have taken so far.
     values_count: u32,
-    /// Born since the last scrape took them; at most as many as there are series.
+    /// Series created since the last scrape took them; at most as many as there are series.
     births: Vec<Birth>,
-    /// How often a shard had to ask.
+    /// How often a shard needed the lock to resolve a label set.
     #[cfg(test)]
     pub(super) asked: usize,
 }
 
-/// One family's part of the table.
+/// The part of the table that belongs to one family.
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) family: Arc<Family>,
-    /// As last declared.
+    /// The help text of the latest declaration.
     pub(super) help: Arc<str>,
     siblings: Vec<(usize, Vec<String>)>,
     pub(super) values: Vec<Interner>,
@@ -52,11 +52,11 @@ pub(super) struct Entry {
     overflow: usize,
 }
 
-/// The values of one label: number -> value and back.
+/// The values of one label: from number to value and back.
 #[derive(Default, Debug)]
 pub(super) struct Interner {
     map: ValueMap,
-    /// By number; the first is `_other`.
+    /// The values by number; the first is `_other`.
     pub(super) names: Vec<Arc<str>>,
 }
 
@@ -68,7 +68,7 @@ impl Interner {
         id
     }
 
-    /// A value that some admitted set has, with its number.
+    /// Returns a value that some admitted label set has, with its number.
     pub(super) fn get(&self, value: &str) -> Option<(&Arc<str>, u32)> {
         let id = self.map.find(value)?;
         Some((&self.names[id as usize], id))
@@ -84,7 +84,8 @@ impl Entry {
         self.family.doors.fetch_or(door, Ordering::Release);
     }
 
-    /// The family takes no ordinary series any more: blame the open label with most values.
+    /// Closes the family for ordinary series, and names the open label with the most values as the
+    /// cause.
     fn close_full(&self) {
         if self.is(FULL) {
             return;
@@ -97,7 +98,7 @@ impl Entry {
         self.close(FULL);
     }
 
-    /// The number of a value, making one where the label still takes values.
+    /// Returns the number of a value; assigns one if the label still takes values.
     fn intern(&mut self, label: usize, value: &str) -> Option<u32> {
         if let Some((_, id)) = self.values[label].get(value) {
             return Some(id);
@@ -133,7 +134,7 @@ impl Admission {
         }
     }
 
-    /// See `Registry::declare`.
+    /// Implements `Registry::declare`.
     pub(super) fn declare(&mut self, spec: FamilySpec) -> Result<FamilyId, FamilyConflict> {
         let mut spec = declare::checked(spec)?;
         for (_, values) in &mut spec.siblings {
@@ -155,7 +156,7 @@ impl Admission {
         Ok(id)
     }
 
-    /// Whether a checked spec can stand beside those that there are.
+    /// Checks whether a valid spec is compatible with the existing families.
     pub(super) fn accepts(&self, spec: &FamilySpec) -> Result<(), FamilyConflict> {
         if let Some(old) = self.families.iter().find(|old| old.family.spec.name == spec.name) {
             return declare::compatible(&old.family.spec, spec);
@@ -171,7 +172,7 @@ impl Admission {
         Ok(())
     }
 
-    /// Families from number `known` on.
+    /// Returns the families from number `known` on.
     pub(super) fn families_from(&self, known: usize) -> impl Iterator<Item = &Arc<Family>> {
         self.families.iter().skip(known).map(|entry| &entry.family)
     }
@@ -184,7 +185,7 @@ impl Admission {
         &self.families
     }
 
-    /// Grows whenever a label takes a value that it did not have.
+    /// Returns a number that grows whenever a label takes a new value.
     pub(super) fn values_count(&self) -> u32 {
         self.values_count
     }
@@ -193,13 +194,14 @@ impl Admission {
         self.all
     }
 
-    /// What was born since this was last asked.
+    /// Takes the series that were created since the last call.
     pub(super) fn take_births(&mut self) -> Vec<Birth> {
         std::mem::take(&mut self.births)
     }
 
-    /// The numbers and the first cell of the series with these values, already cut: met again, born
-    /// with its siblings, or the overflow series where a limit is reached, which is counted.
+    /// Returns the numbers and the first cell of the series with these values, which are already
+    /// cut. The series exists, or is created with its siblings, or is the overflow series if a
+    /// limit is reached; overflow is counted.
     pub(super) fn admit(
         &mut self,
         family: usize,
@@ -239,7 +241,7 @@ impl Admission {
         (ids, cell)
     }
 
-    /// Keeps the closed labels and folds the rest; folds all where even those are too many.
+    /// Keeps the values of closed labels and folds the rest; folds all if even those are too many.
     fn admit_overflow(
         &mut self,
         family: usize,
@@ -280,15 +282,15 @@ impl Admission {
         (ids, cell)
     }
 
-    /// The series that differ in one label only and shall be there from the beginning. They take
-    /// what room there is and never more: an overflow series has siblings in closed labels alone.
+    /// Creates the series that differ in one label only and must exist from the beginning. They use
+    /// only the remaining capacity: an overflow series has siblings in closed labels alone.
     fn bear_siblings(&mut self, family: usize, ids: [u32; LABELS_MAX], now: UnixNanos) {
         let siblings = std::mem::take(&mut self.families[family].siblings);
         for (label, values) in &siblings {
             for value in values {
                 let entry = &mut self.families[family];
                 let mut labels = entry.family.spec.labels.iter().zip(&ids).enumerate();
-                // the label that differs and every one that has a value of its own
+                // the differing label, and every label with a value other than `_other`
                 let open = labels.any(|(n, (l, id))| !l.closed && (n == *label || *id != OTHER_ID));
                 if entry.is(OVERFLOW_FULL) || entry.is(FULL) && open {
                     continue;
@@ -305,8 +307,8 @@ impl Admission {
         self.families[family].siblings = siblings;
     }
 
-    /// Gives a set its cells; whether it is an ordinary or an overflow series follows from the
-    /// door.
+    /// Assigns cells to a label set. The full flags decide whether it is an ordinary or an overflow
+    /// series.
     fn born(&mut self, family: usize, ids: &[u32], now: UnixNanos) -> u32 {
         let entry = &mut self.families[family];
         let cells = entry.family.spec.kind.cells();
@@ -333,7 +335,7 @@ impl Admission {
         cell
     }
 
-    /// No overflow series any more but the one that has `_other` in every label.
+    /// Closes the family for overflow series, except the one that has `_other` in every label.
     fn close_overflow(&mut self, family: usize, now: UnixNanos) {
         let entry = &self.families[family];
         if entry.is(OVERFLOW_FULL) {

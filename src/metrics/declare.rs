@@ -1,62 +1,65 @@
-//! What a family must be to be declared, and what it may not change later. Everything refused here
-//! is refused before a series exists; nothing past this point checks a name again.
+//! The rules for declaring a family and for declaring it again. Every rule is checked before a
+//! series exists; no later code checks a name again.
 
 use super::buckets::Bounds;
 use super::family::{FamilyConflict, FamilyId, FamilyKind, FamilySpec};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-/// Labels a family: a set is a row of numbers on the stack while it is looked up, and a bit a label
-/// says that its values are complete. The widest known exporters have 12.
+/// Maximum number of labels of a family. A lookup keeps a label set as an array of numbers on the
+/// stack, and each label has a bit that says that its values are complete. The widest known
+/// exporters have 12.
 pub const LABELS_MAX: usize = 16;
 
-/// Buckets a histogram, +Inf aside: a series' cells lie in one chunk of 1,024. Prometheus' own
-/// advice ends at a few dozen.
+/// Maximum number of buckets of a histogram, not counting +Inf: the cells of a series are in one
+/// chunk of 1,024. Prometheus recommends a few dozen at most.
 pub const BOUNDS_MAX: usize = 256;
 
-/// Families a process: a thousand rules of four families, and each costs at most
-/// [`OVERFLOW_SETS_MAX`] series beyond the limits.
+/// Maximum number of families of the process: a thousand rules with four families each. A family
+/// adds at most [`OVERFLOW_SETS_MAX`] series beyond the limits.
 pub const FAMILIES_MAX: usize = 4096;
 
-/// Overflow series a family beyond its limits: nine methods by 28 status codes. More combinations
-/// than these are no closed sets, whatever the rule says; they share the series with `_other` in
-/// every label.
+/// Maximum number of overflow series of a family beyond its limits: nine methods by 28 status
+/// codes. With more combinations the labels are not closed sets, whatever the rule says; these
+/// combinations share the series with `_other` in every label.
 pub const OVERFLOW_SETS_MAX: usize = 256;
 
-/// Series a process, whatever the settings say: with every family's overflow series, each as wide
-/// as it may be, their cells are still numbered in 32 bits. A Prometheus server refuses far fewer
-/// of one target.
+/// Maximum number of series of the process, whatever the settings say. Even with the widest
+/// overflow series of every family, all cells fit into 32-bit numbers. A Prometheus server refuses
+/// far fewer series from one target.
 pub const SERIES_MAX: usize = 1_000_000;
 
 const _: () = {
     let all = SERIES_MAX + FAMILIES_MAX * (OVERFLOW_SETS_MAX + 1);
-    // the widest histograms lie three to a chunk
+    // a chunk holds three series of the widest histograms
     assert!(all / 3 * super::cells::CHUNK_CELLS <= u32::MAX as usize);
 };
 const _: () = assert!(BOUNDS_MAX + 2 <= super::cells::CHUNK_CELLS);
 const _: () = assert!(FAMILIES_MAX <= u16::MAX as usize && LABELS_MAX <= 16);
 
-/// [`Family::doors`]: the family takes no ordinary series any more.
+/// [`Family::doors`]: the family takes no further ordinary series.
 pub(super) const FULL: u32 = 1 << 16;
-/// [`Family::doors`]: the family takes no overflow series any more either.
+/// [`Family::doors`]: the family takes no further overflow series either.
 pub(super) const OVERFLOW_FULL: u32 = 1 << 17;
 
-/// [`Family::doors`]: this label takes no new value any more.
+/// [`Family::doors`]: this label takes no further values.
 pub(super) fn label_full(label: usize) -> u32 {
     1 << label
 }
 
-/// A declared family: what does not change, and what is read without a lock.
+/// A declared family: the constant part, and the part that is read without a lock.
 #[derive(Debug)]
 pub(super) struct Family {
     pub(super) id: FamilyId,
     pub(super) spec: FamilySpec,
     pub(super) bounds: Bounds,
-    /// Bits that only ever get set, under the admission's lock: from then on nothing of the kind is
-    /// born, so that a shard that has copied all there is needs the lock no more.
+    /// Bits that are set under the admission's lock and never cleared. After a bit is set, no
+    /// series or value of that kind is created, so a shard that has copied all of them no longer
+    /// needs the lock.
     pub(super) doors: AtomicU32,
-    /// Values folded into an overflow series, by label.
+    /// Number of values folded into an overflow series, by label.
     pub(super) folded: Box<[AtomicU64]>,
-    /// The label that is named for overflow of the whole family; decided when it becomes full.
+    /// The label that is reported for overflow of the whole family; chosen when the family becomes
+    /// full.
     pub(super) blamed: AtomicU32,
 }
 
@@ -79,12 +82,12 @@ impl Family {
         }
     }
 
-    /// Counts a value folded because its label's values are complete.
+    /// Counts a value that is folded because the values of its label are complete.
     pub(super) fn count_folded(&self, label: usize) {
         self.folded[label].fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Counts a set folded because the family is full.
+    /// Counts a label set that is folded because the family is full.
     pub(super) fn count_overflow(&self) {
         if let Some(folded) = self.folded.get(self.blamed.load(Ordering::Relaxed) as usize) {
             folded.fetch_add(1, Ordering::Relaxed);
@@ -92,7 +95,8 @@ impl Family {
     }
 }
 
-/// The spec with its name completed (`_total` for counters), or what is wrong with it.
+/// Returns the spec with its complete name (`_total` for counters), or an error that says what is
+/// wrong.
 pub(super) fn checked(mut spec: FamilySpec) -> Result<FamilySpec, FamilyConflict> {
     let counter = matches!(spec.kind, FamilyKind::Counter | FamilyKind::FloatCounter);
     if counter && !spec.name.ends_with("_total") {
@@ -149,8 +153,8 @@ fn check_labels(spec: &FamilySpec) -> Result<(), FamilyConflict> {
     }
 }
 
-/// Whether the same name may be declared again like this. Help and siblings may change, the rest
-/// not: a stored series would change its meaning under its reader.
+/// Checks whether a name may be declared again with this spec. Help and siblings may change; a
+/// change of anything else would change the meaning of a stored series.
 pub(super) fn compatible(old: &FamilySpec, new: &FamilySpec) -> Result<(), FamilyConflict> {
     let name = &old.name;
     if old.kind != new.kind {
@@ -193,7 +197,8 @@ fn describe(kind: &FamilyKind) -> &'static str {
     }
 }
 
-/// Whether two families of different names would write a sample or a type line of one name.
+/// Returns whether two families of different names would write a sample or a type line of the same
+/// name.
 pub(super) fn collide(a: &FamilySpec, b: &FamilySpec) -> bool {
     let (a, b) = (written_names(a), written_names(b));
     a.iter().any(|name| b.contains(name))
@@ -210,7 +215,7 @@ fn written_names(spec: &FamilySpec) -> Vec<String> {
     suffixes.iter().map(|suffix| format!("{base}{suffix}")).collect()
 }
 
-/// The process metrics that Prometheus' client libraries define, which sidelight writes of itself.
+/// The process metrics that Prometheus' client libraries define and sidelight writes about itself.
 const PROCESS_NAMES: [&str; 9] = [
     "process_cpu_seconds_total",
     "process_max_fds",

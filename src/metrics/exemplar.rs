@@ -1,30 +1,30 @@
-//! Exemplars: a measured value with the span that it came from. Each shard has a fixed number of
-//! slots, filled first come, first kept; a scrape opens the next epoch, collects what the last one
-//! left, and the slots fill anew. The registry keeps what was collected until something newer comes.
-//! A slot is a seqlock of atomics: a torn one is skipped, never shown.
+//! Exemplars: a measured value with its span. Each shard has a fixed number of slots and keeps the
+//! first exemplars that arrive. A scrape starts a new epoch and collects the exemplars of the last
+//! one; then the slots fill again. The registry keeps a collected exemplar until a newer one
+//! replaces it. A slot is a seqlock of atomics: a scrape skips a torn slot.
 
 use crate::clock::UnixNanos;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 
-/// Exemplars a shard keeps between two scrapes: 56 KiB, made when the first one comes. More cells
-/// than these rarely see a traced line between two scrapes, and those that do get theirs at the
-/// next.
+/// Maximum number of exemplars of a shard between two scrapes: 56 KiB, allocated with the first
+/// one. Traced lines rarely reach more cells than this between two scrapes; the remaining cells get
+/// theirs after the next scrape.
 pub const EXEMPLARS_MAX: usize = 1024;
 
 /// A measured value with the span that it came from.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Exemplar {
-    /// The value measured.
+    /// The measured value.
     pub value: f64,
-    /// When.
+    /// Time of the measurement.
     pub at: UnixNanos,
     /// W3C trace id.
     pub trace_id: [u8; 16],
-    /// W3C span id; all zero where the line named none.
+    /// W3C span id; all zero if the line named none.
     pub span_id: [u8; 8],
 }
 
-/// Sequence, then epoch and cell, value, time, trace id in two words, span id.
+/// Sequence; epoch and cell; value; time; trace id in two words; span id.
 type Slot = [AtomicU64; 7];
 
 /// The slots of one shard.
@@ -43,8 +43,8 @@ impl Exemplars {
         Exemplars { slots: (0..slots).map(|_| empty()).collect() }
     }
 
-    /// Writes slot `at`, by the shard's one writer. The sequence only ever counts up, so that a
-    /// reader cannot take two writes for one.
+    /// Writes slot `at`; only the writer of the shard may call this. The sequence only grows, so
+    /// that a reader cannot mistake two writes for one.
     pub(super) fn put(&self, at: usize, epoch: u32, cell: u32, exemplar: &Exemplar) {
         let Some([sequence, rest @ ..]) = self.slots.get(at) else { return };
         let words = words(epoch, cell, exemplar);
@@ -57,7 +57,7 @@ impl Exemplars {
         sequence.store(before + 2, Ordering::Release);
     }
 
-    /// Everything that was left in `epoch` and is whole: (cell, exemplar).
+    /// Collects all complete exemplars of `epoch` as (cell, exemplar).
     pub(super) fn take(&self, epoch: u32, into: &mut Vec<(u32, Exemplar)>) {
         for [sequence, rest @ ..] in &self.slots {
             let before = sequence.load(Ordering::Acquire);
@@ -110,8 +110,8 @@ mod tests {
         }
     }
 
-    /// Scenario: one thread rewrites a slot as fast as it can while another takes it.
-    /// Guarantees: what is taken was left whole, by one write.
+    /// Scenario: one thread rewrites a slot as fast as it can while another reads it. Guarantees:
+    /// an exemplar that is read was written completely, by one write.
     #[test]
     fn a_torn_exemplar_is_never_taken() {
         let slots = Exemplars::of(1);

@@ -1,9 +1,9 @@
-//! From cells to text: one encoder for the derived families and for sidelight's own. No data thread
-//! ever waits for it: what is read are atomics, and the admission is held only while handles are
-//! copied.
+//! Encodes cells as text, with one encoder for the derived families and for sidelight's own. No
+//! data thread ever waits for it: the encoder reads atomics, and holds the admission's lock only
+//! while it copies handles.
 //!
-//! Decision: a family without series is not written at all, as the `prometheus` crate and
-//! client_golang do; a type line without samples tells a reader nothing.
+//! Decision: a family without series is not written at all, as in the `prometheus` crate and
+//! client_golang; a type line without samples says nothing to a reader.
 
 mod derived;
 mod number;
@@ -22,15 +22,15 @@ pub enum Encoding {
     OpenMetrics,
 }
 
-/// What a scrape asked for beside the format.
+/// Options of a scrape besides the format.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Options {
-    /// OpenMetrics: write `_created` samples.
+    /// Whether OpenMetrics includes `_created` samples.
     pub created: bool,
 }
 
-/// Writes everything: the registry's families, then `own` (sidelight's, as the `prometheus` crate
-/// gathers them). OpenMetrics shows the newest exemplar of each cell.
+/// Writes the registry's families, then `own` (sidelight's families, as the `prometheus` crate
+/// gathers them). OpenMetrics includes the newest exemplar of each cell.
 pub fn encode(
     registry: &Registry,
     own: &[prometheus::proto::MetricFamily],

@@ -1,43 +1,43 @@
-//! The plain types: what a family is as rules declare it, how a series is named, what may be spent.
-//! Nothing here has behaviour beyond saying what it is.
+//! The plain types: the declaration of a family, the id of a series, the limits.
 
-/// What stands in a label whose value was folded into an overflow series.
+/// The label value that replaces every value folded into an overflow series.
 pub const OTHER: &str = "_other";
 
-/// The value of a label for everything that outsiders made up and no request or query has confirmed
-/// yet. Every open label has it from the beginning, so that it needs no place of its own.
+/// The label value for names from outside that no request or query has confirmed yet. Every open
+/// label has it from the beginning, so that it does not count against the limit of values.
 pub const UNMATCHED: &str = "_unmatched";
 
-/// A family of series, by number. Append-only: a number never changes its meaning.
+/// The number of a family. Numbers are only ever added: a number never changes its meaning.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct FamilyId(pub u16);
 
-/// One series of one family, process-wide; cheap to keep in a memo.
+/// The id of one series in the process; small enough to keep in a cache.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct SeriesId {
-    /// Which family.
+    /// The family.
     pub family: FamilyId,
-    /// The first of its cells among those of the process: unique, ascending by birth, not dense.
+    /// Number of the first of its cells in the process: unique, ascending in the order of creation,
+    /// not dense.
     pub index: u32,
 }
 
 /// What a family measures.
 #[derive(Clone, PartialEq, Debug)]
 pub enum FamilyKind {
-    /// Counts events: an integer.
+    /// A count of events: an integer.
     Counter,
-    /// Sums a field: a double.
+    /// The sum of a field: a double.
     FloatCounter,
-    /// The newest value over all shards.
+    /// The newest value of all shards.
     SetGauge,
-    /// The sum of all changes over all shards.
+    /// The sum of all changes of all shards.
     AddGauge,
-    /// Classic buckets: upper bounds in ascending order, without +Inf.
+    /// A histogram with classic buckets: upper bounds in ascending order, without +Inf.
     Histogram(Vec<f64>),
 }
 
 impl FamilyKind {
-    /// The word of the exposition formats.
+    /// Returns the type's name in the exposition formats.
     pub fn word(&self) -> &'static str {
         match self {
             FamilyKind::Counter | FamilyKind::FloatCounter => "counter",
@@ -46,8 +46,8 @@ impl FamilyKind {
         }
     }
 
-    /// Cells a series takes: a set gauge keeps its time and its value, a histogram each bucket,
-    /// +Inf included, and the sum.
+    /// Returns the number of cells of a series. A set gauge has a time and a value, a histogram one
+    /// cell for each bucket, +Inf included, and one for the sum.
     pub(super) fn cells(&self) -> u32 {
         match self {
             FamilyKind::Counter | FamilyKind::FloatCounter | FamilyKind::AddGauge => 1,
@@ -62,38 +62,40 @@ impl FamilyKind {
 pub struct LabelSpec {
     /// The label's name.
     pub name: String,
-    /// Its values are a closed set (methods, levels, status codes): kept in the overflow series.
+    /// Its values are a closed set (methods, levels, status codes), which an overflow series keeps.
     pub closed: bool,
-    /// At most this many values; more become `_other`. None: only the family's limit counts.
+    /// Maximum number of values; further values become `_other`. None: only the limit of the family
+    /// applies.
     pub values_max: Option<usize>,
 }
 
-/// A family as rules declare it.
+/// The declaration of a family by a rule.
 #[derive(Clone, PartialEq, Debug)]
 pub struct FamilySpec {
-    /// Full name, `_total` included for counters.
+    /// Full name, with `_total` for counters.
     pub name: String,
-    /// One sentence.
+    /// Help text: one sentence.
     pub help: String,
-    /// `seconds`, `bytes`, ...; empty for none. OpenMetrics wants it as the name's suffix.
+    /// `seconds`, `bytes`, ...; empty for none. OpenMetrics requires it as the suffix of the name.
     pub unit: String,
     /// What it measures.
     pub kind: FamilyKind,
     /// Its labels, in order.
     pub labels: Vec<LabelSpec>,
-    /// When a series is met, the series with these values in this label (by index) are born at 0
-    /// with it.
+    /// For each label (by index), values for which a series is created at 0 together with a new
+    /// one.
     pub siblings: Vec<(usize, Vec<String>)>,
 }
 
-/// What memory and scrapes may cost.
+/// Limits on memory and on the size of a scrape.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
-    /// Series of the whole process.
+    /// Maximum number of series of the process.
     pub series_max: usize,
-    /// Label sets of one family.
+    /// Maximum number of label sets of one family.
     pub label_sets_max: usize,
-    /// Bytes of one label value; a longer one is cut at a character and a hash appended.
+    /// Maximum number of bytes of a label value; a longer one is cut at a character and a hash
+    /// appended.
     pub label_value_bytes_max: usize,
 }
 
@@ -103,7 +105,7 @@ impl Default for Limits {
     }
 }
 
-/// A family was declared that cannot be, or again with another shape.
+/// The error of a declaration that is invalid or conflicts with an earlier one.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct FamilyConflict {
     /// What is wrong or differs, in words.

@@ -1,6 +1,6 @@
-//! Label values as numbers, label sets as rows of such numbers, and long values cut. Every lookup
-//! takes a borrowed key, compares it whole and allocates nothing. Used by the process-wide table
-//! and, each with its own copy, by the shards.
+//! Label values as numbers, label sets as arrays of such numbers, and the cut of long values. Every
+//! lookup takes a borrowed key, compares it as a whole, and does not allocate. The process-wide
+//! table and each shard have separate copies.
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 /// The number of `_other` in every label.
 pub(super) const OTHER_ID: u32 = 0;
 
-/// Label value -> its number.
+/// A map from a label value to its number.
 #[derive(Default, Debug)]
 pub(super) struct ValueMap {
     table: HashTable<(Arc<str>, u32)>,
@@ -28,7 +28,7 @@ impl ValueMap {
         self.table.len()
     }
 
-    /// Learns a value; one already known keeps its number.
+    /// Adds a value; a known value keeps its number.
     pub(super) fn insert(&mut self, value: &Arc<str>, id: u32) {
         let hash = self.hasher.hash_one(&**value);
         if self.table.find(hash, |(known, _)| **known == **value).is_none() {
@@ -40,7 +40,7 @@ impl ValueMap {
     }
 }
 
-/// Label set, as value numbers -> the series' first cell.
+/// A map from a label set, as numbers of values, to the first cell of its series.
 #[derive(Debug)]
 pub(super) struct SetMap {
     labels: usize,
@@ -51,7 +51,7 @@ pub(super) struct SetMap {
 }
 
 impl SetMap {
-    /// For sets of so many labels.
+    /// Creates a map for sets of `labels` labels.
     pub(super) fn new(labels: usize) -> SetMap {
         SetMap {
             labels,
@@ -72,7 +72,7 @@ impl SetMap {
         Some(self.cells[*row as usize])
     }
 
-    /// Learns a set; one already known keeps its cell.
+    /// Adds a set; a known set keeps its cell.
     pub(super) fn insert(&mut self, ids: &[u32], cell: u32) {
         if self.find(ids).is_some() {
             return;
@@ -86,18 +86,20 @@ impl SetMap {
         });
     }
 
-    /// Every set with its cell, in the order they came.
+    /// Returns every set with its cell, in the order of insertion.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&[u32], u32)> {
         self.cells.iter().enumerate().map(|(row, cell)| (self.row(row as u32), *cell))
     }
 }
 
-/// Bytes that a cut value ends with: `~` and eight digits of a hash of the whole.
+/// Number of bytes of the mark at the end of a cut value: `~` and eight digits of a hash of the
+/// whole value.
 const CUT_MARK_BYTES: usize = 9;
 
-/// A value of more than `bytes_max` bytes cut at a character, with a hash of the whole appended, so
-/// that two long values stay two series; the result is no longer than `bytes_max` (but at least the
-/// mark). The hash is the same in every process: a restart renames no series.
+/// Cuts a value of more than `bytes_max` bytes at a character and appends a hash of the whole
+/// value, so that two long values remain two series. The result has at most `bytes_max` bytes, but
+/// at least the mark. The hash is the same in every process, so that a restart does not rename a
+/// series.
 pub(super) fn cut<'a>(value: &'a str, bytes_max: usize, scratch: &'a mut String) -> &'a str {
     if value.len() <= bytes_max {
         return value;

@@ -1,5 +1,5 @@
-//! For tests: a second reader of both text formats that shares nothing with the writer. Slow,
-//! strict about what the formats demand, and ignorant of how the writer works.
+//! A second reader of both text formats, for tests. It shares no code with the writer, is slow, and
+//! is strict about what the formats demand.
 #![allow(clippy::float_cmp)] // counts and the sums chosen here are exact
 
 use super::expose::{Encoding, Options, encode};
@@ -19,11 +19,11 @@ pub(super) type ReadExemplar = (Labels, f64, f64);
 #[derive(Default, Debug, PartialEq)]
 pub(super) struct Read {
     pub(super) samples: BTreeMap<Key, f64>,
-    /// Family name -> type.
+    /// From family name to type.
     pub(super) types: BTreeMap<String, String>,
     pub(super) help: BTreeMap<String, String>,
     pub(super) units: BTreeMap<String, String>,
-    /// Sample -> its exemplar.
+    /// From sample to its exemplar.
     pub(super) exemplars: BTreeMap<Key, ReadExemplar>,
 }
 
@@ -40,14 +40,14 @@ pub(super) fn key(name: &str, labels: &[(&str, &str)]) -> Key {
     (name.to_owned(), labels)
 }
 
-/// Encodes and reads back.
+/// Encodes the registry and reads the text back.
 pub(super) fn scrape(registry: &Registry, encoding: Encoding) -> Read {
     let mut out = Vec::new();
     encode(registry, &[], encoding, Options::default(), &mut out);
     read(std::str::from_utf8(&out).expect("UTF-8"), encoding)
 }
 
-/// Reads a whole exposition; panics where it is none.
+/// Reads a whole exposition; panics if it is invalid.
 pub(super) fn read(text: &str, encoding: Encoding) -> Read {
     let open = encoding == Encoding::OpenMetrics;
     let mut read = Read::default();
@@ -118,7 +118,7 @@ fn number(text: &str) -> f64 {
     }
 }
 
-/// Sorted labels, and what follows them.
+/// Reads sorted labels; returns them and the rest of the text.
 fn labels(text: &str) -> (Labels, &str) {
     let mut labels = Vec::new();
     let Some(mut rest) = text.strip_prefix('{') else { return (labels, text) };
@@ -160,7 +160,7 @@ fn unescape(text: &str, quotes: bool) -> String {
     out
 }
 
-/// Buckets ascend, the last is +Inf, and it equals the count.
+/// Checks that buckets ascend, that the last is +Inf, and that it equals the count.
 fn histograms(read: &Read) {
     for (family, _) in read.types.iter().filter(|(_, kind)| *kind == "histogram") {
         let mut series: BTreeMap<Labels, Vec<(f64, f64)>> = BTreeMap::new();

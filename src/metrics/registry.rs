@@ -1,5 +1,5 @@
-//! The one place where families, the series table, the shards and what scrapes remember meet.
-//! Locks, never two at once but in this order: scrape, then admission, then shards, then a shard's
+//! The registry: families, the series table, the shards and the state that scrapes keep. Locks are
+//! taken in this order and never two at once: scrape, then admission, then shards, then a shard's
 //! chunks.
 
 use super::admission::Admission;
@@ -12,7 +12,7 @@ use std::cmp::Reverse;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-/// Exemplars kept: one for each of eight buckets of 512 series, in 256 KiB.
+/// Maximum number of kept exemplars: one for each of eight buckets of 512 series, in 256 KiB.
 const EXEMPLARS_KEPT_MAX: usize = 4096;
 
 /// All families and series of the process.
@@ -22,16 +22,18 @@ pub struct Registry {
     admission: Mutex<Admission>,
     shards: Mutex<Vec<Arc<Shard>>>,
     rendered: Mutex<Rendered>,
-    /// Counts up when the shards' exemplars are collected; starts at 1, as 0 means never.
+    /// Incremented when a scrape collects the exemplars of the shards; starts at 1, because 0 means
+    /// never.
     pub(super) epoch: AtomicU32,
-    /// Grows whenever a label takes a new value; published after the admission that took it.
+    /// Grows whenever a label takes a new value; stored after the admission of that value.
     pub(super) values_count: AtomicU32,
     /// The newest exemplar of each cell, ascending by cell.
     exemplars: Mutex<Vec<(u32, Exemplar)>>,
 }
 
 impl Registry {
-    /// An empty one. It takes no more than [`SERIES_MAX`] series, whatever the limits say.
+    /// Creates an empty registry. It accepts at most [`SERIES_MAX`] series, whatever the limits
+    /// say.
     pub fn new(mut limits: Limits) -> Arc<Registry> {
         limits.series_max = limits.series_max.min(SERIES_MAX);
         Arc::new(Registry {
@@ -45,31 +47,32 @@ impl Registry {
         })
     }
 
-    /// Declares a family; the same spec again gives the same number. A counter's name gets its
-    /// `_total` where it lacks; help and siblings may differ from the last time and are taken over.
+    /// Declares a family; the same spec again returns the same number. Appends `_total` to the name
+    /// of a counter if it lacks it. Help and siblings may differ from the last declaration; the new
+    /// ones apply.
     ///
     /// # Errors
-    /// The name is taken by a family of another type, unit, label list or buckets; or the
-    /// name, a label or the buckets are none that Prometheus accepts.
+    /// Fails if a family of another type, unit, label list or buckets has the name, or if
+    /// Prometheus does not accept the name, a label or the buckets.
     pub fn declare(&self, spec: FamilySpec) -> Result<FamilyId, FamilyConflict> {
         self.admission().declare(spec)
     }
 
-    /// Whether [`Registry::declare`] would take it; nothing is declared.
+    /// Checks whether [`Registry::declare`] would accept the spec; declares nothing.
     ///
     /// # Errors
-    /// As [`Registry::declare`].
+    /// Fails as [`Registry::declare`] does.
     pub fn accepts(&self, spec: &FamilySpec) -> Result<(), FamilyConflict> {
         self.admission().accepts(&super::declare::checked(spec.clone())?)
     }
 
-    /// Series now alive, overflow series included.
+    /// Returns the number of series, overflow series included.
     pub fn series_count(&self) -> usize {
         self.admission().series_count()
     }
 
-    /// Which labels overflowed: (family name, label name, how many values were folded). Counted
-    /// each time that a series is asked for, so a value that comes back counts again.
+    /// Returns the labels that overflowed: (family name, label name, number of folded values). The
+    /// number grows with each lookup of a series, so a value that returns counts again.
     pub fn overflows(&self) -> Vec<(String, String, u64)> {
         let mut overflows = Vec::new();
         for entry in self.admission().entries() {
@@ -88,7 +91,8 @@ impl Registry {
         held(&self.admission)
     }
 
-    /// A shard without a writer, or a new one: numbers of a writer that left stay.
+    /// Returns a shard without a writer, or a new one. The numbers of a former writer stay in its
+    /// shard.
     pub(super) fn shard(&self) -> Arc<Shard> {
         let mut shards = held(&self.shards);
         let free = shards.iter().find(|shard| !shard.held.swap(true, Ordering::Acquire));
@@ -106,8 +110,9 @@ impl Registry {
         held(&self.shards).len()
     }
 
-    /// What a scrape reads: every series' text, up to date, and all shards' cells. Holds up another
-    /// scrape for as long as the texts are borrowed, a data thread only for the copying of handles.
+    /// Returns what a scrape reads: the current text of every series, and the cells of all shards.
+    /// Blocks other scrapes while the texts are borrowed, and a data thread only while handles are
+    /// copied.
     pub(super) fn scrape(&self) -> (MutexGuard<'_, Rendered>, View) {
         let mut rendered = held(&self.rendered);
         let births = {
@@ -122,9 +127,10 @@ impl Registry {
         (rendered, view)
     }
 
-    /// Returns the newest exemplar of each cell, ascending by cell, in one format as in another: an
-    /// exemplar stays until a newer one replaces it, so that no scraper takes it from another. At
-    /// most [`EXEMPLARS_KEPT_MAX`], the newest. To be called under a scrape.
+    /// Returns the newest exemplar of each cell, ascending by cell, the same for every format. An
+    /// exemplar stays until a newer one replaces it, so that one scraper does not take it from
+    /// another. At most [`EXEMPLARS_KEPT_MAX`], the newest. The caller must hold the lock of a
+    /// scrape.
     pub(super) fn exemplars(&self) -> MutexGuard<'_, Vec<(u32, Exemplar)>> {
         let mut kept = held(&self.exemplars);
         let epoch = self.epoch.fetch_add(1, Ordering::Relaxed);
@@ -137,7 +143,7 @@ impl Registry {
         if newer.is_empty() {
             return kept;
         }
-        // of two with one time the one that was collected last comes first, and stays
+        // of two exemplars with the same time, the one collected last sorts first and stays
         newer.append(&mut kept);
         *kept = newer;
         kept.sort_by_key(|(cell, exemplar)| (*cell, Reverse(exemplar.at)));

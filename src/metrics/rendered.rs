@@ -1,11 +1,11 @@
-//! What a scrape keeps between scrapes: each series' text, rendered once. Only scrapes touch it.
+//! The text of each series, rendered once and kept between scrapes. Only scrapes use it.
 
 use super::declare::Family;
 use super::family::{FamilyId, FamilyKind};
 use crate::clock::UnixNanos;
 use std::sync::Arc;
 
-/// A series as the admission reports it.
+/// A new series, as the admission reports it.
 #[derive(Debug)]
 pub(super) struct Birth {
     pub(super) family: FamilyId,
@@ -14,24 +14,24 @@ pub(super) struct Birth {
     pub(super) labels: Box<str>,
 }
 
-/// All families in the order of their declaration, series in the order of their birth.
+/// All families in the order of their declaration, with their series in the order of creation.
 #[derive(Default, Debug)]
 pub(super) struct Rendered {
     pub(super) families: Vec<RenderedFamily>,
 }
 
-/// One family's texts, end to end in one buffer.
+/// The texts of one family, end to end in one buffer.
 #[derive(Debug)]
 pub(super) struct RenderedFamily {
     pub(super) family: Arc<Family>,
     pub(super) help: Arc<str>,
-    /// `name{labels} ` of a counter or gauge, `name_bucket{labels,` (the bucket's `le` to follow)
-    /// of a histogram; one after the other.
+    /// The texts of its series, one after the other: `name{labels} ` for a counter or gauge,
+    /// `name_bucket{labels,` for a histogram, where the bucket's `le` follows.
     text: Vec<u8>,
     series: Vec<RenderedSeries>,
 }
 
-/// Where a series' text ends, and where its cells begin.
+/// The end of a series' text, and the first of its cells.
 #[derive(Debug)]
 struct RenderedSeries {
     end: usize,
@@ -40,7 +40,7 @@ struct RenderedSeries {
 }
 
 impl Rendered {
-    /// Learns a family, or its new help.
+    /// Adds a family or updates its help.
     pub(super) fn learn(&mut self, family: &Arc<Family>, help: &Arc<str>) {
         match self.families.get_mut(family.id.0 as usize) {
             Some(known) if Arc::ptr_eq(&known.help, help) => {}
@@ -54,7 +54,7 @@ impl Rendered {
         }
     }
 
-    /// Renders what was born, after its family was learned.
+    /// Renders new series; their families must have been added before.
     pub(super) fn bear(&mut self, births: &[Birth]) {
         for birth in births {
             self.families[birth.family.0 as usize].bear(birth);
@@ -88,17 +88,17 @@ impl RenderedFamily {
         });
     }
 
-    /// How many series there are.
+    /// Returns the number of series.
     pub(super) fn len(&self) -> usize {
         self.series.len()
     }
 
-    /// Bytes of all texts.
+    /// Returns the number of bytes of all texts.
     pub(super) fn text_bytes(&self) -> usize {
         self.text.len()
     }
 
-    /// (text, first cell, when born), in the order of birth.
+    /// Returns (text, first cell, creation time) of each series, in the order of creation.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&[u8], u32, UnixNanos)> {
         let mut start = 0;
         self.series.iter().map(move |series| {
@@ -109,7 +109,7 @@ impl RenderedFamily {
     }
 }
 
-/// `a="b",c="d"`, values escaped as both text formats want it.
+/// Renders `a="b",c="d"`, with values escaped as both text formats require.
 pub(super) fn label_text<'a>(
     names: impl Iterator<Item = &'a str>,
     values: impl Iterator<Item = &'a str>,

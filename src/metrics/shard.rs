@@ -1,6 +1,6 @@
-//! The one writer of one shard: what a data thread does to numbers. Adding takes an index, a load
-//! and a store; no lock, no allocation, no system call. A label set that this shard never met asks
-//! the admission.
+//! The single writer of one shard: how a data thread updates metrics. An addition needs an index, a
+//! load and a store; no lock, no allocation, no system call. A label set that is new to this shard
+//! goes to the admission.
 
 use super::buckets::Bounds;
 use super::cells::{CHUNK_CELLS, Chunk, Shard};
@@ -13,34 +13,35 @@ use crate::clock::UnixNanos;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The one writer of one shard. Dropped, it leaves its numbers to the next.
+/// The single writer of one shard. When it is dropped, its numbers stay for the next writer.
 #[derive(Debug)]
 pub struct ShardWriter {
     chunks: Vec<Arc<Chunk>>,
-    /// By family: what adding and observing need, apart from what only meeting needs.
+    /// By family: what additions and observations need, separate from what only lookups need.
     hot: Vec<Hot>,
     families: Vec<Known>,
     shard: Arc<Shard>,
     registry: Arc<Registry>,
-    /// By cell: the epoch in which it last got an exemplar. Empty until the first one.
+    /// By cell: the epoch of its last exemplar. Empty until the first exemplar.
     filled: Vec<u32>,
     slots: Slots,
     scratch: String,
 }
 
-/// How many exemplar slots were filled in which epoch.
+/// The number of exemplar slots used, and the epoch that it applies to.
 #[derive(Default, Debug)]
 struct Slots {
     epoch: u32,
     filled: usize,
 }
 
-/// What every line asks of a family: 24 bytes, so that observing is two loads away from the bounds.
+/// The part of a family that every line needs: 24 bytes, so that an observation reaches the bounds
+/// with two loads.
 #[derive(Debug)]
 struct Hot {
     bounds: Bounds,
     kind: HotKind,
-    /// Of a histogram: how far its sum lies behind its first bucket.
+    /// For a histogram: the distance of its sum from its first bucket.
     sum: u16,
 }
 
@@ -66,18 +67,18 @@ impl Hot {
     }
 }
 
-/// What this shard knows of a family.
+/// The shard's copy of a family.
 #[derive(Debug)]
 struct Known {
     family: Arc<Family>,
     values: Vec<ValueMap>,
     sets: SetMap,
-    /// The doors that were shut when everything behind them was copied here.
+    /// The full flags that were set when this shard copied all series and values of their kind.
     doors: u32,
 }
 
 impl Registry {
-    /// A new shard: one for each data thread.
+    /// Creates the writer of a shard; each data thread needs one.
     pub fn writer(self: &Arc<Self>) -> ShardWriter {
         ShardWriter {
             chunks: Vec::new(),
@@ -99,12 +100,14 @@ impl Drop for ShardWriter {
 }
 
 impl ShardWriter {
-    /// The series with these label values, in the order of the family's labels; born at 0, with its
-    /// siblings, when it is met for the first time; the overflow series where a limit is reached.
-    /// Values are cut and capped here. Called on a miss of the caller's memo, not for every line.
+    /// Returns the series with these label values, which are in the order of the family's labels.
+    /// Creates it at 0, with its siblings, on the first lookup; returns the overflow series if a
+    /// limit is reached. Cuts and caps the values. Callers keep the result in a cache and do not
+    /// call this for every line.
     ///
     /// # Panics
-    /// The family is not of this registry, or has another number of labels than `values`.
+    /// Panics if the family belongs to another registry or has another number of labels than
+    /// `values`.
     pub fn series(&mut self, family: FamilyId, values: &[&str], now: UnixNanos) -> SeriesId {
         let at = family.0 as usize;
         if at >= self.families.len() {
@@ -123,8 +126,8 @@ impl ShardWriter {
         SeriesId { family, index }
     }
 
-    /// Whether some series of the family has this value of the label with this number, in any
-    /// shard. Takes the lock where this shard has none.
+    /// Returns whether a series of the family, in any shard, has this value in label number
+    /// `label`. Takes the lock if this shard does not know the value.
     pub fn has_value(&mut self, family: FamilyId, label: usize, value: &str) -> bool {
         let at = family.0 as usize;
         if at >= self.families.len() {
@@ -137,7 +140,8 @@ impl ShardWriter {
             || self.registry.admission().entry(at).values[label].get(value).is_some()
     }
 
-    /// A number that changes whenever a label of any family takes a new value, in any shard.
+    /// Returns a number that changes whenever a label of any family takes a new value, in any
+    /// shard.
     #[inline]
     pub fn values_count(&self) -> u32 {
         self.registry.values_count.load(Ordering::Relaxed)
@@ -153,15 +157,15 @@ impl ShardWriter {
         cell.store(cell.load(Ordering::Relaxed).wrapping_add(by), Ordering::Relaxed);
     }
 
-    /// A series that another shard gave out.
+    /// Adds to a series that another shard returned.
     #[cold]
     fn add_far(&mut self, series: SeriesId, by: u64) {
         self.grow(series.index);
         self.add(series, by);
     }
 
-    /// Adds to a float counter (negative and NaN are ignored) or to an added gauge. What is not
-    /// finite is ignored in both: a sum never comes back from it.
+    /// Adds to a float counter (ignores negative values and NaN) or to an added gauge. Ignores
+    /// infinite values in both, because a sum never recovers from one.
     #[inline]
     pub fn add_f64(&mut self, series: SeriesId, by: f64) {
         if series.family.0 as usize >= self.hot.len() {
@@ -180,12 +184,12 @@ impl ShardWriter {
     #[inline]
     pub fn set(&mut self, series: SeriesId, value: f64, at: UnixNanos) {
         debug_assert!(self.kind(series).is_none_or(|kind| kind == HotKind::SetGauge));
-        // value first: who sees the time sees its value or a newer one; time 0 means never set
+        // value first: a reader of the time reads its value or a newer one; time 0 means never set
         self.cell(series.index + 1).store(value.to_bits(), Ordering::Relaxed);
         self.cell(series.index).store(at.0.max(1), Ordering::Release);
     }
 
-    /// Observes a value in a histogram; exactly 0 counts, NaN does not.
+    /// Observes a value in a histogram; exactly 0 counts, NaN is ignored.
     #[inline]
     pub fn observe(&mut self, series: SeriesId, value: f64) {
         if value.is_nan() {
@@ -195,7 +199,8 @@ impl ShardWriter {
         let known = (self.chunks.get(chunk), self.hot.get(series.family.0 as usize));
         let (Some(cells), Some(hot)) = known else { return self.observe_far(series, value) };
         debug_assert_eq!(hot.kind, HotKind::Histogram);
-        // a series' cells lie in one chunk: the remainder is never taken, and spares the check
+        // the cells of a series are in one chunk: the remainder changes nothing and avoids the
+        // bounds check
         let bucket = &cells[(at + hot.bounds.bucket(value) as usize) % CHUNK_CELLS];
         bucket.store(bucket.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
         let sum = &cells[(at + hot.sum as usize) % CHUNK_CELLS];
@@ -203,7 +208,7 @@ impl ShardWriter {
         sum.store(all.to_bits(), Ordering::Relaxed);
     }
 
-    /// A series that another shard gave out, or of a family that was declared since.
+    /// Observes in a series that another shard returned, or of a family that was declared later.
     #[cold]
     fn observe_far(&mut self, series: SeriesId, value: f64) {
         self.grow(series.index);
@@ -213,8 +218,8 @@ impl ShardWriter {
         }
     }
 
-    /// Whether an exemplar for this value would be taken: none since the last scrape. A load or
-    /// two.
+    /// Returns whether an exemplar for this value would be accepted: none since the last scrape.
+    /// Costs a load or two.
     #[inline]
     pub fn wants_exemplar(&self, series: SeriesId, value: f64) -> bool {
         let epoch = self.registry.epoch.load(Ordering::Relaxed);
@@ -223,7 +228,8 @@ impl ShardWriter {
             && (self.slots.epoch != epoch || self.slots.filled < EXEMPLARS_MAX)
     }
 
-    /// Leaves an exemplar with a counter (value: what was added) or a histogram's bucket.
+    /// Stores an exemplar with a counter (the value is what was added) or with a histogram's
+    /// bucket.
     pub fn exemplar(&mut self, series: SeriesId, exemplar: Exemplar) {
         if !self.wants_exemplar(series, exemplar.value) {
             return;
@@ -243,7 +249,7 @@ impl ShardWriter {
         self.slots.filled += 1;
     }
 
-    /// The cell that an exemplar of this value belongs to; gauges have none.
+    /// Returns the cell that an exemplar of this value belongs to; gauges have none.
     #[inline]
     fn exemplar_cell(&self, series: SeriesId, value: f64) -> Option<u32> {
         let hot = self.hot.get(series.family.0 as usize)?;
@@ -260,7 +266,7 @@ impl ShardWriter {
         self.hot.get(series.family.0 as usize).map(|hot| hot.kind)
     }
 
-    /// A cell of a series that this shard gave out, or another shard did.
+    /// Returns a cell of a series that this or another shard returned.
     #[inline]
     fn cell(&mut self, index: u32) -> &AtomicU64 {
         let (chunk, at) = place(index);
@@ -270,7 +276,7 @@ impl ShardWriter {
         &self.chunks[chunk][at]
     }
 
-    /// How many values of a family's labels this shard keeps.
+    /// Returns the number of values of a family's labels that this shard keeps.
     #[cfg(test)]
     pub(super) fn known_values(&self, family: FamilyId) -> usize {
         self.families[family.0 as usize].values.iter().map(ValueMap::len).sum()
@@ -293,8 +299,8 @@ impl ShardWriter {
         }
     }
 
-    /// Not known here: where a door shut since, copies what is behind it and looks again; else
-    /// asks.
+    /// Resolves label values that this shard does not know. If a full flag was set since the last
+    /// copy, copies everything behind it and looks again; then asks the admission.
     #[cold]
     fn meet(&mut self, at: usize, values: &[&str], now: UnixNanos) -> u32 {
         let registry = Arc::clone(&self.registry);
@@ -326,14 +332,15 @@ impl ShardWriter {
     }
 }
 
-/// A cell's chunk, and its place in it.
+/// Returns the chunk of a cell and its index in the chunk.
 #[inline]
 fn place(index: u32) -> (usize, usize) {
     (index as usize / CHUNK_CELLS, index as usize % CHUNK_CELLS)
 }
 
 impl Known {
-    /// The series with these values as far as this shard can tell without a lock, folds counted.
+    /// Returns the series with these values if this shard can decide that without a lock; counts
+    /// folds.
     fn find(&self, values: &[&str], bytes_max: usize, scratch: &mut String) -> Option<u32> {
         let mut ids = [OTHER_ID; LABELS_MAX];
         let (mut unknown, mut folded) = (0u32, 0u32);
@@ -356,7 +363,7 @@ impl Known {
         cell
     }
 
-    /// The overflow series of a full family: closed labels kept, or none.
+    /// Returns the overflow series of a full family, which keeps the closed labels or none.
     fn find_overflow(
         &self,
         ids: &mut [u32; LABELS_MAX],
@@ -389,7 +396,7 @@ impl Known {
         }
     }
 
-    /// Copies everything; happens at most once for each of a family's doors.
+    /// Copies all values and series of a family; happens at most once for each of its full flags.
     fn copy_all(&mut self, entry: &super::admission::Entry) {
         for (known, all) in self.values.iter_mut().zip(&entry.values) {
             for (id, value) in all.names.iter().enumerate() {

@@ -1,4 +1,5 @@
-//! The registry and its shards against a plain recount, the limits, and scrapes while others write.
+//! Tests of the registry and its shards: against a plain recount, at the limits, and with scrapes
+//! during writes.
 
 mod limits;
 mod made;

@@ -1,4 +1,4 @@
-//! The outbox against a plain list of items.
+//! Tests that compare the outbox with a plain list of items.
 
 use super::*;
 use proptest::prelude::*;
@@ -45,8 +45,8 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    /// Offered = sent + dropped + held after every step; items leave whole, in order, and only the
-    /// newest are dropped; neither bound is ever passed.
+    /// Guarantees: offered = sent + dropped + held after every step; items leave whole and in
+    /// order; only the newest are dropped; neither bound is ever exceeded.
     #[test]
     fn property_the_ledger_closes(steps in prop::collection::vec(step(), 0..60)) {
         let capacity = Capacity { items_max: 30, bytes_max: 50_000 };
@@ -109,7 +109,8 @@ proptest! {
     }
 }
 
-/// A batch goes out when it is full, or when the first item has lingered, and never before.
+/// Guarantees: a batch goes out when it is full or when its first item has waited for `linger`, and
+/// never before.
 #[test]
 fn a_batch_waits_for_its_size_or_its_time() {
     runtime().block_on(async {
@@ -133,7 +134,8 @@ fn a_batch_waits_for_its_size_or_its_time() {
     });
 }
 
-/// The close wakes who waits, gives out what is held, then says that nothing is left.
+/// Guarantees: the close wakes the waiting taker, hands out the held items, and then reports the
+/// end.
 #[test]
 fn the_close_flushes_and_ends() {
     runtime().block_on(async {

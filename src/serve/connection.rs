@@ -1,6 +1,6 @@
-//! One connection to the admin port, from its acceptance to its end. It costs a descriptor and no
-//! buffer until a whole request head has arrived; then it takes a slot, of which probes have their
-//! own, and is served one answer at a time. Unit: one connection.
+//! One connection to the admin port, from its acceptance to its end. It uses a descriptor and no
+//! buffer until a whole request head has arrived. Then it takes a slot, of which probes have a
+//! separate set, and gets one answer at a time. Unit: one connection.
 
 use super::respond::Answer;
 use super::slots::{Slot, Slots};
@@ -24,64 +24,66 @@ use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, interval_at, sleep, timeout};
 
-/// For the head of a request. A kubelet and a scraper need a packet; an attacker takes a
-/// descriptor for no longer.
+/// Timeout for the head of a request. A kubelet and a scraper send it in one packet; an attacker
+/// can hold a descriptor for no longer than this.
 pub(super) const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A connection on which no request began for this long is closed, the reading of its answer
-/// included: longer than the largest scrape timeout in use (10 s by default), shorter than a leak.
+/// A connection on which no request begins for this long is closed; the time in which the client
+/// reads its answer counts. The value is longer than the largest scrape timeout in use (10 s by
+/// default), and short enough that idle connections do not accumulate.
 pub(super) const IDLE_MAX: Duration = Duration::from_secs(30);
 
-/// A client that has read nothing of its answer for this long is closed: what it keeps alive is a
-/// page of metrics.
+/// A client that reads nothing of its answer for this long is closed, because it keeps a page of
+/// metrics in memory.
 pub(super) const UNREAD_MAX: Duration = Duration::from_secs(5);
 
-/// How often the two limits above are looked at.
+/// How often the connection checks the two limits above.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
 
-/// Header lines of a request: Prometheus sends 6, a browser behind proxies 20.
+/// Maximum number of header lines of a request: Prometheus sends 6, a browser behind proxies 20.
 const HEADERS_MAX: usize = 32;
 
-/// Bytes of a request's head.
+/// Maximum number of bytes of a request's head.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
 
-/// A head that came in several packets is looked at again after this, then after twice as long.
+/// The first pause before another look at a head that arrives in several packets; each further
+/// pause is twice as long.
 const HEAD_PAUSE: Duration = Duration::from_millis(5);
 
 /// The longest pause between two looks at an unfinished head.
 const HEAD_PAUSE_MAX: Duration = Duration::from_millis(250);
 
-/// Send buffer of a connection in the kernel, whose memory counts as the container's: with the
-/// default, 48 clients that do not read would hold 120 MiB of it.
+/// Send buffer of a connection in the kernel, which counts as memory of the container: with the
+/// default, 48 clients that do not read would hold 120 MiB.
 const SEND_BUFFER_BYTES: usize = 64 * 1024;
 
-/// The limits on connections, shared by all of them.
+/// The limits on connections, which all of them share.
 #[derive(Debug)]
 pub(super) struct Room {
-    /// Connections whose request has not arrived.
+    /// Connections without a request.
     pub(super) silent: Slots,
-    /// Connections that asked for a probe first.
+    /// Connections that request a probe first.
     pub(super) probes: Arc<Slots>,
-    /// All others.
+    /// All other connections.
     pub(super) others: Arc<Slots>,
 }
 
-/// An accepted connection and what it shares with the others.
+/// An accepted connection and the state that it shares with the others.
 pub(super) struct Accepted {
     pub(super) stream: TcpStream,
     pub(super) peer: IpAddr,
     pub(super) state: Arc<State>,
     pub(super) room: Arc<Room>,
-    /// Its slot among the silent connections.
+    /// Its slot among the connections without a request.
     pub(super) silent: Arc<Slot>,
     pub(super) closing: watch::Receiver<bool>,
 }
 
 impl Accepted {
-    /// Serves the connection to its end.
+    /// Serves the connection until it ends.
     pub(super) async fn serve(mut self) {
-        // an answer is one write; waiting for a second packet only delays it. Without these two
-        // options it is only later or larger.
+        // an answer is one write, and waiting for a second packet only delays it; if one of these
+        // two options cannot be set, answers are only later or larger
         let _ = self.stream.set_nodelay(true);
         let _ = rustix::net::sockopt::set_socket_send_buffer_size(&self.stream, SEND_BUFFER_BYTES);
         let class = tokio::select! {
@@ -111,7 +113,7 @@ impl Accepted {
             slots.touch(slot);
             let sending = Arc::clone(&sending);
             async move {
-                // the next request waits until the answer before it was sent
+                // the next request waits until the previous answer is sent
                 let answer: Answer = match sending.acquire_owned().await {
                     Ok(sending) => checked(&request, peer, sending, state).await,
                     Err(_) => unreachable!("the semaphore is never closed"),
@@ -121,19 +123,19 @@ impl Accepted {
         });
         let served = http1::Builder::new()
             .timer(TokioTimer::new())
-            // a client that has asked may close its side and still wants the answer
+            // a client that has sent its request may close its side and still wants the answer
             .half_close(true)
             .header_read_timeout(HEADER_READ_TIMEOUT)
             .max_headers(HEADERS_MAX)
             .max_buf_size(HEAD_BYTES_MAX)
             .serve_connection(io, service);
         let mut served = pin!(served);
-        // the first tick of `interval` is due at once and yet waits for the timer's next
-        // millisecond
+        // the first tick of `interval` is due at once, and still waits for the next millisecond of
+        // the timer
         let mut check = interval_at(Instant::now() + CHECK_EVERY, CHECK_EVERY);
         loop {
             tokio::select! {
-                _ = &mut served => break, // a broken connection is the client's affair
+                _ = &mut served => break, // a broken connection is the client's problem
                 () = slot.evicted() => break,
                 _ = self.closing.changed() => {
                     served.as_mut().graceful_shutdown();
@@ -155,7 +157,7 @@ impl Accepted {
     }
 }
 
-/// What a connection asks for first.
+/// The kind of the first request on a connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Class {
     /// One of the probes.
@@ -164,7 +166,8 @@ enum Class {
     Other,
 }
 
-/// Waits for a whole request head without taking it from the kernel. None when the client is gone.
+/// Waits for a whole request head without consuming it from the kernel. Returns None if the client
+/// is gone.
 async fn await_head(stream: &TcpStream) -> Option<Class> {
     let mut pause = HEAD_PAUSE;
     let mut known = 0;
@@ -181,7 +184,7 @@ async fn await_head(stream: &TcpStream) -> Option<Class> {
         .ok()?;
         match class {
             Some(class) => return Some(class),
-            // the client has closed its side: more will not come
+            // the client has closed its side: no more bytes will arrive
             None if bytes == 0 => return None,
             None => {}
         }
@@ -194,12 +197,12 @@ async fn await_head(stream: &TcpStream) -> Option<Class> {
 }
 
 thread_local! {
-    /// Where heads are looked at: one buffer for all connections of the thread.
+    /// Buffer for looking at heads: one for all connections of the thread.
     static HEAD: RefCell<Box<[u8]>> = RefCell::new(vec![0; HEAD_BYTES_MAX].into_boxed_slice());
 }
 
-/// Returns what the bytes ask for; None while their head is not whole. What cannot become a
-/// request is for the HTTP parser to refuse.
+/// Classifies the first request; returns None while its head is incomplete. Leaves it to the HTTP
+/// parser to refuse an invalid request.
 fn classify(head: &[u8]) -> Option<Class> {
     let is_whole = memchr::memmem::find(head, b"\r\n\r\n").is_some()
         || memchr::memmem::find(head, b"\n\n").is_some()

@@ -1,4 +1,4 @@
-//! `/metrics`: the format and the compression that the scraper asked for, around a shared page.
+//! `/metrics`: a shared page in the format and compression that the scraper accepts.
 
 use crate::metrics::expose::Options;
 use crate::phase::Phase;
@@ -15,8 +15,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use tokio::sync::OwnedSemaphorePermit;
 
-/// The body of an answer: the page, and the right of its connection to answer the next request,
-/// which comes free when the body was sent.
+/// The body of an answer: the page, and the permit for the connection's next request, which is
+/// released when the body is sent.
 struct PageBody {
     page: Arc<Page>,
     _sending: OwnedSemaphorePermit,
@@ -28,7 +28,7 @@ impl AsRef<[u8]> for PageBody {
     }
 }
 
-/// Answers a scrape of a client at `address`; `sending` is released when the answer was sent.
+/// Answers the scrape of a client at `address`; `sending` is released when the answer is sent.
 pub async fn scrape<B>(
     request: &Request<B>,
     address: IpAddr,
@@ -38,7 +38,7 @@ pub async fn scrape<B>(
     let (headers, query_string) = (request.headers(), request.uri().query());
     let accepted = joined(headers, &header::ACCEPT);
     let chosen = negotiate::accept(accepted.as_deref());
-    // before the values are read: what is final afterwards may not have been then
+    // reads the phase before the values: they may become final only after this page was rendered
     let is_final = state.standing.phase.get() >= Phase::Lingering;
     let created = state.created || query::switch(query_string, "created");
     let gzip = negotiate::gzip(joined(headers, &header::ACCEPT_ENCODING).as_deref());
@@ -71,7 +71,7 @@ pub async fn scrape<B>(
     answer
 }
 
-/// All lines of one header as one list.
+/// Joins all lines of one header into one list.
 pub fn joined(headers: &HeaderMap, name: &header::HeaderName) -> Option<String> {
     let values: Vec<&str> =
         headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();

@@ -1,38 +1,38 @@
-//! Content negotiation of the exposition: pure, from request headers to what is answered. It
-//! promises nothing that the encoder does not write: no protobuf, no OpenMetrics 2.0, no name
+//! Content negotiation of the exposition: a pure function from request headers to the format of the
+//! answer. It offers only what the encoder writes: no protobuf, no OpenMetrics 2.0, no names
 //! escaped with dots.
 
 use crate::metrics::expose::Encoding;
 
-/// Items of one Accept header that are looked at; Prometheus sends at most 8, a browser 10.
+/// Maximum number of items read of one Accept header; Prometheus sends at most 8, a browser 10.
 const ITEMS_MAX: usize = 32;
 
-/// What to answer a scrape with.
+/// The chosen format of an answer to a scrape.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Chosen {
-    /// How to encode.
+    /// The format to encode.
     pub encoding: Encoding,
-    /// The exact Content-Type, without which Prometheus 3 refuses the scrape.
+    /// The exact Content-Type; without it, Prometheus 3 refuses the scrape.
     pub content_type: String,
 }
 
-/// A format that can be written, in the words of its Content-Type.
+/// A format that the encoder writes, by the name of its Content-Type.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Offer {
     /// Text 0.0.4.
     Classic,
-    /// Text 1.0.0: 0.0.4 in which names may be quoted. Ours never need it, so the bytes are the
-    /// same.
+    /// Text 1.0.0: 0.0.4 with quoted names allowed. Our names never need quotes, so the bytes are
+    /// the same.
     Classic100,
-    /// OpenMetrics 0.0.1: the draft's name for what 1.0.0 became; the bytes are the same.
+    /// OpenMetrics 0.0.1: the name that the draft of 1.0.0 had; the bytes are the same.
     OpenMetrics001,
     /// OpenMetrics 1.0.0.
     OpenMetrics100,
 }
 
-/// How names outside of the legacy alphabet are written. All of ours are inside of it, where these
-/// three write the same; `dots` would double every underscore, so it is answered with
-/// `underscores`.
+/// How names with characters outside of the legacy set are escaped. All our names are within it,
+/// and these three leave them unchanged. `dots` would double every underscore, so the answer to it
+/// is `underscores`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Escaping {
     AllowUtf8,
@@ -50,8 +50,8 @@ impl Escaping {
     }
 }
 
-/// Chooses the format with the highest quality among those that can be written, the first of
-/// equals; text 0.0.4 when there is no header, only `*/*`, or nothing that can be written.
+/// Chooses the format with the highest quality that the encoder can write, and the first of equals.
+/// Chooses text 0.0.4 if there is no header, only `*/*`, or no such format.
 pub fn accept(header: Option<&str>) -> Chosen {
     let mut best: Option<(u16, Offer, Option<Escaping>)> = None;
     for item in header.unwrap_or_default().split(',').take(ITEMS_MAX) {
@@ -65,7 +65,7 @@ pub fn accept(header: Option<&str>) -> Chosen {
     Chosen { encoding: offer.encoding(), content_type: offer.content_type(escaping) }
 }
 
-/// Whether gzip is offered: named, or covered by `*`, with a quality above 0.
+/// Returns whether the client accepts gzip: by name or through `*`, with a quality above 0.
 pub fn gzip(header: Option<&str>) -> bool {
     let mut wildcard = false;
     for item in header.unwrap_or_default().split(',').take(ITEMS_MAX) {
@@ -80,18 +80,18 @@ pub fn gzip(header: Option<&str>) -> bool {
     wildcard
 }
 
-/// The shapes of the health report.
+/// The formats of the health report.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Report {
     /// `{"status": "healthy", "checks": {...}}`.
     Json,
     /// The IETF draft's `application/health+json`.
     Ietf,
-    /// Lines, as `?verbose` gives them.
+    /// Lines of text, as for `?verbose`.
     Text,
 }
 
-/// Chooses the shape of the health report: JSON unless another is preferred by name.
+/// Chooses the format of the health report: JSON unless the header prefers another one by name.
 pub fn report(header: Option<&str>) -> Report {
     let mut best = (0, Report::Json);
     for item in header.unwrap_or_default().split(',').take(ITEMS_MAX) {
@@ -116,12 +116,12 @@ struct Media<'h> {
     kind: &'h str,
     version: Option<&'h str>,
     escaping: Option<Escaping>,
-    /// Thousandths.
+    /// The quality in thousandths.
     quality: u16,
 }
 
 impl<'h> Media<'h> {
-    /// None for an item whose quality cannot be read: it cannot be ranked.
+    /// Parses an item. Returns None if its quality is invalid, because it cannot be ranked.
     fn parse(item: &'h str) -> Option<Media<'h>> {
         let mut parts = item.split(';');
         let kind = parts.next().unwrap_or_default().trim();
@@ -161,8 +161,8 @@ impl Offer {
         }
     }
 
-    /// 0.0.4 names the escaping only to those who asked for one: older scrapers compare the whole
-    /// value.
+    /// Returns the Content-Type. Names the escaping of 0.0.4 only to clients that ask for one,
+    /// because older scrapers compare the whole value.
     fn content_type(self, escaping: Option<Escaping>) -> String {
         let base = match self {
             Offer::Classic => "text/plain; version=0.0.4; charset=utf-8",
@@ -180,13 +180,13 @@ impl Offer {
     }
 }
 
-/// `name=value`, the value without its quotes.
+/// Parses `name=value`; removes quotes around the value.
 fn parameter(part: &str) -> Option<(&str, &str)> {
     let (name, value) = part.split_once('=')?;
     Some((name.trim(), value.trim().trim_matches('"')))
 }
 
-/// The quality in thousandths: 1000 when none is given, None when it is not a number in 0..=1.
+/// Returns the quality in thousandths: 1000 if there is none, None if it is not a number in 0..=1.
 fn quality<'p>(parts: impl Iterator<Item = &'p str>) -> Option<u16> {
     for (name, value) in parts.filter_map(parameter) {
         if name.eq_ignore_ascii_case("q") {

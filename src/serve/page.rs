@@ -1,11 +1,11 @@
-//! The exposition as shared pages: rendered and compressed for all who wait for it together, in
-//! bounded memory and a bounded share of the admin thread. Unit: one page.
+//! The exposition as shared pages. A page is rendered and compressed once for all clients that wait
+//! for it together, within bounded memory and a bounded share of the admin thread. Unit: one page.
 //!
-//! Decision: whoever asks gets values that were read after the question, never older ones, and all
-//! who asked in the meantime share them. What bounds the cost is a pause after each rendering,
-//! [`PAUSE_FACTOR`] times as long as the rendering took and at most [`PAUSE_MAX`]: a crowd of
-//! scrapers takes a fifth of the thread, and a small page costs nobody a noticeable wait. Serving
-//! one page a second to all would show a person who asks twice in a second the same numbers.
+//! Decision: every client gets values that were read after its request arrived, never older ones,
+//! and all clients that wait at that time share them. A pause after each rendering bounds the cost:
+//! [`PAUSE_FACTOR`] times as long as the rendering took and at most [`PAUSE_MAX`]. Many scrapers
+//! together take a fifth of the thread, and with a small page the wait is not noticeable. Serving
+//! one page per second to all would show the same numbers to a person who asks twice in a second.
 
 use crate::metrics::expose::{Encoding, Options};
 use crate::serve::state::Exposition;
@@ -19,47 +19,48 @@ use tokio::sync::Mutex;
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
 
-/// The pause after a rendering, in multiples of its duration: a fifth of the thread at most.
+/// The pause after a rendering, in multiples of its duration, so that rendering takes at most a
+/// fifth of the thread.
 const PAUSE_FACTOR: u32 = 4;
 
-/// The longest pause: a scraper's timeout is ten times as long.
+/// The longest pause; a scraper's timeout is ten times as long.
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 
-/// Bytes of all pages alive, those that are still being sent included. A page of 5,000 series has
-/// a tenth of it; a page that is larger than half of it may exist twice.
+/// Maximum number of bytes of all live pages, including those that are still being sent. A page of
+/// 5,000 series takes a tenth of it. A page larger than half of it may exist twice.
 pub const PAGE_BYTES_MAX: usize = 12 << 20;
 
-/// Under pressure of memory a page this old still answers: clients that keep pages alive without
-/// reading are closed sooner.
+/// When memory for pages is short, a page of up to this age is still served. Clients that keep
+/// pages alive without reading them are closed sooner.
 const REUSE_AGE_MAX: Duration = Duration::from_secs(5);
 
-/// Bodies up to this size are sent as they are: gzip would save less than a packet.
+/// Bodies up to this size are sent uncompressed: gzip would save less than a packet.
 const PLAIN_BYTES_MAX: usize = 1024;
 
-/// Bytes compressed before other tasks of the thread run: about 0.5 ms.
+/// Number of bytes compressed before other tasks of the thread run: about 0.5 ms.
 const CHUNK_BYTES: usize = 64 << 10;
 
-/// What a page looks like.
+/// The variant of a page.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Variant {
     /// The exposition format.
     pub encoding: Encoding,
-    /// What was asked for beside the format.
+    /// Options besides the format.
     pub options: Options,
     /// Compressed with gzip, where that saves something.
     pub gzip: bool,
-    /// Whether nothing can change any more: a page from before never answers for one after.
+    /// Whether the values are final. A page from before that never answers a request after it.
     pub is_final: bool,
 }
 
-/// Rendered bytes; alive until the last answer that contains them is sent.
+/// A rendered page; it lives until the last answer that contains it is sent.
 #[derive(Debug)]
 pub struct Page {
     bytes: Vec<u8>,
     /// Whether the bytes are compressed.
     pub is_gzip: bool,
     variant: Variant,
-    /// When the values were read.
+    /// The time at which the values were read.
     read_at: Instant,
     bytes_alive: Arc<AtomicUsize>,
 }
@@ -85,31 +86,32 @@ pub struct Pages {
 
 #[derive(Debug)]
 struct Recent {
-    /// The newest page of each variant that was asked for since the last pause ended.
+    /// The newest page of each variant that was requested since the last pause ended.
     pages: Vec<Arc<Page>>,
-    /// The next rendering begins no earlier.
+    /// The earliest time of the next rendering.
     earliest: Instant,
-    /// Bytes of the largest page so far.
+    /// Size in bytes of the largest page so far.
     largest: usize,
 }
 
 impl Pages {
-    /// Creates pages from what writes the exposition.
+    /// Creates the pages of an exposition.
     pub fn new(exposition: Exposition) -> Pages {
         let recent = Recent { pages: Vec::new(), earliest: Instant::now(), largest: 0 };
         Pages { exposition, bytes_alive: Arc::default(), recent: Mutex::new(recent) }
     }
 
-    /// Returns a page whose values were read after this call began; waits for the pause after the
-    /// last rendering. None when memory for pages is used up by clients that do not read theirs.
+    /// Returns a page with values that were read after this call began; waits for the pause after
+    /// the last rendering. Returns None if clients that do not read their pages use up the memory
+    /// for them.
     pub async fn get(&self, variant: Variant) -> Option<Arc<Page>> {
         let asked_at = Instant::now();
-        // in the order of arrival; whoever waits here gets the page of whoever renders first
+        // in the order of arrival; waiting clients get the page that the first of them renders
         let mut recent = self.recent.lock().await;
         if let Some(page) = recent.find(variant, asked_at) {
             return Some(page);
         }
-        // a rendering that begins now serves everybody who has asked by then
+        // a rendering that begins now serves every client that has asked by then
         sleep_until(recent.earliest).await;
         recent.forget(Instant::now());
         let room = PAGE_BYTES_MAX.max(2 * recent.largest);
@@ -127,7 +129,7 @@ impl Pages {
         Some(page)
     }
 
-    /// Bytes of all pages alive.
+    /// Returns the number of bytes of all live pages.
     pub fn bytes_alive(&self) -> usize {
         self.bytes_alive.load(Ordering::Relaxed)
     }
@@ -159,19 +161,19 @@ impl Recent {
         known.filter(|page| page.read_at >= since).map(Arc::clone)
     }
 
-    /// Lets go of pages that can answer nobody any more.
+    /// Drops pages that can no longer answer a request.
     fn forget(&mut self, now: Instant) {
         self.pages.retain(|page| now.duration_since(page.read_at) < REUSE_AGE_MAX);
     }
 }
 
-/// Compresses at level 1, because a page is compressed often and read once. None if it fails,
-/// which writing into a Vec never does.
+/// Compresses at level 1, because pages are compressed often and read only once. Returns None on
+/// failure, which writing into a Vec never causes.
 async fn pack(body: &[u8]) -> Option<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 8), Compression::fast());
     for chunk in body.chunks(CHUNK_BYTES) {
         encoder.write_all(chunk).ok()?;
-        // probes are answered between two chunks
+        // other tasks, such as probes, run between two chunks
         yield_now().await;
     }
     encoder.finish().ok()
@@ -182,7 +184,7 @@ mod tests {
     use super::*;
     use std::sync::atomic::AtomicU64;
 
-    /// Pages of `bytes` bytes, with the number of renderings so far at their beginning.
+    /// Creates pages of `bytes` bytes that begin with the number of renderings so far.
     fn pages(bytes: usize) -> (Arc<Pages>, Arc<AtomicU64>) {
         let rendered = Arc::new(AtomicU64::new(0));
         let counted = Arc::clone(&rendered);
@@ -198,12 +200,12 @@ mod tests {
         Variant { encoding, options: Options::default(), gzip: false, is_final: false }
     }
 
-    /// Guarantees: a crowd that asks at one time is served by one rendering, a later question by a
-    /// later one, another variant or the final values by their own.
+    /// Guarantees: one rendering serves all clients that ask at the same time; a later request gets
+    /// a later rendering; another variant and the final values get separate ones.
     #[tokio::test(start_paused = true)]
     async fn all_who_ask_together_share_a_page() {
         let (pages, rendered) = pages(4096);
-        // a pause, so that all of the crowd have asked before the next rendering
+        // a pause, so that all clients have asked before the next rendering
         pages.recent.lock().await.earliest = Instant::now() + Duration::from_millis(10);
         let classic = variant(Encoding::Classic);
         let mut crowd = Vec::new();
@@ -224,8 +226,9 @@ mod tests {
         assert_eq!(rendered.load(Ordering::Relaxed), 4);
     }
 
-    /// Scenario: clients that keep every page they got. Guarantees: the bytes alive stay under the
-    /// bound; then a recent page answers, and when there is none, nothing does; room comes back.
+    /// Scenario: clients keep every page they get. Guarantees: the live bytes stay under the limit;
+    /// at the limit a recent page is the answer, and without one there is no answer; dropped pages
+    /// free memory for new ones.
     #[tokio::test(start_paused = true)]
     async fn pages_that_nobody_reads_are_bounded() {
         let (pages, _) = pages(1 << 20);

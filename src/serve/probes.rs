@@ -1,7 +1,8 @@
-//! `/livez`, `/readyz`, `/startupz`, with the conventions of the kube-apiserver: `?verbose`,
-//! `?exclude=`, a path for each check, a failure always told in full. 503 instead of 500, because
-//! not being ready is no fault of the server. `/livez` fails only when a data thread hangs: never
-//! for a backend, a full queue or a drain, in which a restart would lose what is being saved.
+//! `/livez`, `/readyz` and `/startupz`, with the conventions of the kube-apiserver: `?verbose`,
+//! `?exclude=`, a path for each check, and failures always reported in full. The status is 503
+//! instead of 500, because not being ready is not a fault of the server. `/livez` fails only if a
+//! data thread hangs. It never fails because of a backend, a full queue or a drain: a restart would
+//! lose the data that the process is still saving.
 
 use crate::health::verdict::Status;
 use crate::serve::query;
@@ -11,25 +12,25 @@ use crate::telemetry::standing::Condition;
 use hyper::StatusCode;
 use std::fmt::Write;
 
-/// A question a kubelet asks.
+/// A probe of the kubelet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Probe {
-    /// Is it alive?
+    /// Is the process alive?
     Live,
-    /// Does it take lines?
+    /// Does the process take lines?
     Ready,
-    /// Did it start?
+    /// Has the process started?
     Started,
 }
 
-/// One of the checks behind a probe; the reason of a failure, empty when there is none.
+/// One check of a probe, with the reason of a failure, which is empty if there is none.
 struct Check {
     name: &'static str,
     failed: Option<String>,
 }
 
 impl Probe {
-    /// The last segment of its path, which is also how its report calls it.
+    /// Returns the last segment of the probe's path, which is also its name in a report.
     pub fn name(self) -> &'static str {
         match self {
             Probe::Live => "livez",

@@ -1,6 +1,6 @@
-//! Query strings, as far as the admin port needs them.
+//! Parses query strings, as far as the admin port needs them.
 
-/// The decoded pairs of a query. A pair without `=` has an empty value.
+/// Returns the decoded pairs of a query. A pair without `=` has an empty value.
 pub fn pairs(query: Option<&str>) -> impl Iterator<Item = (String, String)> {
     query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()).map(|pair| {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -8,12 +8,12 @@ pub fn pairs(query: Option<&str>) -> impl Iterator<Item = (String, String)> {
     })
 }
 
-/// Whether a switch is on: named without a value, or with one that does not say no.
+/// Returns whether a switch is on: it has no value, or a value that does not mean no.
 pub fn switch(query: Option<&str>, name: &str) -> bool {
     pairs(query).any(|(key, value)| key == name && !matches!(value.as_str(), "0" | "false" | "no"))
 }
 
-/// Percent-decoding; a `%` that is none stays.
+/// Decodes percent encoding; keeps a `%` that is not part of a valid sequence.
 fn decode(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());

@@ -1,6 +1,6 @@
-//! `/health`: the verdict on the application and on the sidecar, in the three shapes that people
-//! ask for. It only reads what was published. Every reason is sidelight's own words; the text of a
-//! log line never comes here. 503 only when something is unhealthy: a warning is a 200.
+//! `/health`: the verdict on the application and on the sidecar, in three formats. It only reads
+//! what was published. sidelight writes every reason itself; the text of a log line never appears
+//! here. The status is 503 only if something is unhealthy: a warning is a 200.
 
 use crate::clock::UnixNanos;
 use crate::health::verdict::{Check, Status};
@@ -13,18 +13,18 @@ use std::fmt::Write;
 use std::sync::PoisonError;
 use std::time::Duration;
 
-/// A verdict older than this was not renewed ten times over: the evaluation hangs.
+/// Maximum age of a verdict. An older one has missed ten evaluations: the evaluation hangs.
 const VERDICT_AGE_MAX: Duration = Duration::from_secs(10);
 
-/// Checks and whether the application's could be evaluated at all.
+/// The checks, and whether the application's checks could be evaluated at all.
 struct Findings {
     checks: Vec<Check>,
-    /// Those of the application could not be evaluated: their names are unknown.
+    /// The application's checks could not be evaluated: their names are unknown.
     stale: bool,
     at: UnixNanos,
 }
 
-/// Answers `/health`; `name` picks one check.
+/// Answers `/health`; `name` selects one check.
 pub fn report(shape: Report, name: Option<&str>, state: &State) -> Answer {
     let mut findings = find(state);
     if let Some(name) = name {
@@ -48,11 +48,11 @@ pub fn report(shape: Report, name: Option<&str>, state: &State) -> Answer {
 fn find(state: &State) -> Findings {
     let verdict = state.verdict.get();
     let now = state.clock.now();
-    // the epoch: nothing was evaluated yet, which is no fault in the first second
+    // at the epoch there was no evaluation yet, which is normal in the first second
     let stale = verdict.at != UnixNanos(0) && now.since(verdict.at) > VERDICT_AGE_MAX;
     let mut checks = sidecar(state);
     if !(state.enabled)() {
-        // nothing is seen of the application: the last verdict says nothing about now
+        // no line is evaluated: the last verdict says nothing about the present
         let reason = "switched off by its configuration: lines are counted and refused";
         checks.push(Check::new("disabled", Status::Warn, reason));
     } else if stale {
@@ -63,8 +63,7 @@ fn find(state: &State) -> Findings {
     Findings { checks, stale, at: verdict.at }
 }
 
-/// The sidecar's own part. Its troubles are warnings where the application does not suffer from
-/// them.
+/// Returns the checks of the sidecar. A problem that does not affect the application is a warning.
 fn sidecar(state: &State) -> Vec<Check> {
     let (sockets, why) = state.sockets();
     let warnings = state.warnings.lock().unwrap_or_else(PoisonError::into_inner).join("; ");
@@ -79,9 +78,10 @@ fn sidecar(state: &State) -> Vec<Check> {
     ]
 }
 
-/// `{"status": "healthy|unhealthy", "checks": {name: {"status": ..., "message": ...}}}`. A check is
-/// `healthy`, `degraded` (with a warning), `unhealthy` (with an error) or `error`, if it could not be
-/// evaluated; status and text always agree. Only `unhealthy` makes the whole unhealthy.
+/// Renders `{"status": "healthy|unhealthy", "checks": {name: {"status": ..., "message": ...}}}`. A
+/// check is `healthy`, `degraded` (with a warning), `unhealthy` (with an error) or `error` if it
+/// could not be evaluated. Status and text always agree. Only `unhealthy` makes the whole report
+/// unhealthy.
 fn plain(findings: &Findings, worst: Status) -> Value {
     let mut checks = Map::new();
     for check in &findings.checks {

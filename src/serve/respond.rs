@@ -1,17 +1,17 @@
-//! Answers and their headers, one place for all routes.
+//! Builds answers and their headers for all routes.
 
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{self, HeaderValue};
 use hyper::{Response, StatusCode};
 
-/// An answer.
+/// The answer to a request.
 pub type Answer = Response<Full<Bytes>>;
 
-/// Plain text.
+/// Content type of plain text.
 pub const TEXT: &str = "text/plain; charset=utf-8";
 
-/// A whole answer. Never cached: a health report or a scrape from a cache is a lie.
+/// Builds a complete answer and forbids caching: a cached health report or scrape would be wrong.
 pub fn answer(status: StatusCode, content_type: &str, body: impl Into<Bytes>) -> Answer {
     let mut answer = Response::new(Full::new(body.into()));
     *answer.status_mut() = status;
@@ -24,7 +24,8 @@ pub fn answer(status: StatusCode, content_type: &str, body: impl Into<Bytes>) ->
     answer
 }
 
-/// A text answer after which the connection closes: what follows on it cannot be trusted.
+/// Builds a text answer and closes the connection after it, because the following bytes cannot be
+/// trusted.
 pub fn refuse(status: StatusCode, reason: &'static str) -> Answer {
     let mut answer = answer(status, TEXT, reason);
     answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));

@@ -1,7 +1,7 @@
-//! Who may hold a connection to the admin port: at most [`CONNECTIONS_MAX`]. When all are held, the
-//! one whose last request lies longest back gives way, so that a crowd of silent connections never
-//! keeps a scraper or a kubelet out; but each has [`GRACE`] to say what it wants, so that a crowd that
-//! comes again and again pushes nobody out before he was heard.
+//! Limits the connections to the admin port to [`CONNECTIONS_MAX`]. If all slots are taken, a new
+//! connection replaces the one with the oldest last request, so that many silent connections never
+//! keep a scraper or a kubelet out. Each connection has [`GRACE`] to send its request first, so
+//! that clients that reconnect again and again do not displace one before its request is read.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,46 +9,48 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
-/// A scraper, a kubelet and a few people need ten; each costs about 20 KiB while it is read.
+/// A scraper, a kubelet and a few people need ten connections; each uses about 20 KiB while it is
+/// read.
 pub const CONNECTIONS_MAX: usize = 64;
 
-/// From the accept to the request of an honest client passes a round trip. With 64 places 3,200
-/// connections a second come in; what is more waits in the kernel.
+/// A regular client sends its request one round trip after the accept. With 64 slots, 3,200
+/// connections per second are accepted; the others wait in the kernel.
 pub const GRACE: Duration = Duration::from_millis(20);
 
-/// One connection's place.
+/// The slot of one connection.
 #[derive(Debug)]
 pub struct Slot {
-    /// When its last request began, or when it was accepted: microseconds since `Slots::start`.
+    /// Time of its last request, or of its acceptance: microseconds since `Slots::start`.
     active: AtomicU64,
-    /// Told when another takes its place.
+    /// Notified when another connection takes the slot.
     evicted: Notify,
 }
 
-/// All places.
+/// A limited set of slots.
 #[derive(Debug)]
 pub struct Slots {
     start: Instant,
     held: Mutex<Vec<Arc<Slot>>>,
-    /// How many there are.
+    /// The number of slots.
     most: usize,
 }
 
 impl Slots {
-    /// [`CONNECTIONS_MAX`], all free.
+    /// Creates [`CONNECTIONS_MAX`] free slots.
     pub fn new() -> Slots {
         Slots::of(CONNECTIONS_MAX)
     }
 
-    /// As many as a port needs that is no admin port, all free.
+    /// Creates `most` free slots, for a port that is not the admin port.
     pub fn of(most: usize) -> Slots {
         Slots { start: Instant::now(), held: Mutex::new(Vec::new()), most }
     }
 
-    /// A place for a new connection, and whether another had to give way for it.
+    /// Takes a slot for a new connection. Returns it, and whether another connection lost its slot
+    /// for it.
     ///
     /// # Errors
-    /// All are held and none may be taken away for so long.
+    /// Fails if all slots are taken and none may be taken away; returns the time until one may be.
     pub fn take(&self) -> Result<(Arc<Slot>, bool), Duration> {
         let now = self.now();
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
@@ -68,7 +70,8 @@ impl Slots {
         Ok((slot, full))
     }
 
-    /// Waits for a slot for a connection; calls `gave_way` when another connection lost its slot for it.
+    /// Waits for a slot for a connection; calls `gave_way` if another connection lost its slot for
+    /// it.
     pub async fn wait(&self, gave_way: impl Fn()) -> Arc<Slot> {
         loop {
             match self.take() {
@@ -83,17 +86,17 @@ impl Slots {
         }
     }
 
-    /// A request began on this connection.
+    /// Records that a request began on this connection.
     pub fn touch(&self, slot: &Slot) {
         slot.active.store(self.now(), Ordering::Relaxed);
     }
 
-    /// How long ago the last request of this connection began.
+    /// Returns the time since the last request of this connection began.
     pub fn idle(&self, slot: &Slot) -> Duration {
         Duration::from_micros(self.now().saturating_sub(slot.active.load(Ordering::Relaxed)))
     }
 
-    /// The connection ended.
+    /// Frees the slot of a connection that has ended.
     pub fn free(&self, slot: &Arc<Slot>) {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         held.retain(|other| !Arc::ptr_eq(other, slot));
@@ -111,7 +114,7 @@ impl Default for Slots {
 }
 
 impl Slot {
-    /// Waits until another takes this place.
+    /// Waits until another connection takes this slot.
     pub async fn evicted(&self) {
         self.evicted.notified().await;
     }

@@ -1,5 +1,5 @@
-//! What the admin port answers from: plain shared state, filled by `app`. Reading it never waits
-//! for a data thread or an exporter.
+//! The shared state from which the admin port answers; `app` fills it. Reading it never waits for a
+//! data thread or an exporter.
 
 use crate::clock::{Clock, UnixNanos};
 use crate::health::verdict::{Published, Status};
@@ -12,34 +12,34 @@ use crate::telemetry::standing::{self, DoorState, Standing};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Writes the whole exposition.
+/// A function that writes the whole exposition.
 pub type Exposition = Box<dyn Fn(Encoding, Options, &mut Vec<u8>) + Send + Sync>;
 
-/// Asks a part of the process something; must not wait.
+/// A function that queries another part of the process; it must not wait.
 pub type Ask<T> = Box<dyn Fn() -> T + Send + Sync>;
 
-/// What `app` hands to the admin thread.
+/// The state that `app` hands to the admin thread.
 pub struct State {
-    /// For the age of the verdict.
+    /// The clock that determines the age of the verdict.
     pub clock: Clock,
-    /// Counters of the admin port's own refusals.
+    /// The counters, for the admin port's own refusals.
     pub telemetry: Arc<Telemetry>,
-    /// Where the process stands: its phase, its doors, its data threads.
+    /// The status of the process: its phase, its listeners, its data threads.
     pub standing: Arc<Standing>,
     /// The verdict on the application.
     pub verdict: Arc<Published>,
     /// Renders `/metrics`.
     pub pages: Pages,
-    /// `_created` samples in OpenMetrics without being asked (`?created=1` asks).
+    /// Whether OpenMetrics includes `_created` samples by default (`?created=1` requests them).
     pub created: bool,
-    /// Whether lines are looked at; switched off they are only counted.
+    /// Whether lines are processed; if not, they are only counted.
     pub enabled: Ask<bool>,
-    /// What is wrong with the configuration in use, replaced by each load.
+    /// The warnings about the configuration in use; each load replaces them.
     pub warnings: Mutex<Vec<String>>,
 }
 
 impl State {
-    /// A state in which all is well, to be filled by whoever knows better.
+    /// Creates a state without any problems; the caller fills in the rest.
     pub fn new(
         clock: Clock,
         telemetry: Arc<Telemetry>,
@@ -63,7 +63,7 @@ impl State {
         *self.warnings.lock().unwrap_or_else(PoisonError::into_inner) = warnings;
     }
 
-    /// The fullest queue of all outputs, as a check: a warning from half on.
+    /// Checks the fullest queue of all outputs: warns from half full on.
     pub(crate) fn overload(&self) -> (Status, String) {
         match self.standing.fullest() {
             Some((output, fill)) if fill >= 0.5 => {
@@ -73,8 +73,8 @@ impl State {
         }
     }
 
-    /// What the outputs say of themselves, as a check: never more than a warning, because the
-    /// application does not suffer from it.
+    /// Checks the outputs: a problem is never more than a warning, because the application does not
+    /// suffer from it.
     pub(crate) fn outputs(&self) -> (Status, String) {
         let mut reasons = Vec::new();
         for output in self.standing.outputs() {
@@ -92,7 +92,8 @@ impl State {
         (status, reasons.join("; "))
     }
 
-    /// The doors, as a check: a stuck one fails it while lines are to be taken.
+    /// Checks the listeners: one that cannot be opened fails the check while the process should
+    /// take lines.
     pub(crate) fn sockets(&self) -> (Status, String) {
         if self.standing.phase.get() != Phase::Serving {
             return (Status::Warn, "draining".to_owned());
@@ -103,8 +104,8 @@ impl State {
         }
     }
 
-    /// Every door was tried. One that is stuck does not count: a startup probe that fails for ever would
-    /// keep the application from starting.
+    /// Checks that every listener was tried. One that cannot be opened does not count: a startup
+    /// probe that fails for ever would keep the application from starting.
     pub(crate) fn started(&self) -> (Status, String) {
         let untried = self.standing.doors().into_iter().find(|(_, state)| match state {
             DoorState::Closed => true,
@@ -116,7 +117,7 @@ impl State {
         }
     }
 
-    /// The data threads, as a check.
+    /// Checks the data threads.
     pub(crate) fn data_threads(&self) -> (Status, String) {
         match self.standing.hanging(self.clock.monotonic()) {
             Some(why) => (Status::Fail, why),
@@ -125,7 +126,7 @@ impl State {
     }
 }
 
-/// A time in a report, to the second.
+/// Formats a time for a report, to the second.
 pub(crate) fn rfc3339(at: UnixNanos) -> String {
     jiff::Timestamp::from_nanosecond(i128::from(at.0))
         .map(|time| format!("{time:.0}"))

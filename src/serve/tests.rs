@@ -1,4 +1,4 @@
-//! The admin port over real loopback connections, time wound by hand.
+//! Tests of the admin port over real loopback connections, with a clock that the test moves.
 
 use super::connection::{HEADER_READ_TIMEOUT, UNREAD_MAX};
 use super::page::Pages;
@@ -35,7 +35,7 @@ fn state() -> (State, Hand) {
     (state, hand)
 }
 
-/// What came back: status, head (lower case), body.
+/// An answer: status, head (lower case), body.
 struct Reply {
     status: u16,
     head: String,
@@ -48,7 +48,7 @@ impl Reply {
     }
 }
 
-/// A port with a state behind it, alive until dropped.
+/// An admin port with its state; it lives until it is dropped.
 struct Port {
     address: SocketAddr,
     state: Arc<State>,
@@ -68,7 +68,7 @@ async fn port(state: State) -> Port {
 }
 
 impl Port {
-    /// Sends bytes as they are and reads until the other side closes.
+    /// Sends bytes as they are and reads until the server closes the connection.
     async fn raw(&self, request: &str) -> Vec<u8> {
         let mut stream = TcpStream::connect(self.address).await.expect("a listener");
         let _ = stream.write_all(request.as_bytes()).await;
@@ -184,7 +184,7 @@ async fn a_short_exposition_is_not_compressed() {
     assert_eq!(reply.body.len(), 1024);
 }
 
-/// Scenario: the phases of a drain. Guarantees: alive to the end, ready only while serving.
+/// Scenario: the phases of a drain. Guarantees: alive until the end, ready only while serving.
 #[tokio::test]
 async fn draining_is_alive_and_not_ready() {
     let port = port(state().0).await;
@@ -203,7 +203,7 @@ async fn draining_is_alive_and_not_ready() {
     }
 }
 
-/// An output that failed at the start of the test, with a queue as full as given.
+/// Adds an output that failed at the start of the test, with a queue of the given fill.
 fn degraded_output(state: &State, fill: f64) {
     let output =
         OutputStatus::new("spans", &state.telemetry.output_healthy, Box::new(move || fill));
@@ -254,7 +254,8 @@ async fn only_a_hanging_thread_is_not_alive() {
     assert_eq!(port.get("/startupz").await.status, 200);
 }
 
-/// Guarantees: a door that cannot be opened makes us unready, never unstarted: the application would wait.
+/// Guarantees: a listener that cannot be opened makes the process unready but not unstarted;
+/// otherwise the application would wait for it.
 #[tokio::test]
 async fn a_stuck_door_keeps_no_application_from_starting() {
     let port = port(state().0).await;
@@ -343,8 +344,8 @@ async fn warnings_are_healthy_and_an_old_verdict_is_an_error() {
     assert_eq!(stale["checks"]["errors"], serde_json::Value::Null);
 }
 
-/// Scenario: requests that no honest client sends. Guarantees: refused, and the connection closed
-/// with them.
+/// Scenario: requests that no regular client sends. Guarantees: they are refused and the connection
+/// is closed.
 #[tokio::test]
 async fn strange_requests_are_refused() {
     let port = port(state().0).await;
@@ -389,8 +390,8 @@ async fn a_connection_is_kept_for_further_requests() {
     assert!(old.starts_with("HTTP/1.0 200"), "{old}");
 }
 
-/// Scenario: half a head, then silence. Guarantees: closed after 5 s, not after hyper's 30 and not
-/// never.
+/// Scenario: half a request head, then silence. Guarantees: the connection closes after 5 s, not
+/// after hyper's 30 s and not never.
 #[tokio::test(start_paused = true)]
 async fn a_slow_head_is_let_go_after_five_seconds() {
     let port = port(state().0).await;
@@ -401,8 +402,8 @@ async fn a_slow_head_is_let_go_after_five_seconds() {
     assert!(expected.contains(&took), "closed after {took:?}");
 }
 
-/// Scenario: an answer larger than the socket's buffers, never read. Guarantees: the place comes
-/// free again.
+/// Scenario: the client never reads an answer that is larger than the socket's buffers. Guarantees:
+/// the slot becomes free again.
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_nobody_reads_is_let_go() {
     let (mut state, _) = state();
@@ -418,8 +419,8 @@ async fn an_answer_that_nobody_reads_is_let_go() {
     assert!(port.state.pages.bytes_alive() <= 32 << 20, "one page at most");
 }
 
-/// Scenario: more silent connections than there are places, then a scraper. Guarantees: it is
-/// answered, and those who gave way are counted.
+/// Scenario: more silent connections than slots, then a scraper. Guarantees: the scraper gets an
+/// answer, and the displaced connections are counted.
 #[tokio::test]
 async fn a_crowd_of_silent_connections_keeps_nobody_out() {
     let port = port(state().0).await;
@@ -433,8 +434,8 @@ async fn a_crowd_of_silent_connections_keeps_nobody_out() {
     assert!(port.refused("admin_evicted") >= 400 - SILENT_CONNECTIONS_MAX as u64);
 }
 
-/// Scenario: every slot for requests is held by a client that keeps its connection busy. Guarantees:
-/// a probe is answered from its own slots, without anybody giving way.
+/// Scenario: clients that keep their connections busy hold every slot for requests. Guarantees: a
+/// probe gets an answer from its separate slots, and no connection is displaced.
 #[tokio::test]
 async fn probes_have_slots_of_their_own() {
     let port = port(state().0).await;
@@ -454,8 +455,8 @@ async fn probes_have_slots_of_their_own() {
     assert_eq!(port.refused("admin_evicted"), 1);
 }
 
-/// Scenario: a client pipelines scrapes of large pages and reads none. Guarantees: it keeps one page
-/// alive, not one a request.
+/// Scenario: a client pipelines scrapes of large pages and reads none. Guarantees: it keeps one
+/// page alive in total, not one per request.
 #[tokio::test]
 async fn pipelined_scrapes_keep_one_page_alive() {
     let (mut state, _) = state();
@@ -470,7 +471,8 @@ async fn pipelined_scrapes_keep_one_page_alive() {
     drop(stream);
 }
 
-/// Guarantees: a client that closes its side behind its question gets its answer, and its place comes free.
+/// Guarantees: a client that closes its side after its request gets its answer, and its slot
+/// becomes free.
 #[tokio::test]
 async fn a_client_that_is_done_asking_is_answered() {
     let port = port(state().0).await;
@@ -482,7 +484,7 @@ async fn a_client_that_is_done_asking_is_answered() {
     assert!(reply.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&reply));
 }
 
-/// Guarantees: closing the port ends connections that are idle at once and refuses new ones.
+/// Guarantees: closing the port ends idle connections at once and refuses new ones.
 #[tokio::test(start_paused = true)]
 async fn closing_lets_everybody_go() {
     let port = port(state().0).await;

@@ -1,5 +1,5 @@
-//! Notices a client that does not read its answer: a wrapper around the connection that remembers
-//! since when a write could not make progress. Unit: one write.
+//! Detects a client that does not read its answer: a wrapper around the connection that remembers
+//! since when writes make no progress. Unit: one write.
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 use std::io::{self, IoSlice};
@@ -10,18 +10,18 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// A connection under watch.
+/// A connection that records when its writes block.
 #[derive(Debug)]
 pub(super) struct UnreadWatch<C> {
     connection: C,
     unread: Unread,
 }
 
-/// How long the client has read nothing.
+/// How long the client has read nothing; shared with the connection's task.
 #[derive(Clone, Debug)]
 pub(super) struct Unread {
     start: Instant,
-    /// Milliseconds after `start`, plus one, at which a write first had to wait; 0 while none does.
+    /// Milliseconds after `start`, plus one, at which a write first blocked; 0 while none blocks.
     since: Arc<AtomicU64>,
 }
 

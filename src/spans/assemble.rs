@@ -1,6 +1,6 @@
-//! Pairs: a line that says that work started and the one that says that it ended become one span.
-//! The newest start of a key ends first, so that nested work of one name is told apart. Memory is
-//! bounded: the oldest start gives way. Pure. Unit: one start.
+//! Joins pairs: a line that reports the start of work and a line that reports its end become one
+//! span. An end is joined to the newest start of its key, so that nested work of the same name is
+//! kept apart. Memory is bounded: the oldest start is dropped. Pure. Unit: one start.
 
 use super::identify::Mix;
 use crate::clock::UnixNanos;
@@ -9,20 +9,21 @@ use opentelemetry::trace::TraceId;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// Starts that wait for their end. What an application does at once is far less; what never ends
-/// must not take memory.
+/// Maximum number of starts without an end. An application has far fewer in progress, and work that
+/// never ends must not use up memory.
 pub const STARTS_MAX: usize = 4_096;
-/// How long a start waits. Longer work is not what a trace is for.
+/// How long a start waits for its end. Work that takes longer does not belong in a trace.
 pub const AGE_MAX: Duration = Duration::from_mins(10);
-/// Slots of ended pairs are cleared away when there are this many slots.
+/// Number of slots at which the slots of ended pairs are cleared.
 const SLOTS_MAX: usize = 2 * STARTS_MAX;
 
-/// What a start and its end have in common, hashed.
+/// A hash of what a start and its end have in common.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Key(u64);
 
 impl Key {
-    /// The connection, the logger, and the name of the work or an id that only this piece of work has.
+    /// Hashes the connection, the logger, and the name of the work or an id that only this work
+    /// has.
     pub fn new(source: u64, logger: &str, name: &str) -> Key {
         Key(Mix::of(TraceId::INVALID).word(source).text(logger).text(name).value())
     }
@@ -31,7 +32,7 @@ impl Key {
 /// A start that was joined to its end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Started {
-    /// When the work began, by the line's own time.
+    /// Time at which the work began, from the line.
     pub at: UnixNanos,
 }
 
@@ -40,41 +41,41 @@ struct Slot {
     key: Key,
     at: UnixNanos,
     observed: UnixNanos,
-    /// The number of the start of the same key before this; it may be gone by now.
+    /// Number of the previous start of the same key, which may have been dropped since.
     older: Option<u64>,
-    /// It waits for its end.
+    /// Whether it still waits for its end.
     open: bool,
 }
 
-/// The starts that wait.
+/// The open starts.
 #[derive(Debug, Default)]
 pub struct Pairs {
-    /// In the order of arrival; the first has number `first`.
+    /// Starts in the order of arrival; the first has number `first`.
     slots: VecDeque<Slot>,
     first: u64,
-    /// The newest open start of a key, by number.
+    /// The number of the newest open start of each key.
     newest: HashMap<Key, u64, foldhash::fast::FixedState>,
     open: usize,
-    /// Starts that were dropped since [`Pairs::take_dropped`].
+    /// Starts dropped since the last [`Pairs::take_dropped`].
     dropped: Dropped,
 }
 
-/// Starts that were dropped without their end, by reason.
+/// Numbers of starts dropped without their end, by reason.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Dropped {
-    /// Too many waited: the oldest gave way.
+    /// Too many starts were open, so the oldest was dropped.
     pub evicted: u64,
-    /// They had waited for [`AGE_MAX`].
+    /// Starts that had waited for [`AGE_MAX`].
     pub expired: u64,
 }
 
 impl Pairs {
-    /// None.
+    /// Creates an empty set of open starts.
     pub fn new() -> Pairs {
         Pairs::default()
     }
 
-    /// Work began at `at`, as a line says that arrived at `observed`.
+    /// Adds a start: the work began at `at`, and its line arrived at `observed`.
     pub fn started(&mut self, key: Key, at: UnixNanos, observed: UnixNanos) {
         if self.open == STARTS_MAX {
             self.drop_ended();
@@ -89,7 +90,7 @@ impl Pairs {
         self.open += 1;
     }
 
-    /// Work ended: its newest start.
+    /// Removes and returns the newest open start of work that has ended.
     pub fn ended(&mut self, key: Key) -> Option<Started> {
         let number = self.newest.remove(&key)?;
         let index = (number - self.first) as usize;
@@ -105,7 +106,7 @@ impl Pairs {
         Some(Started { at })
     }
 
-    /// Drops what has waited too long.
+    /// Drops starts that have waited too long.
     pub fn tick(&mut self, now: UnixNanos) {
         self.drop_ended();
         while self.slots.front().is_some_and(|slot| now.since(slot.observed) > AGE_MAX) {
@@ -115,22 +116,22 @@ impl Pairs {
         }
     }
 
-    /// Returns what was dropped since the last call.
+    /// Returns the numbers of starts dropped since the last call.
     pub fn take_dropped(&mut self) -> Dropped {
         std::mem::take(&mut self.dropped)
     }
 
-    /// How many wait.
+    /// Returns the number of open starts.
     pub fn len(&self) -> usize {
         self.open
     }
 
-    /// Whether none waits.
+    /// Returns whether there are no open starts.
     pub fn is_empty(&self) -> bool {
         self.open == 0
     }
 
-    /// Clears ended slots from the front.
+    /// Removes ended slots from the front.
     fn drop_ended(&mut self) {
         while self.slots.front().is_some_and(|slot| !slot.open) {
             self.slots.pop_front();
@@ -138,7 +139,7 @@ impl Pairs {
         }
     }
 
-    /// Drops the first slot, which is open: the oldest start of all, and so of its key.
+    /// Drops the first slot, which is open: the oldest of all starts, and therefore of its key.
     fn drop_oldest(&mut self) {
         let Some(slot) = self.slots.pop_front() else { return };
         if self.newest.get(&slot.key) == Some(&self.first) {
@@ -148,7 +149,8 @@ impl Pairs {
         self.open -= 1;
     }
 
-    /// Clears all ended slots; amortised over the STARTS_MAX starts, at least, that came since.
+    /// Removes all ended slots. The cost is amortised over at least STARTS_MAX starts since the
+    /// last call.
     fn compact(&mut self) {
         self.slots.retain(|slot| slot.open);
         self.newest.clear();
@@ -188,7 +190,7 @@ mod tests {
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
-        /// Against a plain list that is searched from its end.
+        /// Guarantees: the pairs agree with a plain list that is searched from its end.
         #[test]
         fn property_equals_a_list(steps in prop::collection::vec(step(), 0..60)) {
             let mut pairs = Pairs::new();
@@ -231,7 +233,7 @@ mod tests {
         }
     }
 
-    /// A long job among many short ones is not pushed out by pairs that have ended.
+    /// Guarantees: ended pairs do not displace a long job among many short ones.
     #[test]
     fn ended_pairs_take_no_room() {
         let mut pairs = Pairs::new();

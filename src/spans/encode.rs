@@ -1,18 +1,20 @@
-//! One span as it lies in the outbox: a small header that `export` groups by, then the bytes of
-//! OTLP's `ScopeSpans.spans` (field 2), written by hand straight into the thread's chunk. Nothing
-//! is allocated once the chunk has grown. Unit: one span.
+//! Encodes one span for the outbox: a small header that `export` groups by, then the bytes of
+//! OTLP's `ScopeSpans.spans` (field 2), written directly into the thread's chunk. Nothing is
+//! allocated once the chunk has grown. Unit: one span.
 
 use crate::clock::UnixNanos;
 use crate::otlp;
 use crate::outbox::Chunk;
 use opentelemetry::trace::{SpanId, SpanKind, TraceId};
 
-/// A longer attribute value, name or service is cut at a character. Names come from templates and
-/// identifiers, which are shorter; the bound keeps a span below 2 KiB without the text of an exception.
+/// Maximum number of bytes of an attribute value, a name or a service; a longer one is cut at a
+/// character. Names come from templates and identifiers, which are shorter. The limit keeps a span
+/// without the text of an exception below 2 KiB.
 pub const TEXT_BYTES_MAX: usize = 128;
-/// More of an exception's message tells nobody more.
+/// Maximum number of bytes of an exception's message; a longer text adds nothing useful.
 const MESSAGE_BYTES_MAX: usize = 1_024;
-/// A stack trace keeps its first frames; a recursion of a thousand frames says the same again.
+/// Maximum number of bytes of a stack trace. It keeps the first frames; a recursion repeats the
+/// same ones.
 const STACKTRACE_BYTES_MAX: usize = 16 * 1024;
 /// Trace id, end time, status, length of the service's name.
 const HEADER_BYTES: usize = 16 + 8 + 1 + 1;
@@ -21,7 +23,7 @@ const _: () = assert!(TEXT_BYTES_MAX <= u8::MAX as usize, "the header says the l
 /// OTLP's Status.code for an error.
 const STATUS_ERROR: u64 = 2;
 
-/// A span's own exception.
+/// The exception of a span.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Exception<'a> {
     /// `exception.type`.
@@ -35,26 +37,26 @@ pub struct Exception<'a> {
 /// One attribute.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Attribute<'a> {
-    /// A string; an empty one is left out.
+    /// A string; an empty one is omitted.
     Text(&'static str, &'a str),
-    /// A number; zero is left out.
+    /// A number; zero is omitted.
     Number(&'static str, u32),
 }
 
-/// All that leaves of one piece of work.
+/// The contents of one span.
 #[derive(Clone, Debug)]
 pub struct Span<'a> {
-    /// The service that it belongs to; empty for the resource's own.
+    /// Its service; empty for the resource's own.
     pub service: &'a str,
-    /// Its trace.
+    /// Its trace id.
     pub trace_id: TraceId,
-    /// Its own id.
+    /// Its span id.
     pub span_id: SpanId,
-    /// Its parent; [`SpanId::INVALID`] for none.
+    /// Its parent's span id; [`SpanId::INVALID`] for none.
     pub parent_id: SpanId,
-    /// The two halves of its name, with a blank between them where neither is empty.
+    /// The two halves of its name, separated by a blank if neither is empty.
     pub name: (&'a str, &'a str),
-    /// SERVER, CLIENT, INTERNAL.
+    /// Its kind: SERVER, CLIENT or INTERNAL.
     pub kind: SpanKind,
     /// When the work began.
     pub start: UnixNanos,
@@ -62,29 +64,29 @@ pub struct Span<'a> {
     pub end: UnixNanos,
     /// Its attributes.
     pub attributes: &'a [Attribute<'a>],
-    /// An exception, told when the work ended.
+    /// Its exception, recorded at the end of the work.
     pub exception: Option<Exception<'a>>,
-    /// Its status is ERROR.
+    /// Whether its status is ERROR.
     pub failed: bool,
 }
 
-/// An item of the outbox, read again.
+/// A decoded item of the outbox.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Item<'a> {
-    /// Its trace.
+    /// Its trace id.
     pub trace_id: [u8; 16],
     /// When the work ended.
     pub end: UnixNanos,
-    /// Its status is ERROR.
+    /// Whether its status is ERROR.
     pub failed: bool,
-    /// The service that it belongs to; empty for the resource's own.
+    /// Its service; empty for the resource's own.
     pub service: &'a str,
-    /// OTLP's `ScopeSpans.spans`, tag and length included.
+    /// OTLP's `ScopeSpans.spans`, with tag and length.
     pub field: &'a [u8],
 }
 
 impl Item<'_> {
-    /// Reads an item. `None` for bytes that [`write`] has not written.
+    /// Decodes an item. Returns `None` for bytes that [`write`] has not written.
     pub fn read(bytes: &[u8]) -> Option<Item<'_>> {
         let (header, rest) = bytes.split_at_checked(HEADER_BYTES)?;
         let (service, field) = rest.split_at_checked(header[25] as usize)?;
@@ -140,7 +142,7 @@ pub fn write(chunk: &mut Chunk, span: &Span<'_>) {
     chunk.end_item();
 }
 
-/// The number that OTLP gives a kind.
+/// Returns OTLP's number of a span kind.
 fn kind(kind: &SpanKind) -> u64 {
     match kind {
         SpanKind::Internal => 1,
@@ -163,7 +165,7 @@ fn name(out: &mut Vec<u8>, (first, second): (&str, &str)) {
     otlp::close(out, field);
 }
 
-/// The event of an exception (OpenTelemetry semantic conventions, exceptions in spans).
+/// Writes the event of an exception (OpenTelemetry semantic conventions, exceptions in spans).
 fn event(out: &mut Vec<u8>, at: UnixNanos, exception: &Exception<'_>) {
     let event = otlp::open(out, 11);
     otlp::fixed64(out, 1, at.0);
@@ -180,7 +182,7 @@ fn event(out: &mut Vec<u8>, at: UnixNanos, exception: &Exception<'_>) {
     otlp::close(out, event);
 }
 
-/// The beginning of `text`, at most so many bytes, cut at a character.
+/// Returns the beginning of `text`, at most `bytes_max` bytes, cut at a character.
 #[inline]
 pub fn cut(text: &str, bytes_max: usize) -> &str {
     if text.len() <= bytes_max { text } else { &text[..text.floor_char_boundary(bytes_max)] }
@@ -211,7 +213,8 @@ mod tests {
     }
 
     proptest! {
-        /// prost decodes every span to the very fields that were given, and the header agrees.
+        /// Guarantees: prost decodes every span to the fields that were given, and the header
+        /// agrees.
         #[test]
         fn property_prost_reads_the_span(
             trace in 1u128.., id in 1u64.., parent: u64, start: u64, end: u64, status: u32,

@@ -1,33 +1,34 @@
-//! Ids of any form become valid W3C ids, always the same ones: on every machine, in every version.
-//! It keeps no memory and never gives an id of all zeros. Unit: one id.
+//! Converts ids of any form to valid W3C ids. The result is the same on every machine and in every
+//! version. It keeps no state and never returns an id of all zeros. Unit: one id.
 //!
-//! | as it stands in the line | trace id |
+//! | id in the line | trace id |
 //! |---|---|
 //! | 32 hex digits, in any case | itself |
 //! | a UUID with dashes | without the dashes |
 //! | 16 hex digits (Zipkin, Datadog) | sixteen zeros, then itself |
 //! | a decimal number of 64 bits (`dd.trace_id`) | sixteen zeros, then the number in hex |
 //! | AWS X-Ray, `1-5759e988-bd862e3fe1be46a994272793` | the 8 and the 24 digits |
-//! | Google Cloud, `projects/P/traces/ID` | that of ID |
+//! | Google Cloud, `projects/P/traces/ID` | that of `ID` |
 //! | anything else (`REQ123`) | its MD5: `printf %s REQ123 \| md5sum` |
-//! | a short request id (`2`, `REQ123`) in a pod that is known | its MD5, XOR the pod's |
+//! | a short request id (`2`, `REQ123`) in a known pod | its MD5, XOR the pod's |
 //!
-//! A request id of fewer than 8 letters and digits, or a number of fewer than 17 digits, is one pod's own:
-//! a counter (pino's default) that begins at 1 in each of them. The pod's MD5 is that of service and pod
-//! uid with a blank between them; the pod's name where its uid is unknown. Such an id joins the lines of
-//! one pod only.
+//! A request id of fewer than 8 letters and digits, or a number of fewer than 17 digits, is unique
+//! only within its pod: it is a counter (the default of pino) that begins at 1 in each pod. The
+//! pod's MD5 is that of the service and the pod uid with a blank between them, or of the pod's name
+//! if the uid is unknown. Such an id joins only lines of one pod.
 //!
-//! A span id is 16 hex digits or a decimal number of 64 bits; of any other form, the first 8 bytes
-//! of the id that it would be as a trace id.
+//! A span id is 16 hex digits or a decimal number of 64 bits. From an id of any other form, it is
+//! the first 8 bytes of the trace id that the same text would give.
 
 use super::md5::md5;
 use crate::resource::Resource;
 use opentelemetry::trace::{SpanId, TraceId};
 
-/// A longer id is none: it is text that got into the wrong field, and hashing it costs time.
+/// Maximum number of bytes of an id. A longer text got into the wrong field, and hashing it costs
+/// time.
 pub const ID_BYTES_MAX: usize = 256;
 
-/// What applications write where there is no id; compared without case.
+/// Values that applications write if there is no id; compared without case.
 const SENTINELS: [&str; 12] = [
     "-",
     "none",
@@ -43,10 +44,11 @@ const SENTINELS: [&str; 12] = [
     "no_request_id",
 ];
 
-/// Whether a name is no name but an id, a hash or a token that stands where one would: `Task 3f2a1b9c`,
-/// `sk_live_51H8x took 3s`. Names have few digits, and those behind their words: `add2`, `http2.read_frame3`.
+/// Returns whether a name is in fact an id, a hash or a token, as in `Task 3f2a1b9c` and in
+/// `sk_live_51H8x took 3s`. Real names have few digits, and those follow their words, as in
+/// `add2`, `http2.read_frame3`.
 pub fn is_id(name: &str) -> bool {
-    // nearly every name is without digits, and this is asked for every line that names a function
+    // this runs for every line that names a function, and nearly no name has digits
     if !name.bytes().any(|byte| byte.is_ascii_digit()) {
         return false;
     }
@@ -54,7 +56,7 @@ pub fn is_id(name: &str) -> bool {
         let digits = |text: &str| text.bytes().filter(u8::is_ascii_digit).count();
         let all = digits(word);
         let inner = digits(word.trim_end_matches(|c: char| c.is_ascii_digit()));
-        // runs of digits that a letter follows: words have at most one (`utf8mb`, `k8s`)
+        // counts runs of digits before a letter: words have at most one (`utf8mb`, `k8s`)
         let breaks = word.as_bytes().windows(2);
         let breaks =
             breaks.filter(|pair| pair[0].is_ascii_digit() && pair[1].is_ascii_alphabetic());
@@ -63,27 +65,27 @@ pub fn is_id(name: &str) -> bool {
     })
 }
 
-/// Where a trace id comes from.
+/// The origin of a trace id.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Origin {
-    /// It has the form that tracers write: others know the trace by the same id.
+    /// The id has the form that tracers write, so other systems know the trace by the same id.
     Tracer,
-    /// Made from an id of another form: only sidelight knows the trace.
+    /// The id was made from an id of another form, so only sidelight knows the trace.
     Made,
 }
 
-/// A whole W3C traceparent header.
+/// A parsed W3C traceparent header.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Traceparent {
-    /// The trace.
+    /// The trace id.
     pub trace_id: TraceId,
-    /// The span of the caller.
+    /// The span id of the caller.
     pub parent_id: SpanId,
     /// Whether the caller records the trace.
     pub sampled: bool,
 }
 
-/// The id without what is written around it; `None` where it means that there is none.
+/// Returns the id without surrounding characters; `None` if the text means that there is no id.
 fn present(text: &str) -> Option<&str> {
     let around = |byte: &u8| matches!(byte, b' ' | b'"' | b'[' | b']' | b'\'');
     let edges = (text.as_bytes().first(), text.as_bytes().last());
@@ -100,7 +102,7 @@ fn present(text: &str) -> Option<&str> {
     (!absent).then_some(text)
 }
 
-/// The value of each hex digit; above 15 for any other byte.
+/// The value of each hex digit, and a value above 15 for any other byte.
 const NIBBLES: [u8; 256] = {
     let mut table = [0xff; 256];
     let mut value = 0;
@@ -112,7 +114,7 @@ const NIBBLES: [u8; 256] = {
     table
 };
 
-/// At most 16 digits of either case, without a sign, as a number.
+/// Parses at most 16 hex digits of either case, without a sign.
 #[inline]
 fn half(digits: &[u8]) -> Option<u64> {
     let (mut value, mut seen) = (0u64, 0);
@@ -124,7 +126,7 @@ fn half(digits: &[u8]) -> Option<u64> {
     (seen <= 15).then_some(value)
 }
 
-/// At most 32 digits.
+/// Parses at most 32 hex digits.
 #[inline]
 fn hex(text: &str) -> Option<u128> {
     if text.len() > 32 {
@@ -134,7 +136,7 @@ fn hex(text: &str) -> Option<u128> {
     Some(u128::from(half(high)?) << 64 | u128::from(half(low)?))
 }
 
-/// A UUID's 128 bits.
+/// Parses the 128 bits of a UUID.
 fn uuid(text: &str) -> Option<u128> {
     let bytes = text.as_bytes();
     if bytes.len() != 36 || [8, 13, 18, 23].iter().any(|&at| bytes[at] != b'-') {
@@ -145,7 +147,7 @@ fn uuid(text: &str) -> Option<u128> {
     Some(u128::from(high) << 64 | u128::from(low))
 }
 
-/// AWS X-Ray's id: version, seconds, 96 bits.
+/// Parses an AWS X-Ray id: version, seconds, 96 bits.
 fn x_ray(text: &str) -> Option<u128> {
     let rest = text.strip_prefix("1-")?;
     if rest.len() != 33 || rest.as_bytes()[8] != b'-' {
@@ -154,14 +156,14 @@ fn x_ray(text: &str) -> Option<u128> {
     Some(hex(rest.get(..8)?)? << 96 | hex(rest.get(9..)?)?)
 }
 
-/// A decimal number of 64 bits. `digits_min` keeps short numbers, which count something, from being
-/// ids.
+/// Parses a decimal number of 64 bits. `digits_min` rejects short numbers, which are counts rather
+/// than ids.
 fn decimal(text: &str, digits_min: usize) -> Option<u64> {
     let digits = text.len() >= digits_min && text.bytes().all(|byte| byte.is_ascii_digit());
     if digits { text.parse().ok() } else { None }
 }
 
-/// The 128 bits of an id, and whether a tracer would write it so.
+/// Returns the 128 bits of an id, and whether a tracer writes ids of this form.
 fn bits(text: &str, digits_min: usize) -> (u128, Origin) {
     let known = match text.len() {
         32 => hex(text).map(|value| (value, Origin::Tracer)),
@@ -172,12 +174,12 @@ fn bits(text: &str, digits_min: usize) -> (u128, Origin) {
     };
     match known {
         Some((value, origin)) if value != 0 => (value, origin),
-        // the chance that a digest is zero is 2^-128; the trace id must not be
+        // a trace id must not be zero; a digest is zero with a probability of 2^-128
         _ => (u128::from_be_bytes(md5(text.as_bytes())).max(1), Origin::Made),
     }
 }
 
-/// The trace id of a field that holds one.
+/// Returns the trace id of a field that contains one.
 pub fn trace_id(text: &str) -> Option<(TraceId, Origin)> {
     let mut text = present(text)?;
     if text.starts_with("projects/") {
@@ -187,18 +189,18 @@ pub fn trace_id(text: &str) -> Option<(TraceId, Origin)> {
     Some((TraceId::from_bytes(bits.to_be_bytes()), origin))
 }
 
-/// A request id of fewer letters and digits is too short to be the only one of its kind.
+/// A request id of fewer letters and digits is too short to be unique.
 const UNIQUE_FROM: usize = 8;
 
-/// A number of fewer digits counts requests since some start.
+/// A number of fewer digits is a counter of requests.
 const NUMBER_FROM: usize = 17;
 
-/// Where short request ids are at home.
+/// The pod in which short request ids are valid.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Home(u128);
 
 impl Home {
-    /// The pod of a resource; nowhere, where it names none.
+    /// Returns the pod of a resource, or none if the resource does not name one.
     pub fn of(resource: &Resource) -> Home {
         let value = |key: &str| resource.attributes.iter().find(|(known, _)| known == key);
         let pod = value("k8s.pod.uid").or_else(|| value("k8s.pod.name"));
@@ -207,19 +209,19 @@ impl Home {
     }
 }
 
-/// The trace id of a request id.
+/// Returns the trace id of a request id.
 pub fn request_id(text: &str, home: Home) -> Option<TraceId> {
     let text = present(text)?;
     let (bits, _) = bits(text, NUMBER_FROM);
     let long = || text.bytes().filter(u8::is_ascii_alphanumeric).nth(UNIQUE_FROM - 1).is_some();
     let is_number = || text.len() < NUMBER_FROM && text.bytes().all(|byte| byte.is_ascii_digit());
-    // 16 digits are the 64 bits of a tracer, as always
+    // 16 digits are always read as the 64 bits of a tracer
     let is_short = text.len() != 16 && (is_number() || !long());
     let bits = if is_short { (bits ^ home.0).max(1) } else { bits };
     Some(TraceId::from_bytes(bits.to_be_bytes()))
 }
 
-/// The span id of a field that holds one.
+/// Returns the span id of a field that contains one.
 pub fn span_id(text: &str) -> Option<(SpanId, Origin)> {
     let text = present(text)?;
     let (id, origin) = match text.len() {
@@ -233,8 +235,8 @@ pub fn span_id(text: &str) -> Option<(SpanId, Origin)> {
     (id != 0).then(|| (SpanId::from_bytes(id.to_be_bytes()), origin))
 }
 
-/// A traceparent header (W3C Trace Context section 3.2): `00-{32 hex}-{16 hex}-{2 hex}`. Later
-/// versions may be longer; `ff` is invalid.
+/// Parses a traceparent header (W3C Trace Context section 3.2): `00-{32 hex}-{16 hex}-{2 hex}`.
+/// Later versions may be longer; `ff` is invalid.
 pub fn traceparent(text: &str) -> Option<Traceparent> {
     let text = present(text)?;
     let dashes = [2, 35, 52].iter().all(|&at| text.as_bytes().get(at) == Some(&b'-'));
@@ -252,7 +254,8 @@ pub fn traceparent(text: &str) -> Option<Traceparent> {
     })
 }
 
-/// Whether trace flags say that the trace is not recorded: `00`, `0`, `False` (otelTraceSampled).
+/// Returns whether trace flags say that the trace is not recorded: `00`, `0`, `False`
+/// (otelTraceSampled).
 pub fn unsampled(flags: &str) -> bool {
     match flags.trim() {
         text if text.eq_ignore_ascii_case("false") => true,
@@ -260,7 +263,7 @@ pub fn unsampled(flags: &str) -> bool {
     }
 }
 
-/// A hash of several values, for span ids: fast, without a seed, never zero at the end.
+/// A hash of several values for span ids: fast, without a seed, and never zero at the end.
 #[derive(Clone, Copy, Debug)]
 pub struct Mix(u64);
 
@@ -268,7 +271,7 @@ impl Mix {
     /// The fractional bits of the golden ratio, as good as any odd number.
     const START: Mix = Mix(0x9e37_79b9_7f4a_7c15);
 
-    /// Begins with a trace id.
+    /// Starts a hash with a trace id.
     pub fn of(trace: TraceId) -> Mix {
         let bits = u128::from_be_bytes(trace.to_bytes());
         Mix::START.word(bits as u64).word((bits >> 64) as u64)
@@ -281,7 +284,7 @@ impl Mix {
         Mix((product as u64 ^ (product >> 64) as u64).wrapping_add(0x8ebc_6af0_9c88_c6e3))
     }
 
-    /// Mixes in text, and its length, so that `ab`, `c` is not `a`, `bc`.
+    /// Mixes in a text and its length, so that `ab`, `c` differs from `a`, `bc`.
     #[inline]
     pub fn text(self, text: &str) -> Mix {
         let (words, rest) = text.as_bytes().as_chunks::<8>();
@@ -291,12 +294,12 @@ impl Mix {
         mixed.word(u64::from_le_bytes(last)).word(text.len() as u64)
     }
 
-    /// The id.
+    /// Returns the hash as a span id.
     pub fn span_id(self) -> SpanId {
         SpanId::from_bytes(self.word(0).0.max(1).to_be_bytes())
     }
 
-    /// The hash.
+    /// Returns the hash.
     pub fn value(self) -> u64 {
         self.word(0).0
     }

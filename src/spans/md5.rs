@@ -1,6 +1,6 @@
-//! MD5 (RFC 1321), because anybody can compute it anywhere: `printf %s REQ123 | md5sum` gives the
-//! trace id of the request id `REQ123`. It spreads ids evenly and protects nothing: who may write
-//! log lines may choose their ids. Never use it where a collision would matter.
+//! MD5 (RFC 1321), because it is available everywhere: `printf %s REQ123 | md5sum` prints the trace
+//! id of the request id `REQ123`. It distributes ids evenly but protects nothing: anyone who can
+//! write log lines can choose ids. Do not use it where a collision would matter.
 
 /// The sines of RFC 1321 section 3.4: `floor(2^32 * abs(sin(i + 1)))`.
 const SINES: [u32; 64] = [
@@ -14,11 +14,11 @@ const SINES: [u32; 64] = [
     0x6fa87e4f, 0xfe2ce6e0, 0xa3014314, 0x4e0811a1, 0xf7537e82, 0xbd3af235, 0x2ad7d2bb, 0xeb86d391,
 ];
 
-/// How far each of the four rounds rotates, in turn.
+/// The rotations of each of the four rounds.
 const ROTATIONS: [[u32; 4]; 4] =
     [[7, 12, 17, 22], [5, 9, 14, 20], [4, 11, 16, 23], [6, 10, 15, 21]];
 
-/// The digest of `message`.
+/// Returns the digest of `message`.
 pub fn md5(message: &[u8]) -> [u8; 16] {
     let mut state = [0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476];
     let (blocks, rest) = message.as_chunks::<64>();
@@ -56,7 +56,8 @@ fn round(state: &mut [u32; 4], block: &[u8; 64]) {
     }
 }
 
-/// One of the four rounds of RFC 1321, by number, so that each is compiled without a branch.
+/// Runs one of the four rounds of RFC 1321. The number is a constant, so that each round compiles
+/// without a branch.
 #[inline]
 fn sixteen<const ROUND: usize>(state: &mut [u32; 4], words: &[u32; 16]) {
     let [mut a, mut b, mut c, mut d] = *state;
@@ -83,7 +84,7 @@ mod tests {
         format!("{:032x}", u128::from_be_bytes(digest))
     }
 
-    /// RFC 1321 appendix A.5, and lengths around the padding that `md5sum` was asked for.
+    /// RFC 1321 appendix A.5, and lengths around the padding with the results of `md5sum`.
     #[test]
     fn the_digests_of_the_rfc() {
         for (message, expected) in [

@@ -1,23 +1,23 @@
-//! Phrases in which applications say that work started, ended or failed: `API Request: f completed
-//! in 0.12s`, `Function slow executed in 0.1250 seconds`, `Starting import`, `sync failed -
-//! timeout`. Looks at the last bytes first, since nearly every line is none. What it names leaves
-//! the pod as a label and a span's name, so only what looks like the name of a function is taken.
-//! Unit: one message.
+//! Recognizes phrases with which applications report that work started, ended or failed:
+//! `API Request: f completed in 0.12s`, `Function slow executed in 0.1250 seconds`,
+//! `Starting import`, `sync failed - timeout`. The parser looks at the last bytes first, because
+//! nearly no line is a phrase. The name in a phrase leaves the pod as a label and as the name of a
+//! span, so only text that looks like the name of a function is accepted. Unit: one message.
 
 use crate::record::number;
 use memchr::memchr_iter;
 
-/// A longer name is no function's.
+/// Maximum number of bytes of a function's name.
 pub const SUBJECT_BYTES_MAX: usize = 128;
 
-/// What a phrase says of the work.
+/// What a phrase says about the work.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum PhraseKind {
-    /// It began.
+    /// The work began.
     Started,
-    /// It ended well.
+    /// The work ended successfully.
     Completed,
-    /// It ended badly.
+    /// The work failed.
     Failed,
 }
 
@@ -26,14 +26,14 @@ pub enum PhraseKind {
 pub struct Phrase<'a> {
     /// What happened.
     pub kind: PhraseKind,
-    /// To what: the name of a function, as [`is_identifier`] has it.
+    /// The name of the function, which satisfies [`is_identifier`].
     pub subject: &'a str,
-    /// How long it took, where the phrase says so.
+    /// The duration of the work, if the phrase contains it.
     pub seconds: Option<f64>,
 }
 
-/// Words that may stand before the name. Any other text before it makes the phrase a sentence about
-/// something else (`user alice completed in 3s`), whose last word is not ours to publish.
+/// Words that may precede the name. With any other text before it, the phrase is a sentence about
+/// something else (`user alice completed in 3s`), and its last word must not be published.
 const PREFIXES: [&str; 20] = [
     "API Request:",
     "API request:",
@@ -57,8 +57,8 @@ const PREFIXES: [&str; 20] = [
     "Step",
 ];
 
-/// Finds a phrase in the message of a line. `may_fail` says that the line's severity is WARN or
-/// above: only then is ` failed` looked for, whose place is not known beforehand.
+/// Finds a phrase in the message of a line. `may_fail` says that the severity of the line is WARN
+/// or above. Only then does it search for ` failed`, which may be anywhere in the message.
 #[inline]
 pub fn phrase(body: &str, may_fail: bool) -> Option<Phrase<'_>> {
     let bytes = body.as_bytes();
@@ -80,7 +80,8 @@ pub fn phrase(body: &str, may_fail: bool) -> Option<Phrase<'_>> {
     if may_fail { failed(body) } else { None }
 }
 
-/// Whether `text` looks like the name of a function, a task or a module: `[A-Za-z_][A-Za-z0-9_.:<>]*`.
+/// Returns whether `text` looks like the name of a function, a task or a module:
+/// `[A-Za-z_][A-Za-z0-9_.:<>]*`.
 pub fn is_identifier(text: &str) -> bool {
     let bytes = text.as_bytes();
     (1..=SUBJECT_BYTES_MAX).contains(&bytes.len())
@@ -88,7 +89,7 @@ pub fn is_identifier(text: &str) -> bool {
         && bytes.iter().all(|byte| NAMES[*byte as usize])
 }
 
-/// Bytes of names: one load a byte instead of five comparisons.
+/// The bytes allowed in names: one load per byte instead of five comparisons.
 const NAMES: [bool; 256] = {
     let mut table = [false; 256];
     let mut byte = 0;
@@ -100,12 +101,12 @@ const NAMES: [bool; 256] = {
     table
 };
 
-/// `X completed in 0.12s`, `X took 12 ms`.
+/// Parses `X completed in 0.12s`, `X took 12 ms`.
 fn ended(body: &str) -> Option<Phrase<'_>> {
     let ends = |text: &str, goes_on: fn(&u8) -> bool| {
         text.len() - text.bytes().rev().take_while(goes_on).count()
     };
-    // `0.125s`, by far the most
+    // `0.125s`, by far the most frequent form
     let digits_end = match body.as_bytes() {
         [.., b'0'..=b'9', _] => body.len() - 1,
         _ => ends(body, |b| b.is_ascii_lowercase() || *b == b' '),
@@ -123,7 +124,7 @@ fn ended(body: &str) -> Option<Phrase<'_>> {
     Some(Phrase { kind, subject: subject(before)?, seconds: Some(seconds) })
 }
 
-/// How an ended work is told before its duration: what stands before the verb, and what that says.
+/// Parses the text before a duration. Returns the text before the verb, and what the verb says.
 fn verb(told: &str) -> Option<(&str, PhraseKind)> {
     if let Some(before) = told.strip_suffix(" took") {
         return Some((before, PhraseKind::Completed));
@@ -132,7 +133,7 @@ fn verb(told: &str) -> Option<(&str, PhraseKind)> {
         Some(told) => (told, false),
         None => (told.strip_suffix(" after")?, true),
     };
-    // by far the most
+    // by far the most frequent verbs
     let (space, kind) = match told.as_bytes() {
         [before @ .., b' ', b'e', b'x', b'e', b'c', b'u', b't', b'e', b'd'] if !is_after => {
             (before.len(), PhraseKind::Completed)
@@ -145,7 +146,7 @@ fn verb(told: &str) -> Option<(&str, PhraseKind)> {
     Some((&told[..space], kind))
 }
 
-/// Where the space before the verb stands.
+/// Returns the position of the space before the verb, and what the verb says.
 fn other_verb(told: &str, is_after: bool) -> Option<(usize, PhraseKind)> {
     let space = told.bytes().rposition(|byte| byte == b' ')?;
     let kind = match &told[space + 1..] {
@@ -159,7 +160,7 @@ fn other_verb(told: &str, is_after: bool) -> Option<(usize, PhraseKind)> {
     Some((space, kind))
 }
 
-/// `X started`, `X completed`, `X failed`: no time is told.
+/// Parses `X started`, `X completed`, `X failed`, which have no duration.
 #[cold]
 fn bare(body: &str) -> Option<Phrase<'_>> {
     let (told, kind) = [
@@ -173,17 +174,17 @@ fn bare(body: &str) -> Option<Phrase<'_>> {
     Some(Phrase { kind, subject: subject(told)?, seconds: None })
 }
 
-/// `Starting X`, `Starting X...`.
+/// Parses `Starting X`, `Starting X...`.
 #[cold]
 fn starting(body: &str) -> Option<Phrase<'_>> {
     let told = body.strip_prefix("Starting ")?.trim_end_matches(['.', '\u{2026}']);
     Some(Phrase { kind: PhraseKind::Started, subject: subject(told)?, seconds: None })
 }
 
-/// `X failed - err`, `X failed: err`, `X failed after 0.3s: err`. What failed it is never looked at.
+/// Parses `X failed - err`, `X failed: err`, `X failed after 0.3s: err`. Ignores the error text.
 #[cold]
 fn failed(body: &str) -> Option<Phrase<'_>> {
-    // few messages have an `f` at all, and a searcher for the whole word costs more to make than this
+    // few messages contain an `f`, and creating a searcher for the whole word costs more than this
     let bytes = body.as_bytes();
     let at = memchr_iter(b'f', bytes)
         .filter_map(|at| at.checked_sub(1))
@@ -200,9 +201,9 @@ fn failed(body: &str) -> Option<Phrase<'_>> {
     Some(Phrase { kind: PhraseKind::Failed, subject: subject(&body[..at])?, seconds })
 }
 
-/// The name at the end of what stands before the verb.
+/// Returns the name at the end of the text before the verb.
 fn subject(told: &str) -> Option<&str> {
-    // nothing but the name, by far the most
+    // the text is only the name: by far the most frequent case
     if is_identifier(told) {
         return Some(told);
     }
@@ -282,7 +283,7 @@ mod tests {
     }
 
     proptest! {
-        /// Only identifiers leave, whatever stands around the verbs.
+        /// Guarantees: only identifiers leave the pod, whatever surrounds the verbs.
         #[test]
         fn property_only_identifiers_leave(
             before in "(API Request: |Function |Starting |.{0,8})?.{0,20}",

@@ -1,4 +1,4 @@
-//! Lines and the spans that they become, read again with prost.
+//! Tests of the spans that lines become, decoded with prost.
 
 use super::*;
 use crate::clock::UnixNanos;
@@ -59,7 +59,7 @@ impl Bench {
         with_record(fields, |record| self.maker.finished(record, 1, work))
     }
 
-    /// All spans that reached the outbox, with their service.
+    /// Returns all spans that reached the outbox, with their service.
     fn spans(&mut self) -> Vec<(String, proto::Span)> {
         self.maker.flush();
         if self.outbox.held() == 0 {
@@ -107,7 +107,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
-/// Attributes as `key=value`, in order.
+/// Returns attributes as `key=value`, in order.
 fn attributes(pairs: &[opentelemetry_proto::tonic::common::v1::KeyValue]) -> Vec<String> {
     use opentelemetry_proto::tonic::common::v1::any_value::Value;
     pairs
@@ -205,9 +205,9 @@ fn names_kinds_and_attributes() {
     }
 }
 
-/// Scenario: a request and its queries carry a request id only. Guarantees: one trace, whose id is
-/// the MD5 of the request id, and the queries are children of the request, whichever line comes
-/// first.
+/// Scenario: a request and its queries carry only a request id. Guarantees: they form one trace
+/// with the MD5 of the request id as its id, and the queries are children of the request, whichever
+/// line comes first.
 #[test]
 fn a_request_id_makes_a_tree() {
     let mut bench = bench(Settings::default());
@@ -225,7 +225,8 @@ fn a_request_id_makes_a_tree() {
     assert_ne!(server_span_id(trace, "cart"), server_span_id(trace, "shop"));
 }
 
-/// The same lines give the same ids in another process: `replay` says what `run` did.
+/// Guarantees: the same lines give the same ids in another process, so `replay` shows the ids of
+/// `run`.
 #[test]
 fn ids_are_the_same_in_every_process() {
     let made = || bench(Settings::default()).finish(&[(field::TRACE_ID, TRACE)], &QUERY);
@@ -286,7 +287,8 @@ fn lines_that_become_no_span() {
     assert_eq!(with_record(&off, own_ids), None);
 }
 
-/// Guarantee: the text of an exception leaves only where that is set; its class always, if it is one.
+/// Guarantees: the text of an exception leaves only if the setting allows it; its class always
+/// leaves if it is a valid name.
 #[test]
 fn exceptions_keep_their_text() {
     let fields = [
@@ -311,7 +313,7 @@ fn exceptions_keep_their_text() {
     assert_eq!(attributes(&span.events[0].attributes), expected);
 }
 
-/// A thousand secrets in all fields of a line: none leaves in a span.
+/// Scenario: a thousand secrets in all fields of a line. Guarantees: no span contains one.
 #[test]
 fn canaries_stay_here() {
     let mut bench = bench(Settings::default());
@@ -342,8 +344,8 @@ fn services_of_their_own() {
     }
 }
 
-/// Guarantees: what is offered is counted, what does not fit is dropped with its reason, and
-/// without an exporter nothing is made.
+/// Guarantees: offered spans are counted, spans that do not fit are dropped with their reason, and
+/// no span is created without an exporter.
 #[test]
 fn the_ledger_of_spans() {
     let mut bench = bench(Settings::default());

@@ -1,7 +1,7 @@
-//! Losses on purpose, so that a test sees the ledger report them: a ledger that no loss can unbalance
-//! proves nothing. Set in code by tests only; no setting, flag or variable of the process reaches it.
+//! Deliberate losses, with which a test checks that the ledger reports a loss. Only tests set them
+//! in code; no setting, flag or environment variable reaches them.
 
-/// What each thread loses once without counting it. Nothing, by default.
+/// What each thread loses once without counting it. The default is nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Faults {
     /// A data thread does not hand the first frame that it counts to its pipeline.

@@ -1,7 +1,8 @@
-//! The ledger: what came in, what became of it, what left. received = decoded + refused, and
-//! offered = sent + dropped + held; `lost` is what no counter explains. No term is derived from another:
-//! `receive` counts frames when it hands them on, the pipeline counts what it has done with each, whoever
-//! offers items counts them, and an output counts what its collector or its descriptor has taken.
+//! The ledger: what arrived, what became of it, and what was sent. received = decoded + refused,
+//! and offered = sent + dropped + held; `lost` is what no counter explains. No term is derived from
+//! another: `receive` counts frames when it hands them on, the pipeline counts what it has done
+//! with each, the producer of items counts its offers, and an output counts what its collector or
+//! its descriptor has accepted.
 
 use super::Telemetry;
 use std::fmt;
@@ -9,26 +10,26 @@ use std::fmt;
 /// The terms of the ledger, as `architecture` defines them. Unit: frames, then spans and records.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Ledger {
-    /// Frames that the framer made.
+    /// Frames that the framer produced.
     pub received: u64,
     /// Frames that were decoded.
     pub decoded: u64,
     /// Frames that were refused.
     pub refused: u64,
-    /// Items given to a configured output.
+    /// Items offered to a configured output.
     pub offered: u64,
     /// Items that an output accepted.
     pub sent: u64,
-    /// Items dropped, for whatever reason.
+    /// Items dropped, for any reason.
     pub dropped: u64,
-    /// Items still in a queue.
+    /// Items that are still in a queue.
     pub held: u64,
     /// Frames and items that no counter explains.
     pub lost: u64,
 }
 
 impl Ledger {
-    /// Reads the counters; `held` is what the outboxes hold now.
+    /// Reads the counters; `held` is the number of items in the outboxes now.
     pub fn read(telemetry: &Telemetry, held: u64) -> Ledger {
         let sum = super::sum;
         let mut ledger = Ledger {

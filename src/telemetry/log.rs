@@ -1,7 +1,7 @@
-//! sidelight's own log: lines on stderr, at most a few a minute for one cause, and never a wait:
-//! what a full pipe would make us wait for is dropped and counted. Control characters are escaped,
-//! so that nothing that came from outside moves a terminal or forges a line. The text of the
-//! application's log lines is no field of any event.
+//! sidelight's log: lines on stderr, a few per minute at most for one cause. Logging never waits:
+//! it drops and counts a line that a full pipe does not accept. Control characters are escaped, so
+//! that no text from outside controls a terminal or forges a line. No event contains the text of
+//! the application's log lines.
 
 use crate::clock::{Clock, UnixNanos};
 use crate::console;
@@ -15,41 +15,42 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
-/// Lines of one cause in one [`PERIOD`]: enough to see a pattern, few enough to be read.
+/// Maximum number of lines of one cause in one [`PERIOD`]: enough to see a pattern, few enough to
+/// read.
 pub const LINES_MAX: u32 = 5;
 
 /// The period of the limit.
 pub const PERIOD: Duration = Duration::from_mins(1);
 
-/// Causes that are remembered; a cause is a place in the source, of which there are fewer.
+/// Maximum number of causes. A cause is a place in the source, and the source has fewer.
 const CAUSES_MAX: usize = 256;
 
-/// Bytes of one line: PIPE_BUF, what a pipe takes whole once it is writable.
+/// Maximum number of bytes of a line: PIPE_BUF, which a writable pipe accepts as a whole.
 const LINE_BYTES_MAX: usize = console::PIECE_BYTES_MAX;
 
-/// Where lines go.
+/// The destination of log lines.
 #[derive(Debug)]
 pub enum Sink {
-    /// Standard error, as far as it takes lines without waiting.
+    /// Standard error, if it accepts a line without waiting.
     Stderr,
     /// Into memory, for tests.
     Memory(Arc<Mutex<Vec<u8>>>),
 }
 
-/// From which level on lines are written; shared with whoever may change it.
+/// The lowest level that is written; shared with the code that may change it.
 #[derive(Clone, Debug)]
 pub struct Threshold(Arc<AtomicU8>);
 
 impl Threshold {
-    /// Lines of `level` and above.
+    /// Creates a threshold that passes `level` and above.
     pub fn new(level: Level) -> Threshold {
         Threshold(Arc::new(AtomicU8::new(rank(level))))
     }
 
-    /// Another level, from now on.
+    /// Changes the level from now on.
     pub fn set(&self, level: Level) {
         if self.0.swap(rank(level), Ordering::Relaxed) != rank(level) {
-            // every place in the source remembers whether anybody listens
+            // tracing caches for each place in the source whether its events are enabled
             tracing::callsite::rebuild_interest_cache();
         }
     }
@@ -65,7 +66,7 @@ impl From<Level> for Threshold {
     }
 }
 
-/// 1 for ERROR, to 5 for TRACE.
+/// Maps ERROR to 1, up to TRACE as 5.
 fn rank(level: Level) -> u8 {
     match level {
         Level::ERROR => 1,
@@ -76,7 +77,7 @@ fn rank(level: Level) -> u8 {
     }
 }
 
-/// A `tracing` subscriber that writes lines; spans are ignored.
+/// A `tracing` subscriber that writes lines and ignores spans.
 #[derive(Debug)]
 pub struct Log {
     level: Threshold,
@@ -86,26 +87,27 @@ pub struct Log {
     causes: Mutex<Vec<Cause>>,
 }
 
-/// One place in the source and how often it spoke lately.
+/// One place in the source and the number of its recent lines.
 #[derive(Debug)]
 struct Cause {
     callsite: Identifier,
-    /// When the current period began, monotonic.
+    /// Start of the current period on the monotonic clock.
     since: Duration,
     written: u32,
     suppressed: u64,
 }
 
-/// What the limit says of a line.
+/// The decision of the rate limit about one line.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Admission {
-    /// Write it; so many like it were not written.
+    /// Write the line; the number is how many like it were suppressed.
     Write(u64),
     Suppress,
 }
 
 impl Log {
-    /// A log of the level and above. `suppressed` counts what is not written.
+    /// Creates a log of the threshold's level and above. `suppressed` counts the lines that are not
+    /// written.
     pub fn new(
         level: impl Into<Threshold>,
         clock: Clock,
@@ -116,7 +118,7 @@ impl Log {
         Log { level, clock, suppressed, sink, causes: Mutex::new(Vec::new()) }
     }
 
-    /// Makes it the log of the process. A second one is ignored: the first keeps its place.
+    /// Installs this as the log of the process. Ignored if one is installed already.
     pub fn install(self) {
         let _ = tracing::subscriber::set_global_default(self);
     }
@@ -127,7 +129,7 @@ impl Log {
         let known = causes.iter().position(|cause| cause.callsite == callsite);
         let at = match known {
             Some(at) => at,
-            // more causes than places: the rest share the last one's allowance
+            // more causes than places: the rest share the allowance of the last one
             None if causes.len() == CAUSES_MAX => CAUSES_MAX - 1,
             None => {
                 causes.push(Cause { callsite, since: now, written: 0, suppressed: 0 });
@@ -147,7 +149,7 @@ impl Log {
         Admission::Write(std::mem::take(&mut cause.suppressed))
     }
 
-    /// False when the line could not be written without waiting.
+    /// Writes one line. Returns false if that was not possible without waiting.
     fn write(&self, line: &str) -> bool {
         match &self.sink {
             Sink::Stderr => console::note(line),
@@ -187,7 +189,7 @@ impl Subscriber for Log {
     fn exit(&self, _: &Id) {}
 }
 
-/// `time LEVEL target: message key=value ...`
+/// The text of one line: `time LEVEL target: message key=value ...`
 struct Line {
     head: String,
     message: String,
@@ -243,13 +245,13 @@ impl Visit for Line {
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         let mut written = Bounded(String::new());
-        // an error here only says that the bound was reached
+        // an error only means that the bound was reached
         let _ = write!(written, "{value:?}");
         self.text(field, &written.0);
     }
 }
 
-/// A string that stops growing at the length of a line.
+/// A string that stops growing at the maximum length of a line.
 struct Bounded(String);
 
 impl fmt::Write for Bounded {
@@ -262,7 +264,7 @@ impl fmt::Write for Bounded {
     }
 }
 
-/// Appends `text` with control characters and those that turn the direction of writing escaped.
+/// Appends `text`; escapes control characters and characters that change the writing direction.
 fn escape(out: &mut String, text: &str) {
     for character in text.chars() {
         let turns = matches!(character, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');

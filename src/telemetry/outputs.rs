@@ -1,26 +1,27 @@
-//! What each output says about itself: works, degraded since when and why, or unusable. Published by the
-//! output when it happens; `/health`, `/readyz` and the metrics only read it. Unit: one output.
+//! The condition of each output: working, degraded (since when and why), or unusable. The output
+//! publishes each change; `/health`, `/readyz` and the metrics only read it. Unit: one output.
 
 use crate::clock::UnixNanos;
 use prometheus::{IntGauge, IntGaugeVec};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// How an output is.
+/// The condition of an output.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub enum Condition {
-    /// The last attempt succeeded, or there was none yet.
+    /// The last attempt succeeded, or there has been none yet.
     #[default]
     Working,
     /// Attempts fail; items wait or are dropped.
     Degraded {
-        /// When the first attempt failed after one that succeeded.
+        /// The time of the first failed attempt after the last success.
         since: UnixNanos,
-        /// Why, in our own words.
+        /// The reason, in our own words.
         reason: String,
     },
-    /// Its configuration or the system does not let it begin; items are not even made.
+    /// The configuration or the system prevents the output from starting; no items are created for
+    /// it.
     Unusable {
-        /// Why.
+        /// The reason.
         reason: String,
     },
 }
@@ -28,9 +29,9 @@ pub enum Condition {
 /// Measures how full something is, from 0 to 1.
 pub type Fill = Box<dyn Fn() -> f64 + Send + Sync>;
 
-/// One output; shared between it and whoever reports on it.
+/// The status of one output, shared by the output and its readers.
 pub struct OutputStatus {
-    /// Its name, the value of the label `output`.
+    /// The name of the output, which is the value of the label `output`.
     pub name: &'static str,
     condition: Mutex<Condition>,
     fill: Fill,
@@ -48,27 +49,29 @@ impl std::fmt::Debug for OutputStatus {
 }
 
 impl OutputStatus {
-    /// An output that works. `health` is the metric of all outputs, `fill` says how full the queue is.
+    /// Creates the status of a working output. `health` is the metric of all outputs; `fill`
+    /// measures the queue.
     pub fn new(name: &'static str, health: &IntGaugeVec, fill: Fill) -> Arc<OutputStatus> {
         let healthy = health.with_label_values(&[name]);
         healthy.set(1);
         Arc::new(OutputStatus { name, condition: Mutex::default(), fill, healthy })
     }
 
-    /// An attempt succeeded. Returns whether the output was degraded before.
+    /// Records a successful attempt. Returns whether the output was degraded before.
     pub fn works(&self) -> bool {
         self.healthy.set(1);
         std::mem::take(&mut *self.lock()) != Condition::Working
     }
 
-    /// An attempt failed at `now`. Returns whether this is news: it worked before, or the reason is another.
+    /// Records an attempt that failed at `now`. Returns whether this is new: the output worked
+    /// before, or the reason has changed.
     pub fn degraded(&self, now: UnixNanos, reason: &str) -> bool {
         self.healthy.set(0);
         let mut condition = self.lock();
         let (since, is_news) = match &*condition {
             Condition::Working => (now, true),
             Condition::Degraded { since, reason: before } => (*since, before != reason),
-            // what never began cannot fail
+            // an output that never started cannot fail
             Condition::Unusable { .. } => return false,
         };
         if is_news {
@@ -77,23 +80,23 @@ impl OutputStatus {
         is_news
     }
 
-    /// It cannot begin.
+    /// Records that the output cannot start.
     pub fn unusable(&self, reason: String) {
         self.healthy.set(0);
         *self.lock() = Condition::Unusable { reason };
     }
 
-    /// How it is now.
+    /// Returns the current condition.
     pub fn condition(&self) -> Condition {
         self.lock().clone()
     }
 
-    /// How full its queue is, in items or in bytes, whichever is fuller: 0 to 1.
+    /// Returns how full the queue is, from 0 to 1: in items or in bytes, whichever is fuller.
     pub fn fill(&self) -> f64 {
         (self.fill)()
     }
 
-    /// A thread that panicked inside left a condition that is whole.
+    /// Locks the condition. It is consistent even if a thread panicked while it held the lock.
     fn lock(&self) -> MutexGuard<'_, Condition> {
         self.condition.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -104,8 +107,8 @@ mod tests {
     use super::*;
     use crate::telemetry::Telemetry;
 
-    /// Guarantees: a degraded output keeps the time of its first failure, says each reason once, and the
-    /// metric follows every event.
+    /// Guarantees: a degraded output keeps the time of its first failure and reports each reason
+    /// once, and the metric follows every event.
     #[test]
     fn conditions_follow_events() {
         let telemetry = Telemetry::new();

@@ -1,5 +1,5 @@
-//! What the kernel knows about this process, under the names that every Prometheus client uses.
-//! Read from /proc at each scrape; what cannot be read is left out rather than guessed.
+//! The kernel's data about this process, under the names that every Prometheus client library uses.
+//! Read from /proc at each scrape; values that cannot be read are left out, not guessed.
 
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
@@ -9,8 +9,8 @@ use rustix::time::{ClockId, clock_gettime};
 use std::collections::HashMap;
 use std::fs;
 
-/// Ticks a second in /proc/self/stat: USER_HZ, part of the kernel's interface and 100 on every
-/// Linux.
+/// Ticks per second in /proc/self/stat: USER_HZ, which is part of the kernel's interface and 100 on
+/// every Linux.
 const TICKS_A_SECOND: f64 = 100.0;
 
 const CPU: (&str, &str) =
@@ -34,10 +34,11 @@ pub struct Process {
 }
 
 impl Process {
-    /// For this process. Its start is read once: it does not change.
+    /// Creates the collector for this process and reads the start time once, because it does not
+    /// change.
     ///
     /// # Panics
-    /// Never: the names are valid, which a test sees.
+    /// Never: the names are valid, which a test checks.
     pub fn new() -> Process {
         let descs = std::iter::once(CPU).chain(GAUGES).map(|(name, help)| {
             Desc::new(name.to_owned(), help.to_owned(), Vec::new(), HashMap::new())
@@ -49,7 +50,7 @@ impl Process {
     fn gauges(&self) -> [Option<f64>; GAUGES.len()] {
         let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
         let kibibytes = |key| status_field(&status, key).map(|kibibytes| kibibytes * 1024.0);
-        // one of them is the directory that is being read
+        // one of them is the directory being read
         let open = fs::read_dir("/proc/self/fd").ok().map(|open| open.count() as f64 - 1.0);
         let most = getrlimit(Resource::Nofile).current.map(|most| most as f64);
         [
@@ -92,13 +93,13 @@ impl Collector for Process {
     }
 }
 
-/// The first number behind a key of /proc/self/status.
+/// Returns the first number after a key of /proc/self/status.
 fn status_field(status: &str, key: &str) -> Option<f64> {
     let line = status.lines().find_map(|line| line.strip_prefix(key))?;
     line.split_ascii_whitespace().next()?.parse().ok()
 }
 
-/// Boot time plus the ticks at which this process started.
+/// Returns the boot time plus the ticks at which this process started.
 fn start_time() -> Option<f64> {
     let stat = fs::read_to_string("/proc/self/stat").ok()?;
     let boot = fs::read_to_string("/proc/stat").ok()?;
@@ -106,8 +107,8 @@ fn start_time() -> Option<f64> {
     Some(boot + start_ticks(&stat)? / TICKS_A_SECOND)
 }
 
-/// Field 22 of /proc/PID/stat. Field 2, the command, may hold blanks and parentheses: count from
-/// its end.
+/// Returns field 22 of /proc/PID/stat. Field 2, the command, may contain blanks and parentheses, so
+/// the fields are counted from its end.
 fn start_ticks(stat: &str) -> Option<f64> {
     let after_command = stat.rsplit_once(')')?.1;
     after_command.split_ascii_whitespace().nth(22 - 3)?.parse().ok()
@@ -118,7 +119,7 @@ mod tests {
     use super::*;
     use crate::clock::Clock;
 
-    /// Guarantees: on Linux every one of them is there and believable.
+    /// Guarantees: on Linux, every metric is present and plausible.
     #[test]
     fn this_process_is_believable() {
         let found: Vec<(String, f64)> = Process::new()

@@ -1,54 +1,56 @@
-//! Who fetches the metrics, so that the end can wait until each of them has the final values. Unit: one
-//! scrape.
+//! Remembers the clients that fetch the metrics, so that the drain can wait until each scraper has
+//! the final values. Unit: one scrape.
 //!
-//! Decision: a request changes what the end waits for only if it comes from a client that was a
-//! scraper before: one that names itself Prometheus or asks for OpenMetrics and had fetched the
-//! metrics before the end, or one that had come at least twice. After the end began, a client with
-//! Prometheus' headers that was never seen counts from its second final scrape on, which is how a
-//! pod that lived shorter than a scrape interval ends in time; a single request of a stranger
-//! changes nothing. A kubelet's probe never counts. Two scrapers behind one address with one name (a
-//! pair behind a mesh's proxy) are one: then the wait lasts as long as it may.
+//! Decision: a request changes what the drain waits for only if its client was a scraper before. A
+//! client is a scraper if it names itself Prometheus or asks for OpenMetrics and has fetched the
+//! metrics before the drain, or if it had come at least twice. An unknown client with Prometheus'
+//! headers counts from its second final scrape on; this lets a pod that lived shorter than a scrape
+//! interval end in time. A single request of an unknown client changes nothing. A kubelet's probe
+//! never counts. Two scrapers with one address and one name (a pair behind a mesh's proxy) count as
+//! one; then the wait takes the whole time allowed.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Clients that are remembered: a pair of Prometheus servers, an agent, and a dozen people with a browser.
+/// Maximum number of remembered clients: a pair of Prometheus servers, an agent, and a dozen people
+/// with a browser.
 const CLIENTS_MAX: usize = 16;
 
-/// Scrapes after which a client counts as one that comes regularly.
+/// Number of scrapes from which a client counts as a regular one.
 const REGULAR_FROM: u32 = 2;
 
-/// A client that fetched the metrics.
+/// A client that fetches the metrics.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Client<'a> {
-    /// Where it comes from.
+    /// Its IP address.
     pub address: IpAddr,
-    /// How it names itself: `User-Agent`.
+    /// Its `User-Agent`.
     pub agent: &'a str,
-    /// It asked for OpenMetrics by name.
+    /// Whether it asks for OpenMetrics by name.
     pub wants_openmetrics: bool,
 }
 
-/// All clients that fetched the metrics.
+/// All clients that have fetched the metrics.
 #[derive(Debug, Default)]
 pub struct Scrapers(Mutex<Vec<Seen>>);
 
 #[derive(Debug)]
 struct Seen {
     address: IpAddr,
-    /// Names are compared by their hash: they are as long as a client likes.
+    /// Hash of the `User-Agent`, because a client chooses its length.
     agent: u64,
     /// Scrapes before the values were final.
     scrapes: u32,
-    /// Scrapes with Prometheus' headers after that.
+    /// Scrapes with Prometheus' headers after the values were final.
     final_scrapes: u32,
     is_scraper: bool,
     has_final: bool,
 }
 
 impl Scrapers {
-    /// A client got the metrics; `is_final` when nothing can change any more.
+    /// Records that a client has fetched the metrics; `is_final` means that nothing can change any
+    /// more.
     pub fn scraped(&self, client: Client<'_>, is_final: bool) {
         if client.agent.starts_with("kube-probe/") {
             return;
@@ -62,7 +64,7 @@ impl Scrapers {
             clients.iter().position(|one| (one.address, one.agent) == (client.address, agent));
         let at = known.unwrap_or_else(|| {
             if clients.len() == CLIENTS_MAX {
-                // whoever came least is least likely to come again
+                // the client with the fewest scrapes is the least likely to return
                 let least =
                     clients.iter().enumerate().min_by_key(|(_, one)| (one.is_scraper, one.scrapes));
                 let least = least.map_or(0, |(at, _)| at);
@@ -90,7 +92,7 @@ impl Scrapers {
         }
     }
 
-    /// How many scrapers have the final values.
+    /// Returns the number of scrapers that have the final values.
     pub fn with_final(&self) -> usize {
         self.lock().iter().filter(|one| one.is_scraper && one.has_final).count()
     }
@@ -115,25 +117,25 @@ mod tests {
             (&[][..], &[][..], 0),
             (&[prometheus], &[], 0),
             (&[prometheus], &[prometheus, prometheus], 1),
-            // a stranger with Prometheus' headers does not end the wait
+            // a single unknown client with Prometheus' headers does not end the wait
             (&[], &[prometheus], 0),
             (&[prometheus], &[client(2, "Prometheus/3.15.0", true)], 0),
-            // a pod that lived shorter than an interval
+            // a pod that lived shorter than a scrape interval
             (&[], &[prometheus, prometheus], 1),
-            // a pair, by address
+            // a pair, distinguished by address
             (
                 &[prometheus, client(2, "Prometheus/3.15.0", true)],
                 &[prometheus, client(2, "Prometheus/3.15.0", true)],
                 2,
             ),
-            // two agents on one node, by name
+            // two agents on one node, distinguished by name
             (
                 &[prometheus, client(1, "Prometheus/2.53.0", false)],
                 &[prometheus, client(1, "Prometheus/2.53.0", false)],
                 2,
             ),
             (&[client(1, "vm_promscrape", true)], &[client(1, "vm_promscrape", true)], 1),
-            // neither a name nor a format, but it came before, and again
+            // no known name or format, but the client came before and returns
             (&[client(3, "agent", false); 2], &[client(3, "agent", false)], 1),
             (&[client(3, "curl/8.5.0", false)], &[client(3, "curl/8.5.0", false); 5], 0),
             (&[client(4, "kube-probe/1.36", true); 5], &[client(4, "kube-probe/1.36", true)], 0),
@@ -150,7 +152,7 @@ mod tests {
         }
     }
 
-    /// Guarantees: whoever comes with ever new names costs no memory, and puts no scraper out.
+    /// Guarantees: clients with ever new names use no additional memory and displace no scraper.
     #[test]
     fn strangers_put_no_scraper_out() {
         let scrapers = Scrapers::default();

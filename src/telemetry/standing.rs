@@ -1,6 +1,6 @@
-//! Where the process stands: its phase, its doors, and whether its data threads move. Written by
-//! `app` and the data threads, read by the admin port. Unit: one process. Nothing here may wait:
-//! `/livez` reads it while everything else is busy.
+//! The status of the process: its phase, its listeners, and whether its data threads make progress.
+//! `app` and the data threads write it, the admin port reads it. Nothing here may wait: `/livez`
+//! reads it while everything else is busy. Unit: one process.
 
 use super::outputs::OutputStatus;
 use super::scrapers::Scrapers;
@@ -11,59 +11,60 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// A data thread that is busy and has not come round for this long hangs (kubelet asks every 10 s).
+/// A busy data thread that has not reported progress for this long hangs (the kubelet probes every
+/// 10 s).
 pub const SILENCE_MAX: Duration = Duration::from_secs(10);
 
-/// From this share of the fullest queue on the process is not ready: the rest is a second or two of
-/// spans.
+/// The process is not ready while the fullest queue is at least this full: the rest holds a second
+/// or two of spans.
 pub const QUEUE_FILL_READY_MAX: f64 = 0.95;
 
-/// The pulse of one data thread. Waiting in the kernel for bytes is being alive: an idle thread is
-/// never woken to prove it.
+/// The heartbeat of one data thread. A thread that waits in the kernel for bytes counts as alive:
+/// nothing wakes an idle thread to prove it.
 #[derive(Debug)]
 pub struct Beat {
-    /// The thread's name, the value of the label `thread`.
+    /// The name of the thread, which is the value of the label `thread`.
     pub thread: &'static str,
-    /// Nanoseconds on the monotonic clock at which the thread last came round; `WAITING` while it
-    /// waits.
+    /// Time of the thread's last progress, in nanoseconds on the monotonic clock; `WAITING` while
+    /// it waits.
     at: AtomicU64,
-    /// The thread has ended, though nobody stopped it.
+    /// The thread has ended although nobody stopped it.
     failed: AtomicBool,
 }
 
 const WAITING: u64 = u64::MAX;
 
 impl Beat {
-    /// A thread that has not begun: as good as waiting.
+    /// Creates the heartbeat of a thread that has not started; it counts as waiting.
     pub fn new(thread: &'static str) -> Beat {
         Beat { thread, at: AtomicU64::new(WAITING), failed: AtomicBool::new(false) }
     }
 
-    /// The thread came round at `now` and works on.
+    /// Records at `now` that the thread has made progress and works on.
     pub fn busy(&self, now: Duration) {
         self.at.store(now.as_nanos() as u64, Ordering::Relaxed);
     }
 
-    /// The thread goes to wait for bytes, or has ended.
+    /// Records that the thread waits for bytes or has ended.
     pub fn waiting(&self) {
         self.at.store(WAITING, Ordering::Relaxed);
     }
 
-    /// The thread ended at `now` by an error. It counts as alive for another [`SILENCE_MAX`], in
-    /// which a new thread may take its place.
+    /// Records that the thread ended at `now` with an error. It counts as alive for another
+    /// [`SILENCE_MAX`], in which a new thread may replace it.
     pub fn failed(&self, now: Duration) {
         self.failed.store(true, Ordering::Relaxed);
         self.busy(now);
     }
 
-    /// True while the thread waits or came round within [`SILENCE_MAX`].
+    /// Returns true while the thread waits or has made progress within [`SILENCE_MAX`].
     pub fn is_alive(&self, now: Duration) -> bool {
         let at = self.at.load(Ordering::Relaxed);
         at == WAITING || now.saturating_sub(Duration::from_nanos(at)) <= SILENCE_MAX
     }
 }
 
-/// Something that has to be open before the process is ready.
+/// A listener that has to be open before the process is ready.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Door {
     /// The stream socket.
@@ -75,7 +76,7 @@ pub enum Door {
 }
 
 impl Door {
-    /// The name, for `/health` and the log.
+    /// Returns the name for `/health` and the log.
     pub fn name(self) -> &'static str {
         match self {
             Door::Stream => "stream socket",
@@ -85,14 +86,14 @@ impl Door {
     }
 }
 
-/// How a door stands.
+/// The state of a listener.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum DoorState {
-    /// Not tried yet.
+    /// Not bound yet: the first attempt has not happened.
     Closed,
-    /// Bound and accepting, at this address.
+    /// Bound and accepting at this address.
     Open(String),
-    /// Could not be bound, for this reason; it is tried again.
+    /// Binding failed for this reason; it is tried again.
     Stuck(String),
 }
 
@@ -106,35 +107,35 @@ impl fmt::Display for DoorState {
     }
 }
 
-/// The whole of it; shared.
+/// The shared status of the process.
 #[derive(Debug)]
 pub struct Standing {
-    /// What the process does now.
+    /// The current phase.
     pub phase: Arc<PhaseCell>,
-    /// Who fetches the metrics, and who has the final ones.
+    /// The clients that fetch the metrics, and which of them have the final values.
     pub scrapers: Scrapers,
-    /// Configured doors only.
+    /// The configured listeners only.
     doors: Mutex<BTreeMap<Door, DoorState>>,
     beats: Mutex<Vec<Arc<Beat>>>,
     outputs: Mutex<Vec<Arc<OutputStatus>>>,
 }
 
-/// One condition of readiness, and why it does not hold.
+/// One condition of readiness and the reason if it does not hold.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Condition {
     /// Its name in a report and in a path.
     pub name: &'static str,
-    /// Why it does not hold; None: it does.
+    /// Why the condition does not hold; None if it does.
     pub failed: Option<String>,
 }
 
-/// How full the queue of an output is, in words.
+/// Describes in words how full the queue of an output is.
 pub fn describe_fill(output: &str, fill: f64) -> String {
     format!("the queue of {output} is {} % full", (fill * 100.0).floor())
 }
 
 impl Standing {
-    /// Serving, with no doors yet.
+    /// Creates the status of a serving process without listeners.
     pub fn new() -> Arc<Standing> {
         Arc::new(Standing {
             phase: Arc::new(PhaseCell::new()),
@@ -145,25 +146,26 @@ impl Standing {
         })
     }
 
-    /// Says how `door` stands. A door counts for [`Standing::is_ready`] from its first mention.
+    /// Sets the state of `door`. [`Standing::is_ready`] considers a listener from the first call
+    /// on.
     pub fn door(&self, door: Door, state: DoorState) {
         self.doors.lock().unwrap_or_else(PoisonError::into_inner).insert(door, state);
     }
 
-    /// All configured doors and how they stand.
+    /// Returns all configured listeners and their states.
     pub fn doors(&self) -> Vec<(Door, DoorState)> {
         let doors = self.doors.lock().unwrap_or_else(PoisonError::into_inner);
         doors.iter().map(|(door, state)| (*door, state.clone())).collect()
     }
 
-    /// True once every configured door is open; says nothing about the phase (`/startupz`).
+    /// Returns true once every configured listener is open; ignores the phase (`/startupz`).
     pub fn is_started(&self) -> bool {
         let doors = self.doors.lock().unwrap_or_else(PoisonError::into_inner);
         !doors.is_empty() && doors.values().all(|state| matches!(state, DoorState::Open(_)))
     }
 
-    /// Decides whether the process is ready at `now` (time on the monotonic clock): it is while every
-    /// condition holds. The only place that does.
+    /// Returns the conditions of readiness at `now` (time on the monotonic clock). The process is
+    /// ready while all of them hold. No other code decides this.
     pub fn readiness(&self, now: Duration) -> [Condition; 4] {
         let phase = self.phase.get();
         let is_leaving = phase != Phase::Serving;
@@ -180,12 +182,12 @@ impl Standing {
         ]
     }
 
-    /// True while lines are taken at every configured door (`/readyz`).
+    /// Returns true while the process takes lines on every configured listener (`/readyz`).
     pub fn is_ready(&self, now: Duration) -> bool {
         self.readiness(now).iter().all(|condition| condition.failed.is_none())
     }
 
-    /// The first configured door that is not open, and why.
+    /// Returns the first configured listener that is not open, and why.
     pub fn shut_door(&self) -> Option<String> {
         let doors = self.doors();
         let mut shut = doors.iter().filter(|(_, state)| !matches!(state, DoorState::Open(_)));
@@ -197,26 +199,26 @@ impl Standing {
         self.outputs.lock().unwrap_or_else(PoisonError::into_inner).push(output);
     }
 
-    /// All outputs that are configured.
+    /// Returns all configured outputs.
     pub fn outputs(&self) -> Vec<Arc<OutputStatus>> {
         self.outputs.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The output with the fullest queue, and how full it is: 0 to 1.
+    /// Returns the output with the fullest queue, and how full it is: from 0 to 1.
     pub fn fullest(&self) -> Option<(&'static str, f64)> {
         let fills = self.outputs().into_iter().map(|output| (output.name, output.fill()));
         fills.max_by(|(_, a), (_, b)| a.total_cmp(b))
     }
 
-    /// Watches a data thread, in place of an earlier one of the same name.
+    /// Watches a data thread; replaces an earlier one of the same name.
     pub fn watch(&self, beat: Arc<Beat>) {
         let mut beats = self.beats.lock().unwrap_or_else(PoisonError::into_inner);
         beats.retain(|known| known.thread != beat.thread);
         beats.push(beat);
     }
 
-    /// What is wrong with the first data thread that hangs at `now` (time on the monotonic clock),
-    /// or has ended and was not started again, if there is one (`/livez`).
+    /// Describes the first data thread that hangs at `now` (time on the monotonic clock), or that
+    /// has ended without being restarted. Returns None if there is none (`/livez`).
     pub fn hanging(&self, now: Duration) -> Option<String> {
         let beats = self.beats.lock().unwrap_or_else(PoisonError::into_inner);
         let beat = beats.iter().find(|beat| !beat.is_alive(now))?;

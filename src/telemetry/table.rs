@@ -1,23 +1,23 @@
-//! The form of the table of own metrics: what one row says, and how its row becomes a registered metric.
-//! The rows stand in `telemetry`; `docs/metrics.md`, registration and the tests of alerts are made of them.
-//! Unit: one metric.
+//! The schema of the table of self-metrics: what a row contains, and how a row becomes a registered
+//! metric. The rows are in `telemetry`; `docs/metrics.md`, registration and the tests of alerts are
+//! derived from them. Unit: one metric.
 
 use prometheus::core::Collector;
 use prometheus::{
     CounterVec, Gauge, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
 
-/// Whether a metric only grows.
+/// The type of a metric.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
-    /// It only grows while the process lives.
+    /// A value that only grows while the process lives.
     Counter,
-    /// It goes up and down.
+    /// A value that goes up and down.
     Gauge,
 }
 
 impl Kind {
-    /// Prometheus' word.
+    /// Returns Prometheus' name of the type.
     pub fn name(self) -> &'static str {
         match self {
             Kind::Counter => "counter",
@@ -29,9 +29,9 @@ impl Kind {
 /// The values that a label can have.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Values {
-    /// These and no others.
+    /// Exactly these values.
     Closed(&'static [&'static str]),
-    /// What the configuration or the build says: few, but not known here.
+    /// Values from the configuration or the build: few, but not known here.
     Open(&'static str),
 }
 
@@ -51,11 +51,11 @@ pub struct Metric {
     pub name: &'static str,
     /// Counter or gauge.
     pub kind: Kind,
-    /// What its value is measured in, as the name says: `seconds`, `bytes`; empty for a number of things.
+    /// The unit of its value, as in the name: `seconds`, `bytes`; empty for a count.
     pub unit: &'static str,
     /// Its labels.
     pub labels: &'static [Label],
-    /// What it says.
+    /// Its help text.
     pub help: &'static str,
 }
 
@@ -65,7 +65,7 @@ impl Metric {
         table.iter().find(|metric| metric.name == name).copied()
     }
 
-    /// Whether the metric can have these labels; in the order of the row.
+    /// Returns whether the metric can have these labels, given in the order of the row.
     pub fn allows(&self, labels: &[(&str, &str)]) -> bool {
         labels.len() == self.labels.len()
             && labels.iter().all(|(name, value)| {
@@ -78,15 +78,15 @@ impl Metric {
     }
 }
 
-/// A type of metric that a row can be made into.
+/// A metric type of the `prometheus` crate that a row can become.
 pub trait Own: Collector + Clone + 'static {
-    /// What it is in the table.
+    /// The corresponding type in the table.
     const KIND: Kind;
 
-    /// Makes it.
+    /// Creates the metric.
     ///
     /// # Errors
-    /// The name or a label is none that Prometheus allows.
+    /// Fails if Prometheus does not allow the name or a label.
     fn make(opts: Opts, labels: &[&str]) -> prometheus::Result<Self>;
 }
 
@@ -116,10 +116,10 @@ own!(IntGauge, Kind::Gauge, one);
 own!(IntGaugeVec, Kind::Gauge, vec);
 own!(Gauge, Kind::Gauge, one);
 
-/// Makes the metric of a row and registers it.
+/// Creates the metric of a row and registers it.
 ///
 /// # Panics
-/// Never: names are valid and distinct, which a test sees.
+/// Never: names are valid and distinct, which a test checks.
 pub fn register<M: Own>(registry: &Registry, row: &Metric) -> M {
     let labels: Vec<&str> = row.labels.iter().map(|label| label.name).collect();
     debug_assert_eq!(M::KIND, row.kind, "{}", row.name);
@@ -128,12 +128,12 @@ pub fn register<M: Own>(registry: &Registry, row: &Metric) -> M {
     made
 }
 
-/// Declares a struct of handles and the table that it is made of: one row, one field.
+/// Declares a struct of handles and its table: each row becomes one field.
 macro_rules! own_metrics {
     ($(
         $field:ident: $type:ty = $name:literal, $unit:literal, [$($label:expr),*], $help:literal;
     )*) => {
-        /// Every metric that the process keeps about itself, but for those of the kernel.
+        /// Every metric that the process keeps about itself, except those of the kernel.
         pub const TABLE: &[Metric] = &[$(
             Metric {
                 name: concat!("sidelight_", $name),
@@ -144,11 +144,11 @@ macro_rules! own_metrics {
             },
         )*];
 
-        /// The handles of all of them.
+        /// The handles of all self-metrics.
         #[derive(Debug)]
         pub struct Telemetry {
             registry: Registry,
-            /// Losses that a test asks for.
+            /// Deliberate losses for tests.
             pub faults: Faults,
             $(#[doc = $help] pub $field: $type,)*
         }
@@ -159,7 +159,7 @@ macro_rules! own_metrics {
                 let registry = Registry::new();
                 let mut rows = TABLE.iter();
                 let mut row = || rows.next().expect("a row for each field: both come of one list");
-                // fields are made in the order in which they are written, as the rows are
+                // the fields are initialized in the order of the source, as the rows are
                 $(let $field: $type = table::register(&registry, row());)*
                 Telemetry { registry, faults: Faults::default(), $($field,)* }
             }

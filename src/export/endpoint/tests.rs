@@ -1,4 +1,5 @@
-//! Endpoints of every form, the sources that they come from, and the schema of the chart.
+//! Tests of endpoints in every form, of the settings that they come from, and of the chart's
+//! schema.
 
 use super::*;
 use regex::Regex;
@@ -64,8 +65,8 @@ fn endpoints() {
     }
 }
 
-/// Guarantees: each source gives the path that it promises, and what is made of an endpoint is read again as
-/// the same.
+/// Guarantees: each setting gives its documented path, and a normalized endpoint parses as the same
+/// endpoint.
 #[test]
 fn every_source_has_its_path() {
     use Given::{Base, Setting, Traces};
@@ -114,7 +115,7 @@ fn errors_say_what_to_do_and_keep_secrets() {
     assert!(!format!("{endpoint:?}").contains("hunter2"));
 }
 
-/// Guarantees: a header of ours is replaced and not doubled, and so is an earlier one of the user.
+/// Guarantees: a header replaces ours, or an earlier one of the user, instead of appearing twice.
 #[test]
 fn a_header_stands_once() {
     let headers = [("X-A", "1"), ("host", "front:1"), ("x-a", "2")];
@@ -126,7 +127,8 @@ fn a_header_stands_once() {
     assert_eq!(values, ["2"]);
 }
 
-/// Guarantees: the chart's schema has this pattern, and it accepts what the parser accepts and can be used.
+/// Guarantees: the chart's schema has this pattern, and accepts the endpoints that the parser
+/// accepts and that can be used.
 #[test]
 fn the_schema_of_the_chart_is_the_parser() {
     let pattern = Regex::new(PATTERN).expect("a pattern");
@@ -142,7 +144,7 @@ fn the_schema_of_the_chart_is_the_parser() {
         used(&without_variables(right), Protocol::Http).expect(right);
     }
     for wrong in WRONG.iter().skip(1).chain(&["https://c", "http://c:999999"]) {
-        // a number out of range and a wrong address in brackets are more than a pattern can see
+        // a pattern cannot detect a number out of range or an invalid address in brackets
         let unseen = ["http://a:0", "http://a:70000"].contains(wrong);
         assert_eq!(pattern.is_match(wrong), unseen, "{wrong}");
     }
@@ -156,7 +158,7 @@ fn the_schema_of_the_chart_is_the_parser() {
     }
 }
 
-/// The schemas of all settings named `endpoint`, wherever they stand.
+/// Collects the schemas of all settings named `endpoint`, at any depth.
 fn endpoints_of<'v>(value: &'v serde_json::Value, found: &mut Vec<&'v serde_json::Value>) {
     match value {
         serde_json::Value::Object(map) => {

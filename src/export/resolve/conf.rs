@@ -1,28 +1,29 @@
-//! `/etc/resolv.conf` and `/etc/hosts`, as resolv.conf(5) and hosts(5) describe them: what cannot be read is
-//! passed over. Pure. Unit: one file.
+//! Parses `/etc/resolv.conf` and `/etc/hosts` as resolv.conf(5) and hosts(5) describe them, and
+//! skips what it cannot parse. Pure. Unit: one file.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-/// As many servers as the C library asks.
+/// Maximum number of servers, as in the C library.
 const SERVERS_MAX: usize = 3;
 
-/// Kubernetes allows 32 names in a search list.
+/// Maximum number of names in the search list: Kubernetes allows 32.
 const SEARCH_MAX: usize = 32;
 
-/// The C library's bound of `ndots`.
+/// Maximum of `ndots`, as in the C library.
 const DOTS_MAX: usize = 15;
 
-/// The C library's bound of `attempts`.
+/// Maximum of `attempts`, as in the C library.
 const ATTEMPTS_MAX: usize = 5;
 
-/// For one answer at most, whatever stands there: an exchange with a collector has 10 s for everything.
+/// Maximum time for one answer, whatever the file says: the whole exchange with a collector has 10
+/// s.
 const TIMEOUT_MAX: Duration = Duration::from_secs(2);
 
-/// Addresses of one name.
+/// Maximum number of addresses of one name.
 const ADDRESSES_MAX: usize = 16;
 
-/// Whom to ask, and for what.
+/// The name servers, and how to ask them.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Conf {
     pub(super) servers: Vec<IpAddr>,
@@ -45,13 +46,14 @@ impl Conf {
             let mut words = line.split_ascii_whitespace();
             match words.next() {
                 Some("nameserver") => {
-                    // the zone of a link-local address is left out: the socket cannot say it
+                    // the zone of a link-local address is dropped: the socket address here cannot
+                    // express it
                     let server = words.next().and_then(|word| word.split('%').next());
                     let server: Option<IpAddr> = server.and_then(|server| server.parse().ok());
                     let is_room = conf.servers.len() < SERVERS_MAX;
                     conf.servers.extend(server.filter(|_| is_room));
                 }
-                // the last one counts, of either kind
+                // the last one of either kind applies
                 Some("search") => {
                     conf.search = words.take(SEARCH_MAX).map(str::to_owned).collect();
                 }
@@ -79,7 +81,8 @@ impl Conf {
         }
     }
 
-    /// The names that a name may mean, in the order in which they are asked for, without their last dot.
+    /// Returns the full names that a name may mean, without their last dot, in the order of the
+    /// lookups.
     pub(super) fn candidates(&self, name: &str) -> Vec<String> {
         if let Some(whole) = name.strip_suffix('.') {
             return vec![whole.to_owned()];
@@ -95,7 +98,7 @@ impl Conf {
     }
 }
 
-/// The addresses that a hosts file gives a name.
+/// Returns the addresses that a hosts file gives a name.
 pub(super) fn hosts(text: &str, name: &str) -> Vec<IpAddr> {
     let name = name.strip_suffix('.').unwrap_or(name);
     let mut found = Vec::new();

@@ -1,4 +1,5 @@
-//! Answers of every kind against an encoder of our own, hostile ones, and a name server on loopback.
+//! Tests with answers of every kind against a separate encoder, hostile answers, and a name server
+//! on loopback.
 
 use super::wire::{Answer, answer, is_name, question};
 use super::*;
@@ -12,11 +13,11 @@ use std::sync::{Arc, Mutex};
 enum Given {
     V4([u8; 4]),
     V6([u8; 16]),
-    /// An alias, or anything else.
+    /// An alias, or any other record.
     Other(u16, Vec<u8>),
 }
 
-/// An answer as servers write it: the owner by a pointer or in full.
+/// Encodes an answer as servers do: the owner name as a pointer or in full.
 fn written(question: &[u8], code: u8, records: &[(bool, Given)]) -> Vec<u8> {
     let mut message = question.to_vec();
     message[2] |= 0x80;
@@ -48,7 +49,8 @@ fn given() -> impl Strategy<Value = Given> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
-    /// The addresses of the kind asked for, in their order, whatever stands between them.
+    /// Guarantees: the addresses of the requested type are read in order, whatever records are
+    /// between them.
     #[test]
     fn property_addresses_are_read(
         name in "[a-z]{1,63}(\\.[a-z0-9-]{1,20}){0,5}",
@@ -65,7 +67,7 @@ proptest! {
         let reply = written(&asked, 0, &records);
         let outcome = Some(Outcome::Addresses(expected));
         prop_assert_eq!(answer(&reply, &asked), Some(Answer { truncated: false, outcome }));
-        // not ours: another number, another question, no answer at all
+        // not ours: a different id, a different question, or not an answer
         let mut other = reply.clone();
         other[0] ^= 1;
         prop_assert_eq!(answer(&other, &asked), None);
@@ -78,7 +80,8 @@ proptest! {
         prop_assert_eq!(none, Some(Outcome::NoSuchName));
     }
 
-    /// Damaged and cut answers give at most what is kept, and never a panic.
+    /// Guarantees: damaged and truncated answers give at most the maximum of addresses, and never a
+    /// panic.
     #[test]
     fn property_hostile_answers_are_bounded(
         records in prop::collection::vec((any::<bool>(), given()), 0..40),
@@ -119,14 +122,14 @@ fn what_can_be_no_name() {
     }
 }
 
-/// A name server on loopback, which knows some names and notes what it is asked for.
+/// A name server on loopback that knows some names and records the questions it receives.
 struct Server {
     asked: Arc<Mutex<Vec<String>>>,
     resolver: Resolver,
     _home: tempfile::TempDir,
 }
 
-/// How a server answers for a name: its return code, its records, and whether only a connection gets them.
+/// A server's answer for a name: its return code, its records, and whether it requires TCP.
 type Known = (&'static str, u8, Vec<Given>, bool);
 
 impl Server {
@@ -187,7 +190,7 @@ impl Server {
     }
 }
 
-/// What is asked for, and the messages that answer it: strangers first.
+/// Returns the question and the messages that answer it, with unrelated messages first.
 fn reply(message: &[u8], known: &[Known], by_connection: bool) -> (String, Vec<Vec<u8>>) {
     let (mut at, mut name) = (12, String::new());
     while message[at] > 0 {
@@ -214,8 +217,8 @@ fn reply(message: &[u8], known: &[Known], by_connection: bool) -> (String, Vec<V
 const CLUSTER: &str = "search shop.svc.cluster.local svc.cluster.local cluster.local\nnameserver 127.0.0.1\n\
                        options ndots:5 timeout:1 attempts:1\n";
 
-/// Guarantees: names are asked for in the order of the search list, one kind after the other, and no longer than
-/// it takes; a hosts file and addresses need no server.
+/// Guarantees: names are looked up in the order of the search list, one type after the other, and
+/// the search stops at the first result; a hosts file and addresses need no server.
 #[test]
 fn names_of_a_cluster() {
     let alias = Given::Other(5, b"\x01x\x00".to_vec());
@@ -268,7 +271,7 @@ fn names_of_a_cluster() {
     );
 }
 
-/// Guarantees: a server that says nothing costs its time and no more, and the next one is asked.
+/// Guarantees: a silent server costs its timeout and no more, and then the next server is queried.
 #[test]
 fn a_silent_server_is_passed_over() {
     let silent = Blocking::bind("127.0.0.2:0").expect("a loopback port");

@@ -1,24 +1,24 @@
-//! A question to a name server and its answer (RFC 1035 section 4). Pure; whatever a server sends, reading
-//! it is bounded and never panics. Unit: one message.
+//! A question to a name server and its answer (RFC 1035 section 4). Pure. Reading is bounded and
+//! never panics, whatever a server sends. Unit: one message.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// A label is no longer.
+/// Maximum length of a label.
 const LABEL_BYTES_MAX: usize = 63;
 
-/// A name is no longer, written with dots.
+/// Maximum length of a name, written with dots.
 const NAME_BYTES_MAX: usize = 253;
 
-/// Records of an answer that are looked at: more are no answer to an honest question.
+/// Maximum number of records read of an answer; no regular answer has more.
 const RECORDS_MAX: usize = 128;
 
-/// Addresses that are kept.
+/// Maximum number of addresses that are kept.
 const ADDRESSES_MAX: usize = 16;
 
 const HEADER_BYTES: usize = 12;
 const CLASS_INTERNET: u16 = 1;
 
-/// What is asked for.
+/// The record type of a question.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Kind {
     /// IPv4 addresses.
@@ -36,31 +36,31 @@ impl Kind {
     }
 }
 
-/// What a server says.
+/// The result of a question.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Outcome {
-    /// The name has these; none where it has only others.
+    /// The addresses of the name; empty if it has none of this type.
     Addresses(Vec<IpAddr>),
-    /// There is no such name, of any kind.
+    /// The name does not exist, for any type.
     NoSuchName,
 }
 
-/// An answer to our question.
+/// A server's answer to our question.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Answer {
-    /// It did not fit into the datagram.
+    /// The answer did not fit into the datagram.
     pub(super) truncated: bool,
-    /// None where the server failed, or refused.
+    /// The result; None if the server failed or refused.
     pub(super) outcome: Option<Outcome>,
 }
 
-/// Whether something can be asked for.
+/// Returns whether a text is a valid name for a question.
 pub(super) fn is_name(name: &str) -> bool {
     let is_label = |label: &str| !label.is_empty() && label.len() <= LABEL_BYTES_MAX;
     name.len() <= NAME_BYTES_MAX && name.split('.').all(is_label)
 }
 
-/// A question for a name of which [`is_name`] holds; recursion is desired.
+/// Encodes a question for a name that passes [`is_name`], with recursion desired.
 pub(super) fn question(id: u16, name: &str, kind: Kind) -> Vec<u8> {
     let mut message = Vec::with_capacity(HEADER_BYTES + name.len() + 6);
     message.extend_from_slice(&id.to_be_bytes());
@@ -75,7 +75,7 @@ pub(super) fn question(id: u16, name: &str, kind: Kind) -> Vec<u8> {
     message
 }
 
-/// Reads a message as the answer to `question`; None if it is none.
+/// Parses a message as the answer to `question`; returns None if it is not one.
 pub(super) fn answer(message: &[u8], question: &[u8]) -> Option<Answer> {
     let header = message.get(..HEADER_BYTES)?;
     let asked = message.get(HEADER_BYTES..question.len())?;
@@ -99,8 +99,9 @@ pub(super) fn answer(message: &[u8], question: &[u8]) -> Option<Answer> {
     Some(Answer { truncated, outcome })
 }
 
-/// The addresses of the first records, up to where the message ends or stops making sense. Whose they are
-/// is not looked at: behind an alias they have another name, and the server is trusted to follow it.
+/// Returns the addresses of the first records, up to the end of the message or the first invalid
+/// record. The owner name of a record is not checked: behind an alias it differs, and the server is
+/// trusted to follow the alias.
 fn addresses(message: &[u8], mut at: usize, count: usize, kind: u16) -> Vec<IpAddr> {
     let mut found = Vec::new();
     for _ in 0..count {
@@ -111,7 +112,8 @@ fn addresses(message: &[u8], mut at: usize, count: usize, kind: u16) -> Vec<IpAd
     found
 }
 
-/// The record at `at`: its address, if it is one of this kind, and where the next begins.
+/// Parses the record at `at`. Returns its address, if it has this type, and the position of the
+/// next record.
 fn record(message: &[u8], at: usize, kind: u16) -> Option<(Option<IpAddr>, usize)> {
     let at = behind_name(message, at)?;
     let length = usize::from(u16_at(message, at + 8)?);
@@ -129,7 +131,8 @@ fn record(message: &[u8], at: usize, kind: u16) -> Option<(Option<IpAddr>, usize
     Some((address, at + 10 + length))
 }
 
-/// Where a name ends. What it points to is not followed, so that no pointer leads in a circle.
+/// Returns the end of a name. Does not follow compression pointers, so that they cannot form a
+/// loop.
 fn behind_name(message: &[u8], mut at: usize) -> Option<usize> {
     loop {
         match usize::from(*message.get(at)?) {

@@ -1,4 +1,4 @@
-//! Verdicts second by second.
+//! Tests of verdicts, second by second.
 
 use super::*;
 use crate::health::window::Totals;
@@ -15,8 +15,7 @@ fn find<'v>(verdict: &'v Verdict, name: &str) -> &'v Check {
     verdict.checks.iter().find(|check| check.name == name).expect("a check of that name")
 }
 
-/// Scenario: totals in one window. Guarantees: the thresholds and the minimum are as the settings
-/// say.
+/// Scenario: totals in one window. Guarantees: thresholds and minimum follow the settings.
 #[test]
 fn the_share_of_errors_is_judged() {
     for (records_seen, errors, expected) in [
@@ -48,9 +47,8 @@ fn failed_requests_are_judged_apart_from_errors() {
     assert_eq!(find(&verdict, "http_errors").reason, "30 of 40 in 60 s");
 }
 
-/// Scenario: half of all records are errors, then none. Guarantees: unhealthy at once, healthy
-/// again only when the share was below half of the threshold for 30 s, and a relapse starts the 30
-/// s anew.
+/// Scenario: half of all records are errors, then none. Guarantees: unhealthy at once, and healthy
+/// only after the share has been below half of the threshold for 30 s; a relapse restarts the 30 s.
 #[test]
 fn a_verdict_recovers_late() {
     let settings = Settings { window: Duration::from_secs(10), ..Settings::default() };
@@ -71,7 +69,7 @@ fn a_verdict_recovers_late() {
     assert_eq!(status(150, 7_100, 1_300), Status::Pass);
 }
 
-/// Guarantees: an application that falls silent after its errors recovers too.
+/// Guarantees: an application that becomes silent after its errors recovers too.
 #[test]
 fn silence_recovers() {
     let mut evaluator = Evaluator::new(Settings::default());
@@ -123,7 +121,7 @@ fn a_heartbeat_is_expected_only_when_declared() {
     assert_eq!(verdict.status(), Status::Pass, "a quiet application is not a sick one");
 }
 
-/// Guarantees: the wall clock is for the eye; a step of it changes no age.
+/// Guarantees: the wall clock is only displayed; a step of it changes no age.
 #[test]
 fn a_step_of_the_wall_clock_changes_nothing() {
     let mut evaluator = Evaluator::new(Settings::default());
@@ -138,9 +136,8 @@ fn a_step_of_the_wall_clock_changes_nothing() {
     assert_eq!(find(&after, "fatal").reason, "a FATAL record 1 s ago (no exception type)");
 }
 
-/// Scenario: thresholds and window change while the application fails.
-/// Guarantees: the new ones hold at once, and neither what is older than the window nor an old FATAL comes
-/// back as news.
+/// Scenario: thresholds and window change while the application fails. Guarantees: the new ones
+/// apply at once, and neither records older than the window nor an old FATAL count as new.
 #[test]
 fn other_settings_hold_at_once_and_forget_nothing() {
     let mut evaluator = Evaluator::new(Settings::default());
@@ -165,8 +162,8 @@ fn other_settings_hold_at_once_and_forget_nothing() {
     assert_eq!(find(&verdict, "errors").observed, Some((0.0, "ratio")), "5 s back, and no further");
 }
 
-/// Scenario: the switch is off for longer than a heartbeat may be late.
-/// Guarantees: on again, the next one is owed from then on.
+/// Scenario: evaluation is switched off for longer than a heartbeat may be late. Guarantees: after
+/// it is switched on, the next heartbeat is due one period later.
 #[test]
 fn a_heartbeat_is_not_owed_while_nothing_is_looked_at() {
     let beat = Heartbeat { every: Duration::from_secs(10), grace: Duration::from_secs(5) };

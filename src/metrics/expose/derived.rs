@@ -1,5 +1,5 @@
-//! The families that rules made. A counter's line is a copy and an integer; a bucket's line two
-//! copies and an integer.
+//! Writes the families that rules declare. The line of a counter costs a copy and an integer, the
+//! line of a bucket two copies and an integer.
 
 use super::number;
 use super::page::{Header, Page, copy};
@@ -12,10 +12,10 @@ use crate::metrics::rendered::RenderedFamily;
 /// Exemplars by cell, ascending.
 type Exemplars = [(u32, Exemplar)];
 
-/// Bytes a line beside its series' text: a value, an end, now and then a bound.
+/// Estimated bytes of a line besides the series' text: a value, a newline, sometimes a bound.
 const LINE_BYTES: usize = 24;
 
-/// Writes a family and its samples, where it has any.
+/// Writes a family and its samples, if it has any.
 pub(super) fn write(
     page: &mut Page<'_>,
     family: &RenderedFamily,
@@ -66,7 +66,7 @@ fn gauges(page: &mut Page<'_>, family: &RenderedFamily, value: impl Fn(u32) -> f
     }
 }
 
-/// The exemplar, the end of the line, and the `_created` line.
+/// Writes the exemplar, the end of the line, and the `_created` line.
 #[inline]
 fn end_of_counter(
     page: &mut Page<'_>,
@@ -87,11 +87,11 @@ fn end_of_counter(
     }
 }
 
-/// `le="0.005"} ` for every bucket of a family, end to end.
+/// The text `le="0.005"} ` for every bucket of a family, end to end.
 struct Tails {
     text: Vec<u8>,
     ends: Vec<usize>,
-    /// OpenMetrics forbids a sum where a bound is negative, as it would not be a counter.
+    /// Whether a bound is negative: OpenMetrics then forbids a sum, which would not be a counter.
     negative: bool,
 }
 
@@ -129,7 +129,8 @@ impl Series<'_> {
             page.out.push(b'\n');
         }
         let sum = cells.sum(self.cell + tails.ends.len() as u32);
-        // OpenMetrics: a sum is a counter; one that cannot be is left out with its count
+        // in OpenMetrics a sum is a counter; if it cannot be one, it is omitted together with the
+        // count
         if !page.open || !tails.negative && sum >= 0.0 {
             self.line(page, "_sum");
             number::double(page.out, sum);
@@ -145,7 +146,7 @@ impl Series<'_> {
         }
     }
 
-    /// `name_suffix{labels} `, from `name_bucket{labels,`.
+    /// Writes `name_suffix{labels} `, derived from `name_bucket{labels,`.
     fn line(&self, page: &mut Page<'_>, suffix: &str) {
         page.put(self.name);
         page.put(suffix);

@@ -1,11 +1,11 @@
-//! Numbers as the formats write them: integers by hand, doubles as their shortest text that reads
-//! back.
+//! Writes numbers as the formats require: integers digit by digit, doubles as the shortest text
+//! that reads back as the same number.
 
 use super::page::copy;
 use crate::clock::UnixNanos;
 use std::io::Write;
 
-/// All pairs of decimal digits: half the divisions.
+/// All pairs of decimal digits: they save half of the divisions.
 const PAIRS: [u8; 200] = pairs();
 
 const fn pairs() -> [u8; 200] {
@@ -40,7 +40,8 @@ pub(super) fn integer(out: &mut Vec<u8>, mut value: u64) {
     copy(out, &digits[start..]);
 }
 
-/// Writes a sample's value: an integer where it is one, else the shortest text that reads back.
+/// Writes the value of a sample: as an integer if it is one, else as the shortest text that reads
+/// back.
 pub(super) fn double(out: &mut Vec<u8>, value: f64) {
     // below 2^53 every integer is a double and the cast is exact
     if value.abs() < 9_007_199_254_740_992.0 && value.fract() == 0.0 {
@@ -51,15 +52,15 @@ pub(super) fn double(out: &mut Vec<u8>, value: f64) {
     } else if let Some(word) = not_finite(value) {
         out.extend_from_slice(word.as_bytes());
     } else {
-        // beyond these `{}` would print a row of zeros
+        // outside of this range `{}` would print a row of zeros
         let plain = (1e-7..1e17).contains(&value.abs());
         let done = if plain { write!(out, "{value}") } else { write!(out, "{value:e}") };
         done.expect("a Vec takes everything");
     }
 }
 
-/// Writes a bucket's bound as Go's `%g` does, which is how Prometheus' own libraries name their
-/// buckets in both formats; OpenMetrics has a `.0` after a whole number.
+/// Writes a bucket's bound as Go's `%g` does, because Prometheus' own libraries write bounds that
+/// way in both formats; OpenMetrics appends `.0` to a whole number.
 pub(super) fn bound(out: &mut Vec<u8>, value: f64, open: bool) {
     if let Some(word) = not_finite(value) {
         return out.extend_from_slice(word.as_bytes());
@@ -77,7 +78,7 @@ pub(super) fn bound(out: &mut Vec<u8>, value: f64, open: bool) {
     done.expect("a Vec takes everything");
 }
 
-/// Writes a time as seconds with milliseconds, which is what Prometheus keeps.
+/// Writes a time as seconds with milliseconds, the precision of Prometheus.
 pub(super) fn seconds(out: &mut Vec<u8>, at: UnixNanos) {
     integer(out, at.seconds());
     let millis = at.0 / 1_000_000 % 1000;
@@ -139,7 +140,7 @@ mod tests {
         }
     }
 
-    /// The examples are those of the OpenMetrics specification, "Canonical Numbers".
+    /// The examples of the OpenMetrics specification, "Canonical Numbers".
     #[test]
     fn bounds_are_canonical() {
         let cases = [

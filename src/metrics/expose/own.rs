@@ -1,18 +1,18 @@
-//! sidelight's own families, as the `prometheus` crate gathers them: a few dozen series, written by
-//! the same rules as the derived ones.
+//! Writes sidelight's own families, as the `prometheus` crate gathers them: a few dozen series, by
+//! the same rules as the derived families.
 
 use super::number;
 use super::page::{Header, Page};
 use crate::metrics::rendered::label_text;
 use prometheus::proto::{LabelPair, Metric, MetricFamily, MetricType};
 
-/// Writes a family and its samples, where it has any of a kind that sidelight keeps of itself.
+/// Writes a family and its samples, if it has any and its type is one that sidelight uses.
 pub(super) fn write(page: &mut Page<'_>, family: &MetricFamily) {
     let kind = match family.get_field_type() {
         MetricType::COUNTER => "counter",
         MetricType::GAUGE => "gauge",
         MetricType::HISTOGRAM => "histogram",
-        // none of ours: telemetry has neither
+        // telemetry has neither type
         MetricType::SUMMARY | MetricType::UNTYPED => return,
     };
     if family.get_metric().is_empty() {
@@ -26,7 +26,7 @@ pub(super) fn write(page: &mut Page<'_>, family: &MetricFamily) {
         let series = Own { name: family.name(), labels: &labels };
         match kind {
             "counter" => {
-                // OpenMetrics knows no counter without it
+                // OpenMetrics requires `_total` on every counter
                 let total = page.open && !series.name.ends_with("_total");
                 series.sample(page, if total { "_total" } else { "" });
                 value(page, metric.get_counter().get_value());

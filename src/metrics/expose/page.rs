@@ -1,27 +1,28 @@
-//! The page being written, and what both kinds of families share: the lines that say what a family
-//! is.
+//! The page in progress, and the part that derived and own families share: the lines that describe
+//! a family.
 
-/// An exposition on its way out.
+/// An exposition in progress.
 #[derive(Debug)]
 pub(super) struct Page<'a> {
     pub(super) out: &'a mut Vec<u8>,
-    /// OpenMetrics, not the classic format.
+    /// Whether the format is OpenMetrics and not the classic one.
     pub(super) open: bool,
 }
 
-/// What the lines before a family's samples say.
+/// The contents of the lines before a family's samples.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Header<'a> {
-    /// `_total` included for counters.
+    /// Full name, with `_total` for counters.
     pub(super) name: &'a str,
     pub(super) help: &'a str,
-    /// Empty for none.
+    /// Unit; empty for none.
     pub(super) unit: &'a str,
     pub(super) kind: &'a str,
 }
 
-/// Appends in blocks whose size the compiler knows. musl's `memcpy` begins a string instruction for every
-/// piece, whatever its length: that was half of a scrape, as most pieces have less than a hundred bytes.
+/// Appends in blocks of a size that is known at compile time. musl's `memcpy` starts a string
+/// instruction for every piece, whatever its length. That took half of the time of a scrape,
+/// because most pieces have less than a hundred bytes.
 #[inline]
 pub(super) fn copy(out: &mut Vec<u8>, bytes: &[u8]) {
     out.reserve(bytes.len());
@@ -47,9 +48,9 @@ impl Page<'_> {
         self.out.extend_from_slice(text.as_bytes());
     }
 
-    /// HELP, TYPE and UNIT. OpenMetrics names a counter's family without `_total`, takes a unit
-    /// only where the name ends in it, and escapes quotes in the help, which the classic format
-    /// does not.
+    /// Writes HELP, TYPE and UNIT. OpenMetrics names the family of a counter without `_total`,
+    /// accepts a unit only if the name ends in it, and escapes quotes in the help, which the
+    /// classic format does not.
     pub(super) fn header(&mut self, header: Header<'_>) {
         let mut name = header.name;
         if self.open && header.kind == "counter" {

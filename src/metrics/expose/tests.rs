@@ -1,5 +1,5 @@
-//! Our bytes against golden text, against the `prometheus` crate's encoder, and read back by a
-//! naive reader.
+//! Compares our output with golden text and with the `prometheus` crate's encoder, and parses it
+//! with a naive reader.
 
 use super::*;
 use crate::clock::UnixNanos;
@@ -37,7 +37,8 @@ fn declared(registry: &Arc<Registry>, spec: FamilySpec) -> FamilyId {
     registry.declare(spec).expect("valid")
 }
 
-/// All five kinds, two of sidelight's own, an exemplar on a counter and on a bucket.
+/// Declares all five kinds, two of sidelight's own metrics, and an exemplar on a counter and on a
+/// bucket.
 fn everything() -> (Arc<Registry>, Vec<MetricFamily>, ShardWriter, [SeriesId; 2]) {
     let registry = Registry::new(Limits::default());
     let took = FamilyKind::Histogram(vec![0.005, 1.0, 2.5]);
@@ -102,9 +103,9 @@ fn created_is_only_written_when_asked_for() {
     assert_eq!(lines(&text(&registry, &own, Encoding::OpenMetrics, true)), 3);
 }
 
-/// Guarantees: one exemplar a cell between two scrapes in OpenMetrics, the first; the classic
-/// format shows none; the next one is wanted as soon as one was shown, which stays until the next
-/// replaces it, however many scrapers ask.
+/// Guarantees: OpenMetrics shows one exemplar per cell, the first between two scrapes; the classic
+/// format shows none. As soon as an exemplar is shown, the next one is wanted. The shown one stays
+/// until the next replaces it, however many scrapers read.
 #[test]
 fn an_exemplar_is_shown_until_the_next_replaces_it() {
     let (registry, _, mut writer, [seen, took]) = everything();
@@ -166,7 +167,7 @@ fn more_exemplars_than_slots_wait_for_the_next_scrape() {
     }
 }
 
-/// Guarantees: exemplars that are kept between scrapes are bounded, and the newest stay.
+/// Guarantees: the exemplars kept between scrapes are bounded, and the newest ones stay.
 #[test]
 fn exemplars_kept_are_bounded() {
     let limits = Limits { label_sets_max: 5_000, series_max: 5_000, ..Limits::default() };
@@ -188,7 +189,8 @@ fn exemplars_kept_are_bounded() {
     assert!(newest.contains("trace_id"), "{newest}");
 }
 
-/// OpenMetrics: a sum is a counter, so a histogram that may go down has none, and no count either.
+/// Guarantees: in OpenMetrics a sum is a counter, so a histogram that may decrease has no sum and
+/// no count.
 #[test]
 fn a_histogram_below_zero_has_no_sum_in_openmetrics() {
     for (bounds, value, sums) in
@@ -229,7 +231,7 @@ fn an_empty_registry_is_an_empty_page() {
     assert_eq!(text(&registry, &[], Encoding::OpenMetrics, false), "# EOF\n");
 }
 
-/// An own counter without `_total`, which OpenMetrics does not know, gets it there.
+/// Guarantees: an own counter without `_total` gets the suffix in OpenMetrics, which requires it.
 #[test]
 fn own_counters_get_their_suffix_in_openmetrics() {
     let own = prometheus::Registry::new();
@@ -274,7 +276,7 @@ fn histogram(bounds: &[f64], values: &[f64]) -> proto::Histogram {
     histogram
 }
 
-/// Label sets, the second value made of what must be escaped.
+/// Generates label sets; the second value consists of characters that must be escaped.
 fn sets() -> impl Strategy<Value = BTreeSet<(String, String)>> {
     let awkward = "[a\"\\\\\n{},=\u{e9} ]{0,6}";
     proptest::collection::btree_set((any::<String>(), awkward), 0..8)
@@ -285,10 +287,11 @@ fn value() -> impl Strategy<Value = f64> {
 }
 
 proptest! {
-    /// Scenario: a counter, a gauge and a histogram with any label values and numbers.
-    /// Guarantees: our classic text is the `prometheus` crate's, byte by byte (built from its plain
-    /// messages, as its vectors merge label values that hash alike); that crate's families written
-    /// by us too; and both formats read back to the values and labels that went in.
+    /// Scenario: a counter, a gauge and a histogram with any label values and numbers. Guarantees:
+    /// our classic text equals the `prometheus` crate's byte by byte (built from its plain
+    /// messages, because its vectors merge label values with equal hashes); so does our text of
+    /// that crate's families; and both formats read back as the values and labels that were
+    /// written.
     #[test]
     fn property_classic_text_is_the_prometheus_crates(
         sets in sets(),

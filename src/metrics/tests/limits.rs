@@ -1,4 +1,4 @@
-//! Caps, overflow and siblings: what the limits bound, and that nothing is lost by them.
+//! Tests of caps, overflow and siblings: what the limits bound, and that they lose nothing.
 
 #![allow(clippy::float_cmp)] // counts and the sums chosen here are exact
 
@@ -12,9 +12,9 @@ use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
 proptest! {
-    /// Scenario: tight limits, any values, three shards that meet them in any order.
-    /// Guarantees: nothing added is lost, the bound holds, labels of closed sets stay readable, and
-    /// the folds are counted.
+    /// Scenario: tight limits, any values, three shards that use them in any order. Guarantees:
+    /// nothing added is lost, the limit holds, labels of closed sets stay readable, and the folds
+    /// are counted.
     #[test]
     fn property_limits_fold_and_lose_nothing(
         met in proptest::collection::vec((0..3usize, 0..30u32, 0..4usize), 1..300),
@@ -47,14 +47,14 @@ proptest! {
         let folded = read.samples.iter().filter(|((_, labels), _)| labels[1].1 == OTHER);
         let folded: f64 = folded.map(|(_, value)| value).sum();
         let counted: u64 = registry.overflows().iter().map(|(_, _, n)| n).sum();
-        // each was asked for twice and added once
+        // each was looked up twice and added once
         prop_assert_eq!(counted as f64, 2.0 * folded);
     }
 }
 
-/// Scenario: a million paths no rule foresaw (ten million behave the same: nothing below depends on
-/// how many there were), on two shards.
-/// Guarantees: series, values kept by the table and by each shard stay at the limit.
+/// Scenario: a million paths that no rule expects, on two shards. (Ten million behave the same:
+/// nothing below depends on their number.) Guarantees: the number of series, and the values kept by
+/// the table and by each shard, stay at the limit.
 #[test]
 fn distinct_values_cost_a_fixed_memory() {
     let registry = Registry::new(Limits { label_sets_max: 50, ..Limits::default() });
@@ -76,7 +76,7 @@ fn distinct_values_cost_a_fixed_memory() {
     assert!(folded > 90_000);
 }
 
-/// A rule that calls a request id a closed set must not break the bound.
+/// Guarantees: a rule that declares a request id as a closed set does not break the limit.
 #[test]
 fn a_closed_label_with_absurd_values_is_bounded() {
     let registry = Registry::new(Limits { label_sets_max: 10, ..Limits::default() });
@@ -123,7 +123,8 @@ fn the_process_limit_closes_every_family_and_overflow_still_counts() {
     assert_eq!(overflows, expected.map(|(f, l, n)| (f.to_owned(), l.to_owned(), n)));
 }
 
-/// Folds of a family whose labels are all closed begin when even its overflow series are too many.
+/// Guarantees: a family with only closed labels folds only after even its overflow series are too
+/// many.
 #[test]
 fn a_family_of_closed_labels_folds_last() {
     let registry = Registry::new(Limits { label_sets_max: 10, ..Limits::default() });
@@ -149,9 +150,9 @@ fn the_open_label_with_most_values_is_named() {
     assert_eq!(registry.overflows(), [("seen_total".into(), "many".into(), 11)]);
 }
 
-/// Scenario: a full family with a full label, met by a shard that was there and one that came
-/// later.
-/// Guarantees: after each closed door was seen once, nothing asks for the lock, whatever comes.
+/// Scenario: a full family with a full label, used by an existing shard and by a new one.
+/// Guarantees: after a shard has seen each full flag once, no lookup takes the lock, whatever the
+/// values.
 #[test]
 fn a_full_family_is_answered_without_the_lock() {
     let registry = Registry::new(Limits { label_sets_max: 20, ..Limits::default() });
@@ -174,8 +175,8 @@ fn a_full_family_is_answered_without_the_lock() {
     assert_eq!(meet(5_000, 1), second);
 }
 
-/// Scenario: a series met before is met by another shard, again and again.
-/// Guarantees: a shard asks once a series.
+/// Scenario: another shard looks up an existing series again and again. Guarantees: a shard asks
+/// the admission once per series.
 #[test]
 fn a_shard_asks_once_for_a_series() {
     let registry = Registry::new(Limits::default());
@@ -223,7 +224,7 @@ fn siblings_are_born_at_zero_and_never_block() {
         (("A", "expected"), 1.0),
         (("A", "unexpected"), 0.0),
         (("B", "expected"), 1.0),
-        // B's sibling found no room; C is the overflow series, with its own
+        // there was no capacity for B's sibling; C is the overflow series, with its own sibling
         ((OTHER, "expected"), 1.0),
         ((OTHER, "unexpected"), 0.0),
     ];

@@ -1,4 +1,4 @@
-//! Families as tests declare them.
+//! Families that the tests declare.
 
 use crate::clock::UnixNanos;
 use crate::metrics::naive::Read;

@@ -1,4 +1,4 @@
-//! Any operations on any shards against one plain map.
+//! Compares any operations on any shards with one plain map.
 
 #![allow(clippy::float_cmp)] // counts and the sums chosen here are exact
 
@@ -37,7 +37,7 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
-/// What a reader should see, kept in one map by the rules of the documentation alone.
+/// The samples that a reader should see, kept in one map by the documented rules alone.
 #[derive(Default)]
 struct Recount(BTreeMap<Key, f64>);
 
@@ -99,9 +99,8 @@ fn apply(writer: &mut ShardWriter, ids: &[FamilyId], op: &Op, values: &[&str], a
 }
 
 proptest! {
-    /// Scenario: one to three shards, any operations on any series of all five kinds, scrapes
-    /// between.
-    /// Guarantees: every scrape shows exactly what a recount in one map shows.
+    /// Scenario: one to three shards, any operations on any series of all five kinds, with scrapes
+    /// between them. Guarantees: every scrape shows exactly what a recount in one map shows.
     #[test]
     fn property_shards_agree_with_a_recount(
         shards in 1..4usize,

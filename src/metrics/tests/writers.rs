@@ -1,4 +1,4 @@
-//! Shards and their writers, scrapes beside them, and what may be declared.
+//! Tests of shards and their writers, of concurrent scrapes, and of what may be declared.
 
 #![allow(clippy::float_cmp)] // counts and the sums chosen here are exact
 
@@ -9,7 +9,8 @@ use crate::metrics::naive::scrape;
 use crate::metrics::{BOUNDS_MAX, FamilyKind, FamilySpec, LABELS_MAX, Limits, Registry};
 use std::collections::BTreeMap;
 
-/// Wide histograms do not fit a chunk evenly: none may lie across two.
+/// Guarantees: no wide histogram has cells in two chunks, although chunks are no multiple of its
+/// size.
 #[test]
 fn a_wide_histogram_has_cells_of_its_own() {
     let registry = Registry::new(Limits::default());
@@ -98,8 +99,8 @@ fn a_series_of_another_shard_may_be_written() {
     assert_eq!(scrape(&registry, Encoding::Classic).value("seen_total", &[]), Some(3.0));
 }
 
-/// Scenario: two threads count and observe, meeting new series, while a third scrapes.
-/// Guarantees: no sample ever decreases, buckets ascend, +Inf is the count, nothing is lost.
+/// Scenario: two threads count and observe, creating new series, while a third scrapes. Guarantees:
+/// no sample ever decreases, buckets ascend, +Inf equals the count, nothing is lost.
 #[test]
 fn a_scrape_while_writing_never_sees_a_counter_decrease() {
     const ROUNDS: u32 = 30_000;

@@ -1,4 +1,4 @@
-//! Headers of real scrapers and crooked ones.
+//! Tests with headers of real scrapers and with malformed ones.
 
 use super::*;
 

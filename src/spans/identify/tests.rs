@@ -1,4 +1,4 @@
-//! Ids as applications write them, and the ids that are made of them.
+//! Tests with ids as applications write them, and the ids derived from them.
 
 use super::*;
 use proptest::prelude::*;
@@ -8,7 +8,7 @@ fn check(text: &str, expected: &str) {
     assert_eq!(found, expected, "{text:?}");
 }
 
-/// These are promises to whoever looks a request up: they must never change.
+/// Users look up requests by these ids, so the expected values must never change.
 #[test]
 fn trace_ids() {
     for (text, expected) in [
@@ -47,7 +47,7 @@ fn trace_ids() {
     check(&"x".repeat(ID_BYTES_MAX + 1), "");
 }
 
-/// A request id is hashed where a short number would be a poor trace id.
+/// A short number would be a poor trace id, so a request id is hashed.
 #[test]
 fn request_ids() {
     assert_eq!(request_id("NO_REQUEST", Home::default()), None);
@@ -115,8 +115,8 @@ fn flags() {
     }
 }
 
-/// Guarantees: a counter of one pod is not that of another, and always the same in the same pod; what is the only
-/// one of its kind is the same everywhere, and so is everything where no pod is known.
+/// Guarantees: a counter of one pod differs from that of another pod, and is always the same within
+/// one pod. A unique id is the same everywhere, and so is every id if no pod is known.
 #[test]
 fn short_request_ids_belong_to_their_pod() {
     let home = |key: &str, pod: &str| {
@@ -153,7 +153,8 @@ fn short_request_ids_belong_to_their_pod() {
 }
 
 proptest! {
-    /// No text panics, none gives an id of all zeros, and case never matters to hex digits.
+    /// Guarantees: no text panics or gives an id of all zeros, and the case of hex digits does not
+    /// matter.
     #[test]
     fn property_ids_are_valid(text in "([0-9a-fA-F-]{0,40}|.{0,60})") {
         if let Some((id, _)) = trace_id(&text) {
@@ -169,7 +170,7 @@ proptest! {
         let _ = unsampled(&text);
     }
 
-    /// Every 128 bits in every spelling are the same trace.
+    /// Guarantees: all spellings of the same 128 bits give the same trace.
     #[test]
     fn property_spellings_agree(bits in 1u128..) {
         let hex = format!("{bits:032x}");
@@ -185,7 +186,7 @@ proptest! {
         }
     }
 
-    /// Span ids of different work differ.
+    /// Guarantees: span ids of different work differ.
     #[test]
     fn property_mix_tells_apart(a in ".{0,20}", b in ".{0,20}", trace in 1u128..) {
         let mix = Mix::of(TraceId::from_bytes(trace.to_be_bytes()));
@@ -194,7 +195,7 @@ proptest! {
     }
 }
 
-/// Names of functions and classes stay what they are; what stands in their place is told from them.
+/// Guarantees: names of functions and classes are kept, and ids in their place are recognized.
 #[test]
 fn a_name_is_no_id() {
     for name in [

@@ -1,4 +1,4 @@
-//! Lines as they are written, and those that are not.
+//! Tests of the lines that are written and of those that are not.
 
 use super::*;
 use crate::clock::Hand;
@@ -47,8 +47,8 @@ fn a_line_has_time_level_target_message_and_fields() {
     assert_eq!(bench.take(), expected);
 }
 
-/// Scenario: one cause again and again. Guarantees: five lines a minute, the rest counted and told
-/// later; another cause is not held back by it.
+/// Scenario: one cause logs again and again. Guarantees: five lines per minute are written, and a
+/// later line reports the number of the others; another cause is not limited by it.
 #[test]
 fn one_cause_is_told_five_times_a_minute() {
     let (log, bench) = log(Level::INFO);
@@ -100,7 +100,7 @@ fn a_long_line_is_cut_at_a_character() {
     assert!(told.lines().next().is_some_and(|line| line.ends_with("\u{e9}...")));
 }
 
-/// Guarantees: another level holds from the next line on, in both directions.
+/// Guarantees: a new level applies from the next line on, in both directions.
 #[test]
 fn the_level_can_change_while_it_runs() {
     let threshold = Threshold::new(Level::WARN);
