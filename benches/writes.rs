@@ -155,9 +155,8 @@ fn wait_until(due: Instant) {
             return;
         }
         if left > Duration::from_micros(120) {
-            std::thread::sleep(
-                left.checked_sub(Duration::from_micros(100)).unwrap().min(Duration::from_millis(1)),
-            );
+            let early = left.saturating_sub(Duration::from_micros(100));
+            std::thread::sleep(early.min(Duration::from_millis(1)));
         } else {
             std::hint::spin_loop();
         }

@@ -1,5 +1,5 @@
-//! The command line: what is asked for, in one place; each command's body in a file of its own.
-//! Without a command it is the sidecar itself. Unit: one call.
+//! Defines the command line in one place; each command is implemented in its own file. Without a
+//! command, the program runs the sidecar. Unit: one call.
 
 pub mod check;
 pub mod demo;
@@ -62,7 +62,7 @@ pub enum Command {
     Reference(reference::Arguments),
 }
 
-/// Reads the arguments and does what they ask for.
+/// Parses the arguments and runs the command.
 pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: &Environment) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let is_own =
@@ -76,7 +76,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: &Environ
             let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
             let text = error.render().to_string();
             if asked {
-                // a reader that leaves early, such as head, is no failure
+                // a reader that closes early, such as head, is not an error
                 let _ = console::print(&text);
                 return ExitCode::SUCCESS;
             }
@@ -112,7 +112,7 @@ mod tests {
         CommandLine::command().debug_assert();
     }
 
-    /// The names that manifests and scripts lean on.
+    /// The names that manifests and scripts depend on.
     #[test]
     fn flags_of_the_sidecar_with_and_without_its_name() {
         let line = "--config c.yaml --socket /a --datagram-socket /b --listen 127.0.0.1:1 --mode classic \

@@ -1,10 +1,10 @@
-//! Writes to standard error and standard output. Nothing else in the crate writes there, because the
-//! macros of the standard library panic when a write fails, and a plain write waits for as long as the
-//! reader of a full pipe likes. Unit: one text.
+//! Writes to standard error and standard output. Nothing else in the crate writes there, because
+//! the macros of the standard library panic when a write fails, and a plain write blocks for as
+//! long as the reader of a full pipe does not read. Unit: one text.
 //!
-//! Decision: the descriptors stay as they are inherited. `O_NONBLOCK` would hold for every process that
-//! has the same pipe open. Instead `poll` is asked before each piece, and a piece is no longer than
-//! `PIPE_BUF`, for which a pipe that polls as writable has room.
+//! Decision: the inherited descriptors keep their flags. `O_NONBLOCK` would apply to every process
+//! that has the same pipe open. Instead the code calls `poll` before each piece, and a piece is no
+//! longer than `PIPE_BUF`: a pipe that polls as writable has that much space.
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::BorrowedFd;
@@ -14,49 +14,51 @@ use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-/// What Linux writes to a pipe in one piece, and has room for when the pipe polls as writable.
+/// The size that Linux writes to a pipe in one piece; a pipe that polls as writable has space for
+/// it.
 pub const PIECE_BYTES_MAX: usize = 4096;
 
-/// How long a diagnostic of a command waits for a reader that takes nothing: longer than a terminal is
-/// busy, short enough that a reader that hangs does not keep the command.
+/// How long a diagnostic of a command waits for a reader that does not read: longer than a terminal
+/// is busy, and short enough that a stuck reader does not block the command.
 const DIAGNOSTIC_WAIT: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 
-/// Keeps the lines of our own threads whole, and their waits short: between poll and write no other
-/// thread of ours takes the room.
+/// Keeps the lines of our own threads whole and their waits short: between `poll` and `write` no
+/// other thread of this process uses the space.
 static WRITING: Mutex<()> = Mutex::new(());
 
-/// Writes a text to standard error without waiting; false when it could not be written whole. For
-/// processes that run beside an application.
+/// Writes a text to standard error without waiting; returns false if it could not be written
+/// completely. For processes that run beside an application.
 pub fn note(text: &str) -> bool {
     let _whole = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
     write_to(stderr(), text.as_bytes(), Some(&Timespec::default())).is_ok()
 }
 
-/// Writes a text to standard error and waits for its reader for a second at most. For commands that a
-/// person or a script waits for; when nobody takes the text, their exit code still says the result.
+/// Writes a text to standard error and waits for its reader for at most a second. For commands that
+/// a person or a script waits for; if the text is not read, the exit code still reports the result.
 pub fn diagnostic(text: &str) {
     static HANGS: AtomicBool = AtomicBool::new(false);
-    // a reader that took nothing for that long is not waited for again
+    // does not wait again for a reader that did not read for that long
     let wait = if HANGS.load(Ordering::Relaxed) { Timespec::default() } else { DIAGNOSTIC_WAIT };
     let written = write_to(stderr(), text.as_bytes(), Some(&wait));
     let hangs = written.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
     HANGS.fetch_or(hangs, Ordering::Relaxed);
 }
 
-/// [`diagnostic`] with a line end.
+/// Writes a [`diagnostic`] with a line end.
 pub fn diagnostic_line(text: impl std::fmt::Display) {
     diagnostic(&format!("{text}\n"));
 }
 
-/// Writes the result of a command to standard output, for as long as its reader takes it.
+/// Writes the result of a command to standard output and waits until its reader has read it.
 ///
 /// # Errors
-/// The reader has left, or the disk is full.
+/// The reader has closed the pipe, or the disk is full.
 pub fn print(text: &str) -> io::Result<()> {
     write_to(stdout(), text.as_bytes(), None)
 }
 
-/// Writes all bytes; each piece waits for room at most `patience`, without it as long as it takes.
+/// Writes all bytes. Each piece waits for space for at most `patience`, or without a limit if it is
+/// `None`.
 fn write_to(to: BorrowedFd<'_>, bytes: &[u8], patience: Option<&Timespec>) -> io::Result<()> {
     let mut rest = bytes;
     while !rest.is_empty() {
@@ -72,7 +74,7 @@ fn write_to(to: BorrowedFd<'_>, bytes: &[u8], patience: Option<&Timespec>) -> io
         match write(to, &rest[..rest.len().min(PIECE_BYTES_MAX)]) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(count) => rest = &rest[count..],
-            // another process took the room in between
+            // another process used the space in the meantime
             Err(Errno::AGAIN) if patience.is_some() => {
                 return Err(io::ErrorKind::WouldBlock.into());
             }
@@ -90,8 +92,8 @@ mod tests {
     use rustix::fs::OFlags;
     use std::io::Read;
 
-    /// Guarantees: a full pipe, blocking or not, takes what fits and keeps nobody waiting; a closed one
-    /// is an error; what a reader took was whole.
+    /// Guarantees: a full pipe, blocking or not, takes what fits and does not block the writer; a
+    /// closed pipe is an error; the text that a reader received is whole.
     #[test]
     fn a_reader_that_does_not_read_is_not_waited_for() {
         for flags in [OFlags::empty(), OFlags::NONBLOCK] {
@@ -114,8 +116,8 @@ mod tests {
         }
     }
 
-    /// Guarantees: a result longer than the pipe arrives whole, also through a descriptor that does not
-    /// block.
+    /// Guarantees: a result longer than the pipe arrives completely, also through a non-blocking
+    /// descriptor.
     #[test]
     fn a_result_waits_for_its_reader() {
         for flags in [OFlags::empty(), OFlags::NONBLOCK] {

@@ -1,5 +1,6 @@
-//! One frame of text -> positions of the wanted fields. Never fails: what no reader understands is
-//! plain text. No I/O, no clock, no allocation once a line's shape is known. Unit: one frame.
+//! Decodes one frame of text into the positions of the wanted fields. Decoding never fails: a frame
+//! that no reader understands is plain text. It does no I/O, reads no clock, and does not allocate
+//! once the shape of a line is known. Unit: one frame.
 
 pub mod access;
 pub mod epoch;
@@ -17,26 +18,28 @@ mod wrapper;
 use crate::record::field::FieldTable;
 use crate::record::{Decoded, Format};
 
-/// What a data thread learned about the shapes of its lines. Bounded, see [`graph::LineGraph`]. It
-/// never changes what a line means, and it holds for one `FieldTable` only.
+/// What a data thread has learned about the shapes of its lines. It is bounded, see
+/// [`graph::LineGraph`]. It never changes what a line means, and it is valid for one `FieldTable`
+/// only.
 #[derive(Debug, Default)]
 pub struct Memory {
     /// The learned line graph of JSON and logfmt lines.
     pub graph: graph::LineGraph,
-    /// Buffers of the exact reading of JSON.
+    /// Buffers of the exact JSON reader.
     pub work: json::exact::Work,
 }
 
 impl Memory {
-    /// Forgets all shapes. To be called before another `FieldTable` is handed in.
+    /// Forgets all shapes. Must be called before a different `FieldTable` is used.
     pub fn forget(&mut self) {
         self.graph.forget();
     }
 }
 
-/// Decodes the line that starts at `start` in a block of whole lines by the reader that its first bytes
-/// name, which finds the line's end on its way; the contract of [`json::walk`]. Positions count from `start`.
-/// Of what [`json`] did not read, the caller looks whether lines are joined to it.
+/// Decodes the line that starts at `start` in a block of whole lines. The first bytes of the line
+/// select the reader, which also finds the end of the line; the contract is that of [`json::walk`].
+/// Positions count from `start`. For lines that [`json`] did not read, the caller checks whether
+/// following lines are joined to them.
 #[inline]
 pub fn walk(
     block: &str,
@@ -45,24 +48,24 @@ pub fn walk(
     memory: &mut Memory,
     into: &mut Decoded,
 ) -> Option<usize> {
-    // a guess that is seen to be wrong at the first key
+    // tries logfmt first if the previous line was logfmt; the first key refutes a wrong guess
     let was_logfmt = into.format == Format::Logfmt;
     into.clear();
     match &block.as_bytes()[start..] {
-        // Docker's wrapper is taken off by `decode`
+        // `decode` removes Docker's wrapper
         [b'{', b'"', b'l', b'o', b'g', b'"', b':', b'"', ..] => None,
         [b'{', ..] => {
             let end = json::walk(block, start, wanted, &mut memory.graph, into)?;
             resolve::resolve(&block[start..], wanted, into);
             Some(end)
         }
-        // what the `T` belongs to may be a wrapper's time
+        // the time before the `T` may be that of a wrapper
         line @ [b'0'..=b'9', _, _, _, b'-', _, _, b'-', _, _, b'T', ..]
             if wrapper::may_open(line) =>
         {
             None
         }
-        // a date: no other reader takes it
+        // a date: no other reader accepts it
         [b'0'..=b'9', _, _, _, b'-' | b'/', ..]
             if access::may_be_server(&block.as_bytes()[start..]) =>
         {
@@ -82,8 +85,9 @@ pub fn walk(
     }
 }
 
-/// Finds the wanted fields of one frame and says who understood it. A frame with more than one line
-/// is a text line with the traceback that follows it, or one datagram. Wrappers are taken off first.
+/// Finds the wanted fields of one frame and records which reader understood it. A frame with more
+/// than one line is a text line with the traceback that follows it, or one datagram. Wrappers are
+/// removed first.
 pub fn decode(line: &str, wanted: &FieldTable, memory: &mut Memory, into: &mut Decoded) {
     into.clear();
     let mut rewritten = std::mem::take(&mut into.rewritten);
@@ -100,7 +104,7 @@ pub fn decode(line: &str, wanted: &FieldTable, memory: &mut Memory, into: &mut D
     into.rewritten = rewritten;
 }
 
-/// The same for a line without wrappers.
+/// Decodes a line that has no wrappers.
 fn unwrapped(line: &str, wanted: &FieldTable, memory: &mut Memory, into: &mut Decoded) {
     let trimmed = line.trim_start_matches([' ', '\t', '\r', '\n']);
     let json = trimmed.starts_with('{');
@@ -171,7 +175,7 @@ mod tests {
         }
     }
 
-    /// A shape that was learned for one table says nothing for another.
+    /// Shapes that were learned for one table are not valid for another.
     #[test]
     fn another_table_after_forgetting() {
         let (mut memory, mut into) = (Memory::default(), Decoded::new());
@@ -186,7 +190,7 @@ mod tests {
         assert!(into.slots.get(shop).is_some());
     }
 
-    /// Lines of every format, cut, glued and ended in all ways.
+    /// Lines of every format: cut, joined to each other and with every kind of line end.
     fn any_line() -> impl Strategy<Value = String> {
         let parts = [
             "{\"level\":\"info\",\"status\":200}",
@@ -226,7 +230,8 @@ mod tests {
     }
 
     proptest! {
-        /// A walk through a block, whatever was met before, reads a line as `decode` reads it alone.
+        /// Walking through a block gives the same fields as decoding each line alone, whatever was
+        /// learned before.
         #[test]
         fn property_a_walk_reads_what_a_frame_gives(
             lines in prop::collection::vec((any_line(), "\r?\n"), 1..6),
@@ -256,7 +261,7 @@ mod tests {
         }
     }
 
-    /// What most applications write is framed by its own reader.
+    /// The formats that most applications write are walked by their own readers.
     #[test]
     fn usual_lines_are_walked() {
         let wanted = FieldTable::standard();

@@ -1,7 +1,7 @@
-//! Bytes into frames: which lines belong together. Where a line ends is its newline's matter and is found by
-//! whoever walks the block. Pure: no I/O, nothing is kept.
-//! Unit: one frame, that is one received line, a line with what was joined to it, or a datagram; an empty
-//! line is none.
+//! Joins lines into frames: decides which lines belong together. The code that walks a block finds
+//! the ends of lines, at their newlines. Pure: no I/O, and no state is kept. Unit: one frame, that
+//! is one received line, a line with the lines that were joined to it, or a datagram; an empty line
+//! is not a frame.
 
 pub mod count;
 pub mod multiline;

@@ -1,4 +1,4 @@
-//! Arguments in, exit code out; nothing else.
+//! Passes the arguments to the library and returns its exit code.
 #![forbid(unsafe_code)]
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 

@@ -1,6 +1,7 @@
-//! `Record<'line>`: the borrowed view of one line, in OpenTelemetry's log data model. It never leaves the
-//! thread that read the line and is never held beyond it; what leaves is copied out.
-//! Unit: one record, that is one line, one datagram, or a line with the traceback that follows it.
+//! `Record<'line>`: the borrowed view of one line, in OpenTelemetry's log data model. It never
+//! leaves the thread that read the line and never outlives the line; whatever leaves the thread is
+//! copied. Unit: one record, that is one line, one datagram, or a line with the traceback that
+//! follows it.
 
 pub mod dictionary;
 pub mod field;
@@ -14,21 +15,22 @@ use field::FieldId;
 use severity::Severity;
 use slots::{Entry, Kind, Place, Slots};
 
-/// Which reader understood a line.
+/// The reader that understood a line.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[repr(u8)]
 pub enum Format {
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
     /// `key=value` pairs.
     Logfmt,
-    /// NCSA common or combined log format, nginx with `request_time` after it.
+    /// NCSA common or combined log format; nginx may append `request_time`.
     Access,
-    /// A layout of Python's `logging`: level, logger, place and ids found by position.
+    /// A layout of Python's `logging`: level, logger, location and ids are found by their
+    /// positions.
     Text,
     /// `epoch | level | message | service | trace_id`.
     Epoch,
-    /// Nothing recognised: the whole line is the body.
+    /// No format was recognised: the whole line is the body.
     Plain,
 }
 
@@ -37,7 +39,7 @@ impl Format {
     pub const ALL: [Format; 6] =
         [Format::Json, Format::Logfmt, Format::Access, Format::Text, Format::Epoch, Format::Plain];
 
-    /// The name used in `explain`, self-metrics and documents.
+    /// Returns the name used in `explain`, self-metrics and documents.
     pub fn name(self) -> &'static str {
         match self {
             Format::Json => "json",
@@ -50,26 +52,30 @@ impl Format {
     }
 }
 
-/// What decoding a line leaves behind: where each wanted field lies. One a pipeline, reused for every line.
+/// The result of decoding a line: the positions of the wanted fields. Each pipeline has one and
+/// reuses it for every line.
 #[derive(Debug)]
 pub struct Decoded {
-    /// Where the fields lie, in the line or in `scratch`.
+    /// Positions of the fields, in the line or in `scratch`.
     pub slots: Slots,
-    /// Text that had to be rewritten: escapes undone, invalid UTF-8 replaced. Cleared for every line.
+    /// Text that had to be rewritten: unescaped strings, and invalid UTF-8 with replacement
+    /// characters. Cleared for every line.
     pub scratch: String,
-    /// The line as the readers saw it, where a wrapper changed its bytes (colours, Docker's JSON); else
-    /// empty. Positions in the line then count in it.
+    /// The line as the readers saw it, if removing a wrapper changed its bytes (colours, Docker's
+    /// JSON); otherwise empty. If it is not empty, positions in the line refer to this text.
     pub rewritten: String,
-    /// Severity of syslog's `<PRI>` (RFC 5424 section 6.2.1); counts where the line itself names none.
+    /// Severity of syslog's `<PRI>` (RFC 5424 section 6.2.1); used if the line itself has no
+    /// severity.
     pub priority: Severity,
-    /// Who understood the line.
+    /// The reader that understood the line.
     pub format: Format,
-    /// The line looked like a format that it then was not: counted as malformed, kept as plain text.
+    /// The line looked like a format but was not valid in it. It is counted as malformed and kept
+    /// as plain text.
     pub malformed: bool,
 }
 
 impl Decoded {
-    /// An empty one.
+    /// Creates an empty result.
     pub fn new() -> Decoded {
         Decoded {
             slots: Slots::new(),
@@ -81,7 +87,7 @@ impl Decoded {
         }
     }
 
-    /// Forgets the last line.
+    /// Clears the result of the previous line.
     #[inline]
     pub fn clear(&mut self) {
         self.slots.clear();
@@ -98,28 +104,29 @@ impl Default for Decoded {
     }
 }
 
-/// What the transport said about a line, beside its bytes: a syslog header that was taken off.
+/// Metadata that the transport carries beside the bytes of a line: a syslog header that was
+/// removed.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Envelope<'line> {
-    /// Severity of the `<PRI>` (RFC 5424 section 6.2.1); counts where the line itself names none.
+    /// Severity of the `<PRI>` (RFC 5424 section 6.2.1); used if the line itself has no severity.
     pub severity: Severity,
-    /// The tag of an RFC 3164 header: the program's name.
+    /// The tag of an RFC 3164 header: the name of the program.
     pub tag: Option<&'line str>,
 }
 
-/// One line, decoded. All text borrows from the line or from the scratch beside it.
+/// One decoded line. All text borrows from the line or from the scratch buffer.
 #[derive(Clone, Copy, Debug)]
 pub struct Record<'line> {
     line: &'line str,
     decoded: &'line Decoded,
     /// When the line arrived.
     pub observed: UnixNanos,
-    /// What the transport said.
+    /// Metadata from the transport.
     pub envelope: Envelope<'line>,
 }
 
 impl<'line> Record<'line> {
-    /// Joins a line with what decoding found in it.
+    /// Joins a line with its decoded fields.
     #[inline]
     pub fn new(
         line: &'line str,
@@ -131,25 +138,25 @@ impl<'line> Record<'line> {
         Record { line, decoded, observed, envelope }
     }
 
-    /// Whether the fields alone say what the line is; a priority of syslog is none of them.
+    /// Returns whether the fields describe the record completely; a syslog priority is not a field.
     #[inline]
     pub(crate) fn is_bare(&self) -> bool {
         self.envelope == Envelope::default() && self.decoded.priority == Severity::UNSPECIFIED
     }
 
-    /// The line as the readers saw it, without its end.
+    /// Returns the line as the readers saw it, without its line end.
     #[inline]
     pub fn line(&self) -> &'line str {
         self.line
     }
 
-    /// The text beside it that was rewritten: escapes undone.
+    /// Returns the scratch buffer with the text that was rewritten: unescaped strings.
     #[inline]
     pub fn scratch(&self) -> &'line str {
         &self.decoded.scratch
     }
 
-    /// The text that an entry of this place points into.
+    /// Returns the text that entries of this place refer to.
     #[inline]
     pub fn whole(&self, place: Place) -> &'line str {
         match place {
@@ -158,51 +165,52 @@ impl<'line> Record<'line> {
         }
     }
 
-    /// Who understood it.
+    /// Returns the reader that understood the line.
     #[inline]
     pub fn format(&self) -> Format {
         self.decoded.format
     }
 
-    /// The fields below 64 that the line has, a bit each.
+    /// Returns a bit for each field below 64 that the line has.
     #[inline]
     pub fn present(&self) -> u64 {
         self.decoded.slots.present
     }
 
-    /// The fields without a bit that the line has.
+    /// Returns the fields of the line that have no bit.
     #[inline]
     pub fn extended(&self) -> &'line [(FieldId, Entry)] {
         self.decoded.slots.extended()
     }
 
-    /// Where `field` lies and what it is.
+    /// Returns the position and kind of `field`.
     #[inline]
     pub fn entry(&self, field: FieldId) -> Option<&'line Entry> {
         self.decoded.slots.get(field)
     }
 
-    /// The entry of a masked field that is known to be there: what is done with this record was planned by
-    /// its mask.
+    /// Returns the entry of a masked field that is known to be present, because the work on this
+    /// record was planned from its mask.
     #[inline]
     pub(crate) fn planned(&self, field: FieldId) -> &'line Entry {
         self.decoded.slots.planned(field)
     }
 
-    /// The text of an entry of this record.
+    /// Returns the text of an entry of this record.
     #[inline]
     pub fn slice(&self, entry: &Entry) -> &'line str {
         let start = entry.start as usize;
         self.whole(entry.place).get(start..start + entry.len as usize).unwrap_or_default()
     }
 
-    /// The value of `field` as text: a string without its quotes, anything else as it is written.
+    /// Returns the value of `field` as text: a string without its quotes, any other value as it is
+    /// written.
     #[inline]
     pub fn text(&self, field: FieldId) -> Option<&'line str> {
         self.entry(field).map(|entry| self.slice(entry))
     }
 
-    /// The value of `field` as a number: a JSON number, or text that reads as one.
+    /// Returns the value of `field` as a number: a JSON number, or text that is a number.
     #[inline]
     pub fn number(&self, field: FieldId) -> Option<f64> {
         let entry = self.entry(field)?;
@@ -218,8 +226,8 @@ impl<'line> Record<'line> {
         }
     }
 
-    /// The value of `field` as a duration in seconds. A number without a unit counts only where the format
-    /// or the key defines one; text such as `12.5ms` carries its own.
+    /// Returns the value of `field` as a duration in seconds. A number without a unit is a duration
+    /// only if the format or the key defines its unit; text such as `12.5ms` contains the unit.
     #[inline]
     pub fn seconds(&self, field: FieldId) -> Option<f64> {
         let entry = self.entry(field)?;
@@ -227,7 +235,7 @@ impl<'line> Record<'line> {
         number::seconds_at(self.whole(entry.place), start, len, entry.unit)
     }
 
-    /// The severity: of the line's own field, else of the envelope, else unspecified.
+    /// Returns the severity: from the line's own field, else from the envelope, else unspecified.
     #[inline]
     pub fn severity(&self) -> Severity {
         let own = if let Some(entry) = self.entry(field::SEVERITY) {
@@ -246,7 +254,7 @@ impl<'line> Record<'line> {
         }
     }
 
-    /// The message of the line; the whole line where there is none.
+    /// Returns the message of the line, or the whole line if it has no message.
     #[inline]
     pub fn body(&self) -> &'line str {
         self.text(field::BODY).unwrap_or(self.line)

@@ -1,6 +1,6 @@
-//! `sidelight check`: are configurations right, alone or as layers, in files or in manifests? All that is
-//! wrong is told at once, rules compiled among it. With `--cluster` it is a cluster that is asked.
-//! Exit code 0: it is; 1: it is not, or there are warnings under `--strict`.
+//! `sidelight check`: validates configurations, alone or as layers, in files or in manifests. It
+//! reports all errors at once, including those of compiling the rules. With `--cluster` it checks a
+//! cluster instead. Exit code 0: valid; 1: not valid, or warnings under `--strict`.
 
 #[cfg(test)]
 mod tests;
@@ -44,7 +44,7 @@ pub struct Arguments {
     pub kubeconfig: Option<PathBuf>,
 }
 
-/// Checks configurations and tells what is wrong on standard error.
+/// Checks configurations and reports what is wrong on standard error.
 pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
     if arguments.cluster {
         return check_cluster(arguments);
@@ -71,7 +71,7 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
     if wrong { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
-/// The cluster is checked by the program that knows clusters.
+/// Starts the program that knows clusters.
 fn check_cluster(arguments: &Arguments) -> ExitCode {
     let mut passed = vec![OsString::from("check")];
     if arguments.strict {
@@ -83,8 +83,8 @@ fn check_cluster(arguments: &Arguments) -> ExitCode {
     programs::become_program("check --cluster", programs::INJECTOR, &passed)
 }
 
-/// Tells what is wrong with one configuration, but for what was told before: the environment is the same for
-/// all. Returns whether it can be used.
+/// Reports what is wrong with one configuration, except for what was reported before: the
+/// environment is the same for all. Returns whether the configuration can be used.
 fn tell(checked: &Checked, arguments: &Arguments, told: &mut Vec<Fault>) -> bool {
     let Checked { name, loaded } = checked;
     let mut faults = faults(loaded);
@@ -120,13 +120,13 @@ fn tell(checked: &Checked, arguments: &Arguments, told: &mut Vec<Fault>) -> bool
     true
 }
 
-/// Writes to standard output; a reader that leaves early, such as `head`, changes nothing about the
-/// configuration and its exit code.
+/// Writes to standard output. A reader that closes early, such as `head`, does not change the
+/// result of the check or its exit code.
 fn write_result(text: &str) {
     let _ = console::print(text);
 }
 
-/// How many there are; no more than [`FAULTS_MAX`] are listed.
+/// Formats a count; no more than [`FAULTS_MAX`] faults are listed.
 fn counted(count: usize, word: &str) -> String {
     if count > FAULTS_MAX { format!("over {FAULTS_MAX} {word}s") } else { plural(count, word) }
 }
@@ -135,7 +135,8 @@ fn plural(count: usize, word: &str) -> String {
     if count == 1 { format!("1 {word}") } else { format!("{count} {word}s") }
 }
 
-/// All that is wrong with a configuration, its rules compiled, in the order of the file.
+/// Returns all faults of a configuration, including those of compiling its rules, in the order of
+/// the file.
 pub fn faults(loaded: &Loaded) -> Vec<Fault> {
     let mut faults = loaded.faults.clone();
     let errors = dry_run(&loaded.config.rules, loaded.config.limits).err().unwrap_or_default();
@@ -148,15 +149,16 @@ pub fn faults(loaded: &Loaded) -> Vec<Fault> {
     faults
 }
 
-/// A value that was refused while reading is wrong for compiling, too, and once is enough; a family is
-/// refused at its name, whatever of it was wrong.
+/// Returns whether a fault is already known: a value that was refused while reading also fails to
+/// compile, and one report is enough. A family is refused at its name, whatever part of it was
+/// wrong.
 fn explains(known: &Fault, fault: &Fault) -> bool {
     let whole = fault.path.strip_suffix(".name").unwrap_or(&fault.path);
     known.level == Level::Error && known.path.starts_with(whole)
 }
 
-/// The names of own rules that every record is held against, because no field and no constant excludes
-/// them.
+/// Returns the names of the user's rules that every record is tested against, because no field and
+/// no constant excludes them.
 fn linear(config: &Config) -> Vec<String> {
     let Ok(set) = dry_run(&config.rules, config.limits) else { return Vec::new() };
     let excluded = |rule: &Rule| {

@@ -1,5 +1,6 @@
-//! `sidelight demo`: the sidecar itself as a child process on embedded defaults, a web shop that logs to its
-//! real socket, and one screen that reads `/metrics` and `/health` over HTTP like anybody else.
+//! `sidelight demo`: runs the sidecar as a child process with embedded defaults, a web shop that
+//! logs to its real socket, and one screen that reads `/metrics` and `/health` over HTTP as any
+//! other client does.
 
 mod collector;
 mod play;
@@ -54,7 +55,8 @@ fn duration(text: &str) -> Result<Duration, String> {
     units::duration(text).map_err(|refused| refused.hint.unwrap_or(refused.message))
 }
 
-/// Plays until Ctrl-C or the end of its time; then drains, and prints the sidecar's closing ledger.
+/// Plays until Ctrl-C or the end of the given time; then drains, and prints the final ledger of the
+/// sidecar.
 pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
@@ -76,7 +78,7 @@ fn failed(error: &io::Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// The sidecar and all that it needs.
+/// The sidecar process, its addresses and its folder.
 struct Stage {
     folder: PathBuf,
     socket: PathBuf,
@@ -102,7 +104,7 @@ impl Stage {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
-            // Ctrl-C is for the shop, which then closes its connections and tells the sidecar
+            // Ctrl-C is for the shop, which then closes its connections and stops the sidecar
             .process_group(0);
         if environment.get("OTEL_EXPORTER_OTLP_ENDPOINT").is_none() {
             command.env("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://{collector}"));
@@ -111,7 +113,7 @@ impl Stage {
         Ok(Stage { folder, socket, admin, child })
     }
 
-    /// Waits until the sidecar accepts.
+    /// Waits until the sidecar accepts a connection.
     fn connect(&mut self, clock: &Clock) -> io::Result<UnixStream> {
         loop {
             match UnixStream::connect(&self.socket) {
@@ -126,7 +128,7 @@ impl Stage {
         }
     }
 
-    /// Tells the sidecar to leave, and gives the last line that it said.
+    /// Stops the sidecar, and returns the last line that it wrote.
     fn close(mut self) -> io::Result<(ExitCode, String)> {
         let pid = Pid::from_child(&self.child);
         kill_process(pid, Signal::TERM)?;
@@ -135,7 +137,7 @@ impl Stage {
             BufReader::new(stderr).read_to_string(&mut said)?;
         }
         let status = self.child.wait()?;
-        // the folder is ours; what is left of it does not matter
+        // the folder belongs to the demo; a failure to remove it does not matter
         let _ = std::fs::remove_dir_all(&self.folder);
         let last = said.lines().last().unwrap_or_default().to_owned();
         let code = if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
@@ -149,7 +151,7 @@ fn play(mut stage: Stage, arguments: &Arguments, stop: &AtomicBool) -> io::Resul
     for service in Service::ALL {
         connections.push((service, stage.connect(&clock)?));
     }
-    // what the sidecar says while it runs would break the picture; the pipe must not fill either
+    // output of the sidecar would disturb the screen, and its pipe must not fill up either
     let stderr = stage.child.stderr.take().map(BufReader::new);
     let said = stderr.map(|stderr| std::thread::spawn(move || last_line(stderr)));
     let mut shop = Shop::new(f64::from(arguments.rate), clock.now().0);
@@ -166,7 +168,7 @@ fn play(mut stage: Stage, arguments: &Arguments, stop: &AtomicBool) -> io::Resul
     }
     drop(connections);
     picture.end(clock.monotonic().saturating_sub(begun));
-    // a terminal that was closed is no failure of the demo
+    // a closed terminal is not a failure of the demo
     let _ = console::print("draining ...\n");
     let (code, _) = stage.close()?;
     let ledger = said.and_then(|thread| thread.join().ok()).unwrap_or_default();
@@ -178,7 +180,8 @@ fn last_line(lines: impl BufRead) -> String {
     lines.lines().map_while(Result::ok).last().unwrap_or_default()
 }
 
-/// The shop at work: requests begin at their rate, and their lines are written when they are due.
+/// The running shop: requests start at the given rate, and their lines are written when they are
+/// due.
 struct Shop {
     play: Play,
     rate: f64,
@@ -219,7 +222,7 @@ impl Shop {
     }
 }
 
-/// The screen, and what it was drawn from last.
+/// The screen, and the data from which it was last drawn.
 struct Picture {
     admin: SocketAddr,
     socket: String,
@@ -236,7 +239,7 @@ impl Picture {
 
     fn step(&mut self, elapsed: Duration) {
         let due = self.drawn.map_or(REDRAW, |drawn| drawn + REDRAW);
-        // without a terminal one picture at the end is enough
+        // without a terminal, one picture at the end is enough
         if elapsed < due || !self.terminal {
             return;
         }
@@ -264,13 +267,13 @@ impl Picture {
             colour: self.terminal,
         };
         let clear = if self.terminal { "\x1b[H\x1b[2J" } else { "" };
-        // a closed terminal is the end of the demo, which the next signal says
+        // a closed terminal ends the demo by the signal that follows
         let _ = console::print(&format!("{clear}{}", screen::draw(&view)));
         self.before = now;
         self.drawn = Some(elapsed);
     }
 
-    /// The verdict, and what is not as it should be.
+    /// Returns the verdict, and the checks that are not healthy.
     fn health(&self) -> (String, Vec<String>) {
         let Ok((_, body)) = get(self.admin, "/health", REDRAW) else {
             return ("unknown".to_owned(), Vec::new());
@@ -286,7 +289,7 @@ impl Picture {
     }
 }
 
-/// The address that documents name, or, where it is taken, any that is free.
+/// Returns the address that the documents name or, if it is in use, any free address.
 fn free_address(port: u16) -> io::Result<SocketAddr> {
     let free = |port: u16| TcpListener::bind(("127.0.0.1", port)).and_then(|l| l.local_addr());
     free(port).or_else(|_| free(0))

@@ -1,5 +1,5 @@
-//! `sidelight explain`: what happens to one line: its format, its fields, its rules, its series and spans.
-//! Uses what a running sidecar uses; only the telling is here.
+//! `sidelight explain`: shows what happens to one line: its format, its fields, its rules, its
+//! series and spans. It uses the code of a running sidecar; only the output is implemented here.
 
 use crate::app::compose::zone;
 use crate::clock::{Clock, UnixNanos};
@@ -19,7 +19,7 @@ use std::io::{self, IsTerminal, Read};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// The longest input read.
+/// Limit of the input's length.
 const INPUT_BYTES_MAX: u64 = 16 << 20;
 
 /// Arguments of `explain`.
@@ -70,7 +70,7 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
         }
         rest = &rest[end..];
     }
-    // a reader that leaves early is no failure of ours
+    // a reader that closes early is not an error
     let _ = console::print(&out);
     ExitCode::SUCCESS
 }
@@ -87,7 +87,7 @@ fn input(words: &[String]) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// Everything about one record.
+/// Describes one record completely.
 fn explain(line: &str, config: &Config, rules: &RuleSet, now: UnixNanos, out: &mut String) {
     let mut decoded = Decoded::new();
     decode(line, &rules.fields, &mut Memory::default(), &mut decoded);
@@ -148,7 +148,7 @@ fn effects(line: &str, config: &Config, now: UnixNanos, say: &mut impl FnMut(&st
     }
 }
 
-/// The fields that the line has, in the order of their numbers.
+/// Returns the fields of the line, in the order of their numbers.
 fn fields<'a>(rules: &'a RuleSet, record: &Record<'a>) -> Vec<(&'a str, &'a Entry)> {
     (0..rules.fields.len() as u16)
         .map(field::FieldId)
@@ -163,7 +163,7 @@ fn shown(record: &Record<'_>, entry: &Entry) -> String {
     }
 }
 
-/// Whether a rule applies, and if not, why.
+/// Describes whether a rule applies, and if not, why.
 fn verdict(rule: &Rule, rules: &RuleSet, record: &Record<'_>) -> String {
     let mut captures = None;
     match rule.criteria.evaluate(record, &mut captures) {

@@ -1,22 +1,23 @@
-//! One HTTP GET over loopback, as `demo` and `healthcheck` need it: blocking, with one deadline for
-//! everything, a bounded body. RFC 9112, HTTP/1.0 so that the answer is neither chunked nor kept alive.
+//! Sends one HTTP GET over loopback for `demo` and `healthcheck`: blocking, with one deadline for
+//! the whole exchange and a bounded body. RFC 9112; it sends HTTP/1.0, so that the response is
+//! neither chunked nor kept alive.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// The longest answer read: `/metrics` at 100,000 series.
+/// Limit of the response's length: `/metrics` at 100,000 series.
 const ANSWER_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
-/// Status code and body of a GET.
+/// Returns the status code and body of a GET.
 ///
 /// # Errors
-/// Nobody listens, the time is over, or the answer is no HTTP.
+/// Nothing listens at the address, the deadline has passed, or the response is not HTTP.
 pub fn get(address: SocketAddr, path: &str, timeout: Duration) -> io::Result<(u16, String)> {
     let mut stream = TcpStream::connect_timeout(&address, timeout)?;
     stream.set_read_timeout(Some(timeout))?;
     stream.set_write_timeout(Some(timeout))?;
-    // one write: pieces would wait for the acknowledgement of the first
+    // one write: a second piece would wait for the acknowledgement of the first
     let request = format!("GET {path} HTTP/1.0\r\nHost: {address}\r\nAccept: */*\r\n\r\n");
     stream.write_all(request.as_bytes())?;
     let mut answer = Vec::new();

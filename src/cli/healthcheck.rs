@@ -1,6 +1,6 @@
-//! `healthcheck`: asks a running sidelight how it is, over the admin port or the socket alone, for
-//! images that hold no curl. Blocking and short: one second for everything. The answer is a line
-//! and an exit code.
+//! `healthcheck`: queries the health of a running sidelight through the admin port or only the
+//! socket, for images without curl. Blocking and short: one second for everything. The result is a
+//! line and an exit code.
 
 use crate::cli::get::get;
 use crate::config::environment::Environment;
@@ -15,10 +15,10 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-/// What a kubelet gives an exec probe by default.
+/// The default timeout of a kubelet's exec probe.
 pub const TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Characters of an answer that are repeated.
+/// How many characters of a response are printed.
 const SAID_MAX: usize = 500;
 
 /// Arguments of `healthcheck`.
@@ -35,10 +35,10 @@ pub struct Arguments {
     pub ready: bool,
 }
 
-/// Asks a running sidecar and says in one line what it answered; exit code 0 when all is well.
+/// Queries a running sidecar and prints one line with the result; exit code 0 if it is healthy.
 pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
     let outcome = match targets(arguments, environment) {
-        // the port may have been taken: then it stands at the next
+        // the port may have been in use: then the sidecar listens at the fallback address
         Ok(targets) => {
             let mut asked = targets.iter().map(healthcheck);
             let first = asked.next();
@@ -49,12 +49,12 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
         Err(line) => Some(Outcome { healthy: false, line }),
     };
     let outcome = outcome.unwrap_or(Outcome { healthy: false, line: "nobody to ask".to_owned() });
-    // a closed standard output takes the line, not the answer
+    // a closed standard output loses the line, but not the exit code
     let _ = console::print(&format!("{}\n", outcome.line));
     ExitCode::from(outcome.exit_code())
 }
 
-/// Whom the arguments and the environment name, the likeliest first.
+/// Returns the targets that the arguments and the environment name, the most likely first.
 fn targets(arguments: &Arguments, environment: &Environment) -> Result<Vec<Target>, String> {
     if let Some(path) = &arguments.socket {
         return Ok(vec![Target::Socket(path.clone())]);
@@ -67,16 +67,16 @@ fn targets(arguments: &Arguments, environment: &Environment) -> Result<Vec<Targe
     Ok(addresses.map(|address| admin(address, arguments.ready)).collect())
 }
 
-/// Whom to ask.
+/// The target of a check.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Target {
     /// The admin port or any other plain HTTP URL.
     Http(Url),
-    /// Whether anybody accepts lines there.
+    /// A socket that should accept lines.
     Socket(PathBuf),
 }
 
-/// A plain HTTP URL, as far as it is needed.
+/// The parts of a plain HTTP URL that are needed here.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Url {
     /// `host:port`.
@@ -85,28 +85,29 @@ pub struct Url {
     pub path: String,
 }
 
-/// What a check found.
+/// The result of a check.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Outcome {
-    /// Whether all is well.
+    /// Whether the target is healthy.
     pub healthy: bool,
-    /// Why, in one line.
+    /// The reason, in one line.
     pub line: String,
 }
 
 impl Outcome {
-    /// 0 when all is well, else 1.
+    /// Returns 0 if the target is healthy, else 1.
     pub fn exit_code(&self) -> u8 {
         u8::from(!self.healthy)
     }
 }
 
-/// The admin port of the sidelight that listens at `listen` (`SIDELIGHT_LISTEN` or its default).
-/// An unspecified address is asked on loopback. With `ready` `/readyz`, else `/livez`.
+/// Returns the admin port of the sidelight that listens at `listen` (`SIDELIGHT_LISTEN` or its
+/// default). An unspecified address is replaced by loopback. The path is `/readyz` if `ready` is
+/// set, else `/livez`.
 pub fn admin(listen: SocketAddr, ready: bool) -> Target {
     let ip = match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        // where there is no IPv6 the listener fell back to IPv4, and where there is it serves both
+        // without IPv6 the listener fell back to IPv4, and with IPv6 it serves both
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         ip => ip,
     };
@@ -115,10 +116,10 @@ pub fn admin(listen: SocketAddr, ready: bool) -> Target {
     Target::Http(Url { authority, path: path.to_owned() })
 }
 
-/// Reads a URL. Without a path `/livez` is meant.
+/// Parses a URL. Without a path, the path is `/livez`.
 ///
 /// # Errors
-/// What is wrong with it, in words.
+/// A description of what is wrong with it.
 pub fn url(text: &str) -> Result<Url, String> {
     let rest = match text.split_once("://") {
         Some(("http", rest)) => rest,
@@ -142,7 +143,7 @@ pub fn url(text: &str) -> Result<Url, String> {
     Ok(Url { authority, path })
 }
 
-/// Asks, for at most [`TIMEOUT`] however slowly the other side speaks.
+/// Checks the target, for at most [`TIMEOUT`] however slowly the other side responds.
 pub fn healthcheck(target: &Target) -> Outcome {
     healthcheck_within(target, TIMEOUT)
 }
@@ -150,7 +151,7 @@ pub fn healthcheck(target: &Target) -> Outcome {
 fn healthcheck_within(target: &Target, timeout: Duration) -> Outcome {
     let (tell, told) = mpsc::channel();
     let asked = target.clone();
-    // a byte every 900 ms resets a socket's timeout; a thread that is left behind does not
+    // a byte every 900 ms would reset the timeout of a socket, but not the wait for this thread
     let spawned = thread::Builder::new().spawn(move || {
         let _ = tell.send(ask(&asked, timeout));
     });
@@ -182,11 +183,11 @@ fn name(target: &Target) -> String {
     }
 }
 
-/// A stream socket or a datagram socket that somebody holds open.
+/// Checks whether a process holds the stream socket or datagram socket open.
 fn connect(path: &Path) -> io::Result<()> {
     match UnixStream::connect(path) {
         Ok(_) => Ok(()),
-        // EPROTOTYPE: there is a datagram socket
+        // EPROTOTYPE: it is a datagram socket
         Err(error) if error.raw_os_error() == Some(rustix::io::Errno::PROTOTYPE.raw_os_error()) => {
             UnixDatagram::unbound()?.connect(path)
         }
@@ -194,7 +195,7 @@ fn connect(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Whether the status is a success as a kubelet sees it (200 to 399), and what to say of it.
+/// Returns whether the status is a success for a kubelet (200 to 399), and its description.
 fn probe(url: &Url, timeout: Duration) -> io::Result<(bool, String)> {
     let mut answer = Err(io::Error::new(io::ErrorKind::NotFound, "no address"));
     for address in url.authority.to_socket_addrs()? {
@@ -210,7 +211,7 @@ fn probe(url: &Url, timeout: Duration) -> io::Result<(bool, String)> {
     } else {
         format!("{status} {}", failures.join(", "))
     };
-    // what answers may be anything: one short line, nothing that moves a terminal
+    // the response may be anything: print one short line without terminal control characters
     let said = said.chars().filter(|letter| !letter.is_control()).take(SAID_MAX).collect();
     Ok(((200..400).contains(&status), said))
 }

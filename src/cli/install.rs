@@ -1,6 +1,6 @@
-//! `install`: copy `sidelight-tee` into a directory, for images that do not have it; `run` does the same when
-//! it is asked to. A reader finds the whole program or none, because it is put there by one rename.
-//! Unit: one call.
+//! `install`: copies `sidelight-tee` into a directory, for images that do not contain it; `run`
+//! does the same if it is configured. One rename puts the program in place, so that a reader finds
+//! the whole program or none. Unit: one call.
 
 use crate::cli::programs;
 use crate::config::environment::Environment;
@@ -13,10 +13,10 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// The program, here and in the directory. It is in our image, beside this binary.
+/// The name of the program, here and in the directory. In our image it is beside this binary.
 const NAME: &str = "sidelight-tee";
 
-/// Everybody in the pod may run it, nobody else may write it.
+/// Every user of the pod may run it; only the owner may write it.
 const MODE: u32 = 0o755;
 
 /// Arguments of `install`.
@@ -27,16 +27,16 @@ pub struct Arguments {
     pub directory: PathBuf,
 }
 
-/// What was done.
+/// The result of an installation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Placed {
-    /// It was copied.
+    /// The program was copied.
     Copied,
-    /// The same bytes were there already.
+    /// The directory already contained the same bytes.
     Kept,
 }
 
-/// Why it could not be copied.
+/// The error of an installation that failed.
 #[derive(Debug)]
 pub struct NotPlaced {
     source: PathBuf,
@@ -68,7 +68,8 @@ impl fmt::Display for NotPlaced {
 
 impl std::error::Error for NotPlaced {}
 
-/// Copies the program into a directory, and says what was done; exit code 0 when it is there.
+/// Copies the program into a directory, and reports the result; exit code 0 if the program is
+/// there.
 pub fn run(arguments: &Arguments, _environment: &Environment) -> ExitCode {
     match place(&arguments.directory) {
         Ok(Placed::Copied) => ExitCode::SUCCESS,
@@ -86,10 +87,11 @@ pub fn run(arguments: &Arguments, _environment: &Environment) -> ExitCode {
     }
 }
 
-/// Copies the program into `directory`, unless the same is there.
+/// Copies the program into `directory`, unless the same program is there.
 ///
 /// # Errors
-/// It cannot be read, or not be written there; what was there before is as it was.
+/// The program cannot be read, or the directory cannot be written; its previous contents are
+/// unchanged.
 pub fn place(directory: &Path) -> Result<Placed, NotPlaced> {
     let source = programs::find(NAME).unwrap_or_else(|| PathBuf::from(NAME));
     copy(&source, directory).map_err(|error| NotPlaced {
@@ -107,7 +109,8 @@ fn copy(source: &Path, directory: &Path) -> io::Result<Placed> {
     if !directory.is_dir() {
         DirBuilder::new().recursive(true).mode(MODE).create(directory)?;
     }
-    // the first process of a container always has the same number: what a killed one left is in the way
+    // the first process of a container always has the same number: a killed one may have left its
+    // file
     let fresh = directory.join(format!(".{NAME}.{}", std::process::id()));
     let _ = fs::remove_file(&fresh);
     let done = write(source, &fresh).and_then(|()| fs::rename(&fresh, &target));
@@ -119,14 +122,14 @@ fn copy(source: &Path, directory: &Path) -> io::Result<Placed> {
 
 fn write(source: &Path, fresh: &Path) -> io::Result<()> {
     let mut from = File::open(source)?;
-    // new, so that no link that somebody laid there is followed
+    // the file must be new, so that no existing link is followed
     let mut to = OpenOptions::new().write(true).create_new(true).mode(MODE).open(fresh)?;
     io::copy(&mut from, &mut to)?;
-    // the mask of the process took bits away
+    // the umask of the process removed bits
     to.set_permissions(Permissions::from_mode(MODE))
 }
 
-/// Whether `target` is a file of the same bytes that may be run.
+/// Returns whether `target` is an executable file with the same bytes.
 fn is_same(source: &Path, target: &Path) -> bool {
     let Ok(known) = fs::symlink_metadata(target) else { return false };
     if !known.is_file() || known.permissions().mode() & 0o7777 != MODE {
@@ -160,8 +163,8 @@ mod tests {
         fs::metadata(path).expect("it is there").permissions().mode() & 0o7777
     }
 
-    /// Guarantees: the whole binary is there with its mode, once; a second time nothing is written; what is there
-    /// and differs is replaced and not written into.
+    /// Guarantees: the whole binary is there with its mode, once; a second call writes nothing; a
+    /// different file is replaced and not overwritten in place.
     #[test]
     fn it_is_there_whole_and_once() {
         let home = tempfile::tempdir().expect("a temporary directory");
@@ -173,7 +176,7 @@ mod tests {
         assert_eq!((mode(&target), fs::read(&target).expect("it is there").len()), (MODE, 100_000));
         for differs in [vec![7u8; 99_999], vec![8u8; 100_000], vec![7u8; 100_001], Vec::new()] {
             fs::write(&target, &differs).expect("ours");
-            // a program that is being run from there keeps its bytes
+            // a program that is running from there keeps its bytes
             let running = File::open(&target).expect("it is there");
             assert_eq!(copy(&source, &directory).expect("room"), Placed::Copied);
             assert_eq!(running.metadata().expect("open").len(), differs.len() as u64);
@@ -189,7 +192,8 @@ mod tests {
         );
     }
 
-    /// Guarantees: no link is followed, and a failure leaves everything as it was and says what to do.
+    /// Guarantees: no link is followed, and a failure leaves everything unchanged and says what to
+    /// do.
     #[test]
     fn links_and_failures_do_no_harm() {
         let home = tempfile::tempdir().expect("a temporary directory");

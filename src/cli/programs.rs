@@ -1,4 +1,4 @@
-//! Commands that are programs of their own, found as git finds them: `sidelight NAME` becomes
+//! Commands that are separate programs, found as git finds them: `sidelight NAME` becomes
 //! `sidelight-NAME` from the directory of this binary, or from PATH. Unit: one call.
 
 use crate::console;
@@ -8,22 +8,24 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-/// What a shell ends with when there is no such program, and when it cannot be run.
+/// Exit codes of a shell if there is no such program, and if it cannot be run.
 const NOT_FOUND: u8 = 127;
 const NOT_RUNNABLE: u8 = 126;
 
-/// The name that every program begins with.
+/// The prefix of every program's name.
 const PREFIX: &str = "sidelight-";
 
-/// Our own programs: the command, the program, what is put before the arguments, what it is for.
+/// Programs of this project: the command, the program, and the arguments that precede those of the
+/// user.
 const OURS: [(&str, &str, &[&str]); 3] =
     [("tee", "sidelight-tee", &[]), ("inject", INJECTOR, &["inject"]), ("injector", INJECTOR, &[])];
 
-/// The program that knows clusters and manifests.
+/// The program that handles clusters and manifests.
 pub(crate) const INJECTOR: &str = "sidelight-injector";
 
-/// Becomes the program that `arguments` ask for, the name of this one among them. Returns None where they ask
-/// for none: the command is one of this binary, or of nobody.
+/// Replaces this process by the program that `arguments` name; the first argument is the name of
+/// this one. Returns `None` if they name no such program: the command is one of this binary, or
+/// unknown.
 pub(crate) fn run(arguments: &[OsString], own: impl Fn(&str) -> bool) -> Option<ExitCode> {
     let [_, name, rest @ ..] = arguments else { return None };
     let name = name.to_str().filter(|name| is_command(name) && !own(name))?;
@@ -37,7 +39,7 @@ pub(crate) fn run(arguments: &[OsString], own: impl Fn(&str) -> bool) -> Option<
     Some(execute(&found, rest))
 }
 
-/// Becomes `program`, one of [`OURS`]; `command` is what the user knows it as.
+/// Replaces this process by `program`, one of [`OURS`]; `command` is its name for the user.
 pub(crate) fn become_program(command: &str, program: &str, arguments: &[OsString]) -> ExitCode {
     if let Some(found) = find(program) {
         return execute(&found, arguments);
@@ -58,13 +60,13 @@ fn execute(program: &Path, arguments: &[OsString]) -> ExitCode {
     ExitCode::from(NOT_RUNNABLE)
 }
 
-/// A word that can be a part of a file's name, and is no option.
+/// Returns whether a word can be part of a file name and is not an option.
 fn is_command(name: &str) -> bool {
     let is_inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     name.starts_with(|first: char| first.is_ascii_lowercase()) && name.bytes().all(is_inner)
 }
 
-/// The program beside this binary, or else in PATH.
+/// Finds the program beside this binary, or else in PATH.
 pub(crate) fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let in_path = std::env::split_paths(&path).filter(|directory| directory.is_absolute());
@@ -72,7 +74,7 @@ pub(crate) fn find(program: &str) -> Option<PathBuf> {
     places.map(|place| place.join(program)).find(|file| is_program(file))
 }
 
-/// The directory of this binary.
+/// Returns the directory of this binary.
 fn directory() -> Option<PathBuf> {
     let itself = std::env::current_exe().ok()?;
     itself.parent().filter(|parent| parent.as_os_str() != OsStr::new("")).map(Path::to_owned)

@@ -1,5 +1,5 @@
-//! `sidelight reference`: all settings, one of them, or the JSON Schema of a configuration file.
-//! Unit: one call.
+//! `sidelight reference`: prints all settings, one of them, or the JSON Schema of a configuration
+//! file. Unit: one call.
 
 use crate::cli::value::said;
 use crate::config::document;
@@ -21,7 +21,7 @@ pub struct Arguments {
     pub page: bool,
 }
 
-/// Prints what is asked for. Exit code 0, or 2 where no setting is called so.
+/// Prints the requested reference. Exit code 0, or 2 if no setting has the given name.
 pub fn run(arguments: &Arguments, _environment: &Environment) -> ExitCode {
     let text = if arguments.schema {
         Ok(format!("{:#}\n", document::schema()))
@@ -32,7 +32,7 @@ pub fn run(arguments: &Arguments, _environment: &Environment) -> ExitCode {
     };
     match text {
         Ok(text) => {
-            // a reader that leaves early, such as head, is no failure of ours
+            // a reader that closes early, such as head, is not an error
             let _ = console::print(&text);
             ExitCode::SUCCESS
         }

@@ -1,6 +1,6 @@
-//! `sidelight replay`: a log file through the rules: the metrics, spans and health that it would have given.
-//! The metrics go to standard output as Prometheus' text format; what else is to be told stands there as
-//! comments, so that the whole can be fed to promtool.
+//! `sidelight replay`: passes a log file through the rules and prints the metrics, spans and health
+//! that it would have given. The metrics go to standard output in Prometheus' text format;
+//! everything else is printed as comments, so that promtool can read the whole output.
 
 use crate::clock::Clock;
 use crate::config::environment::Environment;
@@ -14,10 +14,10 @@ use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// What is read at once.
+/// How many bytes are read at once.
 const READ_BYTES: usize = 1 << 20;
 
-/// A line that does not end within this is fed as it is.
+/// A line that does not end within this limit is passed on as it is.
 const LINE_BYTES_MAX: usize = 16 << 20;
 
 /// Arguments of `replay`.
@@ -74,7 +74,7 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
         Format::Text => text(&outcome),
         Format::Json => format!("{}\n", json(&outcome)),
     };
-    // a reader that leaves early, such as head, is no failure of ours
+    // a reader that closes early, such as head, is not an error
     let _ = console::print(&written);
     for (line, why) in &outcome.damaged {
         console::diagnostic_line(format_args!("line {line}: {why}"));
@@ -122,7 +122,7 @@ fn feed(path: &Path, replay: &mut Replay) -> io::Result<()> {
     }
 }
 
-/// A bar on standard error, where that is a terminal and the length is known.
+/// Creates a bar on standard error, if that is a terminal and the length is known.
 struct Progress {
     whole: Option<u64>,
     read: u64,

@@ -1,4 +1,4 @@
-//! `sidelight run`, and `sidelight` alone: the sidecar.
+//! `sidelight run`, and `sidelight` without a command: runs the sidecar.
 
 use crate::app;
 use crate::app::compose::{Composed, compose};
@@ -58,7 +58,7 @@ pub struct Arguments {
 }
 
 impl Arguments {
-    /// What they say about the configuration.
+    /// Returns the flags that the arguments set.
     pub fn flags(&self) -> Flags {
         Flags {
             config: self.config.clone(),
@@ -80,9 +80,9 @@ fn mode(text: &str) -> Result<Mode, String> {
     units::choice(text, &units::MODES).map_err(said)
 }
 
-/// Runs the sidecar until it is told to leave.
+/// Runs the sidecar until it is stopped.
 pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
-    // first of all: a stop that comes early must find the handler
+    // before anything else: an early stop signal must find the handler
     let mut signals = match Signals::install() {
         Ok(signals) => signals,
         Err(error) => {
@@ -103,7 +103,7 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
     let (threshold, suppressed) =
         (Threshold::new(level(config.log_level)), telemetry.log_suppressed.clone());
     Log::new(threshold.clone(), clock.clone(), suppressed, Sink::Stderr).install();
-    // before a socket is bound: whoever finds the sidecar started finds the binary, too
+    // before a socket is bound: a process that sees the sidecar started also finds the binary
     if let Some(directory) = &config.install_directory
         && let Err(error) = install::place(directory)
     {
@@ -128,26 +128,27 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
     ExitCode::from(code)
 }
 
-/// How often it is looked whether the configuration changed: twice in the time in which a change is to be
-/// in force.
+/// How often the configuration is checked for changes: twice in the time within which a change must
+/// take effect.
 const LOOK: Duration = Duration::from_secs(1);
-/// How soon a change is looked at again: a file is read when it has stood still for this long.
+/// How soon a change is checked again: a file is read when it has not changed for this long.
 const STAND_STILL: Duration = Duration::from_millis(100);
-/// After so many looks at a file that is written and written it is read as it is.
+/// After this many checks, a file that keeps changing is read as it is.
 const RESTLESS_MAX: u32 = 5;
 
-/// How long the start waits for the configuration: a volume that hangs must not keep the application,
-/// which needs our socket, from starting. Reading and compiling 1 MiB takes a tenth of it.
+/// How long the start waits for the configuration: a volume that hangs must not prevent the start
+/// of the application, which needs our socket. Reading and compiling 1 MiB takes a tenth of it.
 const START_WAIT: Duration = Duration::from_secs(5);
 
-/// What is remembered of the configuration from one load to the next.
+/// The state of the configuration that is kept from one load to the next.
 struct Keeper {
     flags: Flags,
     environment: Environment,
     places: Places,
-    /// How everything looked when it was read last.
+    /// The state of the files when they were last read.
     read: Trace,
-    /// How it looks since, and for how many looks it has not stood still.
+    /// The changed state of the files since then, and the number of checks that found another
+    /// change.
     changing: Option<(Trace, u32)>,
     good: Good,
 }
@@ -165,13 +166,13 @@ impl Keeper {
         }
     }
 
-    /// Loads the configuration for the start. One that cannot be read in time is left out; the first look
-    /// takes it over when it can be read.
+    /// Loads the configuration for the start. A configuration that cannot be read in time is left
+    /// out; the first check loads it once it can be read.
     fn load_first(&mut self) -> Loaded {
         let (flags, environment, places) =
             (self.flags.clone(), self.environment.clone(), self.places.clone());
         let read = move || {
-            // looked at before it is read: what changes meanwhile is seen by the first look
+            // recorded before reading: the first check then notices changes made meanwhile
             let trace = places.look();
             let loaded = load(&flags, &environment).in_use();
             let limits = loaded.config.limits;
@@ -192,7 +193,7 @@ impl Keeper {
         self.places.can_change().then_some(LOOK)
     }
 
-    /// SIGHUP, or a look that is due.
+    /// Handles SIGHUP, or a check that is due.
     fn again(&mut self, event: SignalEvent, reload: &Reload) -> Looked {
         let seen = self.places.look();
         if event == SignalEvent::Look {
@@ -215,7 +216,8 @@ impl Keeper {
         Looked { changed, again: self.every() }
     }
 
-    /// Reads everything again and takes over what can be. Sockets, series and counters stay as they are.
+    /// Loads the configuration again and applies what can change. Sockets, series and counters are
+    /// kept.
     fn load(&mut self, reload: &Reload) -> bool {
         let loaded = load_again(&self.flags, &self.environment, &self.good).in_use();
         let (loaded, _) = loaded.settled(|rules| reload.refuses(rules));
@@ -261,14 +263,15 @@ impl Keeper {
     }
 }
 
-/// What `make` makes on a thread of its own, unless that takes longer.
+/// Runs `make` on a separate thread and returns its result, or `None` if it takes longer than
+/// `wait`.
 fn within<T: Send + 'static>(
     wait: Duration,
     make: impl FnOnce() -> T + Send + 'static,
 ) -> Option<T> {
     let (done, made) = sync_channel(1);
     let work = move || {
-        // nobody waits for it any more where it took too long
+        // the receiver is gone if it took too long
         let _ = done.send(make());
     };
     let thread = std::thread::Builder::new().name("first load".to_owned()).spawn(work);
@@ -278,7 +281,7 @@ fn within<T: Send + 'static>(
     made.recv_timeout(wait).ok()
 }
 
-/// Tells what is wrong with the configuration, and gives it in short for `/health`.
+/// Reports what is wrong with the configuration; returns it in short form for `/health`.
 fn report(loaded: &Loaded, tell: &mut dyn FnMut(&str)) -> Vec<String> {
     let mut complaints = Vec::new();
     for fault in &loaded.faults {
@@ -296,7 +299,7 @@ fn report(loaded: &Loaded, tell: &mut dyn FnMut(&str)) -> Vec<String> {
     complaints
 }
 
-/// The same for rules that could not be compiled.
+/// Reports rules that could not be compiled, in the same way.
 fn rule_complaints(
     loaded: &Loaded,
     errors: &[RuleError],
@@ -310,7 +313,7 @@ fn rule_complaints(
     complaints
 }
 
-/// Place and kind of a fault, without the text that it quotes.
+/// Returns location and kind of a fault, without the text that it quotes.
 fn short(fault: &Fault) -> String {
     match &fault.located {
         Some(at) => format!("{}:{}:{}: {}", at.file, at.line, at.column, fault.path),
@@ -318,8 +321,8 @@ fn short(fault: &Fault) -> String {
     }
 }
 
-/// The first lines: where everything is, and a line to paste. In one write: standard error keeps nothing
-/// back, and piece by piece these lines are fifty.
+/// Writes the first lines: all addresses, and an example command to paste. One write, because
+/// standard error is not buffered, and in pieces these lines would take fifty writes.
 fn welcome(doors: &[(Door, DoorState)]) {
     let mut told = format!("sidelight {}\n", env!("CARGO_PKG_VERSION"));
     for (door, state) in doors {
@@ -344,7 +347,8 @@ fn welcome(doors: &[(Door, DoorState)]) {
 mod tests {
     use super::*;
 
-    /// Guarantees: a configuration that hangs keeps nobody waiting, and one that does not is used.
+    /// Guarantees: a configuration that hangs does not block the start, and one that does not hang
+    /// is used.
     #[test]
     fn a_load_that_hangs_is_left_behind() {
         let (release, hangs) = sync_channel::<()>(0);

@@ -1,17 +1,18 @@
-//! Values of flags that several commands have, read by the same code as in a file. Unit: one value.
+//! Values of flags that several commands have, parsed by the same code as in a file. Unit: one
+//! value.
 
 use crate::config::settings::LogLevel;
 use crate::config::units;
 
-/// From which level our own log lines are written.
+/// Parses the level from which our log lines are written.
 ///
 /// # Errors
-/// It is none of the words, which are told.
+/// The text is not a level; the message lists the levels.
 pub(crate) fn log_level(text: &str) -> Result<LogLevel, String> {
     units::choice(text, &units::LOG_LEVELS).map_err(said)
 }
 
-/// A refusal in one line, as clap wants it.
+/// Formats a refusal in one line, as clap expects it.
 pub(crate) fn said(refused: units::Refused) -> String {
     match refused.hint {
         Some(hint) => format!("{}; {hint}", refused.message),

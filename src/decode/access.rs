@@ -1,6 +1,6 @@
-//! Access lines: NCSA common and combined, nginx with `request_time` behind them, Django's short form.
-//! Four jumps from quote to quote; nothing is validated beyond what tells an access line from another line,
-//! and no value is read here. Unit: one line.
+//! Reads access lines: NCSA common and combined, nginx with `request_time` after them, and Django's
+//! short form. The reader jumps four times from quote to quote. It validates only what
+//! distinguishes an access line from other lines, and reads no value. Unit: one line.
 
 mod server;
 mod trailing;
@@ -13,17 +13,17 @@ use crate::record::slots::{Entry, Place, Slots};
 use crate::record::{Decoded, Format};
 use memchr::{memchr, memrchr};
 
-/// `[21/Nov/2026:10:00:00 +0000] "`: from the bracket to the quote.
+/// Length of `[21/Nov/2026:10:00:00 +0000] "`, from the bracket to the quote.
 const CLF_TIME_BYTES: usize = 29;
 
 /// The longest method: `VERSION-CONTROL` has 15 letters.
 const METHOD_BYTES_MAX: usize = 16;
 
-/// Reads an access line; anything else leaves `into` as it is.
+/// Reads an access line; leaves `into` unchanged for any other line.
 #[inline]
 pub fn read(line: &str, into: &mut Decoded) -> bool {
     let bytes = line.as_bytes();
-    // a level word or a date at the start is some other line; neither begins an address
+    // a line that starts with a level word or a date is not an access line; no address starts so
     match bytes {
         [b'A'..=b'Z', ..] | [] => return false,
         [b'0'..=b'9', _, _, _, b'-' | b'/', ..] => return server::read(line, into),
@@ -41,13 +41,14 @@ pub fn read(line: &str, into: &mut Decoded) -> bool {
     true
 }
 
-/// Whether a line that begins with a date may be one of a server's access log, which no other reader takes.
+/// Returns whether a line that begins with a date may be from a server's access log, which no other
+/// reader accepts.
 #[inline]
 pub(super) fn may_be_server(bytes: &[u8]) -> bool {
     server::is_candidate(bytes)
 }
 
-/// Reads what stands behind the status of a request inside a message: size, referrer, user agent, times.
+/// Reads what follows the status of a request inside a message: size, referrer, user agent, times.
 pub(super) fn behind_status(bytes: &[u8], status_end: usize, place: Place, slots: &mut Slots) {
     let agent = user_agent::<LINE>(bytes, status_end);
     if let Some((from, to)) = agent
@@ -59,9 +60,9 @@ pub(super) fn behind_status(bytes: &[u8], status_end: usize, place: Place, slots
     trailing::read(bytes, agent.map_or(status_end, |(_, end)| end + 1), place, slots);
 }
 
-/// Reads the access line that starts at `start` in a block of whole lines, and returns the position behind
-/// its end; the contract of [`super::json::walk`]. Nothing or the request time may stand behind the user
-/// agent. The line must begin with a digit or a colon, and with no date.
+/// Reads the access line that starts at `start` in a block of whole lines, and returns the position
+/// after its end; the contract is that of [`super::json::walk`]. Only the request time may follow
+/// the user agent. The line must begin with a digit or a colon, but not with a date.
 #[inline]
 pub(super) fn walk(block: &str, start: usize, into: &mut Decoded) -> Option<usize> {
     let bytes = &block.as_bytes()[start..];
@@ -69,12 +70,13 @@ pub(super) fn walk(block: &str, start: usize, into: &mut Decoded) -> Option<usiz
     Some(start + trailing::walk(bytes, end + 1, &mut into.slots)?)
 }
 
-/// The bytes that are read are one line, or one frame.
+/// The bytes are one line or one frame.
 const LINE: bool = false;
-/// More lines stand behind the one that is read: a quote that is looked for lies before the next newline.
+/// More lines follow the one that is read: a quote must be found before the next newline.
 const BLOCK: bool = true;
 
-/// Where the status and the user agent end; without an agent the size may be missing too.
+/// The end positions of the status and the user agent; without an agent the size may be missing
+/// too.
 struct Fields {
     status_end: usize,
     agent_end: Option<usize>,
@@ -111,11 +113,12 @@ fn fields<const IN: bool>(bytes: &[u8], into: &mut Decoded) -> Option<Fields> {
     Some(Fields { status_end: status + 3, agent_end: agent.map(|(_, end)| end) })
 }
 
-/// Where the client's address ends, the bracket of the time opens and the request's quote stands.
+/// Returns the end of the client's address, the bracket of the time and the quote of the request.
 #[inline]
 fn head<const IN: bool>(bytes: &[u8]) -> Option<(usize, usize, usize)> {
     let quote = quote::<IN>(bytes)?;
-    // an address without users, by far the most: `address - - [21/Nov/2026:10:00:00 +0000] "`
+    // an address without user names, by far the most frequent:
+    // `address - - [21/Nov/2026:10:00:00 +0000] "`
     if let Some(client) = quote.checked_sub(CLF_TIME_BYTES + 5)
         && let Some(b" - - [") = bytes.get(client..client + 6)
         && let Some(b"] ") = bytes.get(quote - 2..quote)
@@ -127,7 +130,7 @@ fn head<const IN: bool>(bytes: &[u8]) -> Option<(usize, usize, usize)> {
     Some((client, open, quote))
 }
 
-/// The next quote; in a block, of the line.
+/// Returns the position of the next quote; in a block, of the next quote in the line.
 #[inline]
 fn quote<const IN: bool>(bytes: &[u8]) -> Option<usize> {
     if IN == BLOCK {
@@ -138,7 +141,7 @@ fn quote<const IN: bool>(bytes: &[u8]) -> Option<usize> {
     }
 }
 
-/// Three digits that a space or the end of the line follows.
+/// Returns whether the word is three digits before a space or the end of the line.
 #[inline]
 fn is_status(word: u64) -> bool {
     let digits = (word ^ 0x30_3030) as u32 & 0x00ff_ffff;
@@ -146,7 +149,7 @@ fn is_status(word: u64) -> bool {
     over & 0x00f0_f0f0 == 0 && matches!((word >> 24) as u8, b' ' | 0)
 }
 
-/// What lies before the first quote, where that is not the common form.
+/// Reads the text before the first quote if it does not have the common form.
 #[cold]
 fn before(bytes: &[u8], quote: usize) -> Option<(usize, usize)> {
     if let Some(open) = quote.checked_sub(CLF_TIME_BYTES)
@@ -158,18 +161,19 @@ fn before(bytes: &[u8], quote: usize) -> Option<(usize, usize)> {
     other_time(bytes, quote)
 }
 
-/// `address user user [`: the address is the first word; with a virtual host before it, the second.
+/// Reads `address user user [`: the address is the first word, or the second after a virtual host.
 #[cold]
 fn client(before: &[u8]) -> Option<usize> {
     let end = memchr(b' ', before)?;
     let mut words = before.split(|byte| *byte == b' ').filter(|word| !word.is_empty());
     let first = words.next()?;
-    // an empty client (a Unix socket) leaves the dashes of both users; aiohttp writes the address alone
+    // an empty client (a Unix socket) leaves the dashes of both users; aiohttp writes only the
+    // address
     let is_address = || first.iter().any(u8::is_ascii_digit) && first.contains(&b'.');
     (words.next().is_some() || is_address()).then_some(end)
 }
 
-/// A time in brackets of another shape: Django's without zone, nginx's `$time_iso8601`.
+/// Reads a time in brackets of another form: Django's without a zone, nginx's `$time_iso8601`.
 #[cold]
 fn other_time(bytes: &[u8], quote: usize) -> Option<(usize, usize)> {
     let [.., b']', b' '] = bytes[..quote] else { return None };
@@ -189,7 +193,8 @@ fn other_time(bytes: &[u8], quote: usize) -> Option<(usize, usize)> {
     Some((client(&bytes[..open])?, open))
 }
 
-/// The quote that ends a field which starts at `from`: not one behind a backslash.
+/// Returns the position of the quote that ends the field at `from`, skipping quotes after a
+/// backslash.
 #[inline]
 fn closing<const IN: bool>(bytes: &[u8], from: usize) -> Option<usize> {
     let end = from + quote::<IN>(bytes.get(from..)?)?;
@@ -209,8 +214,9 @@ fn closing_escaped<const IN: bool>(bytes: &[u8], from: usize) -> Option<usize> {
     }
 }
 
-/// Lengths of the method, and of method, space and path, of `GET /path HTTP/1.1`; `None` for what is no
-/// request: `-`, nothing, the first bytes of a TLS handshake.
+/// Returns the lengths of the method, and of method, space and path, of `GET /path HTTP/1.1`.
+/// Returns `None` for text that is not a request: `-`, an empty text, the first bytes of a TLS
+/// handshake.
 #[inline]
 pub(super) fn request_line(request: &[u8]) -> Option<(usize, usize)> {
     const PROTOCOL: &[u8] = b" HTTP/";
@@ -220,7 +226,7 @@ pub(super) fn request_line(request: &[u8]) -> Option<(usize, usize)> {
         _ => method(request)?,
     };
     let end = match request.len().checked_sub(9) {
-        // ` HTTP/1.1`, by far the most
+        // ` HTTP/1.1`, by far the most frequent
         Some(end) if &request[end..end + 6] == PROTOCOL => end,
         Some(end) if &request[end + 2..end + 8] == PROTOCOL => end + 2,
         _ => bare_version(request),
@@ -228,7 +234,8 @@ pub(super) fn request_line(request: &[u8]) -> Option<(usize, usize)> {
     (end > method + 1).then_some((method, end))
 }
 
-/// Where a protocol begins that is written without its name (hypercorn: `1.1`, `2`), or with none at all.
+/// Returns the start of a protocol that is written without its name (hypercorn: `1.1`, `2`), or the
+/// end if there is no protocol.
 #[cold]
 fn bare_version(request: &[u8]) -> usize {
     [&b" 1.1"[..], b" 2", b" 1.0", b" 3", b" 2.0", b" HTTP/2", b" HTTP/3"]
@@ -242,14 +249,15 @@ fn method(request: &[u8]) -> Option<usize> {
     is_method(&request[..length]).then_some(length)
 }
 
-/// Whether a word may be a method: upper-case letters.
+/// Returns whether a word may be a method: upper-case letters.
 pub(super) fn is_method(word: &[u8]) -> bool {
     (1..=METHOD_BYTES_MAX).contains(&word.len())
         && word[0] != b'-'
         && word.iter().all(|byte| byte.is_ascii_uppercase() || *byte == b'-')
 }
 
-/// Behind the status: the size, the referrer, the user agent. Where the agent starts and ends.
+/// Reads what follows the status: size, referrer, user agent. Returns the start and end of the
+/// agent.
 #[inline]
 fn user_agent<const IN: bool>(bytes: &[u8], status_end: usize) -> Option<(usize, usize)> {
     const NO_REFERRER: u64 = u64::from_le_bytes(*b" \"-\" \"\0\0");

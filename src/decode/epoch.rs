@@ -1,5 +1,5 @@
-//! `epoch | level | message | service | trace_id`: read from both ends, because the message may hold ` | `
-//! itself. Unit: one line.
+//! Reads `epoch | level | message | service | trace_id` from both ends, because the message may
+//! contain ` | `. Unit: one line.
 
 use crate::decode::text::traceback;
 use crate::record::field::{BODY, SERVICE, SEVERITY, TIMESTAMP, TRACE_ID};
@@ -7,13 +7,13 @@ use crate::record::sentinel::is_sentinel;
 use crate::record::slots::{Entry, Place};
 use crate::record::{Decoded, Format};
 
-/// Digits before the point: 10 seconds, 13 milliseconds, 16 microseconds, 19 nanoseconds.
+/// Number of digits before the point: 10 seconds, 13 milliseconds, 16 microseconds, 19 nanoseconds.
 const EPOCH_DIGITS: [usize; 4] = [10, 13, 16, 19];
 
-/// Reads a line of this format; anything else leaves `into` as it is.
+/// Reads a line of this format; leaves `into` unchanged for any other line.
 #[inline]
 pub fn read(line: &str, into: &mut Decoded) -> bool {
-    // a date has its dash at the fifth place: most lines end here
+    // a date has its dash at the fifth place: this check rejects most lines
     match line.as_bytes() {
         [b'1'..=b'9', _, _, _, b'0'..=b'9', _, _, _, _, b'0'..=b'9', ..] => fields(line, into),
         _ => false,

@@ -1,10 +1,11 @@
-//! Strings with escapes: found to their end, checked, and undone into a scratch. All of it is off
-//! the usual way: nearly every string of a log line has no escape. Unit: one string.
+//! Strings with escapes: finds their end, validates them, and unescapes them into a scratch buffer.
+//! All of this is off the fast path, because nearly every string of a log line has no escape. Unit:
+//! one string.
 
 use super::scan::{byte, string_stop};
 
-/// The closing quote of the JSON string whose text starts at `at`, or `None` where an escape is
-/// none, a control character stands unescaped or the string does not end.
+/// Returns the closing quote of the JSON string with text at `at`. Returns `None` if an escape is
+/// invalid, a control character is not escaped or the string does not end.
 #[inline(never)]
 pub(crate) fn string_end(bytes: &[u8], mut at: usize) -> Option<usize> {
     loop {
@@ -25,8 +26,8 @@ fn after_escape(bytes: &[u8], at: usize) -> Option<usize> {
     }
 }
 
-/// Appends `raw` with its escapes undone. Two surrogates make one character, one alone becomes
-/// U+FFFD. A backslash that starts no escape stays (logfmt; in JSON [`string_end`] has refused it
+/// Appends `raw` without its escapes. Two surrogates make one character; one alone becomes U+FFFD.
+/// A backslash that starts no escape is kept (logfmt; in JSON, [`string_end`] has refused it
 /// before).
 pub(crate) fn undo(raw: &str, into: &mut String) {
     let bytes = raw.as_bytes();
@@ -53,7 +54,8 @@ pub(crate) fn undo(raw: &str, into: &mut String) {
     into.push_str(&raw[from..]);
 }
 
-/// Appends a value of RFC 5424's structured data: only `\"`, `\\` and `\]` are escapes (section 6.3.3).
+/// Appends a value of RFC 5424's structured data: only `\"`, `\\` and `\]` are escapes (section
+/// 6.3.3).
 pub(crate) fn undo_parameter(raw: &str, into: &mut String) {
     let mut rest = raw;
     while let Some(at) = rest.find('\\') {
@@ -69,7 +71,8 @@ pub(crate) fn undo_parameter(raw: &str, into: &mut String) {
     into.push_str(rest);
 }
 
-/// The character of the `\u` escape at `at`, with the low surrogate behind it where one is needed.
+/// Returns the character of the `\u` escape at `at`, with the low surrogate after it if there is
+/// one.
 fn joined(bytes: &[u8], at: usize, unit: u32) -> (char, usize) {
     let pair = (0xd800..0xdc00).contains(&unit) && bytes.get(at + 6..at + 8) == Some(b"\\u");
     if let (true, Some(low @ 0xdc00..0xe000)) = (pair, hex(bytes, at + 8)) {
@@ -133,7 +136,8 @@ mod tests {
     }
 
     proptest! {
-        /// What serde_json writes, we read back; what it reads, we read alike.
+        /// The reader restores what serde_json writes, and reads what serde_json reads to the same
+        /// text.
         #[test]
         fn property_as_serde_json(text in "\\PC*|[\\x00-\\x7f]{0,40}") {
             let written = serde_json::to_string(&text).expect("strings can be written");

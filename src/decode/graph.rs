@@ -1,38 +1,39 @@
 //! The learned line graph: what a data thread knows about the shapes of its lines. It is bounded,
-//! it never changes what a line means, and it holds for one `FieldTable` only. Unit: one node.
+//! it never changes what a line means, and it is valid for one `FieldTable` only. Unit: one node.
 //!
-//! A node is the literal between two values in one state, and what follows it: the kind of the
-//! value, its field, the state behind it, and the node that usually comes next (its successor). An
-//! edge is that successor.
+//! A node is the literal text between two values in one state, together with what follows it: the
+//! kind of the value, its field, the state after the value, and the node that usually comes next
+//! (its successor). An edge leads from a node to its successor.
 //!
 //! ```text
 //!   {"level":"info","status":200,"x":{"y":true}}\n
 //!
 //!  (start) --> [ {"level":" ]--text-->[ ","status": ]--number-->[ ,"x":{"y":true ]-->[ }}\n ]
-//!   node JSON    node 4  SEVERITY       node 5  HTTP_STATUS        node 6  nobody     node 7
+//!   node JSON    node 4  SEVERITY       node 5  HTTP_STATUS        node 6  no field   node 7
 //!                   |                      ^     |                                    the end
-//!                   |     also met         |     |  also met
+//!                   |     variant          |     |  variant
 //!                   +--->[ ","path":" ]----+     +--->[ }\n ]
 //!                         node 8, by a hint
 //! ```
 //!
 //! One step of the walk, at node 4 with `","status":200,...` ahead of it:
 //!
-//! 1. The first 16 bytes ahead are compared with those of the successor, node 5, under its mask.
-//!    Equal, or the hint for these bytes is asked: a table from (state, first 8 bytes) to the node
-//!    last met there.
-//! 2. A literal longer than 16 bytes is compared by its last 16 bytes as well, and one longer than
-//!    32 whole.
-//! 3. The value behind it must be what the node says: a number that ends where a number ends, a
-//!    string without an escape up to its quote. Its position goes into the slot of the node's field;
-//!    its bytes are not read.
-//! 4. A key that has further keys below it has a bit; met twice in a line, the walk gives up.
+//! 1. The first 16 bytes ahead are compared with those of the successor, node 5, under its mask. If
+//!    they differ, the hint for these bytes is used: a table maps (state, first 8 bytes) to the node
+//!    that last matched there.
+//! 2. A literal longer than 16 bytes is also compared by its last 16 bytes, and one longer than 32
+//!    bytes is compared completely.
+//! 3. The value after the literal must be of the kind that the node names: a number that ends where
+//!    a number ends, or a string without escapes up to its quote. Its position goes into the slot of
+//!    the node's field; its bytes are not read.
+//! 4. A key that has further keys below it has a bit. If such a key occurs twice in a line, the
+//!    walk stops.
 //!
-//! Where a check fails, `walk::step` asks the format's own grammar for one literal. The grammar
-//! proves that the literal is right in this state, and it becomes a node; its bytes need no second
-//! proof in the same state, because the state holds all that the grammar depends on: the open
-//! container, and whether a quote is open. Where there is no room for a node, it is held until the
-//! next one only (`SPARE`).
+//! If a check fails, `walk::step` lets the grammar of the format read one literal. The grammar
+//! proves that the literal is valid in this state, and the literal becomes a node. Its bytes need
+//! no second proof in the same state, because the state holds everything that the grammar depends
+//! on: the open container, and whether a quote is open. If the graph is full, the node is kept only
+//! until the next one (`SPARE`).
 #![allow(clippy::inline_always, reason = "the walk is one loop; every call in it was measured")]
 
 pub(crate) mod node;
@@ -45,57 +46,58 @@ use crate::record::slots::{Kind, Place};
 use node::{Bound, Container, ContainerId, Fresh, Key, Node, NodeId, State, Tree};
 use std::fmt;
 
-/// Nodes: some fifty line shapes of twelve keys with their variants, in 128 KiB.
+/// Limit of nodes: about fifty line shapes of twelve keys with their variants, in 128 KiB.
 pub(crate) const NODES_MAX: usize = 1024;
-/// Containers (objects and arrays by where they stand); real shapes have a handful.
+/// Limit of containers (objects and arrays by their position); real shapes have a few.
 const CONTAINERS_MAX: usize = 256;
-/// A longer literal is walked, not learned: it bounds what is kept to 256 KiB.
+/// A longer literal is walked but not learned, which bounds the stored literals to 256 KiB.
 const LITERAL_MAX: usize = 256;
-/// Objects below this depth are not addressed.
+/// Keys in objects below this depth are not looked up.
 pub(crate) const DEPTH_MAX: usize = 32;
-/// Cells of the table: a power of two, at most half full.
+/// Number of table cells: a power of two, so that the table is at most half full.
 const CELLS: usize = 2 * NODES_MAX;
-/// Cells looked at for one literal; a literal that finds no room in them is not learned, so that
-/// nobody can make a lookup long by choosing keys that collide.
+/// Limit of cells that a lookup probes. A literal that finds no free cell among them is not
+/// learned, so that keys chosen to collide cannot make lookups slow.
 const PROBES_MAX: usize = 8;
 
-/// Places for hints: a few for every key of the lines at hand, in 1 KiB.
+/// Number of hints: a few for every key of the current lines, in 1 KiB.
 const HINTS: usize = 512;
-/// After so many others in the place of the usual successor, the next one becomes it.
+/// After this many mismatches of the usual successor, the node that matched replaces it.
 const UNUSUAL_MAX: u8 = 16;
-/// Literals that found no room before all is forgotten and learned anew: an application that was
-/// replaced gets its own shapes, and one with ever new keys pays a hundredth more.
+/// Number of literals that found no space before the graph is cleared and learned again. An
+/// application that was replaced thereby gets its own shapes, and one that always writes new keys
+/// pays one percent more.
 const REFUSED_MAX: u32 = if cfg!(test) { 500 } else { 100_000 };
 
-/// A place of the table. The tag spares a look at the node of another literal.
+/// A cell of the table. The tag avoids reading the node if its literal is a different one.
 #[derive(Clone, Copy)]
 struct Cell {
     tag: u16,
     id: NodeId,
 }
 
-/// What a data thread learned about JSON and logfmt lines.
+/// The literals and states that a data thread has learned from JSON and logfmt lines.
 pub struct LineGraph {
     nodes: Vec<Node>,
     literals: Vec<u8>,
     cells: Box<[Cell; CELLS]>,
-    /// The node last met in a state behind eight bytes, by their hash; a wrong one is seen at its
-    /// literal.
+    /// The node that last matched these first eight bytes in a state, by the hash of both. Comparing
+    /// the literal reveals a wrong hint.
     hints: Box<[NodeId; HINTS]>,
     containers: Vec<Container>,
     prefixes: Vec<Box<str>>,
     trees: Vec<Vec<Tree>>,
     refused: u32,
-    /// Where the wanted containers that are open began, by depth.
+    /// Start positions of the wanted containers that are open, by depth.
     starts: [u32; DEPTH_MAX + 1],
-    /// The wanted containers of the literal that is being looked at.
+    /// The wanted containers in the literal that is being read.
     pub(crate) fresh_trees: Vec<Tree>,
     /// The path that is being looked up.
     pub(crate) path: String,
 }
 
 impl LineGraph {
-    /// Knows nothing.
+    /// Creates an empty graph.
     pub fn new() -> LineGraph {
         let pairs = Container {
             parent: ContainerId::OUTSIDE,
@@ -121,23 +123,24 @@ impl LineGraph {
         }
     }
 
-    /// Forgets everything. To be called whenever another `FieldTable` is handed in.
+    /// Forgets everything. Must be called whenever a different `FieldTable` is used.
     pub fn forget(&mut self) {
         *self = LineGraph::new();
     }
 
-    /// How many literals it knows.
+    /// Returns the number of known literals.
     pub fn len(&self) -> usize {
         self.nodes.len() - NodeId::FIRST
     }
 
-    /// Whether it knows nothing.
+    /// Returns whether no literal is known.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The node behind `previous` whose literal `text` starts with: the usual successor, or the one
-    /// that was last met here with these first bytes. [`NodeId::NONE`] where it is neither.
+    /// Returns the node after `previous` that has the literal with which `text` starts: the usual
+    /// successor, or the node that last matched here with these first bytes. Returns
+    /// [`NodeId::NONE`] if neither matches.
     #[inline(always)]
     pub(crate) fn follow(&mut self, previous: NodeId, text: &[u8]) -> NodeId {
         let usual = self.node(previous).successor;
@@ -166,7 +169,7 @@ impl LineGraph {
         id
     }
 
-    /// The last literal of a block may be shorter than a window.
+    /// Follows the last literal of a block, which may be shorter than a window.
     #[inline(never)]
     fn follow_at_end(&self, previous: NodeId, text: &[u8]) -> NodeId {
         let window = window(text, 0);
@@ -187,7 +190,7 @@ impl LineGraph {
             && (node.len as usize <= STEP || self.stands_long(node, text))
     }
 
-    /// What the first 16 bytes leave out.
+    /// Compares the bytes of a literal beyond the first 16.
     #[inline(always)]
     fn stands_long(&self, node: &Node, text: &[u8]) -> bool {
         let len = node.len as usize;
@@ -213,7 +216,7 @@ impl LineGraph {
         &self.containers[id.0 as usize]
     }
 
-    /// The number of a container, met now or before; `None` where there are too many.
+    /// Returns the number of a container, known or new; `None` if there are too many.
     pub(crate) fn intern_container(&mut self, container: Container) -> Option<ContainerId> {
         let known = self.containers.iter().skip(2).position(|known| *known == container);
         let index = match known {
@@ -227,15 +230,15 @@ impl LineGraph {
         Some(ContainerId(index as u16))
     }
 
-    /// The meaning of the key under `self.path`, and its bit where further keys lie below it.
+    /// Looks up the meaning of the key under `self.path`, and its bit if further keys lie below it.
     pub(crate) fn look_up(&mut self, wanted: &FieldTable, nested: bool) -> (Bound, u64) {
         let bound = Bound::new(wanted.binding(&self.path), nested);
         if !wanted.is_prefix(&self.path) {
             return (bound, 0);
         }
         let known = self.prefixes.iter().position(|known| **known == *self.path);
-        // two keys that share a bit look like a duplicate, which only costs the exact reading of
-        // the line
+        // two keys that share a bit look like a duplicate, which only causes the exact reader to
+        // read the line
         let bit = known.unwrap_or_else(|| {
             if self.prefixes.len() < 64 {
                 self.prefixes.push(Box::from(self.path.as_str()));
@@ -246,7 +249,7 @@ impl LineGraph {
         (bound, 1 << bit)
     }
 
-    /// The node of the literal that `text` starts with, if it was met in this state before.
+    /// Returns the node of the literal with which `text` starts, if this state has such a node.
     #[inline]
     pub(crate) fn find(&self, key: &Key, text: &[u8]) -> NodeId {
         let len = key.len;
@@ -268,7 +271,8 @@ impl LineGraph {
         NodeId::NONE
     }
 
-    /// The length of the string behind a node, met first or not as it was expected.
+    /// Records the length of the string after a node, if it is the first one or differs from the
+    /// expected length.
     pub(crate) fn note_length(&mut self, id: NodeId, len: usize) {
         let node = &mut self.nodes[id.0 as usize];
         if !node.measured {
@@ -279,7 +283,7 @@ impl LineGraph {
         }
     }
 
-    /// Remembers that `next` came behind `previous`, where `text` started.
+    /// Records that `next` followed `previous` at the start of `text`.
     pub(crate) fn link(&mut self, previous: NodeId, next: NodeId, text: &[u8]) {
         if previous == NodeId::SPARE || next == NodeId::SPARE {
             return;
@@ -292,8 +296,8 @@ impl LineGraph {
         }
     }
 
-    /// Keeps what the grammar found; where there is no room, only until the next literal that is
-    /// not kept.
+    /// Stores a literal that the grammar found. If there is no space, it is kept only until the
+    /// next literal that cannot be stored.
     pub(crate) fn learn(&mut self, key: &Key, literal: &[u8], fresh: &Fresh) -> Option<NodeId> {
         let room = self.nodes.len() < NODES_MAX && key.len <= LITERAL_MAX;
         let mut cells = (0..PROBES_MAX).map(|probe| (key.hash + probe) % CELLS);
@@ -318,7 +322,7 @@ impl LineGraph {
         Some(id)
     }
 
-    /// A node that holds until the next literal that is not kept.
+    /// Stores a node that is valid only until the next literal that cannot be stored.
     pub(crate) fn spare(&mut self, key: &Key, literal: &[u8], fresh: &Fresh) -> Option<NodeId> {
         let trees = !self.fresh_trees.is_empty();
         let node = Node::new(key, literal, fresh, trees as u16)?;
@@ -329,7 +333,7 @@ impl LineGraph {
         Some(NodeId::SPARE)
     }
 
-    /// Containers stay: the walk that goes on stands in one.
+    /// Clears the nodes. The containers remain, because the current walk is inside one of them.
     fn forget_nodes(&mut self) {
         self.nodes.truncate(NodeId::FIRST);
         for node in &mut self.nodes {
@@ -342,8 +346,8 @@ impl LineGraph {
         self.refused = 0;
     }
 
-    /// Writes the wanted containers that end in a literal, and notes where others begin. `None`:
-    /// the field takes no container, and the same key gave it a value before.
+    /// Writes the wanted containers that end in a literal, and records where others begin. Returns
+    /// `None` if the field accepts no container and the same key gave it a value before.
     pub(crate) fn trees(&mut self, list: u16, literal: usize, into: &mut Decoded) -> Option<()> {
         for tree in &self.trees[list as usize] {
             match *tree {
@@ -379,8 +383,8 @@ impl fmt::Debug for LineGraph {
     }
 }
 
-/// Where the hint for these bytes stands. Eight of them tell most keys apart, and more would reach
-/// into the value behind a short one.
+/// Returns the index of the hint for these bytes. Eight bytes distinguish most keys, and more would
+/// reach into the value that follows a short key.
 #[inline(always)]
 fn hint(state: State, window: u128) -> usize {
     let word = window as u64 ^ (state.0 as u64) << 48;

@@ -1,10 +1,10 @@
-//! One JSON object a line, as loggers write it (RFC 8259). `walk` follows the learned line graph
-//! through a block and needs no search for the newline; `read` takes one line and is exact for
-//! every line. Never allocates once a shape is known, never recurses. Unit: one line.
+//! Reads one JSON object per line, as loggers write it (RFC 8259). `walk` follows the learned line
+//! graph through a block and needs no search for the newline; `read` takes one line and is exact
+//! for every line. Neither allocates once a shape is known, and neither recurses. Unit: one line.
 //!
-//! Every line that serde_json accepts as an object gives the same values here. A line that it
-//! refuses passes only for a surrogate without its pair, which becomes U+FFFD, or a number beyond
-//! an f64, which stays text.
+//! A line that serde_json accepts as an object gives the same values here. A line that serde_json
+//! refuses is accepted only because of a surrogate without its pair, which becomes U+FFFD, or a
+//! number beyond an f64, which remains text.
 
 pub(super) mod damaged;
 pub mod exact;
@@ -20,10 +20,11 @@ use crate::record::{Decoded, Format};
 use exact::Work;
 
 /// Decodes the JSON line that starts at `start` in a block of whole lines, of which the last may
-/// lack its end, and returns the position behind it: behind `\n` or `\r\n`, or the block's end.
-/// Positions in `into` count from `start`. `None` where this way cannot tell: the caller then finds
-/// the line's end itself and hands the line to [`super::decode()`]. The line may be longer than the
-/// caller's limit. What a `Some` leaves in `into` is what `decode` leaves there.
+/// lack its end, and returns the position after it: after `\n` or `\r\n`, or the end of the block.
+/// Positions in `into` count from `start`. Returns `None` if only the exact reader can decide: the
+/// caller then finds the end of the line and passes the line to [`super::decode()`]. The line may
+/// be longer than the caller's limit. After a `Some`, `into` has the same contents as after
+/// `decode`.
 #[inline]
 pub fn walk(
     block: &str,
@@ -38,8 +39,8 @@ pub fn walk(
     Some(block.len() - walked.left)
 }
 
-/// Decodes one line, exactly. `false`: it is no JSON object, and nothing of it is left in `into`
-/// but scratch.
+/// Decodes one line exactly. Returns `false` if it is not a JSON object; `into` then contains
+/// nothing of it except scratch.
 pub fn read(
     line: &str,
     wanted: &FieldTable,
@@ -47,14 +48,14 @@ pub fn read(
     work: &mut Work,
     into: &mut Decoded,
 ) -> bool {
-    // a walk that ends earlier has met a newline, which in one frame is white space
+    // a walk that ends earlier found a newline, which is white space inside one frame
     walk(line, 0, wanted, graph, into) == Some(line.len()) || exact::read(line, wanted, work, into)
 }
 
-/// Where and why a line is no JSON object: a byte offset and serde_json's words.
+/// Returns where and why a line is not a JSON object: a byte offset and serde_json's message.
 ///
 /// # Errors
-/// When it is none.
+/// The line is not a JSON object.
 pub fn validate(line: &str) -> Result<(), (usize, String)> {
     let start = line.len() - line.trim_start_matches([' ', '\t', '\r', '\n']).len();
     if !line[start..].starts_with('{') {
@@ -70,7 +71,7 @@ pub fn validate(line: &str) -> Result<(), (usize, String)> {
     })
 }
 
-/// What the graph does not know: see [`Met`].
+/// Reads what the graph does not know: see [`Met`].
 #[inline(never)]
 fn meet(
     graph: &mut LineGraph,
@@ -95,7 +96,7 @@ fn meet(
     Some(Met { id, len, escaped: plain != len })
 }
 
-/// A literal that was not expected: looked up, or read by the grammar and learned.
+/// Reads a literal that was not expected: looks it up, or parses and learns it.
 fn unexpected(
     graph: &mut LineGraph,
     previous: NodeId,
@@ -109,7 +110,7 @@ fn unexpected(
     let mut id = graph.find(&key, bytes);
     if id == NodeId::NONE {
         let fresh = learn::literal(graph, text, state, wanted)?;
-        // an element of an array that a colon follows, as if it were a key
+        // an element of an array with a colon after it, as if it were a key
         if fresh.len != end {
             return None;
         }

@@ -1,7 +1,8 @@
-//! `key=value key="quoted \"v\"" flag`: what Go's loggers, Heroku and many by hand write. A line is
-//! logfmt when it starts with an identifier directly followed by `=` and has two pairs, or one
-//! whose key is wanted. Shares the learned line graph with JSON; every value is text. Of two equal
-//! keys the last one wins. Never allocates once a shape is known. Unit: one line.
+//! Reads `key=value key="quoted \"v\"" flag`, as Go's loggers, Heroku and many programs write it. A
+//! line is logfmt if it starts with an identifier directly followed by `=` and has two pairs, or
+//! one pair with a wanted key. The reader shares the learned line graph with JSON; every value is
+//! text. Of two equal keys the last one wins. It does not allocate once a shape is known. Unit: one
+//! line.
 
 use super::graph::LineGraph;
 use super::graph::node::{ContainerId, Fresh, Key, Next, NodeId, State};
@@ -10,7 +11,7 @@ use super::scan::{byte, string_stop, word_stop};
 use crate::record::field::FieldTable;
 use crate::record::{Decoded, Format};
 
-/// Whether a line may be logfmt: an identifier and `=`. Cheap for every other format.
+/// Returns whether a line may be logfmt: an identifier and `=`. Cheap for every other format.
 #[inline]
 pub fn starts(line: &str) -> bool {
     let bytes = line.as_bytes();
@@ -19,7 +20,7 @@ pub fn starts(line: &str) -> bool {
 }
 
 /// Decodes the logfmt line that starts at `start` in a block of whole lines, and returns the
-/// position behind its end; the contract of [`super::json::walk`].
+/// position after its end; the contract is that of [`super::json::walk`].
 #[inline]
 pub fn walk(
     block: &str,
@@ -35,12 +36,12 @@ pub fn walk(
     (walked.values >= 2 || any_wanted).then_some(block.len() - walked.left)
 }
 
-/// Decodes one line, or the first of several. `false`: it is no logfmt.
+/// Decodes one line, or the first of several. Returns `false` if it is not logfmt.
 pub fn read(line: &str, wanted: &FieldTable, graph: &mut LineGraph, into: &mut Decoded) -> bool {
     starts(line) && walk(line, 0, wanted, graph, into).is_some()
 }
 
-/// What the graph does not know: see [`Met`].
+/// Reads what the graph does not know: see [`Met`].
 #[inline(never)]
 fn meet(
     graph: &mut LineGraph,
@@ -79,7 +80,8 @@ fn meet(
     Some(Met { id, len, escaped })
 }
 
-/// The closing quote: loggers differ in what they escape, so that any escape passes, and a tab.
+/// Finds the closing quote. Loggers differ in what they escape, so any escape and a tab are
+/// accepted.
 fn quoted_end(text: &[u8]) -> Option<usize> {
     let mut at = 0;
     loop {
@@ -93,7 +95,7 @@ fn quoted_end(text: &[u8]) -> Option<usize> {
     }
 }
 
-/// A literal that was not expected: looked up, or read and learned.
+/// Reads a literal that was not expected: looks it up, or parses and learns it.
 fn unexpected(
     graph: &mut LineGraph,
     previous: NodeId,
@@ -120,25 +122,26 @@ fn unexpected(
             graph.spare(&key, literal, &fresh)?
         };
     }
-    // the end of a frame without a newline is no literal: as the usual successor it would stand everywhere
+    // the end of a frame without a newline is no literal: as the usual successor it would match
+    // everywhere
     if end > 0 {
         graph.link(previous, id, bytes);
     }
     Some(id)
 }
 
-/// What stands between two values.
+/// The text between two values.
 struct Found {
     next: Next,
     /// Start and end of the key of the value that follows.
     key: (usize, usize),
     end: usize,
-    /// There are no words without a value in it: those may be a message, and are not worth
-    /// learning.
+    /// The literal contains no words without a value: such words may be a message, and are not
+    /// worth learning.
     plain: bool,
 }
 
-/// Blanks, words without a value, and a key with its `=`; or the line's end.
+/// Reads blanks, words without a value, and a key with its `=`, or the end of the line.
 fn literal(bytes: &[u8], quoted: bool, first: bool) -> Option<Found> {
     let mut at = 0;
     let mut plain = true;
@@ -174,7 +177,7 @@ fn literal(bytes: &[u8], quoted: bool, first: bool) -> Option<Found> {
     }
 }
 
-/// The end of the identifier at `at`.
+/// Returns the end of the identifier at `at`.
 #[inline]
 fn key_end(bytes: &[u8], mut at: usize) -> usize {
     while let b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'.' | b'-' | b'@' | b'/' | 0x80.. =

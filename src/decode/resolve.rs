@@ -1,7 +1,7 @@
-//! What the keys of a structured line mean together: where the best key of a field holds nothing that can be
-//! read, the next one counts; a bare number gets the unit that its framework gives it; a request in one text
-//! is taken apart. Looks at a line closely only where something about it is unusual, and never allocates once
-//! the scratch is warm. Unit: one line.
+//! Resolves what the keys of a structured line mean together. If the value of the best key of a
+//! field is unreadable, the next key is used; a bare number gets the unit that its framework
+//! defines; a request in one text is split. It examines a line closely only if something about it
+//! is unusual, and does not allocate once the scratch buffer is warm. Unit: one line.
 
 use super::text;
 use crate::record::dictionary::DICTIONARY;
@@ -16,7 +16,7 @@ use crate::record::severity::Severity;
 use crate::record::slots::{Entry, Kind, Place};
 use crate::record::{Decoded, number};
 
-/// Fields that always need a closer look.
+/// Fields that always need closer examination.
 const RARE: u64 = REQUEST_LINE.bit()
     | FRAMEWORK.bit()
     | EXCEPTION_TYPE.bit()
@@ -25,15 +25,16 @@ const RARE: u64 = REQUEST_LINE.bit()
 
 const LEVELS: u64 = SEVERITY.bit() | SEVERITY_NUMBER.bit() | PYTHON_LEVEL.bit();
 
-/// From this rank on a key of the field is one of the dictionary's, or stands inside a wrapper.
+/// Returns the rank from which a key of the field comes from the dictionary, or is inside a
+/// wrapper.
 const fn dictionary_rank(field: FieldId) -> u8 {
     (2 * STANDARD[field.0 as usize].1.len()) as u8
 }
 
-/// The rank of what is taken from a request line: behind every key at the top.
+/// The rank of values that come from a request line: worse than every key at the top level.
 const TAKEN_APART: u8 = 126;
 
-/// Settles what the keys of a line mean. `line` is what positions in `into` count in.
+/// Resolves the keys of a line. Positions in `into` refer to `line`.
 #[inline]
 pub(super) fn resolve(line: &str, wanted: &FieldTable, into: &mut Decoded) {
     if is_usual(line.as_bytes(), into) {
@@ -42,7 +43,8 @@ pub(super) fn resolve(line: &str, wanted: &FieldTable, into: &mut Decoded) {
     settle(line, wanted, into);
 }
 
-/// Whether every value is one that most applications write, so that nothing is left to be decided.
+/// Returns whether every value is one that most applications write, so that nothing has to be
+/// decided.
 #[inline]
 fn is_usual(line: &[u8], into: &Decoded) -> bool {
     let slots = &into.slots;
@@ -61,7 +63,7 @@ fn is_usual(line: &[u8], into: &Decoded) -> bool {
     }
     if has(TIMESTAMP) {
         let entry = slots.planned(TIMESTAMP);
-        // the key may identify a framework whose records have a level without naming it
+        // the key may identify a framework that defines a level for records without one
         let may_identify = entry.rank >= const { dictionary_rank(TIMESTAMP) };
         if entry.kind == Kind::Number || (may_identify && present & LEVELS == 0) {
             return false;
@@ -81,7 +83,7 @@ fn is_usual(line: &[u8], into: &Decoded) -> bool {
     }
     if has(SERVICE) {
         let (entry, byte) = first(SERVICE);
-        // words for nothing begin with these, and are short
+        // words for an absent value begin with these letters, and are short
         let may_be_nothing = matches!(byte | 0x20, b'n' | b'u') && entry.len <= 9;
         if !byte.is_ascii_alphabetic() || may_be_nothing {
             return false;
@@ -96,7 +98,7 @@ fn is_usual(line: &[u8], into: &Decoded) -> bool {
     !has(URL_PATH) || matches!(first(URL_PATH).1, b'/' | b'h')
 }
 
-/// A closer look at every field that something depends on.
+/// Examines every field on which something depends.
 #[cold]
 #[inline(never)]
 fn settle(line: &str, wanted: &FieldTable, into: &mut Decoded) {
@@ -137,7 +139,8 @@ fn settle(line: &str, wanted: &FieldTable, into: &mut Decoded) {
     }
 }
 
-/// The duration and the statement that PostgreSQL writes into the message, of a line that has neither.
+/// Reads the duration and the statement that PostgreSQL writes into the message, if the line has
+/// neither.
 fn statement(line: &str, into: &mut Decoded) {
     let Some(&Entry { start, len, place, .. }) = into.slots.get(BODY) else { return };
     if into.slots.present & (DURATION.bit() | DB_QUERY.bit()) != 0 {
@@ -150,7 +153,7 @@ fn statement(line: &str, into: &mut Decoded) {
 
 type Check = fn(&str, &mut Entry) -> bool;
 
-/// What makes a value one of its field. Fields that are not listed take any text.
+/// The checks of the values of a field. Fields that are not listed accept any text.
 const CHECKS: &[(FieldId, Check)] = &[
     (SEVERITY, |text, entry| Severity::read(text, entry.kind) != Severity::UNSPECIFIED),
     (TIMESTAMP, is_time),
@@ -168,7 +171,7 @@ const CHECKS: &[(FieldId, Check)] = &[
     (REQUEST_ID, |text, _| !is_sentinel(text)),
 ];
 
-/// The number of the framework that wrote the line, where a key identifies it.
+/// Returns the number of the framework that wrote the line, if a key identifies it.
 fn framework(wanted: &FieldTable, into: &mut Decoded) -> Option<u8> {
     if let Some(entry) = into.slots.get(FRAMEWORK) {
         let number = entry.rank / 2;
@@ -180,7 +183,7 @@ fn framework(wanted: &FieldTable, into: &mut Decoded) -> Option<u8> {
     mark.map(|(_, _, number)| *number)
 }
 
-/// Values of keys that mean another field in lines of this framework.
+/// Moves the values of keys that mean a different field in lines of this framework.
 fn move_keys(wanted: &FieldTable, into: &mut Decoded, framework: u8) {
     for of in wanted.framework_keys(framework).filter(|of| of.to != of.field) {
         if let Some(&entry) = into.slots.get(of.field)
@@ -192,7 +195,7 @@ fn move_keys(wanted: &FieldTable, into: &mut Decoded, framework: u8) {
     }
 }
 
-/// The level of records of this framework that name none.
+/// Sets the level of a record that names no level, if this framework defines one.
 fn default_level(into: &mut Decoded, framework: u8) {
     let level = DICTIONARY.get(usize::from(framework)).and_then(|framework| framework.level);
     let is_record = into.slots.present & (BODY.bit() | TIMESTAMP.bit());
@@ -207,7 +210,7 @@ fn default_level(into: &mut Decoded, framework: u8) {
     }
 }
 
-/// `GET /orders?page=2 HTTP/1.1` in one value: its method and its path.
+/// Splits `GET /orders?page=2 HTTP/1.1` in one value into method and path.
 fn take_apart(line: &str, into: &mut Decoded) {
     let Some(&entry) = into.slots.get(REQUEST_LINE) else { return };
     into.slots.present &= !REQUEST_LINE.bit();
@@ -227,7 +230,7 @@ fn take_apart(line: &str, into: &mut Decoded) {
     into.slots.put(URL_PATH, part(method + 1, path));
 }
 
-/// A status code: `200`, `200.0`, `200 OK`.
+/// Accepts a status code: `200`, `200.0`, `200 OK`.
 fn is_status(text: &str, entry: &mut Entry) -> bool {
     let is_code = matches!(text.as_bytes(), [b'1'..=b'5', b'0'..=b'9', b'0'..=b'9', rest @ ..]
         if rest.first().is_none_or(|byte| matches!(byte, b' ' | b'.'))
@@ -239,7 +242,7 @@ fn is_status(text: &str, entry: &mut Entry) -> bool {
     is_code
 }
 
-/// A number that no clock of this century shows is a duration or a count.
+/// Accepts a time. A number outside of this century is a duration or a count.
 fn is_time(text: &str, entry: &mut Entry) -> bool {
     /// 2000-01-01 and 2100-01-01 in seconds.
     const CENTURY: std::ops::Range<f64> = 946_684_800.0..4_102_444_800.0;
@@ -251,14 +254,14 @@ fn is_time(text: &str, entry: &mut Entry) -> bool {
     [1.0, 1e3, 1e6, 1e9].iter().any(|per_second| CENTURY.contains(&(value / per_second)))
 }
 
-/// A name: what looks like a number, a duration or nothing is none.
+/// Accepts a name; refuses what looks like a number, a duration or an absent value.
 fn is_service(text: &str) -> bool {
     !is_sentinel(text)
         && text.bytes().any(|byte| byte.is_ascii_alphabetic())
         && !(text.as_bytes()[0].is_ascii_digit() && number::with_unit(text).is_some())
 }
 
-/// Routers that matched nothing write one of these, or nothing.
+/// Returns whether the text is one that routers write, if at all, when no route matched.
 fn is_unknown_route(text: &str) -> bool {
     let is = |word: &str| text.eq_ignore_ascii_case(word);
     is_sentinel(text)
@@ -276,7 +279,7 @@ fn is_no_exception(text: &str) -> bool {
     is_sentinel(text) || is("false") || is("[]") || is("{}") || is("<nil>") || is("NoneType: None")
 }
 
-/// A stack, or an exception with its text. One word is neither: `production`.
+/// Accepts a stack, or an exception with its text; refuses a single word such as `production`.
 fn is_stack(text: &str, entry: &mut Entry) -> bool {
     let text = text.trim();
     if entry.kind == Kind::Tree {

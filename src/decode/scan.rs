@@ -1,19 +1,20 @@
-//! Where a run of bytes ends: sixteen bytes a step, in vectors that every x86-64 and every arm64 has, without
-//! a branch a byte. Past the end of the text stand zero bytes, which stop every run.
+//! Finds the end of a run of bytes, sixteen bytes per step, in vectors that every x86-64 and every
+//! arm64 has, and without a branch per byte. Zero bytes follow the end of the text and stop every
+//! run.
 #![allow(clippy::inline_always, reason = "the walk is one loop; every call in it was measured")]
 
 use wide::u8x16;
 
-/// Strings of one length are taken as such from this length on...
+/// The shortest string that is matched by its fixed length...
 pub(crate) const FIXED_MIN: usize = STEP;
-/// ...and up to this one: ids and times are shorter.
+/// ...and the longest: ids and times are shorter.
 pub(crate) const FIXED_MAX: usize = 64;
 
-/// Bytes that a node keeps of either end of its literal.
+/// How many bytes a node keeps of either end of its literal.
 pub(crate) const STEP: usize = 16;
 const WORD: usize = 8;
 
-/// The 16 bytes at `at`, the first one lowest; zeros past the end.
+/// Returns the 16 bytes at `at`, the first one lowest; zeros past the end.
 #[inline(always)]
 pub(crate) fn window(bytes: &[u8], at: usize) -> u128 {
     match bytes.get(at..).and_then(|rest| rest.first_chunk::<STEP>()) {
@@ -32,28 +33,28 @@ fn window_at_end(bytes: &[u8], at: usize) -> u128 {
     u128::from_le_bytes(padded)
 }
 
-/// Position of the first quote, backslash or control character at or after `at`; where there is
-/// none, the length of `bytes`.
+/// Returns the position of the first quote, backslash or control character at or after `at`, or the
+/// length of `bytes` if there is none.
 #[inline(always)]
 pub(crate) fn string_stop(bytes: &[u8], at: usize) -> usize {
     run(bytes, at, kernel::ends_string)
 }
 
-/// Position of the first space or control character at or after `at`; where there is none, the
-/// length.
+/// Returns the position of the first space or control character at or after `at`, or the length if
+/// there is none.
 #[inline(always)]
 pub(crate) fn word_stop(bytes: &[u8], at: usize) -> usize {
     run(bytes, at, kernel::ends_word)
 }
 
-/// Position of the first quote or newline; where there is none, the length.
+/// Returns the position of the first quote or newline, or the length if there is none.
 #[inline(always)]
 pub(crate) fn quote_or_newline(bytes: &[u8]) -> usize {
     run(bytes, 0, |text| kernel::is(text, b'"') | kernel::is(text, b'\n'))
 }
 
-/// Position of the first newline or escape character (colours begin with one); where there is none, the
-/// length.
+/// Returns the position of the first newline or escape character (colours begin with one), or the
+/// length if there is none.
 #[inline(always)]
 pub(crate) fn newline_or_escape(bytes: &[u8]) -> usize {
     run(bytes, 0, |text| kernel::is(text, b'\n') | kernel::is(text, 0x1b))
@@ -78,25 +79,25 @@ fn run_at_end(rest: &[u8], stops: impl Fn(u8x16) -> u8x16) -> usize {
     (flags.trailing_zeros() as usize).min(rest.len())
 }
 
-/// Whether a string of this very length, at least [`FIXED_MIN`], is what `text` starts with, its
-/// quote behind it. Where the next literal starts then does not wait for the bytes: the branch
-/// predictor has gone on already.
+/// Returns whether `text` starts with a string of exactly this length, at least [`FIXED_MIN`], and
+/// its quote. The start of the next literal then does not depend on the bytes: the branch predictor
+/// has already continued.
 #[inline(always)]
 pub(crate) fn is_string(text: &[u8], len: usize) -> bool {
     text.get(len) == Some(&b'"') && passes(text, len, kernel::ends_string)
 }
 
-/// Whether a word of this very length, at least [`FIXED_MIN`], is what `text` starts with.
+/// Returns whether `text` starts with a word of exactly this length, at least [`FIXED_MIN`].
 #[inline(always)]
 pub(crate) fn is_word(text: &[u8], len: usize) -> bool {
     text.get(len).is_some_and(|byte| *byte <= b' ') && passes(text, len, kernel::ends_word)
 }
 
-/// Whether nothing in the first `len` bytes stops a run.
+/// Returns whether no byte of the first `len` bytes stops a run.
 #[inline(always)]
 fn passes(text: &[u8], len: usize, stops: impl Fn(u8x16) -> u8x16) -> bool {
     let Some(text) = text.get(..len) else { return false };
-    // the last vector reaches back
+    // the last vector overlaps the one before it
     let Some(last) = text.last_chunk::<STEP>() else { return false };
     let mut flags = stops(u8x16::new(*last));
     let mut rest = text;
@@ -109,21 +110,21 @@ fn passes(text: &[u8], len: usize, stops: impl Fn(u8x16) -> u8x16) -> bool {
     kernel::bits(flags) == 0
 }
 
-/// How many of the next eight bytes are digits, up to the first that is none.
+/// Returns how many of the next eight bytes are digits, up to the first that is not a digit.
 #[inline(always)]
 pub(crate) fn digits(bytes: &[u8], at: usize) -> usize {
     kernel::digits(window(bytes, at) as u64)
 }
 
-/// The end of the JSON number at `at` (RFC 8259 section 6), or `None` where there is none. What
-/// follows the number is not looked at.
+/// Returns the end of the JSON number at `at` (RFC 8259 section 6), or `None` if there is none.
+/// Ignores what follows the number.
 #[inline(always)]
 pub(crate) fn number_end(bytes: &[u8], at: usize) -> Option<usize> {
     let Some(first) = word(bytes, at) else {
         return number_end_any(bytes, at);
     };
     let count = kernel::digits(first);
-    // up to 7 digits without a leading zero; the byte behind them is then in the word
+    // up to 7 digits without a leading zero; the byte after them is then in the word
     if (1..WORD).contains(&count) && (count == 1 || first as u8 != b'0') {
         let end = at + count;
         match (first >> (8 * count)) as u8 {
@@ -179,7 +180,7 @@ fn digits_end(bytes: &[u8], at: usize) -> Option<usize> {
     (end > at).then_some(end)
 }
 
-/// The byte at `at`; zero past the end.
+/// Returns the byte at `at`; zero past the end.
 #[inline(always)]
 pub(crate) fn byte(bytes: &[u8], at: usize) -> u8 {
     match bytes.get(at) {
@@ -188,7 +189,7 @@ pub(crate) fn byte(bytes: &[u8], at: usize) -> u8 {
     }
 }
 
-/// What ends a run, a byte each: all its bits or none.
+/// Flags the bytes that end a run: all bits of a byte are set, or none.
 mod kernel {
     use wide::u8x16;
 
@@ -198,40 +199,40 @@ mod kernel {
         u64::from_le_bytes([byte; 8])
     }
 
-    /// Index of the first flagged byte; 8 where there is none.
+    /// Returns the index of the first flagged byte; 8 if there is none.
     #[inline(always)]
     pub(super) fn first(flags: u64) -> usize {
         (flags.trailing_zeros() / 8) as usize
     }
 
-    /// A bit for each byte.
+    /// Returns a bit for each byte.
     #[inline(always)]
     pub(super) fn bits(flags: u8x16) -> u32 {
         flags.to_bitmask()
     }
 
-    /// One byte.
+    /// Flags one byte value.
     #[inline(always)]
     pub(super) fn is(text: u8x16, byte: u8) -> u8x16 {
         text.simd_eq(u8x16::splat(byte))
     }
 
-    /// A quote, a backslash or a control character.
+    /// Flags quotes, backslashes and control characters.
     #[inline(always)]
     pub(super) fn ends_string(text: u8x16) -> u8x16 {
-        // with the second bit turned a quote is 0x20 and a control character stays below it
+        // with the second bit flipped, a quote is 0x20 and a control character stays below it
         let turned = text ^ u8x16::splat(0x02);
         let low = turned.min(u8x16::splat(0x20)).simd_eq(turned);
         low | is(text, b'\\')
     }
 
-    /// A space or a control character.
+    /// Flags spaces and control characters.
     #[inline(always)]
     pub(super) fn ends_word(text: u8x16) -> u8x16 {
         text.min(u8x16::splat(b' ')).simd_eq(text)
     }
 
-    /// How many digits a word starts with. These flags are all exact.
+    /// Returns how many digits a word starts with. These flags are all exact.
     #[inline(always)]
     pub(super) fn digits(text: u64) -> usize {
         let value = text ^ all(b'0');
@@ -263,7 +264,7 @@ mod tests {
     }
 
     proptest! {
-        /// Words agree with a loop over the bytes.
+        /// The functions on words agree with a loop over the bytes.
         #[test]
         fn property_runs_end_where_a_loop_ends_them(bytes in proptest::collection::vec(any_byte(), 0..40)) {
             let special = |b| b == b'"' || b == b'\\' || b < 0x20;
@@ -278,7 +279,7 @@ mod tests {
             }
         }
 
-        /// The number's end is where serde_json's own grammar ends it.
+        /// A number ends where serde_json's grammar ends it.
         #[test]
         fn property_number_grammar(text in "-?[0-9]{0,20}(\\.[0-9]{0,18})?([eE][-+]?[0-9]{0,3})?") {
             let whole = number_end(text.as_bytes(), 0) == Some(text.len());

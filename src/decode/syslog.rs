@@ -1,10 +1,11 @@
-//! Headers of syslog on datagrams, streams and in files: `<PRI>` with or without RFC 3164's time, host and
-//! tag; RFC 5424's with its structured data; journald's short form. What is no header stays part of the
-//! text. Unit: one line.
+//! Reads syslog headers on datagrams, streams and in files: `<PRI>` with or without RFC 3164's
+//! time, host and tag; RFC 5424's with its structured data; journald's short form. Text that is not
+//! a header remains part of the message. Unit: one line.
 
 use crate::record::severity::Severity;
 
-/// The longest tag that is taken for one: RFC 3164 section 4.1.3 allows 32, programs write more.
+/// The longest text that is accepted as a tag: RFC 3164 section 4.1.3 allows 32, programs write
+/// more.
 const TAG_BYTES_MAX: usize = 64;
 
 /// What the wrappers of a line say; positions count from the start of the line.
@@ -19,7 +20,7 @@ pub(super) struct Found {
     pub(super) structured: Option<(usize, usize)>,
 }
 
-/// Takes off `<PRI>` and the header behind it; gives where the message starts.
+/// Removes `<PRI>` and the header after it; returns the start of the message.
 pub(super) fn with_priority(line: &str, at: usize, found: &mut Found) -> Option<usize> {
     let (severity, rest) = priority(&line[at..])?;
     found.severity = severity;
@@ -32,8 +33,8 @@ pub(super) fn with_priority(line: &str, at: usize, found: &mut Found) -> Option<
     Some(rfc3164(line, at, found))
 }
 
-/// Takes off a header without `<PRI>`, as syslog daemons and journald write it into files: time, host and
-/// program must all be there.
+/// Removes a header without `<PRI>`, as syslog daemons and journald write it into files: time, host
+/// and program are all required.
 pub(super) fn without_priority(line: &str, at: usize, found: &mut Found) -> Option<usize> {
     let (time_end, rest) = behind_time(line, at)?;
     let (host, _) = line[rest..].split_once(' ')?;
@@ -51,7 +52,7 @@ pub(super) fn without_priority(line: &str, at: usize, found: &mut Found) -> Opti
     Some(program + message)
 }
 
-/// `<0>` to `<191>`: facility times eight plus severity.
+/// Parses `<0>` to `<191>`: facility times eight plus severity.
 fn priority(text: &str) -> Option<(Severity, &str)> {
     let rest = text.strip_prefix('<')?;
     let end = rest.bytes().take(4).position(|byte| byte == b'>')?;
@@ -62,11 +63,11 @@ fn priority(text: &str) -> Option<(Severity, &str)> {
         .then(|| (Severity::from_syslog((number % 8) as u8), &rest[end + 1..]))
 }
 
-/// `Mmm dd hh:mm:ss host tag[pid]: `; time, host and tag may each be missing. glibc's syslog() leaves out
-/// the host, CPython everything.
+/// Reads `Mmm dd hh:mm:ss host tag[pid]: `; time, host and tag may each be missing. glibc's
+/// syslog() omits the host, CPython omits all three.
 fn rfc3164(line: &str, at: usize, found: &mut Found) -> usize {
     let Some((time_end, rest)) = behind_time(line, at) else {
-        // without a time only a tag with its process id is clear enough: `app[7]: text`
+        // without a time, only a tag with its process id is unambiguous: `app[7]: text`
         let Some((name, message)) = tag(&line[at..], true) else { return at };
         found.program = Some((at, at + name));
         return at + message;
@@ -85,7 +86,8 @@ fn rfc3164(line: &str, at: usize, found: &mut Found) -> usize {
     program + message
 }
 
-/// Where `Nov 21 10:00:00 ` ends, or RFC 3339's time as newer senders write it, and what follows it.
+/// Returns the end of `Nov 21 10:00:00 `, or of RFC 3339's time as newer senders write it, and the
+/// start of what follows.
 fn behind_time(line: &str, at: usize) -> Option<(usize, usize)> {
     let bytes = &line.as_bytes()[at..];
     if let [m1, m2, m3, b' ', _, _, b' ', _, _, b':', _, _, b':', _, _, b' ', ..] = bytes {
@@ -100,7 +102,8 @@ fn behind_time(line: &str, at: usize) -> Option<(usize, usize)> {
         .then_some((at + length, at + length + 1))
 }
 
-/// `name: ` or `name[pid]: `: the length of the name, and where the text behind it starts.
+/// Reads `name: ` or `name[pid]: `; returns the length of the name and the start of the text after
+/// it.
 fn tag(text: &str, wants_pid: bool) -> Option<(usize, usize)> {
     let is_name = |b: &u8| {
         b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'/' | b'@' | b'(' | b')')
@@ -121,7 +124,8 @@ fn tag(text: &str, wants_pid: bool) -> Option<(usize, usize)> {
     Some((length, text.len() - rest.strip_prefix(' ').unwrap_or(rest).len()))
 }
 
-/// Behind `<PRI>1 `: time, host, application, process, message id, structured data or `-`, message.
+/// Reads what follows `<PRI>1 `: time, host, application, process, message id, structured data or
+/// `-`, message.
 fn rfc5424(line: &str, at: usize, found: &mut Found) -> Option<usize> {
     let mut starts = [at; 6];
     for number in 1..6 {
@@ -151,7 +155,8 @@ fn rfc5424(line: &str, at: usize, found: &mut Found) -> Option<usize> {
     Some(message)
 }
 
-/// Where `[id name="value"][id]` ends: a bracket inside quotes is text (RFC 5424 section 6.3.3).
+/// Returns the end of `[id name="value"][id]`: a bracket inside quotes is text (RFC 5424 section
+/// 6.3.3).
 fn structured_end(line: &str, start: usize) -> Option<usize> {
     let bytes = line.as_bytes();
     let mut at = start;
@@ -171,7 +176,8 @@ fn structured_end(line: &str, start: usize) -> Option<usize> {
     (at > start).then_some(at)
 }
 
-/// Gives every parameter of structured data: its name, its value as it is written, and where that starts.
+/// Calls `each` for every parameter of structured data with its name, its value as it is written,
+/// and the start of the value.
 pub(super) fn structured_pairs(text: &str, mut each: impl FnMut(&str, &str, usize)) {
     let bytes = text.as_bytes();
     let mut at = 0;

@@ -1,7 +1,8 @@
-//! Text lines of loggers: level, logger, place and ids found by position, never by a pattern. The layouts are
-//! those of Python's `logging` and its relatives (uvicorn, gunicorn, Django, loguru, structlog), of logback,
-//! Go's `log` and PostgreSQL. The message may hold the separators itself. Unit: one record, that is a line or
-//! a line with the traceback that follows it.
+//! Reads the text lines of loggers: level, logger, location and ids are found by their positions,
+//! never by a pattern. The layouts are those of Python's `logging` and similar loggers (uvicorn,
+//! gunicorn, Django, loguru, structlog), of logback, Go's `log` and PostgreSQL. The message may
+//! contain the separators. Unit: one record, that is a line or a line with the traceback that
+//! follows it.
 
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -26,7 +27,7 @@ use memchr::memchr;
 use out::Out;
 use std::ops::Range;
 
-/// Reads a line with a header; anything else leaves `into` as it is.
+/// Reads a line with a header; leaves `into` unchanged for any other line.
 #[inline]
 pub fn read(line: &str, into: &mut Decoded) -> bool {
     let bytes = line.as_bytes();
@@ -43,8 +44,8 @@ pub fn read(line: &str, into: &mut Decoded) -> bool {
     true
 }
 
-/// Reads the line that starts at `start` in a block of whole lines, with a header or as plain text, and
-/// returns the position behind its end. `None` for a line with colours or in a wrapper.
+/// Reads the line that starts at `start` in a block of whole lines, with a header or as plain text,
+/// and returns the position after its end. Returns `None` for a line with colours or in a wrapper.
 #[inline]
 pub(super) fn walk(block: &str, start: usize, into: &mut Decoded) -> Option<usize> {
     let rest = &block.as_bytes()[start..];
@@ -71,7 +72,7 @@ pub(super) fn walk(block: &str, start: usize, into: &mut Decoded) -> Option<usiz
     Some(start + end)
 }
 
-/// What is left of a line that no reader knows: the message, and a traceback behind it.
+/// Reads a line that no reader knows: the message, and a traceback after it.
 pub fn plain(line: &str, into: &mut Decoded) {
     into.format = Format::Plain;
     let mut out = Out { slots: &mut into.slots, place: Place::Line };
@@ -86,13 +87,13 @@ pub fn plain(line: &str, into: &mut Decoded) {
     }
 }
 
-/// A line with further lines behind it.
+/// Reads a line with further lines after it.
 #[cold]
 fn read_lines(text: &str, into: &mut Decoded) -> bool {
     let parts = traceback::split(text);
     let mut out = Out { slots: &mut into.slots, place: Place::Line };
     let body = if parts.traceback == Some(0) {
-        // an exception that nobody caught: nothing stands before it; Ruby writes the type behind the message
+        // an uncaught exception: no message precedes it; Ruby writes the type after the message
         traceback::exception_of(text)
             .map(|(name, message)| (name.start.min(message.start), message.end.max(name.end)))
     } else {
@@ -115,13 +116,15 @@ fn read_lines(text: &str, into: &mut Decoded) -> bool {
     true
 }
 
-/// Where type and message of the exception lie in the text of a traceback, as a JSON field carries it; the
-/// message may be empty. A text without frames (`ValueError: no`) has them too.
+/// Returns the positions of type and message of the exception in the text of a traceback, as a JSON
+/// field contains it. The message may be empty. Also accepts a text without frames
+/// (`ValueError: no`).
 pub fn exception_of(traceback: &str) -> Option<(Range<usize>, Range<usize>)> {
     traceback::exception_of(traceback)
 }
 
-/// The duration and the statement that PostgreSQL writes into a message, which lies between two positions.
+/// Reads the duration and the statement that PostgreSQL writes into a message between two
+/// positions.
 pub(super) fn statement_in(bytes: &[u8], span: (usize, usize), place: Place, slots: &mut Slots) {
     request::statement_in(bytes, span.0, span.1, &mut Out { slots, place });
 }

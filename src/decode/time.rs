@@ -1,6 +1,7 @@
-//! Text of a time -> nanoseconds since the epoch: RFC 3339, Python's asctime, the common log format, Go's
-//! log, epoch numbers, and what loggers shorten (no zone, no year, no date). Reads no clock: what a text
-//! leaves out is taken from the arrival. An impossible date is none. Unit: one time.
+//! Parses the text of a time into nanoseconds since the epoch: RFC 3339, Python's asctime, the
+//! common log format, Go's log, epoch numbers, and shortened forms (no zone, no year, no date).
+//! Reads no clock: the arrival time of the line supplies what a text omits. An impossible date is
+//! not a time. Unit: one time.
 
 mod civil;
 mod other;
@@ -12,40 +13,43 @@ use civil::Stamp;
 use jiff::civil::date;
 use jiff::tz::TimeZone;
 
-/// Where a time without a zone was written.
+/// The zone of times that are written without a zone.
 #[derive(Clone, Default, Debug)]
 pub enum Zone {
     /// UTC, the default.
     #[default]
     Utc,
-    /// So many seconds east of UTC.
+    /// This many seconds east of UTC.
     Fixed(i32),
-    /// A zone with daylight saving.
+    /// A zone with daylight saving time.
     Named(TimeZone),
 }
 
-/// The minute of the last time that was read: lines of one minute share their date. One a thread and zone.
+/// The minute of the last time that was read, because lines of one minute share their date. Each
+/// thread has one per zone.
 #[derive(Clone, Debug)]
 pub struct MinuteCache {
-    /// The first 16 bytes of the last time: up to its minute, or (common log format) its ten minutes.
+    /// The first 16 bytes of the last time: up to its minute, or (common log format) its ten
+    /// minutes.
     prefix: [u8; 16],
-    /// Civil seconds of what the prefix says.
+    /// Civil seconds of the prefix.
     seconds: i64,
-    /// Whether the minute's last digit lies behind the prefix.
+    /// The last digit of the minute is after the prefix.
     is_clf: bool,
-    /// Seconds east of UTC of a time without zone in this minute; a zone changes only between minutes.
+    /// Offset in seconds east of UTC of a time without a zone in this minute; a zone changes only
+    /// between minutes.
     offset: Option<i32>,
 }
 
 impl Default for MinuteCache {
     fn default() -> Self {
-        // 0xff is no byte of UTF-8: equals no text
+        // 0xff is not a byte of UTF-8, so it equals no text
         MinuteCache { prefix: [0xff; 16], seconds: 0, is_clf: false, offset: None }
     }
 }
 
-/// Reads a time. `observed` fills in a year or a date that is left out; a time without zone is in `zone`.
-/// A leap second is the first second of the next minute.
+/// Parses a time. `observed` supplies a year or a date that is omitted; a time without a zone is in
+/// `zone`. A leap second becomes the first second of the next minute.
 #[inline]
 pub fn parse(
     text: &str,
@@ -77,7 +81,7 @@ pub fn parse(
         (Some(east), _) => east,
         (None, Zone::Utc) => 0,
         (None, Zone::Fixed(east)) => *east,
-        // ten minutes may hold a change of the zone: only a whole minute is remembered
+        // the offset of a zone may change within ten minutes: only a whole minute is remembered
         (None, Zone::Named(_)) if cache.is_clf => offset_of(zone, seconds)?,
         (None, Zone::Named(_)) => match cache.offset {
             Some(east) => east,
@@ -87,7 +91,8 @@ pub fn parse(
     unix(seconds - east as i64, nanos)
 }
 
-/// Reads the date and the minute (`2026-01-02T15:04`, `2026/01/02 15:04`, `02/Jan/2026:15:0`) into the cache.
+/// Parses the date and the minute into the cache: `2026-01-02T15:04`, `2026/01/02 15:04`,
+/// `02/Jan/2026:15:0`.
 fn learn(prefix: &[u8; 16], rest: &[u8], cache: &mut MinuteCache) -> bool {
     let two = civil::two;
     let (date, hour, minute, is_clf) = match *prefix {
@@ -133,7 +138,7 @@ fn learn(prefix: &[u8; 16], rest: &[u8], cache: &mut MinuteCache) -> bool {
     true
 }
 
-/// Every other shape; none of them is what a busy logger writes.
+/// Parses every other form; no busy logger writes one of them.
 #[cold]
 fn parse_other(text: &str, zone: &Zone, observed: UnixNanos) -> Option<UnixNanos> {
     let now = observed.seconds() as i64;
@@ -150,7 +155,8 @@ fn parse_other(text: &str, zone: &Zone, observed: UnixNanos) -> Option<UnixNanos
     unix(seconds - east as i64, nanos)
 }
 
-/// Seconds east of UTC of a civil time in a zone; in a gap or a fold as RFC 5545 chooses.
+/// Returns the seconds east of UTC of a civil time in a zone; in a gap or a fold as RFC 5545
+/// chooses.
 #[cold]
 fn offset_of(zone: &Zone, seconds: i64) -> Option<i32> {
     match zone {
@@ -165,7 +171,7 @@ fn offset_of(zone: &Zone, seconds: i64) -> Option<i32> {
     }
 }
 
-/// `None` before 1970 and after 2554.
+/// Converts to Unix time; returns `None` before 1970 and after 2554.
 #[inline]
 fn unix(seconds: i64, nanos: u32) -> Option<UnixNanos> {
     let whole = u64::try_from(seconds).ok()?.checked_mul(1_000_000_000)?;

@@ -1,6 +1,7 @@
-//! What a transport puts around a line, taken off before any reader: byte order mark, colours, Docker's JSON,
-//! CRI, `kubectl logs --timestamps`, syslog headers and journald's short form. What the wrapper says (time,
-//! program, priority, structured data) counts where the line itself says nothing. Unit: one frame.
+//! Removes what a transport puts around a line, before any reader sees it: byte order mark,
+//! colours, Docker's JSON, CRI, `kubectl logs --timestamps`, syslog headers and journald's short
+//! form. The metadata of the wrapper (time, program, priority, structured data) is used if the line
+//! itself has none. Unit: one frame.
 
 mod ansi;
 
@@ -13,13 +14,14 @@ use crate::record::sentinel::is_sentinel;
 use crate::record::slots::{Entry, Place};
 use memchr::memchr;
 
-/// How many wrappers may lie around a line: a byte order mark, a frame's length, Docker or CRI, syslog.
+/// How many wrappers may surround a line: a byte order mark, a frame's length, Docker or CRI,
+/// syslog.
 const LAYERS_MAX: usize = 5;
 
 /// The longest time that a wrapper writes, `2026-01-02T03:04:05.123456789+01:00`.
 const TIME_BYTES_MAX: usize = 36;
 
-/// The rank of what a wrapper says: every key of the line itself is better.
+/// The rank of a wrapper's metadata: every key of the line itself is better.
 const RANK: u8 = u8::MAX;
 
 /// Adds what the wrappers say to the fields of the line.
@@ -57,7 +59,8 @@ pub(super) fn add_found(found: &Found, line: &str, wanted: &FieldTable, into: &m
     }
 }
 
-/// Takes the wrappers off: where the line inside starts, and what they say. `None`: there are none.
+/// Removes the wrappers: returns the start of the inner line and the metadata, or `None` if there
+/// are no wrappers.
 pub(super) fn open(line: &str) -> Option<(usize, Found)> {
     let mut found = Found::default();
     let mut at = 0;
@@ -68,7 +71,8 @@ pub(super) fn open(line: &str) -> Option<(usize, Found)> {
     (at > 0).then_some((at, found))
 }
 
-/// Whether a line that begins with a time may be in a wrapper: cheap, never false where [`open`] finds one.
+/// Returns whether a line that begins with a time may have a wrapper. Cheap, and never false if
+/// [`open`] finds one.
 #[inline]
 pub(super) fn may_open(line: &[u8]) -> bool {
     let near = &line[..line.len().min(TIME_BYTES_MAX)];
@@ -82,12 +86,12 @@ pub(super) fn may_open(line: &[u8]) -> bool {
     )
 }
 
-/// Takes one wrapper off.
+/// Removes one wrapper.
 fn layer(line: &str, at: usize, found: &mut Found) -> Option<usize> {
     match line.as_bytes().get(at..)? {
         [0xef, 0xbb, 0xbf, ..] => Some(at + 3),
         [b'<', b'0'..=b'9', ..] => syslog::with_priority(line, at, found),
-        // RFC 6587: the length of a frame of a stream
+        // RFC 6587: the length of a frame in a stream
         [b'0'..=b'9', rest @ ..] => match rest.iter().take(6).position(|byte| *byte == b' ') {
             Some(space) if rest[space..].starts_with(b" <") => {
                 let digits = &rest[..space];
@@ -102,7 +106,8 @@ fn layer(line: &str, at: usize, found: &mut Found) -> Option<usize> {
     }
 }
 
-/// `time stdout F line` (CRI), `time line` (kubectl), `time host program[7]: line` (journald, rsyslog).
+/// Reads `time stdout F line` (CRI), `time line` (kubectl), `time host program[7]: line` (journald,
+/// rsyslog).
 fn behind_time(line: &str, at: usize, found: &mut Found) -> Option<usize> {
     let bytes = line.as_bytes();
     let [_, _, _, _, b'-', _, _, b'-', _, _, b'T', ..] = bytes[at..] else { return None };
@@ -116,7 +121,8 @@ fn behind_time(line: &str, at: usize, found: &mut Found) -> Option<usize> {
         [b's', b't', b'd', b'o', b'u', b't', b' ', b'F' | b'P', b' ', ..]
         | [b's', b't', b'd', b'e', b'r', b'r', b' ', b'F' | b'P', b' ', ..] => end + 10,
         [b'{', ..] => end + 1,
-        // kubectl writes all nine digits, and so may a logger: then the line inside must be one of its own
+        // kubectl writes all nine digits, and so may a logger: then the inner text must be a
+        // complete line
         _ if has_nanoseconds(&bytes[at..end]) && begins_line(&line[end + 1..]) => end + 1,
         _ => return syslog::without_priority(line, at, found),
     };
@@ -131,7 +137,7 @@ fn has_nanoseconds(time: &[u8]) -> bool {
     time[19] == b'.' && digits == 9
 }
 
-/// Whether a text can only be a line of its own: logfmt, an access line, or one with a time.
+/// Returns whether a text can only be a complete line: logfmt, an access line, or one with a time.
 fn begins_line(text: &str) -> bool {
     match text.as_bytes() {
         [b'[', rest @ ..] => stamp::extent(rest) > 0,
@@ -151,8 +157,8 @@ fn begins_line(text: &str) -> bool {
     }
 }
 
-/// Writes the line anew where a wrapper changed its bytes: colours come off, Docker's JSON becomes what
-/// CRI writes. `false`: the line is as it was written.
+/// Rewrites the line if a wrapper changed its bytes: removes colours, and turns Docker's JSON into
+/// the form of CRI. Returns `false` if the line needs no change.
 pub(super) fn rewrite(line: &str, to: &mut String) -> bool {
     to.clear();
     let is_docker = line.starts_with("{\"log\":\"") && docker(line, to);
@@ -168,8 +174,8 @@ pub(super) fn rewrite(line: &str, to: &mut String) -> bool {
     true
 }
 
-/// `{"log":"line\n","stream":"stdout","time":"2026-01-02T03:04:05.25Z"}`, attributes in between or not:
-/// `time stdout F line`.
+/// Rewrites `{"log":"line\n","stream":"stdout","time":"2026-01-02T03:04:05.25Z"}`, with or without
+/// attributes between, as `time stdout F line`.
 fn docker(line: &str, to: &mut String) -> bool {
     let bytes = line.as_bytes();
     let Some(log_end) = escape::string_end(bytes, 8) else { return false };

@@ -1,10 +1,11 @@
-//! How many frames a block of lines holds. `receive` counts with it what it hands to the pipeline, which
-//! counts on its own what becomes of each: the ledger compares the two. Pure. Unit: one block.
+//! Counts the frames in a block of lines. `receive` uses it to count what it passes to the
+//! pipeline, which counts independently what happens to each frame; the ledger compares the two.
+//! Pure. Unit: one block.
 
 use memchr::memchr_iter;
 
-/// Counts the lines of `block` that are not empty. A line ends at a newline or with the block; carriage
-/// returns alone are no content.
+/// Counts the lines of `block` that are not empty. A line ends at a newline or with the block; a
+/// line of carriage returns only is empty.
 pub fn frames(block: &[u8]) -> u64 {
     let (mut count, mut start) = (0, 0);
     for end in memchr_iter(b'\n', block) {
@@ -14,7 +15,8 @@ pub fn frames(block: &[u8]) -> u64 {
     count + u64::from(has_content(&block[start..]))
 }
 
-/// Most lines do not begin with a carriage return: then one byte decides.
+/// Returns whether a line is not empty. One byte usually decides, because most lines do not begin
+/// with a carriage return.
 #[inline]
 fn has_content(line: &[u8]) -> bool {
     match line.first() {
@@ -24,7 +26,7 @@ fn has_content(line: &[u8]) -> bool {
     }
 }
 
-/// Splits `block` behind its first frame; empty lines before the frame belong to it.
+/// Splits `block` after its first frame; empty lines before the frame belong to it.
 pub fn split_first(block: &[u8]) -> (&[u8], &[u8]) {
     let mut start = 0;
     for end in memchr_iter(b'\n', block) {

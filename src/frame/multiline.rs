@@ -1,7 +1,7 @@
-//! Which lines belong together: a text line, the further lines of its message, and the stack trace behind
-//! it, of whatever language. A pure function of bytes: any cut of the stream gives the same records, because
-//! a record goes on only by what its own lines say. JSON, logfmt and access lines are never joined to and
-//! never held. Unit: one record.
+//! Decides which lines belong together: a text line, the further lines of its message, and the
+//! stack trace after it, in any language. It is a pure function of bytes: wherever the stream is
+//! cut, the records are the same, because only the lines of a record decide whether it continues.
+//! JSON, logfmt and access lines are never joined to other lines and never held. Unit: one record.
 
 mod grammar;
 mod header;
@@ -11,17 +11,18 @@ use grammar::{Pending, State, Step};
 use line::Line;
 use memchr::{memchr, memrchr};
 
-/// The most bytes that joining may make of a record: half of what one line may have, so that a held record
-/// and the beginning of the next line fit together into what a connection may keep.
+/// The most bytes of a joined record: half of the limit of one line, so that a held record and the
+/// beginning of the next line fit together into the buffer of a connection.
 pub const JOINED_BYTES_MAX: usize = 32 * 1024;
 
-/// The most lines of a record: CPython cuts recursion off after a few repeated frames, so that only chains
-/// of many exceptions come near.
+/// The most lines of a record. CPython cuts off recursion after a few repeated frames, so that only
+/// long chains of exceptions come near this limit.
 pub const JOINED_LINES_MAX: usize = 1000;
 
-/// How many bytes of `block`, which consists of whole lines, form records that no later byte can add to.
-/// The rest is the last text line with what was joined to it, and is looked at again with what follows.
-/// A JSON, logfmt or access line settles at once. `block` starts at a record's start.
+/// Returns how many bytes of `block`, which consists of whole lines, form records that later bytes
+/// cannot extend. The rest is the last text line with the lines joined to it; it is read again with
+/// the bytes that follow. A JSON, logfmt or access line is complete at once. `block` starts at the
+/// start of a record.
 pub fn settled(block: &[u8]) -> usize {
     let mut start = last_start(block);
     while start < block.len() {
@@ -34,26 +35,26 @@ pub fn settled(block: &[u8]) -> usize {
     block.len()
 }
 
-/// The most lines that are held for the stack trace that may follow them; the longest messages in front of
-/// one that were seen have a dozen.
+/// The most lines that are held for a stack trace that may follow; the longest observed messages
+/// before a stack trace have about twelve lines.
 pub const PENDING_LINES_MAX: u64 = 32;
 
-/// Where the record that starts at `start` of `block` ends (the position after its last line's newline, or
-/// the block's end), `first_end` being the position after the first line's newline; and how many received
-/// lines it has, empty ones not counted. The line at `start` is not empty.
+/// Returns the end of the record at `start` of `block` (the position after the newline of its last
+/// line, or the end of the block), and its number of received lines without empty ones. `first_end`
+/// is the position after the newline of the first line. The line at `start` is not empty.
 #[inline]
 pub fn joined(block: &[u8], start: usize, first_end: usize) -> (usize, u64) {
     if first_end >= block.len() {
         return (first_end, 1);
     }
-    // what begins so is a record of its own, unless the line before is a runtime's report
+    // such a line starts a record, unless the previous line belongs to the report of a runtime
     let is_start = matches!(block[first_end], b'0'..=b'9' | b'{')
         || matches!(block.get(first_end..first_end + 2), Some([b'[' | b'<', b'0'..=b'9']));
     let is_report = matches!(block.get(start), Some(b't' | b'f' | b'n' | b'/' | b'=' | 0x1b));
     if is_start && !is_report || block.get(start) == Some(&b'{') {
         return (first_end, 1);
     }
-    // a level, unless the line before is the date of java.util.logging
+    // a level, unless the previous line is the date line of java.util.logging
     let is_level = block[first_end].is_ascii_uppercase()
         && matches!(block[start], b'0'..=b'9' | b'C' | b'E' | b'I' | b'W')
         && header::level_at(&block[first_end..]);
@@ -117,8 +118,9 @@ fn line_end(block: &[u8], start: usize) -> usize {
     memchr(b'\n', &block[start..]).map_or(block.len(), |at| start + at + 1)
 }
 
-/// The start of some record at or before the last one, looked for backwards: the first line that could not
-/// continue any record, whatever stands before it. Where none is near, the block's start is one.
+/// Returns the start of some record at or before the last one. It searches backwards for a line
+/// that cannot continue any record, whatever precedes it. If none is near, it returns the start of
+/// the block.
 fn last_start(block: &[u8]) -> usize {
     let mut end = block.len();
     let mut candidate = Candidate::default();
@@ -140,7 +142,7 @@ fn last_start(block: &[u8]) -> usize {
     0
 }
 
-/// A line before which stand only lines that a record holds for a while and not for long.
+/// A line that follows only lines that a record holds, but not for long.
 #[derive(Debug, Default)]
 struct Candidate {
     start: Option<usize>,
@@ -149,8 +151,8 @@ struct Candidate {
 }
 
 impl Candidate {
-    /// Takes the next line backwards. Returns the candidate when so many such lines stand before it that no
-    /// record can still hold it: it begins one.
+    /// Reads the next line backwards. Returns the candidate if so many such lines precede it that
+    /// no record can still hold it: then it starts a record.
     fn after(&mut self, line: Line, start: usize) -> Option<usize> {
         let is_thrown = matches!(line, Line::Thrown | Line::BareThrown);
         if !grammar::is_only_held(line) {
@@ -160,12 +162,12 @@ impl Candidate {
         } else {
             self.lines += 1;
         }
-        // a line may be joined at once before others are held behind it
+        // a line may be joined at once before others are held after it
         self.start.filter(|_| self.lines > PENDING_LINES_MAX + 4)
     }
 }
 
-/// Where the line that ends at `end`, newline included, starts.
+/// Returns the start of the line that ends at `end`, including the newline.
 fn line_start(block: &[u8], end: usize) -> usize {
     let inside = &block[..end.saturating_sub(1)];
     memrchr(b'\n', inside).map_or(0, |at| at + 1)

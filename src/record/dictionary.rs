@@ -1,42 +1,43 @@
-//! What each framework calls the fields of its structured lines: the table `dictionary.txt`, read once. It is
-//! data: to add a framework, add a block to that file; its head says how. The reader of structured lines,
-//! `docs/formats.md` and a test per example come from the same table.
-//! Unit: one framework.
+//! The keys that each framework uses for the fields of its structured lines, read once from the
+//! table `dictionary.txt`. The table is data: to add a framework, add a block to that file; its
+//! header says how. The reader of structured lines, `docs/formats.md` and one test per example are
+//! derived from the same table. Unit: one framework.
 
 use std::sync::LazyLock;
 
-/// The table as it is written.
+/// The text of the table.
 pub const SOURCE: &str = include_str!("dictionary.txt");
 
-/// One framework, server or platform.
+/// A framework, server or platform.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Framework {
-    /// Its name, as people call it.
+    /// Its common name.
     pub name: &'static str,
-    /// Keys that only it writes: one of them is enough.
+    /// Keys that only this framework writes; one of them identifies it.
     pub marks: Vec<&'static str>,
-    /// Keys of standard fields.
+    /// Its keys for standard fields.
     pub keys: Vec<Key>,
-    /// The level of its records that name none.
+    /// The level of its records that contain no level.
     pub level: Option<&'static str>,
-    /// Lines as it writes them, each with what is read from it.
+    /// Lines as it writes them, each with the fields that are read from it.
     pub examples: Vec<Example>,
 }
 
-/// Where one field stands.
+/// The key of one field.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Key {
-    /// The standard field, by its name in OpenTelemetry.
+    /// OpenTelemetry's name of the standard field.
     pub field: &'static str,
     /// The dotted path of the key.
     pub path: &'static str,
     /// The unit of a duration, where this framework defines one: `s`, `ms`, `us`, `ns`, or nothing.
     pub unit: &'static str,
-    /// Other frameworks use this key for something else: it counts only in lines of this one.
+    /// Other frameworks use this key with another meaning, so it is valid only in lines of this
+    /// one.
     pub is_private: bool,
 }
 
-/// A line and what is read from it.
+/// A line and the fields that are read from it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Example {
     /// The line.
@@ -53,10 +54,10 @@ pub static DICTIONARY: LazyLock<Vec<Framework>> = LazyLock::new(|| {
     })
 });
 
-/// Reads a table.
+/// Parses a table.
 ///
 /// # Errors
-/// The number of the first line that cannot be read, and what is wrong with it.
+/// The number of the first line that is not valid, and the reason.
 pub fn parse(source: &'static str) -> Result<Vec<Framework>, (usize, String)> {
     let mut all: Vec<Framework> = Vec::new();
     for (number, line) in source.lines().enumerate() {
@@ -94,7 +95,7 @@ pub fn parse(source: &'static str) -> Result<Vec<Framework>, (usize, String)> {
     Ok(all)
 }
 
-/// `path`, `path:unit`, `path!`.
+/// Parses `path`, `path:unit` or `path!`.
 fn key_of(field: &'static str, text: &'static str) -> Option<Key> {
     let (text, is_private) = match text.strip_suffix('!') {
         Some(text) => (text, true),

@@ -1,12 +1,13 @@
-//! The fields that sidelight knows, under OpenTelemetry's names, and the keys under which loggers write
-//! them. A `FieldTable` is what decoding is told to look for: the standard fields and those that a user's
-//! rules name. Built once when rules are compiled; read only on the way of a line.
+//! The fields that sidelight knows, under OpenTelemetry's names, and the keys under which loggers
+//! write them. A `FieldTable` lists what decoding looks for: the standard fields and the fields
+//! that a user's rules name. It is built once when rules are compiled, and only read while lines
+//! are processed.
 
 use super::dictionary::{DICTIONARY, Framework, Key};
 use foldhash::fast::RandomState;
 use std::collections::{HashMap, HashSet};
 
-/// A field's number. Those below 64 have a bit in [`super::slots::Slots::present`].
+/// The number of a field. Fields below 64 have a bit in [`super::slots::Slots::present`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct FieldId(pub u16);
 
@@ -14,18 +15,18 @@ impl FieldId {
     /// No field.
     pub const NONE: FieldId = FieldId(u16::MAX);
 
-    /// The bit of a masked field; 0 for the others.
+    /// Returns the bit of a masked field; 0 for the others.
     #[inline]
     pub const fn bit(self) -> u64 {
         if self.0 < 64 { 1 << self.0 } else { 0 }
     }
 }
 
-/// The unit of a number, where the key or the format defines one.
+/// The unit of a number, if the key or the format defines one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub enum Unit {
-    /// None defined: the number is no duration.
+    /// No unit is defined: the number is not a duration.
     None,
     /// `duration_s`, nginx' `request_time`.
     Seconds,
@@ -38,7 +39,7 @@ pub enum Unit {
 }
 
 impl Unit {
-    /// How many of this unit a second has.
+    /// Returns how many of this unit make a second.
     #[inline]
     pub fn per_second(self) -> Option<f64> {
         match self {
@@ -50,7 +51,7 @@ impl Unit {
         }
     }
 
-    /// The unit with this symbol: `s`, `ms`, `us`, `ns`.
+    /// Returns the unit with this symbol: `s`, `ms`, `us`, `ns`.
     pub fn of_symbol(symbol: &str) -> Unit {
         match symbol {
             "s" => Unit::Seconds,
@@ -61,7 +62,7 @@ impl Unit {
         }
     }
 
-    /// The unit that a key's ending says: `_ms`, `Ms`, `_seconds`, ...
+    /// Returns the unit that the suffix of a key names: `_ms`, `Ms`, `_seconds`, ...
     pub fn of_suffix(key: &str) -> Unit {
         let ends = |all: &[&str]| all.iter().any(|end| key.ends_with(end));
         if ends(&["_ms", ".ms", "Ms", "_millis", "Millis", "_msec", "_milliseconds"]) {
@@ -81,7 +82,8 @@ impl Unit {
 macro_rules! fields {
     ($( $(#[$doc:meta])* $constant:ident = $number:literal, $name:literal, [$($key:literal),* $(,)?]; )*) => {
         $( $(#[$doc])* pub const $constant: FieldId = FieldId($number); )*
-        /// Name and keys of every standard field; the index is its number. The first key ranks best.
+        /// Name and keys of every standard field; the index is the number of the field. The first
+        /// key has the best rank.
         pub const STANDARD: &[(&str, &[&str])] = &[$( ($name, &[$($key),*]) ),*];
     };
 }
@@ -152,7 +154,7 @@ fields! {
     HTTP_ROUTE = 16, "http.route", [
         "http.route", "route", "endpoint", "url.template", "path_template", "route_path",
     ];
-    /// The path as it was asked for, perhaps with a query.
+    /// The path of the request, possibly with a query.
     URL_PATH = 17, "url.path", [
         "url.path", "path", "http.target", "uri", "request_uri", "req.url", "url", "http.url",
         "url.original", "url.full", "request_path", "requestPath", "request.path",
@@ -163,7 +165,7 @@ fields! {
         "http.response.status_code", "status_code", "status", "http.status_code", "http_status",
         "statusCode", "res.statusCode", "response_status", "response.status", "httpRequest.status",
     ];
-    /// How long it took; counts only with a unit.
+    /// The duration of the operation; used only if its unit is known.
     DURATION = 19, "duration", [
         "duration_ms", "duration_seconds", "duration_s", "duration", "elapsed_ms",
         "elapsed_seconds", "elapsed", "latency_ms", "latency_seconds", "latency",
@@ -180,7 +182,7 @@ fields! {
     DB_TABLE = 22, "db.collection.name", ["db.collection.name", "db.sql.table", "table", "db_table"];
     /// The kind of database.
     DB_SYSTEM = 23, "db.system.name", ["db.system.name", "db.system", "db_system"];
-    /// What kind of error it was.
+    /// The type of the error.
     ERROR_TYPE = 24, "error.type", [
         "error.type", "error_type", "errorType", "err.type", "error.name", "err.name",
     ];
@@ -188,7 +190,7 @@ fields! {
     EXCEPTION_TYPE = 25, "exception.type", [
         "exception.type", "exception_type", "exc_type", "exception.class", "error.class",
     ];
-    /// The exception's own text.
+    /// The message of the exception.
     EXCEPTION_MESSAGE = 26, "exception.message", [
         "exception.message", "exception_message", "error.message", "err.message", "exc_message",
         "error", "err",
@@ -213,14 +215,15 @@ fields! {
     THREAD = 31, "thread.name", [
         "thread.name", "thread_name", "threadName", "thread", "log.thread.name",
     ];
-    /// A method and a path in one text, `GET /orders HTTP/1.1`. Decoding takes it apart.
+    /// A method and a path in one text, `GET /orders HTTP/1.1`. Decoding splits it.
     REQUEST_LINE = 32, "request_line", ["request_line", "request", "requestLine", "http_request"];
-    /// A key that identifies the framework; the rank is its number. Decoding removes it.
+    /// A key that identifies the framework; the rank is the number of the framework. Decoding
+    /// removes it.
     FRAMEWORK = 33, "framework", [];
 }
 
-/// Objects in which applications and loggers wrap fields; a key below one of them ranks behind the same key
-/// at the top. `data` is document 004's.
+/// Objects in which applications and loggers wrap fields; a key inside one of them ranks after the
+/// same key at the top level. `data` comes from document 004.
 pub const WRAPPERS: &[&str] = &[
     "data",
     "attributes",
@@ -245,31 +248,32 @@ pub const WRAPPERS: &[&str] = &[
     "custom",
 ];
 
-/// What a key below a wrapper loses in rank.
+/// Added to the rank of a key inside a wrapper.
 const WRAPPED: u8 = 128;
 
-/// First number for fields that rules name.
+/// The first number of the fields that rules name.
 pub const FIRST_OWN: u16 = STANDARD.len() as u16;
 
-/// What a key means.
+/// The meaning of a key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Binding {
-    /// The standard field, or a rule's own; [`FieldId::NONE`] where only `also` counts.
+    /// The standard field, or a field of a rule; [`FieldId::NONE`] if only `also` applies.
     pub field: FieldId,
-    /// A second field that wants the same value as it is written: a rule names this very key.
+    /// A second field that gets the same value as it is written, because a rule names this key.
     pub also: FieldId,
-    /// How good the key is for `field`, 0 best. Even: one less good place is left between two keys, for the
-    /// nested spelling of the same name, because a flat key wins over the nested one.
+    /// The rank of the key for `field`; 0 is best. Ranks of flat keys are even: the odd rank after
+    /// a key belongs to the nested spelling of the same name, because a flat key wins over a nested
+    /// one.
     pub rank: u8,
     /// The unit that the key defines.
     pub unit: Unit,
 }
 
-/// What decoding looks for: keys, as dotted paths, and what they mean.
+/// What decoding looks for: keys, as dotted paths, and their meanings.
 #[derive(Debug)]
 pub struct FieldTable {
     names: Vec<Box<str>>,
-    // every unknown key of every line is looked up here, twice: a hash of 2 ns, not of 20
+    // every unknown key of every line is looked up here, twice: a hash takes 2 ns, not 20
     keys: HashMap<Box<str>, Binding, RandomState>,
     prefixes: HashSet<Box<str>, RandomState>,
     aliases: Vec<(FieldId, FieldId)>,
@@ -277,25 +281,25 @@ pub struct FieldTable {
     marks: Vec<(FieldId, u8, u8)>,
 }
 
-/// A key of the dictionary, by its field and rank.
+/// A key of the dictionary, identified by its field and rank.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Framed {
     /// The framework's number in the dictionary.
     pub framework: u8,
-    /// The field that the key means everywhere else.
+    /// The field of the key in lines of other frameworks.
     pub field: FieldId,
-    /// The key's rank.
+    /// The rank of the key.
     pub rank: u8,
-    /// The field that it means in lines of the framework.
+    /// The field of the key in lines of this framework.
     pub to: FieldId,
-    /// The unit that the framework gives it.
+    /// The unit that the framework defines for it.
     pub unit: Unit,
-    /// It counts only in lines of this framework.
+    /// The key is valid only in lines of this framework.
     pub is_private: bool,
 }
 
 impl FieldTable {
-    /// The standard fields.
+    /// Creates a table of the standard fields.
     pub fn standard() -> FieldTable {
         let mut table = FieldTable {
             names: STANDARD.iter().map(|(name, _)| Box::from(*name)).collect(),
@@ -317,7 +321,7 @@ impl FieldTable {
         table
     }
 
-    /// Binds a key of a standard field behind those that the field has.
+    /// Binds a key to a standard field, with a rank after the keys that the field already has.
     fn bind_standard(&mut self, field: FieldId, key: &str, counts: &mut [u8]) {
         if self.keys.contains_key(key) {
             return;
@@ -328,8 +332,9 @@ impl FieldTable {
         *count += 1;
     }
 
-    /// Binds what the dictionary says. A key that is bound already keeps its meaning, and where the framework
-    /// gives a bare number a unit, that is remembered for lines of the framework.
+    /// Binds the keys of a framework. A key that is already bound keeps its meaning. If the
+    /// framework defines a unit for a bare number, the table records that for lines of the
+    /// framework.
     fn bind_framework(&mut self, number: usize, framework: &'static Framework, counts: &mut [u8]) {
         for Key { field: name, path, unit, is_private } in &framework.keys {
             let Some(place) = STANDARD.iter().position(|(known, _)| known == name) else {
@@ -357,7 +362,8 @@ impl FieldTable {
         for key in &framework.marks {
             let rank = (number * 2) as u8;
             match self.keys.get(*key) {
-                // a key that has a meaning identifies the framework by its place in the field's slot
+                // a key that has a meaning identifies the framework by its rank in the slot of the
+                // field
                 Some(&Binding { field, rank, .. }) => {
                     self.marks.push((field, rank, number as u8));
                 }
@@ -369,25 +375,27 @@ impl FieldTable {
         }
     }
 
-    /// Fields of which a key identifies the framework: (field, rank of the key, number in the dictionary).
+    /// Returns the fields that have a key which identifies a framework: (field, rank of the key,
+    /// number in the dictionary).
     pub fn marks(&self) -> &[(FieldId, u8, u8)] {
         &self.marks
     }
 
-    /// What frameworks make of the key of this field and rank.
+    /// Returns what the frameworks define for the key of this field and rank.
     pub fn framed(&self, field: FieldId, rank: u8) -> impl Iterator<Item = &Framed> {
-        // the last bit says that the key was written as a path of objects
+        // the lowest bit says that the key was written as a path of objects
         self.framed.iter().filter(move |of| of.field == field && of.rank == rank & !1)
     }
 
-    /// Keys that have a meaning of their own in lines of a framework.
+    /// Returns the keys that have a special meaning in lines of a framework.
     pub fn framework_keys(&self, framework: u8) -> impl Iterator<Item = &Framed> {
         self.framed.iter().filter(move |of| of.framework == framework)
     }
 
-    /// The number of a field that a rule names. OpenTelemetry's name of a standard field means that field
-    /// under any of its keys; any other name means the key as it is written in the line, dots reaching into
-    /// objects; where a line has no such key, but the name is a key of a standard field, it means that field.
+    /// Returns the number of a field that a rule names. OpenTelemetry's name of a standard field
+    /// means that field under any of its keys. Any other name means the key as it is written in the
+    /// line; dots reach into objects. If a line has no such key, but the name is a key of a
+    /// standard field, the name means that field.
     pub fn intern(&mut self, name: &str) -> FieldId {
         if let Some(number) = self.names.iter().position(|known| &**known == name) {
             return FieldId(number as u16);
@@ -411,12 +419,12 @@ impl FieldTable {
         field
     }
 
-    /// What a key means: a dotted path from the top of the line.
+    /// Returns the meaning of a key: a dotted path from the top of the line.
     #[inline]
     pub fn binding(&self, path: &str) -> Option<Binding> {
         self.keys.get(path).copied().or_else(|| {
             let key = unwrapped(path)?;
-            // a key of one letter says nothing in an object of the application's own
+            // a key of one letter has no meaning inside an object of the application
             let binding = self.keys.get(key).filter(|_| key.len() > 1)?;
             let is_standard = binding.field.0 < FIRST_OWN && binding.field != FRAMEWORK;
             let rank = binding.rank + WRAPPED;
@@ -424,7 +432,8 @@ impl FieldTable {
         })
     }
 
-    /// Whether some key lies below this path, so that an object there is to be looked into.
+    /// Returns whether some key lies below this path, so that decoding must look into an object
+    /// there.
     #[inline]
     pub fn is_prefix(&self, path: &str) -> bool {
         self.prefixes.contains(path)
@@ -432,27 +441,29 @@ impl FieldTable {
             || unwrapped(path).is_some_and(|key| self.prefixes.contains(key))
     }
 
-    /// The name of a field.
+    /// Returns the name of a field.
     pub fn name(&self, field: FieldId) -> &str {
         self.names.get(field.0 as usize).map_or("", |name| name)
     }
 
-    /// How many fields there are.
+    /// Returns the number of fields.
     pub fn len(&self) -> usize {
         self.names.len()
     }
 
-    /// Never: the standard fields are always there.
+    /// Returns false: the standard fields are always in the table.
     pub fn is_empty(&self) -> bool {
         self.names.is_empty()
     }
 
-    /// Rules' own fields that fall back to a standard one: (own, standard).
+    /// Returns the fields of rules that fall back to a standard field: (rule's field, standard
+    /// field).
     pub fn aliases(&self) -> &[(FieldId, FieldId)] {
         &self.aliases
     }
 
-    /// The standard field that a rule's own field falls back to; itself where there is none.
+    /// Returns the standard field to which a rule's field falls back, or the field itself if there
+    /// is none.
     pub fn standard_of(&self, own: FieldId) -> FieldId {
         self.aliases.iter().find(|(of, _)| *of == own).map_or(own, |(_, standard)| *standard)
     }
@@ -470,13 +481,13 @@ impl FieldTable {
     }
 }
 
-/// The path below a wrapper.
+/// Returns the path below a wrapper.
 fn unwrapped(path: &str) -> Option<&str> {
     let (wrapper, key) = path.split_once('.')?;
     WRAPPERS.contains(&wrapper).then_some(key)
 }
 
-/// Units of the duration keys whose ending does not say it.
+/// Returns the units of the duration keys that have no suffix for it.
 fn duration_unit(key: &str) -> Unit {
     match key {
         "event.duration" => Unit::Nanoseconds, // Elastic Common Schema

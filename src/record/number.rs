@@ -1,15 +1,15 @@
-//! Numbers as they stand in lines: digits into an integer, one division at the end. What that path cannot
-//! do exactly (long mantissas, exponents) goes to the standard library, so that every value equals
-//! `str::parse::<f64>`. Milliseconds are divided by 1000, never multiplied by 0.001.
+//! Parses numbers in lines: the digits become an integer, followed by one division. What this path
+//! cannot do exactly (long mantissas, exponents) goes to the standard library, so that every value
+//! equals `str::parse::<f64>`. Milliseconds are divided by 1000, never multiplied by 0.001.
 
 use super::field::Unit;
 
-/// Powers of ten that a double holds exactly.
+/// Powers of ten that a double represents exactly.
 const POWERS: [f64; 16] =
     [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
 
-/// Reads a decimal number: optional sign, digits, optional fraction, optional exponent. `None` for
-/// anything else; `inf` and `nan` are no numbers here.
+/// Parses a decimal number: optional sign, digits, optional fraction, optional exponent. Returns
+/// `None` for anything else, also for `inf` and `nan`.
 pub fn decimal(text: &str) -> Option<f64> {
     let bytes = text.as_bytes();
     let mut mantissa = 0u64;
@@ -41,8 +41,8 @@ pub fn decimal(text: &str) -> Option<f64> {
     Some(mantissa as f64 / POWERS[places])
 }
 
-/// Reads the decimal number of `len` bytes at `start`: [`decimal`] of that part. Where eight bytes end with
-/// it, whatever stands before the number, they are one load.
+/// Parses the decimal number of `len` bytes at `start`, as [`decimal`] does. If eight bytes end
+/// with the number, whatever precedes it, one load reads them all.
 #[inline]
 pub fn decimal_at(whole: &str, start: usize, len: usize) -> Option<f64> {
     let until = whole.as_bytes().get(..start + len);
@@ -54,14 +54,16 @@ pub fn decimal_at(whole: &str, start: usize, len: usize) -> Option<f64> {
     decimal(whole.get(start..start + len)?)
 }
 
-/// The last `count` bytes of a word, up to eight, digits with or without a point between them: all at once,
-/// without a branch a byte, because the lengths of durations defy the branch predictor.
+/// Parses the last `count` bytes of a word, up to eight, digits with or without a point between
+/// them. It handles all bytes at once without a branch per byte, because branch prediction fails on
+/// the varying lengths of durations.
 #[inline]
 fn short(word: u64, count: usize) -> Option<f64> {
     if !(1..=8).contains(&count) {
         return None;
     }
-    // the last byte highest, zeros in front of the first: leading zeros change no number
+    // the last byte becomes the highest, with zeros before the first: leading zeros change no
+    // number
     let left = 8 * (8 - count);
     let digits = (word ^ all(b'0')) & (u64::MAX << left);
     let others = other_than_digits(digits);
@@ -72,7 +74,7 @@ fn short(word: u64, count: usize) -> Option<f64> {
     if point == left || point == 56 || (digits >> point) as u8 != b'.' ^ b'0' {
         return None;
     }
-    // what stands before the point moves into its place
+    // the digits before the point move over the point
     let below = (1u64 << point) - 1;
     let digits = (digits & below) << 8 | digits & !(below << 8 | 0xff);
     let places = 7 - point / 8;
@@ -83,14 +85,14 @@ const fn all(byte: u8) -> u64 {
     u64::from_le_bytes([byte; 8])
 }
 
-/// Bits in the upper half of every byte above 9; right up to the first one.
+/// Sets bits in the upper half of every byte above 9; exact up to the first such byte.
 #[inline]
 fn other_than_digits(digits: u64) -> u64 {
     (digits.wrapping_add(all(6)) | digits) & all(0xf0)
 }
 
-/// The number of eight digits, of which the lowest byte is the first: tens, hundreds and ten thousands, each
-/// with its neighbour.
+/// Combines eight digits, the first in the lowest byte, into a number: tens, hundreds and ten
+/// thousands, each with its neighbour.
 #[inline]
 fn joined(digits: u64) -> u64 {
     let pairs = (digits * 10).wrapping_add(digits >> 8) & 0x00ff_00ff_00ff_00ff;
@@ -107,25 +109,25 @@ fn general(text: &str) -> Option<f64> {
     text.parse::<f64>().ok().filter(|value| value.is_finite())
 }
 
-/// Reads a duration in seconds: a number in the unit of its key, or text with a unit of its own
-/// (`12.5ms`, `0.12s`, `1m30s`, `3 seconds`). Negative durations are none.
+/// Parses a duration in seconds: a number in the unit of its key, or text that contains its unit
+/// (`12.5ms`, `0.12s`, `1m30s`, `3 seconds`). A negative value is not a duration.
 #[inline]
 pub fn seconds(text: &str, unit: Unit) -> Option<f64> {
     seconds_at(text, 0, text.len(), unit)
 }
 
-/// [`seconds`] of the `len` bytes at `start`.
+/// Parses the `len` bytes at `start`, as [`seconds`] does.
 #[inline]
 pub fn seconds_at(whole: &str, start: usize, len: usize, unit: Unit) -> Option<f64> {
     let value = match decimal_at(whole, start, len) {
-        // a number without a unit is none, and nothing is greater than that
+        // without a unit the result is NaN, for which the comparison below is false
         Some(number) => number / unit.per_second().unwrap_or(f64::NAN),
         None => with_unit(whole.get(start..start + len)?)?,
     };
     (value >= 0.0).then_some(value)
 }
 
-/// Seconds of a duration that names its units, as Go, Python and people write it.
+/// Parses a duration with units, as Go, Python and people write it, into seconds.
 #[cold]
 pub fn with_unit(text: &str) -> Option<f64> {
     let mut rest = text.trim();
@@ -156,7 +158,8 @@ pub fn with_unit(text: &str) -> Option<f64> {
     Some(total)
 }
 
-/// `hours:minutes:seconds`, as .NET and Python print a span of time; days may stand before it (`1.02:03:04`).
+/// Parses `hours:minutes:seconds`, as .NET and Python print a time span; days may precede it
+/// (`1.02:03:04`).
 fn clock(text: &str) -> Option<f64> {
     let mut parts = text.split(':');
     let (hours, minutes, seconds) = (parts.next()?, parts.next()?, parts.next()?);
@@ -208,7 +211,8 @@ mod tests {
     }
 
     proptest! {
-        /// Short texts of the bytes near digits and points are numbers where the standard library reads one.
+        /// Short texts of bytes near digits and points are numbers exactly if the standard library
+        /// accepts them.
         #[test]
         fn property_short_texts(text in "[-./0-9:e ]{0,9}") {
             let digit = text.trim_start_matches(['-', '+']).starts_with(|c: char| c.is_ascii_digit() || c == '.');
@@ -218,7 +222,7 @@ mod tests {
             prop_assert_eq!(decimal_at(&line, 2, text.len()), expected);
         }
 
-        /// Whatever reads as a number gives the very double that the standard library gives.
+        /// Every text that is a number gives exactly the double of the standard library.
         #[test]
         fn property_equals_the_standard_parser(text in "[-+]?[0-9]{0,20}(\\.[0-9]{0,20})?([eE][-+]?[0-9]{1,3})?") {
             let expected = text.parse::<f64>().ok().filter(|v| v.is_finite());

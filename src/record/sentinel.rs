@@ -1,13 +1,13 @@
-//! Words that stand where an id would stand and mean that there is none: `NO_REQUEST`, `no_trace`, `-`.
-//! Unit: one value.
+//! Words that replace an id and mean that there is none: `NO_REQUEST`, `no_trace`, `-`. Unit: one
+//! value.
 
-/// Whether a value says that there is no id.
+/// Returns whether a value means that there is no id.
 #[inline]
 pub fn is_sentinel(value: &str) -> bool {
     let is = |name: &str| value.eq_ignore_ascii_case(name);
     match value.as_bytes() {
         [] | [b'-' | b'0' | b'?'] => true,
-        // an id of hexadecimal digits is decided by its first byte, unless that is a zero
+        // the first byte decides about an id of hexadecimal digits, unless it is a zero
         [b'1'..=b'9', ..] => false,
         [b'n' | b'N', ..] => {
             is("none")

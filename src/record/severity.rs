@@ -1,51 +1,54 @@
-//! Severity in OpenTelemetry's numbers (log data model, "Field: SeverityNumber"): 1 to 24, 0 unspecified.
+//! Severity in OpenTelemetry's numbers (log data model, "Field: SeverityNumber"): 1 to 24, or 0 for
+//! unspecified.
 
 use super::slots::Kind;
 
-/// A SeverityNumber: 1..=4 TRACE, 5..=8 DEBUG, 9..=12 INFO, 13..=16 WARN, 17..=20 ERROR, 21..=24 FATAL; 0
-/// unspecified.
+/// A SeverityNumber: 1..=4 TRACE, 5..=8 DEBUG, 9..=12 INFO, 13..=16 WARN, 17..=20 ERROR, 21..=24
+/// FATAL; 0 is unspecified.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
 pub struct Severity(pub u8);
 
 impl Severity {
     /// No level was found.
     pub const UNSPECIFIED: Severity = Severity(0);
-    /// The first of TRACE.
+    /// The lowest number of TRACE.
     pub const TRACE: Severity = Severity(1);
-    /// The first of DEBUG.
+    /// The lowest number of DEBUG.
     pub const DEBUG: Severity = Severity(5);
-    /// The first of INFO.
+    /// The lowest number of INFO.
     pub const INFO: Severity = Severity(9);
     /// Between INFO and WARN: syslog's notice.
     pub const NOTICE: Severity = Severity(10);
-    /// The first of WARN.
+    /// The lowest number of WARN.
     pub const WARN: Severity = Severity(13);
-    /// The first of ERROR.
+    /// The lowest number of ERROR.
     pub const ERROR: Severity = Severity(17);
-    /// The first of FATAL.
+    /// The lowest number of FATAL.
     pub const FATAL: Severity = Severity(21);
-    /// ERROR2: syslog's critical. It is no end of a process: nginx writes it when a handshake fails.
+    /// ERROR2: syslog's critical. It does not mean that a process ends: nginx writes it when a
+    /// handshake fails.
     pub const SYSLOG_CRITICAL: Severity = Severity(18);
     /// ERROR3: syslog's alert.
     pub const SYSLOG_ALERT: Severity = Severity(19);
 
-    /// Every short name, in order; the index is [`Severity::class`].
+    /// The short names in order; the index is [`Severity::class`].
     pub const SHORT_NAMES: [&'static str; 7] =
         ["UNSPECIFIED", "TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"];
 
-    /// 0 unspecified, 1 TRACE, ... 6 FATAL.
+    /// Returns the class of the number: 0 unspecified, 1 TRACE, ... 6 FATAL.
     #[inline]
     pub fn class(self) -> usize {
         (self.0 as usize).div_ceil(4).min(6)
     }
 
-    /// OpenTelemetry's short name: TRACE, DEBUG, INFO, WARN, ERROR, FATAL; UNSPECIFIED for none.
+    /// Returns OpenTelemetry's short name: TRACE, DEBUG, INFO, WARN, ERROR, FATAL; UNSPECIFIED for
+    /// 0.
     #[inline]
     pub fn short_name(self) -> &'static str {
         Self::SHORT_NAMES[self.class()]
     }
 
-    /// Reads the value of a level field.
+    /// Parses the value of a level field.
     #[inline]
     pub fn read(value: &str, kind: Kind) -> Severity {
         match kind {
@@ -55,7 +58,7 @@ impl Severity {
         }
     }
 
-    /// Reads a SeverityNumber.
+    /// Parses a SeverityNumber.
     pub fn read_number(value: &str) -> Severity {
         match value.parse::<u8>() {
             Ok(number @ 1..=24) => Severity(number),
@@ -63,8 +66,9 @@ impl Severity {
         }
     }
 
-    /// A level's name in any of the spellings that loggers use, in any case. A bare digit in text (journald,
-    /// syslog) is read as a number. One letter or sign is what klog, Ruby, logcat and Redis write.
+    /// Parses the name of a level in any of the spellings that loggers use, ignoring case. A bare
+    /// digit in text (journald, syslog) is parsed as a number. klog, Ruby, logcat and Redis write
+    /// one letter or sign.
     pub fn from_text(text: &str) -> Severity {
         let text = text.trim();
         let bytes = text.as_bytes();
@@ -86,10 +90,11 @@ impl Severity {
             b'f' if is(&["finer", "finest"]) => Severity::TRACE,
             b't' if is(&["trace", "trc", "trce", "trac", "t"]) => Severity::TRACE,
             b'v' if is(&["verbose", "vrb", "v"]) => Severity::TRACE,
-            // npm's levels, as OpenTelemetry's winston transport maps them
+            // levels of npm, mapped as by OpenTelemetry's winston transport
             b'h' if is(&["http"]) => Severity(7),
             b's' if is(&["silly"]) => Severity::TRACE,
-            // PostgreSQL: of interest to administrators, between NOTICE and ERROR only in who reads it
+            // PostgreSQL's LOG is meant for administrators; only its readers distinguish it from
+            // NOTICE
             b'l' if is(&["log"]) => Severity::INFO,
             b'n' if is(&["notice", "note", "n"]) => Severity::NOTICE,
             b'a' if is(&["alert"]) => Severity::SYSLOG_ALERT,
@@ -99,7 +104,8 @@ impl Severity {
             b's' if is(&["success"]) => Severity(11),
             b'#' if is(&["#"]) => Severity::WARN, // Redis
             b'*' if is(&["*"]) => Severity::NOTICE,
-            // syslog's word, as nginx and Apache write it: not what a logger calls critical
+            // syslog's word, as nginx and Apache write it: less severe than the critical level of a
+            // logger
             b'[' if is(&["[crit]"]) => Severity::SYSLOG_CRITICAL,
             b'0' if text.starts_with("0x") => Self::from_sssd(text),
             b'0'..=b'9' => Self::from_level_number(text),
@@ -108,7 +114,7 @@ impl Severity {
         }
     }
 
-    /// SSSD's debug levels, one bit each (`sssd.conf(5)`, debug_level).
+    /// Parses SSSD's debug levels, one bit each (`sssd.conf(5)`, debug_level).
     #[cold]
     fn from_sssd(text: &str) -> Severity {
         match u16::from_str_radix(&text[2..], 16) {
@@ -123,7 +129,7 @@ impl Severity {
         }
     }
 
-    /// ESXi's `In(14)`: syslog's priority in parentheses.
+    /// Parses ESXi's `In(14)`: syslog's priority in parentheses.
     #[cold]
     fn from_priority(text: &str) -> Severity {
         let inside = text.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
@@ -133,7 +139,8 @@ impl Severity {
         }
     }
 
-    /// A numeric level: 0..=7 syslog (RFC 5424 section 6.2.1), 10..=60 bunyan and pino, 100..=600 Monolog.
+    /// Parses a numeric level: 0..=7 syslog (RFC 5424 section 6.2.1), 10..=60 bunyan and pino,
+    /// 100..=600 Monolog.
     pub fn from_level_number(text: &str) -> Severity {
         match text.parse::<u32>() {
             Ok(priority @ 0..=7) => Self::from_syslog(priority as u8),
@@ -155,7 +162,7 @@ impl Severity {
         }
     }
 
-    /// Python's `levelno`: 10 DEBUG to 50 CRITICAL.
+    /// Parses Python's `levelno`: 10 DEBUG to 50 CRITICAL.
     pub fn from_python_number(text: &str) -> Severity {
         match text.parse::<u32>() {
             Ok(1..=9) => Severity::TRACE,
@@ -168,8 +175,8 @@ impl Severity {
         }
     }
 
-    /// Syslog's severity (RFC 5424 section 6.2.1, table 2), mapped as OpenTelemetry's log data model does
-    /// in its appendix B.
+    /// Maps a syslog severity (RFC 5424 section 6.2.1, table 2) as OpenTelemetry's log data model
+    /// does in its appendix B.
     pub fn from_syslog(priority: u8) -> Severity {
         match priority {
             0 => Severity::FATAL,
@@ -184,7 +191,7 @@ impl Severity {
         }
     }
 
-    /// `DEBUG5` of PostgreSQL, `INFO2` of OpenTelemetry, `ERROR+4` of Go's slog.
+    /// Parses `DEBUG5` of PostgreSQL, `INFO2` of OpenTelemetry and `ERROR+4` of Go's slog.
     #[cold]
     fn numbered_any(text: &str) -> Severity {
         if text == "DEBUG5" {
@@ -204,7 +211,7 @@ impl Severity {
         Severity::UNSPECIFIED
     }
 
-    /// slog's `NAME+n`: its numbers lie 9 below OpenTelemetry's.
+    /// Parses slog's `NAME+n`: its numbers are 9 lower than OpenTelemetry's.
     fn from_slog(text: &str) -> Option<Severity> {
         let sign = text.find(['+', '-'])?;
         let base = match &text[..sign] {
@@ -218,7 +225,7 @@ impl Severity {
         Some(Severity((base + offset).clamp(1, 24) as u8))
     }
 
-    /// `INFO2`: OpenTelemetry's own short names with a number behind them.
+    /// Parses `INFO2`: OpenTelemetry's short names with a number after them.
     #[cold]
     fn numbered(text: &str, name: &str, before_first: u8) -> Severity {
         let Some((head, tail)) = text.split_at_checked(name.len()) else {

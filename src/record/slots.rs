@@ -1,12 +1,13 @@
-//! Where the wanted fields of one line lie. A slot is a position, not a copy: writing one costs a store,
-//! and a bit mask says which are there. Unit: one field of one line.
+//! The positions of the wanted fields of one line. A slot is a position, not a copy: writing one
+//! costs a store, and a bit mask says which fields are present. Unit: one field of one line.
 
 use super::field::{EXCEPTION_STACKTRACE, FIRST_OWN, FRAMEWORK, FieldId, TRACE_FLAGS, Unit};
 
-/// How many fields have a bit in the mask; the rest live in a list that is empty for nearly every line.
+/// How many fields have a bit in the mask; the others are kept in a list that is empty for nearly
+/// every line.
 pub const MASKED_MAX: usize = 64;
 
-/// What a value is. JSON `null` is an absent field and has no kind.
+/// The kind of a value. JSON `null` is an absent field and has no kind.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub enum Kind {
@@ -22,8 +23,8 @@ pub enum Kind {
     Tree,
 }
 
-/// Whether a field takes a value of this kind. JSON `true` and `false` are no text and no number, and an
-/// object or a list is the frames of a stack at most.
+/// Returns whether a field accepts a value of this kind. JSON `true` and `false` are neither text
+/// nor numbers; an object or array is accepted only as the frames of a stack.
 #[inline]
 pub fn takes(field: FieldId, kind: Kind) -> bool {
     match kind {
@@ -35,35 +36,35 @@ pub fn takes(field: FieldId, kind: Kind) -> bool {
     }
 }
 
-/// Which text an entry points into.
+/// The text that the position of an entry refers to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub enum Place {
     /// The line itself.
     Line,
-    /// The scratch beside it, where escapes were undone.
+    /// The scratch buffer, which holds unescaped text.
     Scratch,
 }
 
-/// One value: a position and what is known of it.
+/// A value: its position and its properties.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Entry {
-    /// First byte, from the start of the line or of the scratch.
+    /// Offset of the first byte, in the line or in the scratch buffer.
     pub start: u32,
     /// Length in bytes.
     pub len: u32,
     /// What the value is.
     pub kind: Kind,
-    /// Which text `start` counts in.
+    /// The text that `start` refers to.
     pub place: Place,
     /// The unit that the key defines (`duration_ms`).
     pub unit: Unit,
-    /// How good this key is for this field, 0 best; see [`Slots::put`].
+    /// The rank of the key for this field; 0 is best. See [`Slots::put`].
     pub rank: u8,
 }
 
 impl Entry {
-    /// Text of the line between two positions, of the best rank.
+    /// Creates an entry for text of the line between two positions, with the best rank.
     #[inline]
     pub fn text(start: usize, end: usize) -> Entry {
         Entry {
@@ -80,23 +81,25 @@ impl Entry {
 const EMPTY: Entry =
     Entry { start: 0, len: 0, kind: Kind::Text, place: Place::Line, unit: Unit::None, rank: 0 };
 
-/// Values kept beside the best one of each field; lines that name a field under more keys lose the rest.
+/// Limit of the values kept beside the best one of each field; a line with more keys for a field
+/// loses the rest.
 const OTHERS_MAX: usize = 12;
 
-/// The slots of one line.
+/// The positions of the fields of one line.
 #[derive(Debug)]
 pub struct Slots {
-    /// The masked fields that are present, a bit each.
+    /// One bit for each masked field that is present.
     pub present: u64,
     entries: [Entry; MASKED_MAX],
     extended: Vec<(FieldId, Entry)>,
-    /// Values of worse keys, in no order: one of them counts where the best one cannot be read.
+    /// Values of keys with a worse rank, in no order: one of them is used if the best one is
+    /// unreadable.
     others: [(FieldId, Entry); OTHERS_MAX],
     others_count: usize,
 }
 
 impl Slots {
-    /// All empty.
+    /// Creates empty slots.
     pub fn new() -> Slots {
         Slots {
             present: 0,
@@ -107,7 +110,7 @@ impl Slots {
         }
     }
 
-    /// Empties all.
+    /// Empties all slots.
     #[inline]
     pub fn clear(&mut self) {
         self.present = 0;
@@ -117,8 +120,8 @@ impl Slots {
         }
     }
 
-    /// Writes a field. Where two keys of one line mean the same field, the better rank stays; of two with
-    /// the same rank, and so of duplicate keys, the last one stays.
+    /// Writes a field. If two keys of one line mean the same field, the better rank is kept; of two
+    /// with the same rank, and therefore of duplicate keys, the last one is kept.
     #[inline]
     pub fn put(&mut self, field: FieldId, entry: Entry) {
         let index = field.0 as usize;
@@ -130,7 +133,7 @@ impl Slots {
         self.present = present;
     }
 
-    /// The same for a field with a bit, for a walk that keeps the mask beside it.
+    /// Writes a field with a bit, for a walk that keeps the mask in a variable.
     #[inline]
     pub(crate) fn put_into(&mut self, present: &mut u64, field: FieldId, entry: Entry) {
         debug_assert!((field.0 as usize) < MASKED_MAX, "a field with a bit");
@@ -143,7 +146,8 @@ impl Slots {
         self.entries[index] = entry;
     }
 
-    /// A second value of a field: the better one stays in its slot, the worse one is kept beside it.
+    /// Adds a second value of a field: the better one stays in the slot, the worse one goes to the
+    /// other values.
     #[cold]
     #[inline(never)]
     fn put_again(&mut self, field: FieldId, entry: Entry) {
@@ -169,13 +173,13 @@ impl Slots {
         }
     }
 
-    /// The values that are not in their field's slot: of worse keys, or unreadable.
+    /// Returns the values that are not in the slots: those of worse keys, and unreadable ones.
     pub fn others(&self) -> &[(FieldId, Entry)] {
         &self.others[..self.others_count]
     }
 
-    /// Puts the best value of a masked field that `is_readable` accepts into its slot. Where none is, the
-    /// field is absent. What was not accepted stays among [`Slots::others`].
+    /// Moves the best value of a masked field that `is_readable` accepts into its slot. If it
+    /// accepts none, the field is absent. The rejected values stay in [`Slots::others`].
     #[cold]
     pub(crate) fn choose(
         &mut self,
@@ -206,7 +210,7 @@ impl Slots {
         }
     }
 
-    /// The entry of a field.
+    /// Returns the entry of a field.
     #[inline]
     pub fn get(&self, field: FieldId) -> Option<&Entry> {
         let index = field.0 as usize;
@@ -219,20 +223,20 @@ impl Slots {
         Some(&self.entries[index])
     }
 
-    /// The entry of a field whose bit is set.
+    /// Returns the entry of a field that is known to have its bit set.
     #[inline]
     pub(crate) fn planned(&self, field: FieldId) -> &Entry {
         debug_assert!(self.present & field.bit() != 0, "a field that is there");
         &self.entries[field.0 as usize % MASKED_MAX]
     }
 
-    /// The present fields without a bit of their own.
+    /// Returns the present fields that have no bit.
     #[inline]
     pub fn extended(&self) -> &[(FieldId, Entry)] {
         &self.extended
     }
 
-    /// Moves every entry of the line: what was read was its end, from `offset` on.
+    /// Moves every entry of the line by `offset`, because only the end of the line was decoded.
     pub(crate) fn shift(&mut self, offset: usize) {
         let entries = self.entries.iter_mut().enumerate();
         let present = self.present;
@@ -273,7 +277,7 @@ mod tests {
         Entry { rank, ..Entry::text(start, start + 1) }
     }
 
-    /// The same in the mask and in the list.
+    /// The better rank wins, and of equal ranks the last value, in the mask and in the list.
     #[test]
     fn the_better_rank_stays_and_of_equals_the_last() {
         for field in [FieldId(3), FieldId(900)] {
@@ -295,7 +299,7 @@ mod tests {
         }
     }
 
-    /// The next best value counts where the best one cannot be read, whatever order they came in.
+    /// If the best value is unreadable, the next best is used, in whatever order they came.
     #[test]
     fn an_unreadable_value_hides_no_other() {
         let field = FieldId(3);
@@ -319,7 +323,8 @@ mod tests {
         }
     }
 
-    /// More values than there is room for cost the worse ones, and of duplicates the last counts.
+    /// If there are more values than fit, the worse ones are lost; of duplicates the last one is
+    /// kept.
     #[test]
     fn others_are_bounded() {
         let mut slots = Slots::new();

@@ -1,5 +1,5 @@
-//! Wrong configurations as users write them: `tests/golden/config/NAME.yaml` gives exactly `NAME.txt`.
-//! `UPDATE=1` rewrites; a missing expectation is written and fails once.
+//! Tests wrong configurations as users write them: `tests/golden/config/NAME.yaml` gives exactly
+//! `NAME.txt`. `UPDATE=1` rewrites; a missing expectation is written and fails once.
 
 use super::{Arguments, faults, linear, run};
 use crate::config::environment::Environment;
@@ -42,8 +42,8 @@ fn golden_configurations() {
     assert!(wrong.is_empty(), "{wrong}");
 }
 
-/// Texts inside manifests and layers over each other: what `check` tells of a file, or of all files of a
-/// folder as layers.
+/// Checks texts inside manifests and layers over each other: compares the output of `check` for a
+/// file, or for all files of a folder as layers.
 fn golden_checks(folder: &str, as_layers: bool) {
     let folder = Path::new("tests/golden/config").join(folder);
     let entries = std::fs::read_dir(&folder).expect("the golden folder");
@@ -92,7 +92,8 @@ fn golden_layers() {
     golden_checks("layers", true);
 }
 
-/// Guarantees: what was told of one file is not told again of the next, and one wrong file fails the whole.
+/// Guarantees: a fault of one file is not reported again for the next, and one wrong file fails the
+/// whole check.
 #[test]
 fn several_files_are_checked_at_once() {
     let golden = |name: &str| Path::new("tests/golden/config").join(name);
@@ -119,7 +120,8 @@ fn several_files_are_checked_at_once() {
     assert_eq!(elsewhere, good, "the file alone is checked");
 }
 
-/// Rules are excluded by a field that they need or by a constant; the others are told.
+/// A field that a rule needs, or a constant, excludes the rule for a record; the other rules are
+/// listed.
 #[test]
 fn rules_that_every_line_is_held_against() {
     let text = "rules:\n\

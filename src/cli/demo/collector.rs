@@ -1,13 +1,13 @@
-//! The smallest collector that there can be: takes every POST on loopback, says 200, and forgets it. So that
-//! the demo has spans without anything installed.
+//! A minimal collector: accepts every POST on loopback, answers 200, and discards the body, so that
+//! the demo has spans without an installed collector.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 
-/// The longest request taken.
+/// Limit of the length of a request.
 const BODY_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
-/// Starts it on a free port, on a thread that ends with the process.
+/// Starts the collector on a free port, on a thread that ends with the process.
 pub(super) fn start() -> io::Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?;
@@ -19,7 +19,7 @@ pub(super) fn start() -> io::Result<SocketAddr> {
     Ok(address)
 }
 
-/// Answers one connection until it ends, whatever it asks. What goes wrong ends the connection.
+/// Answers all requests of one connection until it ends. Any error ends the connection.
 fn serve(stream: &TcpStream) -> Option<()> {
     let mut reader = BufReader::new(stream);
     let mut writer = stream;

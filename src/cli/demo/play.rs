@@ -1,11 +1,11 @@
-//! A web application that never was: what its services would log, request by request. Pure: random numbers
-//! and times come in, lines go out; the same seed plays the same day. Unit: one request.
+//! Simulates a web application: the lines that its services log, request by request. Pure: random
+//! numbers and times come in, lines go out; the same seed gives the same lines. Unit: one request.
 
 use crate::clock::UnixNanos;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-/// Where a line belongs, and when after the request's start it is written.
+/// The service that writes a line, and the time after the start of the request.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Line {
     pub(super) service: Service,
@@ -13,16 +13,16 @@ pub(super) struct Line {
     pub(super) text: String,
 }
 
-/// The services of the shop; each has a connection of its own, and a format.
+/// The services of the shop; each has a separate connection and a format.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Service {
     /// The shop's web tier: JSON, its fields below `data`.
     Shop,
     /// The payment gateway, a slow dependency: logfmt with trace ids.
     Payments,
-    /// A worker written in Python: text, tracebacks behind it.
+    /// A worker written in Python: text with tracebacks.
     Worker,
-    /// The proxy in front: nginx' access log with `request_time`.
+    /// The proxy in front of the shop: nginx' access log with `request_time`.
     Edge,
 }
 
@@ -31,7 +31,7 @@ impl Service {
         [Service::Shop, Service::Payments, Service::Worker, Service::Edge];
 }
 
-/// A mail server that hangs up.
+/// The exception of a mail server that closes the connection.
 const UNREACHABLE: &str = "\nTraceback (most recent call last):\n\
 \x20 File \"/app/mail.py\", line 33, in send_receipt\n\
 \x20   smtp.send_message(message)\n\
@@ -39,8 +39,8 @@ const UNREACHABLE: &str = "\nTraceback (most recent call last):\n\
 \x20   raise SMTPServerDisconnected('please run connect() first')\n\
 smtplib.SMTPServerDisconnected: please run connect() first";
 
-/// A route: method, path with `#` for an id, its share of the requests, its median in milliseconds, and how
-/// many of a thousand requests fail.
+/// A route: method, path with `#` for an id, its share of the requests, its median in milliseconds,
+/// and how many of a thousand requests fail.
 struct Route {
     method: &'static str,
     path: &'static str,
@@ -102,7 +102,7 @@ const ROUTES: &[Route] = &[
     },
 ];
 
-/// The application: its dice and the requests so far.
+/// The state of the application: its random numbers and the number of requests.
 #[derive(Debug)]
 pub(super) struct Play {
     state: u64,
@@ -114,7 +114,7 @@ impl Play {
         Play { state: seed | 1, requests: 0 }
     }
 
-    /// What one request, begun at `at`, makes the services log.
+    /// Returns the lines that the services log for one request that starts at `at`.
     pub(super) fn request(&mut self, at: UnixNanos) -> Vec<Line> {
         self.requests += 1;
         let route = self.route();
@@ -179,7 +179,7 @@ impl Play {
         lines.push(Line { service: Service::Shop, after: *took, text });
     }
 
-    /// The slow dependency: a tenth of its calls wait for a bank.
+    /// Simulates the slow dependency: a tenth of its calls wait for a bank.
     fn payment(&mut self, request: &Request<'_>, lines: &mut Vec<Line>) {
         let waits = self.below(10) == 0;
         let took = if waits { self.latency(1_400.0) } else { request.took.mul_f64(0.6) };
@@ -193,7 +193,8 @@ impl Play {
         lines.push(Line { service: Service::Payments, after: took, text });
     }
 
-    /// A background job: a start line, and behind it an end or a failure with its traceback.
+    /// Simulates a background job: a start line, followed by an end, or by a failure with its
+    /// traceback.
     fn mail(&mut self, request: &Request<'_>, lines: &mut Vec<Line>) {
         let took = self.latency(120.0);
         let fails = self.below(25) == 0;
@@ -217,7 +218,7 @@ impl Play {
         }
     }
 
-    /// The proxy serves the files of a page itself.
+    /// Simulates the files of a page, which the proxy serves itself.
     fn edge(&mut self, request: &Request<'_>, lines: &mut Vec<Line>) {
         if request.path != "/" {
             return;
@@ -259,9 +260,11 @@ impl Play {
         &ROUTES[0]
     }
 
-    /// Log-normal around its median, as latencies are: about one in a hundred takes four times as long.
+    /// Returns a log-normal latency around its median, as real latencies are: about one in a
+    /// hundred takes four times as long.
     fn latency(&mut self, median_ms: f64) -> Duration {
-        // twelve dice make a normal distribution that is good enough for a picture
+        // the sum of twelve random numbers approximates a normal distribution well enough for a
+        // demo
         let normal: f64 =
             (0..12).map(|_| self.below(1 << 20) as f64 / f64::from(1 << 20)).sum::<f64>() - 6.0;
         Duration::from_secs_f64(median_ms / 1e3 * (0.55 * normal).exp())
@@ -271,8 +274,8 @@ impl Play {
         (0..digits).map(|_| char::from(b"0123456789abcdef"[self.below(16) as usize])).collect()
     }
 
-    /// A number below `bound` (xorshift64*: Vigna, "An experimental exploration of Marsaglia's xorshift
-    /// generators, scrambled").
+    /// Returns a number below `bound` (xorshift64*: Vigna, "An experimental exploration of
+    /// Marsaglia's xorshift generators, scrambled").
     fn below(&mut self, bound: u64) -> u64 {
         self.state ^= self.state >> 12;
         self.state ^= self.state << 25;

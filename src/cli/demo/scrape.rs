@@ -1,5 +1,5 @@
-//! Reads `/metrics` and `/health` as anybody else does: over HTTP, by a small parser of the text format of
-//! its own. Nothing here knows sidelight's insides.
+//! Reads `/metrics` and `/health` as any other client does: over HTTP, with a separate small parser
+//! of the text format. Nothing here depends on the internals of sidelight.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ impl Scrape {
         Scrape(text.lines().filter(|line| !line.starts_with('#')).filter_map(sample).collect())
     }
 
-    /// The sum over all samples of a name whose labels satisfy `wanted`.
+    /// Returns the sum of all samples with this name and labels that satisfy `wanted`.
     pub(super) fn sum(
         &self,
         name: &str,
@@ -33,12 +33,13 @@ impl Scrape {
         fitting.map(|sample| sample.value).sum()
     }
 
-    /// The sum over all samples of a name.
+    /// Returns the sum of all samples with this name.
     pub(super) fn total(&self, name: &str) -> f64 {
         self.sum(name, |_| true)
     }
 
-    /// The histograms of a family by two of its labels: (labels, cumulative buckets in ascending order).
+    /// Returns the histograms of a family by two of its labels: (labels, cumulative buckets in
+    /// ascending order).
     pub(super) fn histograms(&self, family: &str, by: [&str; 2]) -> Vec<([String; 2], Buckets)> {
         let bucket = format!("{family}_bucket");
         let mut found: BTreeMap<[String; 2], Buckets> = BTreeMap::new();
@@ -51,8 +52,8 @@ impl Scrape {
     }
 }
 
-/// The quantile of cumulative buckets, by linear interpolation within the bucket, as Prometheus'
-/// `histogram_quantile` does. None without observations.
+/// Returns a quantile of cumulative buckets, by linear interpolation within the bucket, as
+/// Prometheus' `histogram_quantile` does. Returns `None` without observations.
 pub(super) fn quantile(buckets: &[(f64, f64)], q: f64) -> Option<f64> {
     let total = buckets.last().map(|(_, count)| *count).filter(|total| *total > 0.0)?;
     let rank = q * total;

@@ -1,28 +1,28 @@
-//! The picture of the demo: one screen of text from two scrapes and a health report. Pure.
+//! Draws the screen of the demo from two scrapes and a health report. Pure.
 
 use super::scrape::{Scrape, quantile};
 use std::fmt::Write as _;
 use std::time::Duration;
 
-/// Routes shown, the busiest first.
+/// How many routes are shown, the busiest first.
 const ROUTES_SHOWN: usize = 10;
 
-/// Everything that one picture shows.
+/// The data of one screen.
 #[derive(Debug)]
 pub(super) struct View<'a> {
     pub(super) before: &'a Scrape,
     pub(super) now: &'a Scrape,
-    /// Between the two scrapes.
+    /// The time between the two scrapes.
     pub(super) between: Duration,
-    /// Since the demo began.
+    /// The time since the demo began.
     pub(super) elapsed: Duration,
-    /// The status that `/health` gave.
+    /// The status of `/health`.
     pub(super) health: &'a str,
-    /// Checks that are not healthy, a line each.
+    /// The checks that are not healthy, one line each.
     pub(super) complaints: &'a [String],
     pub(super) admin: &'a str,
     pub(super) socket: &'a str,
-    /// Colours and bold.
+    /// Enables colours and bold.
     pub(super) colour: bool,
 }
 
@@ -94,7 +94,7 @@ fn health(view: &View<'_>) -> String {
     format!("{colour}{}\x1b[0m", view.health)
 }
 
-/// A line a route, the busiest first.
+/// Draws one line per route, the busiest first.
 fn routes(scrape: &Scrape) -> Vec<String> {
     let histograms = scrape.histograms("http_request_duration_seconds", ["method", "endpoint"]);
     let mut rows: Vec<(f64, String)> = histograms

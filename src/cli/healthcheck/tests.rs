@@ -1,4 +1,4 @@
-//! Against listeners that answer well, badly, slowly and not at all.
+//! Tests against listeners that answer well, badly, slowly and not at all.
 
 use super::*;
 use std::io::Read;
@@ -6,7 +6,8 @@ use std::io::Write;
 use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
 
-/// A port that reads one request, sends `answer` and holds the connection open until the test ends.
+/// Starts a port that reads one request, sends `answer` and holds the connection open until the
+/// test ends.
 fn port(answer: &'static str) -> Target {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
     let address = listener.local_addr().expect("bound");
@@ -23,7 +24,7 @@ fn port(answer: &'static str) -> Target {
     admin(address, false)
 }
 
-/// Longer than any answer takes, also on a busy machine.
+/// Longer than any response takes, even on a busy machine.
 const AMPLE: Duration = Duration::from_secs(30);
 
 fn line(target: &Target, timeout: Duration) -> (bool, String) {

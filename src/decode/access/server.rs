@@ -1,6 +1,6 @@
-//! Access logs of load balancers, proxies and databases that begin with a time or an address and
-//! hold their values in columns: HAProxy, AWS ELB and ALB, IIS, PostgreSQL's csvlog. Each has a
-//! unit of its own. Unit: one line.
+//! Reads access logs of load balancers, proxies and databases that begin with a time or an address
+//! and contain their values in columns: HAProxy, AWS ELB and ALB, IIS, PostgreSQL's csvlog. Each
+//! format has a different unit of time. Unit: one line.
 
 use super::request_line;
 use crate::record::field::{
@@ -12,11 +12,12 @@ use crate::record::{Decoded, Format, number};
 use memchr::{memchr, memmem};
 use std::fmt::Write as _;
 
-/// Columns that are looked at; the longest format, csvlog, has 26.
+/// Limit of columns; the longest format, csvlog, has 26.
 const COLUMNS_MAX: usize = 32;
 
-/// Whether a line that begins with a date may be ELB's (`2026-01-02T03:04:04.250000Z name`), IIS'
-/// (`2026-01-02 03:04:04 10.0.0.1 `) or csvlog's (`2026-01-02 03:04:04.250 UTC,`).
+/// Returns whether a line that begins with a date may be ELB's
+/// (`2026-01-02T03:04:04.250000Z name`), IIS' (`2026-01-02 03:04:04 10.0.0.1 `) or csvlog's
+/// (`2026-01-02 03:04:04.250 UTC,`).
 #[inline]
 pub(super) fn is_candidate(bytes: &[u8]) -> bool {
     match bytes.get(10..32) {
@@ -27,7 +28,7 @@ pub(super) fn is_candidate(bytes: &[u8]) -> bool {
     }
 }
 
-/// Reads a line; anything else leaves `into` empty.
+/// Reads a line; leaves `into` empty for any other line.
 #[cold]
 pub(super) fn read(line: &str, into: &mut Decoded) -> bool {
     let bytes = line.as_bytes();
@@ -41,7 +42,7 @@ pub(super) fn read(line: &str, into: &mut Decoded) -> bool {
             iis(line, into)
         }
     } else {
-        // the first byte turns nearly every other line away
+        // the first byte rejects nearly every other line
         match bytes {
             [b'0'..=b'9' | b':', ..] if !is_date => haproxy(line, into),
             [b'h', b'a', b'p', ..] => haproxy(line, into),
@@ -56,7 +57,7 @@ pub(super) fn read(line: &str, into: &mut Decoded) -> bool {
     true
 }
 
-/// ALB: what kind of connection it was stands before ELB's columns.
+/// Reads ALB's format: the type of connection precedes ELB's columns.
 fn typed(line: &str, into: &mut Decoded) -> Option<()> {
     let kind = memchr(b' ', line.as_bytes())?;
     let known = ["http", "https", "h2", "ws", "wss", "grpc", "grpcs"];
@@ -64,7 +65,7 @@ fn typed(line: &str, into: &mut Decoded) -> Option<()> {
     balancer(line, kind + 1, into)
 }
 
-/// Columns between spaces, quotes taken off: their positions.
+/// Returns the positions of the columns between spaces, without their quotes.
 fn columns(bytes: &[u8], from: usize) -> ([(usize, usize); COLUMNS_MAX], usize) {
     let mut all = [(0, 0); COLUMNS_MAX];
     let (mut count, mut at) = (0, from);
@@ -99,15 +100,15 @@ fn is_status(text: &[u8]) -> bool {
     matches!(text, [b'1'..=b'5', b'0'..=b'9', b'0'..=b'9'])
 }
 
-/// The length of an address without its port.
+/// Returns the address without its port.
 fn without_port(bytes: &[u8], (start, end): (usize, usize)) -> (usize, usize) {
     let colon = bytes[start..end].iter().rposition(|byte| *byte == b':');
     (start, start + colon.unwrap_or(end - start))
 }
 
-/// HAProxy's HTTP format: `client:port [time] frontend backend/server TR/Tw/Tc/Tr/Ta status bytes
-/// ... "GET /x HTTP/1.1"`; its TCP format has three timers, no status and no request. Timers are
-/// milliseconds, the last one is the total.
+/// Reads HAProxy's HTTP format: `client:port [time] frontend backend/server TR/Tw/Tc/Tr/Ta status
+/// bytes ... "GET /x HTTP/1.1"`. Its TCP format has three timers, no status and no request. Timers
+/// are in milliseconds; the last one is the total.
 fn haproxy(line: &str, into: &mut Decoded) -> Option<()> {
     let bytes = line.as_bytes();
     let mut from = 0;
@@ -128,7 +129,7 @@ fn haproxy(line: &str, into: &mut Decoded) -> Option<()> {
     let slots = &mut into.slots;
     put(slots, CLIENT_ADDRESS, without_port(bytes, all[0]));
     put(slots, TIMESTAMP, (all[1].0 + 1, all[1].1 - 1));
-    // `+` says that the session went on when the line was written
+    // `+` means that the session continued after the line was written
     let total = timers.iter().rposition(|byte| matches!(byte, b'/' | b'+'))? + 1;
     let span = (all[4].0 + total, all[4].1);
     if bytes[span.0..span.1].first().is_some_and(u8::is_ascii_digit) {
@@ -146,9 +147,9 @@ fn haproxy(line: &str, into: &mut Decoded) -> Option<()> {
     Some(())
 }
 
-/// AWS: `[type] time name client:port target:port t1 t2 t3 elb_status target_status received sent
-/// "request" "agent" ...`. What a request took is the sum of the three times in seconds; -1 stands
-/// for none.
+/// Reads AWS' format: `[type] time name client:port target:port t1 t2 t3 elb_status target_status
+/// received sent "request" "agent" ...`. The duration of a request is the sum of the three times in
+/// seconds; -1 means that there is none.
 fn balancer(line: &str, from: usize, into: &mut Decoded) -> Option<()> {
     let bytes = line.as_bytes();
     let (all, count) = columns(bytes, from);
@@ -178,7 +179,7 @@ fn balancer(line: &str, from: usize, into: &mut Decoded) -> Option<()> {
     Some(())
 }
 
-/// IIS, in the W3C format with its default fields: `date time s-ip cs-method cs-uri-stem
+/// Reads IIS' format, W3C with its default fields: `date time s-ip cs-method cs-uri-stem
 /// cs-uri-query s-port cs-username c-ip cs(User-Agent) [cs(Referer)] sc-status sc-substatus
 /// sc-win32-status time-taken`. The last is in milliseconds.
 fn iis(line: &str, into: &mut Decoded) -> Option<()> {
@@ -210,8 +211,8 @@ fn iis(line: &str, into: &mut Decoded) -> Option<()> {
     Some(())
 }
 
-/// PostgreSQL's csvlog: time, user, database, process, client, ..., severity (12th), state, message
-/// (14th), ..., statement (20th), ..., application (23rd).
+/// Reads PostgreSQL's csvlog: time, user, database, process, client, ..., severity (12th), state,
+/// message (14th), ..., statement (20th), ..., application (23rd).
 fn csvlog(line: &str, into: &mut Decoded) -> Option<()> {
     let bytes = line.as_bytes();
     let mut all = [(0, 0); COLUMNS_MAX];

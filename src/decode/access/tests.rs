@@ -1,4 +1,4 @@
-//! Access lines as servers write them, and what they are taken for.
+//! Access lines as servers write them, and the fields that are read from them.
 
 use super::*;
 use crate::decode::text::fixture::{all_of, expected as fields};
@@ -20,7 +20,7 @@ const AGENT: (&str, &str) = ("user_agent.original", "Mozilla/5.0 (X11; Linux)");
 const HEAD: &str =
     "203.0.113.9 - - [21/Nov/2026:10:00:00 +0000] \"GET /shop/7?page=2&q=a HTTP/1.1\" 200";
 
-/// Scenario: the formats of servers as they come. Guarantees: every field, and no other.
+/// Scenario: the default formats of servers. Guarantees: every field is read, and no other.
 #[test]
 fn formats() {
     let combined = format!("{HEAD} 5120 \"https://example.com/\" \"Mozilla/5.0 (X11; Linux)\"");
@@ -119,8 +119,8 @@ fn requests_that_are_none_and_other_oddities() {
     );
 }
 
-/// Scenario: Envoy's and Istio's default text, Rack's line, aiohttp's, and one of a client on a Unix socket.
-/// Guarantees: the column that is the duration, with its unit, and nothing else as one.
+/// Scenario: Envoy's and Istio's default text, Rack's line, aiohttp's, and one of a client on a
+/// Unix socket. Guarantees: only the column that is the duration is read as one, with its unit.
 #[test]
 fn proxies_and_application_servers() {
     let time = ("timestamp", "2026-01-02T03:04:04.250Z");
@@ -180,7 +180,7 @@ fn what_is_no_access_line() {
 }
 
 proptest! {
-    /// No line panics, and every field of a line that is taken lies within it.
+    /// No line causes a panic, and every field of an accepted line lies within it.
     #[test]
     fn property_any_line(line in "([0-9.]{1,9} - - )?(\\[21/Nov/2026:10:00:00 \\+0000\\] )?\"[A-Z /\\\\\"]{0,12}\" [0-9]{2,4}[ \"0-9.=a-z\u{e9}-]{0,30}") {
         let mut into = Decoded::new();

@@ -1,4 +1,4 @@
-//! What stands behind the user agent of an access line: `$request_time`, `$upstream_response_time`,
+//! Reads what follows the user agent of an access line: `$request_time`, `$upstream_response_time`,
 //! `rt=0.123`, `"$http_x_forwarded_for"`, `$request_id`; Envoy's columns. Unit: the rest of one
 //! line.
 
@@ -7,23 +7,23 @@ use crate::record::field::{DURATION, REQUEST_ID, USER_AGENT, Unit};
 use crate::record::sentinel::is_sentinel;
 use crate::record::slots::{Entry, Place, Slots};
 
-/// How many appended fields are looked at; formats in use have fewer.
+/// Limit of appended fields that are read; formats in use have fewer.
 const FIELDS_MAX: usize = 12;
-/// Istio's format has eighteen.
+/// Limit for Envoy's columns: Istio's format has eighteen.
 const ENVOY_FIELDS_MAX: usize = 20;
 
 /// The longest time that is read as one word.
 const TIME_BYTES_MAX: usize = 8;
 
-/// Looks at what lies behind the last field of the format. A number without a name is a duration
-/// only in the forms that servers define: seconds with three decimals (nginx `$request_time`), four
-/// (Rack) or six (actix); a number with its unit (Traefik). Any other is none: `$gzip_ratio` has
-/// two decimals, `$msec` ten digits before the point, and an integer may be `%D` of Apache or of
+/// Reads what follows the last field of the format. A number without a name is a duration only in
+/// the forms that servers define: seconds with three decimals (nginx `$request_time`), four (Rack)
+/// or six (actix); a number with its unit (Traefik). No other number is one: `$gzip_ratio` has two
+/// decimals, `$msec` ten digits before the point, and an integer may be `%D` of Apache or of
 /// Tomcat, which differ in their unit.
 #[inline]
 pub(super) fn read(bytes: &[u8], from: usize, place: Place, slots: &mut Slots) {
     match bytes.get(from..) {
-        // ` 0.123` to the end of the line, by far the most
+        // ` 0.123` to the end of the line, by far the most frequent
         Some([b' ', rest @ ..]) if ends_with_time(bytes, rest.len()) => {
             put_duration(slots, place, from + 1, bytes.len());
         }
@@ -32,8 +32,8 @@ pub(super) fn read(bytes: &[u8], from: usize, place: Place, slots: &mut Slots) {
     }
 }
 
-/// The same in a block, for what most lines end with: nothing, or ` 0.123`. Where the next line
-/// starts.
+/// Reads the usual ends of lines in a block: nothing, or ` 0.123`. Returns the start of the next
+/// line.
 #[inline]
 pub(super) fn walk(bytes: &[u8], from: usize, slots: &mut Slots) -> Option<usize> {
     match bytes.get(from..)? {
@@ -57,8 +57,8 @@ fn put_duration(slots: &mut Slots, place: Place, from: usize, to: usize) {
     slots.put(DURATION, Entry { unit: Unit::Seconds, place, ..Entry::text(from, to) });
 }
 
-/// Whether the last `length` bytes of the line are `digits.ddd`, read backwards as one word. Longer
-/// numbers and other forms are left to the slower way.
+/// Returns whether the last `length` bytes of the line are `digits.ddd`, which are loaded backwards
+/// as one word. The slow path handles longer numbers and other forms.
 #[inline]
 fn ends_with_time(bytes: &[u8], length: usize) -> bool {
     const HIGH: u64 = 0x8080_8080_8080_8080;
@@ -67,7 +67,7 @@ fn ends_with_time(bytes: &[u8], length: usize) -> bool {
         return false;
     };
     let unused = 64 - 8 * length as u32;
-    // what is not a digit sets the high bit of its byte
+    // a byte that is not a digit sets its high bit
     let value = (u64::from_le_bytes(*last) ^ 0x3030_3030_3030_3030) >> unused;
     let others = (((value & !HIGH) + 0x7676_7676_7676_7676) | value) & (HIGH >> unused);
     let place = others.trailing_zeros() / 8;
@@ -77,8 +77,8 @@ fn ends_with_time(bytes: &[u8], length: usize) -> bool {
         && (value >> (8 * place)) as u8 == b'.' ^ b'0'
 }
 
-/// `digits.ddd` with three, four or six decimals, and fewer digits before the point than a time
-/// since 1970 has.
+/// Returns whether a text is `digits.ddd` with three, four or six decimals, and fewer digits before
+/// the point than a time since 1970 has.
 fn is_seconds(text: &[u8]) -> bool {
     let Some(point) = text.iter().position(|byte| *byte == b'.') else { return false };
     let (whole, decimals) = (&text[..point], &text[point + 1..]);
@@ -87,7 +87,7 @@ fn is_seconds(text: &[u8]) -> bool {
         && whole.iter().chain(decimals).all(u8::is_ascii_digit)
 }
 
-/// `digits` or `digits.digits`: what a key with this meaning may hold.
+/// Returns whether a text is `digits` or `digits.digits`, the values of a key for a duration.
 fn is_number(text: &[u8]) -> bool {
     let points = text.split(|byte| *byte == b'.').count() - 1;
     points <= 1
@@ -96,14 +96,15 @@ fn is_number(text: &[u8]) -> bool {
         && text.last().is_some_and(u8::is_ascii_digit)
 }
 
-/// `247ms`: digits and a unit.
+/// Returns whether a text is digits and a unit: `247ms`.
 fn has_unit(text: &[u8]) -> bool {
     let digits = text.iter().take_while(|byte| byte.is_ascii_digit() || **byte == b'.').count();
     digits > 0 && matches!(&text[digits..], b"ms" | b"us" | b"ns" | b"s")
 }
 
-/// Envoy and Istio: `200 FLAGS ... RECEIVED SENT DURATION UPSTREAM "..." "agent" "request id"`. The
-/// duration is in milliseconds. False: the line is none of theirs.
+/// Reads the columns of Envoy and Istio: `200 FLAGS ... RECEIVED SENT DURATION UPSTREAM "..."
+/// "agent" "request id"`. The duration is in milliseconds. Returns false if the line is of another
+/// format.
 #[cold]
 fn envoy(bytes: &[u8], from: usize, place: Place, slots: &mut Slots) -> bool {
     let is_integer = |text: &[u8]| !text.is_empty() && text.iter().all(u8::is_ascii_digit);
@@ -142,13 +143,13 @@ fn envoy(bytes: &[u8], from: usize, place: Place, slots: &mut Slots) -> bool {
         }
         at = end;
     }
-    // the size that follows the status of an access line is a third integer of no meaning
+    // the size after the status of an access line is a third integer without meaning
     let Some((start, end)) = duration.filter(|_| quoted >= 3) else { return false };
     slots.put(DURATION, Entry { unit: Unit::Milliseconds, place, ..Entry::text(start, end) });
     true
 }
 
-/// Reads what stands behind the status of a line that begins with a time in brackets.
+/// Reads what follows the status of a line that begins with a time in brackets.
 pub(super) fn read_envoy(bytes: &[u8], from: usize, place: Place, slots: &mut Slots) {
     if !envoy(bytes, from, place, slots) {
         read(bytes, from, place, slots);
@@ -196,7 +197,7 @@ fn fields(bytes: &[u8], from: usize, place: Place, slots: &mut Slots) {
     }
 }
 
-/// Where a field ends: at a space outside quotes.
+/// Returns the end of a field: a space outside quotes.
 fn end_of(bytes: &[u8], from: usize) -> usize {
     let mut quoted = false;
     for (at, byte) in bytes.iter().enumerate().skip(from) {
@@ -209,7 +210,8 @@ fn end_of(bytes: &[u8], from: usize) -> usize {
     bytes.len()
 }
 
-/// `key=value`, `key="value"`, `"value"`, `value`: the key, and where the value lies.
+/// Splits `key=value`, `key="value"`, `"value"`, `value` into the key and the position of the
+/// value.
 fn split(bytes: &[u8], from: usize, end: usize) -> (&[u8], usize, usize) {
     let field = &bytes[from..end];
     let equals = field
@@ -226,7 +228,7 @@ fn split(bytes: &[u8], from: usize, end: usize) -> (&[u8], usize, usize) {
     }
 }
 
-/// 32 hexadecimal digits (nginx `$request_id`) or a UUID.
+/// Returns whether a value is 32 hexadecimal digits (nginx `$request_id`) or a UUID.
 fn is_request_id(value: &[u8]) -> bool {
     let hex = value.iter().filter(|byte| byte.is_ascii_hexdigit()).count();
     match value.len() {

@@ -1,5 +1,5 @@
-//! What the line graph is made of: nodes, the states between them and the meaning of a key. Plain
-//! data and the little arithmetic on it. Unit: one node.
+//! The parts of the line graph: nodes, the states between them and the meaning of a key. Plain data
+//! and the small computations on it. Unit: one node.
 
 use crate::decode::scan::{STEP, window};
 use crate::record::Decoded;
@@ -10,25 +10,26 @@ use crate::record::slots::{Entry, Kind, Place, takes};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub(crate) enum Next {
-    /// A string; the walk stands behind its opening quote.
+    /// A string; the walk is after its opening quote.
     Text,
-    /// A number; the walk stands on its first byte.
+    /// A number; the walk is at its first byte.
     Number,
-    /// Nothing: the literal ends with the word `true`.
+    /// No further value: the literal ends with the word `true`.
     True,
-    /// Nothing: it ends with `false`.
+    /// No further value: the literal ends with `false`.
     False,
-    /// Nothing: it ends with `null`.
+    /// No further value: the literal ends with `null`.
     Null,
     /// A value of logfmt without quotes.
     Word,
-    /// The end of the line; its newline belongs to the literal, where it has one.
+    /// The end of the line; its newline, if it has one, belongs to the literal.
     End,
-    /// The node is none.
+    /// The node is empty and matches nothing.
     Never,
 }
 
-/// What a key means at its place: the field, a second one, and how good the key is for each.
+/// The meaning of a key at its position: the field, a second field, and the rank of the key for
+/// each.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Bound {
     field: FieldId,
@@ -39,7 +40,7 @@ pub(crate) struct Bound {
 }
 
 impl Bound {
-    /// A key that nobody wants.
+    /// A key that no field uses.
     pub(crate) const NOTHING: Bound = Bound {
         field: FieldId::NONE,
         also: FieldId::NONE,
@@ -48,7 +49,7 @@ impl Bound {
         unit: Unit::None,
     };
 
-    /// The meaning of a key; `nested` where the path to it was not written as one key.
+    /// Creates the meaning of a key; `nested` if the path to it was not written as one key.
     pub(crate) fn new(binding: Option<Binding>, nested: bool) -> Bound {
         match binding {
             None => Bound::NOTHING,
@@ -58,19 +59,20 @@ impl Bound {
         }
     }
 
-    /// Whether the key's standard field takes no value of this kind: the field is then absent.
+    /// Returns whether the standard field of the key accepts no value of this kind; the field is
+    /// then absent.
     #[inline]
     pub(crate) fn refuses(self, kind: Kind) -> bool {
         self.field != FieldId::NONE && !takes(self.field, kind)
     }
 
-    /// Whether anybody wants it.
+    /// Returns whether a field uses the key.
     #[inline]
     pub(crate) fn wanted(self) -> bool {
         self.field != FieldId::NONE || self.also != FieldId::NONE
     }
 
-    /// A value of this key for its first field.
+    /// Builds the entry of a value of this key for its first field.
     fn entry(self, kind: Kind, place: Place, span: (usize, usize)) -> Entry {
         let (start, len) = (span.0 as u32, (span.1 - span.0) as u32);
         Entry { start, len, kind, place, unit: self.unit, rank: self.rank }
@@ -87,7 +89,7 @@ impl Bound {
         }
     }
 
-    /// Whether a value that this key may have given is present.
+    /// Returns whether a field already has a value that may come from this key.
     #[cold]
     pub(crate) fn has_given(self, into: &Decoded) -> bool {
         let given = |field, rank| {
@@ -99,12 +101,12 @@ impl Bound {
     }
 }
 
-/// Where a walk stands between two values: in a container, behind a quoted value or not.
+/// The state of a walk between two values: the open container, and whether a quoted value precedes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct State(pub(crate) u16);
 
 impl State {
-    /// At the start of a JSON line, or behind its value.
+    /// At the start of a JSON line, or after its value.
     pub(crate) const JSON: State = State(0);
     /// In a logfmt line.
     pub(crate) const LOGFMT: State = State(2);
@@ -120,7 +122,7 @@ impl State {
         ContainerId(self.0 >> 1)
     }
 
-    /// Whether the walk stands on the closing quote of a string.
+    /// Returns whether the walk is at the closing quote of a string.
     #[inline]
     pub(crate) fn quoted(self) -> bool {
         self.0 & 1 == 1
@@ -138,7 +140,8 @@ impl ContainerId {
     pub(crate) const PAIRS: ContainerId = ContainerId(1);
 }
 
-/// An object or array by where it stands. Two that no key distinguishes are the same.
+/// An object or array, identified by its position. Two positions that no key distinguishes are the
+/// same container.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Container {
     pub(crate) parent: ContainerId,
@@ -146,33 +149,33 @@ pub(crate) struct Container {
     pub(crate) object: bool,
     /// Whether keys below it are looked up.
     pub(crate) tracked: bool,
-    /// The dotted path to it, empty at the top and where nothing looks at it.
+    /// The dotted path to it; empty at the top and where no key below is looked up.
     pub(crate) path: Box<str>,
-    /// Its own meaning, when it closes.
+    /// The meaning of the container itself, applied when it closes.
     pub(crate) bound: Bound,
 }
 
-/// A wanted container begins or ends inside a literal.
+/// A wanted container that begins or ends inside a literal.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Tree {
-    /// It begins so many bytes into the literal.
+    /// It begins this many bytes into the literal.
     Open { depth: u8, offset: u16 },
-    /// It ends before that byte.
+    /// It ends before this byte of the literal.
     Close { depth: u8, offset: u16, bound: Bound },
 }
 
-/// A literal and what follows it, as the grammar found it.
+/// A literal and what follows it, as the grammar read them.
 #[derive(Debug)]
 pub(crate) struct Fresh {
     pub(crate) len: usize,
     pub(crate) next: Next,
     pub(crate) state: State,
     pub(crate) bound: Bound,
-    /// The keys with further keys below them that the literal names, a bit each.
+    /// One bit for each key in the literal that has further keys below it.
     pub(crate) seen: u64,
 }
 
-/// Two cache lines; what every step needs stands in the first.
+/// A node in two cache lines; the first contains everything that each step needs.
 #[derive(Clone, Debug)]
 #[repr(align(128))]
 pub(crate) struct Node {
@@ -183,39 +186,40 @@ pub(crate) struct Node {
     /// The node that usually comes next.
     pub(crate) successor: NodeId,
     pub(crate) len: u16,
-    /// The length that the string or word behind it always had; 0 where it has none.
+    /// The length that the string or word after it always had; 0 if the length varies.
     pub(crate) fixed: u16,
     pub(crate) next: Next,
-    /// The value goes to `field` and nothing else is to be done.
+    /// The value goes to `field`, and there is nothing else to do.
     pub(crate) wanted: bool,
-    /// The quick way may pass it, see [`super::walk`].
+    /// The fast path may pass it, see [`super::walk`].
     pub(crate) quick: bool,
-    /// Something else is to be done: wanted containers, a second field or one without a bit, null.
+    /// There is more to do: wanted containers, a second field or one without a bit, null.
     pub(crate) special: bool,
-    /// Where the value begins: behind the literal, but for a word (`true`), which belongs to it.
+    /// Offset of the value: after the literal, except for a word (`true`), which is part of the
+    /// literal.
     pub(crate) value: u16,
-    /// That word's length.
+    /// The length of that word.
     pub(crate) word: u8,
     /// A string follows.
     pub(crate) text: bool,
     /// The last 16 bytes of a literal longer than 16.
     pub(crate) tail: u128,
     pub(crate) field: FieldId,
-    /// The value, but for its place.
+    /// The entry of the value without its position.
     pub(crate) entry: Entry,
     pub(crate) measured: bool,
     /// The literal ends with the line's newline.
     pub(crate) newline: bool,
-    /// In which state the literal is met.
+    /// The state before the literal.
     pub(crate) before: State,
-    /// In which state the walk stands behind the value.
+    /// The state after the value.
     pub(crate) after: State,
-    /// Index of its list in `trees`; 0 for none.
+    /// Index of its list in `trees`; 0 if it has none.
     pub(crate) trees: u16,
     pub(crate) bound: Bound,
-    /// How often another one came, wrapping.
+    /// How often a different node came next, wrapping.
     pub(crate) unusual: u8,
-    /// Where it begins in `literals`.
+    /// Offset of its literal in `literals`.
     pub(crate) literal: u32,
 }
 
@@ -230,13 +234,13 @@ impl NodeId {
     pub(crate) const JSON: NodeId = NodeId(1);
     /// Before the first literal of a logfmt line.
     pub(crate) const LOGFMT: NodeId = NodeId(2);
-    /// The literal that could not be learned, until the next one.
+    /// The last literal that could not be stored, until the next one.
     pub(crate) const SPARE: NodeId = NodeId(3);
     pub(crate) const FIRST: usize = 4;
 }
 
 impl Node {
-    /// `None` for a literal of more than 64 KiB.
+    /// Creates a node. Returns `None` for a literal of more than 64 KiB.
     pub(crate) fn new(key: &Key, literal: &[u8], fresh: &Fresh, trees: u16) -> Option<Node> {
         let Fresh { next, bound, .. } = *fresh;
         let (kind, word) = match next {
@@ -274,7 +278,7 @@ impl Node {
         })
     }
 
-    /// 0xff stands in no valid text, so that no window equals it.
+    /// Creates a node that matches nothing: 0xff occurs in no valid text, so no window equals it.
     pub(crate) fn empty(after: State) -> Node {
         Node {
             head: u128::MAX,
@@ -305,8 +309,8 @@ impl Node {
     }
 }
 
-/// The length of the word for an absent value that a literal ends with: `null`, or Python's and .NET's `NaN`,
-/// `Infinity` and `-Infinity`.
+/// Returns the length of the word for an absent value at the end of a literal: `null`, or `NaN`,
+/// `Infinity` and `-Infinity` as Python and .NET write them. 0 if there is none.
 fn absent_word(literal: &[u8]) -> u8 {
     match literal {
         [.., b'N', b'a', b'N'] => 3,
@@ -316,7 +320,7 @@ fn absent_word(literal: &[u8]) -> u8 {
     }
 }
 
-/// A literal as the table holds it.
+/// A literal with its state and hash, as the table looks it up.
 pub(crate) struct Key {
     pub(crate) head: u128,
     mask: u128,
@@ -327,13 +331,13 @@ pub(crate) struct Key {
 }
 
 impl Key {
-    /// Bits of the hash that do not choose the place.
+    /// Returns the bits of the hash that do not select the cell.
     #[inline]
     pub(crate) fn tag(&self) -> u16 {
         (self.hash >> 32) as u16
     }
 
-    /// The first `len` bytes of `text`, met in `state`.
+    /// Creates the key of the first `len` bytes of `text` in `state`.
     #[inline]
     pub(crate) fn new(state: State, text: &[u8], len: usize) -> Key {
         let mask = if len >= STEP { u128::MAX } else { (1 << (8 * len)) - 1 };

@@ -1,8 +1,8 @@
-//! The way through a line, for JSON and logfmt alike: from literal to literal along the learned
-//! graph. `run` is the quick way, taken as long as each literal is the expected one (or one that
-//! was last met at its place) and a plain value follows it: one loop that calls next to nothing, so
-//! that its state stays in registers. At whatever else it meets it stops, and `step` goes on by one
-//! literal, asking the format's own reader for what the graph does not know yet. Unit: one line.
+//! Walks through a line, JSON or logfmt, from literal to literal along the learned graph. `run` is
+//! the fast path. It continues while each literal is the expected one (or the one that last matched
+//! at this position) and a plain value follows. It is one loop that calls almost nothing, so that
+//! its state stays in registers. At anything else it stops, and `step` continues by one literal and
+//! calls the reader of the format for what the graph does not know yet. Unit: one line.
 #![allow(clippy::inline_always, reason = "the walk is one loop; every call in it was measured")]
 
 use super::LineGraph;
@@ -13,12 +13,13 @@ use crate::record::Decoded;
 use crate::record::field::FieldTable;
 use crate::record::slots::{Entry, Place, Slots};
 
-/// What a format reads itself: a literal that was not expected, a string with escapes, a value that
-/// had one length until now. It is given the node before, the one that follows as far as the graph
-/// knows, and what is left of the block. `None` where this way cannot tell.
+/// The function of a format that reads what the graph does not know: a literal that was not
+/// expected, a string with escapes, a value that had one length until now. It gets the previous
+/// node, the next node if the graph knows it, and the rest of the block. Returns `None` if only the
+/// exact reader can decide.
 pub(crate) type Meet = fn(&mut LineGraph, NodeId, NodeId, &str, wanted: &FieldTable) -> Option<Met>;
 
-/// A literal and the length of the value behind it.
+/// A literal and the length of the value after it.
 pub(crate) struct Met {
     pub(crate) id: NodeId,
     pub(crate) len: usize,
@@ -27,29 +28,30 @@ pub(crate) struct Met {
 
 /// A line that was walked to its end.
 pub(crate) struct Walked {
-    /// How many bytes of the block are left behind it.
+    /// How many bytes of the block remain after it.
     pub(crate) left: usize,
     /// How many values it has.
     pub(crate) values: usize,
 }
 
-/// The literal is not followed by what its node says, or only the slow way can tell.
+/// Returned if the value that the node describes does not follow the literal, or only the slow path
+/// can decide.
 pub(crate) const NO_VALUE: usize = usize::MAX;
 
-/// Where a walk stands: behind the value of a node, with what is left of the block.
+/// The position of a walk: after the value of a node, with the rest of the block.
 #[derive(Clone, Copy)]
 struct Stand<'a> {
     previous: NodeId,
     text: &'a [u8],
-    /// Keys with further keys below them that the line named, a bit each.
+    /// One bit for each key of the line that has further keys below it.
     seen: u64,
     values: usize,
 }
 
 impl LineGraph {
-    /// Walks over the line that `block` starts with, from the node that stands for the start of its
-    /// format. Positions in `into` count from there. `None` where the line is none of the format,
-    /// or where only an exact reading can tell.
+    /// Walks over the line with which `block` starts, from the start node of its format. Positions
+    /// in `into` count from the start of `block`. Returns `None` if the line is not valid in the
+    /// format, or if only the exact reader can decide.
     #[inline]
     pub(crate) fn walk(
         &mut self,
@@ -68,8 +70,8 @@ impl LineGraph {
         }
     }
 
-    /// Goes on as far as the quick way leads; `true` at the line's end. Positions count from where
-    /// `whole` bytes of the block were left.
+    /// Walks as far as the fast path leads; returns `true` at the end of the line. Positions count
+    /// from the point at which `whole` bytes of the block remained.
     #[inline(always)]
     fn run(&mut self, stand: &mut Stand<'_>, whole: usize, slots: &mut Slots) -> bool {
         let Stand { mut previous, mut text, mut seen, mut values } = *stand;
@@ -111,7 +113,7 @@ impl LineGraph {
         ended
     }
 
-    /// One literal and its value; `true` at the line's end.
+    /// Reads one literal and its value; returns `true` at the end of the line.
     #[inline(never)]
     fn step(
         &mut self,
@@ -131,8 +133,8 @@ impl LineGraph {
         }
         let node = self.node(id);
         let value = stand.text.get(node.value as usize..)?;
-        // a key with keys below it, twice in one line: only the exact reading takes the first one
-        // back
+        // a key with keys below it, twice in one line: only the exact reader can take back the
+        // first
         if stand.seen & node.seen != 0 {
             return None;
         }
@@ -152,9 +154,9 @@ impl LineGraph {
         Some(ended)
     }
 
-    /// Values that are not one text for one field. `None`: a null, or a value of a kind that the
-    /// field does not take, takes back what the same key gave before, which only the exact reading
-    /// can.
+    /// Writes values that need more than one text for one field. Returns `None` for a null, or a
+    /// value of a kind that the field does not accept: it takes back what the same key gave before,
+    /// which only the exact reader can do.
     fn special(
         &mut self,
         id: NodeId,
@@ -189,19 +191,19 @@ impl LineGraph {
     }
 }
 
-/// A value of the line, by positions in the line.
+/// A value of the line: its start and end.
 struct Found {
     literal: usize,
     span: (usize, usize),
     escaped: bool,
 }
 
-/// The length of the value that `text` starts with, behind the literal of a node; [`NO_VALUE`]
-/// where there is none.
+/// Returns the length of the value with which `text` starts, after the literal of a node;
+/// [`NO_VALUE`] if there is none.
 #[inline(always)]
 pub(crate) fn value_len(node: &Node, text: &[u8]) -> usize {
     let fixed = node.fixed as usize;
-    // ahead of the others, which a table tells apart: nearly all are strings
+    // before the other kinds, which a jump table selects: nearly all values are strings
     if node.text {
         if fixed != 0 {
             return if is_string(text, fixed) { fixed } else { NO_VALUE };
@@ -215,7 +217,7 @@ pub(crate) fn value_len(node: &Node, text: &[u8]) -> usize {
         Next::Word if is_word(text, fixed) => fixed,
         Next::Number => number_end(text, 0).unwrap_or(NO_VALUE),
         Next::True | Next::False | Next::Null => node.word as usize,
-        // the literal holds the newline, unless it ends the block
+        // the literal contains the newline, unless it ends the block
         Next::End if node.newline || text.is_empty() => 0,
         Next::Text | Next::Word | Next::End | Next::Never => NO_VALUE,
     }

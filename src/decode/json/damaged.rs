@@ -1,6 +1,6 @@
-//! A JSON line that is damaged: cut off, a trailing comma, an escape that is none, single quotes, a
-//! quote inside a string. What stands undamaged before and behind it is read; the line counts as
-//! malformed. Never recurses, never allocates once its buffer is warm. Unit: one line.
+//! Reads a damaged JSON line: cut off, a trailing comma, an invalid escape, single quotes, a quote
+//! inside a string. It reads the undamaged parts before and after the damage; the line counts as
+//! malformed. It never recurses, and does not allocate once its buffer is warm. Unit: one line.
 
 use super::exact::Work;
 use crate::decode::escape;
@@ -10,7 +10,7 @@ use crate::record::field::FieldTable;
 use crate::record::slots::{Kind, Place};
 use crate::record::{Decoded, Format};
 
-/// A container that is open.
+/// An open container.
 #[derive(Clone, Copy)]
 struct Level {
     is_object: bool,
@@ -18,7 +18,8 @@ struct Level {
     path: usize,
 }
 
-/// Reads what can be read of a line that is no JSON. `false`: no wanted field is in it.
+/// Reads the readable parts of a line that is not valid JSON. Returns `false` if it contains no
+/// wanted field.
 #[cold]
 pub(in crate::decode) fn read(
     line: &str,
@@ -48,16 +49,16 @@ struct Reading<'a> {
     bytes: &'a [u8],
     at: usize,
     wanted: &'a FieldTable,
-    /// The paths of the open containers and of the key whose value comes next.
+    /// The paths of the open containers and of the key before the next value.
     path: &'a mut String,
     levels: [Level; DEPTH_MAX],
     depth: usize,
-    /// Where the last key began in `path`, until its value was read.
+    /// Start of the last key in `path`, until its value was read.
     key: Option<usize>,
 }
 
 impl Reading<'_> {
-    /// One token.
+    /// Reads one token.
     fn step(&mut self, into: &mut Decoded) {
         match self.bytes[self.at] {
             open @ (b'{' | b'[') => self.open(open == b'{'),
@@ -74,7 +75,7 @@ impl Reading<'_> {
 
     fn open(&mut self, is_object: bool) {
         self.at += 1;
-        // deeper than any value that is looked for: nothing below it is read
+        // too deep for any wanted value: nothing below is read
         if self.depth + 1 >= DEPTH_MAX {
             self.at = self.bytes.len();
             return;
@@ -98,11 +99,11 @@ impl Reading<'_> {
         }
     }
 
-    /// A string: a key where a colon follows, else the value of the last key.
+    /// Reads a string: a key if a colon follows, else the value of the last key.
     fn quoted(&mut self, quote: u8, into: &mut Decoded) {
         let start = self.at + 1;
         let Some(end) = self.end_of_string(start, quote) else {
-            // cut off: what is left is no whole value
+            // cut off: the rest is not a complete value
             self.at = self.bytes.len();
             return;
         };
@@ -113,7 +114,7 @@ impl Reading<'_> {
         if self.next_byte() == b':' {
             return self.begin_key(start, end);
         }
-        // a quote too many stands before it: `"," ` is what lies between two strings
+        // an extra quote precedes it: `"," ` is the text between two strings
         if self.bytes.get(start) == Some(&b',') || self.bytes.get(start) == Some(&b':') {
             self.at = end;
         }
@@ -148,7 +149,7 @@ impl Reading<'_> {
         self.key = Some(length);
     }
 
-    /// A word without quotes: a number, `true`, a key of JavaScript, or part of the damage.
+    /// Reads a word without quotes: a number, `true`, a key of JavaScript, or part of the damage.
     fn word(&mut self, into: &mut Decoded) {
         let start = self.at;
         let ends = |byte: &u8| {
@@ -175,7 +176,7 @@ impl Reading<'_> {
             }
             return;
         }
-        // a word that the line's end cuts off may have gone on
+        // a word at the end of the line may have been cut off
         let word = self.line.get(start..self.at).filter(|_| length.is_some()).unwrap_or_default();
         let kind = match word {
             "true" => Some(Kind::True),
@@ -217,8 +218,8 @@ mod tests {
         all_of(line, &into)
     }
 
-    /// Scenario: a request's line, damaged in one place.
-    /// Guarantees: level, method and status are there, and of the damaged value nothing wrong is.
+    /// Scenario: the line of a request, damaged in one place. Guarantees: level, method and status
+    /// are read, and nothing wrong is read from the damaged value.
     #[test]
     fn damage_costs_one_value_at_most() {
         for line in [
@@ -243,7 +244,7 @@ mod tests {
             assert_eq!(of("http.request.method"), Some("GET"), "{line}");
             assert_eq!(of("url.path"), Some("/a"), "{line}");
             let status = of("http.response.status_code");
-            // at the very end of a line that was cut off it may have had more digits
+            // at the end of a line that was cut off, the number may have had more digits
             assert!(status == Some("500") || status.is_none() && line.ends_with("500"), "{line}");
             assert_eq!(of("duration"), None, "{line}");
         }
@@ -259,12 +260,12 @@ mod tests {
         assert_eq!(of("http.response.status_code"), Some("200"));
         assert!(read_all("{not JSON}").is_empty());
         assert!(read_all(&"{\"a\":".repeat(200)).is_empty());
-        // what stands behind the object is another record
+        // what follows the object is another record
         assert!(read_all("{\"a\":1,}\n{\"level\":\"error\"}").is_empty());
     }
 
     proptest::proptest! {
-        /// Whatever the line: no panic, and every value lies within it.
+        /// No line causes a panic, and every value lies within its line.
         #[test]
         fn property_any_line(line in "\\{([\"'{}\\[\\],:\\\\ ]|level|status|200|true|\u{e9}){0,40}") {
             read_all(&line);

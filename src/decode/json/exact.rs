@@ -1,7 +1,7 @@
-//! The exact reading of one JSON line, without anything learned: for lines on which the walk gave
-//! up, which are malformed, or name a key twice in a way that takes values back, or are deeper or
-//! more varied than the graph keeps. White space may hold newlines here. Never recurses. Unit: one
-//! line.
+//! The exact reader of one JSON line, which uses nothing learned. It reads lines on which the walk
+//! gave up: lines that are malformed, that name a key twice in a way that takes values back, or
+//! that are deeper or more varied than the graph stores. White space may contain newlines here. It
+//! never recurses. Unit: one line.
 
 use crate::decode::escape;
 use crate::decode::graph::DEPTH_MAX;
@@ -12,53 +12,53 @@ use crate::record::field::FieldTable;
 use crate::record::slots::{Kind, Place};
 use crate::record::{Decoded, Format};
 
-/// Containers within each other: what serde_json takes.
+/// Limit of nested containers: the same as serde_json's.
 const NESTING_MAX: usize = 127;
 
-/// Buffers of the exact reading, kept so that it does not allocate every time.
+/// Buffers of the exact reader, reused to avoid allocations.
 #[derive(Debug, Default)]
 pub struct Work {
     levels: Vec<Level>,
     members: Vec<Member>,
-    /// The paths of the members and the one being looked up, one behind the other.
+    /// The paths of the members and the one being looked up, one after the other.
     paths: String,
 }
 
 impl Work {
-    /// Room for a path.
+    /// Returns the buffer for a path.
     pub(super) fn path(&mut self) -> &mut String {
         &mut self.paths
     }
 }
 
-/// A container that is open.
+/// An open container.
 #[derive(Debug)]
 struct Level {
     object: bool,
     /// The keys in it are looked up.
     tracked: bool,
-    /// Its own member, if it has one.
+    /// The member of the container itself, if it has one.
     member: Option<usize>,
     start: usize,
 }
 
-/// A key that is wanted, or below which others are, with what lies below it right behind it.
+/// A key that is wanted, or that has wanted keys below it; those follow it directly.
 #[derive(Debug)]
 struct Member {
     path: (usize, usize),
-    /// How many members lie below it.
+    /// How many members are below it.
     below: usize,
     bound: Bound,
-    /// The value that stands, unless it is null.
+    /// The current value, unless it is null.
     value: Option<(Kind, Place, usize, usize)>,
 }
 
-/// A key that was read, and its member where anything looks at it.
+/// A key that was read, and its member if a field uses it.
 struct KeyRead {
     index: Option<usize>,
 }
 
-/// Reads a line. `false` where it is no JSON object.
+/// Reads a line. Returns `false` if it is not a JSON object.
 #[cold]
 pub(super) fn read(line: &str, wanted: &FieldTable, work: &mut Work, into: &mut Decoded) -> bool {
     into.clear();
@@ -71,7 +71,7 @@ pub(super) fn read(line: &str, wanted: &FieldTable, work: &mut Work, into: &mut 
         return false;
     }
     for Member { bound, value, .. } in &work.members {
-        // a key that only has others below it has a value too, and no field
+        // a key that only has wanted keys below it has a value too, but no field
         if let Some((kind, place, start, end)) = *value {
             bound.put(into, kind, place, (start, end));
         }
@@ -89,13 +89,13 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    /// The whole line: an object and nothing behind it.
+    /// Reads the whole line: an object and nothing after it.
     fn object(&mut self) -> Option<()> {
         if self.skip_blank() != b'{' {
             return None;
         }
         self.open(true, None);
-        // every turn is one member of the innermost container, or its end
+        // every iteration reads one member of the innermost container, or its end
         let mut first = true;
         while let Some(level) = self.work.levels.last() {
             let object = level.object;
@@ -125,7 +125,7 @@ impl Reading<'_> {
         byte(self.bytes, self.at)
     }
 
-    /// A value; `true` where it is a container, which is now open.
+    /// Reads a value. Returns `true` for a container, which is now open.
     fn value(&mut self, member: Option<usize>) -> Option<bool> {
         let start = match self.skip_blank() {
             open @ (b'{' | b'[') => {
@@ -156,7 +156,8 @@ impl Reading<'_> {
         (kind, Place::Scratch, from, self.into.scratch.len())
     }
 
-    /// The scalar whose text starts at `start`: its kind (none for null) and the end of its text.
+    /// Reads the scalar with text at `start`; returns its kind (none for null) and the end of its
+    /// text.
     fn scalar(&mut self, start: usize) -> Option<(Option<Kind>, usize)> {
         let rest = &self.bytes[self.at..];
         let (kind, end) = if start > self.at {
@@ -201,8 +202,8 @@ impl Reading<'_> {
         }
     }
 
-    /// A key up to its colon, and its member where anything looks at it. Of two equal keys in one
-    /// object the first is taken back with all that lies below it.
+    /// Reads a key up to its colon; returns its member if a field uses it. Of two equal keys in one
+    /// object, the first is taken back with everything below it.
     fn key(&mut self) -> Option<KeyRead> {
         if self.skip_blank() != b'"' {
             return None;

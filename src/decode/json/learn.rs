@@ -1,7 +1,6 @@
-//! The grammar of what stands between two scalars of a JSON line: from the end of one to the start
-//! of the next, through any number of commas, keys, brackets and braces, or to the line's end. This
-//! is where a line is proven to be JSON; what was proven once is then kept as a node. Unit: one
-//! literal.
+//! The grammar of the text between two scalars of a JSON line: from the end of one to the start of
+//! the next, through any number of commas, keys, brackets and braces, or to the end of the line. It
+//! proves that a line is JSON; a literal that was proven once becomes a node. Unit: one literal.
 
 use crate::decode::escape;
 use crate::decode::graph::node::{Bound, Container, ContainerId, Fresh, Next, State, Tree};
@@ -9,12 +8,12 @@ use crate::decode::graph::{DEPTH_MAX, LineGraph};
 use crate::decode::scan::{byte, string_stop};
 use crate::record::field::FieldTable;
 
-/// Where the literal that `bytes` starts with ends, by its characters alone: `None` where nothing
-/// that is JSON goes on. Agrees with [`literal`] on every line that is JSON.
+/// Returns the end of the literal with which `bytes` starts, by its characters alone, or `None` if
+/// no JSON can follow. Agrees with [`literal`] on every line that is JSON.
 #[inline]
 pub(super) fn literal_end(bytes: &[u8], quoted: bool) -> Option<usize> {
     let mut at = quoted as usize;
-    // `,"key":` and nothing else: nearly all of them
+    // only `,"key":`: nearly all literals
     if byte(bytes, at) == b',' && byte(bytes, at + 1) == b'"' {
         let end = string_stop(bytes, at + 2);
         if byte(bytes, end) == b'"' && byte(bytes, end + 1) == b':' {
@@ -67,8 +66,8 @@ fn word(bytes: &[u8], at: usize) -> Option<(Next, usize)> {
     }
 }
 
-/// The end of a value that counts as absent: `null`, and what Python and .NET write for numbers that JSON
-/// cannot hold.
+/// Returns the end of a value that counts as absent: `null`, and what Python and .NET write for
+/// numbers that JSON cannot represent.
 pub(super) fn absent_end(bytes: &[u8], at: usize) -> Option<usize> {
     let rest = bytes.get(at..)?;
     ["null", "NaN", "Infinity", "-Infinity"]
@@ -77,7 +76,7 @@ pub(super) fn absent_end(bytes: &[u8], at: usize) -> Option<usize> {
         .map(|word| at + word.len())
 }
 
-/// The newline is no blank: it ends the line.
+/// Skips blanks. A newline is not a blank: it ends the line.
 fn blank_end(bytes: &[u8], mut at: usize) -> usize {
     while matches!(byte(bytes, at), b' ' | b'\t' | b'\r') {
         at += 1;
@@ -85,18 +84,18 @@ fn blank_end(bytes: &[u8], mut at: usize) -> usize {
     at
 }
 
-/// What the grammar expects.
+/// What the grammar expects next.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Expected {
     /// The value of the line.
     Line,
-    /// A key, or the end of an object that has none.
+    /// A key, or the end of an empty object.
     FirstKey,
     Key,
-    /// A value, or the end of an array that has none.
+    /// A value, or the end of an empty array.
     FirstElement,
     Value,
-    /// A comma or the end of the container; behind the line's value the end of the line.
+    /// A comma or the end of the container; after the value of the line, the end of the line.
     Separator,
 }
 
@@ -109,15 +108,15 @@ struct Reading<'a> {
     /// Position in the literal.
     at: usize,
     container: ContainerId,
-    /// What the last key means, until its value begins.
+    /// The meaning of the last key, until its value begins.
     bound: Bound,
-    /// The bit of the last key, where further keys lie below it.
+    /// The bit of the last key, if further keys lie below it.
     prefix: u64,
     seen: u64,
 }
 
-/// Reads the literal that `text` starts with. `None` where the line is no JSON, or where only the
-/// exact reading can tell.
+/// Reads the literal with which `text` starts. Returns `None` if the line is not JSON, or if only
+/// the exact reader can decide.
 #[cold]
 #[inline(never)]
 pub(super) fn literal(

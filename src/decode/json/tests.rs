@@ -1,5 +1,5 @@
-//! JSON against serde_json: every way of reading a line (fresh, trained, in a block, exact) gives
-//! what a naive reading of serde_json's own events gives.
+//! Tests JSON against serde_json: every way of reading a line (fresh, trained, in a block, exact)
+//! gives the result of a naive reader of serde_json's events.
 
 use super::*;
 use crate::record::field::{self, FieldId};
@@ -8,7 +8,7 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Vis
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// A line as serde_json reads it, members in order, of equal keys the last.
+/// A line as serde_json reads it: members in order, and the last of equal keys.
 #[derive(Clone, Debug)]
 enum Json {
     Null,
@@ -80,7 +80,7 @@ impl Json {
 
 type Fields = BTreeMap<u16, (u8, serde_json::Value)>;
 
-/// The naive reading: every path looked up, every value put by rank.
+/// The naive reader: looks up every path and puts every value by its rank.
 fn oracle(line: &str, wanted: &FieldTable) -> Option<Fields> {
     fn walk(
         members: &[(String, Json)],
@@ -117,7 +117,7 @@ fn oracle(line: &str, wanted: &FieldTable) -> Option<Fields> {
     Some(out)
 }
 
-/// What stands in the slots, in the oracle's terms.
+/// Returns the contents of the slots in the form of the oracle.
 fn fields(line: &str, into: &Decoded, wanted: &FieldTable) -> Fields {
     let ids = (0..wanted.len() as u16).map(FieldId);
     ids.filter_map(|id| Some((id.0, into.slots.get(id)?)))
@@ -137,7 +137,7 @@ fn value(line: &str, into: &Decoded, entry: &Entry) -> serde_json::Value {
             assert_eq!(text, if entry.kind == Kind::True { "true" } else { "false" });
             (entry.kind == Kind::True).into()
         }
-        // a number beyond an f64 stays text
+        // a number beyond an f64 remains text
         Kind::Number => serde_json::from_str(text).unwrap_or_else(|_| text.into()),
         Kind::Tree => {
             assert!(text.starts_with(['{', '[']) && text.ends_with(['}', ']']), "{text}");
@@ -165,7 +165,7 @@ impl Readers {
         Readers { wanted, trained: LineGraph::new(), work: Work::default(), into: Decoded::new() }
     }
 
-    /// Reads a line in every way; they must agree. `None`: no JSON.
+    /// Reads a line in every way and checks that they agree. Returns `None` if it is not JSON.
     fn read(&mut self, line: &str) -> Option<Fields> {
         let Readers { wanted, trained, work, into } = self;
         let exact = exact::read(line, wanted, work, into).then(|| fields(line, into, wanted));
@@ -273,7 +273,8 @@ fn lines_that_are_none() {
     }
 }
 
-/// Python and .NET write these for numbers that JSON cannot hold; the value is absent, the rest is read.
+/// Python and .NET write these for numbers that JSON cannot represent; the value is absent, the
+/// rest is read.
 #[test]
 fn numbers_that_are_none_cost_only_their_value() {
     let mut readers = Readers::new();
@@ -362,7 +363,7 @@ fn lines_that_are() {
     }
 }
 
-/// A surrogate without its pair is the one thing that passes here and not in serde_json's values.
+/// Only a surrogate without its pair is accepted here and not in serde_json's values.
 #[test]
 fn a_lone_surrogate_becomes_the_replacement_character() {
     let mut readers = Readers::new();
@@ -429,8 +430,8 @@ fn strict_says_where() {
     }
 }
 
-/// More shapes than there is room for, and keys that are never seen again: the values stay right,
-/// and what is kept stays bounded.
+/// With more shapes than the graph can store, and keys that never occur again, the values remain
+/// right and the stored data remains bounded.
 #[test]
 fn a_full_graph_reads_on() {
     let mut readers = Readers::new();

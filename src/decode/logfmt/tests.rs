@@ -1,4 +1,4 @@
-//! logfmt: tables, a naive reader beside it, and what was learned must change nothing.
+//! Tests logfmt with tables and against a naive reader; what was learned must change nothing.
 
 use super::*;
 use crate::clock::UnixNanos;
@@ -115,8 +115,8 @@ fn naive(pairs: &[(String, String, bool)]) -> (String, Vec<(String, String)>) {
 }
 
 proptest! {
-    /// Trained with every line before it, or with none, a line reads the same; and as it was
-    /// written.
+    /// A line gives the same values after training with every earlier line as with none, and the
+    /// values are those that were written.
     #[test]
     fn property_as_written_and_memory_changes_nothing(lines in proptest::collection::vec(
         proptest::collection::vec(("[a-e]|level|msg|status",
@@ -140,7 +140,7 @@ proptest! {
         }
     }
 
-    /// Whatever the bytes: fresh and trained agree, alone and in a block, and nothing panics.
+    /// For any bytes, fresh and trained readers agree, alone and in a block, and nothing panics.
     #[test]
     fn property_any_text(lines in proptest::collection::vec(
         "(level|a|b)=[ab=\" \\\\\\t\\x00\\u{e9}]{0,20}", 1..20)) {
@@ -162,8 +162,8 @@ proptest! {
     }
 }
 
-/// Once learned as the usual successor, the empty end of a frame stood before every newline, and the last
-/// literal of every line was looked for anew.
+/// Once learned as the usual successor, the empty end of a frame matched before every newline, and
+/// the last literal of every line was looked up again.
 #[test]
 fn the_end_of_a_frame_is_not_that_of_every_line() {
     let wanted = FieldTable::standard();

@@ -1,11 +1,11 @@
-//! For tests of decoding: every field of a line, by name.
+//! Lists every field of a line by name, for tests of decoding.
 
 use crate::clock::UnixNanos;
 use crate::record::field::{FieldId, STANDARD, Unit};
 use crate::record::{Decoded, Envelope, Record};
 use std::collections::BTreeMap;
 
-/// Every field that was found, a duration with its unit.
+/// Returns every field that was found; a duration with its unit.
 pub(crate) fn all_of(line: &str, decoded: &Decoded) -> BTreeMap<String, String> {
     let record = Record::new(line, decoded, UnixNanos(0), Envelope::default());
     let field = |number: usize| {
@@ -24,7 +24,7 @@ pub(crate) fn all_of(line: &str, decoded: &Decoded) -> BTreeMap<String, String> 
     (0..STANDARD.len()).filter_map(field).collect()
 }
 
-/// What is expected, in the same form.
+/// Returns the expected fields in the same form.
 pub(crate) fn expected(fields: &[(&str, &str)]) -> BTreeMap<String, String> {
     fields.iter().map(|(name, value)| ((*name).to_string(), (*value).to_string())).collect()
 }

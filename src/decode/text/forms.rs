@@ -1,12 +1,12 @@
-//! Headers whose level is one letter or one sign, or stands where no other program puts it: a level counts
-//! there only because the whole form is known. klog, Ruby, CUPS, logcat, MongoDB, etcd, Redis, VMware, Blue
-//! Gene, PHP, npm, Erlang. Unit: one line.
+//! Reads headers that have a level of one letter or sign, or a level at a position that only one
+//! program uses: such a level is accepted only because the whole form is known. klog, Ruby, CUPS,
+//! logcat, MongoDB, etcd, Redis, VMware, Blue Gene, PHP, npm, Erlang. Unit: one line.
 
 use super::state::{Header, PART_BYTES_MAX};
 use super::{level, stamp};
 use crate::record::field::{CODE_FILE, CODE_LINE, LOGGER, SEVERITY};
 
-/// Reads a form that is known by how the line starts; gives where the grammar goes on.
+/// Reads a form that the start of the line identifies; returns where the grammar continues.
 #[inline]
 pub(super) fn start(header: &mut Header<'_>) -> usize {
     let bytes = header.bytes;
@@ -23,7 +23,7 @@ pub(super) fn start(header: &mut Header<'_>) -> usize {
     found.unwrap_or_else(|| header.blanks(0))
 }
 
-/// A form that is known by the time before it.
+/// Reads a form that the time before it identifies.
 pub(super) fn behind_time(header: &mut Header<'_>, at: usize) -> Option<usize> {
     let bytes = header.bytes;
     if let Some(next) = monolog(header, at) {
@@ -52,7 +52,7 @@ pub(super) fn behind_time(header: &mut Header<'_>, at: usize) -> Option<usize> {
     }
 }
 
-/// `E0102 03:04:05.000000       1 file.go:138] message`.
+/// Reads `E0102 03:04:05.000000       1 file.go:138] message`.
 fn klog(header: &mut Header<'_>) -> Option<usize> {
     let bytes = header.bytes;
     let length = match bytes {
@@ -94,7 +94,7 @@ fn klog(header: &mut Header<'_>) -> Option<usize> {
     Some(header.commit(close + 1))
 }
 
-/// `E, [time #7] ERROR -- name: `, `E [time] ` (CUPS), `D/Tag(  7): ` (logcat).
+/// Reads `E, [time #7] ERROR -- name: `, `E [time] ` (CUPS), `D/Tag(  7): ` (logcat).
 fn letter_first(header: &mut Header<'_>) -> Option<usize> {
     let bytes = header.bytes;
     match bytes {
@@ -113,7 +113,7 @@ fn letter_first(header: &mut Header<'_>) -> Option<usize> {
     }
 }
 
-/// `D/Tag(  7): `, `D/Tag: `.
+/// Reads `D/Tag(  7): `, `D/Tag: `.
 fn tag(header: &mut Header<'_>, at: usize) -> Option<usize> {
     let bytes = header.bytes;
     let near = &bytes[at + 2..bytes.len().min(at + PART_BYTES_MAX)];
@@ -138,7 +138,7 @@ fn tag(header: &mut Header<'_>, at: usize) -> Option<usize> {
     Some(header.level(at, at + 1, at + 2 + end + 1))
 }
 
-/// One letter behind a time: logcat, MongoDB, etcd's capnslog, VMware's `I125: `.
+/// Reads one letter after a time: logcat, MongoDB, etcd's capnslog, VMware's `I125: `.
 fn letter(header: &mut Header<'_>, at: usize) -> Option<usize> {
     let bytes = header.bytes;
     if bytes[at + 1] == b'/' {
@@ -165,7 +165,7 @@ fn letter(header: &mut Header<'_>, at: usize) -> Option<usize> {
         let is_mongo = name > 0 && context > next + name && header.byte(context) == b'[';
         return is_mongo.then(|| header.level(at, at + 1, next));
     }
-    // logcat: process and thread stand before the letter
+    // logcat: process and thread precede the letter
     let numbers =
         bytes[..at].iter().rev().take_while(|b| b.is_ascii_digit() || **b == b' ').count();
     let before = &bytes[at - numbers..at];
@@ -183,7 +183,7 @@ fn letter(header: &mut Header<'_>, at: usize) -> Option<usize> {
     Some(header.level(at, at + 1, next))
 }
 
-/// `In(14) name[7]: `: ESXi 8 writes two letters of the severity and syslog's priority.
+/// Reads `In(14) name[7]: `: ESXi 8 writes two letters of the severity and syslog's priority.
 fn esxi(header: &mut Header<'_>, at: usize) -> Option<usize> {
     const NAMES: [&[u8]; 8] = [b"Em", b"Al", b"Cr", b"Er", b"Wa", b"No", b"In", b"Db"];
     let bytes = header.bytes;
@@ -193,7 +193,8 @@ fn esxi(header: &mut Header<'_>, at: usize) -> Option<usize> {
     is_known.then(|| header.level(at, close + 1, close + 1))
 }
 
-/// `cpu7:35233)ALERT: `: the VMkernel's lines name a level only where it is a warning or an alert.
+/// Reads `cpu7:35233)ALERT: `: lines of the VMkernel name a level only if it is a warning or an
+/// alert.
 fn vmkernel(header: &mut Header<'_>, at: usize) -> Option<usize> {
     let bytes = header.bytes;
     let near = &bytes[at + 3..bytes.len().min(at + 32)];
@@ -208,7 +209,7 @@ fn vmkernel(header: &mut Header<'_>, at: usize) -> Option<usize> {
     (header.byte(end) == b':').then(|| header.level(from, end, end + 1))
 }
 
-/// vdsm: `Thread-1::LEVEL::time::module::94::logger::(function) message`.
+/// Reads vdsm's `Thread-1::LEVEL::time::module::94::logger::(function) message`.
 fn vdsm(header: &mut Header<'_>, at: usize) -> Option<usize> {
     let bytes = header.bytes;
     let near = &bytes[at..bytes.len().min(at + PART_BYTES_MAX)];
@@ -227,13 +228,13 @@ fn vdsm(header: &mut Header<'_>, at: usize) -> Option<usize> {
     Some(header.level(from, end, body.unwrap_or(end + 4 + length)))
 }
 
-/// `29 Aug 2023 13:47:38.984 # `: Redis puts the day before the month.
+/// Returns whether the time is `29 Aug 2023 13:47:38.984 # `: Redis puts the day before the month.
 fn is_day_first(bytes: &[u8], at: usize) -> bool {
     let before = &bytes[at.saturating_sub(26)..at];
     before.windows(4).any(|part| matches!(part, [b' ', b'A'..=b'Z', b'a'..=b'z', b'a'..=b'z']))
 }
 
-/// Ruby's Logger: `-- name: message`, the name may be missing.
+/// Reads Ruby's Logger: `-- name: message`; the name may be missing.
 pub(super) fn ruby_name(header: &mut Header<'_>, at: usize) -> Option<usize> {
     header.level?;
     let near = &header.bytes[at..header.bytes.len().min(at + PART_BYTES_MAX)];
@@ -248,7 +249,8 @@ pub(super) fn ruby_name(header: &mut Header<'_>, at: usize) -> Option<usize> {
     Some(header.commit(at + 1))
 }
 
-/// `7:M 02 Jan 2026 03:04:05.000 * message`: Redis' verbose sign, a dash, is left out: it is a separator too.
+/// Reads `7:M 02 Jan 2026 03:04:05.000 * message`. Redis' verbose sign, a dash, is left out,
+/// because it is also a separator.
 fn redis(header: &mut Header<'_>) -> Option<usize> {
     let bytes = header.bytes;
     let digits = bytes.iter().take(10).take_while(|byte| byte.is_ascii_digit()).count();
@@ -258,7 +260,7 @@ fn redis(header: &mut Header<'_>) -> Option<usize> {
     }
 }
 
-/// Blue Gene and Thunderbird: `alert epoch date node time node TYPE COMPONENT LEVEL message`.
+/// Reads Blue Gene and Thunderbird: `alert epoch date node time node TYPE COMPONENT LEVEL message`.
 fn rack(header: &mut Header<'_>) -> Option<usize> {
     let bytes = header.bytes;
     let alert = bytes.iter().take(16).position(|byte| *byte == b' ')?;
@@ -295,7 +297,7 @@ fn rack(header: &mut Header<'_>) -> Option<usize> {
     Some(rest)
 }
 
-/// `PHP Warning:  text`, `PHP Fatal error:  text`.
+/// Reads `PHP Warning:  text`, `PHP Fatal error:  text`.
 fn php(header: &mut Header<'_>, at: usize) -> Option<usize> {
     const KINDS: [(&[u8], usize); 8] = [
         (b"Fatal error", 6),
@@ -318,7 +320,7 @@ fn php(header: &mut Header<'_>, at: usize) -> Option<usize> {
     Some(header.level(from + word, end, end + 1))
 }
 
-/// `npm ERR! text`, `npm warn text`.
+/// Reads `npm ERR! text`, `npm warn text`.
 fn npm(header: &mut Header<'_>) -> Option<usize> {
     let word = level::at(header.bytes, 4)?;
     let end = 4 + word.length;
@@ -327,7 +329,7 @@ fn npm(header: &mut Header<'_>) -> Option<usize> {
     header.ends(behind).then(|| header.level(4, end, behind))
 }
 
-/// `=ERROR REPORT==== 2-Jan-2026::03:04:05 ===`.
+/// Reads `=ERROR REPORT==== 2-Jan-2026::03:04:05 ===`.
 fn erlang(header: &mut Header<'_>) -> Option<usize> {
     let bytes = header.bytes;
     let near = &bytes[..bytes.len().min(32)];
@@ -343,7 +345,7 @@ fn erlang(header: &mut Header<'_>) -> Option<usize> {
     Some(at)
 }
 
-/// Monolog and Laravel: `channel.LEVEL: `.
+/// Reads Monolog and Laravel: `channel.LEVEL: `.
 fn monolog(header: &mut Header<'_>, at: usize) -> Option<usize> {
     let bytes = header.bytes;
     let near = &bytes[at..bytes.len().min(at + PART_BYTES_MAX)];

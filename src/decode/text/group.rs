@@ -1,11 +1,11 @@
-//! Parts of a header in brackets: `[time]`, `[LEVEL]`, `[time LEVEL name]`, `[thread/LEVEL]`,
-//! `[key=value]`, ids, places, threads. Unit: one pair of brackets.
+//! Reads parts of a header in brackets: `[time]`, `[LEVEL]`, `[time LEVEL name]`, `[thread/LEVEL]`,
+//! `[key=value]`, ids, locations, threads. Unit: one pair of brackets.
 
 use super::state::{Header, PART_BYTES_MAX};
 use super::{ids, level, stamp};
 use crate::record::field::{REQUEST_ID, SPAN_ID, TRACE_ID};
 
-/// Reads the brackets that open at `at`; gives where the next part starts.
+/// Reads the brackets that open at `at`; returns the start of the next part.
 pub(super) fn read(header: &mut Header<'_>, at: usize) -> Option<usize> {
     let bytes = header.bytes;
     let end = closing(bytes, at)?;
@@ -19,7 +19,7 @@ pub(super) fn read(header: &mut Header<'_>, at: usize) -> Option<usize> {
     {
         return Some(next);
     }
-    // `[error]x` is somebody's own
+    // `[error]x` is a form of the application
     if !is_closed && !header.has_time {
         return None;
     }
@@ -38,7 +38,7 @@ pub(super) fn read(header: &mut Header<'_>, at: usize) -> Option<usize> {
     })
 }
 
-/// Brackets and what is inside, without the blanks at both ends.
+/// A pair of brackets and the text inside, without the blanks at both ends.
 struct Group {
     at: usize,
     from: usize,
@@ -47,7 +47,7 @@ struct Group {
 }
 
 impl Group {
-    /// Behind the bracket and the colon that may follow it.
+    /// Returns the position after the bracket and the colon that may follow it.
     fn next(&self, header: &Header<'_>) -> usize {
         let next = self.end + 1;
         let colon = header.byte(next) == b':' && header.ends(next + 1);
@@ -55,7 +55,7 @@ impl Group {
     }
 }
 
-/// Where the bracket at `at` closes; brackets inside are counted.
+/// Returns where the bracket at `at` closes; counts the brackets inside.
 fn closing(bytes: &[u8], at: usize) -> Option<usize> {
     let (open, close) = match bytes[at] {
         b'[' => (b'[', b']'),
@@ -78,7 +78,8 @@ fn closing(bytes: &[u8], at: usize) -> Option<usize> {
     None
 }
 
-/// `[time]`, `[time LEVEL name]`, `[time: LEVEL/process]`, `[E time name]`, `[date][time]`, `[epoch]`.
+/// Reads `[time]`, `[time LEVEL name]`, `[time: LEVEL/process]`, `[E time name]`, `[date][time]`,
+/// `[epoch]`.
 fn timed(header: &mut Header<'_>, group: &Group) -> Option<usize> {
     let bytes = header.bytes;
     let value = &bytes[group.from..group.to];
@@ -127,8 +128,8 @@ fn timed(header: &mut Header<'_>, group: &Group) -> Option<usize> {
     Some(next)
 }
 
-/// The level among the words behind a time, inside its brackets: the first word in any case, a later one in
-/// capitals or before a quoted name.
+/// Finds the level among the words after a time in brackets: the first word in any case, or a later
+/// one in capitals or before a quoted name.
 fn among_words(bytes: &[u8], from: usize, to: usize) -> Option<(usize, usize)> {
     let mut at = from;
     for word in bytes[from..to].split(|byte| *byte == b' ') {
@@ -154,7 +155,8 @@ fn among_words(bytes: &[u8], from: usize, to: usize) -> Option<(usize, usize)> {
     None
 }
 
-/// Seconds, milliseconds, microseconds or nanoseconds since 1970, with or without a fraction.
+/// Returns whether a value is seconds, milliseconds, microseconds or nanoseconds since 1970, with
+/// or without a fraction.
 fn is_epoch(value: &[u8]) -> bool {
     let whole = value.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let is_number = |text: &[u8]| !text.is_empty() && text.iter().all(u8::is_ascii_digit);
@@ -167,7 +169,7 @@ fn is_epoch(value: &[u8]) -> bool {
         }
 }
 
-/// `[LEVEL]`, `[LEVEL/process]`, `[thread/LEVEL]`, `[module:level]`, `[7F00 info 'Default']`,
+/// Reads `[LEVEL]`, `[LEVEL/process]`, `[thread/LEVEL]`, `[module:level]`, `[7F00 info 'Default']`,
 /// `[7:8:LEVEL:file.cc(1)]`.
 fn leveled(header: &mut Header<'_>, group: &Group) -> Option<usize> {
     let bytes = header.bytes;
@@ -176,7 +178,7 @@ fn leveled(header: &mut Header<'_>, group: &Group) -> Option<usize> {
     if let Some(word) = level::at(bytes, from) {
         let end = from + word.length;
         if end == to {
-            // what nginx and Apache call `[crit]` is syslog's word, weaker than a logger's
+            // `[crit]` of nginx and Apache is syslog's word, less severe than a logger's
             let is_crit = &bytes[from..to] == b"crit" && header.has_time;
             let (from, to) = if is_crit { (group.at, group.end + 1) } else { (from, to) };
             let next = header.level(from, to, next);
@@ -201,7 +203,7 @@ fn leveled(header: &mut Header<'_>, group: &Group) -> Option<usize> {
     Some(header.level(from, end, next))
 }
 
-/// `Server thread/ERROR`, `core:error`, `twisted.web#info`.
+/// Finds the level in `Server thread/ERROR`, `core:error`, `twisted.web#info`.
 fn last(bytes: &[u8], from: usize, to: usize) -> Option<(usize, usize)> {
     let value = &bytes[from..to];
     let at = value.iter().rposition(|byte| matches!(byte, b'/' | b':' | b'#' | b'.'))?;
@@ -218,7 +220,7 @@ fn last(bytes: &[u8], from: usize, to: usize) -> Option<(usize, usize)> {
     (end == to && !word.is_weak && is_named && !name.is_empty()).then_some((from + at + 1, end))
 }
 
-/// `[I]` behind a function (Gitea), `(0x0040): ` (SSSD).
+/// Reads `[I]` after a function (Gitea), `(0x0040): ` (SSSD).
 fn sign(header: &Header<'_>, group: &Group) -> Option<(usize, usize)> {
     let bytes = header.bytes;
     let found = match &bytes[group.from..group.to] {
@@ -232,8 +234,8 @@ fn sign(header: &Header<'_>, group: &Group) -> Option<(usize, usize)> {
     (found && header.has_time).then_some((group.from, group.to))
 }
 
-/// The level in the middle of `7F00 info 'Default' opID=1` (ESXi) and of `7:8:0102/030405.1:LEVEL:file.cc(1)`
-/// (Chromium).
+/// Finds the level in the middle of `7F00 info 'Default' opID=1` (ESXi) and of
+/// `7:8:0102/030405.1:LEVEL:file.cc(1)` (Chromium).
 fn middle(header: &mut Header<'_>, from: usize, to: usize) -> Option<(usize, usize)> {
     let bytes = header.bytes;
     let value = &bytes[from..to];
@@ -267,7 +269,7 @@ fn middle(header: &mut Header<'_>, from: usize, to: usize) -> Option<(usize, usi
     found
 }
 
-/// Pairs, ids, places, and behind a level a logger's name.
+/// Reads pairs, ids, locations, and a logger's name after a level.
 fn known(header: &mut Header<'_>, group: &Group, next: usize) -> Option<usize> {
     let bytes = header.bytes;
     let (from, to) = (group.from, group.to);

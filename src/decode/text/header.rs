@@ -1,17 +1,19 @@
-//! The header of a text line: a short sequence of parts in any order (time, level, logger, thread, process,
-//! id, location), in brackets, between bars, dashes or colons, or free. Parts are taken one by one until
-//! something cannot be a part: there the message begins. A part that alone is not certain waits until a
-//! certain one follows (a level, a time, an id); if none does, it belongs to the message. Unit: one line.
+//! Reads the header of a text line: a short sequence of parts in any order (time, level, logger,
+//! thread, process, id, location), in brackets, between bars, dashes or colons, or without
+//! delimiters. The parser reads part by part until something cannot be a part: there the message
+//! begins. A part that is not certain by itself waits until a certain one follows (a level, a time,
+//! an id); if none follows, it belongs to the message. Unit: one line.
 
 use super::out::Out;
 use super::state::Header;
 use super::{forms, group, ids, request, tail};
 use crate::record::field::LOGGER;
 
-/// How many parts may stand before a message; layouts in use have up to ten.
+/// Limit of parts before a message; layouts in use have up to ten.
 const PARTS_MAX: usize = 16;
 
-/// Reads what stands before the message: where the message starts, or `None` where nothing of it is certain.
+/// Reads what precedes the message. Returns the start of the message, or `None` if no part is
+/// certain.
 #[inline]
 pub(super) fn read(bytes: &[u8], out: &mut Out<'_>) -> Option<usize> {
     let mut header = Header::new(bytes);
@@ -27,7 +29,7 @@ pub(super) fn read(bytes: &[u8], out: &mut Out<'_>) -> Option<usize> {
     finish(&header, out)
 }
 
-/// Takes the part at `at`; gives where the next one starts.
+/// Reads the part at `at`; returns the start of the next part.
 fn part(header: &mut Header<'_>, at: usize) -> Option<usize> {
     match header.bytes[at] {
         b'[' | b'(' | b'{' | b'<' => group::read(header, at),
@@ -36,7 +38,7 @@ fn part(header: &mut Header<'_>, at: usize) -> Option<usize> {
     }
 }
 
-/// Writes what is certain.
+/// Writes the certain fields.
 fn finish(header: &Header<'_>, out: &mut Out<'_>) -> Option<usize> {
     let body = header.body?;
     for &(field, from, to) in &header.fields[..header.certain] {

@@ -1,4 +1,5 @@
-//! Ids in brackets, `key=value` pairs and places (`file.py:12`) of a text line. Unit: one part.
+//! Reads ids in brackets, `key=value` pairs and locations (`file.py:12`) of a text line. Unit: one
+//! part.
 
 use super::out::Out;
 use crate::record::field::{
@@ -7,14 +8,14 @@ use crate::record::field::{
 };
 use crate::record::sentinel::is_sentinel;
 
-/// What an id without a name of its own is.
+/// The meaning of an id without a name.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Meaning {
-    /// A trace; else a request.
+    /// It is the id of a trace; otherwise of a request.
     pub(super) is_trace: bool,
 }
 
-/// Writes an id that stands between two separators; sentinels, threads and process ids are none.
+/// Writes an id between two separators; ignores sentinels, threads and process ids.
 pub(super) fn bracket(bytes: &[u8], from: usize, to: usize, meaning: Meaning, out: &mut Out<'_>) {
     let (from, to) = trim(bytes, from, to);
     let value = &bytes[from..to];
@@ -38,7 +39,8 @@ pub(super) fn bracket(bytes: &[u8], from: usize, to: usize, meaning: Meaning, ou
     out.put(if meaning.is_trace { TRACE_ID } else { REQUEST_ID }, from, to);
 }
 
-/// Whether a bracketed text can only be an id: a UUID, many hexadecimal digits, or one that says so.
+/// Returns whether a text in brackets can only be an id: a UUID, many hexadecimal digits, or a text
+/// that names itself an id.
 pub(super) fn is_surely_id(value: &[u8]) -> bool {
     let is_hex = value.iter().all(|byte| byte.is_ascii_hexdigit() || *byte == b'-');
     let value = &value[..value.iter().position(|byte| *byte == b' ').unwrap_or(value.len())];
@@ -48,7 +50,7 @@ pub(super) fn is_surely_id(value: &[u8]) -> bool {
     (value.len() >= 16 && has_digit && is_hex) || (says_so && has_digit)
 }
 
-/// `key=value` pairs between two positions, split at spaces and commas, in those names that matter.
+/// Reads the known `key=value` pairs between two positions, split at spaces and commas.
 pub(super) fn pairs(
     bytes: &[u8],
     from: usize,
@@ -62,7 +64,8 @@ pub(super) fn pairs(
     })
 }
 
-/// The field that a key in a text line means: OpenTelemetry's logging instrumentation and its relatives.
+/// Returns the field of a key in a text line: the keys of OpenTelemetry's logging instrumentation
+/// and similar ones.
 pub(super) fn field_of(key: &[u8]) -> Option<FieldId> {
     Some(match key {
         b"trace_id" | b"traceId" | b"trace" | b"dd.trace_id" | b"otelTraceID" => TRACE_ID,
@@ -77,21 +80,22 @@ pub(super) fn field_of(key: &[u8]) -> Option<FieldId> {
     })
 }
 
-/// `key=value` as a word of a header, its key one that is known or not.
+/// Returns whether a word of a header is `key=value`, with a known or unknown key.
 pub(super) fn is_pair(word: &[u8]) -> bool {
     let key = word.iter().position(|byte| *byte == b'=').unwrap_or(0);
     key > 0
         && word[..key].iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))
 }
 
-/// The field of a pair at `at`, where its key is known and its value is not absent.
+/// Returns the field of a pair at `at`, if its key is known and its value is not absent.
 pub(super) fn pair(word: &[u8], at: usize) -> Option<(FieldId, usize, usize)> {
     let equals = word.iter().position(|byte| *byte == b'=')?;
     let field = field_of(&word[..equals])?;
     (!is_absent(&word[equals + 1..])).then_some((field, at + equals + 1, at + word.len()))
 }
 
-/// `file.py:12`, `module:function:12`, `function:12`: gives what it names and how many fields they are.
+/// Reads `file.py:12`, `module:function:12`, `function:12` into `fields`; returns the number of
+/// fields.
 #[inline]
 pub(super) fn place(
     bytes: &[u8],
@@ -143,7 +147,7 @@ pub(super) fn place(
     }
 }
 
-/// A name that only a logger or a class has: words joined by dots or `::`.
+/// Returns whether a name can only be that of a logger or class: words joined by dots or `::`.
 pub(super) fn is_dotted(name: &[u8]) -> bool {
     let is_word =
         |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'$' | b'-' | b':' | b'#');
@@ -158,23 +162,23 @@ pub(super) fn is_dotted(name: &[u8]) -> bool {
         && last.is_ascii_alphanumeric()
 }
 
-/// `MainProcess`: a capital behind a small letter.
+/// Returns whether a name is like `MainProcess`: a capital after a lower-case letter.
 pub(super) fn is_camel(name: &[u8]) -> bool {
     name.windows(2).any(|pair| pair[0].is_ascii_lowercase() && pair[1].is_ascii_uppercase())
 }
 
-/// A byte that a name, a host, a number or a process has, and no sentence.
+/// Returns whether a byte occurs in names, hosts, numbers and processes, but not in sentences.
 pub(super) fn is_word_byte(byte: u8) -> bool {
     byte.is_ascii_graphic()
         && !matches!(byte, b'"' | b'\'' | b'`' | b',' | b';' | b'{' | b'}' | b'!' | b'?')
 }
 
-/// The length of a name without `[7]` behind it.
+/// Returns the length of a name without a `[7]` after it.
 pub(super) fn without_process(name: &[u8]) -> usize {
     name.iter().position(|byte| *byte == b'[').filter(|at| *at > 0).unwrap_or(name.len())
 }
 
-/// A process id, a thread's or a process' name in Python's manner.
+/// Returns whether a name is a process id, or the name of a thread or process as Python writes it.
 pub(super) fn is_thread(name: &[u8]) -> bool {
     const KNOWN: [&[u8]; 7] = [
         b"MainThread",
@@ -192,7 +196,7 @@ pub(super) fn is_thread(name: &[u8]) -> bool {
     }
 }
 
-/// Spring's `trace-span` and `application,trace,span`: where the two ids lie.
+/// Finds the two ids in Spring's `trace-span` and `application,trace,span`.
 pub(super) fn trace_and_span(bytes: &[u8], from: usize, to: usize) -> Option<[(usize, usize); 2]> {
     let value = &bytes[from..to];
     let is_hex = |part: &[u8], lengths: &[usize]| {
@@ -221,7 +225,7 @@ pub(super) fn trim(bytes: &[u8], from: usize, to: usize) -> (usize, usize) {
     (from + ahead, to - behind)
 }
 
-/// Whether a value is empty or a word for "none".
+/// Returns whether a value is empty or a word for "none".
 pub(super) fn is_absent(value: &[u8]) -> bool {
     std::str::from_utf8(value).is_ok_and(is_sentinel)
 }

@@ -1,26 +1,25 @@
-//! The names of levels in every framework, and what is certain about one that stands somewhere.
-//! Unit: one word.
+//! The names of levels in every framework, and how certain each of them is. Unit: one word.
 
 use crate::decode::scan;
 
-/// A level word that stands somewhere.
+/// A level word in a line.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Level {
-    /// Its length in bytes, slog's `+4` included.
+    /// Its length in bytes, including slog's `+4`.
     pub(super) length: usize,
-    /// Whether it begins with two capitals: `error` may be a word of a sentence, `ERROR` is not.
+    /// It begins with two capitals: `error` may be a word of a sentence, `ERROR` is not.
     pub(super) is_upper: bool,
-    /// Whether the word means so much else that only brackets or bars around it make it a level.
+    /// The word has so many other meanings that it is a level only inside brackets or bars.
     pub(super) is_weak: bool,
 }
 
-/// The level word at `at`, ended by something that no word goes on with.
+/// Finds the level word at `at`, followed by a byte that does not continue a word.
 #[inline]
 pub(super) fn at(bytes: &[u8], at: usize) -> Option<Level> {
     let window = scan::window(bytes, at) as u64;
-    // letters in lower case; a byte that is none turns into one only where it is a control character
+    // converts letters to lower case; no other byte becomes a letter
     let lower = window | u64::from_le_bytes([0x20; 8]);
-    // the longer name of two that begin alike stands first
+    // of two names that begin alike, the longer one is listed first
     let names: &[Word] = match lower as u8 {
         b'i' => &const { [word(b"info"), word(b"inf")] },
         b'd' => {
@@ -88,7 +87,7 @@ const fn weak(name: &[u8]) -> Word {
     Word { is_weak: true, ..word(name) }
 }
 
-/// Names longer than a word of the machine, slog's `ERROR+4` and PostgreSQL's `DEBUG1`.
+/// Matches names longer than a machine word, slog's `ERROR+4` and PostgreSQL's `DEBUG1`.
 #[cold]
 fn further(bytes: &[u8], at: usize, length: usize, is_upper: bool) -> Option<usize> {
     const LONG: [&[u8]; 3] = [b"informational", b"information", b"emergency"];

@@ -1,4 +1,4 @@
-//! Where the parts of a text line are written to.
+//! The destination of the parts of a text line.
 
 use crate::record::field::FieldId;
 use crate::record::slots::{Entry, Place, Slots};
@@ -6,14 +6,14 @@ use crate::record::slots::{Entry, Place, Slots};
 /// The slots of the line that is being read.
 #[derive(Debug)]
 pub(super) struct Out<'a> {
-    /// Where fields go.
+    /// Receives the fields.
     pub(super) slots: &'a mut Slots,
-    /// What positions count in: the line, or its copy without colours.
+    /// The text that positions refer to: the line, or its copy without colours.
     pub(super) place: Place,
 }
 
 impl Out<'_> {
-    /// Writes a field that lies between two positions.
+    /// Writes a field between two positions.
     #[inline]
     pub(super) fn put(&mut self, field: FieldId, from: usize, to: usize) {
         self.slots.put(field, Entry { place: self.place, ..Entry::text(from, to) });

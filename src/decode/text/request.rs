@@ -1,8 +1,9 @@
-//! Requests inside a message, as web frameworks and their loggers write them: `client - "GET /x
-//! HTTP/1.1" 200` with whatever stands around it, `GET /x 200 12 ms`, `| 200 | 12ms | client | GET
-//! "/x"`, `Completed 200 OK in 12ms`, `request{method=GET uri=/x}: ... status=200`; and the
-//! duration and statement that PostgreSQL writes into its message. A first look at four bytes turns
-//! nearly every other message away. Unit: one message.
+//! Reads requests inside a message, as web frameworks and their loggers write them:
+//! `client - "GET /x HTTP/1.1" 200` with other text around it, `GET /x 200 12 ms`,
+//! `| 200 | 12ms | client | GET "/x"`, `Completed 200 OK in 12ms`,
+//! `request{method=GET uri=/x}: ... status=200`; and the duration and statement that PostgreSQL
+//! writes into its message. A check of four bytes rejects nearly every other message. Unit: one
+//! message.
 
 use super::out::Out;
 use crate::decode::access::{self, is_method};
@@ -13,13 +14,13 @@ use crate::record::number;
 use crate::record::slots::Entry;
 use memchr::{memchr, memmem};
 
-/// How far from the start of the message the request's quote is looked for: addresses and times are
-/// shorter.
+/// How far from the start of the message the quote of the request is searched for: addresses and
+/// times are shorter.
 const QUOTE_WITHIN: usize = 120;
-/// How far behind a request its status and its duration are looked for.
+/// How far after a request its status and its duration are searched for.
 const WORDS_MAX: usize = 12;
 
-/// Reads the request of a message that starts at `at`, if it has one; gives back `at`.
+/// Reads the request of a message that starts at `at`, if it has one; returns `at`.
 #[inline]
 pub(super) fn read(bytes: &[u8], at: usize, out: &mut Out<'_>) -> usize {
     let Some(first) = bytes.get(at..).and_then(|rest| rest.first_chunk::<4>()) else { return at };
@@ -27,7 +28,7 @@ pub(super) fn read(bytes: &[u8], at: usize, out: &mut Out<'_>) -> usize {
         [b'0'..=b'9' | b'[' | b':' | b'"' | b'-' | b'|', ..] | b"unix" | b"loca" => {
             quoted(bytes, at, out).or_else(|| piped(bytes, at, out));
         }
-        // an address of IPv6
+        // an IPv6 address
         _ if first.iter().all(|byte| byte.is_ascii_hexdigit() || *byte == b':') => {
             quoted(bytes, at, out);
         }
@@ -61,8 +62,8 @@ fn put_duration(bytes: &[u8], from: usize, to: usize, out: &mut Out<'_>) -> Opti
     Some(())
 }
 
-/// `client - "GET /x HTTP/1.1" 200 OK`, with or without a time in brackets, a size, a referrer;
-/// chi's `"GET http://host/x HTTP/1.1" from client - 200 12B in 1.5ms`.
+/// Reads `client - "GET /x HTTP/1.1" 200 OK`, with or without a time in brackets, a size, a
+/// referrer; chi's `"GET http://host/x HTTP/1.1" from client - 200 12B in 1.5ms`.
 #[cold]
 fn quoted(bytes: &[u8], at: usize, out: &mut Out<'_>) -> Option<()> {
     let near = &bytes[at..bytes.len().min(at + QUOTE_WITHIN)];
@@ -109,8 +110,8 @@ fn quoted(bytes: &[u8], at: usize, out: &mut Out<'_>) -> Option<()> {
     Some(())
 }
 
-/// CoreDNS: `client:port - id "A IN example.org. ..." NOERROR qr,rd 68 0.000990251s`: a duration,
-/// no request.
+/// Reads CoreDNS: `client:port - id "A IN example.org. ..." NOERROR qr,rd 68 0.000990251s`: a
+/// duration, but no request.
 fn answer(bytes: &[u8], close: usize, out: &mut Out<'_>) -> Option<()> {
     let behind = bytes.get(close + 1..)?;
     if !matches!(behind, [b' ', b'A'..=b'Z', b'A'..=b'Z', ..]) {
@@ -121,8 +122,8 @@ fn answer(bytes: &[u8], close: usize, out: &mut Out<'_>) -> Option<()> {
     put_duration(bytes, from, bytes.len(), out)
 }
 
-/// `GET /x 200 12.5 ms - 15`, `GET /x HTTP/1.1 200 15 - 12.5 ms`, `GET /x responded 200 in 12.5
-/// ms`.
+/// Reads `GET /x 200 12.5 ms - 15`, `GET /x HTTP/1.1 200 15 - 12.5 ms`,
+/// `GET /x responded 200 in 12.5 ms`.
 #[cold]
 fn bare(bytes: &[u8], at: usize, out: &mut Out<'_>) -> Option<()> {
     let rest = &bytes[at..];
@@ -149,7 +150,7 @@ fn bare(bytes: &[u8], at: usize, out: &mut Out<'_>) -> Option<()> {
     timed(bytes, words, out)
 }
 
-/// The first duration with a unit among the next words: `12ms`, `12.5 ms`, `in 12.5 ms`.
+/// Reads the first duration with a unit among the next words: `12ms`, `12.5 ms`, `in 12.5 ms`.
 fn timed(bytes: &[u8], words: Words<'_>, out: &mut Out<'_>) -> Option<()> {
     let mut before = None;
     for (start, end) in words.take(WORDS_MAX) {
@@ -164,7 +165,7 @@ fn timed(bytes: &[u8], words: Words<'_>, out: &mut Out<'_>) -> Option<()> {
     None
 }
 
-/// ASP.NET Core: `Request finished HTTP/1.1 GET http://host/x - 200 512 text/plain 12.5ms`.
+/// Reads ASP.NET Core: `Request finished HTTP/1.1 GET http://host/x - 200 512 text/plain 12.5ms`.
 #[cold]
 fn finished(bytes: &[u8], at: usize, out: &mut Out<'_>) -> Option<()> {
     let mut words = Words { bytes, at };
@@ -175,8 +176,8 @@ fn finished(bytes: &[u8], at: usize, out: &mut Out<'_>) -> Option<()> {
     bare(bytes, method, out)
 }
 
-/// gin: `[GIN] 2026/01/02 - 03:04:04 | 200 |  12.5ms |  192.0.2.7 | GET      "/x"`; fiber has the
-/// path behind one more bar.
+/// Reads gin: `[GIN] 2026/01/02 - 03:04:04 | 200 |  12.5ms |  192.0.2.7 | GET      "/x"`; fiber has
+/// the path after one more bar.
 #[cold]
 fn piped(bytes: &[u8], at: usize, out: &mut Out<'_>) -> Option<()> {
     let near = &bytes[at..bytes.len().min(at + QUOTE_WITHIN)];
@@ -217,7 +218,7 @@ fn piped(bytes: &[u8], at: usize, out: &mut Out<'_>) -> Option<()> {
     Some(())
 }
 
-/// Rails: `Completed 200 OK in 12ms (Views: 5.0ms | ActiveRecord: 0.5ms)`.
+/// Reads Rails: `Completed 200 OK in 12ms (Views: 5.0ms | ActiveRecord: 0.5ms)`.
 #[cold]
 fn completed(bytes: &[u8], at: usize, out: &mut Out<'_>) -> Option<()> {
     let mut words = Words { bytes, at };
@@ -232,7 +233,7 @@ fn completed(bytes: &[u8], at: usize, out: &mut Out<'_>) -> Option<()> {
     Some(())
 }
 
-/// tower-http: `request{method=GET uri=/x version=HTTP/1.1}: ...: finished processing request
+/// Reads tower-http: `request{method=GET uri=/x version=HTTP/1.1}: ...: finished processing request
 /// latency=12 ms status=200`.
 #[cold]
 fn span(bytes: &[u8], at: usize, out: &mut Out<'_>) -> Option<()> {
@@ -253,7 +254,7 @@ fn span(bytes: &[u8], at: usize, out: &mut Out<'_>) -> Option<()> {
     out.put(URL_PATH, path.0, path.1);
     out.put(HTTP_STATUS, status.0, status.1);
     let (from, mut to) = value(close, bytes.len(), b" latency=")?;
-    // `12 ms`: the unit is a word of its own
+    // `12 ms`: the unit is a separate word
     if let Some([b' ', rest @ ..]) = bytes.get(to..) {
         let unit = rest.iter().position(|byte| *byte == b' ').unwrap_or(rest.len());
         if matches!(&rest[..unit], b"ms" | b"s" | b"us" | b"ns" | b"\xc2\xb5s" | b"\xce\xbcs") {
@@ -263,7 +264,7 @@ fn span(bytes: &[u8], at: usize, out: &mut Out<'_>) -> Option<()> {
     put_duration(bytes, from, to, out)
 }
 
-/// PostgreSQL: `duration: 37.118 ms  statement: SELECT 1`, `... execute name: SELECT 1`.
+/// Reads PostgreSQL: `duration: 37.118 ms  statement: SELECT 1`, `... execute name: SELECT 1`.
 #[cold]
 fn statement(bytes: &[u8], at: usize, out: &mut Out<'_>) -> Option<()> {
     let from = at + bytes[at..].strip_prefix(b"duration: ").map(|_| 10)?;
@@ -279,20 +280,20 @@ fn statement(bytes: &[u8], at: usize, out: &mut Out<'_>) -> Option<()> {
     Some(())
 }
 
-/// The same in a field of a structured line.
+/// Reads the same in a field of a structured line.
 pub(super) fn statement_in(bytes: &[u8], from: usize, to: usize, out: &mut Out<'_>) {
     if let Some(bytes) = bytes.get(..to) {
         statement(bytes, from, out);
     }
 }
 
-/// Three digits that nothing longer follows.
+/// Returns whether three digits are at `at` and nothing that makes the number longer follows.
 fn is_status(bytes: &[u8], at: usize) -> bool {
     matches!(bytes.get(at..), Some([b'1'..=b'5', b'0'..=b'9', b'0'..=b'9', rest @ ..])
         if rest.first().is_none_or(|byte| *byte == b' '))
 }
 
-/// Words between spaces, by their positions.
+/// Iterates over the words between spaces, by their positions.
 struct Words<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -310,8 +311,8 @@ impl Iterator for Words<'_> {
     }
 }
 
-/// The length of an address without `:port`. An address with more than one colon is IPv6: behind
-/// brackets, or, as uvicorn writes it, with the port behind one more colon.
+/// Returns the length of an address without `:port`. An address with more than one colon is IPv6,
+/// either in brackets or, as uvicorn writes it, with the port after one more colon.
 fn without_port(address: &[u8]) -> usize {
     match address.iter().rposition(|byte| *byte == b':') {
         Some(colon) if address[0] == b'[' || !address[..colon].contains(&b':') => colon,
@@ -342,8 +343,8 @@ mod tests {
     const OK: (&str, &str) = ("http.response.status_code", "200");
     const CLIENT: (&str, &str) = ("client.address", "192.0.2.7");
 
-    /// Scenario: one request, as each framework's logger words it.
-    /// Guarantees: method, path and status, and the duration with the unit that stands there.
+    /// Scenario: one request, as the logger of each framework writes it. Guarantees: method, path
+    /// and status are read, and the duration with its unit.
     #[test]
     fn one_request_in_every_wording() {
         let took = |text| ("duration", text);

@@ -1,14 +1,14 @@
-//! How long a time in the header of a line is; its value is read by `time` when somebody asks.
-//! Unit: one time.
+//! Measures the length of a time in the header of a line; `time` parses its value only when it is
+//! needed. Unit: one time.
 
 use crate::decode::time::shape;
 
-/// Which bytes of `2026-01-` and of `02 03:04` are digits; the others are separators.
+/// The bytes of `2026-01-` and of `02 03:04` that are digits; the others are separators.
 const DATE_DIGITS: u64 = u64::from_le_bytes([255, 255, 255, 255, 0, 255, 255, 0]);
 const TIME_DIGITS: u64 = u64::from_le_bytes([255, 255, 0, 255, 255, 0, 255, 255]);
 const ZEROS: u64 = 0x3030_3030_3030_3030;
 
-/// The length of a time with fraction and zone; 0 where there is none.
+/// Returns the length of a time with fraction and zone; 0 if there is none.
 #[inline]
 pub(crate) fn extent(bytes: &[u8]) -> usize {
     let Some(head) = bytes.first_chunk::<19>() else { return other(bytes) };
@@ -31,19 +31,19 @@ pub(crate) fn extent(bytes: &[u8]) -> usize {
     }
 }
 
-/// Whether all bytes under the mask are digits.
+/// Returns whether all bytes under the mask are digits.
 #[inline]
 fn all_digits(word: u64, mask: u64) -> bool {
     let low = (word ^ ZEROS) & mask;
     (low | low.wrapping_add(0x0606_0606_0606_0606 & mask)) & 0xf0f0_f0f0_f0f0_f0f0 == 0
 }
 
-/// Every form but the usual one.
+/// Measures every form except the usual one.
 fn other(bytes: &[u8]) -> usize {
     shape::read(bytes).map_or(0, |moment| moment.length)
 }
 
-/// Takes in a fraction and a zone.
+/// Extends a time by its fraction and zone.
 #[inline]
 fn behind_seconds(bytes: &[u8], at: usize) -> usize {
     // `,123 - `, as Python's `logging` writes it
@@ -62,14 +62,14 @@ fn behind_seconds(bytes: &[u8], at: usize) -> usize {
         end += 1 + length;
     }
     match bytes.get(end..) {
-        // by far the most have none
+        // most lines have none
         Some(
             [b' ', b'-' | b'|' | b'[', b' ' | b'a'..=b'z' | b'A'..=b'Z', ..] | [b']', ..] | [],
         ) => end,
         Some([b'Z', next, ..]) if !next.is_ascii_alphanumeric() => end + 1,
-        // a level: no zone of four letters ends so
+        // a level: no zone of four letters ends like this
         Some([b' ', b'A'..=b'Z', b'A'..=b'Z', b'A'..=b'Z', b'A'..=b'S' | b'U'..=b'Z', ..]) => end,
-        // whatever else may be a part of it
+        // anything else that may be a part of the time
         _ => other(bytes).max(end),
     }
 }

@@ -1,15 +1,15 @@
-//! What was read of a header so far, and what of it is certain. Unit: one line.
+//! The state of the header parser: what it has read, and how much of it is certain. Unit: one line.
 
 use super::ids;
 use crate::record::field::{FieldId, LOGGER, SEVERITY, TIMESTAMP};
 
-/// The longest part: names of loggers and threads are shorter.
+/// Limit of a part's length: names of loggers and threads are shorter.
 pub(super) const PART_BYTES_MAX: usize = 128;
 
-/// How many fields a header may have.
+/// Limit of fields in a header.
 const FIELDS_MAX: usize = 16;
 
-/// What was read of a header.
+/// The parts of a header that were read so far.
 #[derive(Debug)]
 pub(super) struct Header<'a> {
     pub(super) bytes: &'a [u8],
@@ -17,7 +17,7 @@ pub(super) struct Header<'a> {
     pub(super) count: usize,
     /// How many of the fields are certain.
     pub(super) certain: usize,
-    /// Where the message starts if nothing more is certain.
+    /// The start of the message if nothing more is certain.
     pub(super) body: Option<usize>,
     pub(super) has_time: bool,
     pub(super) level: Option<FoundLevel>,
@@ -33,16 +33,16 @@ pub(super) struct Header<'a> {
     pub(super) plain_words: usize,
     /// Parts that are not certain, since the last certain one.
     pub(super) waiting: usize,
-    /// The message starts at `body`, whatever it holds.
+    /// The message starts at `body`, whatever follows.
     pub(super) is_done: bool,
 }
 
-/// Where the level stands.
+/// The position of the level.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct FoundLevel {
     pub(super) from: usize,
     pub(super) to: usize,
-    /// It stood in brackets and was padded, as structlog's console writes it.
+    /// The level was in brackets and padded, as structlog's console writes it.
     pub(super) is_padded: bool,
 }
 
@@ -67,7 +67,7 @@ impl<'a> Header<'a> {
         }
     }
 
-    /// Notes a field; it counts once [`Header::commit`] follows.
+    /// Records a field, which becomes certain when [`Header::commit`] follows.
     pub(super) fn put(&mut self, field: FieldId, from: usize, to: usize) {
         if let Some(slot) = self.fields.get_mut(self.count) {
             *slot = (field, from as u32, to as u32);
@@ -75,7 +75,7 @@ impl<'a> Header<'a> {
         }
     }
 
-    /// Everything up to `body` is certain.
+    /// Marks everything up to `body` as certain.
     pub(super) fn commit(&mut self, body: usize) -> usize {
         let body = self.blanks(body);
         self.certain = self.count;
@@ -85,7 +85,7 @@ impl<'a> Header<'a> {
         body
     }
 
-    /// The part up to `next` counts if something certain follows.
+    /// Records a part up to `next` that becomes certain if something certain follows.
     pub(super) fn wait(&mut self, next: usize) -> usize {
         self.waiting += 1;
         self.blanks(next)
@@ -95,7 +95,7 @@ impl<'a> Header<'a> {
         self.put(TIMESTAMP, from, to);
         self.has_time = true;
         if self.level.is_none() {
-            // what stood before the time names no logger
+            // a word before the time does not name a logger
             self.logger_name = None;
         }
         self.separator = 0;
@@ -122,12 +122,12 @@ impl<'a> Header<'a> {
         self.bytes.get(at).copied().unwrap_or(0)
     }
 
-    /// Whether a blank or the end of the line stands at `at`.
+    /// Returns whether a blank or the end of the line is at `at`.
     pub(super) fn ends(&self, at: usize) -> bool {
         matches!(self.bytes.get(at), None | Some(b' ' | b'\t'))
     }
 
-    /// Behind the blanks at `at`.
+    /// Returns the position after the blanks at `at`.
     #[inline]
     pub(super) fn blanks(&self, mut at: usize) -> usize {
         while let Some(b' ' | b'\t') = self.bytes.get(at) {
@@ -136,7 +136,7 @@ impl<'a> Header<'a> {
         at
     }
 
-    /// A place between two positions.
+    /// Reads a location between two positions.
     pub(super) fn place(&mut self, from: usize, to: usize) -> bool {
         let mut fields = [(FieldId::NONE, 0, 0); 3];
         let found = ids::place(self.bytes, from, to, &mut fields);
@@ -147,12 +147,12 @@ impl<'a> Header<'a> {
         found > 0
     }
 
-    /// A text in brackets between dashes is an id, whatever it looks like.
+    /// Records a text in brackets between dashes as an id, whatever it looks like.
     pub(super) fn id(&mut self, from: usize, to: usize) {
         self.bracketed_id = Some((from, to));
     }
 
-    /// An id between dashes makes what stands before it certain, but a level may follow.
+    /// Marks the parts before an id between dashes as certain; a level may still follow.
     pub(super) fn certain_id(&mut self, next: usize) -> usize {
         let name = self.logger_name;
         let next = self.commit(next);
@@ -160,7 +160,7 @@ impl<'a> Header<'a> {
         next
     }
 
-    /// A name that is the logger's if a level follows.
+    /// Records a name that is the logger's if a level follows.
     pub(super) fn name(&mut self, from: usize, to: usize) {
         self.logger_name = Some((from, to));
     }

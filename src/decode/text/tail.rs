@@ -1,5 +1,5 @@
-//! What some loggers put into or behind the message: structlog's `key=value`, PostgreSQL's duration and
-//! statement. Unit: one message.
+//! Reads what some loggers put into or after the message: structlog's `key=value`, PostgreSQL's
+//! duration and statement. Unit: one message.
 
 use super::ids;
 use super::out::Out;
@@ -8,7 +8,7 @@ use crate::record::field::{
 };
 use crate::record::slots::Entry;
 
-/// structlog's console: the event, padded, `[logger]`, then `key=value` pairs.
+/// Reads structlog's console format: the event, padded, `[logger]`, then `key=value` pairs.
 #[cold]
 pub(super) fn structlog(bytes: &[u8], from: usize, out: &mut Out<'_>) {
     let mut at = from;
@@ -48,7 +48,7 @@ fn field_of(key: &[u8]) -> Option<(FieldId, Unit)> {
     Some((field, Unit::None))
 }
 
-/// PostgreSQL's `duration: 1.234 ms  statement: SELECT 1`.
+/// Reads PostgreSQL's `duration: 1.234 ms  statement: SELECT 1`.
 #[cold]
 pub(super) fn postgres(bytes: &[u8], from: usize, out: &mut Out<'_>) {
     let Some(rest) = bytes[from..].strip_prefix(b"duration: ") else { return };

@@ -1,4 +1,4 @@
-//! Layouts of text lines, tracebacks among them, and the fields that are found in each.
+//! Layouts of text lines, including tracebacks, and the fields that are found in each.
 
 mod tracebacks;
 
@@ -29,8 +29,8 @@ const NAME: (&str, &str) = ("logger.name", "shop.orders");
 const MESSAGE: (&str, &str) = ("body", "API Request: f failed - a | b");
 const UUID: &str = "6f1c1b1e-5f0e-4a3e-9d3c-0f6b1a2c3d4e";
 
-/// Scenario: the layouts that the founding documents teach, as CPython's `logging` writes them.
-/// Guarantees: every part at its place; the message keeps its own separators.
+/// Scenario: the layouts of the founding documents, as CPython's `logging` writes them. Guarantees:
+/// every part is found; the message keeps the separators inside it.
 #[test]
 fn python_layouts() {
     for (line, expected) in [
@@ -162,7 +162,7 @@ fn python_layouts() {
     }
 }
 
-/// Scenario: loggers that come with a framework, and those of other languages.
+/// Scenario: the default loggers of frameworks, and loggers of other languages.
 #[test]
 fn other_layouts() {
     let get = [("http.request.method", "GET"), ("http.response.status_code", "200")];
@@ -381,7 +381,7 @@ const FRAMES: &str =
     "Traceback (most recent call last):\n  File \"a.py\", line 3, in f\n    g()\n    ~^^";
 
 proptest! {
-    /// No text panics, and every field lies within it, at a character's boundary.
+    /// No text causes a panic, and every field lies within it, at character boundaries.
     #[test]
     fn property_any_text(
         line in "(2026-01-01 10:00:00(,123|Z| UTC)?|\\[2026-01-01 10:00:00\\]|10:00:00)?( - | \\| | |: ?)?(INFO|\\[|\\]|error|LOG:  |a\\.py:1|x\\.y|in m:|---|=|: | - | \\| |\"|\u{e9}|\t|\n|\u{1b}\\[1m|Traceback \\(most recent call last\\):\n|  \\| |[0-9]){0,9}"

@@ -1,6 +1,6 @@
-//! The stack trace in a record of several lines: where it starts, and type and message of the exception.
-//! Of chained exceptions the one counts that was raised last, which Python and PHP write last and the others
-//! first; of an ExceptionGroup the group itself. Unit: one record.
+//! Finds the stack trace in a record of several lines: its start, and type and message of the
+//! exception. Of chained exceptions, the one that was raised last is used, which Python and PHP
+//! write last and other languages first; of an ExceptionGroup the group itself. Unit: one record.
 
 mod other;
 mod parts;
@@ -14,18 +14,18 @@ use crate::record::slots::{Entry, Place, Slots};
 use parts::{Found, Thrown, lines, trimmed, type_line};
 use std::ops::Range;
 
-/// A record of several lines, taken apart.
+/// The parts of a record of several lines.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Parts {
-    /// Where the message ends, its newline not counted.
+    /// The end of the message, without its newline.
     pub(crate) message_end: usize,
-    /// Where the stack trace starts, if there is one; 0 where nobody caught the exception.
+    /// The start of the stack trace, if there is one; 0 if the exception was uncaught.
     pub(crate) traceback: Option<usize>,
 }
 
-/// Takes a record of several lines apart: the message, and the stack trace behind it.
+/// Splits a record of several lines into the message and the stack trace after it.
 pub(crate) fn split(text: &str) -> Parts {
-    // `logging` writes these behind the message where no exception is handled
+    // `logging` writes these lines after the message if no exception is handled
     let aside = lines(text).skip(1).find(|(_, line)| {
         matches!(Line::of(line.as_bytes()), Line::StackHeader | Line::NoException)
     });
@@ -53,8 +53,8 @@ pub(crate) fn write(text: &str, at: usize, place: Place, slots: &mut Slots) {
     }
 }
 
-/// Writes the level that java.util.logging writes in the second line of a record. Returns where the message
-/// starts.
+/// Writes the level that java.util.logging puts into the second line of a record. Returns the start
+/// of the message.
 pub(crate) fn second_line(text: &str, place: Place, slots: &mut Slots) -> Option<usize> {
     let mut lines = lines(text);
     let (_, first) = lines.next()?;
@@ -66,8 +66,8 @@ pub(crate) fn second_line(text: &str, place: Place, slots: &mut Slots) -> Option
     Some((at + length + 2).min(at + second.len()))
 }
 
-/// Where type and message of the exception lie in the text of a stack trace; the message may be empty.
-/// A text without frames (`ValueError: no`) has them too.
+/// Returns the positions of type and message of the exception in the text of a stack trace. The
+/// message may be empty. Also accepts a text without frames (`ValueError: no`).
 pub(crate) fn exception_of(text: &str) -> Option<(Range<usize>, Range<usize>)> {
     let found = match find(text) {
         Some(found) => found.thrown,
@@ -80,7 +80,7 @@ fn find(text: &str) -> Option<Found> {
     python::find(text).or_else(|| other::find(text))
 }
 
-/// `Type: message`, the message over all lines.
+/// Reads `Type: message`; the message extends over all lines.
 fn first_line(text: &str) -> Option<Thrown> {
     let (at, line) = lines(text).find(|(_, line)| !line.trim().is_empty())?;
     let (name, message) = type_line(line)?;

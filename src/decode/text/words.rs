@@ -1,11 +1,12 @@
-//! Parts of a header without brackets: separators, times, levels, names, numbers, places. Unit: one part.
+//! Reads parts of a header without brackets: separators, times, levels, names, numbers, locations.
+//! Unit: one part.
 
 use super::state::{Header, PART_BYTES_MAX};
 use super::{forms, ids, level, stamp};
 use crate::record::field::LOGGER;
 
-/// Words of a sentence that stand before a level's name: `no ERROR was seen`. Any other single word between a
-/// time and a level in capitals is the logger's name, as in Python's layouts.
+/// Words of a sentence that may precede the name of a level: `no ERROR was seen`. Any other single
+/// word between a time and a level in capitals is the logger's name, as in Python's layouts.
 #[rustfmt::skip]
 const BEFORE_LEVELS: [&[u8]; 28] = [
     b"a", b"an", b"the", b"no", b"not", b"any", b"one", b"this", b"that", b"last", b"first", b"new", b"got",
@@ -14,7 +15,7 @@ const BEFORE_LEVELS: [&[u8]; 28] = [
 ];
 
 impl Header<'_> {
-    /// ` - `, ` | `, `|`, ` : `, ` --- `, ` -- name: ` (Ruby), and the comma behind a time.
+    /// Reads ` - `, ` | `, `|`, ` : `, ` --- `, ` -- name: ` (Ruby), and the comma after a time.
     pub(super) fn separator(&mut self, at: usize) -> Option<usize> {
         let byte = self.bytes[at];
         let run = self.bytes[at..].iter().take(4).take_while(|b| **b == byte).count();
@@ -40,7 +41,7 @@ impl Header<'_> {
         Some(if is_behind_certain { self.commit(next) } else { self.wait(next) })
     }
 
-    /// A time, a level, a name, a number, a place.
+    /// Reads a time, a level, a name, a number or a location.
     pub(super) fn word(&mut self, at: usize) -> Option<usize> {
         if !self.has_time && self.waiting < 5 {
             let length = self.time_length(at);
@@ -68,12 +69,12 @@ impl Header<'_> {
         }
     }
 
-    /// A level that no bracket encloses: whether its form and what is around it make it certain.
+    /// Reads a level without brackets, if its form and the text around it make it certain.
     fn level_word(&mut self, at: usize, word: level::Level) -> Option<usize> {
         let end = at + word.length;
         let next = self.blanks(end);
         let is_first = self.waiting == 0 && (self.has_time || self.body.is_none());
-        // one ordinary word may name a logger, where a time stands before it
+        // one ordinary word may name a logger after a time
         let is_placed = self.plain_words == 0 || (self.plain_words == 1 && self.has_time);
         let is_free = word.is_upper && !word.is_weak && is_placed;
         let next = match self.byte(end) {
@@ -97,7 +98,7 @@ impl Header<'_> {
         Some(self.level(at, end, next))
     }
 
-    /// `LOG:  ` of PostgreSQL, `fail: Category[0]` of .NET.
+    /// Returns whether the word is `LOG:  ` of PostgreSQL or `fail: Category[0]` of .NET.
     fn is_weak_label(&self, at: usize, end: usize) -> bool {
         let behind = &self.bytes[end + 1..self.bytes.len().min(end + PART_BYTES_MAX)];
         match &self.bytes[at..end] {
@@ -110,8 +111,8 @@ impl Header<'_> {
         }
     }
 
-    /// Whether a level in small letters, or one that is an ordinary word too, is set apart by what is
-    /// around it.
+    /// Returns whether the text around a level in lower case, or around a level that is also an
+    /// ordinary word, separates it from a sentence.
     fn is_apart(&self, end: usize, is_first: bool, word: level::Level) -> bool {
         let next = self.blanks(end);
         let separator = self.byte(next);
@@ -127,7 +128,8 @@ impl Header<'_> {
         self.has_time && self.waiting == 0 && (is_padded || self.is_process(next))
     }
 
-    /// `hostd[7] `: behind a level in small letters only a process can follow.
+    /// Returns whether `hostd[7] ` is at `at`: only a process can follow a level in lower case like
+    /// this.
     fn is_process(&self, at: usize) -> bool {
         let rest = &self.bytes[at..self.bytes.len().min(at + PART_BYTES_MAX)];
         let length = rest.iter().position(|byte| *byte == b' ').unwrap_or(rest.len());
@@ -135,7 +137,7 @@ impl Header<'_> {
         word.ends_with(b"]") && memchr::memchr_iter(b'[', word).count() == 1
     }
 
-    /// `logging.BASIC_FORMAT`: `LEVEL:logger:message`; `LEVEL:message`.
+    /// Reads `logging.BASIC_FORMAT`: `LEVEL:logger:message`; `LEVEL:message`.
     fn basic(&mut self, at: usize, end: usize) -> Option<usize> {
         let from = end + 1;
         let rest = &self.bytes[from..self.bytes.len().min(from + PART_BYTES_MAX)];
@@ -153,7 +155,7 @@ impl Header<'_> {
         self.body
     }
 
-    /// What may stand before a level: process ids, hosts, names, places.
+    /// Reads what may precede a level: process ids, hosts, names, locations.
     fn before_level(&mut self, at: usize) -> Option<usize> {
         let end = self.word_end(at);
         let word = &self.bytes[at..end];
@@ -207,7 +209,7 @@ impl Header<'_> {
         Some(self.wait(end))
     }
 
-    /// Whether a level stands at `at`: free in capitals, or in brackets.
+    /// Returns whether a level is at `at`: in capitals without brackets, or in brackets.
     fn has_level_ahead(&self, at: usize) -> bool {
         let inside = at + usize::from(self.byte(at) == b'[');
         level::at(self.bytes, inside).is_some_and(|word| {
@@ -216,7 +218,7 @@ impl Header<'_> {
         })
     }
 
-    /// `1000212917: `
+    /// Returns whether a number with a colon is at `at`: `1000212917: `.
     fn has_number_label(&self, at: usize) -> bool {
         let digits = self.bytes[at..].iter().take_while(|byte| byte.is_ascii_digit()).count();
         digits > 0 && self.byte(at + digits) == b':' && self.ends(at + digits + 1)
@@ -226,7 +228,7 @@ impl Header<'_> {
         level::at(self.bytes, at).is_some_and(|word| self.byte(at + word.length) == b':')
     }
 
-    /// Where the word at `at` ends: at a blank, a bar, or a bracket that is closed by a level.
+    /// Returns the end of the word at `at`: a blank, a bar, or a bracket around a level.
     fn word_end(&self, at: usize) -> usize {
         let rest = &self.bytes[at..self.bytes.len().min(at + PART_BYTES_MAX)];
         let length = rest.iter().position(|byte| matches!(byte, b' ' | b'\t' | b'|'));
@@ -237,8 +239,8 @@ impl Header<'_> {
         }
     }
 
-    /// What may stand between a level and the message: a process id before dashes, `in module:`, a place, a
-    /// logger's dotted name.
+    /// Reads what may separate a level from the message: a process id before dashes, `in module:`,
+    /// a location, a logger's dotted name.
     fn behind_level(&mut self, at: usize) -> Option<usize> {
         let end = self.word_end(at);
         let word = &self.bytes[at..end];
@@ -291,14 +293,14 @@ impl Header<'_> {
         Some(self.commit(next))
     }
 
-    /// Whether two words and a bar stand at `at`: `jvm 1    | `.
+    /// Returns whether two words and a bar are at `at`: `jvm 1    | `.
     fn has_bar(&self, at: usize) -> bool {
         let near = &self.bytes[at..self.bytes.len().min(at + 32)];
         let Some(bar) = memchr::memchr(b'|', near) else { return false };
         near[..bar].split(|byte| *byte == b' ').filter(|word| !word.is_empty()).count() == 2
     }
 
-    /// Flask: `LEVEL in module: `.
+    /// Reads Flask's `LEVEL in module: `.
     fn flask(&mut self, at: usize) -> Option<usize> {
         let near = &self.bytes[at + 3..self.bytes.len().min(at + PART_BYTES_MAX)];
         let colon = near.iter().position(|byte| matches!(byte, b':' | b' '))?;

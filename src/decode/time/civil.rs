@@ -1,21 +1,22 @@
-//! Days, minutes and offsets as numbers. Pure arithmetic of the proleptic Gregorian calendar.
+//! Converts dates, minutes and offsets to numbers. Pure arithmetic of the proleptic Gregorian
+//! calendar.
 
-/// What a text said: the wall clock's seconds since 1970 as if they were UTC, and the offset, if it named
-/// one.
+/// A time as written: the wall clock's seconds since 1970 as if they were UTC, and the offset, if
+/// there is one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Stamp {
-    /// Civil seconds since 1970-01-01T00:00:00, no offset applied.
+    /// Civil seconds since 1970-01-01T00:00:00, without the offset.
     pub(super) seconds: i64,
-    /// The fraction.
+    /// The fraction of a second.
     pub(super) nanos: u32,
-    /// Seconds east of UTC, where the text says so.
+    /// Seconds east of UTC, if the text contains an offset.
     pub(super) offset: Option<i32>,
 }
 
 /// Seconds of a day.
 pub(super) const DAY: i64 = 86_400;
 
-/// Days since 1970-01-01 of a date that must exist; `None` for the others.
+/// Returns the days since 1970-01-01 of a date; `None` if the date does not exist.
 #[inline]
 pub(super) fn days(year: u32, month: u32, day: u32) -> Option<i64> {
     const BEFORE: [u16; 12] = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334];
@@ -33,7 +34,7 @@ pub(super) fn days(year: u32, month: u32, day: u32) -> Option<i64> {
     Some(years * 365 + leaps + within - 719_162)
 }
 
-/// The year in which a day since 1970-01-01 lies, for days from 1970 on.
+/// Returns the year of a day since 1970-01-01, for days from 1970 on.
 pub(super) fn year_of(day: i64) -> u32 {
     let mut year = 1970 + (day.max(0) / 366) as u32;
     while days(year + 1, 1, 1).is_some_and(|next| next <= day) {
@@ -42,14 +43,14 @@ pub(super) fn year_of(day: i64) -> u32 {
     year
 }
 
-/// Two digits as a number; 100 or more where they are none.
+/// Parses two digits; returns 100 or more if they are not digits.
 #[inline]
 pub(super) fn two(tens: u8, ones: u8) -> u32 {
     let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
     if tens > 9 || ones > 9 { 1000 } else { tens as u32 * 10 + ones as u32 }
 }
 
-/// The month of an English abbreviation, 1 to 12, in any case.
+/// Returns the month of an English abbreviation, 1 to 12, ignoring case.
 #[inline]
 pub(super) fn month(name: [u8; 3]) -> Option<u32> {
     const NAMES: [[u8; 3]; 12] = [
@@ -60,8 +61,8 @@ pub(super) fn month(name: [u8; 3]) -> Option<u32> {
     NAMES.iter().position(|known| *known == lower).map(|index| index as u32 + 1)
 }
 
-/// `:SS` if any, a fraction behind `.` or `,`, and a zone: what follows the minute. Gives seconds,
-/// nanoseconds, offset.
+/// Parses what follows the minute: `:SS` if present, a fraction after `.` or `,`, and a zone.
+/// Returns seconds, nanoseconds, offset.
 #[inline]
 pub(super) fn tail(rest: &[u8]) -> Option<(u32, u32, Option<i32>)> {
     let (second, rest) = match rest {
@@ -78,7 +79,7 @@ pub(super) fn tail(rest: &[u8]) -> Option<(u32, u32, Option<i32>)> {
     Some((second, nanos, zone(rest).ok()?))
 }
 
-/// Digits of a fraction of a second, any number of them; those behind the ninth are cut off.
+/// Parses the digits of a fraction of a second, any number of them; cuts off those after the ninth.
 #[inline]
 pub(super) fn fraction(bytes: &[u8]) -> Option<(u32, &[u8])> {
     const SCALE: [u32; 10] =
@@ -94,8 +95,8 @@ pub(super) fn fraction(bytes: &[u8]) -> Option<(u32, &[u8])> {
     (length > 0).then(|| (value * SCALE[length.min(9)], &bytes[length..]))
 }
 
-/// A zone: nothing, `Z`, `UTC`, `GMT`, `+HH`, `+HHMM`, `+HH:MM`, with or without a space before it.
-/// `Ok(None)`: none is named; an error: what stands there is no zone.
+/// Parses a zone: nothing, `Z`, `UTC`, `GMT`, `+HH`, `+HHMM`, `+HH:MM`, with or without a space
+/// before it. Returns `Ok(None)` if there is no zone, and an error if the text is not a zone.
 #[inline]
 pub(super) fn zone(bytes: &[u8]) -> Result<Option<i32>, ()> {
     let bytes = match bytes {

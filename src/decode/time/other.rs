@@ -1,14 +1,15 @@
-//! Times that the minute cache does not serve: every form of [`shape`], epoch numbers, RFC 1123. What a text
-//! leaves out is the nearest to the arrival.
+//! Parses times that the minute cache does not handle: every form of [`shape`], epoch numbers, RFC
+//! 1123. Of the years or days that a text omits, the one nearest to the arrival is used.
 
 use super::civil::{self, DAY, Stamp};
 use super::shape::{self, Date, Moment};
 use jiff::fmt::rfc2822;
 
-/// The smallest number that is taken for seconds since the epoch (1973): a smaller one counts something else.
+/// The smallest number that is accepted as seconds since the epoch (1973): a smaller one is a
+/// count.
 const EPOCH_SECONDS_MIN: u64 = 100_000_000;
 
-/// Reads `text`; `now` is the arrival on the wall clock of the zone, in civil seconds.
+/// Parses `text`; `now` is the arrival on the wall clock of the zone, in civil seconds.
 pub(super) fn parse(text: &str, now: i64) -> Option<Stamp> {
     match shape::read(text.as_bytes()) {
         Some(moment) if moment.length == text.len() => dated(&moment, now),
@@ -19,7 +20,7 @@ pub(super) fn parse(text: &str, now: i64) -> Option<Stamp> {
     }
 }
 
-/// Fills in what the text leaves out: of the years or days around the arrival the nearest.
+/// Fills in what the text omits: the year or day that is nearest to the arrival.
 fn dated(moment: &Moment, now: i64) -> Option<Stamp> {
     let within = i64::from(moment.seconds);
     let nearest = |days: [Option<i64>; 3]| {
@@ -41,11 +42,12 @@ fn dated(moment: &Moment, now: i64) -> Option<Stamp> {
     Some(Stamp { seconds, nanos: moment.nanos, offset: moment.offset })
 }
 
-/// Seconds, milliseconds, microseconds or nanoseconds since the epoch, told apart by magnitude.
+/// Parses seconds, milliseconds, microseconds or nanoseconds since the epoch, distinguished by
+/// magnitude.
 fn epoch(text: &str) -> Option<Stamp> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     if !whole.bytes().chain(fraction.bytes()).all(|byte| byte.is_ascii_digit()) {
-        // 1.7639e9: no logger's habit, but a JSON number
+        // 1.7639e9: loggers do not write this form, but it is a JSON number
         let value = text.parse::<f64>().ok().filter(|v| (1e8..1e11).contains(v))?;
         let seconds = value.trunc();
         let nanos = ((value - seconds) * 1e9) as u32;
@@ -69,7 +71,7 @@ fn epoch(text: &str) -> Option<Stamp> {
     Some(Stamp { seconds: (whole / per_second) as i64, nanos: nanos as u32, offset: Some(0) })
 }
 
-/// RFC 1123 with its obsolete zones, by the library.
+/// Parses RFC 1123 with its obsolete zones, with the library jiff.
 fn by_jiff(text: &str) -> Option<Stamp> {
     let at = rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
     let nanos = at.as_nanosecond();

@@ -1,33 +1,34 @@
-//! The forms of a time as programs write them: what a time at the start of a text says and where it ends.
-//! One reading serves both the header of a line, which needs the length, and the value. What is ambiguous
-//! (day or month first, an abbreviation that several zones share) is not guessed. Unit: one time.
+//! Reads the forms of a time as programs write them: the value of a time at the start of a text,
+//! and its end. One function serves both the header of a line, which needs the length, and the
+//! value. It does not guess what is ambiguous (day or month first, an abbreviation that several
+//! zones share). Unit: one time.
 
 use super::civil;
 use super::zones::{ZoneText, abbreviation, zone_at};
 
-/// A time that was read: the wall clock, and what the text says of date and zone.
+/// A time that was read: the wall clock, and what the text contains of date and zone.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Moment {
     pub(super) date: Date,
     /// Seconds since midnight of the wall clock.
     pub(super) seconds: u32,
     pub(super) nanos: u32,
-    /// Seconds east of UTC, where the text says so without ambiguity.
+    /// Seconds east of UTC, if the text names them without ambiguity.
     pub(super) offset: Option<i32>,
     /// The text names a zone by an abbreviation that has several meanings.
     pub(crate) has_ambiguous_zone: bool,
-    /// How many bytes the time has.
+    /// The length of the time in bytes.
     pub(crate) length: usize,
 }
 
-/// What a text says of the date.
+/// The date in a text.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Date {
     /// Days since 1970-01-01.
     Full(i64),
     /// Month and day without a year.
     MonthDay(u32, u32),
-    /// A time of day alone.
+    /// No date, only a time of day.
     None,
     /// Numbers of which either may be the month.
     Ambiguous,
@@ -62,7 +63,7 @@ pub(crate) fn read(bytes: &[u8]) -> Option<Moment> {
     }
 }
 
-/// `2026-01-02T03:04:05`, with any of the usual separators; `2005-06-03-15.42.50.675872`.
+/// Reads `2026-01-02T03:04:05` with any of the usual separators; `2005-06-03-15.42.50.675872`.
 fn year_first(mut text: Cursor<'_>) -> Option<Moment> {
     let year = text.number(4, 4)?;
     let separator = text.next()?;
@@ -101,7 +102,7 @@ fn month_day_joined(mut text: Cursor<'_>) -> Option<Moment> {
     text.finish(date, clock)
 }
 
-/// `20171223-22:15:29:606`, `20260102 03:04:05`, `20260102T030405Z`.
+/// Reads `20171223-22:15:29:606`, `20260102 03:04:05`, `20260102T030405Z`.
 fn compact(mut text: Cursor<'_>) -> Option<Moment> {
     let date = text.number(8, 8)?;
     let date = Date::Full(civil::days(date / 10_000, date / 100 % 100, date % 100)?);
@@ -110,7 +111,7 @@ fn compact(mut text: Cursor<'_>) -> Option<Moment> {
     text.finish(date, clock)
 }
 
-/// `081109 203615`, `260102 03:04:05`, `260102  3:04:05`.
+/// Reads `081109 203615`, `260102 03:04:05`, `260102  3:04:05`.
 fn two_digit_year(mut text: Cursor<'_>) -> Option<Moment> {
     let date = text.number(6, 6)?;
     let date = Date::Full(civil::days(century(date / 10_000), date / 100 % 100, date % 100)?);
@@ -120,7 +121,7 @@ fn two_digit_year(mut text: Cursor<'_>) -> Option<Moment> {
     text.finish(date, clock)
 }
 
-/// `02/Jan/2026:03:04:05`, `17/06/09 20:10:40`, `01/02/2026 03:04:05 PM`, `01/02 03:04:05`.
+/// Reads `02/Jan/2026:03:04:05`, `17/06/09 20:10:40`, `01/02/2026 03:04:05 PM`, `01/02 03:04:05`.
 fn slashes(mut text: Cursor<'_>) -> Option<Moment> {
     let is_padded = text.digits() == 2;
     let first = text.number(1, 2)?;
@@ -152,7 +153,8 @@ fn slashes(mut text: Cursor<'_>) -> Option<Moment> {
     text.finish(date, clock)
 }
 
-/// `02-Jan-2026 03:04:05`, `03-17 16:13:38.811`, `01-02|03:04:05`, `02.01.2026 03:04:05`, `10.30 16:49:06`.
+/// Reads `02-Jan-2026 03:04:05`, `03-17 16:13:38.811`, `01-02|03:04:05`, `02.01.2026 03:04:05`,
+/// `10.30 16:49:06`.
 fn dashes(mut text: Cursor<'_>, separator: u8) -> Option<Moment> {
     let first = text.number(1, 2)?;
     text.take(separator);
@@ -172,7 +174,7 @@ fn dashes(mut text: Cursor<'_>, separator: u8) -> Option<Moment> {
     }
     let clock = text.clock()?;
     let date = match year {
-        // dots put the day first; dashes do so as often as not
+        // dots put the day first; dashes do so about half of the time
         Some(year) if separator == b'.' => Date::Full(civil::days(year, second, first)?),
         Some(year) => day_or_month_first(first, second, clock.is_half_day, |month, day| {
             Some(Date::Full(civil::days(year, month, day)?))
@@ -182,7 +184,7 @@ fn dashes(mut text: Cursor<'_>, separator: u8) -> Option<Moment> {
     text.finish(date, clock)
 }
 
-/// `29 Aug 2023 13:47:38.984`, `2 Jan 03:04:05`.
+/// Reads `29 Aug 2023 13:47:38.984`, `2 Jan 03:04:05`.
 fn day_and_name(mut text: Cursor<'_>) -> Option<Moment> {
     let day = text.number(1, 2)?;
     text.take(b' ');
@@ -201,7 +203,7 @@ fn day_and_name(mut text: Cursor<'_>) -> Option<Moment> {
     text.finish(date, clock)
 }
 
-/// `Jan  2 03:04:05`, `Jan 02, 2026 3:04:05 AM`, `Sun Dec 04 04:47:44.712806 2005`,
+/// Reads `Jan  2 03:04:05`, `Jan 02, 2026 3:04:05 AM`, `Sun Dec 04 04:47:44.712806 2005`,
 /// `Sun Dec  4 04:47:44 UTC 2005`, `Fri, 02 Jan 2026 03:04:05 GMT`.
 fn names(mut text: Cursor<'_>) -> Option<Moment> {
     let has_weekday = text.weekday();
@@ -241,7 +243,7 @@ fn names(mut text: Cursor<'_>) -> Option<Moment> {
     text.finish(date, clock)
 }
 
-/// Two numbers that are month and day in one order or the other.
+/// Reads two numbers that are month and day in one order or the other.
 fn day_or_month_first(
     first: u32,
     second: u32,
@@ -249,7 +251,7 @@ fn day_or_month_first(
     date: impl Fn(u32, u32) -> Option<Date>,
 ) -> Option<Date> {
     match (first, second) {
-        // a twelve-hour clock is written where the month comes first
+        // with a twelve-hour clock the month comes first
         _ if is_half_day => date(first, second),
         (13.., _) => date(second, first),
         (_, 13..) => date(first, second),
@@ -260,11 +262,11 @@ fn day_or_month_first(
 }
 
 fn month_day(month: u32, day: u32) -> Option<Date> {
-    // in a leap year, so that 29 February is a day
+    // in a leap year, so that 29 February is a valid day
     civil::days(2024, month, day).map(|_| Date::MonthDay(month, day))
 }
 
-/// The year of two digits, as POSIX reads `%y`.
+/// Returns the year of two digits, as POSIX reads `%y`.
 fn century(year: u32) -> u32 {
     if year < 69 { 2000 + year } else { 1900 + year }
 }
@@ -274,7 +276,7 @@ fn century(year: u32) -> u32 {
 struct Clock {
     seconds: u32,
     nanos: u32,
-    /// `AM` or `PM` stood behind it.
+    /// `AM` or `PM` follows.
     is_half_day: bool,
     has_seconds: bool,
 }
@@ -306,7 +308,7 @@ impl Cursor<'_> {
         found
     }
 
-    /// How many digits come next.
+    /// Returns how many digits come next.
     fn digits(&self) -> usize {
         self.digits_at(0)
     }
@@ -316,7 +318,7 @@ impl Cursor<'_> {
         rest.iter().take(10).take_while(|byte| byte.is_ascii_digit()).count()
     }
 
-    /// A number of so many digits, and no more.
+    /// Reads a number of this many digits, and no more.
     fn number(&mut self, digits_min: usize, digits_max: usize) -> Option<u32> {
         let digits = self.digits();
         if !(digits_min..=digits_max).contains(&digits) {
@@ -327,7 +329,7 @@ impl Cursor<'_> {
         Some(text.iter().fold(0, |number, digit| number * 10 + u32::from(digit - b'0')))
     }
 
-    /// An English month of three letters.
+    /// Reads the three letters of an English month.
     fn month(&mut self) -> Option<u32> {
         let name = *self.bytes.get(self.at..)?.first_chunk::<3>()?;
         if self.peek_at(3).is_ascii_alphabetic() {
@@ -338,7 +340,7 @@ impl Cursor<'_> {
         Some(month)
     }
 
-    /// `Sun `, `Sun, `.
+    /// Reads `Sun `, `Sun, `.
     fn weekday(&mut self) -> bool {
         let Some(name) = self.bytes.get(self.at..self.at + 3) else { return false };
         let comma = usize::from(self.peek_at(3) == b',');
@@ -349,7 +351,7 @@ impl Cursor<'_> {
         found
     }
 
-    /// The separator and four digits of a year.
+    /// Reads the separator and four digits of a year.
     fn year_behind(&mut self, separator: u8, month: u32, day: u32) -> Option<Date> {
         if !self.take(separator) {
             return None;
@@ -357,7 +359,7 @@ impl Cursor<'_> {
         Some(Date::Full(civil::days(self.number(4, 4)?, month, day)?))
     }
 
-    /// `H:MM`, `HH:MM:SS` with a fraction behind `.`, `,` or `:`, and `AM` or `PM`.
+    /// Reads `H:MM`, `HH:MM:SS` with a fraction after `.`, `,` or `:`, and `AM` or `PM`.
     fn clock(&mut self) -> Option<Clock> {
         let hour = self.number(1, 2)?;
         if !self.take(b':') {
@@ -375,7 +377,7 @@ impl Cursor<'_> {
         Some(Clock { has_seconds: second.is_some(), ..clock })
     }
 
-    /// `030405`, with a fraction behind a point.
+    /// Reads `030405`, with a fraction after a point.
     fn joined_clock(&mut self) -> Option<Clock> {
         if self.digits() != 6 {
             return None;
@@ -385,7 +387,7 @@ impl Cursor<'_> {
         of_day([all / 10_000, all / 100 % 100, all % 100], nanos, None)
     }
 
-    /// `15.42.50.675872`.
+    /// Reads `15.42.50.675872`.
     fn dotted_clock(&mut self) -> Option<Clock> {
         let mut text = *self;
         let hour = text.number(2, 2)?;
@@ -411,7 +413,7 @@ impl Cursor<'_> {
         nanos
     }
 
-    /// Hours to add for ` PM`, `AM`.
+    /// Returns the hours to add for ` PM`, `AM`.
     fn half_day(&mut self) -> Option<u32> {
         let space = usize::from(self.peek() == b' ');
         let afternoon = match (self.peek_at(space), self.peek_at(space + 1)) {
@@ -426,8 +428,8 @@ impl Cursor<'_> {
         Some(afternoon)
     }
 
-    /// `Z`, `+01`, `+0100`, `+01:00`, `CET`, with or without a space before it, and what Go and Java add:
-    /// ` +0100 CET m=+0.012`, `+01:00[Europe/Berlin]`.
+    /// Reads `Z`, `+01`, `+0100`, `+01:00`, `CET`, with or without a space before it, and what Go
+    /// and Java add: ` +0100 CET m=+0.012`, `+01:00[Europe/Berlin]`.
     fn zone(&mut self) -> ZoneText {
         let Some((length, zone)) = zone_at(&self.bytes[self.at.min(self.bytes.len())..]) else {
             return ZoneText::default();
@@ -435,7 +437,7 @@ impl Cursor<'_> {
         self.at += length;
         let rest = &self.bytes[self.at..];
         if zone.offset.is_some() {
-            // Go writes the abbreviation behind the offset
+            // Go writes the abbreviation after the offset
             if rest.first() == Some(&b' ')
                 && let Some(name) = abbreviation(&rest[1..])
             {
@@ -460,7 +462,7 @@ impl Cursor<'_> {
     fn finish(mut self, date: Date, clock: Clock) -> Option<Moment> {
         let zone = self.zone();
         let moment = self.moment(date, clock, zone);
-        // `10:00:00x`, `1:2:3` and the like are other things
+        // `10:00:00x`, `1:2:3` and similar texts are not times
         let goes_on = self.peek().is_ascii_alphanumeric() || self.peek() == b'_';
         (!goes_on).then_some(moment)
     }
@@ -477,7 +479,7 @@ impl Cursor<'_> {
     }
 }
 
-/// Hour, minute and second that exist; `half` is what `PM` adds.
+/// Checks that hour, minute and second exist; `half` is what `PM` adds.
 fn of_day([hour, minute, second]: [u32; 3], nanos: u32, half: Option<u32>) -> Option<Clock> {
     let hour = match half {
         Some(_) if !(1..=12).contains(&hour) => return None,

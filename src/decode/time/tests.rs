@@ -1,4 +1,4 @@
-//! Every form of a time against the same moment, and against jiff.
+//! Tests every form of a time against the same moment, and against jiff.
 
 use super::*;
 use proptest::prelude::*;
@@ -14,8 +14,8 @@ fn at(rfc3339: &str) -> UnixNanos {
     UnixNanos(rfc3339.parse::<jiff::Timestamp>().expect("a time").as_nanosecond() as u64)
 }
 
-/// Scenario: every shape that a logger writes, no zone set. Guarantees: the instant that jiff reads from
-/// the RFC 3339 text beside it.
+/// Scenario: every form that a logger writes, no zone set. Guarantees: the instant that jiff reads
+/// from the RFC 3339 text in the same row.
 #[test]
 fn every_shape() {
     for (text, expected) in [
@@ -107,7 +107,7 @@ fn a_zone_is_that_of_the_text_else_the_one_that_is_set() {
         ("2026-12-01 12:00:00", &newyork, "2026-12-01T17:00:00Z"),
         ("01/Jul/2026:12:00:00", &newyork, "2026-07-01T16:00:00Z"),
         ("2026-07-01 12:00:00Z", &newyork, "2026-07-01T12:00:00Z"),
-        // 10:00Z is 05:00 there: a time of day is of that wall clock
+        // 10:00Z is 05:00 there: a time of day belongs to that wall clock
         ("04:59:00", &newyork, "2026-11-21T09:59:00Z"),
         ("Nov 21 04:59:00", &newyork, "2026-11-21T09:59:00Z"),
         ("2026-07-01 12:00:00", &Zone::Fixed(3600), "2026-07-01T11:00:00Z"),
@@ -118,8 +118,8 @@ fn a_zone_is_that_of_the_text_else_the_one_that_is_set() {
     }
 }
 
-/// Scenario: times of several minutes, hours and zones alternate. Guarantees: the cache never changes a
-/// value.
+/// Scenario: times of several minutes, hours and zones alternate. Guarantees: the cache never
+/// changes a value.
 #[test]
 fn the_cache_forgets_nothing_and_mixes_nothing() {
     let zone = Zone::Named(TimeZone::posix("EST5EDT,M3.2.0,M11.1.0").expect("a zone"));
@@ -147,7 +147,7 @@ fn the_cache_forgets_nothing_and_mixes_nothing() {
 }
 
 proptest! {
-    /// Any instant in any common writing reads back as itself; jiff is the oracle.
+    /// Any instant in any common form is read back as itself; jiff is the oracle.
     #[test]
     fn property_equals_jiff(
         seconds in 0i64..18_446_744_073,
@@ -170,7 +170,7 @@ proptest! {
         prop_assert_eq!(read(&text, &Zone::Utc), Some(UnixNanos(instant.as_nanosecond() as u64)), "{}", text);
     }
 
-    /// Whatever has the shape of RFC 3339 is read or refused as jiff does; only a leap second differs.
+    /// Text in the form of RFC 3339 is accepted or refused as by jiff; only a leap second differs.
     #[test]
     fn property_refuses_what_jiff_refuses(
         (y, mo, d) in (1970u32..2500, 0u32..14, 0u32..33),
@@ -181,7 +181,7 @@ proptest! {
         prop_assert_eq!(read(&text, &Zone::Utc), expected);
     }
 
-    /// No text panics.
+    /// No text causes a panic.
     #[test]
     fn property_any_text(text in "\\PC{0,40}|[0-9TZ:., +/-]{0,40}|[A-Z][a-z]{2} [ 0-9:]{0,20}") {
         let _ = read(&text, &Zone::Utc);

@@ -1,4 +1,4 @@
-//! Zones behind a time: offsets, and the abbreviations that have one meaning. Unit: one zone.
+//! Reads zones after a time: offsets, and the abbreviations that have one meaning. Unit: one zone.
 
 use super::civil::two;
 
@@ -15,20 +15,20 @@ const ZONES: [(&[u8], i32); 29] = [
     (b"AKDT", -480),
 ];
 
-/// Abbreviations that several zones share: the configured zone counts.
+/// Abbreviations that several zones share: the configured zone is used.
 const AMBIGUOUS_ZONES: [&[u8]; 16] = [
     b"EST", b"EDT", b"CST", b"CDT", b"MST", b"PST", b"IST", b"BST", b"AST", b"ADT", b"SST", b"GST",
     b"HST", b"NST", b"ART", b"BRT",
 ];
 
-/// A zone behind a clock.
+/// A zone after a clock time.
 #[derive(Clone, Copy, Default)]
 pub(super) struct ZoneText {
     pub(super) offset: Option<i32>,
     pub(super) is_ambiguous: bool,
 }
 
-/// The length of a zone with the space before it, and what it says.
+/// Returns the length of a zone with the space before it, and its meaning.
 pub(super) fn zone_at(rest: &[u8]) -> Option<(usize, ZoneText)> {
     let space = usize::from(rest.first() == Some(&b' '));
     let zone = &rest[space..];
@@ -43,7 +43,7 @@ pub(super) fn zone_at(rest: &[u8]) -> Option<(usize, ZoneText)> {
             (6, number(1), number(4))
         }
         [b'+' | b'-', ..] if digits(1, 5) => (5, number(1), number(3)),
-        // behind a space `-12` may begin a message
+        // after a space, `-12` may begin a message
         [b'+', ..] if digits(1, 3) => (3, number(1), 0),
         [b'-', ..] if digits(1, 3) && (space == 0 || zone[3..].starts_with(b" [")) => {
             (3, number(1), 0)
@@ -63,7 +63,7 @@ pub(super) fn zone_at(rest: &[u8]) -> Option<(usize, ZoneText)> {
     Some((space + length, ZoneText { offset: Some(east), is_ambiguous: false }))
 }
 
-/// The length of a zone's abbreviation.
+/// Returns the length of a zone's abbreviation.
 pub(super) fn abbreviation(bytes: &[u8]) -> Option<usize> {
     let length = bytes.iter().take(5).take_while(|byte| byte.is_ascii_uppercase()).count();
     let name = &bytes[..length];

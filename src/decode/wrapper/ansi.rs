@@ -1,7 +1,7 @@
-//! Colours off: a terminal's SGR sequences (ECMA-48 section 8.3.117) are no part of a message.
+//! Removes colours: a terminal's SGR sequences (ECMA-48 section 8.3.117) are not part of a message.
 //! Unit: one line.
 
-/// Where in a sequence the next character stands.
+/// The position of the next character in an escape sequence.
 #[derive(Clone, Copy)]
 enum State {
     Text,
@@ -9,7 +9,7 @@ enum State {
     Parameters,
 }
 
-/// Takes the escape sequences out of `text`.
+/// Removes the escape sequences from `text`.
 pub(super) fn strip(text: &mut String) {
     let mut state = State::Text;
     text.retain(|character| {

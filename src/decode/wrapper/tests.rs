@@ -1,4 +1,4 @@
-//! Every wrapper around the same line, and what is left of it.
+//! Tests every wrapper around the same line, and what remains without it.
 
 use super::super::{Memory, decode};
 use crate::decode::text::fixture::all_of;
@@ -12,8 +12,8 @@ fn decoded(line: &str) -> Decoded {
     into
 }
 
-/// Scenario: lines of every format in every wrapper. Guarantees: the fields of the line are those that it has
-/// alone; the wrapper adds its time and program only where the line has none.
+/// Scenario: lines of every format in every wrapper. Guarantees: the line has the same fields as
+/// without the wrapper; the wrapper adds its time and program only if the line has none.
 #[test]
 fn a_wrapped_line_gives_what_it_gives_alone() {
     let lines = [
@@ -135,7 +135,7 @@ fn what_the_wrapper_says() {
     }
 }
 
-/// A Docker line that lacks something is JSON as any other.
+/// A Docker line that lacks a part is read as any other JSON.
 #[test]
 fn what_only_looks_like_docker() {
     for line in [
@@ -149,7 +149,7 @@ fn what_only_looks_like_docker() {
 }
 
 proptest! {
-    /// No line panics, whatever wraps it, and every field lies within the text.
+    /// No line causes a panic, whatever wraps it, and every field lies within the text.
     #[test]
     fn property_any_wrapping(
         layers in prop::collection::vec(prop::sample::select(vec![

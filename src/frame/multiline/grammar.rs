@@ -1,6 +1,7 @@
-//! The grammar of a record: which line may follow which. An unindented line that no stack trace contains
-//! continues a record only where the stack trace comes behind it; any other is a record of its own: better
-//! one record too many than another record swallowed. Unit: one line.
+//! The grammar of a record: which line may follow which. An unindented line that no stack trace
+//! contains continues a record only if the stack trace follows it. Any other such line is a
+//! separate record: one record too many is better than a record that another one swallows. Unit:
+//! one line.
 
 use super::header;
 use super::line::{Line, without_end};
@@ -8,61 +9,61 @@ use super::line::{Line, without_end};
 /// What may follow in a record.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum State {
-    /// A text line without time and level: a stack trace directly behind it.
+    /// A text line without time and level; a stack trace may follow directly.
     Plain,
-    /// A text line with a time or a level: more of its message, then a stack trace.
+    /// A text line with a time or a level; more of its message may follow, then a stack trace.
     Headed,
-    /// The two lines with which Microsoft's console logger begins: any indented line.
+    /// The two lines with which Microsoft's console logger begins; any indented line may follow.
     Console,
-    /// The date line of java.util.logging: the level line.
+    /// The date line of java.util.logging; the level line follows.
     JavaDate,
     /// `Type: message` of an exception before its frames.
     Thrown,
-    /// Inside a Python traceback: frames, then `Type: message`.
+    /// Inside a Python traceback; frames follow, then `Type: message`.
     Frames,
-    /// Inside an ExceptionGroup or a stack: only indented lines.
+    /// Inside an ExceptionGroup or a stack; only indented lines follow.
     Group,
-    /// Inside rich's box: its lines, then `Type: message`.
+    /// Inside rich's box; its lines follow, then `Type: message`.
     Box,
-    /// Behind `Type: message`: more of the message, as far as it cannot be a record of its own.
+    /// After `Type: message`; more of the message follows, unless it can be a separate record.
     Message,
-    /// Behind a type without message: no more of it.
+    /// After a type without a message; no message follows.
     Bare,
-    /// Behind the sentence between two chained exceptions: the second one.
+    /// After the sentence between two chained exceptions; the second exception follows.
     Chained,
     /// Inside a stack of any other language.
     Stack,
-    /// Behind `Caused by: `: more of that message, then frames.
+    /// After `Caused by: `; more of that message follows, then frames.
     Caused,
-    /// Behind the line of a Go panic: more of its message, then goroutines.
+    /// After the line of a Go panic; more of its message follows, then goroutines.
     GoPanic,
-    /// Behind the place of an exception in Node: the source line.
+    /// After the location of an exception in Node; the source line follows.
     NodePlace,
-    /// Behind the source line: the line that marks the column.
+    /// After the source line; the line that marks the column follows.
     NodeSource,
-    /// Behind the mark: the exception, an empty line before it.
+    /// After the mark; an empty line follows, then the exception.
     NodeMark,
-    /// Behind the place of a Rust panic: its message, whatever it is.
+    /// After the location of a Rust panic; its message follows, whatever it is.
     RustPanic,
-    /// Behind the first line of that message.
+    /// After the first line of that message.
     RustMessage,
-    /// Behind the title of an Erlang report.
+    /// After the title of an Erlang report.
     Report,
     /// Inside an Erlang report.
     ReportMore,
-    /// Nothing.
+    /// No line may follow.
     Closed,
 }
 
-/// The last of the lines that belong to the record only if a later one does.
+/// The last of the lines that belong to the record only if a later line does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Pending {
     None,
     /// One empty line.
     Empty,
-    /// More than one.
+    /// More than one empty line.
     Empties,
-    /// A name that may be a field's.
+    /// A name that may be the name of a field.
     Field,
     /// A function of Go.
     Call,
@@ -76,27 +77,27 @@ impl Pending {
     }
 }
 
-/// What a line is to the record before it.
+/// The relation of a line to the record before it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Step {
-    /// It belongs to it, and so do the lines that were held.
+    /// The line and the held lines belong to the record.
     Join(State),
     /// A later line decides.
     Pend(Pending),
-    /// It does not, and neither do the lines that were held.
+    /// Neither the line nor the held lines belong to the record.
     End,
 }
 
 use Step::{End, Join, Pend};
 use {Line as L, State as S};
 
-/// What may follow a first line.
+/// Returns the state after a first line.
 pub(super) fn first_state(first: Line, bytes: &[u8]) -> State {
     match first {
         L::Header => S::Frames,
         L::GroupHeader => S::Group,
         L::BoxTop => S::Box,
-        // what stood before it was cut off by a message that goes on unindented
+        // the beginning was cut off by a message that continues unindented
         L::Chain => S::Chained,
         L::Empty | L::NoException => S::Closed,
         L::JavaDate => S::JavaDate,
@@ -124,7 +125,7 @@ pub(super) fn first_state(first: Line, bytes: &[u8]) -> State {
     }
 }
 
-/// What `line` is to a record in this state behind which these lines are held.
+/// Decides what `line` is to a record in this state with these held lines.
 pub(super) fn next(state: State, pending: Pending, line: Line) -> Step {
     if !matches!(state, S::NodePlace | S::RustPanic)
         && matches!(
@@ -169,7 +170,7 @@ pub(super) fn next(state: State, pending: Pending, line: Line) -> Step {
     }
 }
 
-/// Behind a text line, more of its message, or an exception without frames yet.
+/// Handles the state after a text line, more of its message, or an exception without frames so far.
 fn behind_text(state: State, pending: Pending, line: Line) -> Step {
     let holds = state != S::Plain;
     if pending != Pending::None && !holds {
@@ -191,7 +192,7 @@ fn behind_text(state: State, pending: Pending, line: Line) -> Step {
         L::RubyFrame if holds => Join(S::Stack),
         L::IndentedDigit | L::IndentedLevel | L::RubyThrown | L::LevelAndMessage => End,
         L::StackMore if state == S::Thrown && pending == Pending::None => Join(S::Stack),
-        // another exception behind one without frames is another record
+        // an exception after one without frames is a new record
         L::Thrown | L::BareThrown if state == S::Thrown => End,
         L::Empty if pending == Pending::Empties => End,
         L::Empty if holds => Pend(emptied(pending)),
@@ -205,9 +206,9 @@ fn emptied(pending: Pending) -> Pending {
     if pending.is_empty() { Pending::Empties } else { Pending::Empty }
 }
 
-/// Inside Python's tracebacks. An unindented line continues a message only where it is of a kind that no
-/// logger begins a record with: PostgreSQL's `DETAIL: `, SQLAlchemy's `[SQL: ` and what follows it, and a
-/// bare field name (pydantic) before an indented line.
+/// Handles Python tracebacks. An unindented line continues a message only if no logger starts a
+/// record with a line of its kind: PostgreSQL's `DETAIL: `, SQLAlchemy's `[SQL: ` and what follows
+/// it, and a bare field name (pydantic) before an indented line.
 fn in_python(state: State, pending: Pending, line: Line) -> Step {
     let held = pending != Pending::None;
     match (state, line) {
@@ -215,7 +216,7 @@ fn in_python(state: State, pending: Pending, line: Line) -> Step {
         (S::Chained, L::GroupHeader) if pending.is_empty() => Join(S::Group),
         (S::Chained, L::BoxTop) if pending.is_empty() => Join(S::Box),
         (S::Bare | S::Message | S::Group, L::StackHeader) if !held => Join(S::Group),
-        // loguru and rich put empty lines between the parts
+        // loguru and rich write empty lines between the parts
         (S::Frames, L::MarkedFrame) => Join(S::Frames),
         (S::Frames, L::Thrown) => Join(S::Message),
         (S::Frames, L::BareThrown) => Join(S::Bare),
@@ -239,7 +240,7 @@ fn in_python(state: State, pending: Pending, line: Line) -> Step {
     }
 }
 
-/// Inside the stack of Java, .NET, Go, Node, Ruby, PHP, Rust or Elixir.
+/// Handles the stacks of Java, .NET, Go, Node, Ruby, PHP, Rust and Elixir.
 fn in_stack(state: State, pending: Pending, line: Line) -> Step {
     let held = pending != Pending::None;
     match line {
@@ -301,7 +302,8 @@ fn in_report(state: State, pending: Pending, line: Line) -> Step {
     }
 }
 
-/// Whether some state takes or holds `line` behind `before`. May say yes too often, never no.
+/// Returns whether some state joins or holds `line` after `before`. It may return true too often,
+/// but never false by mistake.
 pub(super) fn could_continue(line: Line, before: Line) -> bool {
     if matches!(before, L::NodePlace | L::RustPanic) {
         return true;
@@ -320,7 +322,8 @@ pub(super) fn could_continue(line: Line, before: Line) -> bool {
     }
 }
 
-/// Whether a line is never joined behind many of its kind: it is held for a later one, or joined once.
+/// Returns whether no record joins many lines of this kind in a row: such a line is held for a later
+/// one, or joined once.
 pub(super) fn is_only_held(line: Line) -> bool {
     matches!(
         line,

@@ -1,13 +1,13 @@
-//! Whether a line begins a record of its own, by its own bytes alone: a time, a level, JSON or a pair
-//! stands at its beginning. Says yes too rarely rather than too often. Unit: one line.
+//! Decides by the bytes of a line alone whether it begins a record: a time, a level, JSON or a pair
+//! at its start. In doubt the answer is no. Unit: one line.
 
-/// How far a level is looked for.
+/// How far into the line a level is searched for.
 const HEADER_BYTES_MAX: usize = 64;
 
-/// How many words of a header are looked at.
+/// How many words of a header are examined.
 const WORDS_MAX: usize = 6;
 
-/// Level words in upper case as they stand free in a header.
+/// Level words in upper case that need no delimiter in a header.
 const LEVELS: [&[u8]; 19] = [
     b"DEBUG",
     b"INFO",
@@ -30,7 +30,7 @@ const LEVELS: [&[u8]; 19] = [
     b"ERRO",
 ];
 
-/// Level words in lower case; they count only with a colon or in brackets.
+/// Level words in lower case; they are levels only before a colon or in brackets.
 const LOWER: [&[u8]; 18] = [
     b"debug",
     b"info",
@@ -52,7 +52,7 @@ const LOWER: [&[u8]; 18] = [
     b"silly",
 ];
 
-/// The line behind the colour codes with which it begins.
+/// Returns the line after the colour codes at its start.
 pub(super) fn behind_colours(mut line: &[u8]) -> &[u8] {
     while let [0x1b, b'[', rest @ ..] = line {
         let Some(end) = rest.iter().take(16).position(|byte| *byte == b'm') else { return line };
@@ -61,7 +61,7 @@ pub(super) fn behind_colours(mut line: &[u8]) -> &[u8] {
     line
 }
 
-/// Whether an unindented line begins a record.
+/// Returns whether an unindented line begins a record.
 pub(super) fn begins_record(line: &[u8]) -> bool {
     match line {
         [b'0'..=b'9' | b'{', ..] => true,
@@ -81,7 +81,7 @@ pub(super) fn begins_record(line: &[u8]) -> bool {
     }
 }
 
-/// `PHP Fatal error:  Uncaught ...`, `Fatal error: Uncaught ...`.
+/// Returns whether a line starts as `PHP Fatal error:  Uncaught ...`, `Fatal error: Uncaught ...`.
 fn is_report_of_php(line: &[u8]) -> bool {
     [&b"PHP Fatal error: "[..], b"PHP Warning: ", b"PHP Notice: ", b"PHP Parse error: "]
         .iter()
@@ -89,7 +89,7 @@ fn is_report_of_php(line: &[u8]) -> bool {
         || line.starts_with(b"Fatal error: Uncaught ")
 }
 
-/// `Nov 29 18:14:45`, `Sun Nov 29 ...`, `Nov 29, 2026 6:14:45 PM`.
+/// Returns whether a line starts as `Nov 29 18:14:45`, `Sun Nov 29 ...`, `Nov 29, 2026 6:14:45 PM`.
 fn starts_with_date(line: &[u8]) -> bool {
     is_month(line) && matches!(line.get(3..), Some([b' ', b' ' | b'0'..=b'9', ..]))
         || is_day(line) && line.get(3) == Some(&b' ') && is_month(&line[4..])
@@ -108,7 +108,8 @@ fn is_day(line: &[u8]) -> bool {
     line.get(..3).is_some_and(|name| names.contains(&name))
 }
 
-/// The first line of a record of java.util.logging: `Nov 29, 2026 6:14:45 PM pkg.Class method`.
+/// Returns whether a line is the first line of a java.util.logging record:
+/// `Nov 29, 2026 6:14:45 PM pkg.Class method`.
 pub(super) fn is_java_date(line: &[u8]) -> bool {
     is_month(line)
         && line.iter().take(8).any(|byte| *byte == b',')
@@ -116,7 +117,7 @@ pub(super) fn is_java_date(line: &[u8]) -> bool {
         && line.len() < 4 * HEADER_BYTES_MAX
 }
 
-/// The second line of such a record: `SEVERE: text`.
+/// Returns whether a line is the second line of such a record: `SEVERE: text`.
 pub(super) fn is_java_level(line: &[u8]) -> bool {
     let names: [&[u8]; 7] =
         [b"SEVERE", b"WARNING", b"INFO", b"CONFIG", b"FINE", b"FINER", b"FINEST"];
@@ -125,7 +126,7 @@ pub(super) fn is_java_level(line: &[u8]) -> bool {
     })
 }
 
-/// `error] `, `error: ` where `closing` is the bracket or the colon.
+/// Returns whether a line starts as `error] ` or `error: `; `closing` is the bracket or the colon.
 fn is_delimited_level(line: &[u8], closing: u8) -> bool {
     let length = line.iter().take(12).take_while(|byte| byte.is_ascii_alphabetic()).count();
     let end = length + line[length..].iter().take(8).take_while(|byte| **byte == b' ').count();
@@ -134,7 +135,7 @@ fn is_delimited_level(line: &[u8], closing: u8) -> bool {
     is_level && line.get(if closing == b':' { length } else { end }) == Some(&closing)
 }
 
-/// Whether a level in upper case stands at the beginning.
+/// Returns whether the line starts with a level in upper case.
 pub(super) fn level_at(line: &[u8]) -> bool {
     let line = line.strip_prefix(b"[").unwrap_or(line);
     let length = line.iter().take(12).take_while(|byte| byte.is_ascii_uppercase()).count();
@@ -142,7 +143,7 @@ pub(super) fn level_at(line: &[u8]) -> bool {
         && matches!(line.get(length), None | Some(b' ' | b'\t' | b':' | b']' | b'|' | b'-'))
 }
 
-/// Whether one of the first words is a level in upper case, or one in brackets.
+/// Returns whether one of the first words is a level in upper case, or a level in brackets.
 pub(super) fn has_level(line: &[u8]) -> bool {
     let near = &line[..line.len().min(HEADER_BYTES_MAX)];
     let words = near.split(|byte| matches!(byte, b' ' | b'\t' | b'|' | b':' | b'.'));
@@ -153,15 +154,15 @@ pub(super) fn has_level(line: &[u8]) -> bool {
     })
 }
 
-/// `key=` within the first 40 bytes.
+/// Returns whether `key=` occurs within the first 40 bytes.
 pub(super) fn is_pair(line: &[u8]) -> bool {
     let is_key = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-' | b'@');
     let length = line.iter().take(40).take_while(|byte| is_key(byte)).count();
     length > 0 && line.get(length) == Some(&b'=')
 }
 
-/// Whether a line's first bytes say that it is JSON, logfmt or an access line: nothing is ever joined to
-/// such a line, so that it settles at once.
+/// Returns whether the first bytes of a line identify JSON, logfmt or an access line. No line is
+/// ever joined to such a line, so that it is complete at once.
 pub(super) fn is_never_joined_to(line: &[u8]) -> bool {
     match line {
         [b'{', ..] => true,
@@ -171,7 +172,7 @@ pub(super) fn is_never_joined_to(line: &[u8]) -> bool {
     }
 }
 
-/// `address word word [dd/`, within the first 160 bytes.
+/// Returns whether the line has `address word word [dd/` within the first 160 bytes.
 fn is_access(line: &[u8]) -> bool {
     let mut at = 0;
     for _ in 0..3 {
@@ -185,7 +186,8 @@ fn is_access(line: &[u8]) -> bool {
     matches!(line[at..], [b'[', b'0'..=b'9', b'0'..=b'9', b'/', ..])
 }
 
-/// `fail: Shop.Orders.Worker[0]`, the first of the lines that Microsoft's console logger writes.
+/// Returns whether the line is `fail: Shop.Orders.Worker[0]`, the first line that Microsoft's
+/// console logger writes.
 pub(super) fn is_console_category(line: &[u8]) -> bool {
     let levels: [&[u8]; 6] = [b"trce: ", b"dbug: ", b"info: ", b"warn: ", b"fail: ", b"crit: "];
     levels.iter().any(|level| line.starts_with(level))

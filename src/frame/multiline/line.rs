@@ -1,31 +1,31 @@
-//! What a line is to a stack trace, by its own bytes alone. Unit: one line.
+//! Classifies a line by its bytes alone, for the grammar of stack traces. Unit: one line.
 
 use super::header;
 
-/// The kinds of lines that the grammar of a record tells apart.
+/// The kinds of lines that the grammar of a record distinguishes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Line {
-    /// Nothing but its end.
+    /// Nothing but a line end.
     Empty,
-    /// Begins a record, whatever stands before it: a time, a level, JSON, `key=`.
+    /// Begins a record whatever precedes it: a time, a level, JSON, `key=`.
     Start,
-    /// `SEVERE: text`, the second line of a record of java.util.logging; elsewhere as [`Line::Start`].
+    /// `SEVERE: text`, the second line of a java.util.logging record; elsewhere as [`Line::Start`].
     LevelAndMessage,
-    /// Starts with a space, and is of no kind below.
+    /// Starts with a space and is none of the kinds below.
     Indented,
-    /// Starts with a tab, and is of no kind below.
+    /// Starts with a tab and is none of the kinds below.
     Tabbed,
-    /// Indented, and a digit or a bracket follows: perhaps padded, with a time or a number first.
+    /// Indented, then a digit or a bracket: perhaps a padded time or number.
     IndentedDigit,
-    /// Indented, and a level follows: perhaps a padded level.
+    /// Indented, then a level: perhaps a padded level.
     IndentedLevel,
-    /// A frame or something else that only a stack trace holds, indented: `at f (x:1:2)`, `... 2 more`.
+    /// Indented, and occurs only in a stack trace, such as a frame: `at f (x:1:2)`, `... 2 more`.
     Frame,
     /// `Traceback (most recent call last):`.
     Header,
     /// `  + Exception Group Traceback (most recent call last):`.
     GroupHeader,
-    /// `Stack (most recent call last):`, of `stack_info=True`.
+    /// `Stack (most recent call last):`, written for `stack_info=True`.
     StackHeader,
     /// The top of the box that rich draws around a traceback.
     BoxTop,
@@ -35,17 +35,17 @@ pub enum Line {
     MarkedFrame,
     /// The sentence between two chained exceptions.
     Chain,
-    /// `NoneType: None`: `exc_info=True` outside of a handler.
+    /// `NoneType: None`, written for `exc_info=True` outside of a handler.
     NoException,
-    /// `future: <Task ...>` and its like, which asyncio writes between message and traceback.
+    /// `future: <Task ...>` and similar lines that asyncio writes between message and traceback.
     AsyncioContext,
-    /// `pkg.Error: message`, by its name an exception.
+    /// `pkg.Error: message`; the name is that of an exception.
     Thrown,
-    /// `pkg.Error` alone.
+    /// `pkg.Error` without a message.
     BareThrown,
     /// `name: message`.
     TypeAndMessage,
-    /// `name` alone; may be the name of a field as well.
+    /// `name` alone, which may also be the name of a field.
     Type,
     /// A field's path such as `items.0.name`, or `a[0]`.
     Field,
@@ -55,7 +55,7 @@ pub enum Line {
     Uncaught,
     /// `Caused by: pkg.Error: message`, `Wrapped by: `, or `Caused by:` alone.
     Cause,
-    /// Something else that only continues a stack trace, unindented.
+    /// Another unindented line that only continues a stack trace.
     StackMore,
     /// The date line of java.util.logging.
     JavaDate,
@@ -65,19 +65,19 @@ pub enum Line {
     Goroutine,
     /// `main.f(...)`, `created by main.f`.
     GoCall,
-    /// `/app/x.js:3`, where Node reports an exception that nobody caught.
+    /// `/app/x.js:3`, where Node reports an uncaught exception.
     NodePlace,
     /// `x.rb:3:in 'f'`.
     RubyFrame,
     /// `x.rb:3:in 'f': message (Error)`.
     RubyThrown,
-    /// `thread 'main' panicked at src/main.rs:3:5:`, the message in the next line.
+    /// `thread 'main' panicked at src/main.rs:3:5:`, followed by a line with the message.
     RustPanic,
     /// `thread 'main' panicked at 'message', src/main.rs:3:5`.
     RustPanicOld,
-    /// `stack backtrace:`, `Stack trace:`, `[stacktrace]`, `#0 /app/x.php(3): f()`, `** (Error) text`.
+    /// `stack backtrace:`, `Stack trace:`, `[stacktrace]`, `#0 /x.php(3): f()`, `** (Error) text`.
     StackTitle,
-    /// `Last message: `, `State: ` and other parts of an Elixir report behind its stack.
+    /// `Last message: `, `State: ` and other parts of an Elixir report after its stack.
     ElixirMore,
     /// `=ERROR REPORT==== 29-Nov-2026::18:14:45.479123 ===`.
     ErlangReport,
@@ -85,11 +85,11 @@ pub enum Line {
     ErlangMore,
     /// An Erlang tuple, `{badarith,[...`.
     ErlangTerm,
-    /// Any other.
+    /// Any other line.
     Other,
 }
 
-/// How lines begin that continue an exception's message and that no logger begins a record with.
+/// Beginnings of lines that continue an exception's message; no logger starts a record like this.
 const MESSAGE_MORE: [&[u8]; 20] = [
     b"DETAIL: ",
     b"HINT: ",
@@ -113,11 +113,11 @@ const MESSAGE_MORE: [&[u8]; 20] = [
     b"JOIN ",
 ];
 
-/// The keys of asyncio's exception context whose values are objects.
+/// The keys of asyncio's exception context that have objects as values.
 const ASYNCIO: [&[u8]; 5] =
     [b"future: <", b"task: <", b"handle: <", b"protocol: <", b"transport: <"];
 
-/// What an Elixir report has behind its stack.
+/// Beginnings of the lines of an Elixir report after its stack.
 const ELIXIR_MORE: [&[u8]; 7] = [
     b"Last message",
     b"State: ",
@@ -128,7 +128,7 @@ const ELIXIR_MORE: [&[u8]; 7] = [
     b"Client #PID<",
 ];
 
-/// What only continues a stack trace.
+/// Beginnings of lines that only continue a stack trace.
 const STACK_MORE: [&[u8]; 12] = [
     b"--- End of ",
     b"Next ",
@@ -144,16 +144,16 @@ const STACK_MORE: [&[u8]; 12] = [
     b"Location:",
 ];
 
-/// The longest name of an exception or of a field that is looked at.
+/// The longest name of an exception or of a field that is examined.
 const NAME_BYTES_MAX: usize = 200;
 
-/// The characters that rich draws a box's corners and sides with.
+/// The characters that rich uses for the corners and sides of a box.
 const BOX_TOP: &[u8] = b"\xe2\x95\xad\xe2\x94\x80";
 const BOX_SIDE: &[u8] = b"\xe2\x94\x82";
 const BOX_BOTTOM: &[u8] = b"\xe2\x95\xb0\xe2\x94\x80";
 
 impl Line {
-    /// What the line is; its end may be there or not. Colour codes before it do not count.
+    /// Classifies a line, with or without its end. Ignores colour codes before it.
     pub fn of(line: &[u8]) -> Line {
         let line = without_end(line);
         let line = header::behind_colours(line);
@@ -181,7 +181,7 @@ impl Line {
         }
     }
 
-    /// Whether the line begins with white space.
+    /// Returns whether the line begins with white space.
     pub(super) fn is_indented(self) -> bool {
         matches!(
             self,
@@ -194,7 +194,7 @@ impl Line {
         )
     }
 
-    /// Whether a stack trace begins with the line when it stands behind a text line.
+    /// Returns whether a stack trace begins with this line if it follows a text line.
     pub fn opens_stack(self) -> bool {
         matches!(
             self,
@@ -210,7 +210,7 @@ impl Line {
     }
 }
 
-/// The line without its newline and carriage return.
+/// Returns the line without its newline and carriage return.
 pub(super) fn without_end(line: &[u8]) -> &[u8] {
     let line = line.strip_suffix(b"\n").unwrap_or(line);
     line.strip_suffix(b"\r").unwrap_or(line)
@@ -248,7 +248,7 @@ fn unindented(line: &[u8]) -> Line {
     }
 }
 
-/// Lines with which a runtime begins the report of something that nobody caught.
+/// Classifies lines with which a runtime begins the report of an uncaught exception.
 fn opener(line: &[u8]) -> Line {
     let starts = |all: &[&[u8]]| all.iter().any(|start| line.starts_with(start));
     match line[0] {
@@ -300,7 +300,7 @@ fn indented(line: &[u8]) -> Line {
     }
 }
 
-/// What stands behind the indentation of a frame.
+/// Returns whether `rest`, the line without indentation, is a frame.
 fn is_frame(rest: &[u8]) -> bool {
     match rest.first() {
         Some(b'a') => rest.starts_with(b"at ") && is_place(&rest[3..]),
@@ -321,7 +321,7 @@ fn is_frame(rest: &[u8]) -> bool {
     }
 }
 
-/// Behind `at `: a call with parentheses, or a place with line and column, as no sentence has it.
+/// Returns whether `at ` precedes a call with parentheses or a location, as in no sentence.
 fn is_place(rest: &[u8]) -> bool {
     if rest.ends_with(b")") || has(rest, b":line ") || rest.starts_with(b"async ") {
         return true;
@@ -330,7 +330,7 @@ fn is_place(rest: &[u8]) -> bool {
         return false;
     }
     let number = rest.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
-    // Node: `at file:1:2`, with ` {` where properties follow; Kotlin and log4j: `(F.kt:1) [a.jar:?]`
+    // Node: `at file:1:2`, ` {` before properties; Kotlin and log4j: `(F.kt:1) [a.jar:?]`
     number > 0 && rest.get(rest.len() - number - 1) == Some(&b':')
         || rest.ends_with(b" {")
         || rest.ends_with(b"]") && has(rest, b"(")
@@ -351,7 +351,7 @@ fn is_stack_title(line: &[u8]) -> bool {
     titles.contains(&line) || line.starts_with(b"PHP   ")
 }
 
-/// `#0 /app/x.php(3): f()`, `#1 [internal function]: g()`, `#2 {main}`.
+/// Matches `#0 /app/x.php(3): f()`, `#1 [internal function]: g()`, `#2 {main}`.
 fn is_php_frame(line: &[u8]) -> bool {
     let digits = line[1..].iter().take_while(|byte| byte.is_ascii_digit()).count();
     let rest = &line[1 + digits..];
@@ -368,7 +368,7 @@ fn erlang_report(line: &[u8]) -> Line {
     if is_report { Line::ErlangReport } else { Line::Other }
 }
 
-/// `/app/x.js:3`, `file:///app/x.mjs:3`, `node:internal/x:3`; `/app/x.rb:3:in 'f'`; gin's `/x.go:3 (0x1)`.
+/// Matches `/app/x.js:3`, `node:internal/x:3`; `/app/x.rb:3:in 'f'`; gin's `/x.go:3 (0x1)`.
 fn place(line: &[u8]) -> Line {
     if has(line, b".go:") && line.ends_with(b")") {
         return Line::StackTitle;
@@ -386,7 +386,7 @@ fn place(line: &[u8]) -> Line {
     if digits > 0 && is_script && !path.contains(&b' ') { Line::NodePlace } else { Line::Other }
 }
 
-/// `x.rb:3:in 'f'`, with or without what was thrown.
+/// Matches `x.rb:3:in 'f'`, with or without an exception.
 fn ruby(line: &[u8]) -> Line {
     let near = &line[..line.len().min(2 * NAME_BYTES_MAX)];
     let Some(at) = memchr::memmem::find(near, b":in ") else { return Line::Other };
@@ -412,7 +412,7 @@ fn boxed(line: &[u8]) -> Line {
     if is_box { Line::Box } else { Line::Other }
 }
 
-/// The same where the terminal has ASCII only.
+/// Matches the same box drawn in ASCII.
 fn ascii_box(line: &[u8]) -> Line {
     if line.starts_with(b"+---") && has(line, b" Traceback (most recent call last) ") {
         return Line::BoxTop;
@@ -422,7 +422,7 @@ fn ascii_box(line: &[u8]) -> Line {
     if is_box { Line::Box } else { Line::Other }
 }
 
-/// `main.f(...)`, `net/http.(*conn).serve(0x1, ...)`, `created by x`; zap's without the arguments.
+/// Matches `main.f(...)`, `(*conn).serve(0x1, ...)`, `created by x`; zap's without arguments.
 fn is_go_call(line: &[u8]) -> bool {
     if line.starts_with(b"created by ") {
         return true;
@@ -445,7 +445,7 @@ fn is_go_call(line: &[u8]) -> bool {
     dots > 0 && !line.ends_with(b".")
 }
 
-/// A line that starts with a name.
+/// Classifies a line that starts with a name.
 fn named(line: &[u8]) -> Line {
     let is_name =
         |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'<' | b'>' | b'$' | b'\\');
@@ -470,7 +470,7 @@ fn named(line: &[u8]) -> Line {
     }
 }
 
-/// Whether a name is that of an exception: by its ending, or as a class in a package or in another class.
+/// Returns whether a name is an exception's: by its suffix, or as a class in a package or class.
 pub fn is_exception(name: &[u8]) -> bool {
     let ends: [&[u8]; 9] = [
         b"Error",
@@ -488,7 +488,7 @@ pub fn is_exception(name: &[u8]) -> bool {
     is_class && (ends.iter().any(|end| last.ends_with(end)) || is_inner(name, last))
 }
 
-/// `java.util.concurrent.Timeout`, `App$Bad`: a class by what stands before it.
+/// Matches `java.util.concurrent.Timeout`, `App$Bad`: the prefix makes it a class.
 fn is_inner(name: &[u8], last: &[u8]) -> bool {
     let before = name.len() - last.len();
     let is_word = last.iter().any(u8::is_ascii_lowercase);

@@ -1,9 +1,9 @@
-//! What is joined and what is not, against a naive joiner and at every cut.
+//! Tests which lines are joined, against a naive joiner and with cuts at every byte.
 
 use super::*;
 use proptest::prelude::*;
 
-/// Walks whole lines as the pipeline does: every record with its count of lines.
+/// Walks whole lines as the pipeline does; returns every record with its number of lines.
 fn records(block: &[u8]) -> Vec<(String, u64)> {
     let mut found = Vec::new();
     let mut start = 0;
@@ -20,8 +20,8 @@ fn records(block: &[u8]) -> Vec<(String, u64)> {
     found
 }
 
-/// A naive connection: reads end at `cuts`, whole lines that are settled are processed after each read,
-/// the rest at the end.
+/// A naive connection: reads end at `cuts`; complete records are processed after each read, the
+/// rest at the end.
 fn connection(stream: &[u8], cuts: &[usize]) -> Vec<(String, u64)> {
     let mut found = Vec::new();
     let mut tail = Vec::new();
@@ -38,7 +38,7 @@ fn connection(stream: &[u8], cuts: &[usize]) -> Vec<(String, u64)> {
     found
 }
 
-/// `=` at a line's start marks that it continues the record.
+/// Checks records; `=` at the start of a line marks that it continues the record.
 #[track_caller]
 fn check(marked: &str) {
     let mut expected: Vec<(String, u64)> = Vec::new();
@@ -67,7 +67,8 @@ const TRACE: &str =
     "=Traceback (most recent call last):\n=  File \"a.py\", line 3, in f\n=    g()\n=    ~^^\n";
 const GROUP: &str = "=  + Exception Group Traceback (most recent call last):\n=  |   File \"a.py\", line 1, in <module>\n=  |     raise eg\n=  | ExceptionGroup: many (2 sub-exceptions)\n=  +-+---------------- 1 ----------------\n=    | ValueError: 1\n=    +---------------- 2 ----------------\n=    | TypeError: 2\n=    +------------------------------------\n";
 
-/// Scenario: what CPython writes behind a text line, cut at every byte. Guarantees: the same records.
+/// Scenario: what CPython writes after a text line, cut at every byte. Guarantees: the records are
+/// the same.
 #[test]
 fn records_of_a_stream() {
     let chain = "=\n=During handling of the above exception, another exception occurred:\n=\n";
@@ -116,7 +117,7 @@ fn records_of_a_stream() {
         format!("{TEXT}    INFO - x\n WARNING - x\n"),
         String::from("plain\n  indented\n  more\n"),
         format!("{TEXT}{TRACE}=E: x\n{}", &TRACE.replacen('=', "", 1)),
-        // a traceback that follows nothing, or a line that nothing is joined to
+        // a traceback that follows nothing, or follows a line to which no lines are joined
         format!("{}=E: x\n{TEXT}", TRACE.replacen('=', "", 1)),
         format!("{}{TEXT}", GROUP.replacen('=', "", 1)),
         format!("{{\"a\":1}}\n{}=E: x\n{TEXT}", TRACE.replacen('=', "", 1)),
@@ -134,8 +135,8 @@ fn records_of_a_stream() {
     }
 }
 
-/// Scenario: a block that ends with lines which nothing is joined to, or with a text line. Guarantees: only
-/// the text line and what was joined to it is held.
+/// Scenario: a block that ends with lines to which no lines are joined, or with a text line.
+/// Guarantees: only the text line and the lines joined to it are held.
 #[test]
 fn what_is_held() {
     for (block, held) in [
@@ -170,8 +171,8 @@ fn what_is_held() {
     }
 }
 
-/// Scenario: tracebacks beyond the bounds. Guarantees: the record ends at the bound, the rest are records of
-/// their own, wherever the stream is cut.
+/// Scenario: tracebacks beyond the limits. Guarantees: the record ends at the limit and the
+/// remaining lines are separate records, wherever the stream is cut.
 #[test]
 fn bounds() {
     let long = format!("{TEXT}Traceback (most recent call last):\n{}{TEXT}", "  x\n".repeat(3000));
@@ -193,8 +194,8 @@ fn bounds() {
     }
 }
 
-/// Scenario: what CPython 3.11's `logging` wrote for exceptions of every kind, a JSON line between two.
-/// Guarantees: one record each.
+/// Scenario: what CPython 3.11's `logging` wrote for exceptions of every kind, with a JSON line
+/// between two of them. Guarantees: one record each.
 #[test]
 fn what_cpython_wrote() {
     let log = include_str!("cpython.log");
@@ -204,7 +205,7 @@ fn what_cpython_wrote() {
         .map(str::to_string)
         .take(11)
         .collect();
-    // every byte is cut in the tests above; here each line is, at another place
+    // the tests above cut at every byte; here each line is cut at a different position
     for cut in (0..=log.len()).step_by(13) {
         let found = connection(log.as_bytes(), &[cut]);
         assert_eq!(found.into_iter().map(|(text, _)| text).collect::<Vec<_>>(), expected);
@@ -267,7 +268,8 @@ const PIECES: [&str; 50] = [
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
-    /// Any lines in any order, cut anywhere: the same records as uncut, no byte lost but empty lines.
+    /// Any lines in any order, cut anywhere, give the same records as uncut; only empty lines are
+    /// lost.
     #[test]
     fn property_any_cut_gives_the_same_records(
         lines in proptest::collection::vec((0..PIECES.len(), 0..8u8), 0..14),
@@ -294,7 +296,7 @@ proptest! {
         prop_assert_eq!(expected.iter().map(|(_, lines)| lines).sum::<u64>(), nonempty as u64);
     }
 
-    /// Any bytes: no panic, and `settled` stays inside.
+    /// No bytes cause a panic, and `settled` never exceeds the block.
     #[test]
     fn property_any_bytes(block in "(\\PC|\n|T|  ){0,60}") {
         prop_assert!(settled(block.as_bytes()) <= block.len());
@@ -302,7 +304,7 @@ proptest! {
     }
 }
 
-/// Writes `stream` with `~` before every line that was joined.
+/// Writes `stream` with `~` before every joined line.
 fn marked(stream: &str) -> String {
     let mut out = String::new();
     let mut start = 0;
@@ -320,8 +322,9 @@ fn marked(stream: &str) -> String {
     out
 }
 
-/// Scenario: what runtimes and loggers wrote, one file each, joined lines marked by `~`.
-/// Guarantees: the same records, wherever the stream is cut at a line's end or in its middle.
+/// Scenario: the output of runtimes and loggers, one file each; joined lines are marked by `~`.
+/// Guarantees: the records are the same, wherever the stream is cut, at the end or in the middle of
+/// a line.
 #[test]
 fn what_runtimes_wrote() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/frame/multiline/runtimes");
@@ -354,8 +357,8 @@ fn what_runtimes_wrote() {
     assert!(std::env::var("UPDATE").is_ok() || count >= 8, "{count} files");
 }
 
-/// Scenario: more lines behind a record's first than are ever held for a stack, and one behind them.
-/// Guarantees: they are records of their own, wherever the stream is cut.
+/// Scenario: a record with more lines after its first than are ever held for a stack, then the
+/// stack. Guarantees: the lines are separate records, wherever the stream is cut.
 #[test]
 fn lines_are_held_for_a_while() {
     let trace = TRACE.replace('=', "");

@@ -1,9 +1,9 @@
-//! Generated and mutated lines, read in every way and by serde_json.
+//! Generates and mutates lines, and reads them in every way and with serde_json.
 
 use super::Readers;
 use proptest::prelude::*;
 
-/// Enough for the rare ways, short enough for every run.
+/// Enough for the rare cases, few enough for every run.
 const CASES: usize = if cfg!(debug_assertions) { 2_000 } else { 400_000 };
 
 const KEYS: &[&str] = &[
@@ -146,8 +146,8 @@ impl Dice {
     }
 }
 
-/// Guarantees: what serde_json accepts gives the same values, what it refuses does not pass, and
-/// what was learned from all lines before, damaged ones among them, changes nothing.
+/// Guarantees: what serde_json accepts gives the same values, what it refuses is refused, and what
+/// was learned from all earlier lines, including damaged ones, changes nothing.
 #[test]
 fn generated_and_mutated_lines_read_as_serde_json_reads_them() {
     let mut readers = Readers::new();
@@ -173,7 +173,7 @@ fn generated_and_mutated_lines_read_as_serde_json_reads_them() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
-    /// Any text at all in keys and values, written by serde_json.
+    /// Reads any text in keys and values, written by serde_json.
     #[test]
     fn property_any_object(object in any_json()) {
         Readers::new().check(&object.to_string());

@@ -1,4 +1,4 @@
-//! Lines as the usual loggers write them, and what each field of them must be.
+//! Lines as the usual loggers write them, and the expected value of each field.
 
 use super::super::*;
 use crate::clock::UnixNanos;
@@ -8,7 +8,7 @@ use crate::record::{Envelope, Record};
 
 #[track_caller]
 fn check(text: &str, expected: &[(FieldId, &str)], severity: Severity, seconds: Option<f64>) {
-    // one line, written here in several
+    // one line, written here as several
     let line: String = text.lines().map(str::trim_start).collect();
     let line = line.as_str();
     let wanted = FieldTable::standard();

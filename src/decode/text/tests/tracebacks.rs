@@ -1,9 +1,9 @@
-//! Tracebacks behind a line, as CPython writes them, and what only looks like one.
+//! Tests tracebacks after a line, as CPython writes them, and texts that only look like one.
 
 use super::*;
 
-/// Scenario: a record with what CPython writes behind it. Guarantees: message, traceback, type and message
-/// of the exception that was raised last.
+/// Scenario: a record with what CPython writes after it. Guarantees: message and traceback, and
+/// type and message of the exception that was raised last.
 #[test]
 fn tracebacks() {
     let chained = format!(
@@ -138,9 +138,9 @@ fn exceptions_of_a_json_field() {
     }
 }
 
-/// Scenario: what runtimes and loggers wrote, as the joiner puts it together.
-/// Guarantees: message, type and message of the exception of every record, as `exceptions.txt` lists them;
-/// `UPDATE=1` rewrites it.
+/// Scenario: the output of runtimes and loggers, as the joiner combines it. Guarantees: message,
+/// and type and message of the exception of every record, as `exceptions.txt` lists them;
+/// `UPDATE=1` rewrites the file.
 #[test]
 fn what_runtimes_wrote() {
     use crate::frame::multiline::joined;

@@ -1,10 +1,10 @@
-//! The stack traces of Java, .NET, Go, Node, Ruby, PHP, Rust and Elixir. Unit: one record.
+//! Reads the stack traces of Java, .NET, Go, Node, Ruby, PHP, Rust and Elixir. Unit: one record.
 
 use super::parts::{Found, Thrown, lines, trimmed, type_line};
 use crate::frame::multiline::line::{Line, is_exception};
 use std::ops::Range;
 
-/// The stack trace in a text, if there is one.
+/// Finds the stack trace in a text, if there is one.
 pub(super) fn find(text: &str) -> Option<Found> {
     let first = Line::of(text.as_bytes().split(|byte| *byte == b'\n').next()?);
     let opener = opener(text);
@@ -28,7 +28,7 @@ pub(super) fn find(text: &str) -> Option<Found> {
     }
 }
 
-/// The first line that only a stack trace has.
+/// Finds the first line that occurs only in a stack trace.
 fn opener(text: &str) -> Option<(usize, Line)> {
     let mut call = None;
     for (at, line) in lines(text) {
@@ -36,7 +36,7 @@ fn opener(text: &str) -> Option<(usize, Line)> {
         match (kind, call) {
             // zap's stack begins with a function
             (Line::Frame, Some(call)) => return Some((call, Line::GoCall)),
-            // of a stack that is no exception's
+            // a stack without an exception
             (Line::StackHeader, _) => return None,
             _ if kind.opens_stack() => return Some((at, kind)),
             _ => {}
@@ -69,7 +69,7 @@ fn behind_text(text: &str, (opener, kind): (usize, Line)) -> Option<Found> {
         }
         _ => {}
     }
-    // the line that names the exception; the message before it may be of several lines
+    // the line that names the exception; the message before it may have several lines
     let named = before(text, opener).find(|(at, line)| *at > 0 && is_thrown(line));
     let last = before(text, opener).last().filter(|(at, line)| {
         *at > 0 && type_line(line.trim_start()).is_some() && kind == Line::Frame
@@ -87,7 +87,7 @@ fn behind_text(text: &str, (opener, kind): (usize, Line)) -> Option<Found> {
     here(inline(text, first.len(), opener))
 }
 
-/// The lines before a position.
+/// Iterates over the lines before a position.
 fn before(text: &str, end: usize) -> impl Iterator<Item = (usize, &str)> {
     lines(text).take_while(move |(at, _)| *at < end)
 }
@@ -97,12 +97,12 @@ fn line_at(text: &str, at: usize) -> &str {
     text[at..end].trim_end_matches('\r')
 }
 
-/// Whether a line is `pkg.Error: message`, indented or not.
+/// Returns whether a line is `pkg.Error: message`, indented or not.
 fn is_thrown(line: &str) -> bool {
     matches!(Line::of(line.trim_start().as_bytes()), Line::Thrown | Line::BareThrown)
 }
 
-/// Type and message of the line at `at`; the message goes on to the frames.
+/// Reads type and message of the line at `at`; the message extends to the frames.
 fn at_line(text: &str, at: usize, frames: usize) -> Option<Thrown> {
     let line = line_at(text, at);
     let inner = line.trim_start();
@@ -113,7 +113,7 @@ fn at_line(text: &str, at: usize, frames: usize) -> Option<Thrown> {
     Some((start..start + name, from..to))
 }
 
-/// `Exception in thread "main" pkg.Error: text`, `Unhandled exception. Pkg.Error: text`.
+/// Reads `Exception in thread "main" pkg.Error: text`, `Unhandled exception. Pkg.Error: text`.
 fn uncaught(text: &str, frames: usize) -> Option<Thrown> {
     let line = line_at(text, 0);
     let at = match line.strip_prefix("Exception in thread \"") {
@@ -125,8 +125,8 @@ fn uncaught(text: &str, frames: usize) -> Option<Thrown> {
     Some((at..at + name, from..trimmed(text, frames.max(from)).max(from)))
 }
 
-/// A type inside the first line, as a logger writes it that puts the exception behind the message:
-/// `failed java.lang.RuntimeException: text`.
+/// Reads a type inside the first line, written by a logger that puts the exception after the
+/// message: `failed java.lang.RuntimeException: text`.
 fn inline(text: &str, first_end: usize, frames: usize) -> Option<Thrown> {
     let is_name = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'$');
     let bytes = &text.as_bytes()[..first_end];
@@ -136,7 +136,7 @@ fn inline(text: &str, first_end: usize, frames: usize) -> Option<Thrown> {
         let end = at + length;
         let is_closed = bytes.get(end).is_none_or(|byte| *byte == b':');
         let name = &bytes[at..end];
-        // node's own warning names the error behind it
+        // Node's warning precedes the name of the error
         let is_type = length > 0 && is_exception(name) && !name.starts_with(b"Unhandled");
         if is_type && is_closed {
             let from = (end + 2).min(trimmed(text, frames).max(end));
@@ -147,7 +147,7 @@ fn inline(text: &str, first_end: usize, frames: usize) -> Option<Thrown> {
     None
 }
 
-/// The message of a Rust panic; the type is the word `panic` of the first line.
+/// Reads the message of a Rust panic; the type is the word `panic` of the first line.
 fn rust(text: &str, first: Line, frames: usize) -> Option<Thrown> {
     let at = text.find("panicked at ")?;
     let name = at..at + "panic".len();
@@ -163,13 +163,14 @@ fn rust(text: &str, first: Line, frames: usize) -> Option<Thrown> {
     Some((name, from..trimmed(text, to).max(from)))
 }
 
-/// `message (Error)`, in the last line before the frames; behind `file:3:in 'f': ` where nobody caught it.
+/// Reads `message (Error)` in the last line before the frames; after `file:3:in 'f': ` if the
+/// exception was uncaught.
 fn ruby(text: &str, start: usize, frames: usize) -> Option<Thrown> {
     let end = trimmed(text, frames.min(text.len()));
     let head = text.get(start..end)?;
     let (at, close) = match head.strip_suffix(')') {
         Some(inner) => (inner.rfind(" (")? + 2, inner.len()),
-        // the type stands at the end of the message's first line
+        // the type is at the end of the first line of the message
         None => {
             let line = line_at(text, start).strip_suffix(')')?;
             (line.rfind(" (")? + 2, line.len())
@@ -189,7 +190,7 @@ fn ruby(text: &str, start: usize, frames: usize) -> Option<Thrown> {
     Some((name, from.min(message_end)..message_end))
 }
 
-/// Rails: `Pkg::Error (message):`.
+/// Reads Rails' `Pkg::Error (message):`.
 fn rails(text: &str, at: usize) -> Option<Thrown> {
     let line = line_at(text, at);
     let open = line.find(" (")?;
@@ -199,7 +200,7 @@ fn rails(text: &str, at: usize) -> Option<Thrown> {
     (is_class && is_name).then(|| (at..at + open, at + open + 2..at + close))
 }
 
-/// `** (Error) message`; an exit names the exception in the next line.
+/// Reads `** (Error) message`; an exit names the exception in the next line.
 fn elixir(text: &str, opener: usize) -> Option<Thrown> {
     lines(text).skip_while(|(at, _)| *at < opener).find_map(|(at, line)| {
         let open = line.find("** (")? + 4;
@@ -209,8 +210,8 @@ fn elixir(text: &str, opener: usize) -> Option<Thrown> {
     })
 }
 
-/// `Uncaught Error: message in /app/x.php:3`, the last of those that `Next ` chains; Monolog's
-/// `[object] (Error(code: 0): message at /app/x.php:3)`.
+/// Reads `Uncaught Error: message in /app/x.php:3`, the last of those that `Next ` chains;
+/// Monolog's `[object] (Error(code: 0): message at /app/x.php:3)`.
 fn php(text: &str) -> Option<Thrown> {
     if let Some(at) = text.rfind("\nNext ").map(|at| at + 6) {
         return php_message(text, at);

@@ -1,20 +1,22 @@
-//! What the readers of all languages share: lines, and the line that names an exception. Unit: one line.
+//! Shared by the readers of all languages: lines, and the line that names an exception. Unit: one
+//! line.
 
 use std::ops::Range;
 
 /// A stack trace in a text.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Found {
-    /// Where it starts.
+    /// Its start.
     pub(super) stack: usize,
-    /// Where the exception's type lies, and its message, which may be empty.
+    /// The positions of the exception's type and message; the message may be empty.
     pub(super) thrown: Option<Thrown>,
 }
 
 /// Type and message of an exception, as positions in the text.
 pub(super) type Thrown = (Range<usize>, Range<usize>);
 
-/// `pkg.Type: message` or a bare `pkg.Type`: length of the type, and where the message starts.
+/// Reads `pkg.Type: message` or a bare `pkg.Type`; returns the length of the type and the start of
+/// the message.
 pub(super) fn type_line(line: &str) -> Option<(usize, usize)> {
     let is_name =
         |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'<' | b'>' | b'$' | b'\\');
@@ -37,7 +39,7 @@ pub(super) fn type_line(line: &str) -> Option<(usize, usize)> {
     }
 }
 
-/// Every line with its position, without its end.
+/// Iterates over the lines with their positions, without line ends.
 pub(super) fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let mut at = 0;
     text.split('\n').map(move |line| {

@@ -1,4 +1,4 @@
-//! Python's traceback, as CPython, loguru and rich write it. Unit: one record.
+//! Reads Python's traceback, as CPython, loguru and rich write it. Unit: one record.
 
 use super::parts::{Found, Thrown, lines, type_line};
 use crate::frame::multiline::line::Line;
@@ -9,7 +9,7 @@ const CHAINS: [&str; 2] = [
     "The above exception was the direct cause of the following exception:",
 ];
 
-/// What `logging` writes for `stack_info=True`.
+/// The line that `logging` writes for `stack_info=True`.
 const STACK_HEADER: &str = "Stack (most recent call last):";
 
 #[derive(Clone, Copy)]
@@ -21,7 +21,7 @@ enum State {
     Between,
 }
 
-/// The traceback in a text, if it is one of Python's.
+/// Finds the traceback in a text, if it is one of Python's.
 pub(super) fn find(text: &str) -> Option<Found> {
     let mut stack = None;
     let mut thrown: Option<Thrown> = None;
@@ -70,7 +70,7 @@ pub(super) fn find(text: &str) -> Option<Found> {
     stack.map(|stack| Found { stack, thrown })
 }
 
-/// A line of rich's box, or the exception behind it, indented as the box is.
+/// Reads a line of rich's box, or the exception after it, indented as the box is.
 fn boxed(at: usize, line: &str, thrown: &mut Option<Thrown>) -> State {
     let inner = line.trim_start();
     let start = at + line.len() - inner.len();
