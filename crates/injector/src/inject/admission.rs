@@ -107,9 +107,9 @@ struct Entry {
     pod: Vec<Value>,
 }
 
-/// Returns the bindings of a revision. The pod's revision wins over its namespace's, and a pod
-/// without one gets the default; the pod's opt-in label wins over its namespace's. No pod matches
-/// two entries, or an entry of another revision.
+/// Returns the ways to opt in to a revision. The pod's revision wins over its namespace's, and a
+/// pod without one gets the default; the pod's opt-in label wins over its namespace's. No pod
+/// matches two entries, or an entry of another revision.
 fn entries(revision: &str) -> Vec<Entry> {
     let absent = json!({"key": REVISION_LABEL, "operator": "DoesNotExist"});
     let ours = json!({"key": REVISION_LABEL, "operator": "In", "values": [revision]});

@@ -87,8 +87,8 @@ impl Flow {
         }
     }
 
-    /// Closes both ends after the reader is gone. The command notices it at its next write, as it
-    /// would without us.
+    /// Closes our end of the pipe after the reader is gone. The command notices it at its next
+    /// write, as it would without us.
     pub(crate) fn close(&mut self) {
         self.input = None;
         self.pending = 0..0;
