@@ -1,6 +1,6 @@
-//! What a review costs: reviews a second of the one webhook thread over TLS 1.3, latency as a client sees it, and
-//! processor time of that thread. Client and webhook have a core each where there are two, so that neither waits
-//! for the other. Run: `cargo bench --bench admission`.
+//! Measures a review: reviews per second on the one webhook thread over TLS 1.3, the latency for a
+//! client, and the processor time of that thread. Client and webhook run on separate cores if there
+//! are two, so that neither waits for the other. Run: `cargo bench --bench admission`.
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -33,7 +33,7 @@ const SERVER: &str = "sidelight-injector.sidelight-system.svc";
 const DAY: Duration = Duration::from_hours(24);
 /// Reviews of one measurement.
 const REVIEWS: usize = 20_000;
-/// Rounds of which the one with the least processor time counts.
+/// Number of rounds; the one with the least processor time counts.
 const ROUNDS: usize = 3;
 
 fn main() {
@@ -86,7 +86,7 @@ fn main() {
 fn pin(core: usize) {
     let mut set = CpuSet::new();
     set.set(core);
-    // on a machine with one core both are on it, and the figures say so
+    // on a machine with one core both share it, and the figures include that
     let _ = sched_setaffinity(None, &set);
 }
 
@@ -138,7 +138,7 @@ fn start(
     (at, parts.spawn().expect("threads"))
 }
 
-/// A pod as an API server sends it, defaults filled in.
+/// Returns a review of a pod as an API server sends it, with defaults filled in.
 fn review(containers: usize, variables: usize) -> Vec<u8> {
     let container = |index: usize| {
         let variables: Vec<Value> = (0..variables)
@@ -209,7 +209,7 @@ async fn connect(at: SocketAddr, tls: &TlsConnector) -> Sender {
         let stream = TcpStream::connect(at).await.expect("a listener");
         stream.set_nodelay(true).expect("a socket");
         let name = ServerName::try_from(SERVER).expect("a name");
-        // before the first look at the files there is no certificate
+        // before the first read of the files there is no certificate
         let Ok(stream) = tls.connect(name, stream).await else {
             tokio::time::sleep(Duration::from_millis(10)).await;
             continue;
@@ -233,7 +233,7 @@ async fn ask(sender: &mut Sender, body: &Bytes) {
 
 struct Measured {
     rate: f64,
-    /// Of the webhook's thread, a review.
+    /// Processor time of the webhook's thread, per review.
     cpu: Duration,
     micros: Vec<f64>,
 }
@@ -290,7 +290,8 @@ async fn handshakes(at: SocketAddr, tls: &TlsConnector, count: u32) -> Duration 
     cpu().saturating_sub(before) / count
 }
 
-/// Processor time of the thread that is called `webhook`, from the scheduler's own count in nanoseconds.
+/// Returns the processor time of the thread named `webhook`, which the scheduler counts in
+/// nanoseconds.
 fn cpu() -> Duration {
     for task in std::fs::read_dir("/proc/self/task").expect("threads") {
         let path = task.expect("a thread").path();

@@ -43,7 +43,7 @@ pub enum Command {
     Check(check::Arguments),
 }
 
-/// Reads the arguments and does what they ask for.
+/// Parses the arguments and runs the command.
 pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: &Environment) -> ExitCode {
     let arguments = match CommandLine::try_parse_from(arguments) {
         Ok(arguments) => arguments,
@@ -51,7 +51,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: &Environ
             let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
             let text = error.render().to_string();
             if asked {
-                // a reader that leaves early, such as head, is no failure
+                // a reader that closes early, such as head, is not a failure
                 let _ = console::print(&text);
                 return ExitCode::SUCCESS;
             }

@@ -1,6 +1,6 @@
-//! The injector's configuration: YAML -> `inject::policy::Policy`. All that is wrong is told at once and
-//! with its place; what is right is in the policy. sidelight's own configuration, which stands in it as
-//! `defaults`, is checked like a file of its own. Unit: one file.
+//! The injector's configuration: reads YAML into `inject::policy::Policy`. All errors are reported
+//! at once with their positions, and the policy contains every valid value. The embedded
+//! configuration of sidelight, `defaults`, is checked like a separate file. Unit: one file.
 
 #[cfg(test)]
 mod tests;
@@ -42,18 +42,19 @@ const PULL_POLICIES: [(&str, PullPolicy); 3] = [
 const PROTOCOLS: [(&str, Protocol); 2] =
     [("http/protobuf", Protocol::Http), ("grpc", Protocol::Grpc)];
 
-/// Ports that a process without privileges may have.
+/// Ports that an unprivileged process may bind.
 const PORTS: std::ops::RangeInclusive<usize> = 1024..=65535;
-/// Seconds and failures of a probe; kubelet's numbers are 32 bits, nobody waits longer than an hour.
+/// Seconds and failures of a probe. kubelet's numbers have 32 bits, but a wait of more than an hour
+/// makes no sense.
 const PROBES: std::ops::RangeInclusive<usize> = 1..=3600;
-/// Longer, and deleting a pod would look like hanging.
+/// With a longer wait, deleting a pod would look as if it hangs.
 const FINAL_SCRAPE_WAIT_MAX: Duration = Duration::from_mins(10);
-/// More replicas of one Prometheus than anybody has.
+/// More replicas of one Prometheus than any installation has.
 const SCRAPERS: std::ops::RangeInclusive<usize> = 1..=4;
-/// Resources that every node has: another one would keep pods from being scheduled.
+/// Resources that every node has; any other would prevent pods from being scheduled.
 const RESOURCES: [&str; 3] = ["cpu", "memory", "ephemeral-storage"];
 
-/// Reads a file; where it cannot be read, the policy is the default one and a fault says why.
+/// Reads a file. If it cannot be read, returns the default policy and a fault with the reason.
 pub fn load(path: &Path) -> (Policy, Vec<Fault>) {
     let name = path.display().to_string();
     let refused = |message: String| Fault {
@@ -69,7 +70,7 @@ pub fn load(path: &Path) -> (Policy, Vec<Fault>) {
     }
 }
 
-/// The same with a text in place of a file; `name` stands in its faults.
+/// Reads a text in place of a file; `name` appears in its faults.
 pub fn parse(name: &str, text: &str) -> (Policy, Vec<Fault>) {
     let source = Source::new(name, text);
     let mut policy = Policy::default();
@@ -171,7 +172,7 @@ fn texts(
     reader.list(at).iter().filter_map(|at| reader.parsed(at, &parse)).collect()
 }
 
-/// A name of a namespace or a revision.
+/// Parses the name of a namespace or a revision.
 fn label(text: &str) -> Result<String, Refused> {
     let hint = "small letters, digits and dashes, at most 63";
     if is_label(text) {
@@ -181,7 +182,7 @@ fn label(text: &str) -> Result<String, Refused> {
     }
 }
 
-/// A name of a Secret.
+/// Parses the name of a Secret.
 fn name(text: &str) -> Result<String, Refused> {
     let hint = "small letters, digits, dashes and dots";
     if is_name(text) {
@@ -191,10 +192,10 @@ fn name(text: &str) -> Result<String, Refused> {
     }
 }
 
-/// A name of an image.
+/// Parses the name of an image.
 ///
 /// # Errors
-/// It has white space or control characters, or is empty.
+/// Fails if the name has white space or control characters, or is empty.
 pub fn image(text: &str) -> Result<String, Refused> {
     if text.is_empty() || text.contains(|c: char| c.is_whitespace() || c.is_control()) {
         let hint = "as in registry.example/sidelight:1.2.3, or better with @sha256:...";
@@ -211,7 +212,7 @@ fn amount(resource: &str, text: &str, is_limit: bool) -> Result<String, Refused>
     Err(Refused::new(format!("`{text}` is no quantity of {resource}"), hint))
 }
 
-/// What OpenTelemetry calls a base: the path is added where spans are sent.
+/// Parses what OpenTelemetry calls a base URL: the exporter appends the path.
 fn endpoint(text: &str) -> Result<String, Refused> {
     let hint =
         "as in http://$(HOST_IP):4318, or http://collector.telemetry:4317 with protocol grpc";
@@ -241,7 +242,7 @@ fn otlp(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Otlp> {
     Some(otlp)
 }
 
-/// Single quantities over what is there.
+/// Reads individual quantities, and keeps the others.
 fn resources(reader: &mut Reader<'_>, at: &At<'_>, to: &mut Resources) {
     let Some(mut keys) = reader.keys(at) else { return };
     for (key, quantities, is_limit) in
@@ -340,7 +341,7 @@ fn allow(reader: &mut Reader<'_>, at: &At<'_>) -> Allow {
     allow
 }
 
-/// Of every image a list, or a map of ENTRYPOINT and CMD.
+/// Reads for each image a list, or a map of ENTRYPOINT and CMD.
 fn entrypoints(reader: &mut Reader<'_>, at: &At<'_>) -> BTreeMap<String, Entrypoint> {
     let mut entrypoints = BTreeMap::new();
     let Some(images) = reader.keys(at) else { return entrypoints };
@@ -366,7 +367,7 @@ fn entrypoints(reader: &mut Reader<'_>, at: &At<'_>) -> BTreeMap<String, Entrypo
     entrypoints
 }
 
-/// sidelight's own configuration, checked as such, as text for a variable.
+/// Validates sidelight's configuration, and returns it as text for a variable.
 fn defaults(reader: &mut Reader<'_>, at: &At<'_>) -> Option<String> {
     if at.node.value == Value::Null {
         return None;

@@ -1,8 +1,8 @@
-//! What injection does to a pod: raw JSON in, JSON-patch operations out. Pure: no I/O, no clock, no
-//! typed pod, so that what this code has never heard of stays as it was. Three front ends share it:
-//! the webhook (`injector`), `sidelight inject`, and the generated admission policy. Whatever a pod
-//! or its annotations say, what comes out can be applied, and the pod can be admitted if it could
-//! before. Unit: one pod.
+//! Plans the injection into a pod: raw JSON in, JSON-patch operations out. The planning is pure: no
+//! I/O, no clock, and no typed pod, so that fields unknown to this code are preserved. Three front
+//! ends share it: the webhook (`injector`), `sidelight inject`, and the generated admission policy.
+//! Whatever a pod or its annotations contain, the patch applies, and the patched pod can be
+//! admitted if the original could be. Unit: one pod.
 
 pub mod admission;
 mod draft;
@@ -30,49 +30,50 @@ use serde_json::Value;
 use status::Status;
 use std::collections::BTreeMap;
 
-/// Containers of a pod that is injected. What has more is no pod that anybody runs, and the status
-/// annotation, which names containers, has to fit into what an object may have.
+/// Maximum number of containers of an injected pod. No real pod has more, and the status
+/// annotation, which names containers, must fit into an object.
 const CONTAINERS_MAX: usize = 250;
 
 /// What is known of the pod's namespace.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Namespace {
-    /// Its name; empty where nobody knows it, as in a file.
+    /// The name; empty if it is unknown, as in a file.
     pub name: String,
-    /// Its labels, where somebody watches them; no namespace of a cluster is without one.
+    /// The labels, if they are watched; a namespace of a cluster always has at least one.
     pub labels: BTreeMap<String, String>,
-    /// Its annotations, where somebody watches them.
+    /// The annotations, if they are watched.
     pub annotations: BTreeMap<String, String>,
 }
 
-/// Who makes pods.
+/// The owner of pods.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Owner {
-    /// `Deployment`, `Job`, ...
+    /// The kind, such as `Deployment` or `Job`.
     pub kind: String,
-    /// Its name.
+    /// The name of the owner.
     pub name: String,
 }
 
-/// What became of a pod.
+/// The plan for one pod.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Plan {
-    /// In the order in which they must be done; none where the pod is left alone or has everything.
+    /// The operations in the order in which they must be applied; empty if the pod is left alone or
+    /// complete.
     pub patch: Vec<Operation>,
-    /// Why the pod is left alone, one of [`names::reason`].
+    /// The reason why the pod is left alone, one of [`names::reason`].
     pub skipped: Option<&'static str>,
-    /// Containers of an injected pod that miss something.
+    /// Containers of an injected pod that are only partly set up.
     pub left_out: Vec<LeftOut>,
-    /// What people should read: kubectl prints it.
+    /// Warnings for people, which kubectl prints.
     pub warnings: Vec<String>,
 }
 
-/// A container that misses something, and why.
+/// A container that is only partly set up, and the reason.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LeftOut {
-    /// The container.
+    /// The name of the container.
     pub container: String,
-    /// One of [`names::reason`]: `no_command`, `starts_earlier` (its output is not copied),
+    /// One of [`names::reason`]: `no_command` or `starts_earlier` (its output is not copied), or
     /// `conflict` (it has no socket).
     pub reason: &'static str,
 }
@@ -83,13 +84,12 @@ impl Plan {
     }
 }
 
-/// What is to be done to a pod so that the sidecar stands in it. Convergent: the plan of a patched
-/// pod is empty.
+/// Returns the operations that add the sidecar to a pod. The plan of a patched pod is empty.
 pub fn plan(pod: &Value, namespace: &Namespace, policy: &Policy) -> Plan {
     plan_for(pod, namespace, policy, None)
 }
 
-/// The same for a pod that does not say whose it is, as in the template of a Deployment.
+/// Plans like [`plan`] for a pod that does not name its owner, as in the template of a Deployment.
 pub fn plan_for(
     pod: &Value,
     namespace: &Namespace,
@@ -119,12 +119,12 @@ pub fn plan_for(
     }
 }
 
-/// Takes away what was added to a pod, and nothing else; whether there was something.
+/// Removes what injection added to a pod, and nothing else. Returns whether it removed anything.
 pub fn strip(pod: &mut Value) -> bool {
     strip::strip(pod)
 }
 
-/// Why a pod is none for a sidecar.
+/// Returns why a pod must not get a sidecar.
 fn refusal(pod: &Pod<'_>, namespace: &str, policy: &Policy) -> Option<&'static str> {
     let said = pod.label(names::POD_LABEL).or(pod.annotation(names::POD_LABEL));
     let truth = |key: &str| pod.spec.get(key).and_then(Value::as_bool).unwrap_or(false);
@@ -147,8 +147,8 @@ fn refusal(pod: &Pod<'_>, namespace: &str, policy: &Policy) -> Option<&'static s
     .find_map(|(applies, reason)| applies.then_some(reason))
 }
 
-/// Whether the container of our name came from injection: by us, or by the admission policy, which
-/// leaves the label.
+/// Returns whether injection added the container with our name: either this code, or the admission
+/// policy, which sets the label.
 fn is_ours(pod: &Pod<'_>) -> bool {
     pod.container(names::CONTAINER).is_some()
         && (pod.status().is_some() || pod.label(names::INJECTED_LABEL) == Some("true"))

@@ -1,7 +1,7 @@
 //! The few calls to the Kubernetes API that the injector and `check --cluster` make: get, list,
 //! create, update, patch, over HTTP/1.1 and TLS 1.3, with the service account of the pod or a
-//! kubeconfig. Raw JSON: what this code has never heard of stays as it was. Every call has a bound
-//! in time and in bytes. Unit: one call.
+//! kubeconfig. Objects stay raw JSON, so that fields unknown to this code are preserved. Every call
+//! has a limit in time and in bytes. Unit: one call.
 
 pub mod access;
 pub mod base64;
@@ -29,41 +29,41 @@ use tokio::sync::Mutex;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-/// One call, connecting and reading its answer included. A page of a list takes a busy API server a
-/// few seconds; the leader must hear of a dead one well within the 10 s in which it has to renew
-/// its lease.
+/// Time limit of one call, including the connection and the answer. A page of a list takes a busy
+/// API server a few seconds; the leader must notice a dead one well within the 10 s in which it has
+/// to renew its lease.
 const CALL_MAX: Duration = Duration::from_secs(8);
 
-/// Bytes of one answer. A page of [`PAGE_ITEMS`] pods whole is 10 MB where each carries 40 KiB.
+/// Bytes of one answer. A page of [`PAGE_ITEMS`] whole pods is 10 MB if each has 40 KiB.
 const ANSWER_BYTES_MAX: usize = 32 * 1024 * 1024;
 
-/// Items of one page of a list: what kubectl asks for.
+/// Items of one page of a list, the same number as kubectl's.
 const PAGE_ITEMS: usize = 500;
 
 /// Pages of one list: five hundred thousand items, three times what Kubernetes is tested with.
 const PAGES_MAX: usize = 1000;
 
-/// How much of the items a list asks for.
+/// Which part of its items a list returns.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Shape {
-    /// All of them.
+    /// Whole objects.
     Whole,
     /// `PartialObjectMetadata`: names, labels, annotations and owners.
     Metadata,
 }
 
-/// How a patch is meant.
+/// The type of a patch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Patch<'a> {
-    /// RFC 7386.
+    /// JSON merge patch, RFC 7386.
     Merge,
-    /// RFC 6902.
+    /// JSON patch, RFC 6902.
     Json,
-    /// Server-side apply, as this field manager, taking fields from others.
+    /// Server-side apply with this field manager, which takes over fields from others.
     Apply(&'a str),
 }
 
-/// A client of one API server. It holds one connection, which it opens again when it broke.
+/// A client of one API server. It keeps one connection and reconnects when it breaks.
 pub struct Client {
     access: Access,
     tls: TlsConnector,
@@ -76,7 +76,7 @@ impl fmt::Debug for Client {
     }
 }
 
-/// One call, as it goes out.
+/// One request.
 struct Call<'a> {
     method: Method,
     path: &'a str,
@@ -86,21 +86,21 @@ struct Call<'a> {
 }
 
 impl Client {
-    /// A client of this access.
+    /// Creates a client for this access.
     ///
     /// # Errors
-    /// When the certificates or keys of the access are of no use.
+    /// Fails if the certificates or keys of the access are unusable.
     pub fn new(access: Access) -> Result<Client, Error> {
         let config: ClientConfig = access.tls()?;
         let tls = TlsConnector::from(Arc::new(config));
         Ok(Client { access, tls, connection: Mutex::new(None) })
     }
 
-    /// The client that people mean: of the named kubeconfig, else of `KUBECONFIG`, else of the
-    /// pod's service account, else of `~/.kube/config`. None where there is none of them.
+    /// Creates a client from the named kubeconfig, else from `KUBECONFIG`, else from the pod's
+    /// service account, else from `~/.kube/config`. Returns `None` if none of them exists.
     ///
     /// # Errors
-    /// When the one that is there cannot be used.
+    /// Fails if the one that exists cannot be used.
     pub fn find(
         kubeconfig: Option<&Path>,
         environment: &BTreeMap<String, String>,
@@ -111,12 +111,12 @@ impl Client {
         }
     }
 
-    /// Where it goes, for people.
+    /// Returns the address of the API server, for messages.
     pub fn server(&self) -> String {
         format!("https://{}:{}", self.access.host, self.access.port)
     }
 
-    /// The namespace of the service account or of the context; `default` where neither says one.
+    /// Returns the namespace of the service account or of the context, by default `default`.
     pub fn namespace(&self) -> &str {
         &self.access.namespace
     }
@@ -124,17 +124,17 @@ impl Client {
     /// Reads one object.
     ///
     /// # Errors
-    /// What the API server or the way to it says.
+    /// Returns the error of the API server or of the connection.
     pub async fn get(&self, path: &str) -> Result<Value, Error> {
         self.call(Call::read(path, "application/json")).await
     }
 
-    /// Walks through all items of a list, page by page, so that no more than one page is held, and
-    /// gives the version from which a watch goes on. `query` is a query string without limit and
-    /// continue, or empty; see [`escape`].
+    /// Calls a function for each item of a list, page by page, so that no more than one page is in
+    /// memory. Returns the version at which a watch continues. `query` is a query string without
+    /// limit and continue, or empty; see [`escape`].
     ///
     /// # Errors
-    /// What the API server or the way to it says; items seen before that were real.
+    /// Returns the error of the API server or of the connection; items passed before it were valid.
     pub async fn list(
         &self,
         path: &str,
@@ -168,18 +168,19 @@ impl Client {
         Err(Error::Answer(format!("{path}: more than {PAGES_MAX} pages of {PAGE_ITEMS} items")))
     }
 
-    /// Creates an object; `path` is its collection's.
+    /// Creates an object; `path` is the path of its collection.
     ///
     /// # Errors
-    /// What the API server or the way to it says.
+    /// Returns the error of the API server or of the connection.
     pub async fn create(&self, path: &str, object: &Value) -> Result<Value, Error> {
         self.call(Call::write(Method::POST, path, "application/json", object)).await
     }
 
-    /// Replaces an object; where it carries a resourceVersion, only if it is still that one.
+    /// Replaces an object; if it has a resourceVersion, only if the object is still at that
+    /// version.
     ///
     /// # Errors
-    /// What the API server or the way to it says.
+    /// Returns the error of the API server or of the connection.
     pub async fn update(&self, path: &str, object: &Value) -> Result<Value, Error> {
         self.call(Call::write(Method::PUT, path, "application/json", object)).await
     }
@@ -187,7 +188,7 @@ impl Client {
     /// Changes parts of an object.
     ///
     /// # Errors
-    /// What the API server or the way to it says.
+    /// Returns the error of the API server or of the connection.
     pub async fn patch(&self, path: &str, kind: Patch<'_>, patch: &Value) -> Result<Value, Error> {
         let (path, content_type) = match kind {
             Patch::Merge => (path.to_owned(), "application/merge-patch+json"),
@@ -204,12 +205,13 @@ impl Client {
         self.call(Call::write(Method::PATCH, &path, content_type, patch)).await
     }
 
-    /// Follows a list from where `version` is on, metadata alone, until the API server ends it, as
-    /// it does every few minutes, or falls silent. `each` gets the kind of change and the object.
+    /// Watches a list from `version` on, metadata only, until the API server ends the watch, as it
+    /// does every few minutes, or becomes silent. `each` gets the type of the change and the
+    /// object.
     ///
     /// # Errors
-    /// What the API server or the way to it says; 410 where the version is too old and the list
-    /// must be read anew.
+    /// Returns the error of the API server or of the connection; 410 if the version is too old and
+    /// the list must be read again.
     pub async fn watch(
         &self,
         path: &str,
@@ -223,11 +225,11 @@ impl Client {
         );
         let accept = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
         let call = Call::read(&path, accept);
-        // a connection of its own: it is busy as long as the watch lasts
+        // a separate connection, because it is busy as long as the watch lasts
         let answer = timeout(CALL_MAX, async {
             let mut sender = self.connect().await?;
             let answer = sender.send_request(self.request(&call)?).await;
-            // the connection ends with its sender: it is kept until the watch is over
+            // the connection ends with its sender, which is therefore kept until the watch is over
             Ok((answer.map_err(|error| Error::connection(&error))?, sender))
         });
         let (answer, _sender) = answer.await.map_err(|_| Error::Timeout(path.clone()))??;
@@ -255,8 +257,8 @@ impl Client {
             None => (self.connect().await?, false),
         };
         let answer = match sender.send_request(self.request(&call)?).await {
-            // the server closed the connection while the request was on its way; reading twice
-            // harms nobody, and what is canceled was never sent
+            // the server closed the connection while the request was in transit; reading twice does
+            // no harm, and a canceled request was never sent
             Err(error) if held && (call.method == Method::GET || error.is_canceled()) => {
                 sender = self.connect().await?;
                 sender.send_request(self.request(&call)?).await
@@ -267,12 +269,12 @@ impl Client {
         let status = answer.status();
         let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await;
         let body = body.map_err(|error| Error::Answer(format!("{}: {error}", call.path)))?;
-        // only a whole answer leaves the connection where the next can begin
+        // after an answer that was read to its end, the next request can use the connection
         *self.connection.lock().await = Some(sender);
         read(status, &body.to_bytes(), call.path)
     }
 
-    /// The connection of the call before, where it still stands.
+    /// Returns the connection of the previous call, if it is still open.
     async fn held(&self) -> Option<SendRequest<Full<Bytes>>> {
         let mut sender = self.connection.lock().await.take()?;
         sender.ready().await.is_ok().then_some(sender)
@@ -303,7 +305,7 @@ impl Client {
         let (host, port) = (self.access.host.as_str(), self.access.port);
         let unreachable = |error| Error::unreachable(host, port, &error);
         let stream = TcpStream::connect((host, port)).await.map_err(unreachable)?;
-        // a call is one small write; only its latency is at stake
+        // a call is one small write, which Nagle's algorithm would only delay
         let _ = stream.set_nodelay(true);
         let name = self.access.server_name.as_deref().unwrap_or(host);
         let name = ServerName::try_from(name.to_owned())
@@ -312,7 +314,7 @@ impl Client {
         let (sender, connection) = http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|error| Error::connection(&error))?;
-        // it ends with its sender or its peer; what broke it is told to the call
+        // the task ends with its sender or its peer; the call gets the error of the connection
         tokio::spawn(connection);
         Ok(sender)
     }
@@ -334,7 +336,7 @@ impl Call<'_> {
     }
 }
 
-/// An answer as JSON, or as the error that its status says.
+/// Parses an answer as JSON, or returns the error of its status.
 fn read(status: StatusCode, body: &[u8], path: &str) -> Result<Value, Error> {
     let value: Option<Value> = serde_json::from_slice(body).ok();
     if status.is_success() {
@@ -349,23 +351,22 @@ fn read(status: StatusCode, body: &[u8], path: &str) -> Result<Value, Error> {
     })
 }
 
-/// The path of a collection or an object, made of its segments: none of them can end its own, begin
-/// a query or leave its directory.
+/// Builds the path of a collection or an object from segments. No segment can end early, begin a
+/// query or leave its directory.
 pub fn path(segments: &[&str]) -> String {
     segments.iter().fold(String::new(), |path, segment| match *segment {
-        // these two are steps, however they are written
+        // these two are relative steps, even if they are percent-encoded
         "." | ".." => path + "/" + &segment.replace('.', "%2E"),
         _ => path + "/" + &escape(segment),
     })
 }
 
-/// The path of an object in a collection.
+/// Builds the path of an object in a collection.
 pub fn child(collection: &str, name: &str) -> String {
     format!("{collection}{}", path(&[name]))
 }
 
-/// Percent-encodes a segment of a path or a value of a query: all but what every reader leaves as
-/// it is.
+/// Percent-encodes a segment of a path or a value of a query, except for unreserved characters.
 pub fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
@@ -381,8 +382,8 @@ pub fn escape(text: &str) -> String {
 }
 
 impl Credential {
-    /// The bearer token, where this is one: a file is read for each call, because a projected token
-    /// lives an hour and kubelet renews it in place.
+    /// Returns the bearer token, if the credential is one. A file is read for each call, because a
+    /// projected token lives an hour and kubelet renews it in place.
     fn token(&self) -> Result<Option<String>, Error> {
         match self {
             Credential::None | Credential::Certificate { .. } => Ok(None),

@@ -1,5 +1,6 @@
-//! sidelight-injector puts the sidecar into pods: at admission, as a webhook, or before, into manifests. It
-//! runs once in a cluster, or on somebody's own machine; never beside an application.
+//! sidelight-injector puts the sidecar into pods: at admission, as a webhook, or beforehand, into
+//! manifests. It runs once in a cluster, or on a developer's machine, but never in the pod of an
+//! application.
 //!
 //! ```text
 //!  API server --review--> server (TLS, reviews) --+
@@ -10,16 +11,17 @@
 //!
 //! | module | what it is |
 //! |---|---|
-//! | [`inject`] | pure: a pod's JSON -> the JSON patch that puts the sidecar into it; the same in CEL |
-//! | [`config`] | the injector's configuration in YAML -> the policy; errors with their places |
-//! | [`server`] | the admission webhook: TLS, certificates, reviews, the leader, its admin port |
+//! | [`inject`] | pure: a pod's JSON -> the JSON patch that adds the sidecar; the same in CEL |
+//! | [`config`] | the injector's configuration in YAML -> the policy; errors with their positions |
+//! | [`server`] | the admission webhook: TLS, certificates, reviews, leader election, admin port |
 //! | [`kube`] | the few calls to the Kubernetes API |
-//! | [`manifest`] | manifests read and written; the pods in them |
-//! | [`name`] | names of objects, checked when they are parsed |
-//! | [`oci`] | what an image runs when a manifest does not say it: ENTRYPOINT and CMD |
+//! | [`manifest`] | reads and writes manifests, and finds the pods in them |
+//! | [`name`] | names of objects, validated when they are parsed |
+//! | [`oci`] | ENTRYPOINT and CMD of an image, for manifests without a command |
 //! | [`cli`] | serve, inject, uninject, policy, check |
 //!
-//! A pod is admitted whatever goes wrong here: without the sidecar, and with a warning that says why.
+//! A pod is admitted whatever fails here: without the sidecar, and with a warning that gives the
+//! reason.
 #![forbid(unsafe_code)]
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 

@@ -1,4 +1,4 @@
-//! Arguments in, exit code out; nothing else.
+//! Passes arguments and environment to the command line, and returns its exit code.
 #![forbid(unsafe_code)]
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 

@@ -1,7 +1,8 @@
-//! Manifests of Kubernetes as people keep them: files of several documents, YAML or JSON, read into raw JSON
-//! and written again in their order. What kubectl reads in the one it reads in the other: kubectl's YAML is
-//! 1.1 with Go's numbers, so that `yes` is a truth value and `0660` is octal. Comments are not kept.
-//! Never a typed object: what this code has never heard of stays as it was. Unit: one file.
+//! Kubernetes manifests as users write them: files of several documents, YAML or JSON, read into
+//! raw JSON and written again in their order. What kubectl reads in the input it also reads in the
+//! output. kubectl's YAML is 1.1 with Go's numbers, so that `yes` is a boolean and `0660` is octal.
+//! Comments are not kept. Objects stay raw JSON, so that fields unknown to this code are preserved.
+//! Unit: one file.
 
 pub mod read;
 pub mod scalar;

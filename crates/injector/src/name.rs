@@ -1,5 +1,5 @@
-//! Names of objects, checked when they are parsed: what is no name never reaches a URL, an Event or a log.
-//! Unit: one name.
+//! Names of objects, validated when they are parsed, so that an invalid name never reaches a URL,
+//! an Event or a log. Unit: one name.
 
 use std::fmt;
 
@@ -11,31 +11,31 @@ pub struct Label(String);
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Name(String);
 
-/// Characters of a label.
+/// Maximum characters of a label.
 const LABEL_CHARACTERS_MAX: usize = 63;
 
-/// Characters of a name.
+/// Maximum characters of a name.
 const NAME_CHARACTERS_MAX: usize = 253;
 
 impl Label {
-    /// The label, if it is one.
+    /// Parses a label; `None` if the text is invalid.
     pub fn parse(text: &str) -> Option<Label> {
         is_label(text).then(|| Label(text.to_owned()))
     }
 
-    /// As it is written.
+    /// Returns the text of the label.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
 impl Name {
-    /// The name, if it is one.
+    /// Parses a name; `None` if the text is invalid.
     pub fn parse(text: &str) -> Option<Name> {
         is_name(text).then(|| Name(text.to_owned()))
     }
 
-    /// As it is written.
+    /// Returns the text of the name.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -53,7 +53,8 @@ impl fmt::Display for Name {
     }
 }
 
-/// Whether a text is a DNS label: 1 to 63 small letters, digits and dashes, no dash at an end.
+/// Returns whether a text is a DNS label: 1 to 63 small letters, digits and dashes, no dash at an
+/// end.
 pub fn is_label(text: &str) -> bool {
     let is_inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     (1..=LABEL_CHARACTERS_MAX).contains(&text.len())
@@ -62,7 +63,8 @@ pub fn is_label(text: &str) -> bool {
         && !text.ends_with('-')
 }
 
-/// Whether a text is a DNS subdomain: labels with dots between them, at most 253 characters.
+/// Returns whether a text is a DNS subdomain: labels with dots between them, at most 253
+/// characters.
 pub fn is_name(text: &str) -> bool {
     text.len() <= NAME_CHARACTERS_MAX && text.split('.').all(is_label)
 }

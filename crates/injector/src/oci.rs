@@ -1,6 +1,7 @@
-//! What an image runs when nobody says otherwise: ENTRYPOINT and CMD from its configuration in a registry
-//! (OCI distribution specification: index, manifest, blob; anonymous tokens). HTTP for a registry on this
-//! machine, TLS for every other. Never pulls a layer, never sends a credential. Unit: one image.
+//! Reads the default command of an image: ENTRYPOINT and CMD from its configuration in a registry
+//! (OCI distribution specification: index, manifest, blob; anonymous tokens). It uses HTTP for a
+//! registry on this machine and TLS for every other. It never pulls a layer and never sends a
+//! credential. Unit: one image.
 
 mod http;
 pub mod image;
@@ -14,37 +15,38 @@ use image::Image;
 use serde_json::Value;
 use std::time::Duration;
 
-/// How long all requests of one image may take.
+/// Time limit of all requests for one image.
 const IMAGE_TIME_MAX: Duration = Duration::from_secs(30);
 
-/// Documents that lead to a configuration: of Docker and of OCI, for many platforms and for one.
+/// Media types of the documents that lead to a configuration: of Docker and of OCI, for many
+/// platforms and for one.
 const MANIFESTS: &str = "application/vnd.oci.image.index.v1+json, \
     application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.oci.image.manifest.v1+json, \
     application/vnd.docker.distribution.manifest.v2+json";
 
-/// What an image runs.
+/// The command of an image.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Command {
-    /// ENTRYPOINT.
+    /// The ENTRYPOINT of the image.
     pub entrypoint: Vec<String>,
-    /// CMD.
+    /// The CMD of the image.
     pub cmd: Vec<String>,
 }
 
-/// For whom an image is built.
+/// The platform for which an image is built.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Platform {
-    /// `linux`
+    /// The operating system, such as `linux`.
     pub os: String,
-    /// `amd64`
+    /// The architecture, such as `amd64`.
     pub architecture: String,
 }
 
-/// Asks the registry of an image what it runs on a platform.
+/// Requests the command of an image for a platform from its registry.
 ///
 /// # Errors
-/// The name is none, the registry cannot be reached, refuses, wants credentials or has no such image; a text
-/// for people.
+/// Fails with a text for people if the name is invalid, or if the registry cannot be reached,
+/// refuses, wants credentials or does not have the image.
 pub async fn command(image: &str, platform: &Platform) -> Result<Command, String> {
     let image = Image::parse(image)?;
     let asked = tokio::time::timeout(IMAGE_TIME_MAX, asked(&image, platform)).await;
@@ -71,14 +73,15 @@ async fn asked(image: &Image, platform: &Platform) -> Result<Command, String> {
     Ok(Command { entrypoint: list("Entrypoint"), cmd: list("Cmd") })
 }
 
-/// The digest of what is built for a platform; variants (`v8`) are not told apart, the first counts.
+/// Returns the digest of the manifest for a platform. Variants (`v8`) are ignored, and the first
+/// match is used.
 fn of_platform<'m>(built: &'m [Value], platform: &Platform) -> Option<&'m str> {
     let found = built.iter().find(|one| {
         let is = &one["platform"];
         is["os"] == platform.os.as_str() && is["architecture"] == platform.architecture.as_str()
     });
     found.or(match built {
-        // an index of one that does not say for whom
+        // an index with a single manifest that names no platform
         [one] if one["platform"].is_null() => Some(one),
         _ => None,
     })?["digest"]
@@ -121,7 +124,7 @@ impl Registry<'_> {
         self.client.get(url, &[(ACCEPT, accept)], self.token.as_deref()).await
     }
 
-    /// A token for everybody, from where the registry says.
+    /// Requests an anonymous token from the address that the registry names.
     async fn anonymous(&self, refused: &Answer) -> Result<String, String> {
         let host = &self.image.host;
         let challenge = refused.headers.get(WWW_AUTHENTICATE).and_then(|value| value.to_str().ok());
@@ -134,8 +137,9 @@ impl Registry<'_> {
     }
 }
 
-/// `Bearer realm="https://auth.example/token",service="registry",scope="repository:a/b:pull"` as the URL to
-/// ask. Values are percent-encoded where they must be.
+/// Converts `Bearer
+/// realm="https://auth.example/token",service="registry",scope="repository:a/b:pull"` to the URL of
+/// the token. Values are percent-encoded if necessary.
 fn token_url(challenge: &str) -> Option<String> {
     let (scheme, mut rest) = challenge.trim().split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("bearer") {

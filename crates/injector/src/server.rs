@@ -1,7 +1,7 @@
-//! The admission webhook around `inject`: TLS, certificates, reviews, the leader's duties. Whatever goes
-//! wrong the answer is "allowed": injection never keeps a pod from being admitted. Two threads: the
-//! webhook's, which calls nobody, and the keeper's, on which everything runs that may wait for an API server.
-//! Unit: one process.
+//! The admission webhook around `inject`: TLS, certificates, reviews, and the duties of the leader.
+//! The answer is "allowed" whatever fails: injection never prevents the admission of a pod. There
+//! are two threads: the webhook thread, which makes no request of any kind, and the keeper thread,
+//! which runs everything that may wait for an API server. Unit: one process.
 
 pub mod admin;
 pub mod certificate;
@@ -47,42 +47,42 @@ use tokio_rustls::TlsAcceptor;
 use trust::Keeper;
 use webhook::{Hook, Leaving};
 
-/// How often the webhook's thread shows that it comes round.
+/// How often the webhook thread reports that it is alive.
 const ROUND: Duration = Duration::from_secs(1);
 
-/// After the webhook's port closed, the keeper gives the lease back; so long it may take.
+/// How long the keeper thread may take to release the lease after the webhook's port closed.
 const KEEPER_CLOSING_MAX: Duration = Duration::from_secs(3);
 
-/// Everything that runs, as it was asked for; listeners are bound before.
+/// Everything that the injector runs with; the listeners are bound already.
 #[derive(Debug)]
 pub struct Parts {
-    /// Time.
+    /// The clock of all tasks.
     pub clock: Clock,
-    /// What is counted.
+    /// The metrics of the injector.
     pub metrics: Arc<Metrics>,
-    /// The webhook's port; it does not block.
+    /// The listener of the webhook, in non-blocking mode.
     pub listener: TcpListener,
-    /// The admin port; it does not block.
+    /// The listener of the admin port, in non-blocking mode.
     pub admin: TcpListener,
-    /// The API; None where there is no cluster.
+    /// The client of the API server; `None` without a cluster.
     pub client: Option<Client>,
-    /// How the certificate is kept.
+    /// How the certificate is managed.
     pub tls: TlsSettings,
-    /// The lease, where a leader has something to do.
+    /// The lease for which the replicas compete.
     pub lease: Named,
     /// Whether Events are written.
     pub events: bool,
-    /// What is put into pods at first.
+    /// The initial policy.
     pub policy: Policy,
-    /// Where the next policy comes from.
+    /// The source of later policies.
     pub reload: Reload,
-    /// Which pods are counted, and how often; never where that is zero.
+    /// Which pods are counted, and how often; zero disables the count.
     pub counting: Counting,
-    /// How it leaves.
+    /// How long the webhook lingers and drains when it stops.
     pub leaving: Leaving,
 }
 
-/// The threads that run.
+/// The running threads.
 #[derive(Debug)]
 pub struct Running {
     readiness: Arc<Readiness>,
@@ -92,7 +92,7 @@ pub struct Running {
     keeper: JoinHandle<()>,
 }
 
-/// What the tasks share.
+/// State that the tasks share.
 struct Shared {
     clock: Clock,
     metrics: Arc<Metrics>,
@@ -105,10 +105,10 @@ struct Shared {
 }
 
 impl Parts {
-    /// Starts everything.
+    /// Starts all threads and tasks.
     ///
     /// # Errors
-    /// When the kernel gives no thread or no runtime, or refuses to watch a listener.
+    /// Fails if the kernel refuses a thread or a runtime, or if a listener cannot be registered.
     pub fn spawn(self) -> io::Result<Running> {
         let client = self.client.map(Arc::new);
         let (events, queue) = match client.as_ref().filter(|_| self.events) {
@@ -145,7 +145,7 @@ impl Parts {
         match &shared.client {
             Some(client) => {
                 shared.lead(client, &self.lease, self.counting, &mut tasks, &closing);
-                // these two end with the process: nothing is lost with them
+                // these two tasks end with the process; nothing is lost
                 tokio::spawn(shared.known(client));
                 if let Some(queue) = queue {
                     tokio::spawn(shared.events(client, queue, self.lease.identity));
@@ -162,7 +162,7 @@ impl Parts {
 }
 
 impl Shared {
-    /// The thread that answers reviews.
+    /// Starts the thread that answers reviews.
     fn webhook(
         &self,
         listener: TcpListener,
@@ -199,7 +199,7 @@ impl Shared {
         }
     }
 
-    /// The lease, and what only its holder does.
+    /// Starts the task that holds the lease, and the tasks that only its holder performs.
     fn lead(
         &self,
         client: &Arc<Client>,
@@ -227,13 +227,13 @@ impl Shared {
         events::write(queue, Arc::clone(client), self.clock.clone(), metrics, instance)
     }
 
-    /// Learns what the cluster is, then follows its namespaces.
+    /// Detects the platform of the cluster, then watches its namespaces.
     fn known(&self, client: &Arc<Client>) -> impl Future<Output = ()> + use<> {
         let (client, cluster) = (Arc::clone(client), Arc::clone(&self.cluster));
         let (hook, readiness) = (Arc::clone(&self.hook), Arc::clone(&self.readiness));
         async move {
             cluster::platform(&client, &cluster).await;
-            // the policy that was read before it was known
+            // apply the current policy again, because it was read before the platform was known
             hook.put(Policy::clone(&hook.policy()));
             readiness.set_platform_known();
             cluster::follow(&client, &cluster).await;
@@ -242,14 +242,15 @@ impl Shared {
 }
 
 impl Running {
-    /// Leaves: not ready at once, serving on until Services have taken us out, then drained.
+    /// Stops: becomes unready at once, keeps serving until Services have removed this pod, then
+    /// drains.
     pub fn stop(self) {
         self.readiness.leave();
-        // a receiver that is gone has left before us
+        // if the receiver is gone, the webhook has stopped already
         let _ = self.stop.send(true);
         let _ = self.webhook.join();
         let _ = self.closed.send(true);
-        // a call to an API server that is away must not hold the end up
+        // a call to an unreachable API server must not delay the end
         let (done, ended) = std::sync::mpsc::channel();
         let keeper = self.keeper;
         let waiter = thread::Builder::new().name("closing".to_owned()).spawn(move || {
@@ -262,7 +263,7 @@ impl Running {
     }
 }
 
-/// A runtime of one thread and a listener that it watches.
+/// Creates a runtime with one thread, and registers a listener with it.
 fn runtime(listener: TcpListener) -> io::Result<(Runtime, tokio::net::TcpListener)> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let listener = {

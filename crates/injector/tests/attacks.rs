@@ -1,6 +1,7 @@
-//! What hostile clients send to the webhook: the real program, attacked as it was when it fell. Its memory is read
-//! from the kernel and bounded by `ulimit -v`; clients and bytes have bounds as well. After each attack an honest
-//! review gets its sidecar, and the most memory that the program ever had is below what the chart gives it.
+//! Sends the webhook what hostile clients send: each attack once brought the real program down. Its
+//! memory is read from the kernel and limited by `ulimit -v`; the number of clients and bytes is
+//! limited as well. After each attack an honest review must get its sidecar, and the program's peak
+//! memory must be below the chart's limit.
 #![allow(clippy::disallowed_methods)] // it waits for another process, whose time is the real one
 
 use rustls::pki_types::pem::PemObject;
@@ -23,13 +24,13 @@ use tokio_rustls::client::TlsStream;
 /// `resources.limits.memory` of the chart.
 const MEMORY_KIB_MAX: u64 = 128 * 1024;
 
-/// Address space of the program, which is more than what it touches.
+/// Address space of the program, which is larger than the memory that it uses.
 const ADDRESS_SPACE_KIB_MAX: u64 = 1024 * 1024;
 
-/// Connections of one attack: as many as the webhook lets in, and some.
+/// Connections of one attack: somewhat more than the webhook accepts.
 const CONNECTIONS: usize = 450;
 
-/// A test that waits so long has failed.
+/// Long enough for a loaded machine; a test that waits for so long has failed.
 const AMPLE: Duration = Duration::from_mins(1);
 
 const NAME: &str = "sidelight-injector.sidelight-system.svc";
@@ -92,12 +93,12 @@ impl Injector {
         timeout(AMPLE, self.connector.connect(name, stream)).await.ok()?.ok()
     }
 
-    /// As many connections as come about, each after it wrote these bytes.
+    /// Opens as many of these connections as possible, and writes these bytes to each.
     async fn crowd(&self, count: usize, bytes: &[u8]) -> Vec<TlsStream<TcpStream>> {
         let mut crowd = Vec::new();
         for _ in 0..count {
             let Some(mut stream) = self.connect().await else { continue };
-            // it may be closed while we write: that is an answer, too
+            // the server may close it while we write: that is a valid answer, too
             if let Ok(Ok(())) = timeout(Duration::from_secs(1), stream.write_all(bytes)).await {
                 let _ = timeout(Duration::from_secs(1), stream.flush()).await;
             }
@@ -106,7 +107,7 @@ impl Injector {
         crowd
     }
 
-    /// Posts a review; the response in it.
+    /// Posts a review and returns its response.
     async fn post(&self, body: &[u8]) -> Option<Value> {
         let mut stream = self.connect().await?;
         let head = format!(
@@ -116,14 +117,15 @@ impl Injector {
         stream.write_all(head.as_bytes()).await.ok()?;
         stream.write_all(body).await.ok()?;
         let mut answer = Vec::new();
-        // without a closing alert the end is an error; what came before counts
+        // without a closing alert the end is an error; the bytes before it count
         let _ = timeout(AMPLE, stream.read_to_end(&mut answer)).await.ok()?;
         let at = answer.windows(4).position(|part| part == b"\r\n\r\n")?;
         let answer: Value = serde_json::from_slice(&answer[at + 4..]).ok()?;
         Some(answer["response"].clone())
     }
 
-    /// An honest pod gets its sidecar: at once, or when it is created again, as its controller does.
+    /// Checks that an honest pod gets its sidecar: at once, or when it is created again, as its
+    /// controller does.
     async fn serves(&self, after: &str) {
         let pod = pod(&json!([{"name": "app", "image": "shop:1"}]));
         for _ in 0..20 {
@@ -159,7 +161,7 @@ fn review(namespace: &str, object: &Value) -> Vec<u8> {
             "object": object,
         },
     });
-    // the uid stands before the pod, as API servers write it
+    // the uid precedes the pod, as API servers write it
     review.to_string().into_bytes()
 }
 
@@ -167,7 +169,7 @@ fn pod(containers: &Value) -> Vec<u8> {
     review("shop", &json!({"metadata": {"name": "a"}, "spec": {"containers": containers}}))
 }
 
-/// A review whose pod is this text.
+/// Returns a review with this text as its pod.
 fn raw(object: &str) -> Vec<u8> {
     String::from_utf8(review("shop", &json!("HERE")))
         .expect("text")
@@ -175,7 +177,8 @@ fn raw(object: &str) -> Vec<u8> {
         .into_bytes()
 }
 
-/// Guarantees: every pod is let through, none makes the program grow beyond its limit or keeps it from others.
+/// Guarantees: every pod is admitted; none makes the program exceed its memory limit or delays
+/// other pods.
 #[tokio::test]
 async fn pods_that_are_too_much() {
     let injector = Injector::start();
@@ -221,7 +224,8 @@ async fn pods_that_are_too_much() {
     }
 }
 
-/// Guarantees: clients that are silent in the middle of something cost a bounded amount of memory, and give way.
+/// Guarantees: clients that become silent in the middle of a request cost a bounded amount of
+/// memory, and are closed for others.
 #[tokio::test]
 async fn clients_that_are_too_many() {
     let injector = Injector::start();
@@ -241,7 +245,7 @@ async fn clients_that_are_too_many() {
     }
 }
 
-/// Guarantees: HTTP/2 is not spoken: its streams and windows would be one more thing to bound.
+/// Guarantees: HTTP/2 is refused, because its streams and windows would need more limits.
 #[tokio::test]
 async fn only_one_protocol() {
     let mut injector = Injector::start();

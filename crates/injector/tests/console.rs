@@ -1,4 +1,4 @@
-//! Commands with outputs that take nothing: they end as they would have ended.
+//! Runs commands with outputs that accept nothing: their exit codes must not change.
 
 #[allow(clippy::disallowed_methods)] // it waits for other processes, whose time is the real one
 #[path = "../../../tests/support/outputs.rs"]
@@ -34,7 +34,7 @@ fn a_command_ends_as_it_would_have_ended() {
     }
 }
 
-/// Guarantees: manifests that a full disk did not take are a failure, and nothing panics.
+/// Guarantees: manifests that a full disk did not accept are a failure, and nothing panics.
 #[test]
 fn manifests_that_are_not_written_are_a_failure() {
     let folder = tempfile::tempdir().expect("a temporary directory");
@@ -44,7 +44,7 @@ fn manifests_that_are_not_written_are_a_failure() {
     fs::write(&pod, manifest).expect("a writable folder");
     let pod = pod.display().to_string();
     for arguments in [vec!["inject", "-f", &pod], vec!["policy"]] {
-        // a reader that has gone is no error of ours
+        // a reader that closed its end is not our error
         for (broken, expected) in [(Broken::Full, 1), (Broken::Closed, 0)] {
             let (stdout, _kept) = broken.open();
             let mut command = command(&arguments);

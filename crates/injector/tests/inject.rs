@@ -1,10 +1,12 @@
-//! Pods and what injection makes of them. A folder of `tests/golden` is one promise, told in its
-//! `why.md`:
+//! Pods and the results of their injection. Each folder of `tests/golden` is one promise, which its
+//! `why.md` describes:
 //!
-//! - `pod.yaml`: what the API server would show; `injector.yaml`, `namespace.yaml`: where the defaults do not show it;
-//! - `patch.json`: the operations; `injected.yaml`: the pod after them; `told.txt`: what people and machines read.
+//! - `pod.yaml`: the pod of the API server; `injector.yaml`, `namespace.yaml`: present if the
+//! defaults do not show the case;
+//! - `patch.json`: the operations; `injected.yaml`: the pod after them; `told.txt`: warnings and
+//! reasons.
 //!
-//! `UPDATE=1` rewrites what is expected; a missing expectation is written and fails once.
+//! `UPDATE=1` rewrites the expected files; a missing one is written and fails once.
 
 use serde_json::{Map, Value, json};
 use sidelight_injector::inject::policy::Policy;
@@ -13,7 +15,7 @@ use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// RFC 6902's `add` as its text says, for somebody who knows nothing of pods.
+/// Implements `add` from the text of RFC 6902, without any knowledge of pods.
 fn apply(document: &mut Value, operations: &Value) {
     for operation in operations.as_array().expect("a list of operations") {
         assert_eq!(operation["op"], "add", "{operation}");
@@ -59,7 +61,7 @@ fn patched(pod: &Value, plan: &Plan) -> Value {
     pod
 }
 
-/// Without what is missing in other words: nulls, empty lists and maps.
+/// Removes null, empty lists and empty maps, which mean the same as a missing value.
 fn normal(value: &Value) -> Value {
     let empty = |value: &Value| match value {
         Value::Null => true,
@@ -137,8 +139,8 @@ fn compare(path: &Path, made: &str, wrong: &mut Vec<String>) {
     }
 }
 
-/// Guarantees: the operations, the pod and the words of every folder; the plan of the result is empty;
-/// taking away what was added gives the pod back.
+/// Guarantees: the operations, the pod and the texts of every folder are as expected; the plan of
+/// the result is empty; removing the additions restores the pod.
 #[test]
 fn every_folder_gives_what_it_promises() {
     let mut wrong = Vec::new();
@@ -181,9 +183,9 @@ fn step(pod: &mut Value, policy: &Policy) -> Plan {
     made
 }
 
-/// Scenario: a mesh with a classic proxy comes after our first call.
-/// Guarantees: on the second call its lists get both ports, and the status says so, so that both can be
-/// taken out again.
+/// Scenario: a mesh with a classic proxy is added after our first call.
+/// Guarantees: on the second call its lists get both ports, and the status records them, so that
+/// both can be removed again.
 #[test]
 fn a_mesh_that_comes_later_is_told() {
     let endpoint = Some("http://collector:4318".to_owned());
@@ -206,8 +208,9 @@ fn a_mesh_that_comes_later_is_told() {
     assert_eq!(normal(&pod), before);
 }
 
-/// Scenario: another webhook adds containers after the sidecar got the binary; one of them runs before it.
-/// Guarantees: what can have the binary has its output copied.
+/// Scenario: another webhook adds containers after the sidecar got the binary; one of them runs
+/// before it.
+/// Guarantees: the output of every container that can have the binary is copied.
 #[test]
 fn a_container_that_comes_later_is_copied_too() {
     let annotations = json!({"sidelight.dev/config.tee": "app,late,early"});
@@ -228,7 +231,8 @@ fn a_container_that_comes_later_is_copied_too() {
     assert_eq!(pod["spec"]["containers"][1]["command"], json!(["late"]));
 }
 
-/// Guarantees: who makes the pods gives its name to a template, and to no pod that says it itself.
+/// Guarantees: a template takes its name from the owner of the pods; a pod that names its owner
+/// does not.
 #[test]
 fn the_owner_of_a_template() {
     let variable = |pod: &Value, name: &str| {
@@ -255,7 +259,7 @@ fn the_owner_of_a_template() {
     }
 }
 
-/// Guarantees: what would go wrong later is said at once.
+/// Guarantees: problems that would appear later are reported at once.
 #[test]
 fn people_are_warned() {
     let pod = json!({"spec": {"containers": [{"name": "app"}]}});
@@ -273,7 +277,7 @@ fn people_are_warned() {
     assert!(!patched(&pod, &plan(&pod, &namespace, &policy)).to_string().contains("_DEFAULTS"));
 }
 
-/// Guarantees: what was not injected is not touched.
+/// Guarantees: a pod that was not injected is not changed.
 #[test]
 fn nothing_to_take_away() {
     for pod in [
@@ -289,7 +293,7 @@ fn nothing_to_take_away() {
 }
 
 mod property {
-    //! Pods that nobody would write, and what must hold of each.
+    //! Generates pods that nobody would write, and checks what must hold for each of them.
 
     use super::{apply, normal, patched};
     use proptest::collection::vec;
@@ -306,7 +310,7 @@ mod property {
         proptest::sample::select(values.to_vec()).boxed()
     }
 
-    /// Members of which each may be missing.
+    /// Generates a map from which each member may be missing.
     fn members(parts: Vec<(&'static str, BoxedStrategy<Value>)>) -> BoxedStrategy<Value> {
         let (keys, values): (Vec<_>, Vec<_>) =
             parts.into_iter().map(|(key, value)| (key, option::weighted(0.6, value))).unzip();
@@ -324,7 +328,7 @@ mod property {
         prop_oneof![12 => list, 1 => Just(Value::Null)].boxed()
     }
 
-    /// Now and then something of another type.
+    /// Generates a value that is sometimes of another type.
     fn odd(of: BoxedStrategy<Value>) -> BoxedStrategy<Value> {
         let odd =
             one_of(&[json!("text"), json!(7), json!([1, "x"]), json!({"a": {}}), json!(null)]);
@@ -464,7 +468,7 @@ mod property {
         );
         let pod = whole.prop_map(|(mut spec, containers, metadata)| {
             spec["containers"] = containers;
-            // the API server has no two of one name
+            // the API server has no two objects with one name
             let mut known: Vec<Value> = Vec::new();
             for list in ["initContainers", "containers"] {
                 for container in spec[list].as_array_mut().into_iter().flatten() {
@@ -534,7 +538,8 @@ mod property {
         ["sidelight", "sidelight-install"].iter().any(|name| container["name"] == *name)
     }
 
-    /// Every container of a pod is as it was but for what injection may touch.
+    /// Checks that every container of a pod is unchanged, except for the parts that injection may
+    /// change.
     fn untouched(before: &Value, after: &Value) -> Result<(), TestCaseError> {
         let others = containers(after).filter(|(container, _)| !is_ours(container));
         let own = containers(before).filter(|(container, _)| !is_ours(container));
@@ -556,7 +561,7 @@ mod property {
         Ok(())
     }
 
-    /// What the API server and Pod Security want of the pod that comes out.
+    /// Checks the requirements of the API server and of Pod Security for the resulting pod.
     fn admissible(before: &Value, after: &Value) -> Result<(), TestCaseError> {
         let ours: Vec<&Value> = containers(after).map(|(c, _)| c).filter(|c| is_ours(c)).collect();
         prop_assert!((1..=2).contains(&ours.len()));
@@ -596,9 +601,9 @@ mod property {
     proptest! {
         #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
 
-        /// Guarantees: no pod is too odd; the patch applies, is the same every time, leaves the
-        /// application's containers as they were, gives a pod that can be admitted, and is empty the
-        /// second time. Taken away again, the pod is what it was.
+        /// Guarantees: for any pod the patch applies, is the same every time, leaves the
+        /// application's containers as they were, gives a pod that can be admitted, and is empty
+        /// the second time. Removing the additions restores the pod.
         #[test]
         fn property_of_any_pod(pod in pod(), policy in policy(), known in any::<bool>()) {
             let mut namespace = Namespace { name: "shop".to_owned(), ..Namespace::default() };
@@ -629,7 +634,7 @@ mod property {
                 if let Some(labels) = expected["metadata"]["labels"].as_object_mut() {
                     labels.shift_remove("sidelight.dev/injected");
                 }
-                // an empty list says as much as none
+                // an empty list means the same as a missing one
                 for pod in [&mut before, &mut expected] {
                     if let Some(annotations) = pod["metadata"]["annotations"].as_object_mut() {
                         annotations.retain(|_, value| *value != "");
@@ -640,8 +645,9 @@ mod property {
         }
     }
 
-    /// Scenario: another webhook decodes and encodes the pod and adds a container of its own between our
-    /// calls. Guarantees: the newcomer is wired, our container gets back what was lost, nothing else
+    /// Scenario: another webhook decodes and encodes the pod and adds a container between our
+    /// calls.
+    /// Guarantees: the new container is wired, our container gets back what was lost, nothing else
     /// changes.
     #[test]
     fn what_others_do_between_two_calls_is_mended() {

@@ -1,5 +1,5 @@
-//! The injector as it runs, its threads and its TLS, against an API server of the tests' own: reviews over
-//! HTTP/1.1, two replicas that share certificates and a lease, rotation with a hand-wound clock.
+//! Runs the injector with its threads and its TLS against an API server of the tests: reviews over
+//! HTTP/1.1, two replicas that share certificates and a lease, rotation with a manual clock.
 
 #[path = "support/api.rs"]
 mod api;
@@ -39,7 +39,7 @@ use tokio_rustls::client::TlsStream;
 const START: UnixNanos = UnixNanos(1_790_000_000_000_000_000);
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
-/// Longer than a loaded machine takes; in looks of [`LOOK`].
+/// Longer than a loaded machine takes; in units of [`LOOK`].
 const LOOKS_MAX: usize = 10_000;
 const LOOK: Duration = Duration::from_millis(3);
 
@@ -50,7 +50,7 @@ const LEASE: &str =
     "/apis/coordination.k8s.io/v1/namespaces/sidelight-system/leases/sidelight-injector";
 const SERVER: &str = "sidelight-injector.sidelight-system.svc";
 
-/// One replica.
+/// One replica of the injector.
 struct Replica {
     webhook: SocketAddr,
     admin: SocketAddr,
@@ -158,7 +158,7 @@ async fn admin(address: SocketAddr, path: &str) -> Option<(u16, String)> {
     Some((status, String::from_utf8_lossy(&body).into_owned()))
 }
 
-/// Waits for what will come; fails when it does not.
+/// Waits for a condition; fails if it does not become true.
 async fn until<F: Future<Output = bool>>(what: &str, mut look: impl FnMut() -> F) {
     for _ in 0..LOOKS_MAX {
         if look().await {
@@ -169,7 +169,7 @@ async fn until<F: Future<Output = bool>>(what: &str, mut look: impl FnMut() -> F
     panic!("never: {what}");
 }
 
-/// The time of handshakes is the one that the test winds.
+/// A source of time for handshakes that follows the manual clock of the test.
 #[derive(Debug)]
 struct Wound(Clock);
 
@@ -179,7 +179,7 @@ impl TimeProvider for Wound {
     }
 }
 
-/// A handshake as an API server makes it that believes in `bundle`.
+/// Performs a handshake as an API server that trusts `bundle`.
 async fn handshake(
     at: SocketAddr,
     bundle: &str,
@@ -215,7 +215,7 @@ fn webhooks() -> Value {
     json!({"metadata": metadata, "webhooks": [entry("namespace"), entry("object")]})
 }
 
-/// What is published for every webhook; empty where that differs.
+/// Returns the bundle that is published for every webhook; empty if they differ.
 fn published(api: &Api) -> String {
     let Some(configuration) = api.get(CONFIGURATION) else { return String::new() };
     let bundle = |index: usize| {
@@ -273,8 +273,9 @@ async fn post(at: SocketAddr, bundle: &str, bodies: &[Vec<u8>]) -> Vec<(u16, Val
     answers
 }
 
-/// Scenario: a certificate somebody else brought, no cluster at all. Guarantees: reviews of all kinds are answered
-/// on one connection, the pod gets its patch, and what is damaged or too long is allowed.
+/// Scenario: the certificate is provided, and there is no cluster.
+/// Guarantees: reviews of all kinds are answered on one connection, the pod gets its patch, and
+/// damaged or oversized reviews are allowed.
 #[tokio::test]
 async fn reviews_over_tls() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -294,7 +295,7 @@ async fn reviews_over_tls() {
     let whole = review(&pod()).to_string().into_bytes();
     let mut long = review(&pod());
     long["request"]["object"]["metadata"]["annotations"] = json!({"a": "x".repeat(5 << 20)});
-    // the uid stands before the pod, as API servers write it
+    // the uid precedes the pod, as API servers write it
     let bodies = [
         whole.clone(),
         whole[..whole.len() / 2].to_vec(),
@@ -328,8 +329,9 @@ async fn reviews_over_tls() {
     assert!(refused.is_err(), "the oracle looks at the time");
 }
 
-/// Scenario: the files are replaced, once by a pair that does not fit. Guarantees: the next handshake sees the new
-/// certificate, a wrong pair changes nothing, and a connection that was open goes on.
+/// Scenario: the files are replaced, once by a pair that does not fit.
+/// Guarantees: the next handshake uses the new certificate, a wrong pair changes nothing, and an
+/// open connection continues.
 #[tokio::test]
 async fn files_are_taken_up_without_a_restart() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -364,9 +366,11 @@ async fn files_are_taken_up_without_a_restart() {
     assert_eq!(replica.metrics.cert_swaps.get(), 2);
 }
 
-/// Scenario: two replicas start at once where there is no Secret; later somebody damages the caBundle, then deletes
-/// the Secret. Guarantees: one Secret, one leader, both believed; drift is repaired by a patch of nothing but the
-/// caBundle; trust and certificate survive the loss of the Secret unchanged.
+/// Scenario: two replicas start at once without a Secret; later somebody damages the caBundle, then
+/// deletes the Secret.
+/// Guarantees: there is one Secret and one leader, and both replicas are trusted; the drift is
+/// repaired by a patch of the caBundle alone; trust and certificate survive the loss of the Secret
+/// unchanged.
 #[tokio::test]
 async fn two_replicas_share_a_secret_and_repair_what_strays() {
     let api = Api::start();
@@ -415,9 +419,10 @@ async fn two_replicas_share_a_secret_and_repair_what_strays() {
     assert!(strange.is_empty(), "{strange:?}");
 }
 
-/// Scenario: two generations of authorities pass, the leader leaves in the middle of an overlap, and all the time
-/// somebody opens connections as an API server would that has just read the webhook configuration. Guarantees: no
-/// handshake ever fails.
+/// Scenario: two generations of authorities pass, the leader stops in the middle of an overlap, and
+/// all the time a client opens connections as an API server that has just read the webhook
+/// configuration.
+/// Guarantees: no handshake ever fails.
 #[tokio::test]
 async fn rotation_never_fails_a_handshake() {
     let api = Arc::new(Api::start());
@@ -454,7 +459,7 @@ async fn rotation_never_fails_a_handshake() {
         most = most.max(bundle.len());
         authorities.extend(bundle.iter().map(|certificate| certificate.to_vec()));
         if bundle.len() == 2 && replicas.len() == 2 && authorities.len() == 2 {
-            // the leader goes while both are published
+            // the leader stops while both authorities are published
             left.store(true, Ordering::Release);
             replicas.remove(0).stop();
         }
@@ -466,11 +471,12 @@ async fn rotation_never_fails_a_handshake() {
     assert_eq!(most, 2);
     let alone = replicas.last().expect("one");
     assert!(alone.metrics.cert_swaps.get() >= 4, "{}", alone.metrics.cert_swaps.get());
-    // its thread shows once a second that it comes round, and the clock went half a day
+    // the webhook thread reports once a second that it is alive, and the clock advanced half a day
     until("ready", || alone.ready()).await;
 }
 
-/// Every replica came round twice, renewed or asked for the lease, and handshakes were made.
+/// Waits until every replica has run two rounds, has renewed or requested the lease, and handshakes
+/// were made.
 async fn settled(api: &Api, tried: &AtomicU64, replicas: u64) {
     let at = (api.reads(CONFIGURATION), api.reads(LEASE), tried.load(Ordering::Acquire));
     until("settled", async || {
@@ -480,8 +486,9 @@ async fn settled(api: &Api, tried: &AtomicU64, replicas: u64) {
     .await;
 }
 
-/// Scenario: the leader died without giving its lease back. Guarantees: nobody else does what a leader does before
-/// the lease stood still for its whole time, whatever time is written in it; then one does.
+/// Scenario: the leader died without releasing its lease.
+/// Guarantees: no other replica performs the leader's duties before the lease was unchanged for its
+/// whole duration, whatever time is written in it; then one does.
 #[tokio::test]
 async fn a_leader_that_died_is_relieved() {
     let api = Api::start();
@@ -503,8 +510,9 @@ async fn a_leader_that_died_is_relieved() {
     assert_eq!((&spec["holderIdentity"], &spec["leaseTransitions"]), (&json!("one"), &json!(7)));
 }
 
-/// Scenario: cert-manager brings the files, and its cainjector is late. Guarantees: not ready before the caBundle is
-/// there, and never a write; in mode provided it is written where that was asked for, and only then.
+/// Scenario: cert-manager provides the files, and its cainjector is late.
+/// Guarantees: the injector is not ready before the caBundle exists, and never writes it; in mode
+/// provided it writes the caBundle only if it is configured to.
 #[tokio::test]
 async fn others_certificates_and_their_trust() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -547,8 +555,10 @@ async fn others_certificates_and_their_trust() {
     }
 }
 
-/// Scenario: RBAC takes rights away. Guarantees: without the right to patch, the injector is not ready and says
-/// why; without the right to lists there is no count instead of a zero; Events that are refused hold nothing up.
+/// Scenario: RBAC revokes permissions.
+/// Guarantees: without the permission to patch, the injector is not ready and reports why; without
+/// the permission to list there is no count instead of a zero; Events that are refused delay
+/// nothing.
 #[tokio::test]
 async fn without_rights_it_says_so_and_serves() {
     let api = Api::start();
@@ -597,8 +607,9 @@ async fn without_rights_it_says_so_and_serves() {
     assert!(status == 503 && text.contains("403 Forbidden"), "{text}");
 }
 
-/// Scenario: SIGTERM while an API server holds its connection. Guarantees: not ready at once, served on while nodes
-/// still send here, the lease given back.
+/// Scenario: SIGTERM arrives while an API server keeps its connection open.
+/// Guarantees: the injector is unready at once, keeps serving while nodes still send requests, and
+/// releases the lease.
 #[tokio::test]
 async fn it_leaves_in_order() {
     let api = Api::start();
@@ -627,7 +638,7 @@ async fn it_leaves_in_order() {
     assert_eq!(api.get(LEASE).expect("a lease")["spec"]["holderIdentity"], "");
 }
 
-/// Guarantees of the client: pages are walked, refusals are told apart, a token that is wrong is said.
+/// Guarantees of the client: it reads all pages, distinguishes refusals, and reports a wrong token.
 #[tokio::test]
 async fn the_client_against_the_server() {
     let api = Api::start();

@@ -1,4 +1,5 @@
-//! The command line, read by hand: a parser for it would be larger than everything else here. Unit: one call.
+//! Parses the command line by hand, because a parser library would be larger than the rest of this
+//! program. Unit: one call.
 
 use crate::clock::Clock;
 use crate::copy::{self, Ended, Refused};
@@ -10,13 +11,14 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Where a sidecar of the same pod listens.
+/// Default path of the socket on which a sidecar of the same pod listens.
 const SOCKET: &str = "/run/sidelight/log.sock";
 
-/// A pipe that poll() calls writable takes so many bytes without making the writer wait (POSIX: PIPE_BUF).
+/// A pipe that poll() reports as writable takes this many bytes without blocking the writer (POSIX:
+/// PIPE_BUF).
 const WRITE_BYTES_MAX: usize = 4096;
 
-/// What a wrong command line ends with.
+/// Exit code for a wrong command line.
 const USAGE_ERROR: u8 = 2;
 
 const HELP: &str = "\
@@ -40,17 +42,17 @@ Exit code: the command's; 128+N when signal N ended it, 127 when there is no suc
 cannot be run, 2 when these arguments are wrong.
 ";
 
-/// What the command line asks for.
+/// A parsed command line.
 #[derive(Clone, PartialEq, Debug)]
 enum Request {
-    /// Run the command, a name and its arguments.
+    /// Run the command, given as a name and its arguments.
     Run {
         socket: Option<PathBuf>,
         command: Vec<OsString>,
     },
     Help,
     Version,
-    /// The arguments are wrong; the text says how.
+    /// The arguments are wrong; the text explains how.
     Wrong(String),
 }
 
@@ -119,7 +121,8 @@ fn parse(mut arguments: impl Iterator<Item = OsString>) -> Request {
     }
 }
 
-/// Writes as much of `text` as `output` takes without waiting. Nobody can be told of a failure.
+/// Writes as much of `text` as `output` takes without blocking. A failure is ignored, because there
+/// is no place left to report it.
 fn print(output: BorrowedFd<'_>, text: &str) -> ExitCode {
     let now = Timespec { tv_sec: 0, tv_nsec: 0 };
     for part in text.as_bytes().chunks(WRITE_BYTES_MAX) {
@@ -136,7 +139,8 @@ fn print(output: BorrowedFd<'_>, text: &str) -> ExitCode {
 mod tests {
     use super::*;
 
-    /// Guarantees: options end at `--` or at the first word that is none; everything behind is the command's.
+    /// Guarantees: options end at `--` or at the first word that is not an option; everything after
+    /// it belongs to the command.
     #[test]
     fn options_end_where_the_command_begins() {
         let run = |socket: Option<&str>, command: &[&str]| Request::Run {

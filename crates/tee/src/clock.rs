@@ -1,18 +1,19 @@
-//! Monotonic time, read here alone: the rest takes it as an argument. Unit: one reading.
+//! Reads the monotonic clock. No other module reads it; they take the time as an argument. Unit:
+//! one reading.
 
 use std::time::{Duration, Instant};
 
-/// The time since it was made.
+/// A monotonic clock that counts from its creation.
 pub(crate) struct Clock(Instant);
 
 impl Clock {
-    /// Starts at zero.
+    /// Starts a clock at zero.
     pub(crate) fn start() -> Clock {
         #[allow(clippy::disallowed_methods)] // the one place that may
         Clock(Instant::now())
     }
 
-    /// Never goes backwards.
+    /// Returns the time since the start; it never goes backwards.
     pub(crate) fn monotonic(&self) -> Duration {
         self.0.elapsed()
     }

@@ -1,19 +1,22 @@
-//! Runs a command, passes its output through untouched and copies every line to the socket. Never holds the
-//! command up: what the sidecar does not take at once is dropped and counted. Unit: one command.
+//! Runs a command, passes its output through unchanged and copies every line to the socket. It
+//! never delays the command: it drops and counts what the sidecar does not take at once. Unit: one
+//! command.
 //!
 //! ```text
-//! command --stdout--> pipe --> Flow --> our stdout        a reader without room holds the command, as ever
-//!                               +-----> Lines --> Link    a sidecar without room loses lines, whole ones
+//! command --stdout--> pipe --> Flow --> our stdout        a full reader blocks the command
+//!                               +-----> Lines --> Link    a full sidecar loses whole lines
 //! ```
 //!
-//! Decision: one thread and one `poll`. Nothing here waits but that poll, and it watches all there is; a
-//! thread for each stream would cost more memory and still have to share the signals.
+//! Decision: one thread and one `poll`. That poll is the only call that blocks, and it watches
+//! every descriptor. A thread for each stream would cost more memory and would still have to share
+//! the signals.
 //!
-//! Decision: each stream has a connection of its own, so that a traceback on standard error stays together.
-//! Where both streams are one (`2>&1`), they stay one, in their order.
+//! Decision: each stream uses a separate connection, so that a traceback on standard error stays
+//! together. If both streams are the same (`2>&1`), they share one connection and keep their order.
 //!
-//! Decision: the command's end is the end. What it left in the pipes is passed on; who still holds them (a
-//! daemon that it started) finds them closed, as if a container had ended.
+//! Decision: the run ends when the command ends. What the command left in the pipes is still passed
+//! on. A process that still holds the pipes (a daemon that the command started) finds them closed,
+//! as if the container had ended.
 
 pub(crate) mod child;
 pub(crate) mod flow;
@@ -39,35 +42,37 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-/// For the sidecar to take what it has not when the command has ended: the last lines say why.
+/// How long the sidecar may take to receive the remaining lines after the command has ended. The
+/// last lines often explain why it ended.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
-/// How it went.
+/// The result of a command that ran.
 #[derive(Debug)]
 pub(crate) struct Ended {
-    /// The command's exit code; 128 and the signal's number where a signal ended it.
+    /// The exit code of the command, or 128 plus the signal's number if a signal ended it.
     pub(crate) code: u8,
-    /// Lines that were not copied.
+    /// Number of lines that were not copied.
     pub(crate) dropped: u64,
 }
 
-/// Why there was no command.
+/// The reason why the command could not be started.
 #[derive(Debug)]
 pub(crate) struct Refused {
-    /// 127 where there is none of this name, 126 where it cannot be run.
+    /// 127 if no command has this name, 126 if it cannot be run.
     pub(crate) code: u8,
-    /// What the system says.
+    /// The error of the operating system.
     pub(crate) error: io::Error,
 }
 
-/// Runs `command`, a name and its arguments, until it ends, and copies its lines to `socket`. Where what that
-/// needs cannot be had, it becomes the command, and never returns.
+/// Runs `command`, a name and its arguments, until it ends, and copies its lines to `socket`. If
+/// the pipes or signal handlers cannot be created, this process is replaced by the command (exec)
+/// and the function never returns.
 ///
 /// # Errors
-/// The command cannot be started.
+/// Fails if the command cannot be started.
 ///
 /// # Panics
-/// Where `command` is empty.
+/// Panics if `command` is empty.
 pub(crate) fn run(command: &[OsString], socket: &Path, clock: &Clock) -> Result<Ended, Refused> {
     let (name, arguments) = command.split_first().expect("a command has a name");
     let prepared = Signals::install().and_then(|signals| Ok((signals, Pipes::open()?)));
@@ -75,7 +80,7 @@ pub(crate) fn run(command: &[OsString], socket: &Path, clock: &Clock) -> Result<
     process.args(arguments);
     let refused = |error: io::Error| Refused { code: child::refusal(&error), error };
     let Ok((signals, pipes)) = prepared else {
-        // without descriptors nothing can be copied; the application runs all the same
+        // without descriptors nothing can be copied; the application must run all the same
         return Err(refused(process.exec()));
     };
     let Pipes { ends: (out, err), flows } = pipes;
@@ -100,11 +105,11 @@ pub(crate) fn run(command: &[OsString], socket: &Path, clock: &Clock) -> Result<
     Ok(Ended { code: house.code, dropped })
 }
 
-/// The pipes between the command and us.
+/// The pipes between the command and this process.
 struct Pipes {
-    /// What becomes the command's standard output and standard error.
+    /// The descriptors that become the command's standard output and standard error.
     ends: (OwnedFd, OwnedFd),
-    /// From our ends to where both went before.
+    /// One flow for each pipe, from our end to the original output.
     flows: Vec<Flow>,
 }
 
@@ -121,14 +126,14 @@ impl Pipes {
 
     fn one(output: OwnedFd) -> io::Result<(OwnedFd, Flow)> {
         let (ours, theirs) = pipe_with(PipeFlags::CLOEXEC)?;
-        // of our end alone: the command's writes wait, as it expects
+        // this sets only our end; the command's writes still block, as it expects
         ioctl_fionbio(&ours, true)?;
         Ok((theirs, Flow::new(ours, output)?))
     }
 }
 
-/// Whether standard output and standard error are the same pipe, socket or terminal. Two that are the same
-/// file may stand at different places in it.
+/// Returns whether standard output and standard error are the same pipe, socket or terminal. Two
+/// descriptors of one file do not count, because their file offsets may differ.
 fn is_one_place() -> Result<bool, Errno> {
     let (out, err) = (fstat(stdout())?, fstat(stderr())?);
     let is_file = FileType::from_raw_mode(out.st_mode) == FileType::RegularFile;
@@ -143,7 +148,8 @@ struct Stream {
 }
 
 impl Stream {
-    /// Passes on what is there, and copies it. False when there was nothing to read.
+    /// Passes on and copies the output that is available. Returns false if there was nothing to
+    /// read.
     fn pump(&mut self, now: Duration) -> bool {
         let Stream { flow, lines, link } = self;
         flow.write();
@@ -155,7 +161,7 @@ impl Stream {
         read
     }
 
-    /// Sends what waits, over a new connection if need be.
+    /// Sends the pending lines, over a new connection if necessary.
     fn copy(&mut self, now: Duration) {
         self.link.attempt(now);
         let Stream { lines, link, .. } = self;
@@ -171,9 +177,9 @@ impl Stream {
     }
 }
 
-/// All that one command needs.
+/// The state of one running command.
 struct House {
-    /// The command, while it runs.
+    /// The process id, while the command runs.
     command: Option<Pid>,
     code: u8,
     signals: Signals,
@@ -181,7 +187,7 @@ struct House {
 }
 
 impl House {
-    /// Until the command has ended and everything that it wrote is passed on.
+    /// Runs until the command has ended and everything that it wrote is passed on.
     fn serve(&mut self, clock: &Clock) {
         loop {
             for stream in &mut self.streams {
@@ -212,7 +218,7 @@ impl House {
         }
     }
 
-    /// Waits for anything to do. Says whether a signal came.
+    /// Waits for an event. Returns whether a signal arrived.
     fn wait(&mut self, clock: &Clock) -> bool {
         let now = clock.monotonic();
         let mut polled = vec![PollFd::from_borrowed_fd(self.signals.watch(), PollFlags::IN)];
@@ -229,7 +235,7 @@ impl House {
         let due = self.streams.iter().filter_map(|stream| stream.link.due()).min();
         let timeout = due.map(|due| timespec(due.saturating_sub(now)));
         if poll(&mut polled, timeout.as_ref()).is_err() {
-            // a signal came in between; it is seen the next time
+            // a signal interrupted the call; the next poll reports it
             return false;
         }
         let came: Vec<PollFlags> = polled.iter().map(PollFd::revents).collect();
@@ -238,7 +244,8 @@ impl House {
         !came[0].is_empty()
     }
 
-    /// Closes what the other side has closed: `came` in the order in which it was asked for.
+    /// Closes what the other side has closed. `came` holds the results in the order in which `wait`
+    /// registered the descriptors.
     fn lost(&mut self, came: &[PollFlags], now: Duration) {
         let over = PollFlags::HUP | PollFlags::ERR | PollFlags::RDHUP;
         let mut came = came.iter();
@@ -260,7 +267,7 @@ impl House {
         }
     }
 
-    /// The end of the copies, which may take a moment.
+    /// Sends the remaining copies, for at most [`LAST_WORDS`].
     fn last_words(&mut self, clock: &Clock) {
         let until = clock.monotonic() + LAST_WORDS;
         for stream in &mut self.streams {
@@ -295,7 +302,7 @@ impl House {
 }
 
 fn timespec(duration: Duration) -> Timespec {
-    // rounded up, or the last millisecond is a busy one
+    // rounded up, because otherwise poll would spin during the last millisecond
     let duration = duration + Duration::from_micros(999);
     Timespec { tv_sec: duration.as_secs() as i64, tv_nsec: i64::from(duration.subsec_nanos()) }
 }

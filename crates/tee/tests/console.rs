@@ -1,4 +1,5 @@
-//! The wrapper with a standard error that takes nothing: the application's exit code is still its own.
+//! Runs the wrapper with a standard error that accepts nothing: the exit code must still be the
+//! application's.
 
 #[allow(clippy::disallowed_methods)] // it waits for other processes, whose time is the real one
 #[path = "../../../tests/support/outputs.rs"]

@@ -1,4 +1,5 @@
-//! `sidelight-tee` around real commands, with and without a sidecar: what goes through, what is copied, how it ends.
+//! Runs `sidelight-tee` around real commands, with and without a sidecar: checks what passes
+//! through, what is copied, and how it ends.
 #![allow(clippy::disallowed_methods)] // it waits for other processes, whose time is the real one
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -10,7 +11,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-/// Long enough for a loaded machine; a test that waits for it has failed.
+/// Long enough for a loaded machine; a test that waits for so long has failed.
 const AMPLE: Duration = Duration::from_secs(20);
 
 fn tee(socket: &Path, command: &[&str]) -> Command {
@@ -35,7 +36,8 @@ fn end(child: Child) -> Output {
     output.expect("its output")
 }
 
-/// A sidecar that keeps what each connection sends, in the order in which they end.
+/// Starts a sidecar that keeps the bytes of each connection and sends them in the order in which
+/// the connections end.
 fn keeper(listener: UnixListener) -> Receiver<Vec<u8>> {
     let (told, connections) = channel();
     std::thread::spawn(move || {
@@ -44,7 +46,7 @@ fn keeper(listener: UnixListener) -> Receiver<Vec<u8>> {
             std::thread::spawn(move || {
                 let mut bytes = Vec::new();
                 stream.read_to_end(&mut bytes).expect("a readable connection");
-                // the test may be over
+                // the test may have ended
                 let _ = told.send(bytes);
             });
         }
@@ -56,8 +58,8 @@ fn directory() -> tempfile::TempDir {
     tempfile::tempdir().expect("a temporary directory")
 }
 
-/// Guarantees: both outputs and the copies of both are what the command wrote, a last line without its end too;
-/// standard input and exit code are the command's.
+/// Guarantees: both outputs and both copies are what the command wrote, including a last line
+/// without a newline; standard input and exit code are the command's.
 #[test]
 fn everything_goes_through_and_is_copied() {
     let directory = directory();
@@ -75,7 +77,7 @@ fn everything_goes_through_and_is_copied() {
     assert_eq!(copied, [err, out]);
 }
 
-/// Guarantees: without a sidecar, and with one that takes nothing, everything is as without tee.
+/// Guarantees: without a sidecar, and with one that reads nothing, everything is as without tee.
 #[test]
 fn a_sidecar_that_is_absent_or_stuck_holds_nobody_up() {
     let directory = directory();
@@ -94,8 +96,8 @@ fn a_sidecar_that_is_absent_or_stuck_holds_nobody_up() {
     }
 }
 
-/// Scenario: the sidecar goes away in the middle of a line, and another comes.
-/// Guarantees: what both got is whole lines; the command noticed nothing.
+/// Scenario: the sidecar disconnects in the middle of a line, and another one starts.
+/// Guarantees: both received whole lines only; the command noticed nothing.
 #[test]
 fn a_new_sidecar_gets_whole_lines() {
     let directory = directory();
@@ -103,7 +105,7 @@ fn a_new_sidecar_gets_whole_lines() {
     let first = UnixListener::bind(&socket).expect("a free path");
     let script = "i=0; while [ $i -lt 20000 ]; do echo \"a line with the number $i\"; i=$((i+1)); done; read x; echo last";
     let mut child = shell(&socket, script).stdin(Stdio::piped()).spawn().expect("the binary");
-    // whichever comes first may be the one of standard error: nothing is ever read of either
+    // either connection may be the one of standard error; neither is ever read
     let both: Vec<_> = (0..2).map(|_| first.accept().expect("a connection")).collect();
     let mut out = BufReader::new(child.stdout.take().expect("piped"));
     let mut line = String::new();
@@ -156,7 +158,8 @@ fn it_ends_as_the_command_ends() {
     }
 }
 
-/// Guarantees: every signal that can be caught reaches the command, and the command decides what it means.
+/// Guarantees: every signal that can be caught reaches the command, and the command decides what it
+/// does.
 #[test]
 fn signals_reach_the_command() {
     let directory = directory();
@@ -189,7 +192,7 @@ fn signals_reach_the_command() {
     assert_eq!(end(child).status.code(), Some(9));
 }
 
-/// Guarantees: what was ignored is ignored (`nohup`), and the command has no signal blocked.
+/// Guarantees: ignored signals stay ignored (`nohup`), and no signal of the command is blocked.
 #[test]
 fn ignored_signals_stay_ignored() {
     let directory = directory();
@@ -206,7 +209,7 @@ fn ignored_signals_stay_ignored() {
     assert_eq!((lines.len(), &lines[..2]), (4, &lines[2..]), "{said}");
 }
 
-/// Guarantees: a reader that has gone ends the command as it would without us.
+/// Guarantees: a reader that closed its end stops the command as it would without us.
 #[test]
 fn a_reader_that_leaves_is_told_to_the_command() {
     let directory = directory();
@@ -217,7 +220,7 @@ fn a_reader_that_leaves_is_told_to_the_command() {
     assert_eq!((status.code(), status.signal()), (Some(128 + 13), None));
 }
 
-/// Guarantees: where both outputs are one pipe, their lines stay in order.
+/// Guarantees: if both outputs are one pipe, their lines stay in order.
 #[test]
 fn one_place_keeps_one_order() {
     let directory = directory();
@@ -233,12 +236,13 @@ fn one_place_keeps_one_order() {
     assert_eq!(String::from_utf8(output.stdout).expect("text"), expected.concat());
 }
 
-/// Scenario: the first process of a container, whose command leaves a process behind that ends before it.
-/// Guarantees: it is reaped, and the container's end is the command's.
+/// Scenario: tee is the first process of a container, and its command leaves an orphan that ends
+/// before the command.
+/// Guarantees: the orphan is reaped, and the container ends with the command.
 #[test]
 fn the_first_process_of_a_container_reaps_orphans() {
     let directory = directory();
-    // the orphan's number is free again when it was reaped: a zombie would still be in /proc
+    // the orphan's process id is free again once it is reaped; a zombie would still be in /proc
     let script = "sh -c 'sh -c \"exit 0\" & echo $! > orphan'; n=$(cat orphan)
         i=0; while [ -e /proc/$n ] && [ $i -lt 100000 ]; do i=$((i+1)); done
         [ -e /proc/$n ] && exit 1; echo reaped by $PPID; exit 5";

@@ -1,7 +1,7 @@
-//! `sidelight check --cluster`: what the first rule of injection costs. A pod is admitted whatever goes
-//! wrong, and so somebody must be able to ask what went wrong: pods without their sidecar, sidecars that
-//! lost what makes them native, a webhook that nobody can reach, metrics that nobody scrapes. Reads, never
-//! writes. Unit: one cluster.
+//! `sidelight check --cluster`: finds failed injections. A pod is admitted whatever fails, and so
+//! there must be a way to find out what failed: pods without their sidecar, sidecars without the
+//! field that makes them native, a webhook that cannot be reached, metrics that are not scraped. It
+//! only reads. Unit: one cluster.
 
 mod gather;
 mod monitor;
@@ -34,11 +34,11 @@ pub struct Arguments {
     pub strict: bool,
 }
 
-/// Something that should be otherwise.
+/// A problem in the cluster.
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Finding {
     level: Level,
-    /// What is wrong, with the names that it concerns.
+    /// The problem, with the names of the objects that it concerns.
     what: String,
     /// What to do.
     remedy: String,
@@ -64,8 +64,8 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Asks the cluster and tells what should be otherwise. Exit code 0: nothing, or warnings without `--strict`;
-/// 1: something; 2: the cluster cannot be asked.
+/// Checks the cluster and prints the findings. Exit code 0: no findings, or only warnings without
+/// `--strict`; 1: findings; 2: the cluster cannot be read.
 pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
     let client = match Client::find(arguments.kubeconfig.as_deref(), environment) {
         Ok(Some(client)) => client,
@@ -126,7 +126,7 @@ fn plural(count: usize, word: &str) -> String {
     if count == 1 { format!("1 {word}") } else { format!("{count} {word}s") }
 }
 
-/// All that should be otherwise, what keeps most pods from their sidecar first.
+/// Returns all findings; those that keep most pods from their sidecar come first.
 fn judged(state: &State, now: UnixNanos) -> Vec<Finding> {
     let mut findings = webhook::findings(state, now);
     findings.extend(pods::findings(state));

@@ -1,7 +1,7 @@
-//! `sidelight inject`: put the sidecar into manifests, as the webhook would, or take it out again.
-//! Manifests come out on standard output in their order, one line a pod is told on standard error. What is
-//! no pod passes through. Exit code 0: the manifests were written; 1: an error, and nothing was written; with
-//! `--exit-code` 3: nothing changed. Unit: one call.
+//! `sidelight inject`: adds the sidecar to manifests, as the webhook would, or removes it. The
+//! manifests are written to standard output in their order, and one line per pod to standard error.
+//! Documents without pods pass through. Exit code 0: the manifests were written; 1: an error, and
+//! nothing was written; 3, with `--exit-code`: nothing changed. Unit: one call.
 
 mod apply;
 mod entrypoints;
@@ -25,7 +25,8 @@ use entrypoints::Entrypoints;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Nothing changed, for scripts that ask for it with `--exit-code`: `set -o pipefail` takes it for a failure.
+/// Exit code for scripts that pass `--exit-code` if nothing changed. `set -o pipefail` treats it as
+/// a failure.
 const UNCHANGED: u8 = 3;
 
 /// Arguments of `inject`.
@@ -85,7 +86,7 @@ fn mode(text: &str) -> Result<Mode, String> {
     found.ok_or_else(|| "native or classic is expected".to_owned())
 }
 
-/// Does what is asked for.
+/// Runs the command.
 pub fn run(arguments: &Arguments) -> ExitCode {
     if let Some(Instead::Policy(arguments)) = &arguments.instead {
         return policy::run(arguments);
@@ -101,7 +102,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     }
 }
 
-/// What became of one pod.
+/// The result for one pod.
 #[derive(Clone, PartialEq, Debug)]
 enum Done {
     Injected,
@@ -110,7 +111,7 @@ enum Done {
     Skipped(&'static str),
 }
 
-/// Does it to all files and writes them; whether something changed.
+/// Processes all files and writes the result. Returns whether anything changed.
 fn injected(arguments: &Arguments) -> Result<bool, String> {
     let mut policy = policy::load(arguments.config.as_deref())?;
     if let Some(mode) = arguments.mode {
@@ -155,7 +156,7 @@ fn injected(arguments: &Arguments) -> Result<bool, String> {
     Ok(changed)
 }
 
-/// `web.yaml:12: deployment/web`
+/// Describes a workload as in `web.yaml:12: deployment/web`.
 fn told(file: &str, line: usize, workload: &Workload) -> String {
     let name = if workload.name.is_empty() { "(no name)" } else { &workload.name };
     format!("{file}:{line}: {}/{name}", workload.kind.to_lowercase())
@@ -172,7 +173,7 @@ fn put(out: &mut String, document: &Document, json: bool) {
     out.push_str(&write::yaml(&document.value));
 }
 
-/// Does it to one pod of a document.
+/// Processes one pod of a document.
 fn one(
     arguments: &Arguments,
     policy: &Policy,

@@ -1,5 +1,5 @@
-//! What commands write to standard output and standard error, by the console of the sidecar, which neither
-//! panics nor waits for ever. Unit: one text.
+//! Writes the output of commands to standard output and standard error, with the sidecar's console
+//! functions, which neither panic nor block for ever. Unit: one text.
 
 use sidelight::console;
 use std::io;
@@ -12,7 +12,8 @@ pub(crate) fn say(line: &str) {
 /// Writes a text to standard output.
 ///
 /// # Errors
-/// It cannot be written to its end; a reader that has gone (`check | head`) is none.
+/// Fails if the text cannot be written completely; a reader that closed its end (`check | head`) is
+/// not an error.
 pub(crate) fn write(text: &str) -> io::Result<()> {
     match console::print(text) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),

@@ -1,5 +1,6 @@
-//! `injector`: serve the admission webhook that puts the sidecar into pods. Every flag is an environment
-//! variable, too: `--tls-directory` is `SIDELIGHT_INJECTOR_TLS_DIRECTORY`; flags win. Unit: one call.
+//! `injector`: serves the admission webhook that adds the sidecar to pods. Every flag is also an
+//! environment variable: `--tls-directory` is `SIDELIGHT_INJECTOR_TLS_DIRECTORY`; flags win. Unit:
+//! one call.
 
 use crate::cli::value::{log_level, said};
 use crate::config;
@@ -28,20 +29,22 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What stands before the name of a flag in the environment. A Service named `sidelight-injector` gives its
-/// pods `SIDELIGHT_INJECTOR_PORT` and `SIDELIGHT_INJECTOR_SERVICE_HOST`: no flag may be called so.
+/// Prefix of a flag's environment variable. A Service named `sidelight-injector` defines
+/// `SIDELIGHT_INJECTOR_PORT` and `SIDELIGHT_INJECTOR_SERVICE_HOST` in its namespace's pods, and so
+/// no flag may have one of these names.
 const PREFIX: &str = "SIDELIGHT_INJECTOR_";
 
-/// The names of the contract; a revision adds its own to all of them.
+/// The default name of all objects; a revision appends its name to it.
 const NAME: &str = "sidelight-injector";
 
-/// How long the webhook is served on after SIGTERM: longer than endpoints take to reach every node.
+/// How long the webhook keeps serving after SIGTERM: longer than endpoint updates take to reach
+/// every node.
 const LINGER: Duration = Duration::from_secs(5);
 
-/// How long requests in flight may take after that; half of what the API server waits for one.
+/// How long requests in flight may take after that: half of the API server's time limit.
 const DRAIN: Duration = Duration::from_secs(5);
 
-/// How often Secret, files and webhook configuration are looked at.
+/// How often Secret, files and webhook configuration are read.
 const EVERY: Duration = Duration::from_secs(5);
 
 /// Arguments of `injector`. All are Options, so that the environment can stand behind each.
@@ -136,9 +139,10 @@ fn duration(text: &str) -> Result<Duration, String> {
     units::duration(text).map_err(said)
 }
 
-/// Serves the admission webhook until it is told to leave; exit code 0 when it left in order.
+/// Serves the admission webhook until a stop is requested. Returns exit code 0 after an orderly
+/// stop.
 pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
-    // first of all: a stop that comes early must find the handler
+    // first of all, because an early stop signal must find the handler
     let mut signals = match Signals::install() {
         Ok(signals) => signals,
         Err(error) => {
@@ -158,7 +162,7 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
     };
     loop {
         match signals.wait() {
-            // the file is looked at every two seconds anyhow
+            // the file is read every two seconds in any case
             Ok(SignalEvent::Reload | SignalEvent::Look) => {}
             Ok(SignalEvent::Stop) => break,
             Err(error) => {
@@ -233,18 +237,18 @@ fn start(arguments: Arguments, environment: &Environment) -> Result<Running, Str
     parts.spawn().map_err(|error| format!("no thread: {error}"))
 }
 
-/// Writes a line to standard error, as far as that takes it without making the webhook wait.
+/// Writes a line to standard error without blocking the webhook; drops what does not fit.
 fn say(line: &str) {
     console::note(&format!("{line}\n"));
 }
 
-/// The cluster, which self-managed certificates need and the others can do without.
+/// Returns the client of the cluster, which self-managed certificates need and other modes do not.
 fn client(
     arguments: &Arguments,
     tls: Mode,
     environment: &Environment,
 ) -> Result<Option<Client>, String> {
-    // a kubeconfig of the person who tries it out is not meant by what needs no cluster
+    // a mode that needs no cluster must not use the kubeconfig of a person who tries it out
     let asked = tls != Mode::Provided
         || arguments.kubeconfig.is_some()
         || environment.contains_key("KUBERNETES_SERVICE_HOST");
@@ -304,7 +308,7 @@ fn tracing_level(level: LogLevel) -> tracing::Level {
     }
 }
 
-/// The arguments that the environment gives.
+/// Reads arguments from the environment.
 fn behind(environment: &Environment) -> Result<Arguments, String> {
     let mut all = Arguments::default();
     let command = Arguments::augment_args(Command::new("injector").no_binary_name(true));
@@ -326,7 +330,7 @@ fn behind(environment: &Environment) -> Result<Arguments, String> {
 }
 
 impl Arguments {
-    /// These, and where they say nothing, those.
+    /// Returns these arguments, with missing values taken from `those`.
     fn over(self, those: Arguments) -> Arguments {
         Arguments {
             config: self.config.or(those.config),
@@ -354,7 +358,7 @@ impl Arguments {
     }
 }
 
-/// The policy of this text; all that is wrong with it at once, each with its place.
+/// Parses the policy of a text; returns all errors at once, each with its position.
 fn policy(name: &str, text: &str) -> Result<Policy, String> {
     let (policy, faults) = config::parse(name, text);
     let (errors, warnings): (Vec<&Fault>, Vec<&Fault>) =

@@ -1,4 +1,4 @@
-//! The injector's file as it is used, and all of its errors at once.
+//! Reads the injector's file, and checks the policy and the errors.
 
 use super::*;
 use proptest::prelude::*;
@@ -9,7 +9,7 @@ fn read(text: &str) -> (Policy, String) {
     (policy, faults.iter().map(ToString::to_string).collect())
 }
 
-/// `(line, column, path, message)` of every fault.
+/// Returns `(line, column, path, message)` of every fault.
 fn told(text: &str) -> Vec<(usize, usize, String, String)> {
     let (_, faults) = parse("injector.yaml", text);
     let of = |fault: Fault| {
@@ -26,7 +26,7 @@ fn nothing_said_is_the_defaults() {
     }
 }
 
-/// Every key is read to its place.
+/// Guarantees: every key reaches its field.
 #[test]
 fn everything_that_can_be_said() {
     let text = "
@@ -125,7 +125,8 @@ exclude_namespaces: [vault]
     assert_eq!(policy.within("elsewhere").hash(), policy.hash());
 }
 
-/// All that is wrong comes at once, in the order of the file, and what is right is used.
+/// Guarantees: all errors are reported at once, in the order of the file, and the valid values are
+/// used.
 #[test]
 fn all_errors_at_once() {
     let text = "\
@@ -202,8 +203,8 @@ fn what_is_no_configuration() {
     assert!(faults[0].message.contains("cannot be read"), "{faults:?}");
 }
 
-/// A variable of a process ends at 128 KiB: with more the sidecar would not start, nor would the
-/// application.
+/// Guarantees: `defaults` fit into a variable of a process, which ends at 128 KiB. With more
+/// neither the sidecar nor the application would start.
 #[test]
 fn defaults_that_no_variable_can_hold() {
     let rule =
@@ -245,7 +246,7 @@ fn trees() -> impl Strategy<Value = serde_json::Value> {
 }
 
 proptest! {
-    /// Guarantees: what is written of a tree is the same tree when it is read again.
+    /// Guarantees: a tree that is written and read again is the same tree.
     #[test]
     fn property_a_tree_survives_being_written(tree in trees()) {
         let text = serde_json::json!({ "defaults": tree }).to_string();

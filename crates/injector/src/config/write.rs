@@ -1,15 +1,15 @@
-//! A tree -> YAML, as plain as can be: what is read from it is what was read before. Unit: one tree.
+//! Writes a tree as YAML in the plainest form; reading it gives the same tree. Unit: one tree.
 
 use sidelight::config::tree::{Node, Value};
 
-/// The text of a tree.
+/// Returns the text of a tree.
 pub(super) fn yaml(node: &Node) -> String {
     let mut text = String::new();
     value(&mut text, node, 0);
     text.trim_start().to_owned()
 }
 
-/// What stands behind a key or a dash: in the same line, or in lines of its own.
+/// Writes the value after a key or a dash: on the same line, or on the following lines.
 fn value(text: &mut String, node: &Node, depth: usize) {
     match &node.value {
         Value::Null => text.push('\n'),
@@ -40,7 +40,8 @@ fn value(text: &mut String, node: &Node, depth: usize) {
     }
 }
 
-/// Bare where nobody could take it for something else, else quoted as JSON does, which YAML reads.
+/// Writes a scalar without quotes if no reader can mistake it, and otherwise quoted like JSON,
+/// which YAML reads.
 fn push_scalar(text: &mut String, scalar: &str) {
     let inner = |byte: u8| byte.is_ascii_alphanumeric() || b"_./-".contains(&byte);
     let bare = scalar.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '/')

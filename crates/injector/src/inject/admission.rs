@@ -1,7 +1,7 @@
-//! Injection without a webhook: a MutatingAdmissionPolicy, its bindings and its parameters, for Kubernetes
-//! 1.36 and later, where the API server itself evaluates it. `admission/spec.yaml` does in CEL what the
-//! plan does in native mode; everything that an installer decides is a parameter. Pure: text out. Unit: one
-//! policy.
+//! Injection without a webhook: a MutatingAdmissionPolicy with its bindings and parameters, for
+//! Kubernetes 1.36 and later, where the API server itself evaluates it. `admission/spec.yaml` does
+//! in CEL what the plan does in native mode; everything that an installer decides is a parameter.
+//! The output is text; there is no I/O. Unit: one policy.
 
 #[cfg(test)]
 mod tests;
@@ -13,10 +13,10 @@ use crate::manifest::write::yaml;
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
 
-/// The specification of the policy, the same for everybody.
+/// The specification of the policy, the same for every installation.
 pub const SPEC: &str = include_str!("admission/spec.yaml");
 
-/// What it cannot do.
+/// The limits of the policy.
 const HEADER: &str = "\
 # Injection without a webhook, for Kubernetes 1.36 and later. Made by `sidelight inject policy`.
 #
@@ -30,17 +30,18 @@ const HEADER: &str = "\
 # A webhook that runs later may put containers in front; the API server then asks the policy again.
 ";
 
-/// Where the parameters are.
+/// The location of the parameters.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Place {
     /// The namespace of the ConfigMap.
     pub namespace: String,
 }
 
-/// Everything that is to be applied, as YAML.
+/// Returns all objects to apply, as YAML.
 ///
 /// # Errors
-/// The policy asks for what a MutatingAdmissionPolicy cannot do, so that applying it would do something else.
+/// Fails if the policy contains a setting that a MutatingAdmissionPolicy cannot implement, because
+/// the result would differ.
 pub fn text(policy: &Policy, place: &Place) -> Result<String, String> {
     let suffix = match policy.revision.as_str() {
         "default" => String::new(),
@@ -99,15 +100,16 @@ fn indented(text: &str) -> String {
         .collect()
 }
 
-/// A way of opting in.
+/// One way to opt in.
 struct Entry {
     name: &'static str,
     namespace: Vec<Value>,
     pod: Vec<Value>,
 }
 
-/// The pod's revision wins over its namespace's, and who names none gets the default; the pod's wish wins
-/// over its namespace's. No pod meets two of them, nor one of another revision.
+/// Returns the ways to opt in to a revision. The pod's revision wins over its namespace's, and a
+/// pod without one gets the default; the pod's opt-in label wins over its namespace's. No pod
+/// matches two entries, or an entry of another revision.
 fn entries(revision: &str) -> Vec<Entry> {
     let absent = json!({"key": REVISION_LABEL, "operator": "DoesNotExist"});
     let ours = json!({"key": REVISION_LABEL, "operator": "In", "values": [revision]});
@@ -167,7 +169,7 @@ fn binding(
     })
 }
 
-/// The parameters: what the installer decided, as text.
+/// Returns the parameters: the installer's settings, as text.
 fn data(policy: &Policy) -> Result<Map<String, Value>, String> {
     let mut data = Map::new();
     let mut put = |key: &str, value: String| {

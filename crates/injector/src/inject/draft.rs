@@ -1,5 +1,5 @@
-//! The plan of one pod in the making: whom to wire, where the sidecar stands, what people and machines
-//! are told. Unit: one pod.
+//! Builds the plan of one pod: which containers get the socket, where the sidecar is inserted, and
+//! which warnings and reasons are reported. Unit: one pod.
 
 use super::names::{self, reason};
 use super::pod::{self, Container, Pod};
@@ -11,10 +11,11 @@ use super::{LeftOut, Namespace, Owner, Plan, identity, mesh, patch, resources, s
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
-/// Bytes of keys and values of all annotations of one object (`TotalAnnotationSizeLimitB` of Kubernetes).
+/// Bytes of keys and values of all annotations of one object (`TotalAnnotationSizeLimitB` of
+/// Kubernetes).
 const ANNOTATIONS_BYTES_MAX: usize = 256 * 1024;
 
-/// A plan in the making.
+/// A plan under construction.
 pub(super) struct Draft<'d> {
     pub(super) pod: &'d Pod<'d>,
     pub(super) namespace: &'d Namespace,
@@ -25,9 +26,9 @@ pub(super) struct Draft<'d> {
 }
 
 impl<'d> Draft<'d> {
-    /// The pod has no sidecar yet.
+    /// Plans for a pod without a sidecar.
     pub(super) fn first(mut self, owner: Option<&Owner>) -> Plan {
-        // of what a copied annotation names, volumes may be there still
+        // the volumes that a copied annotation names may exist nevertheless
         let named = |volume: &&str| self.pod.has_volume(volume);
         let volumes: Vec<String> = self
             .status
@@ -63,7 +64,8 @@ impl<'d> Draft<'d> {
         self.fitting()
     }
 
-    /// The plan, if the pod can be admitted with it: the API server bounds the annotations of an object.
+    /// Returns the plan if the API server's limit on annotations allows it, and an empty plan
+    /// otherwise.
     fn fitting(self) -> Plan {
         let added: usize = self.plan.patch.iter().map(|operation| self.more(operation)).sum();
         let bytes = self.pod.annotation_bytes() + added;
@@ -78,7 +80,7 @@ impl<'d> Draft<'d> {
         plan
     }
 
-    /// Bytes of annotations that an operation adds.
+    /// Returns the bytes that an operation adds to the annotations.
     fn more(&self, operation: &patch::Operation) -> usize {
         let members = |value: &Value| -> usize {
             let map = value.as_object().into_iter().flatten();
@@ -97,7 +99,7 @@ impl<'d> Draft<'d> {
         }
     }
 
-    /// The pod has a sidecar: whatever others added since gets what it lacks.
+    /// Plans for a pod with a sidecar: containers that were added since get what they lack.
     pub(super) fn again(mut self, sidecar: &Container<'_>) -> Plan {
         self.wish.mode = if sidecar.is_init { Mode::Native } else { Mode::Classic };
         let port = mesh::port_of(sidecar).unwrap_or(self.wish.port);
@@ -110,8 +112,8 @@ impl<'d> Draft<'d> {
         self.wire(&wired);
         self.tee(&commands, has_binary);
         if sidecar.is_init && !sidecar.is_native_sidecar() {
-            // whoever decoded the pod and did not know the field lost it, and with it the pod would
-            // never start
+            // a webhook that decoded the pod without knowing the field has dropped it, and without
+            // it the pod would never start
             let path = format!("{}/restartPolicy", sidecar.path());
             patch::add(&mut self.plan.patch, path, json!("Always"));
         }
@@ -124,7 +126,7 @@ impl<'d> Draft<'d> {
         self.fitting()
     }
 
-    /// The containers that get the socket; those that want it and cannot have it are noted.
+    /// Returns the containers that get the socket, and records those that should get it and cannot.
     fn wired(&mut self) -> Vec<Container<'d>> {
         let pod: &'d Pod<'d> = self.pod;
         let mut wired = Vec::new();
@@ -132,7 +134,7 @@ impl<'d> Draft<'d> {
             let ours = [names::CONTAINER, names::INSTALL_CONTAINER].contains(&container.name);
             let wanted = match &self.wish.containers {
                 Some(names) => names.contains(container.name),
-                // a mesh's webhook compares its containers with what it once made
+                // a mesh's webhook compares its containers with those that it created
                 None => !mesh::owns(container.name),
             };
             if ours || !wanted {
@@ -157,7 +159,7 @@ impl<'d> Draft<'d> {
         wired
     }
 
-    /// The port that is wanted, or the next that no container has.
+    /// Returns the requested port, or the next one that no container uses.
     fn port(&mut self) -> u16 {
         let declared: BTreeSet<u64> = self
             .pod
@@ -176,14 +178,15 @@ impl<'d> Draft<'d> {
         port
     }
 
-    /// Before which init container ours is put: behind those of a mesh, which outlive it then.
+    /// Returns the index at which our init container is inserted: after those of a mesh, which
+    /// therefore outlive it.
     fn front(&self) -> usize {
         let of_mesh = |c: &&Container<'_>| c.is_init && mesh::owns(c.name);
         self.pod.containers.iter().filter(of_mesh).map(|c| c.index + 1).max().unwrap_or(0)
     }
 
-    /// What the containers run whose output is to be copied; those that run before init container
-    /// `front` cannot have the binary.
+    /// Returns the commands of the containers with copied output. Containers that run before init
+    /// container `front` cannot have the binary.
     fn commands(&mut self, wired: &[Container<'d>], front: usize) -> Vec<(Container<'d>, Command)> {
         let mut found = Vec::new();
         for container in wired {
@@ -216,7 +219,7 @@ impl<'d> Draft<'d> {
         found
     }
 
-    /// Tells people what they would otherwise find out late.
+    /// Adds warnings about problems that people would otherwise notice late.
     fn explain(&mut self, port: u16, catches: bool) {
         if catches {
             let message = "no liveness probe: the mesh's redirection does not leave out port";
@@ -293,7 +296,7 @@ impl<'d> Draft<'d> {
         }
     }
 
-    /// Says that a container's output is not copied.
+    /// Records that a container's output is not copied, and why.
     fn uncopied(&mut self, container: &str, reason: &'static str, why: &str) {
         self.note(&format!("container {container}: {reason}, its output is not copied"));
         self.plan
@@ -302,7 +305,8 @@ impl<'d> Draft<'d> {
         self.plan.left_out.push(LeftOut { container: container.to_owned(), reason });
     }
 
-    /// Puts the sidecar where it starts before and ends after those whose lines it takes.
+    /// Inserts the sidecar so that it starts before and ends after the containers that send it
+    /// lines.
     fn sidecar(&mut self, owners: &[Owner], shape: &sidecar::Shape, front: usize) {
         let container = sidecar::container(self.pod, owners, self.policy, &self.wish, shape);
         let spec = (self.pod.spec, "/spec");
@@ -318,15 +322,16 @@ impl<'d> Draft<'d> {
                     patch::insert(patch, spec, "initContainers", front, installer);
                     self.status.name(Names::InitContainers, names::INSTALL_CONTAINER);
                 }
-                // kubelet starts containers one after the other: lines of the first moments find the socket
+                // kubelet starts containers one after the other: the socket then exists for their
+                // first lines
                 patch::insert(patch, spec, "containers", 0, container);
                 self.status.name(Names::Containers, names::CONTAINER);
             }
         }
     }
 
-    /// Adds the secrets of the image. The API server gives a pod those of its service account only where
-    /// it has none: what it already gave is in a pod, not in a template.
+    /// Adds the pull secrets of the image. The API server adds those of the service account only to
+    /// pods without any: they are in a pod already, but not in a template.
     fn pull_secrets(&mut self, is_template: bool) {
         let none = pod::list_of(self.pod.spec, "imagePullSecrets").is_empty();
         if is_template && none && !self.policy.image_pull_secrets.is_empty() {
@@ -345,7 +350,7 @@ impl<'d> Draft<'d> {
         patch::append(&mut self.plan.patch, (self.pod.spec, "/spec"), "imagePullSecrets", secrets);
     }
 
-    /// Labels and annotations, and the status of all that was added.
+    /// Sets labels and annotations, including the status of everything that was added.
     fn annotate(&mut self, port: u16, collector: Option<u16>) {
         let mut annotations = Map::new();
         let mut entries = mesh::entries(self.pod, self.namespace, self.policy, port, collector);
@@ -384,7 +389,7 @@ impl<'d> Draft<'d> {
     }
 }
 
-/// Whether the pod already tells metrics of its own.
+/// Returns whether the pod already advertises metrics.
 fn has_metrics(pod: &Pod<'_>) -> bool {
     let named = |port: &Value| {
         let name = port.get("name").and_then(Value::as_str);

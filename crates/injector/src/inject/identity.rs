@@ -1,29 +1,28 @@
-//! Who the pod is to OpenTelemetry: `service.name` by the order that its conventions document for
-//! Kubernetes, and the attributes beside it. Unit: one pod.
+//! The pod's identity for OpenTelemetry: `service.name` by the precedence that its conventions
+//! document for Kubernetes, and the other attributes. Unit: one pod.
 
 use super::Owner;
 use super::mesh;
 use super::pod::{Container, Pod};
 use std::collections::BTreeMap;
 
-/// Annotations that say attributes.
+/// Prefix of annotations that set attributes.
 const PREFIX: &str = "resource.opentelemetry.io/";
 
-/// The minutes since 1970 that a CronJob puts behind its name: 2017 to 2160, which no date of eight
-/// digits is.
+/// The minutes since 1970 that a CronJob appends to its name, for 2017 to 2160. No date of eight
+/// digits is in this range.
 const CRON_MINUTES: std::ops::RangeInclusive<u64> = 25_000_000..=99_999_999;
 
-/// What the variables of OpenTelemetry say.
+/// The values of OpenTelemetry's variables.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Identity {
-    /// Safe in a variable.
+    /// The service name, escaped for a variable.
     pub(super) service_name: String,
-    /// `key=value,key=value`, safe in a variable.
+    /// `key=value,key=value`, escaped for a variable.
     pub(super) attributes: String,
 }
 
-/// Who owns the pod, in the end: of a ReplicaSet the Deployment, of a Job the
-/// CronJob, ...
+/// Returns the chain of owners: the Deployment of a ReplicaSet, the CronJob of a Job, and so on.
 pub(super) fn owners(pod: &Pod<'_>, hint: Option<&Owner>) -> Vec<Owner> {
     let of = |kind: &str, name: &str| Owner { kind: kind.to_owned(), name: name.to_owned() };
     let Some((kind, name)) = pod.owner() else { return hint.cloned().into_iter().collect() };
@@ -50,7 +49,7 @@ pub(super) fn owners(pod: &Pod<'_>, hint: Option<&Owner>) -> Vec<Owner> {
     above.into_iter().chain([of(kind, name)]).collect()
 }
 
-/// The identity of the pod whose application is told by `owners`.
+/// Returns the identity of a pod with these owners.
 pub(super) fn of(pod: &Pod<'_>, owners: &[Owner]) -> Identity {
     let applications: Vec<_> =
         pod.containers.iter().filter(|c| !c.is_init && !mesh::owns(c.name)).collect();
@@ -96,7 +95,7 @@ fn service_name(pod: &Pod<'_>, owners: &[Owner]) -> String {
     said.map_or_else(|| "$(POD_NAME)".to_owned(), literal)
 }
 
-/// Which attribute names an owner of this kind.
+/// Returns the attribute that names an owner of this kind.
 fn attribute_of(kind: &str) -> Option<&'static str> {
     match kind {
         "Deployment" => Some("k8s.deployment.name"),
@@ -109,7 +108,7 @@ fn attribute_of(kind: &str) -> Option<&'static str> {
     }
 }
 
-/// The tag of a container's image.
+/// Returns the tag of a container's image.
 fn tag<'p>(container: &Container<'p>) -> Option<&'p str> {
     let image = container.text("image")?;
     let image = image.split_once('@').map_or(image, |(image, _)| image);
@@ -122,13 +121,13 @@ fn is_key(key: &str) -> bool {
     !key.is_empty() && key.bytes().all(part)
 }
 
-/// A text in the value of a variable, where `$(NAME)` would be another variable's value and `$$` is one
-/// `$`.
+/// Escapes a text for the value of a variable, where `$(NAME)` would expand to another variable and
+/// `$$` to `$`.
 pub(super) fn literal(text: &str) -> String {
     text.replace('$', "$$")
 }
 
-/// A text in a list of attributes: what separates or expands there is written in hexadecimal.
+/// Percent-encodes a text for a list of attributes, so that it neither separates nor expands.
 fn encoded(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {

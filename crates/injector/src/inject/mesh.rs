@@ -1,5 +1,5 @@
-//! Service meshes: whose containers stand in front of ours, whose redirection would catch probes and
-//! scrapes, and whose proxy ends before the last spans are sent. Knows Istio and Linkerd, by their
+//! Service meshes: which containers precede ours, which redirection would catch probes and scrapes,
+//! and which proxy ends before the last spans are sent. It detects Istio and Linkerd by their
 //! containers, labels and annotations. Unit: one pod.
 
 use super::Namespace;
@@ -7,7 +7,7 @@ use super::names::{PORT, SAFE_TO_EVICT};
 use super::pod::Pod;
 use super::policy::{Mesh, Policy};
 
-/// Containers of a mesh, in the order in which its own webhook puts them.
+/// Containers of a mesh, in the order in which its webhook inserts them.
 const CONTAINERS: [&str; 6] = [
     "istio-validation",
     "istio-init",
@@ -22,9 +22,9 @@ struct Keys {
     proxy: &'static str,
     inbound: &'static str,
     outbound: &'static str,
-    /// What the mesh leaves out where nothing is said, which a list of ours would displace.
+    /// What the mesh excludes by default, which our list would replace.
     before: &'static str,
-    /// `PORT-PORT` may stand in its lists.
+    /// Whether the lists may contain `PORT-PORT`.
     ranges: bool,
 }
 
@@ -45,14 +45,14 @@ const LINKERD: Keys = Keys {
 };
 
 impl Keys {
-    /// Whether one of its containers is in the pod.
+    /// Returns whether a container of this mesh is in the pod.
     fn stands(&self, pod: &Pod<'_>) -> bool {
         let prefix = self.proxy.trim_end_matches("proxy");
         pod.containers.iter().any(|c| owns(c.name) && c.name.starts_with(prefix))
     }
 }
 
-/// Whether a container belongs to a mesh.
+/// Returns whether a container belongs to a mesh.
 pub(super) fn owns(container: &str) -> bool {
     CONTAINERS.contains(&container)
 }
@@ -61,14 +61,14 @@ pub(super) fn owns(container: &str) -> bool {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Entry {
     pub(super) key: &'static str,
-    /// What is added to the list that is there, or is the list.
+    /// The part that is added to an existing list, or the whole new list.
     pub(super) added: String,
     /// The whole list.
     pub(super) list: String,
 }
 
-/// Whether the redirection stands already and does not spare the port: kubelet's requests would meet the
-/// mesh.
+/// Returns whether the redirection is in the pod already and does not exclude the port, so that the
+/// mesh would intercept kubelet's requests.
 pub(super) fn catches(pod: &Pod<'_>, port: u16) -> bool {
     [ISTIO, LINKERD].iter().any(|keys| {
         keys.stands(pod)
@@ -76,8 +76,8 @@ pub(super) fn catches(pod: &Pod<'_>, port: u16) -> bool {
     })
 }
 
-/// What the lists of the meshes need so that the port is reached directly, and the collector where the
-/// proxy ends with the application.
+/// Returns the entries that the meshes' lists need, so that the port is reached directly, and also
+/// the collector if the proxy ends with the application.
 pub(super) fn entries(
     pod: &Pod<'_>,
     namespace: &Namespace,
@@ -112,7 +112,8 @@ pub(super) fn entries(
     entries
 }
 
-/// The volume of the sockets among those that do not keep a node from being drained.
+/// Returns the entry that adds the volume of the sockets to those that do not prevent the eviction
+/// of the pod.
 pub(super) fn evictable(pod: &Pod<'_>, volume: &str) -> Option<Entry> {
     let before = pod.annotation(SAFE_TO_EVICT).unwrap_or_default();
     let there = before.split(',').any(|name| name.trim() == volume);
@@ -120,8 +121,8 @@ pub(super) fn evictable(pod: &Pod<'_>, volume: &str) -> Option<Entry> {
     (!there).then(|| Entry { key: SAFE_TO_EVICT, added: volume.to_owned(), list })
 }
 
-/// Istio's webhook runs after ours and its annotation is nothing to anybody else: where nobody knows the
-/// labels of the namespace, it is expected.
+/// Returns whether to expect Istio. Its webhook runs after ours, and other components ignore its
+/// annotation; Istio is therefore expected if the labels of the namespace are unknown.
 fn istio(pod: &Pod<'_>, namespace: &Namespace) -> bool {
     let said = pod.label("sidecar.istio.io/inject").or(pod.annotation("sidecar.istio.io/inject"));
     match said {
@@ -136,15 +137,16 @@ fn istio(pod: &Pod<'_>, namespace: &Namespace) -> bool {
         || (labels.is_empty() && !namespace.name.is_empty())
 }
 
-/// Linkerd is asked for by annotation. Where nobody knows those of the namespace, nothing is done: a
-/// list in the pod would displace the namespace's, and Linkerd lets probes through by itself.
+/// Returns whether Linkerd is enabled by annotation. If the annotations of the namespace are
+/// unknown, nothing is added: a list in the pod would replace the namespace's, and Linkerd lets
+/// probes through by itself.
 fn linkerd(pod: &Pod<'_>, namespace: &Namespace) -> bool {
     let key = "linkerd.io/inject";
     let said = pod.annotation(key).or(namespace.annotations.get(key).map(String::as_str));
     matches!(said, Some("enabled" | "ingress"))
 }
 
-/// Whether an annotation of the mesh itself says that its proxy is no native sidecar.
+/// Returns whether an annotation of the mesh says that its proxy is not a native sidecar.
 fn says_classic(pod: &Pod<'_>, namespace: &Namespace) -> bool {
     [
         "sidecar.istio.io/nativeSidecar",
@@ -159,7 +161,7 @@ fn says_classic(pod: &Pod<'_>, namespace: &Namespace) -> bool {
     })
 }
 
-/// The list with the port, and what of it is new; `None` where the port is in it.
+/// Returns the list with the port, and the part that is new; `None` if the list contains the port.
 fn merged(
     pod: &Pod<'_>,
     namespace: &Namespace,
@@ -195,8 +197,8 @@ fn holds(list: &str, port: u16, ranges: bool) -> bool {
     })
 }
 
-/// The port of a collector that can be left out of a mesh: none where the URL names none, and not those
-/// of the web, because the application's own requests go there, too.
+/// Returns the collector's port if it can be excluded from a mesh: `None` if the URL names no port,
+/// or one of the web, because the application's requests use those, too.
 pub(super) fn collector_port(endpoint: &str) -> Option<u16> {
     let rest = endpoint.split_once("://").map_or(endpoint, |(_, rest)| rest);
     let authority = rest.split(['/', '?', '#']).next()?;
@@ -204,7 +206,7 @@ pub(super) fn collector_port(endpoint: &str) -> Option<u16> {
     (![80, 443].contains(&port)).then_some(port)
 }
 
-/// The port that the sidecar in the pod has.
+/// Returns the port of the sidecar in the pod.
 pub(super) fn port_of(sidecar: &super::pod::Container<'_>) -> Option<u16> {
     let ours = sidecar.list("ports").iter().find(|port| super::pod::is_named(port, PORT))?;
     ours.get("containerPort")?.as_u64()?.try_into().ok()

@@ -1,26 +1,26 @@
-//! Operations of RFC 6902, made so that they apply to the pod they were made for: a list that is missing
-//! comes with its first elements. `add` alone, which replaces where a member exists. Unit: one
-//! operation.
+//! Creates operations of RFC 6902 that apply to the pod for which they were created: a missing list
+//! is added together with its first elements. Only `add` is used; it replaces a member that exists.
+//! Unit: one operation.
 
 use serde_json::{Map, Value};
 
 /// One operation of RFC 6902.
 #[derive(Clone, PartialEq, Debug, serde::Serialize)]
 pub struct Operation {
-    /// `add`: beside what is there, or in place of a list of ours in an annotation.
+    /// `add`: inserts a value, or replaces a list of ours in an annotation.
     pub op: &'static str,
-    /// Where, as RFC 6901 writes it.
+    /// The path, as a JSON pointer (RFC 6901).
     pub path: String,
-    /// What.
+    /// The value to add.
     pub value: Value,
 }
 
-/// Puts a value to a place.
+/// Adds a value at a path.
 pub(super) fn add(patch: &mut Vec<Operation>, path: impl Into<String>, value: Value) {
     patch.push(Operation { op: "add", path: path.into(), value });
 }
 
-/// Puts elements to the end of a list that stands in `holder`, whose path is `path`.
+/// Appends elements to a list in `holder`, the value at `path`.
 pub(super) fn append(
     patch: &mut Vec<Operation>,
     (holder, path): (&Map<String, Value>, &str),
@@ -39,7 +39,7 @@ pub(super) fn append(
     }
 }
 
-/// Puts an element to a place of a list that stands in `holder`; what follows moves on.
+/// Inserts an element into a list in `holder`; the elements after it move up.
 pub(super) fn insert(
     patch: &mut Vec<Operation>,
     (holder, path): (&Map<String, Value>, &str),
@@ -54,7 +54,7 @@ pub(super) fn insert(
     }
 }
 
-/// Puts members into labels or annotations, where anything above them may be missing.
+/// Adds members to labels or annotations, and creates missing parents.
 pub(super) fn members(
     patch: &mut Vec<Operation>,
     metadata: Option<&Map<String, Value>>,
@@ -81,7 +81,7 @@ pub(super) fn members(
     }
 }
 
-/// One step of a path, as RFC 6901 writes it.
+/// Escapes one segment of a JSON pointer (RFC 6901).
 fn escaped(step: &str) -> String {
     step.replace('~', "~0").replace('/', "~1")
 }

@@ -1,17 +1,17 @@
-//! Which operating system a pod is for. A pod for Windows cannot start our image, and there is more
-//! than one way to say that it is one. Unit: one pod.
+//! Detects the operating system of a pod. A pod for Windows cannot start our image, and there is
+//! more than one way to mark a pod as one. Unit: one pod.
 
 use super::pod::list_of;
 use serde_json::{Map, Value};
 
-/// Labels of nodes that name the operating system; the second is what clusters before 1.14 had, and
-/// what many manifests still say.
+/// Labels of nodes that name the operating system; the second is from clusters before 1.14, and
+/// many manifests still use it.
 const OS_LABELS: [&str; 2] = ["kubernetes.io/os", "beta.kubernetes.io/os"];
 
 /// Labels that only Windows nodes have.
 const WINDOWS_LABELS: [&str; 1] = ["node.kubernetes.io/windows-build"];
 
-/// Whether a pod runs on nodes that are not Linux's.
+/// Returns whether a pod runs only on nodes without Linux.
 pub(super) fn is_windows(spec: &Map<String, Value>) -> bool {
     if let Some(os) = spec.get("os").and_then(|os| os.get("name")?.as_str()) {
         return os != "linux";
@@ -19,8 +19,8 @@ pub(super) fn is_windows(spec: &Map<String, Value>) -> bool {
     has_windows_options(spec) || selects(spec) || has_affinity(spec)
 }
 
-/// `windowsOptions`, of the pod or of a container; the API server refuses them where the pod's
-/// system is Linux, and takes them where it says nothing.
+/// Returns whether the pod or a container has `windowsOptions`. The API server refuses them if the
+/// pod's system is Linux, and accepts them if the pod names no system.
 fn has_windows_options(spec: &Map<String, Value>) -> bool {
     let has = |map: &Map<String, Value>| {
         let options = map.get("securityContext").and_then(|context| context.get("windowsOptions"));
@@ -38,8 +38,8 @@ fn selects(spec: &Map<String, Value>) -> bool {
         || WINDOWS_LABELS.iter().any(|key| selector.contains_key(*key))
 }
 
-/// Required affinity: its terms are alternatives, and only where each of them excludes Linux the
-/// pod cannot run there.
+/// Returns whether the required affinity excludes Linux. Its terms are alternatives, and so each of
+/// them must exclude it.
 fn has_affinity(spec: &Map<String, Value>) -> bool {
     let required = spec.get("affinity").and_then(|affinity| {
         affinity.get("nodeAffinity")?.get("requiredDuringSchedulingIgnoredDuringExecution")

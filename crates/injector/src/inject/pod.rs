@@ -1,20 +1,20 @@
-//! A pod's JSON, looked at without decoding it: what it does not know is not seen and not lost. Refuses
-//! a pod in which something that would have to be changed has another type than the API server takes.
-//! Unit: one pod.
+//! A view of a pod's JSON without decoding it: unknown fields are ignored and preserved. It refuses
+//! a pod if a field that may have to be changed has another type than the API server accepts. Unit:
+//! one pod.
 
 use super::names;
 use crate::name::is_label;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A pod whose shape is right wherever injection looks or writes.
+/// A pod with the right types wherever injection reads or writes.
 #[derive(Clone, Debug)]
 pub(super) struct Pod<'p> {
     pub(super) root: &'p Map<String, Value>,
     pub(super) spec: &'p Map<String, Value>,
     /// Init containers first, then containers, each in their order.
     pub(super) containers: Vec<Container<'p>>,
-    /// Places in `containers`.
+    /// Index into `containers` by name.
     by_name: BTreeMap<&'p str, usize>,
     volumes: BTreeMap<&'p str, &'p Value>,
 }
@@ -24,13 +24,13 @@ pub(super) struct Pod<'p> {
 pub(super) struct Container<'p> {
     pub(super) name: &'p str,
     pub(super) is_init: bool,
-    /// Its place in its list.
+    /// The index in its list.
     pub(super) index: usize,
     pub(super) map: &'p Map<String, Value>,
 }
 
 impl<'p> Pod<'p> {
-    /// `None`: the API server would not take it, and a patch could not be applied.
+    /// Parses a pod. Returns `None` if the API server would reject it, and a patch might not apply.
     pub(super) fn read(value: &'p Value) -> Option<Pod<'p>> {
         let root = value.as_object()?;
         let metadata = map_in(root, "metadata").ok()?;
@@ -86,7 +86,7 @@ impl<'p> Pod<'p> {
         self.meta("annotations", key)
     }
 
-    /// Annotations that begin so, without their beginning, in their order.
+    /// Returns the annotations with this prefix, without the prefix, in their order.
     pub(super) fn annotations(&self, prefix: &str) -> Vec<(&'p str, &'p str)> {
         let all = self.metadata().and_then(|metadata| metadata.get("annotations")?.as_object());
         let of = |(key, value): (&'p String, &'p Value)| {
@@ -107,7 +107,7 @@ impl<'p> Pod<'p> {
         self.volumes.contains_key(name)
     }
 
-    /// Bytes of all annotations as the API server counts them, keys and values.
+    /// Returns the bytes of all annotations as the API server counts them, keys and values.
     pub(super) fn annotation_bytes(&self) -> usize {
         let all = self.metadata().and_then(|metadata| metadata.get("annotations")?.as_object());
         let bytes =
@@ -115,7 +115,7 @@ impl<'p> Pod<'p> {
         all.into_iter().flatten().map(bytes).sum()
     }
 
-    /// What `status` says that was added, where it says something.
+    /// Returns the additions that the annotation `status` records, if there is one.
     pub(super) fn status(&self) -> Option<Map<String, Value>> {
         match serde_json::from_str(self.annotation(names::STATUS)?) {
             Ok(Value::Object(status)) => Some(status),
@@ -123,7 +123,7 @@ impl<'p> Pod<'p> {
         }
     }
 
-    /// The owner that acts: its kind and name.
+    /// Returns kind and name of the controlling owner.
     pub(super) fn owner(&self) -> Option<(&'p str, &'p str)> {
         let owners = self.metadata()?.get("ownerReferences")?.as_array()?;
         let acts = |owner: &&Value| owner.get("controller").and_then(Value::as_bool) == Some(true);
@@ -133,7 +133,7 @@ impl<'p> Pod<'p> {
 }
 
 impl<'p> Container<'p> {
-    /// Where it stands, as RFC 6901 writes it.
+    /// Returns the JSON pointer (RFC 6901) of the container.
     pub(super) fn path(&self) -> String {
         let list = if self.is_init { "initContainers" } else { "containers" };
         format!("/spec/{list}/{}", self.index)
@@ -147,23 +147,23 @@ impl<'p> Container<'p> {
         self.map.get(key)?.as_str()
     }
 
-    /// The variable, where its value stands here.
+    /// Returns the variable, if its value is given directly.
     pub(super) fn variable(&self, name: &str) -> Option<&'p Value> {
         self.list("env").iter().find(|variable| is_named(variable, name))
     }
 
-    /// The texts of a list; none where there is no list.
+    /// Returns the strings of a list; empty if there is no list.
     pub(super) fn texts(&self, key: &str) -> Vec<&'p str> {
         self.list(key).iter().filter_map(Value::as_str).collect()
     }
 
-    /// Whether it ends before the next starts.
+    /// Returns whether this is an init container that keeps running while the next one starts.
     pub(super) fn is_native_sidecar(&self) -> bool {
         self.is_init && self.text("restartPolicy") == Some("Always")
     }
 }
 
-/// Whether a list of named things holds one of this name.
+/// Returns whether a list of named objects contains this name.
 pub(super) fn has_named(map: &Map<String, Value>, list: &str, name: &str) -> bool {
     list_of(map, list).iter().any(|element| is_named(element, name))
 }
@@ -172,15 +172,15 @@ pub(super) fn is_named(element: &Value, name: &str) -> bool {
     element.get("name").and_then(Value::as_str) == Some(name)
 }
 
-/// The elements of a list; of anything else none.
+/// Returns the elements of a list; empty for any other value.
 pub(super) fn list_of<'p>(map: &'p Map<String, Value>, key: &str) -> &'p [Value] {
     map.get(key).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
-/// Something of another type than the API server takes.
+/// A value of another type than the API server accepts.
 struct Malformed;
 
-/// A map, or nothing.
+/// Returns a map, or `None` if the member is missing.
 fn map_in<'p>(
     map: &'p Map<String, Value>,
     key: &str,
@@ -192,7 +192,7 @@ fn map_in<'p>(
     }
 }
 
-/// A list of maps, or nothing; `None` where something else stands.
+/// Returns a list of maps, empty if it is missing; `None` for any other value.
 fn list_in<'p>(map: &'p Map<String, Value>, key: &str) -> Option<&'p [Value]> {
     match map.get(key) {
         None | Some(Value::Null) => Some(&[]),
@@ -201,7 +201,7 @@ fn list_in<'p>(map: &'p Map<String, Value>, key: &str) -> Option<&'p [Value]> {
     }
 }
 
-/// A list of texts, or nothing; `None` where something else stands.
+/// Checks for a list of strings, which may be missing; `None` for any other value.
 fn texts_in(map: &Map<String, Value>, key: &str) -> Option<()> {
     match map.get(key) {
         None | Some(Value::Null) => Some(()),

@@ -1,5 +1,5 @@
-//! What the installer decided: the injector's configuration as it is used, with all its defaults. Knows
-//! no YAML; `config::injector` reads it. Unit: one injector.
+//! The installer's decisions: the injector's configuration with all its defaults. This module does
+//! not know YAML; `config::injector` reads it. Unit: one injector.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,59 +9,59 @@ use std::time::Duration;
 /// The injector's settings.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Policy {
-    /// Which of several injectors of a cluster this is.
+    /// The revision, which distinguishes several injectors of a cluster.
     pub revision: String,
-    /// The image of the sidecar, best by digest.
+    /// The image of the sidecar, preferably with a digest.
     pub image: String,
-    /// When it is pulled.
+    /// When the image is pulled.
     pub image_pull_policy: PullPolicy,
-    /// Secrets that are added to the pod's own.
+    /// Pull secrets that are added to the pod's.
     pub image_pull_secrets: Vec<String>,
-    /// Which kind of sidecar.
+    /// The kind of sidecar.
     pub mode: Mode,
-    /// Where `/metrics` and the probes are, unless a container of the pod has the port.
+    /// The port of `/metrics` and the probes, unless a container of the pod uses it.
     pub port: u16,
-    /// Whose cluster it is.
+    /// The platform of the cluster.
     pub platform: Platform,
-    /// Which kind of sidecar the service mesh of the cluster has.
+    /// The kind of sidecar that the service mesh of the cluster uses.
     pub mesh: Mesh,
-    /// Where spans go.
+    /// The destination of spans.
     pub otlp: Otlp,
-    /// What the sidecar asks for and may use.
+    /// The sidecar's requests and limits.
     pub resources: Resources,
-    /// Size of the volume of the sockets; `None`: what is needed.
+    /// Size of the volume of the sockets; `None` for the size that is needed.
     pub volume_size_limit: Option<String>,
-    /// When the application may start.
+    /// The startup probe, which decides when the application may start.
     pub startup_probe: Probe,
-    /// When the sidecar is started anew.
+    /// The liveness probe, which decides when the sidecar is restarted.
     pub liveness_probe: Probe,
     /// How long the last values wait for a scrape.
     pub final_scrape: FinalScrape,
-    /// What the standard metrics are called and which there are.
+    /// The prefix of the standard metrics, and the groups that are turned off.
     pub metrics: Metrics,
     /// What the annotations of a pod may decide.
     pub allow: Allow,
-    /// What containers run that do not say it: by image, with tag or digest or without.
+    /// Commands for containers without one: by image, with or without tag or digest.
     pub entrypoints: BTreeMap<String, Entrypoint>,
-    /// sidelight's own configuration for every pod of the cluster, as text.
+    /// sidelight's configuration for every pod of the cluster, as text.
     pub defaults: Option<String>,
-    /// What is different in single namespaces.
+    /// Settings that differ in individual namespaces.
     pub namespaces: BTreeMap<String, Overrides>,
-    /// Namespaces whose pods are left alone.
+    /// Namespaces with pods that are left alone.
     pub exclude_namespaces: BTreeSet<String>,
 }
 
-/// Where the sidecar stands.
+/// How the sidecar is placed in the pod.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Mode {
-    /// Among the init containers, with `restartPolicy: Always`: starts first, ends last.
+    /// An init container with `restartPolicy: Always`: it starts first and ends last.
     Native,
-    /// Among the containers, for clusters before 1.29.
+    /// A regular container, for clusters before 1.29.
     Classic,
 }
 
 impl Mode {
-    /// As it is written.
+    /// Returns the word in the configuration.
     pub fn word(self) -> &'static str {
         match self {
             Mode::Native => "native",
@@ -73,16 +73,16 @@ impl Mode {
 /// When an image is pulled.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum PullPolicy {
-    /// Every time.
+    /// At every start.
     Always,
-    /// When the node has none.
+    /// If the node does not have it.
     IfNotPresent,
-    /// Not at all.
+    /// Never.
     Never,
 }
 
 impl PullPolicy {
-    /// As Kubernetes writes it.
+    /// Returns the word of Kubernetes.
     pub fn word(self) -> &'static str {
         match self {
             PullPolicy::Always => "Always",
@@ -92,42 +92,42 @@ impl PullPolicy {
     }
 }
 
-/// Whose cluster it is.
+/// The platform of a cluster.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Platform {
-    /// Any that lets a pod choose its user.
+    /// A cluster in which a pod may choose its user.
     Kubernetes,
-    /// One that chooses the user itself and refuses a fixed one.
+    /// A cluster that chooses the user and refuses a fixed one.
     OpenShift,
-    /// To be found out by who asks the API; counts as `Kubernetes` until then.
+    /// To be detected through the API; treated as `Kubernetes` until then.
     Auto,
 }
 
-/// Which kind of sidecar the service mesh has.
+/// The kind of sidecar that the service mesh uses.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Mesh {
-    /// As the pod and its namespace show it.
+    /// Detected from the pod and its namespace.
     Auto,
-    /// One that outlives the application.
+    /// A proxy that outlives the application.
     Native,
-    /// One that ends with the application: spans leave by its side.
+    /// A proxy that ends with the application, and that spans must therefore bypass.
     Classic,
-    /// There is none: no annotation is made for one.
+    /// There is no mesh, and no annotation for one is added.
     Absent,
 }
 
-/// Where spans go.
+/// The destination of spans.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Otlp {
-    /// As in `http://$(HOST_IP):4318`; none: no spans.
+    /// The base URL, such as `http://$(HOST_IP):4318`; without one no spans are sent.
     pub endpoint: Option<String>,
-    /// As in OTEL_EXPORTER_OTLP_PROTOCOL.
+    /// The value of OTEL_EXPORTER_OTLP_PROTOCOL.
     pub protocol: Option<Protocol>,
-    /// Sent along; everybody who may read pods can read them.
+    /// Headers of each request; everyone who may read pods can read them.
     pub headers: BTreeMap<String, String>,
 }
 
-/// How spans are sent.
+/// The protocol for spans.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Protocol {
     /// HTTP/1.1 with protobuf.
@@ -137,7 +137,7 @@ pub enum Protocol {
 }
 
 impl Protocol {
-    /// As OpenTelemetry writes it.
+    /// Returns the word of OpenTelemetry.
     pub fn word(self) -> &'static str {
         match self {
             Protocol::Http => "http/protobuf",
@@ -149,61 +149,61 @@ impl Protocol {
 /// Quantities by the name of the resource.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Resources {
-    /// What is reserved.
+    /// The requests of the container.
     pub requests: BTreeMap<String, String>,
-    /// What is the most.
+    /// The limits of the container.
     pub limits: BTreeMap<String, String>,
 }
 
-/// A probe's numbers.
+/// The numbers of a probe.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Probe {
-    /// How often.
+    /// Seconds between two probes.
     pub period_seconds: u32,
-    /// How long an answer may take.
+    /// Seconds that an answer may take.
     pub timeout_seconds: u32,
-    /// How many failures count.
+    /// Number of consecutive failures after which the probe counts as failed.
     pub failure_threshold: u32,
 }
 
 /// How long the last values wait for a scrape.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct FinalScrape {
-    /// In pods of a Job.
+    /// The wait in pods of a Job.
     pub jobs: Duration,
-    /// In all others.
+    /// The wait in all other pods.
     pub others: Duration,
-    /// How many different scrapers must have been there.
+    /// Number of different scrapers that must have read the values.
     pub scrapers: u8,
 }
 
-/// What the standard metrics are called and which there are.
+/// The names and the selection of the standard metrics.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Metrics {
-    /// Before every name.
+    /// The prefix of every name.
     pub prefix: Option<String>,
-    /// Groups that are left out.
+    /// The groups that are turned off.
     pub groups_off: BTreeSet<Group>,
 }
 
 /// A group of standard metrics.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Group {
-    /// Requests.
+    /// Metrics of requests.
     Http,
-    /// Queries.
+    /// Metrics of queries.
     Database,
-    /// Lines by severity.
+    /// Metrics of log lines by severity.
     Log,
-    /// Calls of functions.
+    /// Metrics of function calls.
     Functions,
 }
 
 impl Group {
-    /// All of them.
+    /// All groups.
     pub const ALL: [Group; 4] = [Group::Http, Group::Database, Group::Log, Group::Functions];
 
-    /// As it is written.
+    /// Returns the word in the configuration.
     pub fn word(self) -> &'static str {
         match self {
             Group::Http => "http",
@@ -214,40 +214,40 @@ impl Group {
     }
 }
 
-/// What the annotations of a pod may decide beyond numbers that hurt nobody.
+/// What the annotations of a pod may decide besides harmless numbers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Allow {
-    /// Which image runs.
+    /// The image of the sidecar.
     pub image: bool,
-    /// What it may use.
+    /// The resources of the sidecar.
     pub resources: bool,
 }
 
-/// What an image runs.
+/// The command of an image.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Entrypoint {
-    /// Its ENTRYPOINT.
+    /// The ENTRYPOINT of the image.
     pub command: Vec<String>,
-    /// Its CMD, which counts where the container has no `args`.
+    /// The CMD of the image, which applies if the container has no `args`.
     pub args: Vec<String>,
 }
 
-/// What is different in a namespace.
+/// Settings that differ in a namespace.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Overrides {
     /// See [`Policy::mode`].
     pub mode: Option<Mode>,
     /// See [`Policy::port`].
     pub port: Option<u16>,
-    /// See [`Policy::resources`]; all of it.
+    /// See [`Policy::resources`]; replaces all of it.
     pub resources: Option<Resources>,
-    /// See [`Policy::otlp`]; all of it.
+    /// See [`Policy::otlp`]; replaces all of it.
     pub otlp: Option<Otlp>,
-    /// See [`Policy::metrics`]; all of it.
+    /// See [`Policy::metrics`]; replaces all of it.
     pub metrics: Option<Metrics>,
-    /// See [`Policy::final_scrape`]; all of it.
+    /// See [`Policy::final_scrape`]; replaces all of it.
     pub final_scrape: Option<FinalScrape>,
-    /// See [`Policy::allow`]; all of it.
+    /// See [`Policy::allow`]; replaces all of it.
     pub allow: Option<Allow>,
 }
 
@@ -269,10 +269,10 @@ impl Default for Policy {
                 limits: quantities(&[("memory", "64Mi")]),
             },
             volume_size_limit: None,
-            // an exec probe on a busy node takes seconds; a minute, because a failure keeps the pod from
-            // starting
+            // an exec probe on a busy node takes seconds; the probe may fail for a minute, because
+            // a failure keeps the pod from starting
             startup_probe: Probe { period_seconds: 1, timeout_seconds: 5, failure_threshold: 60 },
-            // longer than any drain: the probe goes on through it
+            // longer than any drain, because the probe continues during it
             liveness_probe: Probe { period_seconds: 10, timeout_seconds: 5, failure_threshold: 6 },
             final_scrape: FinalScrape::default(),
             metrics: Metrics::default(),
@@ -293,7 +293,8 @@ impl Default for Policy {
 }
 
 impl Default for FinalScrape {
-    /// A Job waits for two intervals of 15 s and what a scrape takes, others not at all.
+    /// Waits in a Job for two intervals of 15 s and the duration of a scrape, and not at all in
+    /// other pods.
     fn default() -> FinalScrape {
         FinalScrape { jobs: Duration::from_secs(35), others: Duration::ZERO, scrapers: 1 }
     }
@@ -304,7 +305,8 @@ fn quantities(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
 }
 
 impl Policy {
-    /// The policy with what is different in a namespace; its own `namespaces` are empty where something is.
+    /// Returns the policy with the overrides of a namespace. If there are any, the result has no
+    /// `namespaces`.
     pub fn within(&self, namespace: &str) -> Cow<'_, Policy> {
         let Some(overrides) = self.namespaces.get(namespace) else { return Cow::Borrowed(self) };
         let mut policy = Policy { namespaces: BTreeMap::new(), ..self.clone() };
@@ -319,12 +321,12 @@ impl Policy {
         Cow::Owned(policy)
     }
 
-    /// Sixteen hexadecimal digits that differ where two policies make different pods: which
-    /// configuration made one. Of a policy [`within`](Policy::within) a namespace, because what others
-    /// get does not count.
+    /// Returns sixteen hexadecimal digits that identify the configuration: they differ if two
+    /// policies create different pods. Call it on a policy [`within`](Policy::within) a namespace,
+    /// because the overrides of other namespaces do not matter.
     ///
     /// # Panics
-    /// Never: hashing has no way to fail.
+    /// Never: hashing cannot fail.
     pub fn hash(&self) -> String {
         let mut hash = Fnv(0xcbf2_9ce4_8422_2325);
         let names = (&self.image, self.image_pull_policy, &self.image_pull_secrets, &self.defaults);
@@ -337,7 +339,7 @@ impl Policy {
     }
 }
 
-/// FNV-1a with 64 bits: no secret hangs on it, and it is the same in every build.
+/// FNV-1a with 64 bits: it protects no secret, and it is the same in every build.
 struct Fnv(u64);
 
 impl Write for Fnv {

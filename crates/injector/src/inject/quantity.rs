@@ -1,7 +1,7 @@
-//! Quantities of resources, as Kubernetes writes them: `100m`, `64Mi`, `1e3`. Compared, never computed
-//! with. Unit: one quantity.
+//! Quantities of resources, as Kubernetes writes them: `100m`, `64Mi`, `1e3`. They are compared,
+//! but never used in arithmetic. Unit: one quantity.
 
-/// A quantity in thousandths; `None` where it is none.
+/// Parses a quantity into thousandths; `None` if it is invalid.
 fn thousandths(text: &str) -> Option<u128> {
     let end = text.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(text.len());
     let (number, unit) = text.split_at(end);
@@ -28,17 +28,17 @@ fn unit_thousandths(unit: &str) -> Option<u128> {
     Some(1000 * 10u128.pow(power))
 }
 
-/// Which of the units it is, from 1.
+/// Returns the index of the unit, from 1.
 fn place(unit: &str, of: &str) -> Option<u32> {
     of.find(unit).map(|at| at as u32 + 1)
 }
 
-/// Whether the first is more than the second; `false` where one is none.
+/// Returns whether the first quantity is greater than the second; `false` if one is invalid.
 pub fn is_more(one: &str, other: &str) -> bool {
     thousandths(one).zip(thousandths(other)).is_some_and(|(one, other)| one > other)
 }
 
-/// Whether two quantities are the same amount; as texts where one is none.
+/// Returns whether two quantities are equal; compares the texts if one is invalid.
 pub(super) fn is_same(one: &str, other: &str) -> bool {
     match (thousandths(one), thousandths(other)) {
         (Some(one), Some(other)) => one == other,
@@ -46,11 +46,12 @@ pub(super) fn is_same(one: &str, other: &str) -> bool {
     }
 }
 
-/// Whether the API server takes it for a container: whole millicores, whole bytes, a limit above nothing.
+/// Returns whether the API server accepts it for a container: whole millicores, whole bytes, a
+/// limit above zero.
 pub fn is_usable(resource: &str, text: &str, is_limit: bool) -> bool {
     let Some(amount) = thousandths(text) else { return false };
     let whole = resource == "cpu" || amount % 1000 == 0;
-    // a core a million times, an exabyte: beyond any machine
+    // a million cores, an exabyte: more than any machine has
     whole && amount <= 1000u128.pow(7) && !(is_limit && amount == 0)
 }
 

@@ -1,5 +1,6 @@
-//! What the sidecar reserves and may use, so that neither a quota refuses the pod nor its class of
-//! service changes. Never asks for a resource that a node may lack. Unit: one pod.
+//! Chooses the sidecar's requests and limits so that no quota refuses the pod and its
+//! quality-of-service class does not change. It never requests a resource that a node may lack.
+//! Unit: one pod.
 
 use super::pod::{Container, Pod};
 use super::policy::Resources;
@@ -7,14 +8,14 @@ use super::quantity::{is_more, is_same};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
-/// What is said where every application container says something and the policy does not: resource,
-/// request, limit. Processor: ten thousand lines a second take a few hundredths of a core, and a burst
-/// is not to be throttled. Disk: kubelet counts the container's own log, which it turns over at 5 times
-/// 10 MiB.
+/// Defaults if every application container sets a resource and the policy does not: resource,
+/// request, limit. Processor: ten thousand lines a second take a few hundredths of a core, and a
+/// burst must not be throttled. Disk: kubelet counts the container's log, which it rotates at 5
+/// times 10 MiB.
 const ASKED_FOR: [(&str, &str, &str); 3] =
     [("cpu", "10m", "100m"), ("memory", "24Mi", "64Mi"), ("ephemeral-storage", "16Mi", "128Mi")];
 
-/// The sidecar's `resources`.
+/// Returns the sidecar's `resources`.
 pub(super) fn of(pod: &Pod<'_>, wanted: &Resources, is_foreign: impl Fn(&str) -> bool) -> Value {
     let Resources { mut requests, mut limits } = wanted.clone();
     let is_application =
@@ -28,7 +29,7 @@ pub(super) fn of(pod: &Pod<'_>, wanted: &Resources, is_foreign: impl Fn(&str) ->
         if limited {
             limits.entry(name.to_owned()).or_insert_with(|| limit.to_owned());
         }
-        // the API server takes the limit for a request that is not there
+        // the API server uses the limit as the request if there is none
         if limited || everybody("requests", name) {
             requests.entry(name.to_owned()).or_insert_with(|| request.to_owned());
         }
@@ -40,8 +41,8 @@ pub(super) fn of(pod: &Pod<'_>, wanted: &Resources, is_foreign: impl Fn(&str) ->
             requests.insert((*name).to_owned(), limit.clone());
         }
     }
-    // what is said for the pod as a whole must hold all its containers, and counts for those that say
-    // nothing
+    // resources of the pod as a whole must cover all its containers, and apply to containers
+    // without any
     let whole = pod.spec.get("resources").and_then(Value::as_object);
     for (name, ..) in ASKED_FOR {
         let said = |kind: &str| whole.is_some_and(|whole| amount_in(whole, kind, name).is_some());
@@ -56,7 +57,7 @@ pub(super) fn of(pod: &Pod<'_>, wanted: &Resources, is_foreign: impl Fn(&str) ->
     rendered(&requests, &limits)
 }
 
-/// A limit below what is requested would be refused.
+/// Raises a limit below the request, which the API server would refuse.
 fn raise(limit: &mut String, request: Option<&String>) {
     if let Some(request) = request
         && is_more(request, limit)
@@ -75,7 +76,7 @@ fn rendered(requests: &BTreeMap<String, String>, limits: &BTreeMap<String, Strin
     Value::Object(resources)
 }
 
-/// Whether every container reserves all that it may use of processor and memory.
+/// Returns whether every container requests its limits of processor and memory (class Guaranteed).
 fn is_guaranteed(pod: &Pod<'_>) -> bool {
     let guaranteed = |container: &Container<'_>, name: &str| {
         let limit = amount(container.map, "limits", name);
@@ -89,7 +90,7 @@ fn amount(container: &Map<String, Value>, kind: &str, name: &str) -> Option<Stri
     amount_in(container.get("resources")?.as_object()?, kind, name)
 }
 
-/// Written as text or as a number.
+/// Returns a quantity that is written as a string or as a number.
 fn amount_in(resources: &Map<String, Value>, kind: &str, name: &str) -> Option<String> {
     match resources.get(kind)?.get(name)? {
         Value::String(text) => Some(text.clone()),

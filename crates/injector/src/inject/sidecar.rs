@@ -1,4 +1,5 @@
-//! The sidecar's container and its volumes, as Pod Security "restricted" wants them. Unit: one container.
+//! Builds the sidecar's container and its volumes, which comply with Pod Security "restricted".
+//! Unit: one container.
 
 use super::Owner;
 use super::identity::{self, literal};
@@ -14,16 +15,17 @@ use super::wish::Wish;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
-/// The user of the image; the same as in its USER.
+/// The user id of the image; the same as in its USER.
 const USER: u32 = 65532;
 
-/// Kubernetes' own, for pods that say nothing.
+/// Kubernetes' default grace period, for pods without one.
 const GRACE_SECONDS: i64 = 30;
 
-/// Bytes of one variable of a process, beyond which the kernel refuses to start it, with room for its name.
+/// Maximum bytes of one variable of a process, above which the kernel refuses to start it, minus
+/// the length of its name.
 pub const DEFAULTS_BYTES_MAX: usize = 120 * 1024;
 
-/// What the container depends on beside policy and wishes.
+/// What the container depends on besides the policy and the pod's annotations.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Shape {
     pub(super) port: u16,
@@ -34,7 +36,7 @@ pub(super) struct Shape {
     pub(super) install: bool,
 }
 
-/// The container.
+/// Builds the container.
 pub(super) fn container(
     pod: &Pod<'_>,
     owners: &[Owner],
@@ -73,7 +75,7 @@ pub(super) fn container(
     Value::Object(container)
 }
 
-/// The init container of classic mode that puts the binary on the volume.
+/// Builds the init container of classic mode that copies the binary to the volume.
 pub(super) fn installer(policy: &Policy, wish: &Wish, resources: &Value) -> Value {
     let mut container = begun(INSTALL_CONTAINER, policy, wish, json!(["install", INSTALL_PATH]));
     container.insert("resources".to_owned(), resources.clone());
@@ -83,13 +85,13 @@ pub(super) fn installer(policy: &Policy, wish: &Wish, resources: &Value) -> Valu
     Value::Object(container)
 }
 
-/// The volumes, without those that the pod has.
+/// Builds the volumes, without those that the pod has already.
 pub(super) fn volumes(pod: &Pod<'_>, policy: &Policy, wish: &Wish, install: bool) -> Vec<Value> {
-    // the sockets need nothing, the binary eight
+    // the sockets need almost nothing, the binary needs eight
     let needed = if install { "16Mi" } else { "8Mi" };
     let size = policy.volume_size_limit.as_deref().unwrap_or(needed);
     let size = if install && is_more(needed, size) { needed } else { size };
-    // read by a user who is not root, whatever the pod's group is
+    // readable by a user other than root, whatever the pod's group is
     let layer = |volume: &str, name: &str| {
         let map = json!({"name": name, "optional": true, "defaultMode": 0o444});
         json!({"name": volume, "configMap": map})
@@ -130,7 +132,7 @@ fn security(policy: &Policy) -> Value {
         "seccompProfile": {"type": "RuntimeDefault"},
     });
     match policy.platform {
-        // the platform gives every namespace its own users
+        // the platform assigns users to every namespace
         Platform::OpenShift => {}
         Platform::Kubernetes | Platform::Auto => {
             security["runAsUser"] = json!(USER);
@@ -140,7 +142,7 @@ fn security(policy: &Policy) -> Value {
     security
 }
 
-/// Variables in the order in which they refer to one another.
+/// Builds the variables, in the order in which they refer to one another.
 fn environment(
     pod: &Pod<'_>,
     owners: &[Owner],
@@ -152,7 +154,7 @@ fn environment(
     let mut put = |name: &str, value: String| list.push(json!({"name": name, "value": value}));
     put(SOCKET_VARIABLE, SOCKET_PATH.to_owned());
     put("SIDELIGHT_DATAGRAM_SOCKET", DATAGRAM_SOCKET_PATH.to_owned());
-    // the volume is the pod's own, and its containers have users of their own
+    // the volume belongs to the pod, and its containers run as other users
     put("SIDELIGHT_SOCKET_MODE", "0666".to_owned());
     put("SIDELIGHT_LISTEN", format!("[::]:{}", shape.port));
     put("SIDELIGHT_MODE", wish.mode.word().to_owned());
@@ -174,7 +176,7 @@ fn environment(
     let identity = identity::of(pod, owners);
     put("OTEL_SERVICE_NAME", identity.service_name);
     put("OTEL_RESOURCE_ATTRIBUTES", identity.attributes);
-    // the installer's own words: `$(HOST_IP)` is meant
+    // the installer wrote this text, and so `$(HOST_IP)` must be expanded
     if let Some(endpoint) = &policy.otlp.endpoint {
         put("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.clone());
         if let Some(protocol) = policy.otlp.protocol {
@@ -226,8 +228,8 @@ fn is_job(owners: &[Owner]) -> bool {
     owners.iter().any(|owner| ["Job", "CronJob"].contains(&owner.kind.as_str()))
 }
 
-/// Whether the pod is done when its application is: a sidecar of classic mode that stayed would keep it
-/// for ever.
+/// Returns whether the pod ends with its application: a sidecar of classic mode that stayed would
+/// keep the pod running for ever.
 fn ends_by_itself(pod: &Pod<'_>, owners: &[Owner]) -> bool {
     let policy = pod.spec.get("restartPolicy").and_then(Value::as_str);
     is_job(owners) || matches!(policy, Some("Never" | "OnFailure"))
@@ -240,7 +242,7 @@ pub(super) fn written(duration: Duration) -> String {
     }
 }
 
-/// A value in a list of pairs, as its reader undoes it.
+/// Escapes a value for a list of pairs.
 pub(super) fn listed(value: &str) -> String {
     value.replace('%', "%25").replace(',', "%2c").replace('=', "%3d")
 }

@@ -1,12 +1,12 @@
-//! The status annotation: what was added to a pod, for people, for `check`, for the next call and for
-//! taking it away again. Unit: one pod.
+//! The status annotation: it records what was added to a pod, for people, for `check`, for the next
+//! call and for the removal. Unit: one pod.
 
 use super::mesh::Entry;
 use super::names::{CONTAINER, NAMESPACE_VOLUME, RULES_VOLUME, RUN_VOLUME};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
-/// What was added so far.
+/// The additions so far.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub(super) struct Status {
     map: Map<String, Value>,
@@ -14,18 +14,18 @@ pub(super) struct Status {
     known: BTreeSet<(&'static str, String)>,
 }
 
-/// A list of names in it.
+/// A list of names in the annotation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Names {
     InitContainers,
     Containers,
     Volumes,
     ImagePullSecrets,
-    /// Containers that had the variable of the socket.
+    /// Containers that had the variable of the socket before.
     KeptEnv,
-    /// Containers whose `command` begins with the copier.
+    /// Containers with a `command` that begins with the copier.
     Tee,
-    /// Those of them whose `command` is ours alone.
+    /// Those of them that had no `command` before.
     Entrypoints,
     Notes,
 }
@@ -57,7 +57,7 @@ impl Names {
 }
 
 impl Status {
-    /// As it stood in the annotation.
+    /// Reads the contents of the annotation.
     pub(super) fn of(map: Map<String, Value>) -> Status {
         let mut status = Status { map, known: BTreeSet::new() };
         for list in Names::ALL {
@@ -67,7 +67,7 @@ impl Status {
         status
     }
 
-    /// What the admission policy adds, which writes no annotation.
+    /// Returns the additions of the admission policy, which writes no annotation.
     pub(super) fn of_policy() -> Status {
         let mut status = Status::default();
         status.set("mode", "native");
@@ -78,12 +78,12 @@ impl Status {
         status
     }
 
-    /// Says a fact.
+    /// Sets a value.
     pub(super) fn set(&mut self, key: &str, value: impl Into<Value>) {
         self.map.insert(key.to_owned(), value.into());
     }
 
-    /// Adds a name where it is not there yet.
+    /// Adds a name, unless the list contains it.
     pub(super) fn name(&mut self, list: Names, name: &str) {
         if !self.known.insert((list.key(), name.to_owned())) {
             return;
@@ -94,13 +94,13 @@ impl Status {
         }
     }
 
-    /// The names of a list.
+    /// Returns the names of a list.
     pub(super) fn names(&self, list: Names) -> Vec<&str> {
         let names = self.map.get(list.key()).and_then(Value::as_array);
         names.into_iter().flatten().filter_map(Value::as_str).collect()
     }
 
-    /// Says what was added to an annotation.
+    /// Records an addition to an annotation.
     pub(super) fn entry(&mut self, entry: &Entry) {
         let annotations = self.map.entry("annotations").or_insert_with(|| json!({}));
         let Value::Object(annotations) = annotations else { return };
@@ -112,7 +112,7 @@ impl Status {
         annotations.insert(entry.key.to_owned(), json!(added));
     }
 
-    /// What was added to annotations.
+    /// Returns the additions to annotations.
     pub(super) fn entries(&self) -> Vec<(&str, &str)> {
         let annotations = self.map.get("annotations").and_then(Value::as_object);
         annotations
@@ -122,7 +122,7 @@ impl Status {
             .collect()
     }
 
-    /// As it is written.
+    /// Returns the text of the annotation.
     pub(super) fn text(&self) -> String {
         Value::Object(self.map.clone()).to_string()
     }

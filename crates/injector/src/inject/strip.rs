@@ -1,5 +1,5 @@
-//! Takes away what injection added, by what the status annotation says, and leaves everything else as it
-//! is: lists that only held ours go with it. Unit: one pod.
+//! Removes what injection added, as the status annotation records it, and preserves everything
+//! else. Lists that become empty are removed, too. Unit: one pod.
 
 use super::names::{
     CONTAINER, INJECTED_LABEL, INSTALL_CONTAINER, RUN_VOLUME, SOCKET_PATH, SOCKET_VARIABLE, STATUS,
@@ -9,7 +9,7 @@ use super::pod::{Pod, has_named, is_named};
 use super::status::{Names, Status};
 use serde_json::{Map, Value};
 
-/// Strips a pod; whether there was something to take away.
+/// Strips a pod. Returns whether there was anything to remove.
 pub(super) fn strip(value: &mut Value) -> bool {
     let Some(pod) = Pod::read(value) else { return false };
     let said = pod.status();
@@ -48,7 +48,7 @@ fn containers(spec: &mut Map<String, Value>, status: &Status) {
             if [CONTAINER, INSTALL_CONTAINER].contains(&name.as_str()) {
                 continue;
             }
-            // the mount tells which containers were wired
+            // the mount shows which containers were wired
             let is_wired = has_named(container, "volumeMounts", RUN_VOLUME);
             if is_wired && !kept.contains(&name.as_str()) {
                 let is_ours = |variable: &Value| {
@@ -65,7 +65,7 @@ fn containers(spec: &mut Map<String, Value>, status: &Status) {
     }
 }
 
-/// Takes the copier from before a command, or a command that is ours alone.
+/// Removes the copier from the beginning of a command, or a whole command that injection added.
 fn unwrap_command(container: &mut Map<String, Value>, made: bool) {
     let Some(Value::Array(command)) = container.get_mut("command") else { return };
     let starts = command.windows(TEE.len()).position(|part| part == TEE);
@@ -87,7 +87,7 @@ fn metadata(root: &mut Map<String, Value>, status: &Status) {
         for (key, added) in status.entries() {
             let Some(list) = annotations.get(key).and_then(Value::as_str) else { continue };
             let mut rest: Vec<&str> = list.split(',').collect();
-            // ours stand behind those that were there
+            // our entries come after those that existed before
             for entry in added.split(',') {
                 if let Some(at) = rest.iter().rposition(|known| *known == entry) {
                     rest.remove(at);
@@ -111,7 +111,7 @@ fn remove_named(map: &mut Map<String, Value>, list: &str, name: &str) {
     remove(map, list, |element| is_named(element, name));
 }
 
-/// Removes elements of a list, and the list with its last.
+/// Removes elements of a list, and the list itself if it becomes empty.
 fn remove(map: &mut Map<String, Value>, list: &str, is_ours: impl Fn(&Value) -> bool) {
     let Some(Value::Array(elements)) = map.get_mut(list) else { return };
     let before = elements.len();

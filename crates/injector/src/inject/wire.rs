@@ -1,6 +1,5 @@
-//! What an application's container gets: the mount and the variable, and a wrapped command where its
-//! output is to be copied. A container that could not start with them is left as it is. Unit: one
-//! container.
+//! Adds to an application's container the mount and the variable, and wraps its command if its
+//! output is copied. A container that could not start with them is left alone. Unit: one container.
 
 use super::names::{RUN_PATH, RUN_VOLUME, SOCKET_PATH, SOCKET_VARIABLE, TEE, reason};
 use super::patch::{Operation, add, append};
@@ -8,11 +7,11 @@ use super::pod::{Container, Pod, is_named};
 use super::policy::Policy;
 use serde_json::{Value, json};
 
-/// The same places as most images have them: `/var/run` is a link to `/run`.
+/// The parents of our mount path in most images: `/var/run` is a link to `/run`.
 const ABOVE: [&str; 3] = ["/", "/run", "/var/run"];
 const SAME: [&str; 2] = [RUN_PATH, "/var/run/sidelight"];
 
-/// Why a container cannot have the mount.
+/// Returns why a container cannot have the mount.
 pub(super) fn obstacle(pod: &Pod<'_>, container: &Container<'_>) -> Option<&'static str> {
     for mount in container.list("volumeMounts") {
         let path = mount.get("mountPath").and_then(Value::as_str).unwrap_or_default();
@@ -23,8 +22,8 @@ pub(super) fn obstacle(pod: &Pod<'_>, container: &Container<'_>) -> Option<&'sta
         let below = SAME
             .iter()
             .any(|same| path.strip_prefix(same).is_some_and(|rest| rest.starts_with('/')));
-        // the place for our mount would have to be made inside: in a file system that takes no folder,
-        // or that belongs to somebody else
+        // the mount point would have to be created inside the other mount: in a file system without
+        // directories, or in one that others share
         let inside = ABOVE.contains(&path) && !is_writable_scratch(pod, mount);
         if SAME.contains(&path) || below || inside {
             return Some(reason::CONFLICT);
@@ -33,7 +32,7 @@ pub(super) fn obstacle(pod: &Pod<'_>, container: &Container<'_>) -> Option<&'sta
     None
 }
 
-/// A folder of the pod's own, in which a folder may be made.
+/// Returns whether a mount is a volume of the pod in which a directory can be created.
 fn is_writable_scratch(pod: &Pod<'_>, mount: &Value) -> bool {
     let read_only = mount.get("readOnly").and_then(Value::as_bool).unwrap_or(false);
     let name = mount.get("name").and_then(Value::as_str).unwrap_or_default();
@@ -43,13 +42,13 @@ fn is_writable_scratch(pod: &Pod<'_>, mount: &Value) -> bool {
             .is_some_and(|volume| volume.get("emptyDir").is_some_and(Value::is_object))
 }
 
-/// Whether the container has the mount.
+/// Returns whether the container has the mount.
 pub(super) fn is_mounted(container: &Container<'_>) -> bool {
     container.list("volumeMounts").iter().any(|mount| is_named(mount, RUN_VOLUME))
 }
 
-/// Adds mount and variable where they are missing; `true` where a container that had no mount had the
-/// variable.
+/// Adds the mount and the variable if they are missing. Returns `true` if a container without the
+/// mount had the variable.
 pub(super) fn wire(patch: &mut Vec<Operation>, container: &Container<'_>) -> bool {
     let path = container.path();
     let holder = (container.map, path.as_str());
@@ -65,20 +64,20 @@ pub(super) fn wire(patch: &mut Vec<Operation>, container: &Container<'_>) -> boo
     had.is_some()
 }
 
-/// What a container runs.
+/// The command of a container.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Command {
-    /// Its output is copied already.
+    /// The output is copied already.
     Wrapped,
-    /// As it says.
+    /// The command in the pod.
     Own(Vec<String>),
-    /// As the installer says of its image.
+    /// The command that the installer configured for the image.
     Known(Vec<String>),
-    /// Nobody says it.
+    /// The command is unknown.
     Unknown,
 }
 
-/// Finds out what a container runs.
+/// Determines the command of a container.
 pub(super) fn command(container: &Container<'_>, policy: &Policy) -> Command {
     let own = container.texts("command");
     if own.windows(TEE.len()).any(|part| part == TEE) {
@@ -94,7 +93,7 @@ pub(super) fn command(container: &Container<'_>, policy: &Policy) -> Command {
         return Command::Unknown;
     };
     let mut command = known.command.clone();
-    // the image's own arguments do not count once there is a command
+    // the image's CMD does not apply once there is a command
     if container.texts("args").is_empty() {
         command.extend(known.args.clone());
     }
@@ -111,7 +110,7 @@ pub(super) fn wrap(patch: &mut Vec<Operation>, container: &Container<'_>, comman
     );
 }
 
-/// The name of an image without tag and digest.
+/// Returns the name of an image without tag and digest.
 fn untagged(image: &str) -> &str {
     let image = image.split_once('@').map_or(image, |(image, _)| image);
     match image.rsplit_once(':') {

@@ -1,6 +1,7 @@
-//! What the annotations of a pod ask for, over the policy. They are data of whoever may create pods:
-//! numbers, words of closed sets and names come out, never an image, a quantity or a command without the
-//! installer's consent. A wrong one is a warning, and the policy's value stays. Unit: one pod.
+//! Applies the annotations of a pod to the policy. Everyone who may create pods controls them, and
+//! so they may contain only numbers, words of closed sets and names, but never an image, a quantity
+//! or a command without the installer's consent. An invalid annotation causes a warning, and the
+//! policy's value stays. Unit: one pod.
 
 use super::names::{CONFIG, RULES};
 use super::pod::Pod;
@@ -10,7 +11,7 @@ use crate::name::{is_label, is_name};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// All that a pod can ask for by `sidelight.dev/config.KEY`.
+/// All keys of `sidelight.dev/config.KEY`.
 const KEYS: [&str; 15] = [
     "mode",
     "port",
@@ -31,41 +32,41 @@ const KEYS: [&str; 15] = [
 
 const LOG_LEVELS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];
 
-/// Ports that a process without privileges may have.
+/// Ports that an unprivileged process may bind.
 const PORTS: std::ops::RangeInclusive<u16> = 1024..=65535;
 
-/// Longer, and deleting a pod would look like hanging.
+/// With a longer wait, deleting a pod would look as if it hangs.
 const FINAL_SCRAPE_WAIT_MAX: Duration = Duration::from_mins(10);
 
-/// More replicas of one Prometheus than anybody has.
+/// More replicas of one Prometheus than any installation has.
 const SCRAPERS_MAX: u8 = 4;
 
-/// Bytes of a prefix of metric names.
+/// Maximum bytes of a prefix of metric names.
 const PREFIX_BYTES_MAX: usize = 64;
 
-/// Bytes of a name of an image: the most that a registry takes for a repository, a tag and a digest.
+/// Maximum bytes of an image name: the longest repository, tag and digest that a registry accepts.
 const IMAGE_BYTES_MAX: usize = 512;
 
-/// What is wanted for one pod.
+/// The settings for one pod.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Wish {
     pub(super) mode: Mode,
     pub(super) port: u16,
     pub(super) log_level: Option<&'static str>,
-    /// Whom to wire; `None`: everybody.
+    /// The containers that get the socket; `None` for all.
     pub(super) containers: Option<BTreeSet<String>>,
     pub(super) tee: Tee,
     pub(super) metrics: Metrics,
     pub(super) readiness_probe: bool,
     pub(super) final_scrape: FinalScrape,
-    /// The wait that the pod itself asks for.
+    /// The wait that the pod itself sets.
     pub(super) final_scrape_wait: Option<Duration>,
     pub(super) rules: Option<String>,
     pub(super) resources: Resources,
     pub(super) image: String,
 }
 
-/// Whose output is copied.
+/// The containers with copied output.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Tee {
     Nobody,
@@ -73,7 +74,7 @@ pub(super) enum Tee {
     Named(BTreeSet<String>),
 }
 
-/// Reads annotations and notes what is wrong with them.
+/// Reads annotations, and records which of them are invalid.
 struct Asked<'p> {
     pod: &'p Pod<'p>,
     warnings: Vec<String>,
@@ -104,7 +105,7 @@ impl<'p> Asked<'p> {
             .push(format!("annotation {key}: `{shown}` is ignored, {expected} is expected"));
     }
 
-    /// Whether the installer lets pods decide this; says so where not.
+    /// Returns whether the installer lets pods decide this; adds a warning if not.
     fn may(&mut self, key: &str, allowed: bool, consent: &str) -> bool {
         if self.text(key).is_some() && !allowed {
             let message = "ignored: the installer has not allowed it (injector configuration,";
@@ -115,7 +116,7 @@ impl<'p> Asked<'p> {
     }
 }
 
-/// The policy with what the pod asks for, and what people should read.
+/// Returns the policy with the pod's settings applied, and the warnings for people.
 pub(super) fn read(pod: &Pod<'_>, policy: &Policy) -> (Wish, Vec<String>) {
     let mut asked = Asked { pod, warnings: Vec::new() };
     for (key, _) in pod.annotations(CONFIG) {
@@ -165,7 +166,7 @@ fn flag(text: &str) -> Option<bool> {
     }
 }
 
-/// Names of containers that the pod has or may get yet.
+/// Parses names of containers that the pod has or may still get.
 fn names(text: &str) -> Option<BTreeSet<String>> {
     let names: BTreeSet<String> = list(text).map(str::to_owned).collect();
     (!names.is_empty() && names.iter().all(|name| is_label(name))).then_some(names)
@@ -175,7 +176,8 @@ fn list(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').map(str::trim).filter(|part| !part.is_empty())
 }
 
-/// Whom to wire. Where nobody of that name is there, everybody is: a slip must not lose all lines.
+/// Returns the containers that get the socket. If no container has one of the names, all of them
+/// get it, because a typing error must not lose all lines.
 fn containers(asked: &mut Asked<'_>) -> Option<BTreeSet<String>> {
     let expected = "a list of names of containers";
     let wanted = asked.value("containers", expected, names)?;
@@ -215,7 +217,8 @@ fn metrics(asked: &mut Asked<'_>, policy: &Metrics) -> Metrics {
     }
 }
 
-/// Letters, digits and underscores, a digit not first.
+/// Returns whether a text has only letters, digits and underscores, and does not begin with a
+/// digit.
 fn is_prefix(text: &str) -> bool {
     let word = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     word && text.len() <= PREFIX_BYTES_MAX
@@ -236,7 +239,7 @@ fn wait(text: &str) -> Option<Duration> {
     (wait <= FINAL_SCRAPE_WAIT_MAX).then_some(wait)
 }
 
-/// The name of a ConfigMap: labels of DNS with dots between them.
+/// Returns the name of a ConfigMap: DNS labels with dots between them.
 fn rules(asked: &mut Asked<'_>) -> Option<String> {
     let name = asked.pod.annotation(RULES)?.trim();
     if is_name(name) {

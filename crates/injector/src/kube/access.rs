@@ -1,6 +1,6 @@
-//! Who we are to which API server: the service account of the pod, or a kubeconfig. What a kubeconfig may ask
-//! for and this client does not do (a plug-in, a proxy, no verification) is refused by name. Unit: one
-//! access.
+//! Which API server to call and with which credentials: the service account of the pod, or a
+//! kubeconfig. Features of a kubeconfig that this client does not support (a plug-in, a proxy, no
+//! verification) are refused by name. Unit: one access.
 
 use super::base64;
 use super::error::Error;
@@ -16,47 +16,47 @@ use std::sync::Arc;
 /// Where kubelet puts the service account.
 const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 
-/// Bytes of a kubeconfig: those of people with a hundred clusters have a few hundred KiB.
+/// Bytes of a kubeconfig; with a hundred clusters it has a few hundred KiB.
 const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
-/// An API server and the right to use it.
+/// An API server and the credentials for it.
 #[derive(Clone, Debug)]
 pub struct Access {
-    /// Its name or address.
+    /// The name or address of the API server.
     pub host: String,
-    /// Its port.
+    /// The port of the API server.
     pub port: u16,
-    /// What stands before every path, for API servers behind a gateway; mostly empty.
+    /// The prefix of every path, for API servers behind a gateway; mostly empty.
     pub prefix: String,
-    /// The name that its certificate must have, where it is not the host's.
+    /// The name to verify in its certificate, if it is not the host's.
     pub server_name: Option<String>,
-    /// Whom it is believed; PEM. The system's where none is named.
+    /// CA certificates that verify the API server, as PEM; `None` for those of the system.
     pub authorities: Option<Vec<u8>>,
-    /// Who we are.
+    /// The credential that identifies us.
     pub credential: Credential,
-    /// The namespace that is meant where none is said.
+    /// The default namespace.
     pub namespace: String,
 }
 
-/// Who we are.
+/// A credential for an API server.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Credential {
-    /// Nobody.
+    /// No credential.
     None,
     /// A bearer token.
     Token(String),
-    /// A bearer token that somebody else keeps fresh.
+    /// A file with a bearer token that another process renews.
     TokenFile(PathBuf),
     /// A client certificate and its key, PEM.
     Certificate {
-        /// The chain.
+        /// The certificate chain.
         chain: Vec<u8>,
-        /// The key.
+        /// The private key.
         key: Vec<u8>,
     },
 }
 
-/// Without what it holds: errors and logs carry it.
+/// Hides the secrets, because errors and logs contain this value.
 impl fmt::Debug for Credential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -124,11 +124,11 @@ struct User {
 }
 
 impl Access {
-    /// The access that people mean: the named kubeconfig, else `KUBECONFIG`, else the pod's service account,
-    /// else `~/.kube/config`; None where there is none of them.
+    /// Finds the access: the named kubeconfig, else `KUBECONFIG`, else the pod's service account,
+    /// else `~/.kube/config`. Returns `None` if none of them exists.
     ///
     /// # Errors
-    /// When the one that is there cannot be used.
+    /// Fails if the one that exists cannot be used.
     pub fn find(
         kubeconfig: Option<&Path>,
         environment: &BTreeMap<String, String>,
@@ -137,7 +137,7 @@ impl Access {
         if let Some(path) = kubeconfig {
             return Access::kubeconfig(path).map(Some);
         }
-        // of several files the first is used: merging them is kubectl's business
+        // of several files the first is used; only kubectl merges them
         if let Some(first) = variable("KUBECONFIG").and_then(|paths| paths.split(':').next()) {
             return Access::kubeconfig(Path::new(first)).map(Some);
         }
@@ -154,10 +154,10 @@ impl Access {
         }
     }
 
-    /// The service account whose files lie in this directory.
+    /// Reads the service account with its files in this directory.
     ///
     /// # Errors
-    /// When the files cannot be read.
+    /// Fails if the files cannot be read.
     pub fn in_cluster(directory: &Path, host: String, port: u16) -> Result<Access, Error> {
         let file = |name: &str| {
             let path = directory.join(name);
@@ -169,7 +169,7 @@ impl Access {
                 ))
             })
         };
-        // read now so that a missing one is told at the start
+        // read now, so that a missing token is reported at the start
         file("token")?;
         let name = file("namespace").unwrap_or_else(|_| b"default".to_vec());
         let namespace = String::from_utf8_lossy(&name).trim().to_owned();
@@ -184,10 +184,10 @@ impl Access {
         })
     }
 
-    /// The current context of a kubeconfig.
+    /// Reads the current context of a kubeconfig.
     ///
     /// # Errors
-    /// When the file cannot be read, or asks for what this client does not do.
+    /// Fails if the file cannot be read, or uses a feature that this client does not support.
     pub fn kubeconfig(path: &Path) -> Result<Access, Error> {
         let shown = path.display();
         let wrong = |text: String| Error::Access(format!("{shown}: {text}"));
@@ -200,7 +200,7 @@ impl Access {
         parse(&text, folder).map_err(wrong)
     }
 
-    /// Host and port as a Host header has them.
+    /// Returns host and port in the form of a Host header.
     pub(super) fn authority(&self) -> String {
         if self.host.contains(':') {
             format!("[{}]:{}", self.host, self.port)
@@ -209,7 +209,7 @@ impl Access {
         }
     }
 
-    /// TLS 1.3 towards it.
+    /// Builds the configuration for TLS 1.3.
     pub(super) fn tls(&self) -> Result<ClientConfig, Error> {
         let wrong = |text: String| Error::Access(text);
         let mut roots = RootCertStore::empty();
@@ -246,7 +246,7 @@ impl Access {
     }
 }
 
-/// A kubeconfig's current context; `folder` is where its relative paths begin.
+/// Parses a kubeconfig's current context; relative paths in it start at `folder`.
 fn parse(text: &str, folder: &Path) -> Result<Access, String> {
     let config: Kubeconfig =
         serde_yaml::from_str(text).map_err(|error| format!("no kubeconfig: {error}"))?;
@@ -292,7 +292,7 @@ fn named<'a, T>(all: &'a [Named<T>], name: &str, kind: &str) -> Result<&'a T, St
 }
 
 fn credential(user: &User, folder: &Path) -> Result<Credential, String> {
-    // kubectl's order: a token wins over its file, both over a certificate
+    // kubectl's order: a token wins over its file, and both win over a certificate
     if let Some(token) = user.token.clone().filter(|token| !token.is_empty()) {
         return Ok(Credential::Token(token));
     }
@@ -316,7 +316,7 @@ fn credential(user: &User, folder: &Path) -> Result<Credential, String> {
     Ok(Credential::None)
 }
 
-/// Inline data, which wins, or a file.
+/// Returns the inline data, which wins, or the contents of the file.
 fn pem(data: Option<&str>, file: Option<&Path>, folder: &Path) -> Result<Option<Vec<u8>>, String> {
     if let Some(data) = data.filter(|data| !data.is_empty()) {
         let bytes = base64::decode(data).ok_or("certificate or key data is no Base64")?;
@@ -327,7 +327,7 @@ fn pem(data: Option<&str>, file: Option<&Path>, folder: &Path) -> Result<Option<
     std::fs::read(&path).map(Some).map_err(|error| format!("{}: {error}", path.display()))
 }
 
-/// `https://HOST[:PORT][/PREFIX]`.
+/// Parses `https://HOST[:PORT][/PREFIX]`.
 fn server(url: &str) -> Result<(String, u16, String), String> {
     let wrong = || format!("`{url}` is no https://HOST:PORT");
     let uri: hyper::Uri = url.parse().map_err(|_| wrong())?;

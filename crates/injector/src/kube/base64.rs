@@ -1,5 +1,5 @@
-//! Base64 with the standard alphabet and padding (RFC 4648, 4), as Secrets, caBundles, kubeconfigs and
-//! admission answers carry bytes. Unit: one value.
+//! Base64 with the standard alphabet and padding (RFC 4648, 4), the encoding of bytes in Secrets,
+//! caBundles, kubeconfigs and admission answers. Unit: one value.
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
@@ -17,7 +17,8 @@ pub fn encode(bytes: &[u8]) -> String {
     out
 }
 
-/// Decodes text; line breaks are passed over, as people wrap long values. None where it is no Base64.
+/// Decodes text. Ignores line breaks, because long values are often wrapped. Returns `None` if the
+/// text is not valid Base64.
 pub fn decode(text: &str) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(text.len() / 4 * 3);
     let (mut group, mut bits, mut count, mut padding) = (0u32, 0u32, 0usize, 0usize);

@@ -1,27 +1,27 @@
-//! What can go wrong with a call to the Kubernetes API, in words that say what to do. Unit: one error.
+//! Errors of calls to the Kubernetes API, with messages that say what to do. Unit: one error.
 
 use std::fmt;
 use std::io;
 
-/// Why a call failed.
+/// The reason why a call failed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Error {
     /// The kubeconfig or the service account cannot be used.
     Access(String),
     /// The API server cannot be reached, or the connection broke.
     Connection(String),
-    /// It took longer than a call may.
+    /// The call took longer than its limit.
     Timeout(String),
-    /// The API server refused.
+    /// The API server refused the request.
     Status {
         /// The HTTP status.
         code: u16,
-        /// Kubernetes' word for it, such as `AlreadyExists`.
+        /// The reason in Kubernetes' terms, such as `AlreadyExists`.
         reason: String,
-        /// Its explanation.
+        /// The message of the API server.
         message: String,
     },
-    /// It answered what no API server answers.
+    /// The answer is not one of an API server.
     Answer(String),
 }
 
@@ -34,7 +34,7 @@ impl Error {
         Error::Connection(format!("{host}:{port} cannot be reached: {error}"))
     }
 
-    /// The status, where the API server gave one.
+    /// Returns the status, if the API server sent one.
     pub fn code(&self) -> Option<u16> {
         match self {
             Error::Status { code, .. } => Some(*code),
@@ -42,18 +42,18 @@ impl Error {
         }
     }
 
-    /// There is no such object.
+    /// Returns whether the object does not exist.
     pub fn is_not_found(&self) -> bool {
         self.code() == Some(404)
     }
 
-    /// Somebody else was faster: the object changed since it was read, exists already, or is not as a test of
-    /// a JSON patch wants it.
+    /// Returns whether another writer was faster: the object changed since it was read, exists
+    /// already, or fails a test of a JSON patch.
     pub fn is_conflict(&self) -> bool {
         matches!(self.code(), Some(409 | 422))
     }
 
-    /// RBAC does not allow it, or the credentials are not accepted.
+    /// Returns whether RBAC forbids the call, or the credentials are not accepted.
     pub fn is_forbidden(&self) -> bool {
         matches!(self.code(), Some(401 | 403))
     }

@@ -1,4 +1,4 @@
-//! Calls to a server that answers as an API server does, and as none should.
+//! Calls a server that answers as an API server does, and one that answers wrongly.
 
 use super::*;
 
@@ -9,7 +9,8 @@ fn a_value_of_a_query_is_escaped() {
     assert_eq!(escape("\u{e9}"), "%C3%A9");
 }
 
-/// Scenario: a review named the namespace `sidelight-system/secrets?x=`, and an Event became a Secret.
+/// Scenario: a review named the namespace `sidelight-system/secrets?x=`, and an Event became a
+/// Secret.
 #[test]
 fn a_segment_stays_one_segment() {
     assert_eq!(path(&["api", "v1", "namespaces", "shop", "pods"]), "/api/v1/namespaces/shop/pods");

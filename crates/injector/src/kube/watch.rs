@@ -1,4 +1,5 @@
-//! The stream of a watch: one JSON object a line, for as long as the API server likes. Unit: one change.
+//! The stream of a watch: one JSON object per line, for as long as the API server likes. Unit: one
+//! change.
 
 use super::error::Error;
 use bytes::BytesMut;
@@ -9,19 +10,19 @@ use std::fmt::Display;
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// How long a watch is asked to last; API servers end it themselves after 5 to 10 minutes.
+/// The requested duration of a watch; API servers end it themselves after 5 to 10 minutes.
 pub const LASTS: Duration = Duration::from_mins(5);
 
-/// A watch is silent for no longer: a bookmark comes every minute.
+/// The longest silence of a watch that works, because a bookmark comes every minute.
 const SILENT_MAX: Duration = Duration::from_mins(3);
 
-/// Bytes of one change: etcd holds objects of 1.5 MiB.
+/// Bytes of one change; etcd holds objects of 1.5 MiB.
 const LINE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Reads changes until the stream ends.
 ///
 /// # Errors
-/// When it breaks, falls silent, or says that the version is gone.
+/// Fails if the stream breaks, becomes silent, or reports that the version is gone.
 pub(super) async fn follow<B>(mut body: B, mut each: impl FnMut(&str, Value)) -> Result<(), Error>
 where
     B: Body<Data = Bytes> + Unpin,
@@ -90,7 +91,7 @@ mod tests {
         (seen, ended)
     }
 
-    /// A body of frames that are all there.
+    /// A body with prepared frames.
     struct Stream(Vec<Result<Frame<Bytes>, Infallible>>);
 
     impl Body for Stream {

@@ -1,5 +1,5 @@
-//! A file -> its documents as raw JSON. A text that opens with a brace is JSON, as kubectl has it, several
-//! values behind each other among it; everything else is YAML. Unit: one file.
+//! Reads a file into its documents as raw JSON. As for kubectl, a text that begins with a brace is
+//! JSON, possibly several values in a row; everything else is YAML. Unit: one file.
 
 use super::scalar::resolve;
 use granit_parser::{Event, Options, Parser, ScalarStyle, Span, Tag};
@@ -8,37 +8,37 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 
-/// Bytes of a file: the largest bundles of custom resource definitions have 8 MiB.
+/// Maximum bytes of a file: the largest bundles of custom resource definitions have 8 MiB.
 pub const FILE_BYTES_MAX: usize = 64 << 20;
-/// Collections within each other: schemas of custom resources reach 40.
+/// Maximum depth of nested collections: schemas of custom resources reach 40.
 const DEPTH_MAX: usize = 120;
-/// Values of a file, those of repeated aliases among them.
+/// Maximum number of values in a file, including those of repeated aliases.
 const NODES_MAX: usize = 4_000_000;
 
 /// A document of a file.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Document {
-    /// What it says.
+    /// The contents of the document.
     pub value: Value,
-    /// Where it begins, from 1.
+    /// The line on which it begins, from 1.
     pub line: usize,
 }
 
-/// Something that a file says twice, or that people should look at.
+/// A warning about a file, for example about a duplicate key.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Note {
-    /// Where and what: `FILE:LINE:COLUMN: message`.
+    /// The position and the message: `FILE:LINE:COLUMN: message`.
     pub text: String,
 }
 
-/// Why a file cannot be read.
+/// The reason why a file cannot be read.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ReadError {
-    /// The file's name.
+    /// The name of the file.
     pub file: String,
-    /// From 1.
+    /// The line, from 1.
     pub line: usize,
-    /// From 1, in characters.
+    /// The column, from 1, in characters.
     pub column: usize,
     /// What is wrong, and what to do.
     pub message: String,
@@ -52,10 +52,11 @@ impl fmt::Display for ReadError {
 
 impl std::error::Error for ReadError {}
 
-/// The documents of a text in their order, empty ones left out; `name` stands in what is told.
+/// Parses a text into its documents in order, without empty ones; `name` appears in messages.
 ///
 /// # Errors
-/// It is neither YAML nor JSON, is too large or too deep, or has a key that JSON cannot have.
+/// Fails if the text is neither YAML nor JSON, is too large or too deep, or has a key that JSON
+/// cannot have.
 pub fn read(name: &str, text: &str) -> Result<(Vec<Document>, Vec<Note>), ReadError> {
     let error =
         |line, column, message: String| ReadError { file: name.to_owned(), line, column, message };
@@ -65,7 +66,8 @@ pub fn read(name: &str, text: &str) -> Result<(Vec<Document>, Vec<Note>), ReadEr
     if !text.trim_start().starts_with('{') {
         return yaml(name, text);
     }
-    // a brace opens a flow mapping of YAML, too: what is wrong there is told as what the text looks like
+    // a brace also opens a flow mapping of YAML; if both parsers fail, the error is that of JSON,
+    // which the text resembles
     json(text).map(|documents| (documents, Vec::new())).or_else(|failed| {
         yaml(name, text).map_err(|_| {
             let message = failed.to_string();
@@ -107,16 +109,16 @@ fn yaml(name: &str, text: &str) -> Result<(Vec<Document>, Vec<Note>), ReadError>
     Ok((reader.documents, reader.notes))
 }
 
-/// What waits for its next child.
+/// A collection that is not complete yet.
 enum Frame {
     List { list: Vec<Value>, anchor: usize },
     Map { map: Map<String, Value>, key: Option<Key>, anchor: usize },
 }
 
-/// The key of a value that is still to come.
+/// The key of a value that is not complete yet.
 enum Key {
     Name(String),
-    /// `<<`: another map is laid over this one.
+    /// `<<`: merges another map into this one.
     Merge,
 }
 
@@ -184,7 +186,7 @@ impl Reader<'_> {
                 }
                 self.done(value, 0, span)?;
             }
-            // the begin and the end of the text, and what is no data
+            // the beginning and the end of the text, and events without data
             _ => {}
         }
         Ok(())
@@ -279,7 +281,7 @@ impl Reader<'_> {
             Some("float") => resolved().filter(Value::is_number),
             Some("null") => resolved().filter(Value::is_null),
             Some("binary") => None,
-            // `!!str`, `!`, and names that nobody here knows
+            // `!!str`, `!`, and unknown tags
             _ => return as_text(),
         };
         typed.ok_or_else(|| {
@@ -287,7 +289,7 @@ impl Reader<'_> {
         })
     }
 
-    /// A value is complete: into the collection that waits for it, or a document it is.
+    /// Adds a complete value to the open collection, or to the documents if none is open.
     fn done(&mut self, value: Value, anchor: usize, span: Span) -> Result<(), ReadError> {
         if anchor != 0 {
             let size = size(&value);
@@ -313,7 +315,8 @@ impl Reader<'_> {
     }
 }
 
-/// As go-yaml v2 does it: what is merged wins over the keys before it, and the first of a list over the next.
+/// Merges a map as go-yaml v2 does: it wins over the keys before it, and the first map of a list
+/// wins over the next.
 fn merge(map: &mut Map<String, Value>, value: Value) -> bool {
     let maps = match value {
         Value::Object(one) => vec![one],
@@ -335,7 +338,7 @@ fn merge(map: &mut Map<String, Value>, value: Value) -> bool {
     true
 }
 
-/// Values of a value, itself among them; the depth of what is read has a bound.
+/// Counts the values in a value, including itself; the depth is limited when it is read.
 fn size(value: &Value) -> usize {
     match value {
         Value::Array(list) => 1 + list.iter().map(size).sum::<usize>(),

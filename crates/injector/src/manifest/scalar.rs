@@ -1,9 +1,10 @@
-//! What a plain scalar means to kubectl: YAML 1.1 as go-yaml v2 reads it, underscores, octal and all.
-//! `tests/manifest/kubectl.py` asks kubectl itself. Unit: one scalar.
+//! Resolves a plain scalar as kubectl does: YAML 1.1 as go-yaml v2 reads it, with underscores and
+//! octal numbers. `tests/manifest/kubectl.py` compares it with kubectl itself. Unit: one scalar.
 
 use serde_json::{Number, Value};
 
-/// A plain scalar's value. `None` where JSON has no such number: infinities and not-a-number.
+/// Returns the value of a plain scalar. `None` if JSON has no such number: infinities and
+/// not-a-number.
 pub fn resolve(text: &str) -> Option<Value> {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => return Some(Value::Null),
@@ -39,7 +40,7 @@ fn number(text: &str) -> Option<Value> {
     }
 }
 
-/// As Go reads an integer whose base stands in front of it.
+/// Parses an integer as Go does, with a prefix for its base.
 fn integer(text: &str) -> Option<Number> {
     let (negative, signed, digits) = match text.as_bytes().first()? {
         b'-' => (true, true, &text[1..]),
@@ -66,7 +67,7 @@ fn integer(text: &str) -> Option<Number> {
     }
 }
 
-/// `[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?`, where it is no infinity.
+/// Parses `[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?`, unless it is infinite.
 fn float(text: &str) -> Option<Value> {
     let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
     let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
@@ -93,9 +94,9 @@ fn float(text: &str) -> Option<Value> {
     Number::from_f64(value).map(whole_if_so)
 }
 
-/// A float without a fraction is an integer to JSON.
+/// Converts a float without a fraction to an integer, as JSON has it.
 fn whole_if_so(number: Number) -> Value {
-    /// Below it every whole number is a float of its own.
+    /// Below this limit every integer has an exact float.
     const EXACT: f64 = 9_007_199_254_740_992.0;
     match number.as_f64() {
         Some(value) if value.fract() == 0.0 && value.abs() < EXACT => Value::from(value as i64),
@@ -103,8 +104,8 @@ fn whole_if_so(number: Number) -> Value {
     }
 }
 
-/// Whether a text may stand without quotes and is read as that text by every reader: YAML 1.1 with base 60
-/// and times, YAML 1.2, kubectl. In doubt it may not.
+/// Returns whether a text can be written without quotes, because every reader reads it as that
+/// text: YAML 1.1 with base 60 and times, YAML 1.2, kubectl. Returns false in doubt.
 pub fn plain(text: &str) -> bool {
     let bytes = text.as_bytes();
     let (Some(first), Some(last)) = (bytes.first(), bytes.last()) else { return false };
@@ -120,7 +121,7 @@ pub fn plain(text: &str) -> bool {
     if text.contains(": ") || text.contains(" #") || text.starts_with("---") && !longer_flag(text) {
         return false;
     }
-    // in any mixture of cases: other readers know fewer or more of them
+    // in any mixture of cases, because readers differ in the words that they know
     let word = text.to_ascii_lowercase();
     if matches!(word.as_str(), "y" | "n" | "yes" | "no" | "on" | "off" | "true" | "false" | "null")
         || word.trim_start_matches(['+', '-']) == ".inf"
@@ -135,7 +136,8 @@ fn longer_flag(text: &str) -> bool {
     text.as_bytes().get(3).is_some_and(u8::is_ascii_alphanumeric)
 }
 
-/// Digits and what stands among them in numbers of any base, times and dates.
+/// Returns whether a text has only digits and the characters of numbers in any base, times and
+/// dates.
 fn like_a_number(text: &str) -> bool {
     let among = |byte: u8| byte.is_ascii_hexdigit() || b"_xXoO:.+-tTzZ ".contains(&byte);
     let numeric = text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.'));

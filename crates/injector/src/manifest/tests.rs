@@ -1,4 +1,4 @@
-//! Manifests read and written: what kubectl reads before is what it reads after.
+//! Reads and writes manifests: kubectl must read the output as it read the input.
 
 use super::read::read;
 use super::scalar::{plain, resolve};
@@ -18,7 +18,8 @@ fn one(text: &str) -> Value {
     all.remove(0)
 }
 
-/// What kubectl 1.36 made of each of them; `tests/manifest/kubectl.py` asks it again.
+/// Guarantees: each scalar has the value that kubectl 1.36 gave it; `tests/manifest/kubectl.py`
+/// asks it again.
 #[test]
 fn plain_scalars_mean_what_they_mean_to_kubectl() {
     for (text, expected) in [
@@ -131,7 +132,7 @@ fn json_is_read_as_json_and_a_flow_mapping_as_yaml() {
     assert_eq!(json(&value!({"a": []})), "{\n  \"a\": []\n}\n");
 }
 
-/// Text that some reader of YAML takes for something else stands in quotes.
+/// Guarantees: text that some reader of YAML would mistake for another value is quoted.
 #[test]
 fn what_needs_quotes_has_them() {
     for text in [
@@ -262,7 +263,8 @@ fn any_value() -> impl Strategy<Value = Value> {
 }
 
 proptest! {
-    /// Whatever is written is read as what it was, by ourselves and by a reader of YAML 1.2.
+    /// Guarantees: everything written is read back unchanged, by our reader and by a reader of YAML
+    /// 1.2.
     #[test]
     fn property_what_is_written_is_read_again(value in any_value()) {
         let text = yaml(&value);
@@ -280,7 +282,7 @@ proptest! {
     }
 }
 
-/// A float without a fraction is an integer to JSON.
+/// Converts floats without a fraction to integers, as JSON has them.
 fn same(values: &[Value]) -> Vec<Value> {
     fn whole(value: &Value) -> Value {
         match value {

@@ -1,51 +1,52 @@
-//! Where a manifest keeps its pods: the kinds that are known to have a template, every other one whose
-//! `spec.template.spec.containers` is a list, and lists of them. Unit: one document.
+//! Finds the pods in a manifest: in the known kinds with a template, in every other kind with a
+//! list at `spec.template.spec.containers`, and in lists of them. Unit: one document.
 
 use serde_json::Value;
 
-/// Lists within lists: kubectl writes one.
+/// Maximum depth of nested lists; kubectl writes one.
 const LISTS_MAX: usize = 8;
 
-/// Where most kinds have their template.
+/// Path of the template in most kinds.
 const TEMPLATE: &str = "/spec/template";
 
-/// Groups whose controllers take only some fields of a pod in their templates: with a sidecar in it the
-/// object would be refused. Their pods get one at admission.
+/// Groups with controllers that accept only some fields of a pod in their templates. They would
+/// refuse an object with a sidecar; their pods get one at admission.
 const STRICT_GROUPS: [&str; 1] = ["serving.knative.dev"];
 
-/// Values of a document that are looked through for containers.
+/// Maximum number of values of a document that are searched for containers.
 const VALUES_MAX: usize = 100_000;
 
-/// A pod, or the template of pods, within a document.
+/// A pod, or the template of pods, in a document.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Workload {
-    /// Where the pod stands, as RFC 6901 writes it; empty for a document that is a pod.
+    /// JSON pointer (RFC 6901) of the pod; empty for a document that is a pod.
     pub pointer: String,
-    /// Where the object with `kind` and `metadata.name` stands.
+    /// JSON pointer of the object with `kind` and `metadata.name`.
     pub owner: String,
-    /// `Deployment`
+    /// The kind, such as `Deployment`.
     pub kind: String,
-    /// Its name, or what the API server makes one of; empty where there is none.
+    /// The name, or the prefix from which the API server generates one; empty if there is neither.
     pub name: String,
-    /// Its namespace; empty where the manifest leaves it to kubectl.
+    /// The namespace; empty if the manifest leaves it to kubectl.
     pub namespace: String,
 }
 
 impl Workload {
-    /// Whether it is a pod itself, which nobody makes of a template.
+    /// Returns whether this is a pod itself, without a template.
     pub fn is_pod(&self) -> bool {
         self.kind == "Pod"
     }
 }
 
-/// The pods of a document in their order; none for a kind without.
+/// Returns the pods of a document in their order; empty for a kind without pods.
 pub fn workloads(document: &Value) -> Vec<Workload> {
     let mut found = Vec::new();
     collect(document, String::new(), LISTS_MAX, &mut found);
     found
 }
 
-/// Why a document without workloads has containers all the same; None where it has none.
+/// Returns why a document without workloads contains containers nevertheless; `None` if it contains
+/// none.
 pub fn passed_over(document: &Value) -> Option<&'static str> {
     if is_strict(document) {
         return Some(
@@ -67,8 +68,8 @@ fn has_containers(object: &Value, template: &str) -> bool {
     object.pointer(template).is_some_and(|pod| pod["spec"]["containers"].is_array())
 }
 
-/// Whether something with an image is called `container`, or a list of such things `containers`, anywhere in
-/// a value.
+/// Returns whether a value contains, at any depth, a `container` with an image or a list
+/// `containers` of such objects.
 fn holds_containers(value: &Value, left: &mut usize) -> bool {
     let Some(rest) = left.checked_sub(1) else { return false };
     *left = rest;
@@ -109,11 +110,12 @@ fn collect(object: &Value, at: String, lists: usize, found: &mut Vec<Workload>) 
         ("v1", "PodTemplate") => "/template",
         ("v1", "ReplicationController")
         | ("apps", "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet")
-        // where these stood until Kubernetes 1.16: old files have it still
+        // the group of these kinds until Kubernetes 1.16, which old files still use
         | ("extensions", "Deployment" | "DaemonSet" | "ReplicaSet")
         | ("batch", "Job") => TEMPLATE,
         ("batch", "CronJob") => "/spec/jobTemplate/spec/template",
-        // Argo Rollout, CloneSet, DeploymentConfig and what else is made like a Deployment
+        // Argo Rollout, CloneSet, DeploymentConfig and other kinds with the structure of a
+        // Deployment
         _ if has_containers(object, TEMPLATE) => TEMPLATE,
         _ => return,
     };

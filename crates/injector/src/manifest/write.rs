@@ -1,14 +1,16 @@
-//! Raw JSON -> text that every reader of YAML, 1.1 or 1.2, reads as the same JSON: a text stands without
-//! quotes only where nobody could take it for something else. Unit: one document.
+//! Writes raw JSON as text that every reader of YAML, 1.1 or 1.2, reads as the same JSON. A string
+//! is written without quotes only if no reader can mistake it for another value. Unit: one
+//! document.
 
 use super::scalar::plain;
 use serde_json::{Map, Number, Value};
 use std::fmt::Write;
 
-/// The longest key that stands before its colon: YAML 1.1 gives it 128 characters in some readers.
+/// The longest key that is written before its colon; some readers of YAML 1.1 limit it to 128
+/// characters.
 const KEY_BYTES_MAX: usize = 120;
 
-/// A document as YAML, in the form that kubectl itself writes: a list is not deeper than its key.
+/// Writes a document as YAML in kubectl's form: a list is not indented deeper than its key.
 pub fn yaml(value: &Value) -> String {
     let mut out = String::new();
     match value {
@@ -19,13 +21,13 @@ pub fn yaml(value: &Value) -> String {
     out
 }
 
-/// A document as JSON.
+/// Writes a document as JSON.
 pub fn json(value: &Value) -> String {
-    // a tree of values has nothing that JSON cannot say
+    // a tree of values contains nothing that JSON cannot express
     serde_json::to_string_pretty(value).map(|text| text + "\n").unwrap_or_default()
 }
 
-/// `inside`: the first line continues one that has its indentation already.
+/// Writes a map. With `inside`, the first line continues a line that is indented already.
 fn write_map(out: &mut String, map: &Map<String, Value>, indent: usize, inside: bool) {
     for (index, (key, value)) in map.iter().enumerate() {
         if index > 0 || !inside {
@@ -71,7 +73,7 @@ fn write_list(out: &mut String, list: &[Value], indent: usize, inside: bool) {
     }
 }
 
-/// A value of one line, or a block of lines, with its line end.
+/// Writes a value on one line, or as a block of lines, with its line end.
 fn scalar(out: &mut String, value: &Value, indent: usize) {
     match value {
         Value::Null => out.push_str("null"),
@@ -85,7 +87,8 @@ fn scalar(out: &mut String, value: &Value, indent: usize) {
     out.push('\n');
 }
 
-/// A number that every reader takes for one: a float has a point, and its exponent a sign.
+/// Formats a number so that every reader reads a number: a float has a point, and its exponent a
+/// sign.
 fn written(number: &Number) -> String {
     let text = number.to_string();
     let Some((mantissa, exponent)) = text.split_once(['e', 'E']) else { return text };
@@ -118,7 +121,7 @@ fn quoted(out: &mut String, text: &str) {
             '\r' => out.push_str("\\r"),
             _ if printable(character) => out.push(character),
             _ => {
-                // what is not printable lies below U+10000
+                // all characters that are not printable are below U+10000
                 let _ = write!(out, "\\u{:04X}", character as u32);
             }
         }
@@ -126,7 +129,8 @@ fn quoted(out: &mut String, text: &str) {
     out.push('"');
 }
 
-/// Whether it may stand in YAML as it is, and stays what it is: some of Unicode ends a line in YAML 1.1.
+/// Returns whether a character can be written as it is: some Unicode characters end a line in YAML
+/// 1.1.
 fn printable(character: char) -> bool {
     match character {
         ' '..='~' => true,
@@ -135,7 +139,7 @@ fn printable(character: char) -> bool {
     }
 }
 
-/// Whether a text is told best, and without loss, line by line.
+/// Returns whether a string is most readable, and preserved, as a block of lines.
 fn block(text: &str) -> bool {
     text.contains('\n')
         && !text.starts_with([' ', '\t', '\n'])

@@ -1,5 +1,5 @@
-//! GETs over HTTP/1.1, with TLS where the address says so: redirections followed a few times, bodies bounded,
-//! a token never carried to another host. Unit: one GET.
+//! Sends GET requests over HTTP/1.1, with TLS if the address requires it. It follows a few
+//! redirections, limits the size of bodies, and never sends a token to another host. Unit: one GET.
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty, Limited};
@@ -14,20 +14,22 @@ use std::sync::Arc;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-/// Bytes of an answer: an index of 20 platforms has 10 KiB, a configuration with a long history 100.
+/// Maximum bytes of an answer: an index of 20 platforms has 10 KiB, a configuration with a long
+/// history 100.
 const ANSWER_BYTES_MAX: usize = 4 << 20;
 
-/// Redirections in a row: a registry sends to its storage, which may have moved.
+/// Maximum number of consecutive redirections: a registry redirects to its storage, which may have
+/// moved.
 const REDIRECTS_MAX: usize = 5;
 
-/// An answer, its body read whole.
+/// An answer with its complete body.
 pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
 }
 
-/// Connects anew for every GET: an image takes three or four.
+/// A client that opens a connection for every GET; an image takes three or four.
 pub(super) struct Client {
     tls: Option<Arc<ClientConfig>>,
 }
@@ -108,7 +110,7 @@ async fn exchange(
     request: Request<Empty<Bytes>>,
 ) -> Result<Answer, Failure> {
     let (mut sender, connection) = http1::handshake(io).await?;
-    // an error of the connection comes out of the request that it breaks
+    // the request returns the error of a broken connection
     let driver = tokio::spawn(async { drop(connection.await) });
     let answer = async {
         let (head, body) = sender.send_request(request).await?.into_parts();
@@ -120,7 +122,8 @@ async fn exchange(
     answer
 }
 
-/// Where a redirection leads: an address, or a path on the same host; never from TLS to none.
+/// Returns the target of a redirection: a URL, or a path on the same host; never from TLS to plain
+/// HTTP.
 pub(super) fn joined(from: &Uri, location: &str) -> Option<Uri> {
     let to: Uri = location.parse().ok()?;
     if to.scheme().is_some() {

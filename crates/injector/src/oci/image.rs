@@ -1,27 +1,28 @@
-//! The name of an image as manifests write it -> where it lies. Unit: one name.
+//! Parses the name of an image, as manifests write it, into its location in a registry. Unit: one
+//! name.
 
 /// An image in a registry.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Image {
-    /// `registry-1.docker.io`, `localhost:5000`
+    /// The registry, such as `registry-1.docker.io` or `localhost:5000`.
     pub host: String,
-    /// `library/nginx`
+    /// The repository, such as `library/nginx`.
     pub name: String,
     /// A tag, or a digest, which wins over a tag.
     pub reference: String,
 }
 
 impl Image {
-    /// Reads a name: without a registry it is Docker Hub's, without a tag it is `latest`.
+    /// Parses a name: the default registry is Docker Hub, the default tag is `latest`.
     ///
     /// # Errors
-    /// It is no name of an image.
+    /// Fails if the text is not a valid image name.
     pub fn parse(text: &str) -> Result<Image, String> {
         let (name, digest) = match text.split_once('@') {
             Some((name, digest)) => (name, Some(digest)),
             None => (text, None),
         };
-        // a colon behind the last slash; one before it belongs to a port
+        // a colon after the last slash; one before it belongs to a port
         let path = name.rfind('/').map_or(0, |at| at + 1);
         let (name, tag) = match name[path..].split_once(':') {
             Some((last, tag)) => (&name[..path + last.len()], Some(tag)),
@@ -50,7 +51,7 @@ impl Image {
         Ok(Image { host: host.to_owned(), name, reference: reference.to_owned() })
     }
 
-    /// How its registry is spoken to: TLS, but for one on this machine.
+    /// Returns the URL scheme of the registry: https, except for a registry on this machine.
     pub fn scheme(&self) -> &'static str {
         let host = match self.host.rsplit_once(':') {
             Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,

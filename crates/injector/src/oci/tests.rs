@@ -1,4 +1,4 @@
-//! Names of images, and what registries answer.
+//! Parses names of images, and answers of registries.
 
 use super::http::joined;
 use super::image::Image;

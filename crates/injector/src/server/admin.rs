@@ -1,5 +1,5 @@
-//! The admin port of the injector: `/livez`, `/readyz` (each with `?verbose`), `/metrics`. It runs on another
-//! thread than the webhook and answers from shared state. Unit: one request.
+//! The admin port of the injector: `/livez`, `/readyz` (each with `?verbose`), `/metrics`. It runs
+//! on a different thread than the webhook and answers from shared state. Unit: one request.
 
 use super::metrics::Metrics;
 use super::readiness::Readiness;
@@ -22,13 +22,14 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-/// For the head of a request, and so for the time between two on one connection.
+/// Time limit for the head of a request, and so also for the idle time between two requests on one
+/// connection.
 const HEADER_READ_MAX: Duration = Duration::from_secs(30);
 
-/// Bytes of a request's head.
+/// Maximum size of a request's head.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
 
-/// After `accept` failed (no descriptors left, mostly) it is tried again after this.
+/// Delay before the next attempt after `accept` failed, mostly because no descriptors are left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 const PATHS: &str = "\
@@ -37,16 +38,16 @@ const PATHS: &str = "\
 /readyz   do API servers reach it and believe it
 ";
 
-/// What the port answers from.
+/// The state that the port answers from.
 #[derive(Clone, Debug)]
 pub struct Admin {
-    /// What is counted.
+    /// The metrics of the injector.
     pub metrics: Arc<Metrics>,
-    /// Where the process stands.
+    /// The readiness of the process.
     pub readiness: Arc<Readiness>,
 }
 
-/// Serves until `stop` says so.
+/// Serves until `stop` is set.
 pub async fn serve(listener: TcpListener, admin: Admin, mut stop: watch::Receiver<bool>) {
     let slots = Arc::new(Slots::new());
     loop {
@@ -78,7 +79,7 @@ pub async fn serve(listener: TcpListener, admin: Admin, mut stop: watch::Receive
 }
 
 async fn connection(stream: TcpStream, admin: &Admin, touch: impl Fn()) {
-    // an answer is one write; without this it is only later
+    // an answer is one write, which Nagle's algorithm would only delay
     let _ = stream.set_nodelay(true);
     let service = service_fn(|request: Request<Incoming>| {
         touch();
@@ -90,7 +91,7 @@ async fn connection(stream: TcpStream, admin: &Admin, touch: impl Fn()) {
         .header_read_timeout(HEADER_READ_MAX)
         .max_buf_size(HEAD_BYTES_MAX)
         .serve_connection(TokioIo::new(stream), service);
-    // a broken connection is the client's affair
+    // a broken connection is not our error
     let _ = pin!(served).await;
 }
 
@@ -114,11 +115,11 @@ fn route<B>(request: &Request<B>, admin: &Admin) -> Answer {
     }
 }
 
-/// A check by its name, and why it fails.
+/// The name of a check, and the reason if it fails.
 type Check = (&'static str, Result<(), String>);
 
-/// It lives as long as the webhook's thread comes round; no backend, no certificate, no API server is a
-/// reason to restart.
+/// Returns the liveness checks. The process is alive as long as the webhook thread makes progress;
+/// a missing backend, certificate or API server is no reason to restart it.
 fn live(readiness: &Readiness) -> Vec<Check> {
     let stalled = readiness.stalled();
     let told = stalled.map_or(Ok(()), |silent| Err(format!("silent for {} s", silent.as_secs())));
@@ -137,7 +138,7 @@ fn ready(readiness: &Readiness) -> Vec<Check> {
     checks
 }
 
-/// A probe's answer, with the conventions of the kube-apiserver: a failure is always told in full.
+/// Answers a probe by the conventions of the kube-apiserver: a failure always lists all checks.
 fn probe(called: &str, checks: &[Check], verbose: bool) -> Answer {
     let failed = checks.iter().any(|(_, told)| told.is_err());
     let mut text = String::new();
@@ -173,7 +174,8 @@ mod tests {
         (status, String::from_utf8_lossy(&body).into_owned())
     }
 
-    /// Guarantees: ready only while API servers believe us and nobody told us to leave; alive in all of this.
+    /// Guarantees: ready only while API servers trust the certificate and no stop was requested;
+    /// alive in every one of these states.
     #[tokio::test]
     async fn ready_when_believed_alive_as_long_as_it_comes_round() {
         let (clock, hand) = Clock::wound(UnixNanos(1));

@@ -1,5 +1,5 @@
-//! Certificates of the injector's own making, and what must be read out of any: from when to when it is good,
-//! and whether an API server with a given caBundle would believe it. Unit: one certificate.
+//! Creates the injector's certificates, and reads from any certificate its validity and whether an
+//! API server with a given caBundle would trust it. Unit: one certificate.
 
 use crate::kube::base64;
 use rcgen::{
@@ -15,46 +15,48 @@ use sidelight::clock::UnixNanos;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A certificate begins so long before it is made: the clock of an API server may be behind ours.
+/// How far before its creation a certificate becomes valid, because the clock of an API server may
+/// be behind ours.
 pub const BACKDATED: Duration = Duration::from_hours(1);
 
-/// Certificates of one PEM text that are looked at: a bundle has three while two authorities overlap.
+/// Number of certificates that are read from one PEM text; a bundle holds three while two
+/// authorities overlap.
 const CERTIFICATES_MAX: usize = 16;
 
-/// A certificate and its key, both PEM.
+/// A certificate and its private key, both as PEM.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Pair {
-    /// The certificate, and with a chain those above it.
+    /// The certificate, followed by its issuers if it is a chain.
     pub certificate: String,
-    /// Its private key, PKCS #8.
+    /// The private key, PKCS #8.
     pub key: String,
 }
 
-/// From when to when a certificate is good, in seconds since the epoch, both ends included.
+/// The validity of a certificate, in seconds since the epoch, both ends included.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Validity {
-    /// The first second.
+    /// The first valid second.
     pub not_before: u64,
-    /// The last.
+    /// The last valid second.
     pub not_after: u64,
 }
 
 impl Validity {
-    /// When one of ours was made.
+    /// Returns when a certificate of ours was created.
     pub fn made(self) -> UnixNanos {
         UnixNanos((self.not_before + BACKDATED.as_secs()) * 1_000_000_000)
     }
 
-    /// How long it is still good; zero when it is over.
+    /// Returns how long the certificate is still valid; zero after its end.
     pub fn left(self, now: UnixNanos) -> Duration {
         UnixNanos(self.not_after * 1_000_000_000).since(now)
     }
 }
 
-/// A new certificate authority.
+/// Creates a certificate authority.
 ///
 /// # Errors
-/// When there is no randomness to make a key of.
+/// Fails if there is no randomness for a key.
 pub fn authority(now: UnixNanos, lifetime: Duration) -> Result<Pair, String> {
     let key = KeyPair::generate().map_err(said)?;
     let params = authority_params(now.seconds(), lifetime);
@@ -62,10 +64,11 @@ pub fn authority(now: UnixNanos, lifetime: Duration) -> Result<Pair, String> {
     Ok(Pair { certificate: certificate.pem(), key: key.serialize_pem() })
 }
 
-/// A new serving certificate for these names, good for `lifetime`, but no longer than the authority.
+/// Creates a serving certificate for these names, valid for `lifetime`, but no longer than the
+/// authority.
 ///
 /// # Errors
-/// When the authority is none of ours, its key does not read, or a name is no DNS name.
+/// Fails if the authority is not ours, if its key cannot be read, or if a name is not a DNS name.
 pub fn leaf(
     names: &[String],
     authority: &Pair,
@@ -75,7 +78,7 @@ pub fn leaf(
     let der = first(&authority.certificate).ok_or("the authority is no PEM certificate")?;
     let of = validity(&der).ok_or("the authority is no X.509 certificate")?;
     let issuer_key = KeyPair::from_pem(&authority.key).map_err(said)?;
-    // its name and the id of its key are all that a signature takes from it, and both are known
+    // a signature uses only the issuer's name and key id, and both are known
     let issuer_params = authority_params(of.made().seconds(), of.left(now));
     let issuer = Issuer::from_params(&issuer_params, &issuer_key);
     let key = KeyPair::generate().map_err(said)?;
@@ -90,9 +93,9 @@ pub fn leaf(
     Ok(Pair { certificate: certificate.pem(), key: key.serialize_pem() })
 }
 
-/// The names under which a Service is called; by an API server always the first.
+/// Returns the DNS names of a Service. API servers always use the first one.
 pub fn names(service: &str, namespace: &str) -> Vec<String> {
-    // the others are for people who try it from a pod
+    // people who call it from a pod may use the other names
     ["svc", "svc.cluster.local"]
         .iter()
         .map(|end| format!("{service}.{namespace}.{end}"))
@@ -100,7 +103,8 @@ pub fn names(service: &str, namespace: &str) -> Vec<String> {
         .collect()
 }
 
-/// When an authority was made is part of its name, so that two of them are never mistaken for one another.
+/// Returns the parameters of an authority. Its name contains its creation time, so that two
+/// authorities are never confused.
 fn authority_params(made_seconds: u64, lifetime: Duration) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name = named(&format!("sidelight-injector CA {made_seconds}"));
@@ -127,7 +131,7 @@ fn said(error: impl std::fmt::Display) -> String {
     error.to_string()
 }
 
-/// All certificates of a PEM text, in its order.
+/// Returns all certificates of a PEM text, in order.
 pub fn certificates(pem: &str) -> Vec<CertificateDer<'static>> {
     CertificateDer::pem_slice_iter(pem.as_bytes())
         .take(CERTIFICATES_MAX)
@@ -135,12 +139,12 @@ pub fn certificates(pem: &str) -> Vec<CertificateDer<'static>> {
         .collect()
 }
 
-/// The first certificate of a PEM text.
+/// Returns the first certificate of a PEM text.
 pub fn first(pem: &str) -> Option<CertificateDer<'static>> {
     certificates(pem).into_iter().next()
 }
 
-/// A certificate as PEM, in lines of 64 as everybody writes it.
+/// Encodes a certificate as PEM with the usual lines of 64 characters.
 pub fn pem(der: &CertificateDer<'_>) -> String {
     let coded = base64::encode(der);
     let mut text = String::from("-----BEGIN CERTIFICATE-----\n");
@@ -152,11 +156,11 @@ pub fn pem(der: &CertificateDer<'_>) -> String {
     text
 }
 
-/// Whether a server that shows `chain` is believed, as `name` and at `at`, by one who believes in the
-/// certificates of `bundle`.
+/// Checks whether a client that trusts the certificates of `bundle` accepts a server with `chain`,
+/// under the name `name` and at the time `at`.
 ///
 /// # Errors
-/// Why not.
+/// Returns why the client rejects it.
 pub fn believed(
     chain: &[CertificateDer<'static>],
     bundle: &[CertificateDer<'static>],
@@ -179,7 +183,7 @@ pub fn believed(
     verifier.verify_server_cert(leaf, above, &name, &[], at).map(|_| ()).map_err(said)
 }
 
-/// From when to when a certificate is good; None where this is no X.509 certificate.
+/// Returns the validity of a certificate; `None` if this is not an X.509 certificate.
 pub fn validity(der: &[u8]) -> Option<Validity> {
     const SEQUENCE: u8 = 0x30;
     const VERSION: u8 = 0xa0;
@@ -199,7 +203,7 @@ pub fn validity(der: &[u8]) -> Option<Validity> {
     Some(Validity { not_before, not_after: seconds(tag, end)? })
 }
 
-/// The first element of DER: its tag, what is in it, and what stands behind it.
+/// Parses the first element of DER. Returns its tag, its contents, and the bytes after it.
 fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (tag, rest) = der.split_first()?;
     let (length, rest) = rest.split_first()?;
@@ -216,7 +220,8 @@ fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     Some((*tag, content, rest))
 }
 
-/// `YYMMDDHHMMSSZ` (UTCTime) or `YYYYMMDDHHMMSSZ` (GeneralizedTime), as RFC 5280 allows them.
+/// Parses `YYMMDDHHMMSSZ` (UTCTime) or `YYYYMMDDHHMMSSZ` (GeneralizedTime), in the forms that RFC
+/// 5280 allows.
 fn seconds(tag: u8, text: &[u8]) -> Option<u64> {
     let text = std::str::from_utf8(text).ok()?.strip_suffix('Z')?;
     let (year, rest) = match tag {

@@ -1,6 +1,7 @@
-//! What a plan needs to know of the cluster and a review does not bring: labels and annotations of
-//! namespaces, as far as they concern meshes, and whether this is OpenShift. Followed by a watch, off the
-//! path of a review; without the right to it, plans go without. Unit: one cluster.
+//! What a plan needs to know about the cluster and a review does not contain: the labels and
+//! annotations of namespaces that concern meshes, and whether the cluster is OpenShift. A watch
+//! keeps it up to date outside the path of a review. Without the permission to watch, plans are
+//! made without it. Unit: one cluster.
 
 use crate::inject::Namespace;
 use crate::kube::error::Error;
@@ -14,22 +15,23 @@ use tokio::time::sleep;
 
 const NAMESPACES: &str = "/api/v1/namespaces";
 
-/// The group of OpenShift's security context constraints, which refuse the uids of others.
+/// The API group of OpenShift's security context constraints, which reject user ids outside the
+/// namespace's range.
 const OPENSHIFT: &str = "security.openshift.io";
 
-/// Namespaces that are known; Kubernetes is tested with ten thousand.
+/// Maximum number of known namespaces; Kubernetes is tested with ten thousand.
 const NAMESPACES_MAX: usize = 20_000;
 
-/// After a failure it is tried again so much later.
+/// Delay before the next attempt after a failure.
 const AGAIN: Duration = Duration::from_secs(5);
 
-/// And where RBAC refused it, so much.
+/// Delay before the next attempt after RBAC refused one.
 const REFUSED: Duration = Duration::from_mins(5);
 
-/// After a watch ended in order.
+/// Delay before the next watch after one ended normally.
 const ENDED: Duration = Duration::from_secs(1);
 
-/// What is known.
+/// What is known of the cluster.
 #[derive(Debug, Default)]
 pub struct Cluster {
     namespaces: RwLock<BTreeMap<String, Namespace>>,
@@ -37,14 +39,14 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// A namespace as far as it is known.
+    /// Returns what is known of a namespace.
     pub fn namespace(&self, name: &str) -> Namespace {
         let known = self.namespaces.read().unwrap_or_else(PoisonError::into_inner);
         let known = known.get(name).cloned();
         known.unwrap_or_else(|| Namespace { name: name.to_owned(), ..Namespace::default() })
     }
 
-    /// Whether it is OpenShift.
+    /// Returns whether the cluster is OpenShift.
     pub fn is_openshift(&self) -> bool {
         self.openshift.load(Ordering::Acquire)
     }
@@ -65,8 +67,8 @@ impl Cluster {
     }
 }
 
-/// Finds out what kind of cluster it is; nobody is ready before that: a pod with our uid is refused on
-/// OpenShift.
+/// Detects the platform of the cluster. The injector is not ready before that, because OpenShift
+/// rejects a pod with our user id.
 pub async fn platform(client: &Client, cluster: &Cluster) {
     loop {
         match client.get("/apis").await {
@@ -82,12 +84,13 @@ pub async fn platform(client: &Client, cluster: &Cluster) {
     }
 }
 
-/// Follows the namespaces for ever.
+/// Watches the namespaces until the task is dropped.
 pub async fn follow(client: &Client, cluster: &Cluster) {
     let mut told = false;
     loop {
         let wait = match once(client, cluster).await {
-            // the API server ends every watch after a while; one that does so at once is not asked at once
+            // the API server ends every watch after a while; the delay keeps us from looping if it
+            // ends them at once
             Ok(()) => ENDED,
             Err(error) if error.is_forbidden() => {
                 if !told {
@@ -127,7 +130,7 @@ async fn once(client: &Client, cluster: &Cluster) -> Result<(), Error> {
     client.watch(NAMESPACES, &version, each).await
 }
 
-/// What a plan wants to know of a namespace.
+/// Extracts what a plan needs of a namespace.
 fn known(object: &Value) -> Namespace {
     let metadata = &object["metadata"];
     let map = |name: &str| {

@@ -1,27 +1,27 @@
-//! What a JSON text takes in memory once it is parsed, from its bytes alone: `[{},{},...]` of 4 MiB
-//! becomes 200 MiB, so a review is measured before it is parsed. One pass, nothing is allocated.
-//! The figures are upper bounds for `serde_json::Value` with maps in insertion order. Unit: one
-//! text.
+//! Computes from the bytes of a JSON text how much memory it takes once it is parsed. `[{},{},...]`
+//! of 4 MiB becomes 200 MiB, and so a review is measured before it is parsed. It takes one pass and
+//! allocates nothing. The figures are upper bounds for `serde_json::Value` with maps in insertion
+//! order. Unit: one text.
 
 use serde_json::Value;
 
-/// Vectors double when they grow, so half of one may be unused.
+/// Vectors double when they grow, and so half of one may be unused.
 const GROWTH: usize = 2;
 
-/// A value in its list or map.
+/// Bytes of a value in its list or map.
 const VALUE_BYTES: usize = GROWTH * size_of::<Value>();
 
-/// A member of a map beside its value: its key's `String`, its hash, its slot in the index.
+/// Bytes of a map's member without its value: the key's `String`, its hash, its slot in the index.
 const MEMBER_BYTES: usize = GROWTH * (size_of::<String>() + 8) + 16;
 
-/// What the first member of a map makes room for: four members and an index of eight slots.
+/// Bytes that the first member of a map allocates: four members and an index of eight slots.
 const MAP_BYTES: usize = 4 * (size_of::<Value>() + size_of::<String>() + 8) + 96;
 
-/// An allocation of a string beside its bytes.
+/// Bytes that the allocation of a string takes in addition to its contents.
 const STRING_BYTES: usize = 32;
 
-/// Upper bound of the bytes that the parsed text takes; None above `max`. Of a text that is no JSON
-/// it is the cost of what a parser can have read before it stops.
+/// Returns an upper bound of the bytes that the parsed text takes; `None` above `max`. For invalid
+/// JSON it is the cost of what a parser can have read before it stops.
 pub(super) fn parsed_bytes(text: &[u8], max: usize) -> Option<usize> {
     let mut cost = VALUE_BYTES;
     let mut at = 0;
@@ -33,7 +33,7 @@ pub(super) fn parsed_bytes(text: &[u8], max: usize) -> Option<usize> {
                 at += length + 1;
                 STRING_BYTES + length
             }
-            // each of these has one more value behind it, or one more level
+            // each of these is followed by one more value, or opens one more level
             b',' => VALUE_BYTES,
             b'[' => VALUE_BYTES,
             b'{' => VALUE_BYTES + if next_is(text, at, b'}') { 0 } else { MAP_BYTES },
@@ -47,7 +47,7 @@ pub(super) fn parsed_bytes(text: &[u8], max: usize) -> Option<usize> {
     Some(cost)
 }
 
-/// Bytes up to the quote that ends a string.
+/// Returns the number of bytes up to the quote that ends a string.
 fn string_length(text: &[u8]) -> usize {
     let mut at = 0;
     loop {
@@ -72,7 +72,8 @@ fn next_is(text: &[u8], at: usize, wanted: u8) -> bool {
 mod tests {
     use super::*;
 
-    /// What the value takes, by the capacities that can be seen and the least that the rest takes.
+    /// Returns the memory of a value: the capacities that are visible, plus a lower bound for the
+    /// rest.
     fn held(value: &Value) -> usize {
         match value {
             Value::String(text) => text.capacity(),

@@ -1,6 +1,7 @@
-//! Kubernetes Events on the controller of a pod: what became of the injection, for those who look at their
-//! Deployment and not at our metrics. Off the path of a review, through a bounded queue, at most once in a
-//! while for the same thing; what is too much is counted and forgotten. Unit: one Event.
+//! Writes Kubernetes Events about the result of an injection on the controller of the pod, for
+//! users who look at their Deployment and not at our metrics. Events leave the path of a review
+//! through a bounded queue, and the same Event is written at most once in a period. Events over the
+//! limits are counted and dropped. Unit: one Event.
 
 use super::metrics::Metrics;
 use super::review::{Outcome, Subject};
@@ -12,41 +13,41 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// Events that wait to be written: a storm of admissions has a few hundred controllers.
+/// Capacity of the queue; a burst of admissions concerns a few hundred controllers.
 const QUEUE_MAX: usize = 256;
 
-/// The same Event about the same object once in this time.
+/// Period in which the same Event about the same object is written once.
 const AGAIN: Duration = Duration::from_mins(30);
 
-/// Objects that are remembered for it.
+/// Number of Events that are remembered for this.
 const REMEMBERED_MAX: usize = 4096;
 
-/// Events a second over a longer time: an API server allows a client some 20.
+/// Sustained rate of Events per second; an API server allows a client about 20.
 const PER_SECOND: f64 = 5.0;
 
-/// Events at once after a quiet time.
+/// Number of Events that may be written at once after a quiet time.
 const BURST: f64 = 50.0;
 
-/// How long nothing is tried after RBAC refused one.
+/// How long no Event is tried after RBAC refused one.
 const REFUSED_PAUSE: Duration = Duration::from_mins(10);
 
-/// Characters of a message; Kubernetes takes 1024.
+/// Bytes of a message; Kubernetes allows 1024 characters.
 const MESSAGE_BYTES_MAX: usize = 1000;
 
-/// What became of a pod, and whom it concerns.
+/// The result of an injection, and the object that it concerns.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Event {
     /// The controller, or the pod.
     pub subject: Subject,
-    /// What became of it.
+    /// The outcome of the review.
     pub outcome: Outcome,
-    /// Why, for machines.
+    /// The reason, for machines.
     pub reason: &'static str,
-    /// Why, for people.
+    /// The reason, for people.
     pub warnings: Vec<String>,
 }
 
-/// The way into the queue.
+/// The sending end of the queue.
 #[derive(Clone, Debug)]
 pub struct Events {
     queue: mpsc::Sender<Event>,
@@ -54,7 +55,7 @@ pub struct Events {
 }
 
 impl Events {
-    /// A queue and its end that [`write`] empties.
+    /// Creates a queue. [`write`] empties its receiving end.
     pub fn queue(metrics: &Arc<Metrics>) -> (Events, mpsc::Receiver<Event>) {
         let (queue, end) = mpsc::channel(QUEUE_MAX);
         for result in ["written", "dropped", "failed", "repeated"] {
@@ -63,7 +64,7 @@ impl Events {
         (Events { queue, metrics: Arc::clone(metrics) }, end)
     }
 
-    /// Offers an Event; never waits.
+    /// Puts an Event into the queue; never blocks.
     pub fn offer(&self, event: Event) {
         if event.outcome != Outcome::Unchanged && self.queue.try_send(event).is_err() {
             self.metrics.events.with_label_values(&["dropped"]).inc();
@@ -71,10 +72,10 @@ impl Events {
     }
 }
 
-/// Who decides whether an Event is written: not again too soon, and not too many.
+/// Limits how often the same Event and how many Events are written.
 #[derive(Debug)]
 struct Limits {
-    /// When a thing was last told, monotonic.
+    /// When an Event was last written, monotonic.
     told: BTreeMap<(Subject, &'static str, &'static str), Duration>,
     allowance: f64,
     at: Duration,
@@ -85,7 +86,7 @@ impl Limits {
         Limits { told: BTreeMap::new(), allowance: BURST, at: now }
     }
 
-    /// Why an Event is not written; None where it is.
+    /// Returns why an Event is not written; `None` if it is written.
     fn refused(&mut self, event: &Event, now: Duration) -> Option<&'static str> {
         let key = (event.subject.clone(), event.outcome.name(), event.reason);
         if self.told.get(&key).is_some_and(|told| now.saturating_sub(*told) < AGAIN) {
@@ -108,8 +109,7 @@ impl Limits {
     }
 }
 
-/// Writes Events until the queue's other end is gone. `reporter` is who says so, `instance` which of its
-/// replicas.
+/// Writes Events until all senders are gone. `instance` names the replica that reports them.
 pub async fn write(
     mut queue: mpsc::Receiver<Event>,
     client: Arc<Client>,
@@ -144,7 +144,7 @@ pub async fn write(
     }
 }
 
-/// An Event as core/v1 has it.
+/// Returns the body of an Event of core/v1.
 fn body(event: &Event, now: UnixNanos, instance: &str) -> Value {
     let (kind, reason, mut message) = match event.outcome {
         Outcome::Injected | Outcome::Unchanged => {
@@ -178,7 +178,7 @@ fn body(event: &Event, now: UnixNanos, instance: &str) -> Value {
         object["uid"] = json!(subject.uid);
     }
     let seconds = format!("{}Z", time.split('.').next().unwrap_or_default());
-    // the name of an object has up to 253 characters, and a number stands behind it
+    // the name of an object has up to 253 characters, and a number follows it here
     let name: String = subject.name.as_str().chars().take(220).collect();
     json!({
         "apiVersion": "v1",

@@ -1,7 +1,7 @@
-//! Who leads: one replica at a time, by a Lease that it renews. What another wrote counts from when we saw it
-//! change, so that clocks that disagree do no harm. Without the lease no duty of a leader is done; that two
-//! may think for a moment that they hold it, the resourceVersion of what they write takes care of. Unit: one
-//! lease.
+//! Elects one replica as the leader, through a Lease that the leader renews. The lease of another
+//! replica expires by the time at which we saw it change, so that different clocks do no harm. A
+//! replica without the lease performs no duty of the leader. Two replicas may believe for a moment
+//! that they hold it; the resourceVersion of their writes prevents damage. Unit: one lease.
 
 use super::metrics::Metrics;
 use crate::kube::error::Error;
@@ -14,54 +14,55 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
-/// How long a lease is good that is not renewed; the values of every controller of Kubernetes.
+/// How long a lease is valid without a renewal; all three values are those of Kubernetes'
+/// controllers.
 const LEASE: Duration = Duration::from_secs(15);
 
-/// How long after its last renewal the leader believes in itself.
+/// How long after its last renewal the leader may act.
 const RENEW_WITHIN: Duration = Duration::from_secs(10);
 
-/// How often it is renewed, and asked for.
+/// How often the lease is renewed or requested.
 pub const EVERY: Duration = Duration::from_secs(2);
 
-/// Which lease, and who we are.
+/// The lease and the identity of this replica.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Named {
-    /// Its namespace.
+    /// The namespace of the lease.
     pub namespace: String,
-    /// Its name.
+    /// The name of the lease.
     pub name: String,
-    /// This replica.
+    /// The identity of this replica.
     pub identity: String,
-    /// How often it is renewed, and asked for; [`EVERY`] but in tests.
+    /// How often it is renewed or requested; [`EVERY`] except in tests.
     pub every: Duration,
 }
 
-/// Whether we lead.
+/// Whether this replica is the leader.
 #[derive(Debug)]
 pub struct Leader {
     clock: Clock,
-    /// Until when, monotonic nanoseconds; 0 for not at all.
+    /// Until when it is the leader, in monotonic nanoseconds; 0 if it is not.
     until: AtomicU64,
     seen: Mutex<Seen>,
 }
 
-/// The lease as it was seen last.
+/// The lease as it was last read.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 struct Seen {
     holder: String,
     renewed: String,
-    /// When we saw it so first, monotonic.
+    /// When it was first read in this state, monotonic.
     since: Duration,
     lasts: Duration,
 }
 
 impl Leader {
-    /// Nobody yet.
+    /// Creates the state of a replica that is not the leader.
     pub fn new(clock: Clock) -> Leader {
         Leader { clock, until: AtomicU64::new(0), seen: Mutex::default() }
     }
 
-    /// Whether this replica may do what only a leader does, now.
+    /// Returns whether this replica may perform the leader's duties now.
     pub fn leads(&self) -> bool {
         self.clock.monotonic().as_nanos() < u128::from(self.until.load(Ordering::Acquire))
     }
@@ -70,7 +71,8 @@ impl Leader {
         self.until.store(until.as_nanos() as u64, Ordering::Release);
     }
 
-    /// Whether the lease of this spec may be taken: it is ours, nobody's, or did not change for its time.
+    /// Returns whether the lease may be taken: it is ours, has no holder, or has not changed for
+    /// its duration.
     fn free(&self, spec: &Value, identity: &str) -> bool {
         let now = self.clock.monotonic();
         let text = |name: &str| spec[name].as_str().unwrap_or_default().to_owned();
@@ -86,7 +88,7 @@ impl Leader {
     }
 }
 
-/// Asks for the lease, holds it, and gives it back when `stop` says so.
+/// Requests the lease, renews it, and releases it when `stop` is set.
 pub async fn hold(
     client: Arc<Client>,
     named: Named,
@@ -112,12 +114,12 @@ pub async fn hold(
     leader.lead_until(Duration::ZERO);
     metrics.leader.set(0);
     if led {
-        // the next one waits two seconds instead of fifteen; if it fails, fifteen
+        // with this the next leader waits two seconds instead of fifteen; if it fails, fifteen
         let _ = timeout(EVERY, release(&client, &named)).await;
     }
 }
 
-/// Takes or renews the lease; false when another holds it.
+/// Takes or renews the lease; returns false if another replica holds it.
 async fn renew(client: &Client, named: &Named, leader: &Leader) -> Result<bool, Error> {
     let path = path(named);
     let now = micro_time(leader.clock.now());
@@ -137,7 +139,8 @@ async fn renew(client: &Client, named: &Named, leader: &Leader) -> Result<bool, 
     lease["spec"]["holderIdentity"] = json!(named.identity);
     lease["spec"]["leaseDurationSeconds"] = json!(LEASE.as_secs());
     lease["spec"]["renewTime"] = json!(now);
-    // it carries the resourceVersion that was read: of two that take it at once one is refused
+    // it carries the resourceVersion that was read: of two replicas that take it at once, one is
+    // refused
     taken(client.update(&path, &lease).await)
 }
 
@@ -183,7 +186,7 @@ fn path(named: &Named) -> String {
     kube::child(&collection(named), &named.name)
 }
 
-/// A time as Kubernetes writes its MicroTime.
+/// Formats a time as the MicroTime of Kubernetes.
 pub(super) fn micro_time(at: UnixNanos) -> String {
     jiff::Timestamp::from_nanosecond(i128::from(at.0))
         .map(|time| format!("{time:.6}"))
@@ -201,7 +204,7 @@ mod tests {
         let spec = |holder: &str, renewed: &str| json!({"holderIdentity": holder, "renewTime": renewed, "leaseDurationSeconds": 15});
         assert!(leader.free(&spec("", "1"), "me"));
         assert!(leader.free(&spec("me", "1"), "me"));
-        // a time of long ago by their clock is no reason: only that it does not change
+        // an old time by the holder's clock does not count, only the time without a change
         assert!(!leader.free(&spec("you", "1999"), "me"));
         hand.wind(Duration::from_secs(14));
         assert!(!leader.free(&spec("you", "1999"), "me"));

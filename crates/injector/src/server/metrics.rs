@@ -1,5 +1,5 @@
-//! What the injector counts about itself, in one place. Label values come from closed sets, but for the
-//! namespaces of missing pods, of which there is a bound. Unit: one process.
+//! All metrics of the injector about itself. Label values come from closed sets, except for the
+//! namespaces of missing pods, and their number is limited. Unit: one process.
 
 use super::review::Outcome;
 use prometheus::core::Collector;
@@ -10,56 +10,58 @@ use sidelight::metrics::Registry as Derived;
 use sidelight::metrics::expose::{self, Encoding, Options};
 use sidelight::telemetry::process::Process;
 
-/// Upper bounds of an admission's time, around the promise of 2 ms.
+/// Bucket bounds of an admission's duration, around the promise of 2 ms.
 const SECONDS: [f64; 10] = [0.0001, 0.00025, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.1, 0.5];
 
-/// Reasons of [`Metrics::certificate_failures`].
+/// The reasons of [`Metrics::certificate_failures`].
 pub const FAILURES: [&str; 3] = ["secret", "webhook_configuration", "files"];
 
-/// The handles of all of them.
+/// The handles of all metrics.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
     /// Reviews answered, by `outcome` and `reason`.
     pub admissions: IntCounterVec,
-    /// From the first byte of a review's head to its answer.
+    /// Time from the first byte of a review's head to its answer.
     pub duration: Histogram,
-    /// Until when the certificate that is served is good, seconds since the epoch; 0 before the first.
+    /// End of the served certificate's validity, seconds since the epoch; 0 before the first
+    /// certificate.
     pub cert_not_after: IntGauge,
-    /// How often the served certificate was swapped, the first included.
+    /// Number of times the served certificate was replaced, the first included.
     pub cert_swaps: IntCounter,
-    /// How often certificates or trust could not be read, made or published, by `reason`.
+    /// Number of times certificates or trust could not be read, created or published, by `reason`.
     pub certificate_failures: IntCounterVec,
-    /// How often the caBundle was written, the first included.
+    /// Number of times the caBundle was written, the first included.
     pub ca_bundle_writes: IntCounter,
-    /// 1 while the caBundle makes an API server believe the certificate that is served.
+    /// 1 while an API server with the caBundle trusts the served certificate.
     pub ca_bundle_matches: IntGauge,
     /// 1 while this replica holds the lease.
     pub leader: IntGauge,
-    /// Connections open now.
+    /// Open connections.
     pub connections: IntGauge,
-    /// Connections that ended before a review: failed handshakes, those that gave way, by `reason`.
+    /// Connections that ended before a review, by `reason`: failed handshakes, and those that were
+    /// closed for others.
     pub connections_refused: IntCounterVec,
     /// Events written, by `result`.
     pub events: IntCounterVec,
-    /// Pods that should have the sidecar and have not; registered by the leader's count alone.
+    /// Pods that should have the sidecar and do not; registered only while the leader counts them.
     pub pods_missing: IntGaugeVec,
-    /// 1 with the hash of the configuration in use as `hash`, and the revision as `revision`.
+    /// 1, with the hash of the current configuration as `hash` and the revision as `revision`.
     pub config_info: IntGaugeVec,
-    /// 1 when the last load of the configuration succeeded.
+    /// 1 if the last load of the configuration succeeded.
     pub config_last_load_successful: IntGauge,
-    /// When that was, seconds since the epoch.
+    /// Time of the last load, seconds since the epoch.
     pub config_last_load_timestamp: IntGauge,
-    /// Own log messages not written because their cause was said too often.
+    /// The injector's log messages that were suppressed because their cause was logged too often.
     pub log_suppressed: IntCounter,
 }
 
 impl Metrics {
-    /// All of them, registered, with the series of closed sets at 0, so that a first failure shows in
-    /// `increase()`.
+    /// Creates and registers all metrics. Series of closed sets start at 0, so that `increase()`
+    /// shows a first failure.
     ///
     /// # Panics
-    /// Never: names are distinct and valid, which a test sees.
+    /// Never: names are distinct and valid, which a test checks.
     pub fn new() -> Metrics {
         let registry = Registry::new();
         let metrics = Metrics {
@@ -151,10 +153,11 @@ impl Metrics {
         let _ = self.registry.register(Box::new(Process::new()));
     }
 
-    /// Shows [`Metrics::pods_missing`], or takes it away: where nobody counts there must be no zero.
+    /// Registers or unregisters [`Metrics::pods_missing`]. A replica that does not count must not
+    /// report zero.
     pub fn show_missing(&self, shown: bool) {
         let collector = Box::new(self.pods_missing.clone());
-        // done twice it changes nothing
+        // registering twice changes nothing
         let _ = if shown {
             self.registry.register(collector)
         } else {
@@ -163,7 +166,7 @@ impl Metrics {
         };
     }
 
-    /// The page that Prometheus reads.
+    /// Writes all metrics in the exposition format.
     pub fn write(&self, encoding: Encoding, out: &mut Vec<u8>) {
         let none = Derived::new(sidelight::metrics::Limits::default());
         expose::encode(&none, &self.registry.gather(), encoding, Options::default(), out);
@@ -233,7 +236,7 @@ mod tests {
         assert!(page(&metrics, Encoding::OpenMetrics).ends_with("# EOF\n"));
     }
 
-    /// Guarantees: a replica that does not count says nothing, not 0.
+    /// Guarantees: a replica that does not count reports no series, rather than 0.
     #[test]
     fn missing_pods_are_shown_only_by_who_counts_them() {
         let metrics = Metrics::new();

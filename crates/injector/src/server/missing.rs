@@ -1,6 +1,7 @@
-//! The leader's count of pods that should have the sidecar and have not. What should have it the webhook
-//! configuration's own selectors say; only metadata is read, and only of pods without our label. Whoever has
-//! no right to the lists counts nothing and shows nothing. Unit: one count.
+//! The leader's count of pods that should have the sidecar and do not. The selectors of the webhook
+//! configuration decide which pods should have it. Only metadata is read, and only of pods without
+//! our label. Without the permission to list, nothing is counted and no series is shown. Unit: one
+//! count.
 
 use super::lease::Leader;
 use super::metrics::Metrics;
@@ -15,31 +16,32 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-/// Up to so many namespaces are asked one by one; for more, the whole cluster is.
+/// Up to this many namespaces are listed one by one; with more, the whole cluster is listed.
 const ASKED_MAX: usize = 50;
 
-/// Pods that are counted; more would not change what is to be done.
+/// Maximum number of pods that are counted; a higher count would not change what the user has to
+/// do.
 const PODS_MAX: usize = 100_000;
 
-/// Namespaces that get a series of their own; the others are summed up as `_other`.
+/// Number of namespaces with a separate series; the others are summed up as `_other`.
 const SERIES_MAX: usize = 200;
 
-/// Pods that run or shall run, and that share no network with their node.
+/// Selects pods that run or are about to run, and that do not use the host network.
 const FIELDS: &str = "status.phase!=Succeeded,status.phase!=Failed,spec.hostNetwork=false";
 
-/// Pods by namespace and reason.
+/// Number of pods by namespace and reason.
 type Counted = BTreeMap<(String, &'static str), i64>;
 
 /// What is counted, and how often.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Counting {
-    /// The MutatingWebhookConfiguration whose selectors count.
+    /// The MutatingWebhookConfiguration with the selectors.
     pub configuration: String,
-    /// How often.
+    /// The interval between two counts.
     pub every: Duration,
 }
 
-/// Counts while this replica leads, until `stop` says so.
+/// Counts while this replica is the leader, until `stop` is set.
 pub async fn count(
     client: Arc<Client>,
     counting: Counting,
@@ -103,7 +105,7 @@ async fn once(client: &Client, configuration: &str) -> Result<Counted, Error> {
     for webhook in configuration["webhooks"].as_array().into_iter().flatten() {
         let namespaces = namespaces(client, &webhook["namespaceSelector"]).await?;
         for namespace in &namespaces {
-            // what alerts look at is there before anything is missing
+            // create the series that alerts use before anything is missing
             counted.entry((namespace.clone(), "missed")).or_default();
         }
         let query = query(&webhook["objectSelector"]);
@@ -125,7 +127,7 @@ async fn once(client: &Client, configuration: &str) -> Result<Counted, Error> {
     for ((namespace, _), reason) in found {
         *counted.entry((namespace, reason)).or_default() += 1;
     }
-    // where nothing is missing a namespace is shown only if there are few
+    // namespaces where nothing is missing are shown only if there are few
     if counted.len() > SERIES_MAX {
         counted.retain(|_, count| *count > 0);
     }
@@ -142,7 +144,7 @@ async fn namespaces(client: &Client, selector: &Value) -> Result<BTreeSet<String
     Ok(found)
 }
 
-/// The query for pods that a webhook is called for and that have not got what it gives.
+/// Returns the query for pods that the webhook selects and that do not have our label.
 fn query(selector: &Value) -> String {
     let wanted = text(selector);
     let between = if wanted.is_empty() { "" } else { "," };
@@ -150,7 +152,7 @@ fn query(selector: &Value) -> String {
     format!("labelSelector={}&fieldSelector={}", escape(&labels), escape(FIELDS))
 }
 
-/// Namespace and name of a pod, unless it is a mirror of one of a node's own.
+/// Returns namespace and name of a pod, unless it is a mirror pod of a node.
 fn wanted(pod: &Value) -> Option<(String, String)> {
     let metadata = &pod["metadata"];
     if metadata["annotations"].get(names::MIRROR).is_some() {
@@ -159,7 +161,7 @@ fn wanted(pod: &Value) -> Option<(String, String)> {
     Some((metadata["namespace"].as_str()?.to_owned(), metadata["name"].as_str()?.to_owned()))
 }
 
-/// Why a pod may have none. Times as Kubernetes writes them sort as text.
+/// Returns why a pod may lack the sidecar. Kubernetes' timestamps sort as text.
 fn reason(pod: &Value, since: &str) -> &'static str {
     match pod["metadata"]["creationTimestamp"].as_str() {
         Some(created) if created < since => "before_install",
@@ -167,8 +169,8 @@ fn reason(pod: &Value, since: &str) -> &'static str {
     }
 }
 
-/// A LabelSelector as a query has it. An expression that nobody knows selects nothing: a count too low is
-/// better than an alert about pods that nobody wanted.
+/// Converts a LabelSelector to a query. An unknown expression selects nothing, because a low count
+/// is better than an alert about pods that were never selected.
 fn text(selector: &Value) -> String {
     let mut parts = Vec::new();
     for (key, value) in selector["matchLabels"].as_object().into_iter().flatten() {

@@ -1,5 +1,6 @@
-//! The policy's file, looked at every few seconds by what it contains, because kubelet swaps a ConfigMap by a
-//! link; a file with errors keeps what was loaded before. Unit: one look.
+//! Reloads the policy's file. It compares the contents every few seconds, because kubelet replaces
+//! a ConfigMap by changing a symbolic link. If the new file has errors, the loaded policy stays.
+//! Unit: one check.
 
 use super::metrics::Metrics;
 use super::webhook::Hook;
@@ -14,26 +15,27 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-/// How often the file is looked at.
+/// How often the file is read.
 pub const EVERY: Duration = Duration::from_secs(2);
 
-/// Bytes of the file: a ConfigMap has 1 MiB at most.
+/// Maximum size of the file; a ConfigMap has at most 1 MiB.
 const FILE_BYTES_MAX: u64 = 2 * 1024 * 1024;
 
-/// Reads a policy from a text: what `config` does, which this floor cannot see. All errors in one text.
+/// Parses a policy, as `config` does, on which this module does not depend. The error text lists
+/// all errors.
 pub type Parse = Box<dyn Fn(&str) -> Result<Policy, String> + Send + Sync>;
 
-/// Who looks.
+/// The reloader of the policy's file.
 pub struct Reload {
-    /// The file; without one the policy stays.
+    /// The file; without one the policy never changes.
     pub file: Option<PathBuf>,
-    /// How it is read.
+    /// The parser of the file.
     pub parse: Parse,
-    /// Time.
+    /// The clock of log messages and metrics.
     pub clock: Clock,
-    /// What is counted.
+    /// The metrics of the injector.
     pub metrics: Arc<Metrics>,
-    /// The text that was looked at last.
+    /// The text that was read last.
     pub seen: Option<String>,
 }
 
@@ -44,11 +46,11 @@ impl fmt::Debug for Reload {
 }
 
 impl Reload {
-    /// The policy to start with. A file with errors is no policy: a pod that gets a wrong image never starts,
-    /// and a Deployment keeps its old replicas when a new one refuses.
+    /// Returns the initial policy. A file with errors stops the start: a pod with a wrong image
+    /// would never start, while a Deployment keeps its old replicas if a new one exits.
     ///
     /// # Errors
-    /// All that is wrong with the file, and what to do.
+    /// Returns all errors of the file, and what to do.
     pub fn first(&mut self) -> Result<Policy, String> {
         let Some(path) = &self.file else {
             return Ok(self.loaded(Policy::default(), 0));
@@ -61,8 +63,8 @@ impl Reload {
         Ok(self.loaded(policy, hash))
     }
 
-    /// Looks at the file. None where nothing changed, or what is there now is of no use, which is told and
-    /// counted.
+    /// Reads the file. Returns `None` if nothing changed, or if the new contents are invalid, which
+    /// is logged and counted.
     pub fn look(&mut self) -> Option<Policy> {
         let path = self.file.as_ref()?;
         match read(path) {
@@ -77,7 +79,7 @@ impl Reload {
                 }
             }
             Err(why) => {
-                // said once, and again when it is back and goes again
+                // logged once, and again after the file was readable in between
                 if self.seen.take().is_some() { self.refused(&why) } else { self.unread() }
             }
         }
@@ -106,7 +108,7 @@ impl Reload {
     }
 }
 
-/// Looks every few seconds until `stop` says so.
+/// Reads the file every few seconds until `stop` is set.
 pub async fn watch(mut reload: Reload, hook: Arc<Hook>, mut stop: watch::Receiver<bool>) {
     loop {
         tokio::select! {
@@ -128,7 +130,7 @@ fn read(path: &Path) -> Result<String, String> {
     std::fs::read_to_string(path).map_err(|error| shown(error.to_string()))
 }
 
-/// The same text gives the same number, in every replica and every build.
+/// Hashes a text to the same number in every replica and every build.
 fn hash(text: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     text.hash(&mut hasher);

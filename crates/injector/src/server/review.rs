@@ -1,7 +1,7 @@
-//! One AdmissionReview: bytes in, bytes out, with the pure plan between them. Whatever is wrong the
-//! answer is "allowed", with a warning that kubectl prints; only bytes without any uid are refused,
-//! for which the API server has its failurePolicy. Raw JSON: what this code has never heard of
-//! stays as it was. Unit: one review.
+//! Answers one AdmissionReview: bytes in, bytes out, with the pure plan between them. The answer is
+//! "allowed" whatever fails, with a warning that kubectl prints. Only bytes without a uid are
+//! refused, and the failurePolicy of the API server decides about those. The pod stays raw JSON, so
+//! that fields unknown to this code are preserved. Unit: one review.
 
 use super::cluster::Cluster;
 use super::cost;
@@ -12,44 +12,44 @@ use crate::kube::base64;
 use crate::name::{Label, Name};
 use serde_json::{Map, Value, json};
 
-/// Bytes of a review that are read. An API server takes requests of 3 MiB; as JSON and in its
-/// envelope the same pod is somewhat longer.
+/// Maximum bytes of a review. An API server accepts requests of 3 MiB; the same pod is somewhat
+/// longer as JSON and inside a review.
 pub const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// How far into a damaged review its uid is looked for: it stands before the pod.
+/// How far into a damaged review the uid is searched; API servers write it before the pod.
 const UID_WITHIN: usize = 4096;
 
-/// Longer ones are no uid of Kubernetes'.
+/// Maximum length of a uid; Kubernetes' are shorter.
 const UID_BYTES_MAX: usize = 128;
 
-/// Bytes that a review may take once it is parsed: a pod of a hundred containers with a hundred
-/// variables each takes 13 MiB. What takes more is let through.
+/// Bytes that a parsed review may take: a pod of a hundred containers with a hundred variables each
+/// takes 13 MiB. A pod that takes more is admitted without the sidecar.
 const PARSED_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Bytes of the kind and of the API version of an owner.
 const KIND_BYTES_MAX: usize = 253;
 
-/// Bytes of one warning; API servers cut at 256 characters.
+/// Bytes of one warning; API servers truncate at 256 characters.
 const WARNING_BYTES_MAX: usize = 256;
 
-/// Warnings of one answer.
+/// Number of warnings in one answer.
 const WARNINGS_MAX: usize = 8;
 
-/// What became of a review.
+/// The outcome of a review.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Outcome {
-    /// The pod gets the sidecar, or what was missing of it.
+    /// The pod gets the sidecar, or the missing parts of it.
     Injected,
-    /// It has everything.
+    /// The pod has everything already.
     Unchanged,
-    /// It is left alone.
+    /// The pod is left alone.
     Skipped,
-    /// Nobody knows what it is.
+    /// The review or its pod cannot be read.
     Error,
 }
 
 impl Outcome {
-    /// As metrics have it.
+    /// Returns the value of the label in metrics.
     pub fn name(self) -> &'static str {
         match self {
             Outcome::Injected => "injected",
@@ -60,37 +60,37 @@ impl Outcome {
     }
 }
 
-/// Whom an Event is about: the pod's controller, or the pod where it has a name and no controller.
+/// The object of an Event: the pod's controller, or the pod if it has a name and no controller.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Subject {
-    /// Its API version.
+    /// The API version of the object.
     pub api_version: String,
-    /// Its kind.
+    /// The kind of the object.
     pub kind: String,
-    /// The namespace of both.
+    /// The namespace of the pod and of the object.
     pub namespace: Label,
-    /// Its name.
+    /// The name of the object.
     pub name: Name,
-    /// Its uid; empty for a pod, which has none yet.
+    /// The uid of the object; empty for a pod, which has none before it is created.
     pub uid: String,
 }
 
-/// An answer and what is to be counted and told of it.
+/// An answer, and what is counted and reported about it.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Reviewed {
-    /// The AdmissionReview to send; None where there is no uid to answer to.
+    /// The AdmissionReview to send; `None` if the request has no uid to answer to.
     pub answer: Option<Vec<u8>>,
-    /// What became of it.
+    /// The outcome of the review.
     pub outcome: Outcome,
-    /// Why, for machines; empty where there is nothing to say.
+    /// The reason, for machines; empty if there is nothing to report.
     pub reason: &'static str,
-    /// Whom to tell; none for a dry run.
+    /// The object of an Event; `None` for a dry run.
     pub subject: Option<Subject>,
-    /// What people should read.
+    /// Warnings for the user.
     pub warnings: Vec<String>,
 }
 
-/// What was asked.
+/// The request of a review.
 struct Asked<'a> {
     api_version: &'a str,
     uid: &'a str,
@@ -118,13 +118,14 @@ pub fn review(body: &[u8], policy: &Policy, cluster: &Cluster) -> Reviewed {
     planned(&asked, policy, cluster)
 }
 
-/// Answers a review that is longer than [`BODY_BYTES_MAX`]; `beginning` is what was read of it.
+/// Answers a review that is longer than [`BODY_BYTES_MAX`]; `beginning` holds the bytes that were
+/// read.
 pub fn oversized(beginning: &[u8]) -> Reviewed {
     let said = format!("the review is longer than {BODY_BYTES_MAX} bytes");
     damaged(beginning, "oversized", &said)
 }
 
-/// Answers a review that did not arrive in time; `beginning` is what was read of it.
+/// Answers a review that did not arrive in time; `beginning` holds the bytes that were read.
 pub fn late(beginning: &[u8]) -> Reviewed {
     damaged(beginning, "late", "the review came too late to be answered in time")
 }
@@ -154,8 +155,8 @@ fn planned(asked: &Asked<'_>, policy: &Policy, cluster: &Cluster) -> Reviewed {
     let plan = plan(pod, &namespace, policy);
     let dry_run = request.get("dryRun") == Some(&Value::Bool(true));
     let subject = if dry_run { None } else { subject(pod, label) };
-    // a container without a command is no reason to leave the pod alone, but one to be counted and
-    // told
+    // a container without a command is no reason to leave the pod alone, but it is counted and
+    // reported
     let left_out = plan.left_out.first().map_or("", |left| left.reason);
     let (outcome, reason) = match plan.skipped {
         Some(reason::ALREADY_CONVERGED) => (Outcome::Unchanged, left_out),
@@ -181,21 +182,21 @@ fn reviewed(
     warnings: &[String],
     patch: Option<&[u8]>,
 ) -> Reviewed {
-    // they are kept for an Event and a log line as well, and a pod can provoke as many as it likes
+    // an Event and a log line keep them as well, and a pod can provoke any number of them
     let warnings = warnings.iter().take(WARNINGS_MAX).map(|warning| readable(warning));
     let warnings: Vec<String> = warnings.collect();
     let answer = Some(answer(asked.api_version, asked.uid, &warnings, patch));
     Reviewed { answer, outcome, reason, subject: None, warnings }
 }
 
-/// "Allowed", with what went wrong as a warning.
+/// Answers "allowed", with the failure as a warning.
 fn error(api_version: &str, uid: &str, reason: &'static str, said: &str) -> Reviewed {
     let warnings = vec![format!("sidelight did not look at this pod: {said}")];
     let answer = Some(answer(api_version, uid, &warnings, None));
     Reviewed { answer, outcome: Outcome::Error, reason, subject: None, warnings }
 }
 
-/// The same for bytes that do not read, as long as a uid can be found in them.
+/// Answers bytes that cannot be parsed, if a uid can be found in them.
 fn damaged(body: &[u8], reason: &'static str, said: &str) -> Reviewed {
     match uid_in(body) {
         Some(uid) => error("admission.k8s.io/v1", uid, reason, said),
@@ -209,7 +210,7 @@ fn damaged(body: &[u8], reason: &'static str, said: &str) -> Reviewed {
     }
 }
 
-/// The uid that an API server writes right behind `"request":`.
+/// Finds the uid that an API server writes directly after `"request":`.
 fn uid_in(body: &[u8]) -> Option<&str> {
     let head = &body[..body.len().min(UID_WITHIN)];
     let mut at = memchr::memmem::find(head, b"\"request\"")? + b"\"request\"".len();
@@ -234,14 +235,15 @@ fn answer(api_version: &str, uid: &str, warnings: &[String], patch: Option<&[u8]
         response["patchType"] = json!("JSONPatch");
         response["patch"] = Value::String(base64::encode(patch));
     }
-    // an API server takes only the version that it sent
+    // an API server accepts only the version that it sent
     let known = api_version.starts_with("admission.k8s.io/");
     let api_version = if known { api_version } else { "admission.k8s.io/v1" };
     let whole = json!({"apiVersion": api_version, "kind": "AdmissionReview", "response": response});
     whole.to_string().into_bytes()
 }
 
-/// A warning as an API server passes it on: no control characters, and not longer than it shows.
+/// Makes a warning fit for an API server: no control characters, and not longer than the server
+/// shows.
 fn readable(warning: &str) -> String {
     let mut text: String = warning.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     if text.len() > WARNING_BYTES_MAX {
@@ -251,9 +253,9 @@ fn readable(warning: &str) -> String {
     text
 }
 
-/// Whom an Event is about. What has no name that Kubernetes would give gets none: only the API
-/// server's own reviews lead to Events, and what they name has passed its validation, but anybody
-/// who reaches the port can send one.
+/// Returns the object of an Event; `None` if it has a name that Kubernetes would not give. An API
+/// server has validated the names in its reviews, but any client that reaches the port can send a
+/// review.
 fn subject(pod: &Value, namespace: Label) -> Option<Subject> {
     let metadata = pod.get("metadata")?;
     let text = |of: &Value, name: &str| {
@@ -284,7 +286,7 @@ fn subject(pod: &Value, namespace: Label) -> Option<Subject> {
     })
 }
 
-/// A character of a kind, an API version or a uid.
+/// Returns whether a byte may be part of a kind, an API version or a uid.
 fn is_plain(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-./".contains(&byte)
 }

@@ -1,7 +1,8 @@
-//! When a certificate is made and when trust is given or taken away. Pure: what stands in the Secret and how
-//! long it has been published go in, the next Secret comes out. At no moment is a certificate served that the
-//! published bundle does not carry: a new authority is published first, signs after the overlap, and its
-//! predecessor goes after another. Unit: one step.
+//! Decides when a certificate is created and when trust is added or removed. It does no I/O: the
+//! contents of the Secret and the time since its publication go in, the next contents come out. A
+//! certificate is only served while the published bundle contains its authority: a new authority is
+//! published first, signs after the overlap, and its predecessor is removed after another overlap.
+//! Unit: one step.
 
 use super::certificate::{
     Pair, Validity, authority, believed, certificates, first, leaf, pem, validity,
@@ -14,52 +15,52 @@ use serde_json::{Value, json};
 use sidelight::clock::UnixNanos;
 use std::time::Duration;
 
-/// Authorities of one bundle: the newest and one that it relieves. More come only from a Secret written by
-/// hand.
+/// Number of authorities in one bundle: the newest and the one that it replaces. Only a Secret that
+/// was written by hand has more.
 const AUTHORITIES_MAX: usize = 4;
 
-/// What the Secret holds.
+/// The contents of the Secret.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Material {
-    /// What is served.
+    /// The certificate that is served.
     pub leaf: Pair,
-    /// Whom API servers shall believe; the newest first.
+    /// The authorities that API servers must trust, the newest first.
     pub authorities: Vec<CertificateDer<'static>>,
-    /// The key of the newest.
+    /// The private key of the newest authority.
     pub authority_key: String,
 }
 
 /// A step of the rotation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Step {
-    /// There is nothing of use: an authority and a certificate.
+    /// There is nothing usable: create an authority and a certificate.
     First,
-    /// A new certificate of the same authority.
+    /// Create a new certificate from the same authority.
     Leaf,
-    /// A new authority, published beside the old.
+    /// Create a new authority, and publish it together with the old one.
     Authority,
-    /// A certificate of the new authority.
+    /// Create a certificate from the new authority.
     Switch,
-    /// The old authority is published no longer.
+    /// Stop publishing the old authority.
     Drop,
 }
 
-/// What a step is decided by.
+/// The inputs of a decision.
 #[derive(Clone, Copy, Debug)]
 pub struct Moment<'a> {
-    /// Wall-clock time.
+    /// The wall-clock time.
     pub now: UnixNanos,
-    /// How long the Secret's bundle has been in the webhook configuration without a break; None while it is
-    /// not.
+    /// How long the webhook configuration has contained the Secret's bundle without interruption;
+    /// `None` while it does not.
     pub published: Option<Duration>,
-    /// The names to serve; the first is the one that API servers call.
+    /// The names in the certificate; API servers use the first.
     pub names: &'a [String],
-    /// How long things live.
+    /// The lifetimes of certificates and of the overlap.
     pub lifetimes: Lifetimes,
 }
 
 impl Material {
-    /// What a Secret holds, if it is whole: a chain with its key, and authorities.
+    /// Reads the contents of a Secret; `None` unless it has a chain with its key, and authorities.
     pub fn read(secret: &Value) -> Option<Material> {
         let field = |name: &str| {
             let bytes = base64::decode(secret["data"][name].as_str()?)?;
@@ -72,7 +73,7 @@ impl Material {
         (!authorities.is_empty()).then_some(Material { leaf, authorities, authority_key })
     }
 
-    /// The Secret's `data`.
+    /// Returns the `data` of the Secret.
     pub fn data(&self) -> Value {
         let coded = |text: &str| Value::String(base64::encode(text.as_bytes()));
         json!({
@@ -83,24 +84,24 @@ impl Material {
         })
     }
 
-    /// Whom API servers shall believe, PEM.
+    /// Returns the authorities that API servers must trust, as PEM.
     pub fn bundle(&self) -> String {
         self.authorities.iter().map(pem).collect()
     }
 
-    /// The time of the certificate that is served.
+    /// Returns the validity of the served certificate.
     pub fn served(&self) -> Option<Validity> {
         validity(&first(&self.leaf.certificate)?)
     }
 
     fn is_signed_by(&self, authorities: &[CertificateDer<'static>], name: &str) -> bool {
-        // at the time at which it was made: that it is over is another question
+        // verify at its creation time; expiry is checked separately
         let Some(made) = self.served().map(Validity::made) else { return false };
         believed(&certificates(&self.leaf.certificate), authorities, name, made).is_ok()
     }
 }
 
-/// The authorities of a Secret, also where the rest of it is of no use.
+/// Returns the authorities of a Secret, even if the rest of it is unusable.
 pub fn authorities(secret: &Value) -> Vec<CertificateDer<'static>> {
     let coded = secret["data"]["ca.crt"].as_str().unwrap_or_default();
     let text = base64::decode(coded).and_then(|bytes| String::from_utf8(bytes).ok());
@@ -109,7 +110,7 @@ pub fn authorities(secret: &Value) -> Vec<CertificateDer<'static>> {
     found
 }
 
-/// What is to be done now, if anything.
+/// Returns the step that is due now, if any.
 pub fn next(material: Option<&Material>, at: Moment<'_>) -> Option<Step> {
     let Moment { now, published, names, lifetimes } = at;
     let Some(held) = material else { return Some(Step::First) };
@@ -138,10 +139,11 @@ pub fn next(material: Option<&Material>, at: Moment<'_>) -> Option<Step> {
     (newest.left(now) <= lifetimes.authority / 3).then_some(Step::Authority)
 }
 
-/// The Secret after a step. `old` are authorities to go on believing when everything is made anew.
+/// Returns the contents of the Secret after a step. `old` are authorities to keep trusting if
+/// everything is created anew.
 ///
 /// # Errors
-/// When nothing can be made of what there is.
+/// Fails if a certificate cannot be created.
 pub fn take(
     step: Step,
     material: Option<&Material>,
@@ -157,7 +159,7 @@ pub fn take(
                 validity(der).is_some_and(|validity| !validity.left(now).is_zero())
             };
             let mut authorities = certificates(&new.certificate);
-            // other replicas may still serve what these signed
+            // other replicas may still serve certificates that these authorities signed
             authorities.extend(old.iter().filter(alive).take(AUTHORITIES_MAX - 1).cloned());
             let leaf = leaf(names, &new, now, lifetimes.leaf)?;
             Ok(Material { leaf, authorities, authority_key: new.key })
@@ -169,7 +171,7 @@ pub fn take(
             held.leaf = leaf(names, &by, now, lifetimes.leaf)?;
             let name = names.first().map(String::as_str).unwrap_or_default();
             if !held.is_signed_by(&held.authorities[..1], name) {
-                // a key that is not its authority's: nothing can be signed any more
+                // the key does not belong to its authority, which can therefore sign nothing
                 return take(Step::First, None, &held.authorities, at);
             }
             Ok(held)

@@ -1,5 +1,5 @@
-//! The certificate that handshakes see: swapped while connections go on, never by a restart. Unit: one
-//! handshake.
+//! The certificate for handshakes. It is replaced while connections stay open, without a restart.
+//! Unit: one handshake.
 
 use super::certificate::{Pair, certificates};
 use rustls::crypto;
@@ -10,15 +10,15 @@ use rustls::sign::CertifiedKey;
 use rustls::version;
 use std::sync::{Arc, PoisonError, RwLock};
 
-/// What is served now; nothing before the first.
+/// The current certificate; `None` before the first one.
 #[derive(Debug, Default)]
 pub struct Serving(RwLock<Option<Arc<CertifiedKey>>>);
 
 impl Serving {
-    /// Serves another certificate from the next handshake on. False when it is the one that is served.
+    /// Uses another certificate from the next handshake on. Returns false if it is the current one.
     ///
     /// # Errors
-    /// When the text is no chain with its key; what is served stays.
+    /// Fails if the text is not a chain with its key; the current certificate stays.
     pub fn swap(&self, pair: &Pair) -> Result<bool, String> {
         let key = certified(pair)?;
         let mut held = self.0.write().unwrap_or_else(PoisonError::into_inner);
@@ -29,7 +29,7 @@ impl Serving {
         Ok(true)
     }
 
-    /// The chain that is served; empty before the first.
+    /// Returns the served chain; empty before the first one.
     pub fn chain(&self) -> Vec<CertificateDer<'static>> {
         let held = self.0.read().unwrap_or_else(PoisonError::into_inner);
         held.as_ref().map(|held| held.cert.clone()).unwrap_or_default()
@@ -42,10 +42,10 @@ impl ResolvesServerCert for Serving {
     }
 }
 
-/// A chain and a key that belong together.
+/// Parses a chain and the key that belongs to it.
 ///
 /// # Errors
-/// What of it is missing, unreadable, or does not fit.
+/// Returns which part is missing, unreadable, or does not fit.
 pub fn certified(pair: &Pair) -> Result<CertifiedKey, String> {
     let chain = certificates(&pair.certificate);
     if chain.is_empty() {
@@ -57,11 +57,11 @@ pub fn certified(pair: &Pair) -> Result<CertifiedKey, String> {
         .map_err(|error| format!("tls.crt and tls.key do not belong together: {error}"))
 }
 
-/// TLS 1.3 alone, HTTP/1.1, no client certificates: who may call is the network policy's matter,
-/// and what comes out is nothing that the caller did not bring.
+/// Builds the TLS configuration: TLS 1.3 only, HTTP/1.1, no client certificates. A network policy
+/// decides which clients may connect, and an answer contains nothing that the client did not send.
 ///
 /// # Errors
-/// When the library cannot be put together so, which no input changes.
+/// Fails if the library rejects this combination, which no input changes.
 pub fn tls(serving: Arc<Serving>) -> Result<ServerConfig, String> {
     let provider = Arc::new(crypto::ring::default_provider());
     let mut config = ServerConfig::builder_with_provider(provider)

@@ -1,47 +1,49 @@
-//! What the installer says about the injector itself; what it puts into pods is `inject::policy`. Unit: one
+//! Settings of the injector itself; `inject::policy` decides what it puts into pods. Unit: one
 //! process.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Where the serving certificate comes from.
+/// The source of the serving certificate.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Mode {
-    /// Made here, kept in a Secret, its trust written into the webhook configuration.
+    /// Created here, stored in a Secret; its authority is written into the webhook configuration.
     SelfManaged,
-    /// Files that cert-manager renews; its cainjector writes the trust.
+    /// Files that cert-manager renews; its cainjector writes the caBundle.
     CertManager,
-    /// Files of somebody else's.
+    /// Files that the installer provides.
     Provided,
 }
 
-/// How long certificates live, and how long old and new trust stand side by side.
+/// The lifetimes of certificates, and how long old and new trust overlap.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Lifetimes {
-    /// A serving certificate; renewed when a third of it is left.
+    /// Lifetime of a serving certificate; it is renewed when a third of it is left.
     pub leaf: Duration,
-    /// An authority; the same.
+    /// Lifetime of an authority; it is renewed in the same way.
     pub authority: Duration,
-    /// Between the publication of a new authority and its use, and between that and the end of the old.
+    /// Time between the publication of a new authority and its use, and between its use and the
+    /// removal of the old one.
     pub overlap: Duration,
 }
 
 impl Default for Lifetimes {
     fn default() -> Self {
         let day = Duration::from_hours(24);
-        // API servers hear of a changed webhook configuration within seconds; an hour outlasts one that is
-        // restarted from a backup
+        // API servers notice a changed webhook configuration within seconds; an hour also covers
+        // one that is restarted from a backup
         Lifetimes { leaf: 30 * day, authority: 365 * day, overlap: Duration::from_hours(1) }
     }
 }
 
 impl Lifetimes {
-    /// Checks that rotation has room for its steps.
+    /// Checks that the lifetimes leave enough time for the steps of the rotation.
     ///
     /// # Errors
-    /// Which two do not fit, and what to do.
+    /// Returns which two lifetimes do not fit, and what to do.
     pub fn checked(self) -> Result<Lifetimes, String> {
-        // within a third of its life an authority must be published, used, and its predecessor forgotten
+        // within a third of its life an authority must be published and used, and its predecessor
+        // removed
         if self.overlap * 9 > self.authority {
             return Err(format!(
                 "an overlap of {:?} does not fit into an authority's {:?}: make it a ninth or less",
@@ -58,27 +60,28 @@ impl Lifetimes {
     }
 }
 
-/// How the certificate and its trust are kept.
+/// How the certificate and the trust in it are managed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TlsSettings {
-    /// Where it comes from.
+    /// The source of the certificate.
     pub mode: Mode,
-    /// `tls.crt`, `tls.key` and, where the trust is published, `ca.crt`; not for self-managed.
+    /// The directory of `tls.crt`, `tls.key` and, if the trust is published, `ca.crt`; unused in
+    /// self-managed mode.
     pub directory: PathBuf,
     /// In mode provided: write `ca.crt` into the webhook configuration.
     pub publish: bool,
     /// The namespace of the injector.
     pub namespace: String,
-    /// The Service through which API servers call.
+    /// The Service through which API servers call the webhook.
     pub service: String,
-    /// Names beside the Service's, for webhook configurations with a url.
+    /// More names for the certificate, for webhook configurations with a url.
     pub names: Vec<String>,
     /// The Secret of self-managed certificates.
     pub secret: String,
-    /// The MutatingWebhookConfiguration.
+    /// The name of the MutatingWebhookConfiguration.
     pub configuration: String,
-    /// How long certificates live.
+    /// The lifetimes of self-managed certificates.
     pub lifetimes: Lifetimes,
-    /// How often the Secret, the files and the webhook configuration are looked at.
+    /// How often the Secret, the files and the webhook configuration are read.
     pub every: Duration,
 }

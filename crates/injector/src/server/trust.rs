@@ -1,7 +1,7 @@
-//! Keeps the served certificate and the trust in it: reads the Secret or the files, takes the leader's steps
-//! of the rotation, and repairs the caBundle of the webhook configuration, which is all that is ever written
-//! there. Every replica does this, every few seconds; whoever is late is refused by the resourceVersion and
-//! looks again. Unit: one round.
+//! Maintains the served certificate and the trust in it: reads the Secret or the files, performs
+//! the rotation's steps on the leader, and repairs the caBundle of the webhook configuration, the
+//! only field that it ever writes there. Every replica does this every few seconds. A replica that
+//! writes too late is refused by the resourceVersion and reads again. Unit: one round.
 
 use super::certificate::{Pair, believed, certificates, first, names, validity};
 use super::lease::Leader;
@@ -22,54 +22,55 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-/// Who writes the caBundle, as server-side apply sees it: nobody else's fields are ours.
+/// The field manager of the caBundle for server-side apply, so that fields of other managers stay
+/// theirs.
 const FIELD_MANAGER: &str = "sidelight-injector-ca";
 
-/// How often everything is looked at while API servers do not believe us.
+/// Interval between two rounds while API servers do not trust the certificate.
 const UNREADY: Duration = Duration::from_millis(500);
 
 /// Bytes of a file of certificates or keys.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
 
-/// What the task works with.
+/// The state of the task.
 #[derive(Debug)]
 pub struct Keeper {
-    /// What is to be kept.
+    /// The settings of the certificate and its trust.
     pub settings: TlsSettings,
-    /// The API; None where there is no cluster, as on a laptop.
+    /// The client of the API server; `None` without a cluster, as on a laptop.
     pub client: Option<Arc<Client>>,
-    /// Time.
+    /// The clock of validity and overlap.
     pub clock: Clock,
-    /// What handshakes see.
+    /// The certificate for handshakes.
     pub serving: Arc<Serving>,
-    /// Whether this replica makes certificates.
+    /// Whether this replica creates certificates.
     pub leader: Arc<Leader>,
-    /// What is counted.
+    /// The metrics of the injector.
     pub metrics: Arc<Metrics>,
-    /// Who is told whether API servers believe us.
+    /// Where the task reports whether API servers trust the certificate.
     pub readiness: Arc<Readiness>,
-    /// The bundle that is published, and since when, monotonic.
+    /// The published bundle, and since when it is published, monotonic.
     pub published: Option<(String, Duration)>,
-    /// What the Secret held when it was last whole: somebody who deletes it takes nobody's trust away.
+    /// The last complete contents of the Secret, so that trust survives if somebody deletes it.
     pub last: Option<Material>,
 }
 
-/// One entry of the webhook configuration.
+/// One webhook of the webhook configuration.
 struct Entry {
-    /// Its place in the list.
+    /// Its index in the list.
     index: usize,
-    /// The name by which the API server calls it.
+    /// The name under which the API server calls it.
     server: String,
-    /// Whom it believes.
+    /// The certificate authorities with which the API server verifies it.
     bundle: String,
 }
 
 impl Keeper {
-    /// Keeps both until `stop` says so.
+    /// Runs rounds until `stop` is set.
     pub async fn keep(mut self, mut stop: watch::Receiver<bool>) {
         loop {
             self.round().await;
-            // while pods go without, look more often
+            // check more often while pods are admitted without the sidecar
             let ready = self.readiness.trust().is_ok();
             let wait = if ready { self.settings.every } else { self.settings.every.min(UNREADY) };
             tokio::select! {
@@ -79,7 +80,7 @@ impl Keeper {
         }
     }
 
-    /// Looks at everything once and does what is to be done.
+    /// Reads everything once and performs what is due.
     pub async fn round(&mut self) {
         let (pair, bundle) = match self.settings.mode {
             Mode::SelfManaged => self.secret().await,
@@ -99,7 +100,8 @@ impl Keeper {
             Err(error) => {
                 self.failed("webhook_configuration", &error.to_string());
                 self.published = None;
-                // an API server that is away for a moment says nothing about what the others believe
+                // an API server that is briefly unavailable says nothing about what the others
+                // trust
                 if self.readiness.trust().is_err() || error.is_not_found() {
                     self.told(Err(error.to_string()));
                 }
@@ -146,7 +148,8 @@ impl Keeper {
         }
     }
 
-    /// Without a webhook configuration: whether there is a certificate, and it is not over.
+    /// Checks that there is a certificate and that it has not expired; used without a webhook
+    /// configuration.
     fn served_now(&self) -> Result<(), String> {
         let chain = self.serving.chain();
         let leaf = chain.first().ok_or("there is no serving certificate yet")?;
@@ -190,7 +193,7 @@ impl Keeper {
         }
     }
 
-    /// What the Secret holds, after the leader's step where one is due.
+    /// Returns the contents of the Secret, after the leader's step if one is due.
     async fn material(&mut self, client: &Client) -> Result<Option<Material>, String> {
         let path = self.secrets() + "/" + &self.settings.secret;
         let secret = match client.get(&path).await {
@@ -228,13 +231,14 @@ impl Keeper {
                 self.last = Some(made.clone());
                 Ok(Some(made))
             }
-            // another replica was faster: what it wrote is read in the next round
+            // another replica was faster; the next round reads what it wrote
             Err(error) if error.is_conflict() => Ok(read),
             Err(error) => Err(error.to_string()),
         }
     }
 
-    /// Writes the Secret, only as it was read: a leader that is one no longer is refused.
+    /// Writes the Secret with the resourceVersion that was read, so that a former leader is
+    /// refused.
     async fn write(
         &self,
         client: &Client,
@@ -244,7 +248,7 @@ impl Keeper {
     ) -> Result<(), Error> {
         match secret {
             Some(mut secret) => {
-                // the chart's labels and whatever else is in it stay
+                // keep the chart's labels and everything else in the Secret
                 if !secret["data"].is_object() {
                     secret["data"] = json!({});
                 }
@@ -297,7 +301,7 @@ impl Keeper {
         }
     }
 
-    /// Whether every entry's API server believes this chain.
+    /// Checks that the API server trusts this chain for every entry.
     fn trusted(&self, chain: &[CertificateDer<'static>], entries: &[Entry]) -> Result<(), String> {
         if entries.is_empty() {
             return Err(format!("`{}` has no webhooks", self.settings.configuration));
@@ -306,7 +310,8 @@ impl Keeper {
             let bundle = certificates(&entry.bundle);
             let system = self.settings.mode == Mode::Provided && !self.settings.publish;
             if entry.bundle.is_empty() && system {
-                // with none it believes what its system believes, which cannot be seen from here
+                // without a bundle the API server uses its system's authorities, which are unknown
+                // here
                 continue;
             }
             believed(chain, &bundle, &entry.server, self.clock.now())
@@ -315,7 +320,8 @@ impl Keeper {
         Ok(())
     }
 
-    /// The webhook configuration's entries, after their bundle was repaired where it is to be ours.
+    /// Returns the entries of the webhook configuration, after the repair of their bundle if it is
+    /// managed here.
     async fn entries(&self, client: &Client, bundle: Option<&str>) -> Result<Vec<Entry>, Error> {
         let path = format!(
             "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/{}",
@@ -329,7 +335,7 @@ impl Keeper {
         if strayed.is_empty() {
             return Ok(entries);
         }
-        // a place in a list is only the same as long as the list is
+        // an index stays valid only as long as the list does not change
         let version = &configuration["metadata"]["resourceVersion"];
         let mut patch =
             vec![json!({"op": "test", "path": "/metadata/resourceVersion", "value": version})];
@@ -363,7 +369,7 @@ impl Keeper {
     }
 }
 
-/// The name by which an API server calls a webhook.
+/// Returns the name under which an API server calls a webhook.
 fn server(client: &Value, settings: &TlsSettings) -> String {
     if let Some(url) = client["url"].as_str() {
         let host = url.parse::<hyper::Uri>().ok().and_then(|url| url.host().map(str::to_owned));

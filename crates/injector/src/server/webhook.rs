@@ -1,14 +1,15 @@
-//! The webhook's port: TLS, HTTP/1.1, `POST /mutate`. No other request is made between a review and
-//! its answer. Connections, heads, bodies and times have bounds; a client that is slow, silent or
-//! hostile costs one of many slots and a bounded amount of memory. Unit: one request.
+//! The port of the webhook: TLS, HTTP/1.1, `POST /mutate`. It makes no other request between a
+//! review and its answer. Connections, heads, bodies and times are limited; a client that is slow,
+//! silent or hostile costs one of many connections and a limited amount of memory. Unit: one
+//! request.
 //!
 //! Decision: no HTTP/2. API servers speak HTTP/1.1 to webhooks, because connections are balanced
-//! over replicas and streams are not; HTTP/2 would be windows, streams and header tables of hostile
-//! clients to bound.
+//! over replicas and streams are not. HTTP/2 would add windows, streams and header tables of
+//! hostile clients, all of which would need limits.
 //!
-//! Memory, at most, where the chart's limit is 128 MiB: connections x (head and read buffer 16 KiB,
-//! TLS 34 KiB, first part of a body 32 KiB) = 33 MiB; longer bodies 8 MiB, twice while they grow;
-//! one review at a time is parsed, 16 MiB, and its patch is smaller.
+//! Maximum memory, with the chart's limit of 128 MiB: connections x (head and read buffer 16 KiB,
+//! TLS 34 KiB, first part of a body 32 KiB) = 33 MiB; longer bodies 8 MiB, twice that while they
+//! grow; one review at a time is parsed, 16 MiB, and its patch is smaller.
 
 use super::cluster::Cluster;
 use super::events::{Event, Events};
@@ -37,72 +38,73 @@ use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
-/// Where reviews are sent.
+/// The path of reviews.
 pub const PATH: &str = "/mutate";
 
-/// Two API servers with their 200 mutating requests in flight, each on a connection of its own.
-/// Where there are more, the connection that was silent for longest is closed.
+/// Maximum number of connections: two API servers with their 200 mutating requests in flight, each
+/// on a separate connection. Above it, the connection that was idle for longest is closed.
 const CONNECTIONS_MAX: usize = 400;
 
-/// Bytes of a request's head, and of the buffer that bodies are read through. A head of an API
+/// Bytes of a request's head, and of the buffer through which bodies are read. A head of an API
 /// server has 400.
 const READ_BUFFER_BYTES: usize = 16 * 1024;
 
-/// Headers of a request; an API server sends seven.
+/// Number of headers of a request; an API server sends seven.
 const HEADERS_MAX: usize = 32;
 
-/// For the handshake; an API server in the same cluster needs a few milliseconds.
+/// Time limit of the handshake; an API server in the same cluster needs a few milliseconds.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(5);
 
-/// For the head of a request, the silence before it included. API servers let go of a silent
-/// connection after 90 s; who lets go first must not be we, or a review is lost on a connection
-/// that closes while it is written.
+/// Time limit of a request's head, including the idle time before it. API servers close an idle
+/// connection after 90 s. We must not close first, or a review that is being written at that moment
+/// is lost.
 const HEADER_READ_MAX: Duration = Duration::from_mins(3);
 
-/// From a request's head to the plan. An API server waits for `timeoutSeconds`, which the chart
-/// sets to 5: a pod that waited longer than this is let through, with a warning, while somebody
-/// still reads the answer.
+/// Time limit from a request's head to the plan. An API server waits for `timeoutSeconds`, which
+/// the chart sets to 5. A pod that waited longer than this is admitted with a warning, while the
+/// API server still reads the answer.
 const REVIEW_MAX: Duration = Duration::from_secs(2);
 
-/// Bytes of a body too long that are read to their end, so that the client reads the answer.
+/// Bytes of an oversized body that are read to the end, so that the client reads the answer.
 const DRAIN_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// Bytes of a body that each connection may hold. Nearly every pod is shorter, and so no pod waits
-/// for the bodies of others.
+/// Bytes of a body that each connection may buffer without a permit. Nearly every pod is shorter,
+/// and so no pod waits for the bodies of others.
 const BODY_OWN_BYTES: usize = 32 * 1024;
 
-/// Bytes beyond [`BODY_OWN_BYTES`] of all bodies together, in KiB: two of the longest.
+/// Size of all bodies together beyond [`BODY_OWN_BYTES`], in KiB: two of the longest.
 const BODIES_KIB_MAX: usize = 8 * 1024;
 
-/// After `accept` failed (no descriptors left, mostly) it is tried again after this.
+/// Delay before the next attempt after `accept` failed, mostly because no descriptors are left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// How the port leaves.
+/// How the port stops.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Leaving {
-    /// So long it is served on after the stop was told: until then some node still sends here.
+    /// How long it keeps serving after the stop was requested, because some nodes still send
+    /// requests here.
     pub linger: Duration,
-    /// So long requests in flight may take then.
+    /// How long requests in flight may take after that.
     pub drain: Duration,
 }
 
-/// What the port answers from.
+/// The state that the port answers from.
 #[derive(Debug)]
 pub struct Hook {
-    /// Durations.
+    /// The clock of durations.
     pub clock: Clock,
-    /// What is counted.
+    /// The metrics of the injector.
     pub metrics: Arc<Metrics>,
     /// What is known of the cluster.
     pub cluster: Arc<Cluster>,
-    /// Where Events go; None where they are turned off.
+    /// The queue of Events; `None` if they are turned off.
     pub events: Option<Events>,
     policy: Mutex<Arc<Policy>>,
     bodies: Semaphore,
 }
 
 impl Hook {
-    /// A port's state with this policy.
+    /// Creates the state of a port with this policy.
     pub fn new(
         clock: Clock,
         metrics: Arc<Metrics>,
@@ -114,8 +116,7 @@ impl Hook {
         Hook { clock, metrics, cluster, events, policy: Mutex::new(Arc::new(policy)), bodies }
     }
 
-    /// Puts another policy in force, from the next review on. `auto` becomes the platform that the
-    /// cluster is.
+    /// Uses another policy from the next review on. Replaces `auto` by the platform of the cluster.
     pub fn put(&self, mut policy: Policy) {
         if policy.platform == Platform::Auto && self.cluster.is_openshift() {
             policy.platform = Platform::OpenShift;
@@ -123,30 +124,30 @@ impl Hook {
         *self.policy.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(policy);
     }
 
-    /// The policy in force.
+    /// Returns the current policy.
     pub fn policy(&self) -> Arc<Policy> {
         Arc::clone(&self.policy.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-/// What a connection must know of the end.
+/// What a connection must know of the shutdown.
 struct Ending {
-    /// The stop was told: an answer is the last on its connection.
+    /// A stop was requested: the next answer is the last on its connection.
     leaves: watch::Receiver<bool>,
-    /// What is not in flight ends now.
+    /// Connections without a request in flight must end now.
     closing: watch::Receiver<bool>,
 }
 
-/// A body as far as it is kept.
+/// The result of reading a body.
 enum Read {
     Whole(Bytes),
     Oversized(Bytes),
-    /// It did not arrive in time, or there was no memory for it in time.
+    /// The body did not arrive in time, or there was no memory for it in time.
     Late(Bytes),
     Torn,
 }
 
-/// Serves until `stop` says so, then lingers, drains and returns.
+/// Serves until `stop` is set, then lingers, drains and returns.
 pub async fn serve(
     listener: TcpListener,
     tls: TlsAcceptor,
@@ -158,7 +159,7 @@ pub async fn serve(
     let (closing, _) = watch::channel(false);
     let leaves = stop.clone();
     let until = async {
-        // a sender that is gone is a stop, too
+        // a closed channel is a stop, too
         let _ = stop.wait_for(|stopped| *stopped).await;
         sleep(leaving.linger).await;
     };
@@ -182,11 +183,11 @@ pub async fn serve(
             slots.free(&slot);
             hook.metrics.connections.dec();
         });
-        // who was let in is heard before the next
+        // let the accepted connection run before the next one is accepted
         tokio::task::yield_now().await;
     }
     drop(listener);
-    // each connection holds a receiver; when the last is gone the sender knows
+    // each connection holds a receiver; the sender learns when the last one is gone
     let _ = closing.send(true);
     let _ = timeout(leaving.drain, closing.closed()).await;
 }
@@ -204,11 +205,11 @@ async fn connection(
     ending: Ending,
 ) {
     let Ending { leaves, closing } = ending;
-    // an answer is one write; without this it is only later
+    // an answer is one write, which Nagle's algorithm would only delay
     let _ = stream.set_nodelay(true);
     let stream = match timeout(HANDSHAKE_MAX, tls.accept(stream)).await {
         Ok(Ok(stream)) => stream,
-        // an API server that does not believe our certificate says so here and nowhere else
+        // an API server that does not trust our certificate reports it here and nowhere else
         Ok(Err(error)) => {
             tracing::debug!(%error, "handshake failed");
             return refused(hook, "handshake");
@@ -220,7 +221,8 @@ async fn connection(
         service_fn(move |request: Request<Incoming>| {
             slots.touch(&slot);
             let hook = Arc::clone(&hook);
-            // an API server that keeps its connection would be cut off in the end
+            // close the connection now, because an API server that keeps it would be cut off in the
+            // end
             let last = *leaves.borrow();
             async move { Ok::<_, Infallible>(answered(request, &hook, last).await) }
         })
@@ -234,7 +236,7 @@ async fn connection(
     driven(pin!(served), http1::Connection::graceful_shutdown, slot, closing).await;
 }
 
-/// Drives a connection until it ends, gives way, or everything closes.
+/// Drives a connection until it ends, is closed for another one, or everything closes.
 async fn driven<C: Future>(
     mut served: Pin<&mut C>,
     shut: impl Fn(Pin<&mut C>),
@@ -242,7 +244,7 @@ async fn driven<C: Future>(
     mut closing: watch::Receiver<bool>,
 ) {
     tokio::select! {
-        _ = &mut served => return, // a broken connection is the client's affair
+        _ = &mut served => return, // a broken connection is not our error
         () = slot.evicted() => return,
         _ = closing.wait_for(|closing| *closing) => {}
     }
@@ -270,7 +272,7 @@ async fn route(request: Request<Incoming>, hook: &Hook) -> Answer {
     }
     let begun = hook.clock.monotonic();
     let reviewed = match read_body(request.into_body(), &hook.bodies).await {
-        // it is complete, but other reviews had the processor for too long
+        // the body is complete, but other reviews used the processor for too long
         Read::Whole(body) if hook.clock.monotonic().saturating_sub(begun) > REVIEW_MAX => {
             review::late(&body)
         }
@@ -283,7 +285,7 @@ async fn route(request: Request<Incoming>, hook: &Hook) -> Answer {
     told(hook, reviewed)
 }
 
-/// Counts a review and writes its answer.
+/// Counts a review and builds its response.
 fn told(hook: &Hook, reviewed: Reviewed) -> Answer {
     let Reviewed { answer: bytes, outcome, reason, subject, warnings } = reviewed;
     hook.metrics.admissions.with_label_values(&[outcome.name(), reason]).inc();
@@ -305,8 +307,8 @@ fn torn() -> Reviewed {
     Reviewed { answer: None, outcome: Outcome::Error, reason: "torn", subject: None, warnings }
 }
 
-/// Reads a body in a bounded time. What is longer than [`BODY_OWN_BYTES`] is kept as far as
-/// `memory` has permits, in KiB, which are held until the body is read.
+/// Reads a body within a time limit. Bytes beyond [`BODY_OWN_BYTES`] are kept as far as `memory`
+/// has permits, in KiB, which are held until the body is read.
 async fn read_body<B>(mut body: B, memory: &Semaphore) -> Read
 where
     B: Body<Data = Bytes> + Unpin,
@@ -324,19 +326,19 @@ where
 /// The client closed the connection in the middle of a body.
 struct Torn;
 
-/// What was read of a body.
+/// The part of a body that was read.
 struct Kept<'m> {
-    /// The first frame, which is mostly all of it and then not copied.
+    /// The first frame, which is mostly the whole body and then not copied.
     first: Bytes,
-    /// All of it, where there are more frames.
+    /// The whole body, if there are more frames.
     all: BytesMut,
-    /// Bytes that came, those that were not kept among them.
+    /// Number of bytes that arrived, including those that were not kept.
     seen: usize,
     permits: Option<SemaphorePermit<'m>>,
 }
 
 impl<'m> Kept<'m> {
-    /// Reads to the end, or to [`DRAIN_BYTES_MAX`].
+    /// Reads to the end, or up to [`DRAIN_BYTES_MAX`].
     async fn read<B>(&mut self, body: &mut B, memory: &'m Semaphore) -> Result<(), Torn>
     where
         B: Body<Data = Bytes> + Unpin,
@@ -350,7 +352,7 @@ impl<'m> Kept<'m> {
                 break;
             }
             if self.seen > BODY_BYTES_MAX {
-                // only the uid at its beginning is needed
+                // only the uid at the beginning is needed
                 if self.permits.take().is_some() {
                     self.all = BytesMut::from(&self.all[..BODY_OWN_BYTES.min(self.all.len())]);
                 }
@@ -369,14 +371,14 @@ impl<'m> Kept<'m> {
         Ok(())
     }
 
-    /// Waits for the permits of the bytes that came since `before`.
+    /// Waits for the permits of the bytes that arrived since `before`.
     async fn reserve(&mut self, before: usize, memory: &'m Semaphore) {
         let kib = |bytes: usize| bytes.saturating_sub(BODY_OWN_BYTES).div_ceil(1024) as u32;
         let more = kib(self.seen) - kib(before);
         if more == 0 {
             return;
         }
-        // it is closed by nobody
+        // the semaphore is never closed
         let Ok(permit) = memory.acquire_many(more).await else { return };
         match &mut self.permits {
             Some(permits) => permits.merge(permit),
@@ -384,8 +386,8 @@ impl<'m> Kept<'m> {
         }
     }
 
-    /// What was kept. It is parsed before anything else can run on this thread, so the permits may
-    /// end here.
+    /// Returns the kept bytes and releases the permits, because the bytes are parsed before
+    /// anything else can run on this thread.
     fn bytes(&mut self) -> Bytes {
         if self.all.is_empty() {
             std::mem::take(&mut self.first)

@@ -1,5 +1,6 @@
-//! A Kubernetes API server as far as the injector needs one: objects by their path, a resourceVersion that is
-//! minded, JSON patches with their tests, pages of lists, and on demand refusals. TLS with an authority of its own.
+//! A Kubernetes API server for tests of the injector: objects by their path, checks of the
+//! resourceVersion, JSON patches with their tests, pages of lists, and refusals on demand. It uses
+//! TLS with its own authority.
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -23,22 +24,22 @@ use tokio_rustls::TlsAcceptor;
 
 const TOKEN: &str = "secret-token";
 
-/// What it holds and was asked.
+/// The objects, and a record of the requests.
 #[derive(Debug, Default)]
 pub(crate) struct State {
     pub(crate) objects: BTreeMap<String, Value>,
     version: u64,
-    /// Paths, and what lies below them, that RBAC refuses.
+    /// Paths that RBAC refuses, including everything below them.
     pub(crate) denied: BTreeSet<String>,
-    /// How often a path was read.
+    /// Number of reads of each path.
     pub(crate) reads: BTreeMap<String, u64>,
-    /// Writes that were taken: method and path.
+    /// Successful writes: method and path.
     pub(crate) writes: Vec<String>,
-    /// Writes that were refused because somebody else was faster.
+    /// Number of writes that were refused because another writer was faster.
     pub(crate) conflicts: u64,
 }
 
-/// The server; it ends when it is dropped.
+/// The server; it stops when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Api {
     pub(crate) state: Arc<Mutex<State>>,
@@ -84,7 +85,7 @@ impl Api {
         Api { state, address, authority: authority.pem(), _stop: stop }
     }
 
-    /// A client with the right to everything that is not denied.
+    /// Returns a client with permission for everything that is not denied.
     pub(crate) fn client(&self) -> Client {
         self.client_with(TOKEN)
     }
@@ -102,7 +103,7 @@ impl Api {
         .expect("a client")
     }
 
-    /// Puts an object there, as somebody else does.
+    /// Stores an object, as another client would.
     pub(crate) fn put(&self, path: &str, mut object: Value) {
         let mut state = self.state.lock().expect("not poisoned");
         state.version += 1;
@@ -271,7 +272,7 @@ impl State {
     }
 }
 
-/// RFC 7386.
+/// Applies a JSON merge patch (RFC 7386).
 fn merge(into: &mut Value, patch: &Value) {
     let Some(patch) = patch.as_object() else {
         *into = patch.clone();

@@ -1,5 +1,5 @@
-//! The command: which signals reach it, and how it ended. As the first process of a container every orphan is
-//! ours as well. Unit: one signal.
+//! Forwards signals to the command and collects its exit status. When this is the first process of
+//! a container, it also reaps every orphan. Unit: one signal.
 
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::io::Errno;
@@ -10,8 +10,9 @@ use signal_hook::iterator::exfiltrator::SignalOnly;
 use std::io;
 use std::os::unix::net::UnixStream;
 
-/// What is passed on whoever sends it. Not among them: what cannot be caught (KILL, STOP), what tells of an
-/// error of our own (SEGV, ILL, FPE, BUS, ABRT, TRAP, SYS, PIPE, XCPU, XFSZ), and those for real time.
+/// Signals that are forwarded to the command, from any sender. The list leaves out signals that
+/// cannot be caught (KILL, STOP), signals that report an error of this process (SEGV, ILL, FPE,
+/// BUS, ABRT, TRAP, SYS, PIPE, XCPU, XFSZ), and real-time signals.
 const FORWARDED: [Signal; 14] = [
     Signal::HUP,
     Signal::TERM,
@@ -24,36 +25,36 @@ const FORWARDED: [Signal; 14] = [
     Signal::IO,
     Signal::POWER,
     Signal::STKFLT,
-    // with a terminal these three reach the whole foreground group by themselves
+    // a terminal sends these three to the whole foreground process group
     Signal::INT,
     Signal::QUIT,
     Signal::WINCH,
 ];
 
-/// The first of [`FORWARDED`] that a terminal sends.
+/// Index of the first signal of [`FORWARDED`] that a terminal sends.
 const KEYS_FROM: usize = 11;
 
-/// What ends us where there is no command any more that could be asked.
+/// Signals that end this process once the command is gone.
 const LEAVING: [Signal; 4] = [Signal::TERM, Signal::INT, Signal::QUIT, Signal::HUP];
 
-/// Stopping and going on: passed on without a terminal; with one, they stop us beside the command, as a shell
-/// expects it.
+/// Job-control signals. Without a terminal they are forwarded; with a terminal they stop this
+/// process together with the command, as a shell expects.
 const STOPPING: [Signal; 4] = [Signal::TSTP, Signal::TTIN, Signal::TTOU, Signal::CONT];
 
-/// The signals of this process.
+/// The signal handlers of this process.
 #[derive(Debug)]
 pub(crate) struct Signals {
     delivery: SignalDelivery<UnixStream, SignalOnly>,
-    /// A terminal sends its keys to the command itself.
+    /// Whether a terminal is attached, which sends its keys to the command directly.
     has_terminal: bool,
 }
 
 impl Signals {
-    /// Takes the signals, before the command is started. What was ignored stays so, for us and the command
-    /// (`nohup`).
+    /// Installs the handlers; call it before the command is started. Signals that were ignored stay
+    /// ignored, for this process and for the command (`nohup`).
     ///
     /// # Errors
-    /// The kernel refuses a handler or a descriptor.
+    /// Fails if the kernel refuses a handler or a descriptor.
     pub(crate) fn install() -> io::Result<Signals> {
         let stdin = rustix::stdio::stdin();
         let has_terminal = isatty(stdin)
@@ -69,12 +70,13 @@ impl Signals {
         Ok(Signals { delivery, has_terminal })
     }
 
-    /// What becomes readable when a signal came.
+    /// Returns the descriptor that becomes readable when a signal arrives.
     pub(crate) fn watch(&self) -> BorrowedFd<'_> {
         self.delivery.get_read().as_fd()
     }
 
-    /// Passes on what came. Without a command to pass it to, says whether it was asked to leave.
+    /// Forwards the signals that arrived. Without a command, returns whether one of them requests
+    /// an exit.
     pub(crate) fn forward(&mut self, to: Option<Pid>) -> bool {
         let mut leave = false;
         let keys = &FORWARDED[KEYS_FROM..];
@@ -85,10 +87,11 @@ impl Signals {
                 continue;
             };
             match to {
-                // it has it already
+                // the terminal has sent it to the command already
                 Some(_) if self.has_terminal && keys.contains(&signal) => {}
                 Some(pid) => {
-                    // it may have ended, or be another user now; nothing is left to do
+                    // the command may have ended, or may have changed its user; there is nothing
+                    // left to do
                     let _ = kill_process(pid, signal);
                 }
                 None => leave |= LEAVING.contains(&signal),
@@ -98,14 +101,15 @@ impl Signals {
     }
 }
 
-/// The signals that this process was started with to ignore, as bits; none where `/proc` does not say.
+/// Returns the signals that were ignored when this process started, as a bit set; zero if `/proc`
+/// cannot be read.
 fn ignored() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     line.and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok()).unwrap_or(0)
 }
 
-/// Takes the ends of all processes that are ours; the exit code of `command`, if it is among them.
+/// Reaps all children that have ended. Returns the exit code of `command` if it is among them.
 pub(crate) fn reap(command: Pid) -> Option<u8> {
     let mut code = None;
     loop {
@@ -117,13 +121,14 @@ pub(crate) fn reap(command: Pid) -> Option<u8> {
     }
 }
 
-/// As a shell tells it: 128 and the signal where one ended it.
+/// Converts a wait status as a shell does: 128 plus the signal's number if a signal ended the
+/// process.
 fn exit_code(status: WaitStatus) -> Option<u8> {
     let signal = status.terminating_signal().map(|signal| 128 + signal);
     status.exit_status().or(signal).map(|code| code as u8)
 }
 
-/// What a shell ends with when a command cannot be started.
+/// Returns the exit code of a shell for a command that cannot be started.
 pub(crate) fn refusal(error: &io::Error) -> u8 {
     if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 }
 }

@@ -1,6 +1,6 @@
-//! One output of the command, on its way to where it went before: byte for byte, and no faster than the
-//! reader there takes it. Never waits: when the reader has no room, nothing more is read from the command,
-//! whose writes then wait as they would without us. Unit: one read.
+//! Passes one output of the command on to its original destination, byte for byte and no faster
+//! than the reader takes it. It never blocks: while the reader is full, nothing more is read from
+//! the command, and so the command's writes block as they would without us. Unit: one read.
 
 use memchr::memrchr;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -10,44 +10,44 @@ use rustix::io::{Errno, ioctl_fionread};
 use rustix::net::{SendFlags, send};
 use std::ops::Range;
 
-/// Read at once: what a pipe holds.
+/// Bytes of one read: the capacity of a pipe.
 pub(crate) const READ_BYTES_MAX: usize = 64 * 1024;
 
-/// Written at once into a pipe or a terminal. A pipe that says it has room takes so much without waiting, and
-/// takes it in one piece (`PIPE_BUF`). The flag that would make all writes return at once cannot be set: it
-/// belongs to everybody who has the same pipe.
+/// Bytes of one write into a pipe or a terminal. A pipe that is reported as writable takes this
+/// many bytes without blocking and in one piece (`PIPE_BUF`). O_NONBLOCK cannot be used instead,
+/// because the flag belongs to every process that shares the pipe.
 const WRITE_BYTES_MAX: usize = 4096;
 
-/// How an output takes bytes without making us wait.
+/// How an output is written without blocking.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Kind {
-    /// A file: it never waits for a reader.
+    /// A file, which never waits for a reader.
     File,
-    /// A socket, as of the journal: each call can say that it must not wait.
+    /// A socket, such as the one of the journal; each call can set a flag not to block.
     Socket,
     /// A pipe or a terminal.
     Pipe,
 }
 
-/// One output.
+/// One output of the command.
 #[derive(Debug)]
 pub(crate) struct Flow {
-    /// Our end of the command's pipe; None when it is over.
+    /// Our end of the command's pipe; `None` once it has ended.
     input: Option<OwnedFd>,
     output: OwnedFd,
     kind: Kind,
     buffer: Vec<u8>,
-    /// What of `buffer` is to be written.
+    /// The range of `buffer` that is not written yet.
     pending: Range<usize>,
-    /// So much is still to be read when the command has ended.
+    /// Bytes that may still be read after the command has ended.
     left: usize,
 }
 
 impl Flow {
-    /// From our end of the command's pipe to `output`.
+    /// Creates a flow from our end of the command's pipe to `output`.
     ///
     /// # Errors
-    /// The output cannot be looked at.
+    /// Fails if the type of the output cannot be determined.
     pub(crate) fn new(input: OwnedFd, output: OwnedFd) -> Result<Flow, Errno> {
         let kind = match FileType::from_raw_mode(fstat(&output)?.st_mode) {
             FileType::RegularFile => Kind::File,
@@ -64,19 +64,20 @@ impl Flow {
         })
     }
 
-    /// The command has ended: what it wrote is in the pipe by now, and what comes later is not from it.
+    /// Limits reading to what the pipe holds now. The command has ended, and so later bytes come
+    /// from another process.
     pub(crate) fn last(&mut self) {
         let left = self.input.as_ref().and_then(|input| ioctl_fionread(input).ok());
         self.left = left.unwrap_or(0) as usize;
     }
 
-    /// Whether something that came is not written yet.
+    /// Returns whether bytes were read that are not written yet.
     pub(crate) fn has_pending(&self) -> bool {
         !self.pending.is_empty()
     }
 
-    /// What is to be watched: the command's pipe, or the way out while something waits there. The way out is
-    /// watched for its end in any case.
+    /// Returns the descriptors to poll: the command's pipe, or the output while bytes are pending.
+    /// The output is always polled for hang-up.
     pub(crate) fn watch(&self) -> (Option<BorrowedFd<'_>>, Option<(BorrowedFd<'_>, PollFlags)>) {
         let Some(input) = &self.input else { return (None, None) };
         if self.pending.is_empty() {
@@ -86,14 +87,15 @@ impl Flow {
         }
     }
 
-    /// The reader is gone: as without us, the command learns it by its next write.
+    /// Closes our end of the pipe after the reader is gone. The command notices it at its next
+    /// write, as it would without us.
     pub(crate) fn close(&mut self) {
         self.input = None;
         self.pending = 0..0;
     }
 
-    /// Reads once, if everything read before is written, and gives it to `copy`. False when there was
-    /// nothing.
+    /// Reads once, if everything read before is written, and passes the bytes to `copy`. Returns
+    /// false if there was nothing to read.
     pub(crate) fn read(&mut self, copy: &mut impl FnMut(&[u8])) -> bool {
         let Some(input) = self.input.as_ref().filter(|_| self.pending.is_empty()) else {
             return false;
@@ -118,7 +120,7 @@ impl Flow {
         false
     }
 
-    /// Writes what the way out takes now.
+    /// Writes as much as the output takes without blocking.
     pub(crate) fn write(&mut self) {
         while !self.pending.is_empty() {
             let bytes = &self.buffer[self.pending.clone()];
@@ -135,21 +137,22 @@ impl Flow {
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => return,
                 Err(Errno::PIPE | Errno::CONNRESET | Errno::NOTCONN) => return self.close(),
-                // a full disk: the command would have lost this and gone on
+                // a full disk, for example: without us the command would have lost these bytes and
+                // gone on
                 Err(_) => self.pending = 0..0,
             }
         }
     }
 }
 
-/// Whether a write of [`WRITE_BYTES_MAX`] would not wait, or fail at once.
+/// Returns whether a write of [`WRITE_BYTES_MAX`] would not block, or would fail at once.
 fn has_room(output: BorrowedFd<'_>) -> bool {
     let mut asked = [PollFd::from_borrowed_fd(output, PollFlags::OUT)];
     let asked = poll(&mut asked, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
     asked.is_ok_and(|ready| ready > 0)
 }
 
-/// What is written at once: whole lines, so that another writer's do not come between their parts.
+/// Returns the bytes for one write: whole lines, so that lines of another writer do not split them.
 fn portion(bytes: &[u8]) -> &[u8] {
     let most = &bytes[..bytes.len().min(WRITE_BYTES_MAX)];
     if most.len() == bytes.len() {
@@ -164,7 +167,7 @@ mod tests {
     use rustix::pipe::{PipeFlags, pipe_with};
 
     /// Scenario: nobody reads what the command writes.
-    /// Guarantees: nothing waits, nothing more is read than one buffer, and every byte comes out in the end.
+    /// Guarantees: nothing blocks, at most one buffer is read, and every byte comes out in the end.
     #[test]
     fn a_reader_without_room_holds_the_command_and_not_us() {
         let (input, command) = pipe_with(PipeFlags::NONBLOCK | PipeFlags::CLOEXEC).expect("a pipe");
@@ -209,8 +212,9 @@ mod tests {
         assert_eq!(rustix::io::write(&command, b"x\n"), Err(Errno::PIPE));
     }
 
-    /// Scenario: a command has ended, and a process that it left behind writes on into its pipe.
-    /// Guarantees: what was there at its end is passed on, and not a byte more.
+    /// Scenario: a command has ended, and a process that it left behind still writes into its pipe.
+    /// Guarantees: the bytes that were in the pipe when the command ended are passed on, and no
+    /// more.
     #[test]
     fn the_end_of_the_command_is_the_end() {
         let (input, command) = pipe_with(PipeFlags::NONBLOCK | PipeFlags::CLOEXEC).expect("a pipe");

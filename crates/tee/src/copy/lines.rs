@@ -1,64 +1,67 @@
-//! Which lines of a stream are copied: all, while the other side takes them; whole ones, when it does not.
-//! Pure: it is given bytes and a way to send some. What it sends over one connection is whole lines one
-//! behind the other, but for the last. Unit: one line.
+//! Decides which lines of a stream are copied: every line while the peer takes them, and only whole
+//! lines while it does not. This module does no I/O; the caller passes bytes and a function that
+//! sends. One connection carries whole lines in their order; only its last line may be incomplete.
+//! Unit: one line.
 //!
-//! Decision: of lines that find no room the newest are dropped, not the oldest: the first lines of an
-//! application that starts before its sidecar say how it started.
+//! Decision: when the buffer is full, the newest lines are dropped and not the oldest, because the
+//! first lines of an application that starts before its sidecar describe how it started.
 
 use memchr::{memchr, memrchr};
 
-/// What waits for the other side: as much as a pipe holds, behind a read that did not end with a line.
+/// Bytes that are buffered for the peer: the capacity of a pipe, after a read that did not end with
+/// a line.
 pub(crate) const HELD_BYTES_MAX: usize = 128 * 1024;
 
-/// A line of which so much came without its end is sent piece by piece: the sidecar keeps no more of it.
+/// A line that reaches this length without its end is sent in pieces, because the sidecar keeps no
+/// more of it.
 const PIECE_BYTES_MIN: usize = 64 * 1024;
 
-/// Room that must be there before word of missing lines is left: on the brink of full, each line that slips
-/// in would bring a word of its own.
+/// Free bytes that are required before a notice of dropped lines is added. Without this limit, a
+/// buffer that is almost full would get one notice for each line that still fits.
 const ROOM_TO_TELL: usize = HELD_BYTES_MAX / 2;
 
-/// The lines of one stream.
+/// The buffered lines of one stream.
 #[derive(Debug, Default)]
 pub(crate) struct Lines {
-    /// Begins at the beginning of a line, unless `open`.
+    /// Unsent bytes. They begin at the beginning of a line, unless `open` is set.
     held: Vec<u8>,
-    /// So much of `held` was sent; never more than `sendable`.
+    /// Bytes of `held` that were sent; never more than `sendable`.
     sent: usize,
-    /// So much of `held` is whole lines.
+    /// Bytes of `held` that are whole lines.
     whole: usize,
-    /// The beginning of the line at the front was sent and is held no more.
+    /// The beginning of the first line was sent and is no longer in `held`.
     open: bool,
-    /// The rest of the line that comes in is dropped.
+    /// The rest of the current input line is dropped.
     skipping: bool,
-    /// The connection has the beginning of a line whose rest was dropped.
+    /// The beginning of a line was sent on the connection, but its rest was dropped.
     torn: bool,
-    /// Dropped and not told yet.
+    /// Number of dropped lines that no notice has reported yet.
     untold: u64,
     dropped: u64,
 }
 
 impl Lines {
-    /// Lines that were not copied, or not to their end.
+    /// Returns the number of lines that were not copied, or not to their end.
     pub(crate) fn dropped(&self) -> u64 {
         self.dropped
     }
 
-    /// Whether something could be sent.
+    /// Returns whether there is something to send.
     pub(crate) fn waits(&self) -> bool {
         self.sendable() > self.sent
     }
 
-    /// Whether the connection has the beginning of a line whose rest was dropped: it must be closed, or the
-    /// next line would be taken for that rest.
+    /// Returns whether the connection carries the beginning of a line that was dropped after it.
+    /// The caller must close that connection, or the peer would take the next line for the rest.
     pub(crate) fn is_torn(&self) -> bool {
         self.torn
     }
 
-    /// Takes what one read gave, and sends what `send` takes of it. `send` says how many bytes it took, none
-    /// where it has no room now.
+    /// Takes the bytes of one read, and sends as many as `send` accepts. `send` returns the number
+    /// of bytes that it accepted, zero if it would block.
     ///
     /// # Errors
-    /// Why `send` failed. What it did not take is held.
+    /// Returns the error of `send`. Bytes that were not accepted stay buffered.
     pub(crate) fn take<E>(
         &mut self,
         bytes: &[u8],
@@ -75,7 +78,7 @@ impl Lines {
             self.append(bytes);
             return self.flush(send);
         }
-        // the way of nearly all lines: from the read to the socket without a copy
+        // the path of almost all lines: from the read to the socket without a copy
         let sent = send(&bytes[..whole]);
         let taken = sent.as_ref().map_or(0, |sent| *sent);
         let begun = memrchr(b'\n', &bytes[..taken]).map_or(0, |at| at + 1);
@@ -84,10 +87,11 @@ impl Lines {
         sent.map(|_| ())
     }
 
-    /// Sends what waits. A line that went out in part stays at the front, so that its rest comes next.
+    /// Sends the buffered bytes. A line that was sent in part stays at the front, so that its rest
+    /// comes next.
     ///
     /// # Errors
-    /// Why `send` failed.
+    /// Returns the error of `send`.
     pub(crate) fn flush<E>(
         &mut self,
         send: &mut impl FnMut(&[u8]) -> Result<usize, E>,
@@ -103,7 +107,7 @@ impl Lines {
         Ok(())
     }
 
-    /// The connection is gone. A line that went out in part goes again, whole, over the next one.
+    /// Prepares for a new connection. A line that was sent in part is sent again as a whole.
     pub(crate) fn disconnected(&mut self) {
         if self.open {
             let end = memchr(b'\n', &self.held).map(|at| at + 1);
@@ -116,7 +120,8 @@ impl Lines {
         (self.open, self.torn, self.sent) = (false, false, 0);
     }
 
-    /// The stream has ended: an unfinished line is all of it, and what was not told is told.
+    /// Ends the stream: completes an unfinished line, and adds a notice for lines that were dropped
+    /// and not reported.
     pub(crate) fn end(&mut self) {
         let unfinished = self.held.len() > self.whole || (self.open && self.whole == 0);
         if unfinished && self.untold > 0 {
@@ -127,7 +132,7 @@ impl Lines {
         self.tell();
     }
 
-    /// How much of `held` may be sent.
+    /// Returns how many bytes of `held` may be sent.
     fn sendable(&self) -> usize {
         if self.torn {
             return 0;
@@ -136,12 +141,12 @@ impl Lines {
         if self.whole == 0 && is_long { self.held.len() } else { self.whole }
     }
 
-    /// Whether the next byte begins a line.
+    /// Returns whether the next byte begins a line.
     fn is_between(&self) -> bool {
         !self.skipping && self.held.len() == self.whole && !(self.open && self.whole == 0)
     }
 
-    /// Holds what there is room for: whole lines, and the beginning of the last.
+    /// Buffers as much as fits: whole lines, and the beginning of the last one.
     fn append(&mut self, mut rest: &[u8]) {
         while !rest.is_empty() {
             if self.skipping {
@@ -156,7 +161,7 @@ impl Lines {
                 if self.is_between() {
                     self.tell();
                 } else {
-                    // first the line at hand
+                    // complete the current line first
                     part = &rest[..memchr(b'\n', rest).map_or(rest.len(), |at| at + 1)];
                 }
             }
@@ -164,7 +169,7 @@ impl Lines {
             let whole = memrchr(b'\n', fits).map(|at| at + 1);
             let held = if fits.len() == part.len() { Some(part.len()) } else { whole };
             let Some(held) = held else {
-                // the line at hand finds no room, and its beginning is worth nothing without it
+                // the current line does not fit, and its beginning is useless without the rest
                 self.held.truncate(self.whole);
                 self.skipping = true;
                 if self.open && self.whole == 0 {
@@ -184,7 +189,7 @@ impl Lines {
         self.untold += 1;
     }
 
-    /// Lets go of what was sent, back to the beginning of a line that was sent in part.
+    /// Discards sent bytes, except those of a line that was sent in part.
     fn forget(&mut self) {
         let lines = memrchr(b'\n', &self.held[..self.sent]).map(|at| at + 1);
         let in_pieces = self.whole == 0 || (self.open && lines.is_none());
@@ -194,12 +199,12 @@ impl Lines {
         self.sent -= cut;
         self.whole -= cut.min(self.whole);
         if self.held.is_empty() {
-            // a burst is no reason to keep its memory
+            // free the memory of a burst
             self.held = Vec::new();
         }
     }
 
-    /// Leaves word of what is missing.
+    /// Adds a notice that counts the dropped lines.
     fn tell(&mut self) {
         if self.untold > 0 {
             self.held.extend_from_slice(notice(self.untold).as_bytes());
@@ -209,7 +214,7 @@ impl Lines {
     }
 }
 
-/// The record that stands where lines are missing.
+/// Returns the record that replaces dropped lines.
 pub(crate) fn notice(lines: u64) -> String {
     let head = r#"{"level":"warn","logger":"sidelight.tee","message":"lines were not copied""#;
     format!("{head},\"lines\":{lines}}}\n")

@@ -1,5 +1,5 @@
-//! The connection to the sidecar: made without waiting, again and again, and given up at the first sign of
-//! trouble. Time is handed in. Unit: one connection.
+//! The connection to the sidecar. It connects without blocking, tries again after a delay, and
+//! gives a connection up at its first error. The caller passes the time. Unit: one connection.
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
@@ -9,19 +9,20 @@ use rustix::net::{
 use std::path::Path;
 use std::time::Duration;
 
-/// Before the second attempt; doubled each time.
+/// Delay before the second attempt; it doubles with each attempt.
 const WAIT_MIN: Duration = Duration::from_millis(50);
 
-/// Between attempts at most: a sidecar that was restarted is found again within it.
+/// Longest delay between attempts. A sidecar that was restarted is found again within this time.
 const WAIT_MAX: Duration = Duration::from_secs(2);
 
-/// A connection that lived shorter counts as an attempt that failed: somebody listens there who wants none.
+/// A connection that lasted less than this counts as a failed attempt, because the listener closes
+/// connections on purpose.
 const LIFE_MIN: Duration = Duration::from_secs(5);
 
-/// The way to one sidecar.
+/// The connection to one sidecar.
 #[derive(Debug)]
 pub(crate) struct Link {
-    /// None for a path that no socket can have.
+    /// `None` if the path is not valid for a socket.
     address: Option<SocketAddrUnix>,
     socket: Option<OwnedFd>,
     since: Duration,
@@ -30,18 +31,18 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    /// A link that has not connected yet.
+    /// Creates a link without a connection.
     pub(crate) fn new(path: &Path) -> Link {
         let address = SocketAddrUnix::new(path).ok();
         Link { address, socket: None, since: Duration::ZERO, wait: WAIT_MIN, next: Duration::ZERO }
     }
 
-    /// The socket, while there is a connection.
+    /// Returns the socket, while there is a connection.
     pub(crate) fn socket(&self) -> Option<BorrowedFd<'_>> {
         self.socket.as_ref().map(AsFd::as_fd)
     }
 
-    /// When the next attempt is due, while there is no connection.
+    /// Returns when the next attempt is due, while there is no connection.
     pub(crate) fn due(&self) -> Option<Duration> {
         (self.socket.is_none() && self.address.is_some()).then_some(self.next)
     }
@@ -53,7 +54,8 @@ impl Link {
         else {
             return;
         };
-        // not waiting holds for the connecting, too: a full queue of a sidecar that hangs is no connection
+        // with NONBLOCK connect() does not block either; a full backlog of a sidecar that hangs
+        // counts as a failure
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let fresh = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None);
         match fresh.and_then(|socket| connect(&socket, address).map(|()| socket)) {
@@ -62,16 +64,16 @@ impl Link {
         }
     }
 
-    /// Connects now, however long the last attempt is ago: the end is near.
+    /// Connects now without waiting for the delay, because the process is about to end.
     pub(crate) fn attempt_at_last(&mut self, now: Duration) {
         self.next = now;
         self.attempt(now);
     }
 
-    /// Sends what finds room; nothing where there is no connection.
+    /// Sends as many bytes as the socket takes; zero if there is no connection.
     ///
     /// # Errors
-    /// The connection is gone.
+    /// Returns an error if the connection is gone.
     pub(crate) fn send(&self, bytes: &[u8]) -> Result<usize, Errno> {
         let Some(socket) = &self.socket else { return Ok(0) };
         match send(socket, bytes, SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
@@ -80,7 +82,7 @@ impl Link {
         }
     }
 
-    /// Gives the connection up.
+    /// Closes the connection.
     pub(crate) fn drop_connection(&mut self, now: Duration) {
         self.socket = None;
         if now.saturating_sub(self.since) >= LIFE_MIN {
@@ -129,7 +131,7 @@ mod tests {
         peer.read_exact(&mut got).expect("five bytes");
         drop(peer);
         assert_eq!(link.send(b"line\n"), Err(Errno::PIPE));
-        // who hangs up at once is not called again at once, who stayed is
+        // a peer that closes at once is not tried again at once; a peer that stayed is
         link.drop_connection(now + MS);
         assert_eq!(link.due(), Some(now + MS + WAIT_MAX));
         link.attempt_at_last(now + MS);

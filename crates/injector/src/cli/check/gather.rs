@@ -1,5 +1,5 @@
-//! Reads what `check --cluster` judges. What the asker has no right to see is noted, not fatal: namespaces
-//! and pods alone must be readable. Unit: one cluster.
+//! Reads the state that `check --cluster` evaluates. Objects that the user may not read are
+//! recorded and are not an error; only namespaces and pods must be readable. Unit: one cluster.
 
 use super::monitor;
 use super::state::{Blind, Pod, Sidecar, State};
@@ -15,13 +15,13 @@ use std::collections::BTreeSet;
 const ADMISSION: &str = "/apis/admissionregistration.k8s.io/v1";
 const MONITORING: &str = "/apis/monitoring.coreos.com";
 
-/// Pods that are over have nothing to wait for.
+/// Excludes pods that have ended.
 const FIELDS: &str = "status.phase!=Succeeded,status.phase!=Failed";
 
-/// Reads a cluster.
+/// Reads the state of a cluster.
 ///
 /// # Errors
-/// It does not answer, or does not let us see namespaces and pods.
+/// Fails if the API server does not answer, or does not permit reading namespaces and pods.
 pub(super) async fn gather(client: &Client) -> Result<State, Error> {
     let mut state = State::default();
     let each = |namespace: Value| {
@@ -33,7 +33,7 @@ pub(super) async fn gather(client: &Client) -> Result<State, Error> {
     let path = format!("{ADMISSION}/mutatingwebhookconfigurations");
     state.webhooks = seen(client, &path, &mut state.blind).await.unwrap_or_default();
     let path = format!("{ADMISSION}/mutatingadmissionpolicybindings");
-    // a cluster below 1.36 has none of them
+    // a cluster before 1.36 has no such kind
     let bindings = seen(client, &path, &mut state.blind).await.unwrap_or_default();
     state.bindings = bindings.into_iter().filter(is_our_binding).collect();
     absent(client, &mut state).await;
@@ -55,7 +55,7 @@ fn is_our_binding(binding: &Value) -> bool {
     policy.starts_with("inject") && policy.ends_with(".sidelight.dev")
 }
 
-/// Looks for what bindings name.
+/// Looks up the objects that bindings refer to, and records those that do not exist.
 async fn absent(client: &Client, state: &mut State) {
     let mut paths = BTreeSet::new();
     for binding in &state.bindings {
@@ -82,7 +82,8 @@ async fn absent(client: &Client, state: &mut State) {
     }
 }
 
-/// A list, whole; `None` where the cluster has no such kind, or where it is noted that we may not see it.
+/// Returns a complete list. `None` if the cluster has no such kind, or if reading is forbidden,
+/// which is recorded.
 async fn seen(client: &Client, path: &str, blind: &mut Vec<Blind>) -> Option<Vec<Value>> {
     let mut items = Vec::new();
     match client.list(path, "", Shape::Whole, |item| items.push(item)).await {
@@ -117,7 +118,7 @@ async fn endpoints(client: &Client, state: &mut State, of: &(String, String)) {
     let mut ready = 0;
     let each = |slice: Value| {
         let endpoints = slice["endpoints"].as_array();
-        // who does not say is ready
+        // an endpoint without the condition is ready
         let is_ready = |endpoint: &&Value| endpoint["conditions"]["ready"] != false;
         ready += endpoints.map_or(0, |endpoints| endpoints.iter().filter(is_ready).count());
     };
@@ -137,7 +138,7 @@ async fn certificate(client: &Client, state: &mut State, of: (String, String)) {
             let pem = pem.and_then(|pem| String::from_utf8(pem).ok());
             state.certificates.extend(pem.map(|pem| (of, pem)));
         }
-        // provided certificates may lie anywhere
+        // provided certificates may be stored anywhere
         Err(error) if error.is_not_found() => {}
         Err(error) => note(&mut state.blind, &path, &error),
     }
@@ -156,7 +157,7 @@ async fn prometheus(client: &Client, state: &mut State) {
     state.prometheuses = Some(all);
 }
 
-/// A pod as far as it is judged; none that is on its way out or lives on its node alone.
+/// Extracts what the check needs of a pod; `None` for one that is being deleted or is a static pod.
 pub(super) fn digest(pod: &Value, policy: &Policy) -> Option<Pod> {
     let metadata = &pod["metadata"];
     let text = |key: &str| metadata[key].as_str().unwrap_or_default().to_owned();
@@ -192,7 +193,7 @@ pub(super) fn digest(pod: &Value, policy: &Policy) -> Option<Pod> {
     })
 }
 
-/// As kubectl names it: of a ReplicaSet the Deployment.
+/// Returns the owner as kubectl names it: for a ReplicaSet its Deployment.
 fn owner(metadata: &Value) -> String {
     let owners = metadata["ownerReferences"].as_array();
     let owner = owners.and_then(|owners| owners.iter().find(|owner| owner["controller"] == true));

@@ -1,4 +1,5 @@
-//! Who scrapes: a PodMonitor that no Prometheus selects is metrics that nobody sees. Unit: one cluster.
+//! Checks the scraping: if no Prometheus selects a PodMonitor, its metrics are not collected. Unit:
+//! one cluster.
 
 use super::Finding;
 use super::selector::selects;
@@ -6,7 +7,7 @@ use super::state::{State, named};
 use crate::inject::names::{INJECTED_LABEL, PORT};
 use serde_json::{Map, Value, json};
 
-/// Whether a PodMonitor is about our pods.
+/// Returns whether a PodMonitor selects our pods.
 pub(super) fn is_ours(monitor: &Value) -> bool {
     let endpoints = monitor["spec"]["podMetricsEndpoints"].as_array();
     let labels = json!({INJECTED_LABEL: "true"});
@@ -16,7 +17,7 @@ pub(super) fn is_ours(monitor: &Value) -> bool {
             .is_some_and(|wanted| !wanted.is_empty() && Some(wanted) == labels.as_object())
 }
 
-/// All of them.
+/// Returns all findings about scraping.
 pub(super) fn findings(state: &State) -> Vec<Finding> {
     let Some(prometheuses) = &state.prometheuses else { return Vec::new() };
     if state.monitors.is_empty() {
@@ -41,8 +42,8 @@ pub(super) fn findings(state: &State) -> Vec<Finding> {
     state.monitors.iter().filter(unseen).map(finding).collect()
 }
 
-/// Whether a Prometheus of the operator takes a PodMonitor up: a selector that is missing selects nothing,
-/// and a missing selector of namespaces its own.
+/// Returns whether a Prometheus of the operator selects a PodMonitor. A missing selector selects
+/// nothing, and a missing namespace selector selects its namespace.
 fn sees(state: &State, prometheus: &Value, monitor: &Value) -> bool {
     let spec = &prometheus["spec"];
     let nothing = Map::new();
@@ -59,7 +60,7 @@ fn sees(state: &State, prometheus: &Value, monitor: &Value) -> bool {
         && selects(&spec["podMonitorSelector"], labels)
 }
 
-/// What a Prometheus asks for, for people.
+/// Describes the selectors of a Prometheus for people.
 fn wanted(prometheus: &Value) -> String {
     let spec = &prometheus["spec"];
     let shown = |selector: &Value, none: &str| match selector {

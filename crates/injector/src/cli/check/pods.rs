@@ -1,6 +1,6 @@
-//! Pods that should have the sidecar and have not, sidecars that lost what makes them native, and those of
-//! another version or revision. Pods of one owner are one finding: what is to be done is done to the owner.
-//! Unit: one cluster.
+//! Finds pods that should have the sidecar and do not, sidecars without the field that makes them
+//! native, and sidecars of another version or revision. Pods of one owner form one finding, because
+//! the remedy applies to the owner. Unit: one cluster.
 
 use super::Finding;
 use super::selector::selects;
@@ -9,13 +9,13 @@ use crate::inject::names::REVISION_LABEL;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// Names of pods that a finding shows.
+/// Number of pod names in one finding.
 const NAMES_MAX: usize = 5;
 
-/// Findings of one kind that are told one by one.
+/// Number of findings of one kind that are listed individually.
 const OWNERS_MAX: usize = 50;
 
-/// Pods of one owner with the same thing to say of them.
+/// Pods grouped by owner and problem.
 #[derive(Default)]
 struct Groups<'s> {
     names: BTreeMap<(&'s str, &'s str, String), Vec<&'s str>>,
@@ -26,7 +26,7 @@ impl<'s> Groups<'s> {
         self.names.entry((&pod.namespace, &pod.owner, why)).or_default().push(&pod.name);
     }
 
-    /// A finding a group, made of namespace, owner, what is said and the pods' names.
+    /// Adds one finding for each group; `make` gets namespace, owner, problem and the pods' names.
     fn told(self, findings: &mut Vec<Finding>, make: impl Fn(&str, &str, &str, &str) -> Finding) {
         let more = self.names.len().saturating_sub(OWNERS_MAX);
         let mut last = None;
@@ -45,7 +45,7 @@ impl<'s> Groups<'s> {
     }
 }
 
-/// All of them.
+/// Returns all findings about pods.
 pub(super) fn findings(state: &State) -> Vec<Finding> {
     let (mut missing, mut lost, mut others) = <(Groups<'_>, Groups<'_>, Groups<'_>)>::default();
     for pod in &state.pods {
@@ -83,7 +83,7 @@ pub(super) fn findings(state: &State) -> Vec<Finding> {
     findings
 }
 
-/// Who else changes pods when they are made.
+/// Names other webhooks that change pods when they are created.
 fn suspects(state: &State) -> String {
     let changes_pods = |webhook: &&Value| {
         let rules = webhook["rules"].as_array();
@@ -109,7 +109,7 @@ fn suspects(state: &State) -> String {
     }
 }
 
-/// Who chooses the pod as things stand now.
+/// Returns the webhook or binding that selects the pod now.
 fn chooser<'s>(state: &'s State, pod: &Pod) -> Option<Chooser<'s>> {
     let namespace = state.namespaces.get(&pod.namespace)?;
     state.choosers().find(|chooser| {
@@ -117,7 +117,8 @@ fn chooser<'s>(state: &'s State, pod: &Pod) -> Option<Chooser<'s>> {
     })
 }
 
-/// Why a pod that is chosen has no sidecar; `None` for one that is not, or could not have one.
+/// Returns why a selected pod has no sidecar; `None` for one that is not selected, or cannot have
+/// one.
 fn missed(state: &State, pod: &Pod) -> Option<String> {
     let chooser = chooser(state, pod)?;
     if pod.refused.is_some() {
@@ -132,7 +133,7 @@ fn missed(state: &State, pod: &Pod) -> Option<String> {
     })
 }
 
-/// What a pod has of another version or revision than it would get now.
+/// Describes how the pod differs in version or revision from a new one.
 fn another(state: &State, pod: &Pod) -> Option<String> {
     let (revision, version) = pod.status.as_ref()?;
     if let Some(chooser) = chooser(state, pod) {
@@ -147,7 +148,7 @@ fn another(state: &State, pod: &Pod) -> Option<String> {
     (version != ours).then(|| format!("has sidelight {version}; this is {ours}"))
 }
 
-/// The revision that a chooser stands for: what it asks of labels, else what its object says.
+/// Returns the revision of a chooser: the one in its label selector, or else the one of its object.
 fn revision_of<'s>(chooser: &Chooser<'s>) -> &'s str {
     let asked = [chooser.pods, chooser.namespaces].into_iter().find_map(|selector| {
         let expressions = selector["matchExpressions"].as_array()?;
@@ -158,7 +159,7 @@ fn revision_of<'s>(chooser: &Chooser<'s>) -> &'s str {
     asked.or(said).unwrap_or("default")
 }
 
-/// How pods of an owner are made anew.
+/// Returns the command that recreates the pods of an owner.
 fn restart(namespace: &str, owner: &str) -> String {
     let (kind, name) = owner.split_once('/').unwrap_or(("pod", owner));
     match kind {

@@ -1,9 +1,9 @@
-//! Does a LabelSelector select these labels? As Kubernetes means it: an empty one everything, and an
-//! expression that nobody knows nothing. Unit: one selector.
+//! Evaluates a LabelSelector as Kubernetes does: an empty selector selects everything, and an
+//! unknown expression selects nothing. Unit: one selector.
 
 use serde_json::{Map, Value};
 
-/// Whether the selector selects what has these labels; a missing selector is an empty one.
+/// Returns whether the selector selects these labels; a missing selector is an empty one.
 pub(super) fn selects(selector: &Value, labels: &Map<String, Value>) -> bool {
     let exact = selector["matchLabels"].as_object();
     let expressions = selector["matchExpressions"].as_array();

@@ -1,4 +1,4 @@
-//! What is wrong with a cluster, told from objects as an API server gives them.
+//! Checks findings against objects in the form of an API server.
 
 use super::gather::digest;
 use super::judged;
@@ -14,7 +14,7 @@ use std::time::Duration;
 const NOW: UnixNanos = UnixNanos(1_800_000_000_000_000_000);
 const DAY: Duration = Duration::from_hours(24);
 
-/// Certificates that fit: the bundle and what is served.
+/// Creates certificates that match: the bundle and the served one.
 fn trust(lifetime: Duration) -> (String, String) {
     let made = NOW.before(DAY);
     let above = authority(made, 365 * DAY).expect("an authority");
@@ -61,7 +61,7 @@ fn pod(name: &str, change: impl Fn(&mut Value)) -> Value {
     pod
 }
 
-/// A cluster in which all is well.
+/// Returns a cluster without problems.
 fn well() -> State {
     let (bundle, served) = trust(30 * DAY);
     let service = ("sidelight-system".to_owned(), "sidelight-injector".to_owned());
@@ -98,7 +98,7 @@ fn without(pod: &mut Value) {
     pod["metadata"]["annotations"] = json!({});
 }
 
-/// Changes a cluster in which all is well; what is found must hold these words, with this level.
+/// Changes a cluster without problems; the findings must have these levels and contain these words.
 fn check(change: impl Fn(&mut State), expected: &[(Level, &[&str])]) {
     let mut state = well();
     state.namespaces.insert("sidelight-system".to_owned(), serde_json::Map::new());
@@ -285,7 +285,7 @@ fn no_injector_at_all() {
         |state| state.webhooks.clear(),
         &[(Level::Error, &["no injector is installed", "install the chart"])],
     );
-    // a policy is one, and chooses pods
+    // a policy injects as well, and selects pods
     let binding = json!({
         "metadata": {"name": "namespace.inject.sidelight.dev", "creationTimestamp": "2026-11-02T00:00:00Z"},
         "spec": {"policyName": "inject.sidelight.dev", "matchResources": {"namespaceSelector":

@@ -1,5 +1,5 @@
-//! What injects: is there something, is it whole, does somebody answer, and would the API server believe
-//! who answers? Unit: one cluster.
+//! Checks that something injects, that it is complete, that it answers, and that the API server
+//! would trust its certificate. Unit: one cluster.
 
 use super::Finding;
 use super::state::{State, named};
@@ -10,18 +10,18 @@ use sidelight::clock::UnixNanos;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// A certificate that ends so soon was not renewed when it should have been: ours are at a third of 30 days,
-/// those of others mostly earlier.
+/// A certificate that expires within this time was not renewed when it was due: ours are renewed
+/// with a third of 30 days left, others mostly earlier.
 const ENDS_SOON: Duration = Duration::from_hours(7 * 24);
 
-/// Namespace and name of the Service of a webhook; `None` for one that is called by address.
+/// Returns namespace and name of a webhook's Service; `None` for one with a URL.
 pub(super) fn service(webhook: &Value) -> Option<(String, String)> {
     let service = &webhook["clientConfig"]["service"];
     let text = |key: &str| service[key].as_str().map(str::to_owned);
     Some((text("namespace")?, text("name")?))
 }
 
-/// All of them; webhooks of one configuration that say the same say it once.
+/// Returns all findings about webhooks; equal findings of one configuration appear once.
 pub(super) fn findings(state: &State, now: UnixNanos) -> Vec<Finding> {
     let mut findings = Vec::new();
     if state.ours().next().is_none() && state.bindings.is_empty() {

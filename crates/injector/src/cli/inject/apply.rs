@@ -1,13 +1,13 @@
-//! A JSON patch done to a value (RFC 6902): `add` and `replace`, which are all that a plan has. Unit: one
-//! operation.
+//! Applies a JSON patch to a value (RFC 6902): `add` and `replace`, the only operations of a plan.
+//! Unit: one operation.
 
 use crate::inject::patch::Operation;
 use serde_json::Value;
 
-/// Does one operation.
+/// Applies one operation.
 ///
 /// # Errors
-/// It names a place that is not there: the plan and the pod do not fit.
+/// Fails if the path does not exist, because then the plan was made for another pod.
 pub(super) fn apply(target: &mut Value, operation: &Operation) -> Result<(), String> {
     let misfit = || format!("the plan does not fit the pod at {}", operation.path);
     let (parent, last) = operation.path.rsplit_once('/').ok_or_else(misfit)?;

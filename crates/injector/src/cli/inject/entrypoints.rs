@@ -1,6 +1,6 @@
-//! `--resolve-entrypoints`: a container whose output is to be copied and that names no command gets
-//! ENTRYPOINT and CMD of its image written into the manifest, so that there is something to wrap. A
-//! registry that does not answer is a warning: the manifest is as good as before. Unit: one pod.
+//! `--resolve-entrypoints`: writes the image's ENTRYPOINT and CMD into a container with copied
+//! output and without a command, so that there is a command to wrap. If a registry does not answer,
+//! a warning is printed and the manifest is not changed. Unit: one pod.
 
 use crate::inject::names::{CONFIG, CONTAINER};
 use crate::inject::policy::Policy;
@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use std::collections::HashMap;
 use tokio::runtime::Runtime;
 
-/// What registries said, each asked once for an image.
+/// The answers of registries; each image is requested once.
 pub(super) struct Entrypoints {
     runtime: Runtime,
     platform: Platform,
@@ -17,7 +17,7 @@ pub(super) struct Entrypoints {
 }
 
 impl Entrypoints {
-    /// Ready to ask for a platform as in `linux/amd64`.
+    /// Creates an empty cache for a platform such as `linux/amd64`.
     pub(super) fn new(platform: &str) -> Result<Entrypoints, String> {
         let (os, architecture) = platform
             .split_once('/')
@@ -30,7 +30,7 @@ impl Entrypoints {
         Ok(Entrypoints { runtime, platform, known: HashMap::new() })
     }
 
-    /// Writes commands into a pod; whether there was one to write.
+    /// Writes commands into a pod. Returns whether there was one to write.
     pub(super) fn write(
         &mut self,
         pod: &mut Value,
@@ -45,7 +45,7 @@ impl Entrypoints {
             let image = container.get("image").and_then(Value::as_str).unwrap_or_default();
             let said = container.get("command").and_then(Value::as_array);
             let has_command = said.is_some_and(|command| !command.is_empty());
-            // what the installer says of an image wins, and the plan knows it
+            // the installer's command for an image wins, and the plan uses it
             let mapped = policy.entrypoints.contains_key(image);
             if name == CONTAINER || image.is_empty() || has_command || mapped || !asked.wants(name)
             {
@@ -77,7 +77,7 @@ impl Entrypoints {
     }
 }
 
-/// Whose output is to be copied.
+/// The containers with copied output.
 #[derive(PartialEq, Eq, Debug)]
 enum Asked {
     Nobody,
@@ -103,12 +103,12 @@ fn asked(pod: &Value) -> Asked {
     }
 }
 
-/// As kubelet puts them together: `args` of the manifest stand for CMD.
+/// Combines them as kubelet does: `args` of the manifest replace CMD.
 fn set(container: &mut Map<String, Value>, command: &Command) {
     let list = |words: &[String]| Value::from(words.to_vec());
     let args = container.get("args").and_then(Value::as_array).filter(|args| !args.is_empty());
     let (program, args) = match (command.entrypoint.as_slice(), args) {
-        // what is run is the arguments alone, the first of them the program
+        // without ENTRYPOINT the arguments alone are run, and the first of them is the program
         ([], Some(args)) => (Value::from(args.clone()), None),
         ([], None) => (list(&command.cmd), None),
         (entrypoint, Some(args)) => (list(entrypoint), Some(Value::from(args.clone()))),
@@ -117,7 +117,7 @@ fn set(container: &mut Map<String, Value>, command: &Command) {
     };
     container.shift_remove("args");
     container.shift_remove("command");
-    // behind the image, where people write them
+    // after the image, where it usually is
     let at = container.keys().position(|key| key == "image").map_or(container.len(), |at| at + 1);
     if let Some(args) = args {
         container.shift_insert(at, "args".to_owned(), args);

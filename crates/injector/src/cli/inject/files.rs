@@ -1,18 +1,18 @@
-//! The files that `inject` was given -> their documents. A directory gives its manifests in the order of
-//! their names, as kubectl takes them, without those of folders below. Unit: one call.
+//! Reads the files of `inject` into documents. A directory contributes its manifests in the order
+//! of their names, as with kubectl, without subdirectories. Unit: one call.
 
 use crate::cli::output::say;
 use crate::manifest::read::{Document, FILE_BYTES_MAX, read as documents};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-/// What kubectl takes out of a directory.
+/// File name extensions that kubectl reads from a directory.
 const ENDINGS: [&str; 3] = ["json", "yaml", "yml"];
 
-/// Name and documents of every file; all that is wrong at once.
+/// Returns name and documents of every file, or all errors at once.
 ///
 /// # Errors
-/// A file cannot be read, or is no manifest.
+/// Fails if a file cannot be read or is not a manifest.
 pub(super) fn read(paths: &[PathBuf]) -> Result<Vec<(String, Vec<Document>)>, String> {
     let (mut files, mut wrong) = (Vec::new(), Vec::new());
     for path in paths {
@@ -58,7 +58,7 @@ fn file(path: &Path) -> Result<(String, Vec<Document>), String> {
         let line = valid.split(|byte| *byte == b'\n').count();
         format!("{name}:{line}: not UTF-8")
     })?;
-    // PowerShell and some editors put one in front
+    // PowerShell and some editors write a byte order mark
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let (documents, notes) = documents(&name, text).map_err(|error| error.to_string())?;
     for note in notes {
@@ -69,7 +69,7 @@ fn file(path: &Path) -> Result<(String, Vec<Document>), String> {
 
 fn text(from: impl Read) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    // one more than the limit, which the reader then refuses
+    // one byte more than the limit, so that the reader refuses the file
     from.take(FILE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }

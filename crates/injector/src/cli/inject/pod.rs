@@ -1,10 +1,11 @@
-//! A template of pods as the pod that comes of it, so far as a plan looks, and back. Unit: one workload.
+//! Converts a template into the pod that is created from it, as far as a plan looks at it, and
+//! back. Unit: one workload.
 
 use crate::inject::Owner;
 use crate::manifest::workload::Workload;
 use serde_json::{Map, Value, json};
 
-/// The pod that a workload makes: metadata and spec of its template.
+/// Returns the pod of a workload: metadata and spec of its template.
 pub(super) fn standing(document: &Value, workload: &Workload) -> Value {
     let template = document.pointer(&workload.pointer).unwrap_or(&Value::Null);
     let mut pod = json!({"apiVersion": "v1", "kind": "Pod"});
@@ -16,17 +17,17 @@ pub(super) fn standing(document: &Value, workload: &Workload) -> Value {
     pod
 }
 
-/// Whose the pods of a workload are: nobody's, where it is a pod itself.
+/// Returns the owner of a workload's pods; `None` if the workload is a pod.
 pub(super) fn owner(workload: &Workload) -> Option<Owner> {
     let is_known =
         !matches!(workload.kind.as_str(), "Pod" | "PodTemplate") && !workload.name.is_empty();
     is_known.then(|| Owner { kind: workload.kind.clone(), name: workload.name.clone() })
 }
 
-/// Metadata and spec of the pod back into its template, where nothing else is touched.
+/// Writes metadata and spec of the pod back into its template, and changes nothing else.
 ///
 /// # Errors
-/// The template is not there.
+/// Fails if the template does not exist.
 pub(super) fn put_back(
     document: &mut Value,
     workload: &Workload,
@@ -42,7 +43,7 @@ pub(super) fn put_back(
     Ok(())
 }
 
-/// In its place; metadata that is new stands before the spec, where people look for it.
+/// Sets a member at its position; new metadata is inserted before the spec, as usual.
 fn set(template: &mut Map<String, Value>, key: &str, value: Value) {
     match template.get_mut(key) {
         Some(place) => *place = value,

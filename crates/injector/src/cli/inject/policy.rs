@@ -1,5 +1,5 @@
-//! `sidelight inject policy`: the MutatingAdmissionPolicy, its bindings and parameters, to be applied. And
-//! the injector's configuration, which says what is in them. Unit: one call.
+//! `sidelight inject policy`: prints the MutatingAdmissionPolicy with its bindings and parameters.
+//! It also loads the injector's configuration, which determines them. Unit: one call.
 
 use crate::cli::output::{self, say};
 use crate::config;
@@ -20,7 +20,7 @@ pub struct Arguments {
     pub namespace: String,
 }
 
-/// Prints it.
+/// Prints the policy.
 pub fn run(arguments: &Arguments) -> ExitCode {
     let place = Place { namespace: arguments.namespace.clone() };
     let made = load(arguments.config.as_deref())
@@ -40,10 +40,10 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     }
 }
 
-/// The injector's configuration, or its defaults; warnings are told.
+/// Loads the injector's configuration, or its defaults, and prints warnings.
 ///
 /// # Errors
-/// All that is wrong in the file.
+/// Returns all errors of the file.
 pub(super) fn load(path: Option<&Path>) -> Result<Policy, String> {
     let Some(path) = path else { return Ok(Policy::default()) };
     let (policy, faults) = config::load(path);

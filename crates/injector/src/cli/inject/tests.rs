@@ -1,4 +1,4 @@
-//! Manifests with sidecars, as a user gives and gets them.
+//! Adds sidecars to manifests, as a user runs the command.
 
 use super::*;
 use crate::manifest::read::read;
@@ -12,7 +12,7 @@ fn arguments(line: &str) -> Arguments {
     arguments
 }
 
-/// Every pod of a text done with; what was told of each, and what comes out.
+/// Processes every pod of a text; returns the result for each, and the documents.
 fn done(line: &str, text: &str) -> (Vec<Done>, Vec<Value>) {
     let arguments = arguments(line);
     let (documents, _) = read("f.yaml", text).expect("manifests");
@@ -89,8 +89,8 @@ fn every_pod_of_a_list_and_the_mode() {
     assert!(values[0]["items"][0]["spec"].get("initContainers").is_none());
 }
 
-/// Scenario: kinds that are in no list. Guarantee: a template is injected wherever it is one, and what is left out
-/// is named.
+/// Scenario: the kinds are in no list.
+/// Guarantees: a template is injected in every kind that has one, and omissions are named.
 #[test]
 fn kinds_of_others() {
     let template = json!({"template": {"spec": {"containers": [{"name": "app", "image": "x"}]}}});
@@ -118,7 +118,8 @@ fn kinds_of_others() {
     assert_eq!((workloads(&none), passed_over(&none)), (Vec::new(), None));
 }
 
-/// Scenario: a manifest names no namespace. Guarantee: the one that is given counts, and no other wins over its own.
+/// Scenario: a manifest names no namespace.
+/// Guarantees: the given namespace applies, and never overrides the manifest's.
 #[test]
 fn the_namespace_of_a_manifest() {
     let mut policy = Policy::default();
@@ -140,7 +141,7 @@ fn the_namespace_of_a_manifest() {
     }
 }
 
-/// A plan names places as RFC 6901 does; one that is not there is told, never skipped.
+/// Guarantees: a plan's path (RFC 6901) that does not exist is reported, never skipped.
 #[test]
 fn operations_are_done_where_they_say() {
     use crate::inject::patch::Operation;

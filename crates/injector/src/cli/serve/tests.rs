@@ -1,4 +1,4 @@
-//! The arguments of the injector, from flags and from the environment.
+//! Reads the arguments of the injector from flags and from the environment.
 
 use super::*;
 
@@ -15,8 +15,8 @@ fn parsed(line: &str) -> Arguments {
     Arguments::from_arg_matches(&matches).expect("valid")
 }
 
-/// Guarantees: every flag can come from the environment, gives the same as on the command line, and loses
-/// against it.
+/// Guarantees: every flag can come from the environment, has the same effect as on the command
+/// line, and is overridden by it.
 #[test]
 fn every_flag_is_a_variable_and_flags_win() {
     for (flag, value, other) in [
@@ -54,7 +54,8 @@ fn every_flag_is_a_variable_and_flags_win() {
     assert_eq!(behind(&environment(&[("SIDELIGHT_INJECTOR_TLS", "")])), Ok(Arguments::default()));
 }
 
-/// Guarantees: what Kubernetes puts into the environment for a Service called sidelight-injector is no flag.
+/// Guarantees: the variables that Kubernetes sets for a Service called sidelight-injector are not
+/// flags.
 #[test]
 fn a_service_of_our_name_sets_nothing() {
     let links = environment(&[

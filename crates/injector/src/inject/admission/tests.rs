@@ -1,4 +1,4 @@
-//! The generated policy: what an installer decides gets into its parameters.
+//! Checks the generated policy: the installer's decisions become its parameters.
 
 use super::super::policy::{Entrypoint, Group, Metrics, Mode, Otlp, Overrides, Policy, Protocol};
 use super::{Place, SPEC, text};
@@ -37,13 +37,14 @@ fn everything() -> Policy {
     policy
 }
 
-/// What is printed for the defaults and for a policy that says everything, word by word. `UPDATE=1` rewrites.
+/// Guarantees: the text for the defaults, and for a policy that sets everything, is exactly as
+/// expected. `UPDATE=1` rewrites it.
 #[test]
 fn golden() {
     for (name, policy) in [("default", Policy::default()), ("everything", everything())] {
         let path =
             format!("{}/src/inject/admission/golden/{name}.yaml", env!("CARGO_MANIFEST_DIR"));
-        // the specification is a file of its own
+        // the specification is in a separate file
         let text = text(&policy, &place()).expect("a policy");
         let (head, rest) = text.split_once("spec:\n").expect("a specification");
         let (_, rest) = rest.split_once("\n---\n").expect("bindings");
@@ -64,7 +65,8 @@ fn the_specification_stands_in_the_policy_as_it_is() {
     assert_eq!(documents(&Policy::default())[0]["spec"], spec[0].value);
 }
 
-/// A parameter that nobody gives would make every expression that reads it fail, and with it the injection.
+/// Guarantees: no parameter is missing, because every expression that reads it would fail, and with
+/// it the injection.
 #[test]
 fn every_parameter_is_given_or_asked_for_with_care() {
     let given = |policy: &Policy| {
@@ -106,7 +108,8 @@ fn what_it_cannot_do_is_refused() {
     assert!(text(&large, &place()).expect_err("refused").contains("`defaults`"));
 }
 
-/// A namespace with its own settings is selected by its own bindings alone, one that is left out by none.
+/// Guarantees: only its own bindings select a namespace with overrides, and none selects an
+/// excluded one.
 #[test]
 fn namespaces_meet_one_set_of_parameters() {
     let mut policy = everything();

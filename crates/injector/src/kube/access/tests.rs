@@ -1,4 +1,4 @@
-//! Where the API server is and who we are, from files.
+//! Reads the API server's address and the credentials from files.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Certificates of our own making, read back and believed.
+//! Creates certificates, reads them back and verifies them.
 
 use super::*;
 
@@ -73,7 +73,7 @@ fn dates_as_both_kinds_write_them() {
     }
 }
 
-/// Guarantees: whatever bytes stand where a certificate should be, reading them ends.
+/// Guarantees: parsing terminates, whatever bytes are in place of a certificate.
 #[test]
 fn what_is_no_certificate_has_no_validity() {
     let (authority, _) = made();

@@ -1,4 +1,4 @@
-//! Reviews of all kinds, well-formed or not, and what is answered.
+//! Sends reviews of all kinds, well-formed or not, and checks the answers.
 
 use super::*;
 
@@ -25,7 +25,7 @@ fn answered(reviewed: &Reviewed) -> Value {
     serde_json::from_slice(reviewed.answer.as_deref().expect("an answer")).expect("JSON")
 }
 
-/// Guarantees: whatever comes, the answer is "allowed" and for the uid that asked.
+/// Guarantees: whatever the input is, the answer is "allowed" and carries the uid of the request.
 #[test]
 fn whatever_is_asked_is_allowed() {
     let policy = Policy::default();
@@ -62,7 +62,7 @@ fn whatever_is_asked_is_allowed() {
 #[test]
 fn a_damaged_review_is_answered_as_long_as_its_uid_reads() {
     let whole = request(&json!({}));
-    // an API server's own order, which a map that sorts would not keep
+    // the order of an API server, which a sorted map would not keep
     let text = r#"{"kind":"AdmissionReview", "request": { "uid" : "abc-1", "object": {"#;
     for (bytes, uid) in [
         (text.as_bytes(), Some("abc-1")),
@@ -87,8 +87,8 @@ fn a_damaged_review_is_answered_as_long_as_its_uid_reads() {
     }
 }
 
-/// Guarantees: every beginning of a review, and every review with one byte turned, gets an answer or a
-/// refusal.
+/// Guarantees: every prefix of a review, and every review with one changed byte, gets an answer or
+/// a refusal.
 #[test]
 fn every_cut_and_every_turned_byte_has_an_answer() {
     let whole = request(&json!({}));
@@ -105,8 +105,8 @@ fn every_cut_and_every_turned_byte_has_an_answer() {
     }
 }
 
-/// Scenario: reviews that no API server sends. Guarantees: they are let through, and nothing of them reaches a URL or
-/// the queue of Events.
+/// Scenario: reviews that no API server sends.
+/// Guarantees: they are allowed, and nothing of them reaches a URL or the queue of Events.
 #[test]
 fn names_are_names() {
     for namespace in ["", "a/b", "sidelight-system/secrets?x=", "..", "UPPER"] {

@@ -1,4 +1,4 @@
-//! Years of rotation in a moment: nobody ever distrusts anybody.
+//! Simulates years of rotation: at no time is a served certificate untrusted.
 
 use super::*;
 use crate::server::certificate::names;
@@ -10,7 +10,7 @@ const DAY: Duration = Duration::from_hours(24);
 struct World {
     now: UnixNanos,
     material: Option<Material>,
-    /// Since when its bundle is published.
+    /// When the current bundle was published.
     since: Option<UnixNanos>,
     names: Vec<String>,
     lifetimes: Lifetimes,
@@ -45,9 +45,9 @@ impl World {
     }
 }
 
-/// Guarantees: through three generations of authorities, looked at every hour, what is served is believed by
-/// the bundle that was published before the step and by the one after it, also where a replica is a step
-/// behind; and each step comes when it should.
+/// Guarantees: through three generations of authorities, checked every hour, the bundle before each
+/// step and the bundle after it trust the served certificate, also on a replica that is one step
+/// behind; and each step happens when it is due.
 #[test]
 fn three_generations_without_a_moment_of_distrust() {
     let mut world = World::new();
@@ -73,11 +73,11 @@ fn three_generations_without_a_moment_of_distrust() {
                 assert_eq!(answer, Ok(()), "hour {hour}, after {steps:?}");
             }
         }
-        // the replica that was behind has looked at the Secret by the next hour
+        // the replica that was behind has read the Secret by the next hour
         behind = None;
     }
-    // after eight of twelve days an authority has a third left; a certificate is due in the same hour and
-    // first
+    // after eight of twelve days an authority has a third left; a certificate is due in the same
+    // hour and comes first
     let expected = [
         (0, Step::First),
         (8 * 24 + 1, Step::Authority),
@@ -161,17 +161,17 @@ fn what_is_of_no_use_is_made_anew_and_old_trust_stays() {
         assert_eq!(Material::read(&nothing), None);
         assert!(authorities(&nothing).is_empty());
     }
-    // an authority that signed something else
+    // an authority that did not sign the certificate
     let mut foreign = world.held().clone();
     foreign.authorities = certificates(&other.certificate);
     assert_eq!(next(Some(&foreign), world.moment()), Some(Step::First));
-    // a key that is not the authority's: found out when it signs
+    // a key of another authority, which is only noticed when it signs
     let mut locked = world.held().clone();
     locked.authority_key = other.key;
     let again = take(Step::Leaf, Some(&locked), &[], world.moment()).expect("all anew");
     assert_eq!(again.authorities.len(), 2);
     assert_eq!(again.authorities[1], locked.authorities[0]);
-    // all over
+    // everything has expired
     world.now = START.after(400 * DAY);
     assert_eq!(world.next(), Some(Step::First));
 }

@@ -1,11 +1,12 @@
-//! Bodies that come slowly, never, or without an end. The clock is paused: waiting costs no time.
+//! Reads bodies that arrive slowly, never, or without an end. The clock is paused, so that waiting
+//! takes no time.
 
 use super::*;
 use hyper::body::Frame;
 use std::collections::VecDeque;
 use std::task::{Context, Poll};
 
-/// A body that comes in frames; after them it ends, or stays silent for ever.
+/// A body in frames; after them it ends, or stays silent for ever.
 struct Frames {
     frames: VecDeque<Bytes>,
     ends: bool,
@@ -60,8 +61,10 @@ async fn bodies_are_kept_as_far_as_they_may() {
     }
 }
 
-/// Scenario: eight bodies without a length and without an end, which each reserved the most that a body can be.
-/// Guarantees: what has not come reserves nothing; and where others hold all memory, a common pod is read at once.
+/// Scenario: eight bodies without a length and without an end, each of which reserved the maximum
+/// of a body.
+/// Guarantees: bytes that have not arrived reserve nothing; and while other bodies hold all memory,
+/// a common pod is read at once.
 #[tokio::test(start_paused = true)]
 async fn silent_bodies_reserve_nothing() {
     let memory = Semaphore::new(BODIES_KIB_MAX);

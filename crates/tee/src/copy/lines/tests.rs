@@ -1,17 +1,17 @@
-//! What is copied, against a naive reader: over each connection whole lines of the original in their order,
-//! the last aside, and everything that is missing is counted.
+//! Compares the copy with a naive reader: each connection carries whole lines of the original in
+//! their order, except for its last line, and every missing line is counted.
 
 use super::*;
 use proptest::prelude::*;
 
-/// The other side: takes what the script says, and loses its connection when told so.
+/// A peer that accepts bytes as its script says, and that can lose its connection.
 #[derive(Default)]
 struct Peer {
-    /// What each connection got; the last is open.
+    /// The bytes of each connection; the last one is open.
     got: Vec<Vec<u8>>,
 }
 
-/// How much the other side takes of one call; `None` breaks the connection.
+/// How many bytes the peer accepts in one call; `None` breaks the connection.
 type Script<'a> = std::iter::Cycle<std::slice::Iter<'a, Option<usize>>>;
 
 fn send(peer: &mut Peer, script: &mut Script<'_>, bytes: &[u8]) -> Result<usize, ()> {
@@ -42,7 +42,7 @@ fn copy(chunks: &[Vec<u8>], script: &[Option<usize>]) -> (Peer, u64) {
         assert!(lines.sent <= lines.sendable() && lines.whole <= lines.held.len());
     }
     lines.end();
-    // the other side takes the rest in the end
+    // the peer accepts the rest in the end
     let done = lines.flush(&mut |bytes: &[u8]| {
         peer.got.last_mut().expect("a connection").extend_from_slice(bytes);
         Ok::<usize, ()>(bytes.len())
@@ -51,7 +51,7 @@ fn copy(chunks: &[Vec<u8>], script: &[Option<usize>]) -> (Peer, u64) {
     (peer, lines.dropped())
 }
 
-/// Lines without a notice, and how many the notices tell of.
+/// Returns the lines without notices, and the number of lines that the notices report.
 fn read(peer: &Peer) -> (Vec<&[u8]>, u64) {
     let (mut lines, mut told) = (Vec::new(), 0);
     for connection in &peer.got {
@@ -97,8 +97,9 @@ fn chunks(input: &[u8], cuts: &[usize]) -> Vec<Vec<u8>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
-    /// Whatever the other side takes and however often it goes away: every line arrives whole, once and in its
-    /// place, or is counted; no line is joined to another; what is told is what is missing.
+    /// Guarantees: whatever the peer accepts, and however often it disconnects, every line arrives
+    /// whole, once and in order, or is counted; no two lines are joined; the notices report exactly
+    /// the missing lines.
     #[test]
     fn property_lines_arrive_whole_or_are_counted(
         written in prop::collection::vec(line(), 0..60),
@@ -128,7 +129,7 @@ proptest! {
                     prop_assert!(false, "a line that was never written: {:?}", String::from_utf8_lossy(line));
                     unreachable!()
                 };
-                // the end of the stream gets a newline where word of missing lines follows
+                // the last line gets a newline if a notice of dropped lines follows it
                 if next == *line || (!next.ends_with(b"\n") && [next, b"\n"].concat() == *line) {
                     break;
                 }
@@ -139,7 +140,7 @@ proptest! {
         prop_assert_eq!((missing, told), (dropped, dropped));
     }
 
-    /// A side that takes everything gets everything, byte for byte.
+    /// Guarantees: a peer that accepts everything gets everything, byte for byte.
     #[test]
     fn property_nothing_changes_on_the_way(
         written in prop::collection::vec(line(), 0..40),
@@ -152,8 +153,9 @@ proptest! {
     }
 }
 
-/// Scenario: a line beyond all bounds, and the other side stops in its middle.
-/// Guarantees: the connection is to be closed, the line is counted once, and the next line goes over the next one.
+/// Scenario: a line exceeds all limits, and the peer stops reading in the middle of it.
+/// Guarantees: the connection must be closed, the line is counted once, and the next line uses the
+/// next connection.
 #[test]
 fn a_long_line_that_finds_no_room_tears_the_connection() {
     let mut lines = Lines::default();
