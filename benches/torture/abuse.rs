@@ -226,7 +226,7 @@ fn saturate(binary: &Path) -> Result<String, String> {
     Ok(format!("{rate:.0} lines/s: RSS {began} KiB, peak {peak}"))
 }
 
-/// 2,000 writers of one user, for whose connections the limit is 1,024.
+/// 2,000 writers of one user; the limit of connections per user is 1,024.
 fn crowd(binary: &Path) -> Result<String, String> {
     let mut child = start(binary)?;
     let began = child.memory_kib("VmRSS");
