@@ -1,14 +1,14 @@
-# Two images of static programs and nothing else: the sidecar, with sidelight-tee beside it, and the injector.
+# Builds two images that contain static programs only: the sidecar with sidelight-tee, and the injector.
 #
 #   docker buildx build --platform linux/amd64,linux/arm64 --target sidecar .
 #   docker buildx build --platform linux/amd64,linux/arm64 --target injector .
 #
-# Nothing here needs more than a Dockerfile of old, so that buildah builds it as well. The programs are compiled on
-# the machine's own platform for the one that is asked for; no emulator runs. The base image is an argument: any
-# Debian or Ubuntu with the Rust of Cargo.toml will do. The same sources and the same compiler give the same bytes
-# (`tests/image/run` compares two builds), because paths of the machine do not get into the binary.
+# This file uses only basic Dockerfile features, so that buildah can build it too. The programs are
+# cross-compiled on the build platform, without an emulator. The base image is an argument: any Debian or
+# Ubuntu with the Rust version of Cargo.toml works. The same sources and compiler give the same bytes
+# (`tests/image/run` compares two builds), because the binary contains no paths of the build machine.
 ARG BUILDER=docker.io/library/rust:1.95-slim-bookworm
-# BuildKit sets it; buildah wants --build-arg BUILDPLATFORM=linux/amd64 beside --platform
+# BuildKit sets this; buildah needs --build-arg BUILDPLATFORM=linux/amd64 in addition to --platform
 ARG BUILDPLATFORM
 
 FROM --platform=${BUILDPLATFORM} ${BUILDER} AS source
@@ -28,7 +28,7 @@ LABEL org.opencontainers.image.title="sidelight-injector" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 COPY --from=build-injector /out/sidelight-injector /sidelight-injector
-# by number: runAsNonRoot cannot look a name up
+# a number, because runAsNonRoot cannot resolve a name
 USER 65532:65532
 EXPOSE 8443 19464
 ENTRYPOINT ["/sidelight-injector"]
@@ -48,9 +48,9 @@ LABEL org.opencontainers.image.title="sidelight" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 COPY --from=build-sidecar /out/sidelight /out/sidelight-tee /
-# the directory of the sockets where nothing is mounted
+# the directory for the sockets if no volume is mounted there
 COPY --from=build-sidecar --chown=65532:65532 /out/run/sidelight /run/sidelight
-# by number: runAsNonRoot cannot look a name up
+# a number, because runAsNonRoot cannot resolve a name
 USER 65532:65532
 EXPOSE 19464
 ENV SIDELIGHT_LISTEN_DEFAULT=[::]:19464

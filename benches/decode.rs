@@ -1,6 +1,6 @@
-//! What decoding costs: nanoseconds of thread CPU time a line, medians of interleaved rounds.
-//! `cargo bench --bench decode [-- FILTER]`. Beside ours stand serde_json into a borrowed struct
-//! and the bare count of newlines, so that the figures can be compared between machines.
+//! Measures decoding: nanoseconds of thread CPU time per line, as medians of interleaved rounds.
+//! `cargo bench --bench decode [-- FILTER]`. For comparison between machines, it also measures
+//! serde_json into a borrowed struct, and counting newlines only.
 
 use rustix::time::{ClockId, clock_gettime};
 use serde::Deserialize;
@@ -216,7 +216,7 @@ fn cpu_ns() -> u64 {
 type Job<'a> = (String, usize, Box<dyn FnMut() -> u64 + 'a>, Vec<f64>);
 
 fn main() {
-    // rustix finds the clock in the vdso, which valgrind hides: with --once nothing is timed
+    // rustix finds the clock in the vdso, which valgrind hides, so `--once` measures no time
     let once = std::env::args().any(|arg| arg == "--once");
     let filter = std::env::args().skip(1).find(|arg| !arg.starts_with('-')).unwrap_or_default();
     let wanted = FieldTable::standard();

@@ -1,10 +1,10 @@
-//! The doors alone, at a pace: the processor time that reading takes, and how long the application's `write`
-//! takes. Lines are counted, not understood; `paced` measures the whole sidecar.
+//! Measures the listeners only, at a steady pace: the CPU time of reading, and the duration of the
+//! application's `write`. Lines are counted, not processed; `paced` measures the whole sidecar.
 //!
-//! `cargo bench --bench doors`; `DOORS_SECONDS` says for how long each row is measured.
+//! `cargo bench --bench doors`; `DOORS_SECONDS` sets the duration of each row.
 
 #![forbid(unsafe_code)]
-#![allow(clippy::disallowed_methods)] // real sockets keep real time
+#![allow(clippy::disallowed_methods)] // real sockets need real time
 
 use sidelight::app::doors::Place;
 use sidelight::app::parts::{Parts, Settings};
@@ -51,7 +51,7 @@ fn measure(rate: u64, connections: usize, span: Duration) {
     let mut writers: Vec<UnixStream> =
         (0..connections).map(|_| UnixStream::connect(&path).expect("it listens")).collect();
     let line = format!("{LINE}\n");
-    // the first lines meet their series and learn; they are not measured
+    // the first lines create series and teach the decoder, so they are not measured
     for writer in &mut writers {
         writer.write_all(line.as_bytes()).expect("it reads");
     }
@@ -101,7 +101,7 @@ fn spawn(directory: &Path) -> Child {
     command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts")
 }
 
-/// The processor time of all threads of a process, from the scheduler's own books.
+/// Returns the CPU time of all threads of a process, from the scheduler's accounting.
 fn processor_time(pid: u32) -> Duration {
     let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).expect("it runs");
     let spent = tasks.flatten().map(|task| {

@@ -1,16 +1,17 @@
-//! What a sidecar costs at the pace of real applications, measured on the built binary from outside: CPU of
-//! its process, what its application's `write()` takes, memory, start, and its answers under load.
+//! Measures the cost of a sidecar at the pace of real applications, on the built binary from
+//! outside: CPU time of the process, duration of the application's `write()`, memory, start, and
+//! responses under load.
 //!
 //! `cargo bench --bench paced -- [--seconds N] [--rate LINES_PER_S --connections N]`
 //!
-//! Settings beyond the three addresses come from the environment (`SIDELIGHT_CONFIG` and its like), which the
-//! child inherits. Unit: one phase of a few seconds.
+//! Settings other than the three addresses come from the environment (`SIDELIGHT_CONFIG` and
+//! others), which the child inherits. Unit: one phase of a few seconds.
 
-// it measures: the clock is the point
+// a benchmark reads the real clock
 #![allow(clippy::disallowed_methods)]
 
 #[path = "../tests/support/corpus.rs"]
-#[allow(dead_code)] // its ground truth is `ingest`'s
+#[allow(dead_code)] // only `ingest` checks the ground truth
 mod corpus;
 #[path = "support/sidecar.rs"]
 #[allow(dead_code)] // shared with `torture`, which uses the rest
@@ -28,14 +29,14 @@ const SECONDS_DEFAULT: u64 = 5;
 const SECONDS_MAX: u64 = 600;
 const RATE_MAX: u64 = 1_000_000;
 const CONNECTIONS_MAX: u64 = 1_000;
-/// Lines a second in all, connections.
+/// Lines per second in all, and connections.
 const PACES: [(u64, u64); 3] = [(1_000, 4), (10_000, 4), (10_000, 100)];
-/// Different lines that the writers go through again and again.
+/// Number of different lines that the writers repeat.
 const LINES: usize = 20_000;
-/// Starts of which the middle is reported.
+/// Number of starts; the median is reported.
 const STARTS: usize = 15;
 const SCRAPES: usize = 31;
-/// Between two requests while a data thread is saturated.
+/// Interval between two requests while a data thread is saturated.
 const LOOK: Duration = Duration::from_millis(5);
 
 fn main() -> ExitCode {
@@ -110,7 +111,7 @@ fn mib(kib: u64) -> f64 {
     kib as f64 / 1_024.0
 }
 
-/// Ends a child as Kubernetes does; its ledger must close.
+/// Stops a child as Kubernetes does; its ledger must close.
 fn end(child: Sidecar) -> Result<sidecar::Stop, String> {
     let now = Instant::now();
     child.terminate();
@@ -129,11 +130,11 @@ struct Pace {
     seconds: u64,
 }
 
-/// Lines at a steady pace, one `write()` each.
+/// Writes lines at a steady pace, one `write()` each.
 fn pace(binary: &std::path::Path, lines: &[Vec<u8>], pace: Pace) -> Result<(), String> {
     let mut child = Sidecar::spawn(binary).map_err(|error| error.to_string())?;
     child.ready()?;
-    // the first page faults of the admin thread are over
+    // keeps the first page faults of the admin thread out of the measurement
     let _ = child.get("/metrics");
     let idle = child.memory_kib("VmRSS");
     let streams: Result<Vec<UnixStream>, String> =
@@ -175,11 +176,12 @@ fn pace(binary: &std::path::Path, lines: &[Vec<u8>], pace: Pace) -> Result<(), S
     Ok(())
 }
 
-/// One connection's share of the pace: what each `write()` took in nanoseconds.
+/// Writes one connection's share of the lines; returns the duration of each `write()` in
+/// nanoseconds.
 fn write_paced(mut stream: UnixStream, lines: &[Vec<u8>], pace: Pace, number: usize) -> Vec<u64> {
     let count = pace.rate * pace.seconds / pace.connections;
     let period = Duration::from_nanos(1_000_000_000 * pace.connections / pace.rate);
-    // connections take turns
+    // the connections start at different times
     let mut due = Instant::now() + period.mul_f64(number as f64 / pace.connections as f64);
     let mut waits = Vec::with_capacity(count as usize);
     for at in 0..count as usize {
@@ -195,7 +197,7 @@ fn write_paced(mut stream: UnixStream, lines: &[Vec<u8>], pace: Pace, number: us
     waits
 }
 
-/// `/livez` while the data thread has more to read than it can.
+/// Requests `/livez` while the data thread has more to read than it can process.
 fn saturated(binary: &std::path::Path, lines: &[Vec<u8>], seconds: u64) -> Result<(), String> {
     const WRITERS: usize = 2;
     let mut child = Sidecar::spawn(binary).map_err(|error| error.to_string())?;
@@ -248,7 +250,8 @@ fn saturated(binary: &std::path::Path, lines: &[Vec<u8>], seconds: u64) -> Resul
     end(child).map(|_| ())
 }
 
-/// `/metrics` with as many series as the limits let in; 10,000 where a configuration raises them.
+/// Requests `/metrics` with as many series as the limits allow; a configuration can raise them to
+/// 10,000.
 fn scrapes(binary: &std::path::Path) -> Result<(), String> {
     let mut child = Sidecar::spawn(binary).map_err(|error| error.to_string())?;
     child.ready()?;

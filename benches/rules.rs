@@ -1,11 +1,12 @@
-//! What rules cost that a line cannot meet: 10 of them beside 1,000, excluded by an absent field or by a constant.
-//! `cargo bench --bench rules [-- ROUNDS]`. Unit: one round of 20,000 JSON lines, decoding included.
+//! Measures the cost of rules that a line cannot match: 10 and 1,000 of them, excluded by an absent
+//! field or by a constant. `cargo bench --bench rules [-- ROUNDS]`. Unit: one round of 20,000 JSON
+//! lines, decoding included.
 
 #[path = "../tests/support/corpus.rs"]
-#[allow(dead_code)] // other corpora and their truth are for `ingest`
+#[allow(dead_code)] // `ingest` uses the other corpora and the truth
 mod corpus;
 #[path = "../tests/support/pipeline.rs"]
-#[allow(dead_code)] // nothing is rendered here
+#[allow(dead_code)] // this program renders no metrics
 mod standing;
 
 use rustix::time::{ClockId, clock_gettime};
@@ -49,10 +50,10 @@ fn main() {
     }
 }
 
-/// The condition of the rule with this number.
+/// Returns the condition of the rule with this number.
 type When = fn(usize) -> String;
 
-/// A pipeline with so many rules of its own.
+/// Builds a pipeline with this number of additional rules.
 fn contender(count: usize, when: When) -> impl FnMut(&[u8]) {
     let own = (0..count).map(|number| rule(number, when(number))).collect();
     let settings = RulesSettings { own, ..RulesSettings::default() };

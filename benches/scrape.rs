@@ -1,6 +1,7 @@
-//! What numbers cost: adding and observing on a data thread, encoding at a scrape, beside the
-//! `prometheus` crate on the same data. CPU time of this thread, the best of several rounds, so
-//! that a busy neighbour shows less. Run: `cargo bench --bench scrape`.
+//! Measures the cost of metrics: adding and observing on a data thread, and encoding at a scrape,
+//! compared with the `prometheus` crate on the same data. The figures are CPU time of this thread,
+//! the best of several rounds, to reduce the influence of other processes. Run: `cargo bench
+//! --bench scrape`.
 
 use prometheus::{Encoder as _, TextEncoder};
 use rustix::time::{ClockId, clock_gettime};
@@ -17,10 +18,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 const NOW: UnixNanos = UnixNanos(1_700_000_000_000_000_000);
 const LABELS: [&str; 3] = ["method", "endpoint", "status_code"];
 const BOUNDS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
-/// Rounds of which the best counts.
+/// Number of rounds; the best one counts.
 const ROUNDS: u32 = 7;
 
-/// The system's allocator, counting calls and the bytes that are held.
+/// Forwards to the system's allocator, and counts the calls and the allocated bytes.
 struct Counting;
 
 static CALLS: AtomicU64 = AtomicU64::new(0);
@@ -53,7 +54,7 @@ fn main() {
     }
 }
 
-/// CPU nanoseconds of one call, the best of the rounds.
+/// Measures the CPU nanoseconds of one call, the best of the rounds.
 fn best(calls: u64, mut round: impl FnMut(u64)) -> f64 {
     let spent = |at: rustix::time::Timespec| at.tv_sec as u64 * 1_000_000_000 + at.tv_nsec as u64;
     let mut best = u64::MAX;
@@ -141,8 +142,8 @@ fn hot_path() {
     their_hot_path(&all, &took);
 }
 
-/// 65,536 durations as a web application has them: most of a few ms, a long tail, no period for the
-/// branch predictor to learn.
+/// Returns 65,536 durations like those of a web application: most of a few ms, a long tail, and no
+/// period that the branch predictor could learn.
 fn durations() -> Vec<f64> {
     let mut state = 12345u64;
     let uniform = std::iter::repeat_with(move || {

@@ -1,15 +1,15 @@
-//! SIGTERM under load: what an application's `write()` was told is received must be in the ledger. A real
-//! sidelight is started, written to over one blocking connection, told to leave at a random moment, and asked
-//! what it received; a thousand times.
+//! Tests SIGTERM under load: every line that an application's `write()` has delivered must be in
+//! the ledger. The benchmark starts a real sidelight, writes to it over one blocking connection,
+//! stops it at a random moment, and compares its ledger with the written lines; a thousand times.
 //!
 //! `cargo bench --bench torture -- sigterm [--n STOPS] [--rate LINES_PER_S] [--seed N]`
 //!
-//! `cargo bench --bench torture -- abuse [NAME]` instead does to it what no application should (`abuse`).
+//! `cargo bench --bench torture -- abuse [NAME]` runs hostile applications instead (see `abuse`).
 //!
-//! Unit: one stop. A line counts as accepted when all its bytes were; one that was cut is torn and counts on
-//! neither side.
+//! Unit: one stop. A line counts as accepted if all its bytes were accepted; a partial line is torn
+//! and counts on neither side.
 
-// it measures: the clock is the point
+// a benchmark reads the real clock
 #![allow(clippy::disallowed_methods)]
 
 #[path = "torture/abuse.rs"]
@@ -30,15 +30,15 @@ use std::time::{Duration, Instant};
 
 const STOPS_DEFAULT: u64 = 1_000;
 const STOPS_MAX: u64 = 100_000;
-/// Without `--rate` each stop has another one of this range.
+/// Without `--rate`, each stop uses a random rate of this range.
 const RATES: (u64, u64) = (20_000, 100_000);
 const RATE_MAX: u64 = 1_000_000;
-/// The signal comes at most this long after the connection: from before the first line was read to
-/// a stream in full flow.
+/// Latest moment of the signal after the connection, so that it can arrive before the first line is
+/// read or under full load.
 const SIGNAL_AFTER_MAX_US: u64 = 60_000;
-/// A writer that nobody refuses ends by itself.
+/// A writer that is not refused stops after this.
 const WRITING_MAX: Duration = Duration::from_secs(5);
-/// Shown of what went wrong.
+/// Number of failures that are shown.
 const SHOWN_MAX: usize = 10;
 
 struct Written {
@@ -82,7 +82,8 @@ fn random(state: &mut u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// Writes numbered lines, one `write()` each, in a burst a millisecond, until it is refused or told to end.
+/// Writes numbered lines, one `write()` each, in a burst every millisecond, until it is refused or
+/// asked to stop.
 fn write_lines(mut stream: UnixStream, rate: u64, end: &AtomicBool) -> Written {
     let mut written = Written { accepted: 0, torn: 0 };
     let mut line = String::new();
@@ -178,7 +179,7 @@ fn main() -> ExitCode {
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// One stop under load.
+/// Runs one stop under load.
 fn stop(
     binary: &std::path::Path,
     rate: u64,

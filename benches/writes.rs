@@ -1,15 +1,16 @@
-//! How long the sidecar holds an application's `write()` up: the share of time in which the writer
-//! was blocked, which percentiles of single writes hide, beside a reader that does nothing but
-//! sleep 0.5 ms and read.
+//! Measures how long the sidecar blocks an application's `write()`: the share of time in which the
+//! writer was blocked, which percentiles of single writes hide. For comparison, it also measures a
+//! reader that only sleeps 0.5 ms and reads.
 //!
 //! `cargo bench --bench writes -- [--seconds N] [--rate LINES_PER_S --connections N] [--flooders
 //! N]`
 //!
-//! The load is open: one thread writes lines of 200 bytes, one `write()` each, every line at its
-//! due time whatever happened to the lines before it, on the connections in turn. With
-//! `--flooders`, so many other connections are kept full meanwhile. Unit: one run of a few seconds.
+//! The load is open: one thread writes lines of 200 bytes, one `write()` each, on the connections
+//! in turn. Every line is written at its due time, whatever happened to earlier lines. With
+//! `--flooders`, this number of other connections is kept full meanwhile. Unit: one run of a few
+//! seconds.
 
-// it measures: the clock is the point
+// a benchmark reads the real clock
 #![allow(clippy::disallowed_methods)]
 
 #[path = "support/sidecar.rs"]
@@ -31,9 +32,9 @@ const CONNECTIONS_MAX: u64 = 1_000;
 const RATES: [u64; 5] = [10_000, 20_000, 30_000, 75_000, 100_000];
 const CONNECTIONS: [u64; 3] = [1, 4, 100];
 const LINE_BYTES: usize = 200;
-/// A write that takes longer was blocked.
+/// A write that takes longer counts as blocked.
 const BLOCKED: Duration = Duration::from_millis(1);
-/// Names the socket to the child that is the trivial reader.
+/// Environment variable that names the socket to the child that is the trivial reader.
 const TRIVIAL: &str = "WRITES_TRIVIAL_READER";
 const TRIVIAL_SLEEP: Duration = Duration::from_micros(500);
 
@@ -119,7 +120,7 @@ fn options() -> Result<Vec<Load>, String> {
     Ok(all.collect())
 }
 
-/// What each write took, in nanoseconds.
+/// Writes the load; returns the duration of each write in nanoseconds.
 fn write_open(mut writers: Vec<UnixStream>, crowd: Vec<UnixStream>, load: Load) -> Vec<u64> {
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -147,7 +148,7 @@ fn write_open(mut writers: Vec<UnixStream>, crowd: Vec<UnixStream>, load: Load) 
     })
 }
 
-/// Sleeps while there is time, and spins for the rest.
+/// Sleeps if there is enough time, and spins for the rest.
 fn wait_until(due: Instant) {
     loop {
         let left = due.saturating_duration_since(Instant::now());
@@ -210,7 +211,7 @@ fn report(reader: &str, load: Load, took: &[u64], cpu: f64) {
     );
 }
 
-/// The same load on the trivial reader, which is this program as a process of its own.
+/// Applies the same load to the trivial reader, which is this program as a child process.
 fn trivial(load: Load) -> Result<(), String> {
     let fail = |error: std::io::Error| error.to_string();
     let directory = tempfile::tempdir().map_err(fail)?;
@@ -235,7 +236,7 @@ fn connect(path: &PathBuf, count: u64) -> Result<Vec<UnixStream>, String> {
         }
         std::thread::sleep(Duration::from_millis(1));
     }
-    // the file is there a moment before it listens
+    // the file exists a moment before the process listens
     std::thread::sleep(Duration::from_millis(20));
     let one = |_| UnixStream::connect(path).map_err(|error| error.to_string());
     (0..count).map(one).collect()
@@ -247,7 +248,7 @@ fn processor_time(child: &Child) -> Duration {
     Duration::from_nanos(nanos.unwrap_or(0))
 }
 
-/// Accepts, reads and sleeps, until it is killed.
+/// Accepts, reads and sleeps, until the process is killed.
 fn read_trivially(path: &Path) -> ! {
     let listener = UnixListener::bind(path).expect("the way is free");
     listener.set_nonblocking(true).expect("a socket");

@@ -1,7 +1,7 @@
-//! No line allocates once its series are met: counted by an allocator of its own, for which this test is a
-//! binary of its own. Unit: one block of lines.
+//! Checks that no line allocates once its series exist. A counting global allocator measures this,
+//! so this test is a separate binary. Unit: one block of lines.
 
-// the allocator is the one unsafe thing; sidelight itself forbids it
+// only the allocator needs unsafe code; sidelight itself forbids it
 #[path = "support/corpus.rs"]
 #[allow(dead_code)] // the names on the command line are the bench's
 mod corpus;
@@ -13,16 +13,16 @@ use corpus::{Shape, corpus};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-/// Hands everything on to the system's, and counts what this thread asked for.
+/// Forwards to the system's allocator, and counts the requests of this thread.
 struct Counting;
 
 thread_local! {
-    // without a destructor and initialised at compile time: reading it never allocates
+    // it has no destructor and is initialised at compile time: reading it never allocates
     static ASKED: Cell<u64> = const { Cell::new(0) };
 }
 
 fn count() {
-    // a thread that is ending has no counter any more, and nobody measures it
+    // a thread that is ending has no counter any more, and no test measures it
     let _ = ASKED.try_with(|asked| asked.set(asked.get() + 1));
 }
 
@@ -51,15 +51,15 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// How often `work` asked this thread's allocator for memory.
+/// Counts the allocations that `work` makes on this thread.
 fn allocations(work: impl FnOnce()) -> u64 {
     let before = ASKED.with(Cell::get);
     work();
     ASKED.with(Cell::get) - before
 }
 
-/// Scenario: memory is asked for, grown, and not at all.
-/// Guarantees: the counter counts, and counts this thread alone.
+/// Scenario: work that allocates, work that reallocates, and work that does neither.
+/// Guarantees: the counter counts them, and counts this thread only.
 #[test]
 fn the_counter_counts() {
     assert_eq!(allocations(|| drop(std::hint::black_box(Box::new(7_u64)))), 1);
@@ -74,7 +74,7 @@ fn the_counter_counts() {
     });
     assert_eq!(idle, 0);
     let elsewhere = allocations(|| {
-        // the thread itself is made here; what it does is its own
+        // creating the thread allocates here; the new thread's allocations are not counted here
         std::thread::scope(|scope| {
             let inner = scope.spawn(|| allocations(|| drop(vec![0_u8; 4_096])));
             assert_eq!(inner.join().expect("it does not panic"), 1);
@@ -89,10 +89,10 @@ fn the_counter_counts() {
     assert_eq!(elsewhere, idle);
 }
 
-/// Enough lines that every series which a corpus can have is met, rare ones included.
+/// Enough lines to create every series of a corpus, including the rare ones.
 const LINES_WARM: usize = 40_000;
 const LINES_MEASURED: usize = 5_000;
-/// As a reader hands them over: what one read brings.
+/// The size of the blocks that a reader delivers: the bytes of one read.
 const BLOCK_BYTES: usize = 64 * 1024;
 
 /// Calls `with` on blocks of whole lines.
@@ -110,9 +110,9 @@ fn met(warm: &[corpus::Corpus], sample: &String) -> bool {
     warm.iter().any(|known| known.truth.0.contains_key(sample))
 }
 
-/// Scenario: lines of every shape whose series were all met before, with ids, times and durations that
-/// were not.
-/// Guarantees: not one allocation, neither for a line nor for the end of a batch.
+/// Scenario: lines of every shape, for which all series already exist, with new ids, times and
+/// durations.
+/// Guarantees: there is no allocation, neither for a line nor at the end of a batch.
 #[test]
 fn no_line_allocates_once_its_series_are_met() {
     use sidelight::clock::UnixNanos;
@@ -143,8 +143,9 @@ fn no_line_allocates_once_its_series_are_met() {
     }
 }
 
-/// Scenario: spans of all ids and kinds, in batches that an exporter takes in between.
-/// Guarantee: not one allocation, neither for a span nor for the end of a batch, once chunks have grown.
+/// Scenario: spans of all kinds and id formats, in batches that an exporter takes in between.
+/// Guarantees: there is no allocation, neither for a span nor at the end of a batch, once the
+/// chunks have grown.
 #[test]
 fn no_span_allocates_once_chunks_have_grown() {
     use sidelight::clock::UnixNanos;
@@ -204,9 +205,9 @@ fn no_span_allocates_once_chunks_have_grown() {
     }
 }
 
-/// Scenario: a condition with every kind of test, a capture, a level and a template, on fields that fit and
-/// on fields that do not.
-/// Guarantees: once they were used on this thread, not one allocation.
+/// Scenario: a condition with every kind of test, a capture, a level and a template, on fields that
+/// match and on fields that do not.
+/// Guarantees: there is no allocation once they have been used on this thread.
 #[test]
 fn rules_of_ones_own_allocate_nothing() {
     use sidelight::clock::UnixNanos;
@@ -250,7 +251,7 @@ fn rules_of_ones_own_allocate_nothing() {
             }
         });
         assert_eq!(held, 1, "the first line alone");
-        // in the first round the regex crate makes this thread's cache
+        // in the first round the regex crate creates this thread's cache
         assert!(round == 0 || asked == 0, "{asked} allocations in round {round}");
     }
 }

@@ -1,15 +1,18 @@
-//! A thousand secrets in lines, in every kind of field and place: none may leave the pod. They go through the
-//! real binary; what is looked at is all that it says: metrics in both formats, health in its three shapes,
-//! the bytes that a collector got, its own log at its most talkative.
+//! Sends a thousand secrets in lines, in every kind of field and position, and checks that none
+//! leaves the pod. The lines go through the real binary. The test looks at all of its output:
+//! metrics in both formats, health in its three formats, the bytes that a collector received, and
+//! its log at the most verbose level.
 //!
-//! What leaves by design is named in `spans` and `pipeline::label`: services, methods, route templates, tables,
-//! classes of exceptions, names of functions. A short word in a path is a route; secrets are tokens.
+//! `spans` and `pipeline::label` name what leaves by design: services, methods, route templates,
+//! tables, exception classes, function names. A short word in a path is part of a route; the
+//! secrets are tokens.
 
 use crate::collector::FakeCollector;
 use crate::process::{Setup, Sidecar};
 use sidelight::export::endpoint::Protocol;
 
-/// Places over the stream socket, `@C@` for the secret. Of each place there is one line a kind and round.
+/// Line templates for the stream socket; `@C@` is the secret. Each template gives one line per kind
+/// of secret and round.
 const LINES: &[&str] = &[
     // messages
     r#"{"level":"error","message":"login of @C@ failed","service":"shop"}"#,
@@ -30,7 +33,7 @@ const LINES: &[&str] = &[
     r#"{"level":"info","method":"GET","url":"https://example.com/u/@C@?x=@C@","status":200,"duration_ms":5}"#,
     r#"{"level":"info","method":"GET","route":"/reset/@C@","status":200,"duration_ms":5,"request_id":"r1"}"#,
     r#"{"level":"info","req":{"method":"GET","url":"/p/@C@","headers":{"cookie":"@C@"}},"res":{"statusCode":200},"responseTime":5}"#,
-    // fields that mean something, with a value that does not
+    // known fields with an unsuitable value
     r#"{"level":"info","method":"@C@","path":"/a","status":200,"duration_ms":5,"request_id":"r1"}"#,
     r#"{"level":"info","method":"GET","path":"/a","status":"@C@","duration_ms":5,"request_id":"r1"}"#,
     r#"{"level":"info","method":"GET","path":"/a","status":200,"duration_ms":"@C@","request_id":"r1"}"#,
@@ -70,12 +73,12 @@ const LINES: &[&str] = &[
     "2026-01-02 03:04:04,123 - [@C@] - INFO - get_user completed in 0.1s",
     "1767323044.123 | ERROR | no @C@ | here | shop | @C@",
     "ERROR:shop:boom\nTraceback (most recent call last):\n  File \"a.py\", line 1, in @C@\n    f(\"@C@\")\nValueError: @C@\nand @C@",
-    // nothing that is known
+    // lines of unknown content
     r#"{"level":"info","message":"@C@"#,
     "@C@",
 ];
 
-/// Places in datagrams.
+/// Templates of datagrams.
 const DATAGRAMS: &[&str] = &[
     "<11>no user @C@\0",
     "<14>Jan  2 03:04:04 @C@ shop[7]: x",
@@ -83,10 +86,10 @@ const DATAGRAMS: &[&str] = &[
     "<11>boom\nTraceback (most recent call last):\n  File \"a.py\", line 1, in f\nValueError: @C@\0",
 ];
 
-/// How many of each kind in each place.
+/// Number of secrets of each kind in each template.
 const ROUNDS: u64 = 3;
 
-/// Forms of secrets.
+/// Kinds of secrets.
 #[derive(Clone, Copy, Debug)]
 enum Kind {
     Token,
@@ -100,9 +103,9 @@ enum Kind {
 const KINDS: [Kind; 6] =
     [Kind::Token, Kind::Mail, Kind::Number, Kind::Uuid, Kind::Hex, Kind::Base64];
 
-/// The secret with this number; no two are alike.
+/// Returns the secret with this number; all secrets are different.
 fn secret(kind: Kind, number: u64) -> String {
-    // SplitMix64: enough that no secret is part of another or of anything else
+    // SplitMix64: random enough that no secret is part of another one or of any other text
     let word = |salt: u64| {
         let mut z = (number * 8 + salt).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5eed;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -134,15 +137,15 @@ fn secret(kind: Kind, number: u64) -> String {
                 low & 0xffff_ffff_ffff
             )
         }
-        // as long as no id of a tracer, which leaves as what it is
+        // not as long as a trace id, which is exported unchanged
         Kind::Hex => format!("{:016x}{:08x}", word(0), word(1) as u32),
-        // two digits at least, from which on a segment of a path is taken for a token
+        // at least two digits: from two digits on, a path segment is treated as a token
         Kind::Base64 => format!("{}9x7{}Zw==", spell(mixed, 12), spell(mixed, 8)),
     }
 }
 
-/// Scenario: every kind of secret in every place of a line.
-/// Guarantees: none is in anything that leaves.
+/// Scenario: every kind of secret in every position of a line.
+/// Guarantees: the output contains none of them.
 #[test]
 fn a_thousand_secrets_stay() {
     let collector = FakeCollector::start(Protocol::Http, &[]);
@@ -153,7 +156,7 @@ fn a_thousand_secrets_stay() {
     let sidecar = Sidecar::start(Setup {
         arguments,
         environment: environment.into(),
-        // a cap would hide whatever comes after the first forty
+        // a limit on values would hide everything after the first forty
         config: Some("metrics: {limits: {series: 100000, label_sets: 10000, routes: 5000}}\n"),
         ..Setup::default()
     });
@@ -206,7 +209,7 @@ fn a_thousand_secrets_stay() {
     assert!(leaked.is_empty(), "{} leaks:\n{}", leaked.len(), leaked.join("\n"));
 }
 
-/// Guarantees: the secrets are a thousand, and the test would see one.
+/// Guarantees: there are a thousand secrets, and the test would find one.
 #[test]
 fn secrets_are_distinct() {
     let mut all = std::collections::BTreeSet::new();

@@ -1,5 +1,6 @@
-//! Standard error and standard output that cannot be written: full, closed, a full pipe that does not
-//! block, a full pipe that does. Every command ends as it would have ended, and says so by its exit code.
+//! Tests commands that cannot write to standard error or standard output because it is full,
+//! closed, a full non-blocking pipe or a full blocking pipe. Every command ends as usual and
+//! reports its result by the exit code.
 
 use crate::outputs::{ALL, AMPLE, Broken, code};
 use rustix::fs::OFlags;
@@ -28,7 +29,7 @@ fn files(folder: &Path) -> [String; 3] {
     })
 }
 
-/// Guarantees: what a command finds, it says by its exit code whatever becomes of its words.
+/// Guarantees: the exit code reports the result of a command even if its text cannot be written.
 #[test]
 fn a_command_ends_as_it_would_have_ended() {
     let folder = tempfile::tempdir().expect("a temporary directory");
@@ -61,7 +62,8 @@ fn a_command_ends_as_it_would_have_ended() {
             let child = command.stdout(Stdio::null()).stderr(stderr).spawn().expect("the binary");
             assert_eq!(code(child, &what), Some(expected), "{what}");
         }
-        // a result waits for a reader that only is slow; one that has left takes nothing away
+        // a command waits for a slow reader of its result; a reader that has left does not change
+        // the result
         for broken in [Broken::Full, Broken::Closed] {
             let what = format!("{arguments:?} with standard output {broken:?}");
             let (stdout, _kept) = broken.open();
@@ -72,8 +74,8 @@ fn a_command_ends_as_it_would_have_ended() {
     }
 }
 
-/// Scenario: a sidecar with warnings at its start, and nobody takes its words.
-/// Guarantees: it serves its socket, reloads, drains, and leaves with 0.
+/// Scenario: a sidecar has warnings at its start, and nothing reads its standard error.
+/// Guarantees: it serves its socket, reloads, drains, and exits with 0.
 #[test]
 fn a_sidecar_runs_without_being_heard() {
     for broken in ALL {
@@ -105,7 +107,8 @@ fn a_sidecar_runs_without_being_heard() {
     }
 }
 
-/// Guarantees: a result that is longer than a pipe arrives whole at a reader that begins late.
+/// Guarantees: a result that is longer than the pipe's buffer arrives whole at a reader that starts
+/// late.
 #[test]
 fn a_long_result_arrives_whole() {
     let folder = tempfile::tempdir().expect("a temporary directory");

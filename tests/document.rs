@@ -1,5 +1,5 @@
-//! `docs/configuration.md` says what the table of settings says, its examples pass `check`, and each operator of
-//! the rule language does what its example says.
+//! Checks that `docs/configuration.md` agrees with the table of settings, that its examples pass
+//! `check`, and that the example of each operator of the rule language is right.
 
 use clap::CommandFactory;
 use sidelight::cli::CommandLine;
@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
 
-/// Guarantees: the page is the one that the table gives; `UPDATE=1` writes it.
+/// Guarantees: the page is generated from the table; `UPDATE=1` writes it.
 #[test]
 fn the_page_is_generated() {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.md");
@@ -25,7 +25,7 @@ fn the_page_is_generated() {
     assert!(written == expected, "write it with UPDATE=1 cargo test --test main document");
 }
 
-/// Guarantees: what the page shows as YAML is right.
+/// Guarantees: the YAML on the page is valid.
 #[test]
 fn its_examples_pass_check() {
     let page = page();
@@ -38,13 +38,13 @@ fn its_examples_pass_check() {
     for example in examples {
         let loaded = parse("page", example, &Flags::default(), &BTreeMap::new());
         let faults = faults(&loaded);
-        // the platform's layer is no file
+        // the platform's layer is not a file
         let wrong = faults.iter().filter(|fault| fault.path != "final");
         assert_eq!(wrong.count(), 0, "{faults:?}");
     }
 }
 
-/// Guarantees: the example of every operator holds for the line that it holds for and for no other.
+/// Guarantees: the example of every operator matches its line and no other.
 #[test]
 fn operators_do_what_their_examples_say() {
     let shown: BTreeSet<&str> = OPERATORS.iter().map(|operator| operator.name).collect();
@@ -78,7 +78,7 @@ fn flags_are_those_of_the_table() {
     assert_eq!(others, BTreeSet::from(["config", "strict"]));
 }
 
-/// Guarantees: the schema knows the same keys as the parser, at every place.
+/// Guarantees: the schema and the parser know the same keys at every level.
 #[test]
 fn the_schema_knows_what_the_parser_knows() {
     let schema = schema();

@@ -1,5 +1,5 @@
-//! Spans from the outbox to a collector, whatever the collector does: each is counted once, and
-//! nothing takes longer than it may.
+//! Tests the export of spans from the outbox to a collector, for all kinds of collectors: each span
+//! is counted once, and every step keeps its time limit.
 
 #[path = "support/collector.rs"]
 mod collector;
@@ -24,7 +24,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Long enough for a loaded machine; a test that waits for it has failed.
+/// Long enough for a loaded machine; a test whose wait takes this long fails.
 const AMPLE: Duration = Duration::from_secs(20);
 
 struct Bench {
@@ -43,7 +43,7 @@ fn settings(endpoint: &str, protocol: Protocol) -> Settings {
         batch: BatchSize { items_max: 4, bytes_max: 1 << 20 },
         schedule_delay: Duration::from_millis(1),
         waits: Waits { min: Duration::from_millis(2), ..Waits::default() },
-        // on a busy machine an answer may take longer than a pod may wait for it
+        // on a busy machine an answer may take longer than the timeout that pods use
         closing_silence: AMPLE,
         resolver: Resolver::default(),
     }
@@ -99,7 +99,7 @@ impl Bench {
         self.telemetry.dropped.with_label_values(&["spans", reason]).get()
     }
 
-    /// Closes, and says what the ledger says, which closes as well.
+    /// Closes the exporter and returns the ledger, after checking that it closes.
     fn finish(self, within: Duration) -> (Ledger, Telemetry, Duration) {
         let clock = Clock::system();
         self.exporter.finish(within);
@@ -117,8 +117,9 @@ fn ids(collector: &FakeCollector) -> Vec<u64> {
     ids
 }
 
-/// Scenario: a healthy collector. Guarantees: all spans arrive, by service, over one connection,
-/// with the headers that the protocol wants and the user's own.
+/// Scenario: a healthy collector.
+/// Guarantees: all spans arrive, by service, over one connection, with the headers that the
+/// protocol requires and the user's headers.
 #[test]
 fn both_transports_deliver() {
     for (protocol, path, content_type) in [
@@ -150,8 +151,8 @@ fn both_transports_deliver() {
     }
 }
 
-/// Scenario: answers that mean "later". Guarantees: the same spans are sent again, once accepted
-/// they are counted once.
+/// Scenario: the collector answers with a retryable error.
+/// Guarantees: the same spans are sent again, and are counted once when the collector accepts them.
 #[test]
 fn what_may_be_repeated_is_repeated() {
     for (protocol, replies) in [
@@ -173,8 +174,8 @@ fn what_may_be_repeated_is_repeated() {
     }
 }
 
-/// Scenario: answers that mean "never". Guarantees: the batch is dropped with its reason, the next
-/// one is sent.
+/// Scenario: the collector answers with a permanent error.
+/// Guarantees: the batch is dropped with its reason, and the next one is sent.
 #[test]
 fn what_is_rejected_is_dropped_and_counted() {
     for (protocol, reply, reason, dropped) in [
@@ -182,7 +183,8 @@ fn what_is_rejected_is_dropped_and_counted() {
         (Protocol::Http, Reply::Status(404, None), "rejected", 4),
         (Protocol::Http, Reply::Status(301, None), "rejected", 4),
         (Protocol::Http, Reply::Status(500, None), "rejected", 4),
-        // a success that is no answer of a collector: the page of a proxy, no content, another type
+        // a success status that does not come from a collector: a proxy's page, no content, another
+        // type
         (Protocol::Http, Reply::Status(200, None), "rejected", 4),
         (Protocol::Http, Reply::Status(202, None), "rejected", 4),
         (Protocol::Http, Reply::Status(204, None), "rejected", 4),
@@ -203,13 +205,14 @@ fn what_is_rejected_is_dropped_and_counted() {
     }
 }
 
-/// Scenario: a collector that answers slowly, without end, or never. Guarantees: an exchange ends
-/// within the timeout; spans count as sent only once a whole answer says so.
+/// Scenario: a collector that answers slowly, endlessly, or never.
+/// Guarantees: an exchange ends within the timeout; spans count as sent only after a complete
+/// success response.
 #[test]
 fn a_hostile_collector_costs_a_timeout() {
     let check = |protocol, reply: Reply| {
         let collector = FakeCollector::start(protocol, std::slice::from_ref(&reply));
-        // what follows has to be answered within it, also on a busy machine
+        // the next exchange must finish within this timeout, even on a busy machine
         let timeout = Duration::from_secs(4);
         let settings = Settings { timeout, ..settings(&collector.endpoint, protocol) };
         let bench = bench(settings, Capacity::SPANS);
@@ -220,7 +223,7 @@ fn a_hostile_collector_costs_a_timeout() {
         assert_eq!(retries, 1, "{protocol:?} {reply:?}");
         assert_eq!(collector.connections(), 2, "the connection is thrown away: {reply:?}");
     };
-    // each waits for its timeout: side by side
+    // each case waits for its timeout, so they run in parallel
     std::thread::scope(|scope| {
         for (protocol, reply) in [
             (Protocol::Http, Reply::Hang),
@@ -237,16 +240,18 @@ fn a_hostile_collector_costs_a_timeout() {
     });
 }
 
-/// An answer that says how long it is and is not.
+/// A response whose Content-Length does not match its body.
 const CUT_SHORT: &[u8] =
     b"HTTP/1.1 200 OK\r\ncontent-type: application/x-protobuf\r\ncontent-length: 9\r\n\r\n";
 
-/// An interim answer, as often as anybody reads it; in HTTP/2, frames that want nothing.
+/// An interim response, repeated for as long as the client reads; in HTTP/2, frames that need no
+/// answer.
 const INTERIM: Reply = Reply::Flood(b"", b"HTTP/1.1 100 Continue\r\n\r\n");
 const PINGS: Reply = Reply::Flood(b"\0\0\0\x04\0\0\0\0\0", b"\0\0\x08\x06\0\0\0\0\0........");
 
-/// Scenario: a collector that floods its connection without ever answering. Guarantees: so much is read and no
-/// more, the connection is thrown away, the spans reach the next one.
+/// Scenario: a collector floods its connection without ever answering.
+/// Guarantees: the exporter reads up to a limit and closes the connection; the next connection gets
+/// the spans.
 #[test]
 fn a_flood_ends_with_a_number_of_bytes() {
     for (protocol, reply) in [(Protocol::Http, INTERIM), (Protocol::Grpc, PINGS)] {
@@ -257,13 +262,13 @@ fn a_flood_ends_with_a_number_of_bytes() {
         assert_eq!((ledger.sent, ledger.dropped), (4, 0), "{protocol:?}");
         let retries = telemetry.export_requests.with_label_values(&["spans", "retry"]).get();
         assert_eq!((retries, collector.connections()), (1, 2), "{protocol:?}");
-        // what both sockets hold is written as well
+        // the buffers of both sockets count as written too
         assert!(collector.flooded() < 16 << 20, "{protocol:?}: {}", collector.flooded());
     }
 }
 
-/// Guarantees: the exporter says itself how it is, in words that help: what the collector answered, or that
-/// another protocol answers; and that it works again.
+/// Guarantees: the exporter reports its state in clear words: the collector's answer, or that the
+/// peer speaks another protocol, and the recovery.
 #[test]
 fn the_exporter_says_how_it_is() {
     const SETTINGS: &[u8] = b"\0\0\0\x04\0\0\0\0\0";
@@ -278,7 +283,7 @@ fn the_exporter_says_how_it_is() {
         (Protocol::Http, Reply::Reset, ""),
     ] {
         let collector = FakeCollector::start(protocol, std::slice::from_ref(&reply));
-        // so long a wait that the first failure can be looked at
+        // a retry delay long enough for the test to look at the first failure
         let waits = Waits { min: AMPLE, ..Waits::default() };
         let settings = Settings { waits, ..settings(&collector.endpoint, protocol) };
         let bench = bench(settings, Capacity::SPANS);
@@ -303,8 +308,9 @@ fn the_exporter_says_how_it_is() {
     }
 }
 
-/// Scenario: at the close the network is dead: nothing listens, or whoever does never answers. Guarantees: the
-/// close ends when the silence has lasted, however much time it is given; everything is counted.
+/// Scenario: the network is dead at the close: nothing listens, or the peer never answers.
+/// Guarantees: the close ends after the time limit for silence, even if its deadline is later;
+/// everything is counted.
 #[test]
 fn the_close_does_not_wait_for_the_dead() {
     let unused = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
@@ -326,8 +332,9 @@ fn the_close_does_not_wait_for_the_dead() {
     }
 }
 
-/// Scenario: nobody listens. Guarantees: the outbox fills, the newest are dropped, the close takes
-/// no longer than it is given, and all is counted.
+/// Scenario: nothing listens.
+/// Guarantees: the outbox fills, the newest spans are dropped, the close ends by its deadline, and
+/// everything is counted.
 #[test]
 fn a_dead_collector_costs_the_newest_and_no_time() {
     let unused = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
@@ -346,8 +353,8 @@ fn a_dead_collector_costs_the_newest_and_no_time() {
     }
 }
 
-/// Scenario: a collector that hangs, at the close. Guarantee: the deadline of the close cuts the
-/// timeout short.
+/// Scenario: a collector hangs at the close.
+/// Guarantees: the deadline of the close shortens the timeout.
 #[test]
 fn the_close_does_not_wait_for_a_timeout() {
     for protocol in [Protocol::Http, Protocol::Grpc] {
@@ -361,8 +368,9 @@ fn the_close_does_not_wait_for_a_timeout() {
     }
 }
 
-/// Scenario: the collector asks for an hour's silence, in seconds and as a date. Guarantees: it
-/// gets it; a close that ends before does not wait for nothing.
+/// Scenario: the collector asks for a delay of one hour, in seconds and as a date.
+/// Guarantees: the exporter sends nothing in that time, and a close before its end does not wait in
+/// vain.
 #[test]
 fn retry_after_is_kept_to() {
     for advice in ["3600", "Sun, 06 Nov 1994 09:49:37 GMT"] {
@@ -376,7 +384,8 @@ fn retry_after_is_kept_to() {
     }
 }
 
-/// Scenario: one batch is refused again and again. Guarantee: it does not hold up the others for ever.
+/// Scenario: one batch is refused repeatedly.
+/// Guarantees: it does not hold up the other batches for ever.
 #[test]
 fn a_batch_grows_too_old() {
     let collector = FakeCollector::start(Protocol::Http, &[Reply::Status(503, None)]);
@@ -409,7 +418,7 @@ fn an_endpoint_with_tls_says_that_it_comes_later() {
     assert!(source.contains("TLS") && source.contains("https://otel:4318"), "{source}");
 }
 
-/// The directory of real peers: built once, kept outside of the repository.
+/// Returns the directory of the real peers, which are built once and kept outside the repository.
 fn peer(name: &str) -> Option<PathBuf> {
     let home =
         std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache/sidelight/bin"));
@@ -422,7 +431,7 @@ fn free_port() -> u16 {
     listener.local_addr().expect("it is bound").port()
 }
 
-/// A process that does not outlive a test that fails.
+/// A child process that is killed when a test fails.
 struct Guarded(Child);
 
 impl Drop for Guarded {
@@ -432,8 +441,8 @@ impl Drop for Guarded {
     }
 }
 
-/// Scenario: a real OpenTelemetry collector that is still starting, where one is installed.
-/// Guarantee: over both transports every span arrives once, under its service; the exporter's own
+/// Scenario: a real OpenTelemetry collector, if one is installed, that is still starting.
+/// Guarantees: over both transports every span arrives once, under its service; the exporter's
 /// retries wait for the start.
 #[test]
 fn a_real_collector_takes_the_spans() {
@@ -466,7 +475,7 @@ fn a_real_collector_takes_the_spans() {
         let (ledger, _, _) = bench.finish(AMPLE);
         assert_eq!((ledger.sent, ledger.dropped), (100, 0), "{protocol:?}");
     }
-    // what it wrote is complete when it has left
+    // the collector's output is complete when it has exited
     let pid = rustix::process::Pid::from_child(&child.0);
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it runs");
     child.0.wait().expect("it ends");
@@ -501,8 +510,9 @@ fn reply() -> impl Strategy<Value = Reply> {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
-    /// Whatever the collector answers and whenever the close comes: offered = sent + dropped, nothing
-    /// held, nothing unexplained, and no span falls to the deadline where the time was ample.
+    /// Whatever the collector answers and whenever the close happens: offered = sent + dropped,
+    /// nothing is held, nothing is unexplained, and no span is dropped by the deadline if there was
+    /// enough time.
     #[test]
     fn property_the_ledger_closes(
         replies in prop::collection::vec(reply(), 0..6), grpc: bool,

@@ -1,5 +1,6 @@
-//! The dictionary of structured lines: every example is read, whole and with what was learned from others, and
-//! `docs/formats.md` is what the table says. `UPDATE=1` rewrites the document.
+//! Tests the dictionary of structured formats: every example is decoded correctly, with and without
+//! shapes learned from other lines, and `docs/formats.md` agrees with the table. `UPDATE=1`
+//! rewrites the document.
 
 use sidelight::clock::{Clock, UnixNanos};
 use sidelight::decode::{Memory, decode, text, time};
@@ -11,7 +12,7 @@ use std::fs;
 
 const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/formats.md");
 
-/// Fields in the order of the table's `reads`, as they are called there.
+/// Fields in the order of the table's `reads`, with their names there.
 const SHOWN: [(&str, FieldId); 13] = [
     ("trace_id", field::TRACE_ID),
     ("span_id", field::SPAN_ID),
@@ -28,7 +29,7 @@ const SHOWN: [(&str, FieldId); 13] = [
     ("body", field::BODY),
 ];
 
-/// What is read from a line, in the words of the table.
+/// Formats the decoded fields of a line as the table writes them.
 fn reads(line: &str, wanted: &FieldTable, memory: &mut Memory) -> String {
     let mut decoded = Decoded::new();
     decode(line, wanted, memory, &mut decoded);
@@ -66,7 +67,7 @@ fn reads(line: &str, wanted: &FieldTable, memory: &mut Memory) -> String {
     parts.join(" | ")
 }
 
-/// Nanoseconds as the table writes a time: no more digits than it has.
+/// Formats nanoseconds as the table writes a time: with no more digits than needed.
 fn rfc3339(at: UnixNanos) -> String {
     let (days, rest) = (at.0 / 86_400_000_000_000, at.0 % 86_400_000_000_000);
     let (seconds, nanos) = (rest / 1_000_000_000, rest % 1_000_000_000);
@@ -96,9 +97,9 @@ fn rfc3339(at: UnixNanos) -> String {
     text
 }
 
-/// Scenario: every example of the table, by a reader that knows nothing, one that has read it before, and one
-/// that has read all the others.
-/// Guarantees: exactly what the table says is read, each time.
+/// Scenario: every example of the table, decoded by a reader without learned shapes, by one that
+/// has read the example before, and by one that has read all other examples.
+/// Guarantees: each time, the decoded fields are exactly those of the table.
 #[test]
 fn every_example_is_read_as_the_table_says() {
     let wanted = FieldTable::standard();
@@ -125,9 +126,9 @@ fn every_example_is_read_as_the_table_says() {
     assert!(wrong.is_empty(), "{wrong}");
 }
 
-/// Scenario: the rows themselves.
-/// Guarantees: fields exist, a key that counts in one framework only has a mark to know it by, and no key means
-/// one thing here and another there.
+/// Scenario: the rows of the table.
+/// Guarantees: every field exists, a key that counts in one framework only has a mark that
+/// identifies the framework, and no key has two meanings.
 #[test]
 fn rows_are_sound() {
     for framework in DICTIONARY.iter() {
@@ -151,8 +152,8 @@ fn rows_are_sound() {
     }
 }
 
-/// Scenario: the document as it stands in the repository.
-/// Guarantees: it is what the table says, with what is read now.
+/// Scenario: the document in the repository.
+/// Guarantees: it agrees with the table and with the fields that are decoded now.
 #[test]
 fn the_document_is_what_the_table_says() {
     let document = document();

@@ -1,13 +1,14 @@
-//! Folders of lines and what must come of them. A folder is one promise, told in its `why.md`:
+//! Runs folders of input lines and compares the results with expectations. Each folder tests one
+//! behaviour, which its `why.md` describes:
 //!
-//! - `input.log`: lines as they come over the stream socket; `datagrams.log`: one datagram a line, with `\0`,
-//!   `\n` and `\\` written so;
-//! - `rules.yaml`: the configuration, where the standard rules alone do not show it;
-//! - `metrics.prom`: the derived series in classic text, then those of sidelight's own counters that tell what
-//!   became of the lines; `metrics.om`, where it exists: the same in OpenMetrics, with exemplars;
-//! - `spans.txt`: the spans as a collector decodes them; no file where there are none.
+//! - `input.log`: lines for the stream socket; `datagrams.log`: one datagram per line, with `\0`,
+//!   `\n` and `\\` as escapes;
+//! - `rules.yaml`: the configuration, if the standard rules are not enough;
+//! - `metrics.prom`: the derived series in classic text format, then sidelight's counters about the
+//!   lines; `metrics.om`, optional: the same in OpenMetrics, with exemplars;
+//! - `spans.txt`: the spans as a collector decodes them; there is no file if there are no spans.
 //!
-//! `UPDATE=1` rewrites what is expected; a missing expectation is written and fails once.
+//! `UPDATE=1` rewrites the expectations. A missing expectation is written, and the test fails once.
 
 use crate::stand::{Stand, render_as};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
@@ -26,10 +27,10 @@ use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// When all lines arrive: 2026-01-02T03:04:05Z.
+/// Arrival time of all lines: 2026-01-02T03:04:05Z.
 const ARRIVAL: UnixNanos = UnixNanos(1_767_323_045_000_000_000);
 
-/// Own counters that say what became of the lines; the others depend on the process.
+/// sidelight's counters about the lines; its other metrics depend on the process.
 const TOLD: [&str; 2] = ["sidelight_frames_", "sidelight_spans_skipped_total"];
 
 #[test]
@@ -54,7 +55,7 @@ fn every_folder_gives_what_it_promises() {
     assert!(folders.len() >= 50, "only {} folders", folders.len());
 }
 
-/// Guarantees: what a line gives does not depend on how many come at once.
+/// Guarantees: the result of a line does not depend on the number of lines that arrive together.
 #[test]
 fn lines_one_by_one_give_the_same_series() {
     for folder in folders() {
@@ -73,7 +74,8 @@ fn lines_one_by_one_give_the_same_series() {
     }
 }
 
-/// Blocks that hold a line and what continues it: where what follows is indented or part of a traceback.
+/// Splits lines into blocks that keep a line and its continuation lines (indented, or part of a
+/// traceback) together.
 fn records(input: &[u8]) -> Vec<&[u8]> {
     let mut records = Vec::new();
     let mut at = 0;
@@ -94,7 +96,7 @@ fn folders() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     let entries = fs::read_dir(root).expect("the folders");
     let folders = entries.map(|entry| entry.expect("an entry").path());
-    // `config` holds wrong configurations, which `check` is tested with
+    // `config` contains wrong configurations for the tests of `check`
     let mut folders: Vec<PathBuf> = folders.filter(|folder| !folder.ends_with("config")).collect();
     folders.sort();
     folders
@@ -112,13 +114,13 @@ fn source(input: Input) -> Source {
     Source { id: 1, input }
 }
 
-/// Everything that comes of a folder, by the file that expects it.
+/// Computes the results of a folder, by the name of the file with the expectation.
 fn made(folder: &Path) -> BTreeMap<&'static str, String> {
     let mut stand = Stand::new(&config(folder));
     let received = |input: Input| stand.telemetry.received.with_label_values(&[input.name()]);
     let (lines, datagrams) = (received(Input::Stream), received(Input::Datagram));
     if let Ok(input) = fs::read(folder.join("input.log")) {
-        // as `receive` does when it hands them on
+        // as `receive` does before it delivers them
         lines.inc_by(count::frames(&input));
         stand.pipeline.lines(&mut source(Input::Stream), &input, ARRIVAL);
     }
@@ -159,10 +161,10 @@ fn unescaped(line: &[u8]) -> Vec<u8> {
     out
 }
 
-/// The own counters of [`TOLD`] that are not zero, and what was folded into overflow series.
+/// Formats the counters of [`TOLD`] that are not zero, and the series folded into overflow series.
 fn told(stand: &Stand) -> String {
     let mut text = String::new();
-    // a scrape carries these over into the counter
+    // a scrape adds these to the counter
     for (family, label, count) in stand.registry.overflows() {
         let labels = format!("family={family:?},label={label:?}");
         writeln!(text, "sidelight_label_overflow_total{{{labels}}} {count}")
@@ -186,7 +188,7 @@ fn told(stand: &Stand) -> String {
     text
 }
 
-/// Spans as people read them.
+/// Formats spans for people.
 fn readable(request: &ExportTraceServiceRequest) -> String {
     let mut out = String::new();
     for group in &request.resource_spans {
@@ -236,7 +238,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
-/// Holds `text` against what the file expects.
+/// Compares `text` with the expectation in the file.
 fn compare(file: &Path, text: &str, wrong: &mut Vec<String>) {
     let expected = fs::read_to_string(file).ok();
     if expected.as_deref() == Some(text) {

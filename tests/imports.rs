@@ -1,5 +1,5 @@
-//! Imports between the files of each crate: no circle, and no file imports the module that it is a
-//! child of. A parent imports its children, a child imports its siblings and what is below.
+//! Checks the imports between the files of each crate: there is no circle, and no file imports its
+//! parent module. A parent imports its children; a child imports its siblings and lower layers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -22,7 +22,7 @@ const CHILDREN_THAT_IMPORT_THEIR_PARENT: &[&str] = &[
     "src/telemetry/ledger",
 ];
 
-/// Files that still are part of a circle; shortened the same way.
+/// Files that are still part of a circle. The list gets shorter in the same way.
 const FILES_IN_CIRCLES: &[&str] = &[
     "crates/injector/src/cli/check",
     "crates/injector/src/cli/check/gather",
@@ -52,7 +52,7 @@ const FILES_IN_CIRCLES: &[&str] = &[
 /// A module path below the crate's root: `["pipeline", "memo"]`.
 type Module = Vec<String>;
 
-/// The modules of one crate and what each imports, tests aside.
+/// The modules of one crate and the imports of each, without tests.
 type Graph = BTreeMap<Module, BTreeSet<Module>>;
 
 #[test]
@@ -88,8 +88,9 @@ fn no_file_is_part_of_a_circle() {
     assert_exactly(&found, FILES_IN_CIRCLES);
 }
 
-/// Scenario: source text with every form of an import. Guarantees: the reader of imports finds each
-/// of them, so that the two tests above see what they look for.
+/// Scenario: source text with every form of an import.
+/// Guarantees: the parser of imports finds each of them, so that the two tests above see all
+/// imports.
 #[test]
 fn every_form_of_an_import_is_found() {
     let module = |text: &str| text.split('/').map(str::to_owned).collect::<Module>();
@@ -115,7 +116,7 @@ fn edges(graph: &Graph) -> impl Iterator<Item = (&Module, &Module)> {
     graph.iter().flat_map(|(from, all)| all.iter().map(move |to| (from, to)))
 }
 
-/// The graph of every crate of the workspace, by the folder of its sources.
+/// Builds the graph of every crate of the workspace, by the folder of its sources.
 fn graphs() -> Vec<(String, Graph)> {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     let mut folders = vec!["src".to_owned()];
@@ -149,7 +150,7 @@ fn graph(folder: &Path) -> Graph {
     texts.iter().map(|(module, text)| (module.clone(), imports(module, text, &modules))).collect()
 }
 
-/// The modules that a file names, by `use` or by a path, its inline tests and comments aside.
+/// Returns the modules that a file names, by `use` or by a path, without inline tests and comments.
 fn imports(module: &Module, text: &str, modules: &BTreeSet<Module>) -> BTreeSet<Module> {
     let code = text.split("\n#[cfg(test)]\nmod tests {").next().unwrap_or_default();
     let code: String = code
@@ -180,7 +181,7 @@ fn imports(module: &Module, text: &str, modules: &BTreeSet<Module>) -> BTreeSet<
                 name => absolute.push(name.to_owned()),
             }
         }
-        // the longest beginning that is a file
+        // the longest prefix that is a file
         while !absolute.is_empty() && !modules.contains(&absolute) {
             absolute.pop();
         }
@@ -191,7 +192,7 @@ fn imports(module: &Module, text: &str, modules: &BTreeSet<Module>) -> BTreeSet<
     found
 }
 
-/// All paths with `::` in a text, lists in braces taken apart.
+/// Returns all paths with `::` in a text, with lists in braces expanded.
 fn paths(code: &str) -> Vec<Vec<String>> {
     let mut found = Vec::new();
     let bytes = code.as_bytes();
@@ -212,7 +213,7 @@ fn paths(code: &str) -> Vec<Vec<String>> {
     found
 }
 
-/// Reads one path that begins at `at`, behind the segments of `prefix`; returns where it ends.
+/// Parses one path at `at`, after the segments of `prefix`; returns its end.
 fn read_path(
     code: &str,
     mut at: usize,

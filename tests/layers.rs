@@ -1,5 +1,5 @@
-//! The real binary with its layers in volumes as kubelet makes them: swapped under load, broken, switched off.
-//! Waits are for something, never for a time.
+//! Tests the real binary with layers in volumes as kubelet mounts them: replaced under load,
+//! broken, switched off. Tests wait for conditions, never for a fixed time.
 
 use crate::process::{AMPLE, Setup, Sidecar};
 use crate::stand::Stand;
@@ -35,7 +35,8 @@ impl Volume {
         self.0.path().display().to_string()
     }
 
-    /// What kubelet does when a ConfigMap changes: a directory a version, one rename, the old one removed.
+    /// Updates the volume as kubelet does when a ConfigMap changes: a new directory per version,
+    /// one rename, and removal of the old directory.
     fn swap(&self, text: &str) {
         let volume = self.0.path();
         let data = volume.join("..data");
@@ -63,8 +64,10 @@ fn layered(volumes: &[&Volume], cluster: &str) -> Setup {
     Setup { environment: environment.into(), ..Setup::default() }
 }
 
-/// Scenario: an application writes as fast as it can while the namespace's rules change three times.
-/// Guarantees: each change is in force without a signal, no line is lost, no counter begins anew.
+/// Scenario: an application writes as fast as it can while the namespace's rules change three
+/// times.
+/// Guarantees: each change takes effect without a signal, no line is lost, and no counter restarts
+/// from zero.
 #[test]
 fn rules_change_under_load() {
     let volume = Volume::new(A);
@@ -102,10 +105,10 @@ fn rules_change_under_load() {
     assert_eq!(ending.code, Some(0));
 }
 
-/// Scenario: the namespace's ConfigMap breaks while the pod's changes, then a rule changes the labels of a
-/// family, then all is well again.
-/// Guarantees: the broken layer keeps its old rules, the other is in force, and metrics, log and `/health` say
-/// where the error is.
+/// Scenario: the namespace's ConfigMap gets an error while the pod's changes, then a rule changes
+/// the labels of a metric family, then everything is repaired.
+/// Guarantees: the broken layer keeps its old rules, the other layer takes effect, and metrics, log
+/// and `/health` report where the error is.
 #[test]
 fn a_broken_layer_keeps_its_old_rules() {
     let (namespace, pod) = (Volume::new(A), Volume::new("rules: []\n"));
@@ -143,8 +146,9 @@ fn a_broken_layer_keeps_its_old_rules() {
     assert_eq!(sidecar.stop().code, Some(0));
 }
 
-/// Scenario: a layer with errors when the process starts.
-/// Guarantees: it starts with the rules of the others, says so, and takes the layer in once it is repaired.
+/// Scenario: a layer has errors when the process starts.
+/// Guarantees: the process starts with the rules of the other layers, reports the errors, and
+/// applies the layer once it is repaired.
 #[test]
 fn a_broken_layer_does_not_keep_it_from_starting() {
     let (namespace, pod) = (Volume::new("rules: [{name: a\n"), Volume::new(A));
@@ -167,9 +171,11 @@ fn a_broken_layer_does_not_keep_it_from_starting() {
     assert_eq!(sidecar.stop().code, Some(0));
 }
 
-/// Scenario: switched off, on and off again in the pod's layer, with a heartbeat that is overdue meanwhile.
-/// Guarantees: while it is off every line is counted as refused and as nothing else, the probes pass and
-/// `/health` says why nothing is judged; on again, lines count on; the ledger closes.
+/// Scenario: the pod's layer switches the sidecar off, on and off again, while a heartbeat is
+/// overdue.
+/// Guarantees: while it is off, every line is counted as refused and nothing else, the probes
+/// succeed, and `/health` explains why there is no verdict. When it is on again, lines are counted
+/// again, and the ledger closes.
 #[test]
 fn switched_off_it_only_counts() {
     let off = "enabled: false\nhealth: {heartbeat: 1s}\n";
@@ -215,9 +221,9 @@ fn switched_off_it_only_counts() {
     assert_eq!((terms, ending.code), ([1_013, 3, 1_010, 0], Some(0)));
 }
 
-/// Scenario: settings that can change while it runs, and some that cannot.
-/// Guarantees: prefix, groups, verdict and log level are taken over; of the others log and `/health` say that
-/// they wait for a restart, and what runs stays as it was.
+/// Scenario: some changed settings can take effect at run time, and some cannot.
+/// Guarantees: prefix, groups, health policy and log level take effect. Log and `/health` report
+/// that the others need a restart, and their running values do not change.
 #[test]
 fn what_cannot_change_is_told() {
     let volume = Volume::new("health: {heartbeat: 1s}\n");
@@ -258,7 +264,7 @@ fn what_cannot_change_is_told() {
     assert_eq!(ending.code, Some(0));
 }
 
-/// What a pipeline counted: decoded and refused frames, spans and derived series.
+/// The counts of a pipeline: decoded and refused frames, spans and derived series.
 fn counted(blocks: &[Vec<u8>], enabled: bool) -> [u64; 4] {
     let mut stand = Stand::new(&Config::default());
     stand.rules.switch(enabled);
@@ -276,8 +282,8 @@ fn counted(blocks: &[Vec<u8>], enabled: bool) -> [u64; 4] {
 }
 
 proptest! {
-    /// Guarantees: what is switched off counts exactly the frames that it would have counted, all as refused,
-    /// and makes nothing of them.
+    /// Guarantees: a pipeline that is switched off counts exactly the frames that it would
+    /// otherwise have decoded, all as refused, and derives nothing from them.
     #[test]
     fn property_switched_off_counts_the_same_frames(
         blocks in prop::collection::vec(prop::collection::vec(prop::sample::select(vec![

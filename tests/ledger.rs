@@ -1,5 +1,5 @@
-//! The ledger closes, whatever comes in and whatever a collector answers:
-//! received = decoded + refused, and offered = sent + dropped + held.
+//! Checks that the ledger closes for any input and any answers of a collector: received = decoded +
+//! refused, and offered = sent + dropped + held.
 
 use crate::collector::{FakeCollector, Reply};
 use crate::stand::Stand;
@@ -31,10 +31,10 @@ use std::time::Duration;
 
 const ARRIVAL: UnixNanos = UnixNanos(1_767_323_045_000_000_000);
 
-/// Small, so that lines of a test are longer.
+/// Small, so that a test's lines can exceed it.
 const LINE_BYTES_MAX: usize = 200;
 
-/// Lines of every format, whole and damaged, with and without what becomes a span.
+/// Lines of every format, complete and damaged, with and without the fields of a span.
 fn line() -> impl Strategy<Value = Vec<u8>> {
     let known = prop::sample::select(vec![
         &b"{\"level\":\"info\",\"method\":\"GET\",\"path\":\"/a/17\",\"status\":200,\"duration_ms\":5,\"request_id\":\"r1\"}"[..],
@@ -56,14 +56,15 @@ fn line() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-/// How many frames a naive reader finds: what lies between newlines and is not empty.
+/// Counts frames naively: the non-empty parts between newlines.
 fn frames(input: &[u8]) -> u64 {
     let lines = input.split(|&byte| byte == b'\n');
-    // a carriage return alone is the end of an empty line
+    // a line that contains only a carriage return is empty
     lines.filter(|line| !line.iter().all(|&byte| byte == b'\r')).count() as u64
 }
 
-/// Lets the bytes through buffer, tail and pipeline as a connection does, in reads of these sizes.
+/// Passes the bytes through buffer, tail and pipeline as a connection does, in reads of these
+/// sizes.
 fn receive(stand: &mut Stand, input: &[u8], cuts: &[usize]) {
     let tail_bytes_max = LINE_BYTES_MAX * 2;
     let bounds = Bounds { line_bytes_max: LINE_BYTES_MAX, tail_bytes_max };
@@ -125,8 +126,9 @@ fn settings(endpoint: &str, protocol: Protocol) -> Settings {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Every frame that a naive reader finds is received and decoded, every span that was made is sent or
-    /// dropped, and nothing is left unexplained; what is sent is what the collector took.
+    /// Every frame that the naive count finds is received and decoded, every span is sent or
+    /// dropped, and nothing is unexplained. The spans counted as sent are those that the collector
+    /// accepted.
     #[test]
     fn property_the_ledger_closes(
         lines in prop::collection::vec(line(), 0..60),
@@ -169,7 +171,7 @@ proptest! {
         prop_assert!(closed.sent <= collector.spans().len() as u64, "sent is what was taken");
     }
 
-    /// Datagrams: one frame each, whatever they hold; an empty one is none.
+    /// Each datagram is one frame, whatever it contains; an empty one is not a frame.
     #[test]
     fn property_a_datagram_is_a_frame(
         datagrams in prop::collection::vec(prop::collection::vec(line(), 0..4), 0..20),
@@ -179,7 +181,8 @@ proptest! {
         let datagrams: Vec<Vec<u8>> =
             datagrams.iter().map(|lines| lines.join(&b'\n')).collect();
         let mut meter = Meter::new(&stand.telemetry, Input::Datagram, Duration::ZERO);
-        // the kernel delivers an empty datagram as the end of the input: it never comes this far
+        // the kernel delivers an empty datagram like the end of the input, so it does not get this
+        // far
         for bytes in datagrams.iter().filter(|bytes| !bytes.is_empty()) {
             assert!(meter.frame());
             stand.pipeline.datagram(&mut source, bytes, ARRIVAL);
@@ -193,7 +196,8 @@ proptest! {
     }
 }
 
-/// Ten requests over a socket of a whole process, with something lost on purpose, and how the process closes.
+/// Sends ten requests through the socket of a whole process that loses something on purpose, and
+/// returns how the process closes.
 fn closing(input: Input, faults: Faults) -> Closing {
     let collector = FakeCollector::start(Protocol::Http, &[]);
     let directory = tempfile::tempdir().expect("a temporary directory");
@@ -227,8 +231,9 @@ fn closing(input: Input, faults: Faults) -> Closing {
     running.drain(|_| ())
 }
 
-/// Guarantees: a frame, a record or an item that is lost without a counter is `lost`, and the exit code says so:
-/// no term of the ledger is derived from another. Nothing lost: it closes.
+/// Guarantees: a frame, record or item that is lost without a counter appears as `lost`, and the
+/// exit code reports it, because no term of the ledger is derived from another. If nothing is lost,
+/// the ledger closes.
 #[test]
 fn what_is_lost_unseen_shows_in_the_ledger() {
     let none = Faults::default();

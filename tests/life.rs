@@ -1,4 +1,5 @@
-//! The real binary on real sockets, from its first line to its last. Waits are for something, never for a time.
+//! Tests the lifecycle of the real binary on real sockets. Tests wait for conditions, never for a
+//! fixed time.
 
 use crate::process::{AMPLE, Setup, Sidecar, refusing_port};
 use crate::programs::built;
@@ -21,7 +22,8 @@ fn configured(config: &'static str) -> Setup {
 const INFO: &str = r#"log_records_total{service="shop",level="INFO"} 1"#;
 
 /// Scenario: a line over each socket, then SIGTERM.
-/// Guarantees: the first lines name the doors; both lines show; the ledger closes and is the last line; exit code 0.
+/// Guarantees: the first lines name the listeners; both lines are counted; the ledger closes and is
+/// the last line; the exit code is 0.
 #[test]
 fn from_the_first_line_to_the_last() {
     let sidecar = Sidecar::start(Setup::default());
@@ -45,7 +47,8 @@ fn from_the_first_line_to_the_last() {
     assert!(files.iter().all(|file| !file.exists()), "the sockets' files are gone");
 }
 
-/// Guarantees: what was written before SIGTERM counts, the last line without its newline too.
+/// Guarantees: everything written before SIGTERM is counted, including a last line without a
+/// newline.
 #[test]
 fn what_was_written_is_read_before_it_leaves() {
     let sidecar = Sidecar::start(Setup::default());
@@ -56,16 +59,16 @@ fn what_was_written_is_read_before_it_leaves() {
     assert_eq!((ledger["received"], ledger["lost"], ending.code), (5_001, 0, Some(0)));
 }
 
-/// Scenario: classic mode waits for the application, which stays connected and writes on; meanwhile the stop comes
-/// again, as SIGTERM and as SIGINT.
-/// Guarantees: the drain goes on, says that it does, and every line of the application counts.
+/// Scenario: in classic mode the sidecar waits for the application, which stays connected and keeps
+/// writing. Meanwhile it receives SIGTERM and SIGINT again.
+/// Guarantees: the drain continues, the log says so, and every line of the application is counted.
 #[test]
 fn a_repeated_stop_changes_nothing() {
     let mut sidecar = Sidecar::start(setup(&["--mode", "classic"]));
     let mut stays = std::os::unix::net::UnixStream::connect(&sidecar.stream).expect("it listens");
     sidecar.wait_metric(r#"sidelight_connections_open{input="stream"} 1"#);
     sidecar.signal(Signal::TERM);
-    // the first one was seen: it says that it is no longer ready
+    // the process has handled the first signal: it reports that it is no longer ready
     let until = Instant::now() + AMPLE;
     while sidecar.get("/readyz", "*/*").0 == 200 && Instant::now() < until {
         std::thread::yield_now();
@@ -83,7 +86,8 @@ fn a_repeated_stop_changes_nothing() {
     assert_eq!((ledger["received"], ledger["lost"], ending.code), (20, 0, Some(0)));
 }
 
-/// Guarantees: SIGQUIT ends at once, whatever the drain waits for, and the exit code says that it was not done.
+/// Guarantees: SIGQUIT ends the process at once, whatever the drain waits for, and the exit code
+/// reports the incomplete drain.
 #[test]
 fn a_quit_signal_ends_at_once() {
     let sidecar = Sidecar::start(setup(&["--mode", "classic"]));
@@ -94,9 +98,9 @@ fn a_quit_signal_ends_at_once() {
     assert_eq!(sidecar.end().code, Some(3), "it did not close its ledger");
 }
 
-/// Scenario: `app | sidelight run --stdin` and Ctrl-C, which both get; the application writes its last lines, with
-/// pauses, before it ends.
-/// Guarantees: the sidecar reads until the application has closed the pipe, and every line counts.
+/// Scenario: `app | sidelight run --stdin` and Ctrl-C, which both processes receive. The
+/// application writes its last lines with pauses before it exits.
+/// Guarantees: the sidecar reads until the application closes the pipe, and counts every line.
 #[test]
 fn standard_input_is_read_until_its_writer_closes() {
     let (reader, mut writer) = std::io::pipe().expect("a pipe");
@@ -119,8 +123,10 @@ fn standard_input_is_read_until_its_writer_closes() {
     assert_eq!((ledger["received"], ledger["lost"], ending.code), (5, 0, Some(0)));
 }
 
-/// Scenario: four sidecars are started at once on the same addresses, where sockets of an earlier one are left.
-/// Guarantees: one of them gets all its listeners and is ready: they do not each take one and wait for the others.
+/// Scenario: four sidecars start at the same time on the same addresses, where an earlier process
+/// left its sockets.
+/// Guarantees: one of them binds all listeners and becomes ready. They do not take one listener
+/// each and then wait for one another.
 #[test]
 fn of_many_that_start_at_once_one_is_ready() {
     for _ in 0..3 {
@@ -154,7 +160,7 @@ fn of_many_that_start_at_once_one_is_ready() {
     }
 }
 
-/// Whether a sidecar at this address says that it is ready.
+/// Whether a sidecar at this address reports that it is ready.
 fn ready(address: std::net::SocketAddr) -> bool {
     let Ok(mut connection) = std::net::TcpStream::connect(address) else { return false };
     let request = b"GET /readyz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
@@ -164,8 +170,9 @@ fn ready(address: std::net::SocketAddr) -> bool {
         && answer.starts_with("HTTP/1.1 200")
 }
 
-/// Scenario: somebody removes the socket files while an application is connected.
-/// Guarantees: they are bound again, the old connection goes on, new ones are served, and all lines count.
+/// Scenario: the socket files are removed while an application is connected.
+/// Guarantees: the sidecar binds them again, keeps the old connection, serves new ones, and counts
+/// all lines.
 #[test]
 fn a_socket_file_that_is_removed_is_bound_again() {
     let mut sidecar = Sidecar::start(Setup::default());
@@ -193,8 +200,9 @@ fn a_socket_file_that_is_removed_is_bound_again() {
     assert!(files.iter().all(|file| !file.exists()), "the new files are removed");
 }
 
-/// Scenario: nothing listens where spans are to go.
-/// Guarantees: the process ends all the same; the span is dropped, counted, and explained.
+/// Scenario: nothing listens at the address that spans are exported to.
+/// Guarantees: the process exits nevertheless; the span is dropped, counted, and reported in the
+/// log.
 #[test]
 fn a_dead_collector_holds_nobody_up() {
     let (_dead, address) = refusing_port();
@@ -214,13 +222,15 @@ fn a_dead_collector_holds_nobody_up() {
     }
 }
 
-/// An address on loopback that no other process' tests use: a port that is free there for a moment stays free.
+/// Returns a loopback address that tests in other processes do not use, so that a free port there
+/// stays free.
 fn unshared_address() -> std::net::Ipv4Addr {
     let [_, _, high, low] = std::process::id().to_be_bytes();
     std::net::Ipv4Addr::new(127, 77, high, low)
 }
 
-/// Guarantees: a taken admin port keeps nobody from logging, is told, and is retried.
+/// Guarantees: an admin port that is in use does not prevent logging; the sidecar reports it and
+/// retries.
 #[test]
 fn a_taken_admin_port_is_no_reason_not_to_start() {
     let taken = TcpListener::bind((unshared_address(), 0)).expect("a free port");
@@ -240,8 +250,8 @@ fn a_taken_admin_port_is_no_reason_not_to_start() {
     assert_eq!(sidecar.stop().code, Some(0));
 }
 
-/// Guarantees: a broken configuration starts, says so in its metrics and in `/health`, and the built-in
-/// rules count; its text is not in `/health`.
+/// Guarantees: the sidecar starts with a broken configuration, reports it in its metrics and in
+/// `/health`, and applies the built-in rules. `/health` does not contain the configuration's text.
 #[test]
 fn a_broken_configuration_starts_all_the_same() {
     let broken = "metrics:\n  prefxi: hunter2_\nrules:\n  - when: 'a =='\n    counter: {name: x_total, help: x.}\n";
@@ -263,7 +273,8 @@ fn a_broken_configuration_starts_all_the_same() {
 }
 
 /// Scenario: SIGHUP with a new rule, then with a broken file.
-/// Guarantees: new rules count, old counters go on, broken rules change nothing but the metric that says so.
+/// Guarantees: new rules take effect, counters keep their values, and broken rules change nothing
+/// except the metric that reports them.
 #[test]
 fn a_reload_keeps_every_counter() {
     let one = "rules:\n  - name: a\n    counter: {name: a_total, help: A.}\n";
@@ -275,7 +286,8 @@ fn a_reload_keeps_every_counter() {
     std::fs::write(&sidecar.config, two).expect("a writable file");
     sidecar.signal(Signal::HUP);
     sidecar.wait_said("configuration loaded again");
-    // a data thread looks at the rules after a batch: the first line may still meet the old ones
+    // a data thread checks for new rules after a batch: the first line may still be processed with
+    // the old ones
     for lines in 2..4 {
         sidecar.write(line);
         sidecar.wait_metric(&format!("a_total {lines}"));
@@ -290,7 +302,8 @@ fn a_reload_keeps_every_counter() {
     assert_eq!(sidecar.stop().code, Some(0));
 }
 
-/// Guarantees: a file that is no socket is refused with a clear error, left alone, and tried again.
+/// Guarantees: the sidecar refuses a file that is not a socket with a clear error, does not change
+/// it, and retries.
 #[test]
 fn a_file_that_is_no_socket_is_refused_and_retried() {
     let directory = tempfile::tempdir().expect("a temporary directory");
@@ -311,7 +324,7 @@ fn a_file_that_is_no_socket_is_refused_and_retried() {
     assert_eq!(sidecar.stop().code, Some(0));
 }
 
-/// Guarantees: a socket file on which nobody listens is taken over; one on which somebody listens is not.
+/// Guarantees: the sidecar takes over a socket file that no process listens on, and no other.
 #[test]
 fn a_stale_socket_is_taken_over_and_a_live_one_is_not() {
     let directory = tempfile::tempdir().expect("a temporary directory");
@@ -342,7 +355,8 @@ fn the_end_of_standard_input_is_the_end() {
     assert_eq!((ledger["received"], ledger["decoded"], ending.code), (3, 3, Some(0)));
 }
 
-/// Guarantees: what Kubernetes puts into METRICS_PORT for a Service named metrics is ignored with a warning.
+/// Guarantees: a METRICS_PORT that Kubernetes sets for a Service named `metrics` is ignored with a
+/// warning.
 #[test]
 fn a_service_named_metrics_does_no_harm() {
     let environment = [("METRICS_PORT", "tcp://10.0.0.1:9090".to_owned())];
@@ -355,7 +369,7 @@ fn a_service_named_metrics_does_no_harm() {
     assert_eq!((ending.ledger()["received"], ending.code), (1, Some(0)));
 }
 
-/// Guarantees: standard output is what came in, byte for byte, and nothing else.
+/// Guarantees: standard output contains the input, byte for byte, and nothing else.
 #[test]
 fn passed_through_lines_are_unchanged() {
     let sidecar = Sidecar::start(configured("passthrough: stdout\n"));
@@ -369,8 +383,10 @@ fn passed_through_lines_are_unchanged() {
     assert_eq!((ending.ledger()["lost"], ending.code), (0, Some(0)), "{:?}", ending.said);
 }
 
-/// Scenario: a line longer than the limit among others, with a copy of every line asked for.
-/// Guarantees: every line was offered; of the long one the copy is dropped, and the ledger says so.
+/// Scenario: one of several lines is longer than the limit, and every line is forwarded to standard
+/// output.
+/// Guarantees: every line is offered; the copy of the long line is dropped and counted in the
+/// ledger.
 #[test]
 fn a_line_too_long_to_be_copied_is_in_the_ledger() {
     let sidecar = Sidecar::start(configured("passthrough: stdout\n"));
@@ -384,8 +400,8 @@ fn a_line_too_long_to_be_copied_is_in_the_ledger() {
     assert_eq!((items, ending.code), ((3, 2, 1, 0), Some(0)), "{:?}", ending.said);
 }
 
-/// Guarantees: sidelight-tee is where it was asked to be before the socket is there; where it cannot be, everything
-/// else goes on.
+/// Guarantees: sidelight-tee is installed at the requested path before the socket exists. If it
+/// cannot be installed, everything else works.
 #[test]
 fn the_copier_is_installed_for_others() {
     let tee = built("sidelight-tee");
@@ -408,8 +424,10 @@ fn the_copier_is_installed_for_others() {
     assert!(std::fs::read(bin.join("sidelight-tee")).expect("it is there") == tee);
 }
 
-/// Scenario: an ordinary container beside a Job's. A probe comes and goes; the application comes, writes, and leaves.
-/// Guarantees: nothing but the application's end ends the sidecar, by itself and with exit code 0.
+/// Scenario: a classic sidecar in a Job's pod. A probe connects and leaves; the application
+/// connects, writes, and leaves.
+/// Guarantees: only the end of the application ends the sidecar, without a signal and with exit
+/// code 0.
 #[test]
 fn in_a_job_it_leaves_when_the_application_has() {
     let environment = [("SIDELIGHT_EXIT_WITH_APP", "1".to_owned())];
@@ -432,9 +450,9 @@ fn in_a_job_it_leaves_when_the_application_has() {
 }
 
 /// Scenario: the final values are held for two scrapers.
-/// Guarantees: the ledger is closed before; neither a person's request nor one that only says that it is
-/// Prometheus ends the wait, the second scraper does, long before it is over (the wait is longer than `end`
-/// waits); `/livez` is well all the time.
+/// Guarantees: the ledger closes first. Neither a person's request nor one that only claims to be
+/// Prometheus ends the wait; the second scraper does, long before the wait's deadline (which is
+/// later than the deadline of `end`). `/livez` succeeds all the time.
 #[test]
 fn the_final_values_are_held_for_the_last_scrape() {
     let environment = [
@@ -464,7 +482,7 @@ fn the_final_values_are_held_for_the_last_scrape() {
     sidecar.signal(Signal::TERM);
     sidecar.wait_said("ledger received=1");
     assert_eq!(sidecar.get("/livez", "*/*").0, 200);
-    // by hand; a stranger with Prometheus' headers; the two that came before
+    // a person's request; an unknown client with Prometheus' headers; the two scrapers seen before
     assert!(sidecar.metrics().contains(INFO));
     assert!(read(ask(sidecar.admin(), "3.16.0")).contains(INFO));
     assert!(sidecar.get("/metrics", openmetrics).1.contains(INFO));

@@ -1,4 +1,5 @@
-//! The table of own metrics: its page, the alerts and dashboards that name its rows, and that code moves each.
+//! Checks the table of sidelight's metrics: its page, the alerts and dashboards that use its rows,
+//! and that code changes each metric.
 
 use crate::collector::{FakeCollector, Reply};
 use crate::process::{AMPLE, Setup, Sidecar};
@@ -21,7 +22,7 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The page, as the table has it.
+/// Renders the page from the table.
 fn page() -> String {
     let mut page = String::from(
         "# What sidelight says about itself\n\n\
@@ -52,7 +53,7 @@ fn page() -> String {
     page
 }
 
-/// Guarantees: the page says what the table says.
+/// Guarantees: the page agrees with the table.
 #[test]
 fn the_page_is_the_table() {
     let path = root().join("docs/metrics.md");
@@ -64,8 +65,8 @@ fn the_page_is_the_table() {
     assert_eq!(written, page(), "UPDATE=1 cargo test --test main metrics writes it");
 }
 
-/// Guarantees: every metric of ours that the README, an alert, a dashboard or one of their tests names is in the
-/// table, with the labels and values that it is asked for.
+/// Guarantees: the table contains every metric of sidelight that the README, an alert, a dashboard
+/// or one of their tests names, with the labels and values that they select.
 #[test]
 fn alerts_and_dashboards_ask_for_what_is_there() {
     let mut files = vec![root().join("README.md")];
@@ -78,7 +79,7 @@ fn alerts_and_dashboards_ask_for_what_is_there() {
     for file in files {
         let text = fs::read_to_string(&file).expect("text").replace("\\\"", "\"");
         for (at, _) in text.match_indices("sidelight_") {
-            // prose names a metric as code; a module of somebody's program is none
+            // prose names a metric as code; the name of a Python module is not a metric
             let before = text[..at].chars().next_back();
             let is_start = match before {
                 _ if file.ends_with("README.md") => before == Some('`'),
@@ -104,7 +105,8 @@ fn alerts_and_dashboards_ask_for_what_is_there() {
     assert!(named.len() >= 15, "{named:?}");
 }
 
-/// Values that the selector behind a name asks for by `=` and that the row's labels cannot have.
+/// Returns the values that the selector after a name requires by `=` and that the row's labels
+/// cannot have.
 fn unknown_values(row: Metric, behind: &str, file: &Path) -> Vec<String> {
     let Some(selector) = behind.strip_prefix('{').and_then(|rest| rest.split_once('}')) else {
         return Vec::new();
@@ -123,7 +125,7 @@ fn unknown_values(row: Metric, behind: &str, file: &Path) -> Vec<String> {
     wrong
 }
 
-/// Series of own metrics with another value than 0, by name, and what the table does not allow.
+/// Series of sidelight's metrics with a value other than 0, by name, and violations of the table.
 #[derive(Default)]
 struct Seen {
     names: BTreeSet<String>,
@@ -155,7 +157,7 @@ impl Seen {
     }
 }
 
-/// Waits until the scrapes of a sidecar have shown a value of all of these.
+/// Waits until scrapes of a sidecar have shown a value for all of these.
 fn watch(sidecar: &Sidecar, seen: &mut Seen, names: &[&str]) {
     let begin = Instant::now();
     while !names.iter().all(|name| seen.names.contains(*name)) {
@@ -165,7 +167,7 @@ fn watch(sidecar: &Sidecar, seen: &mut Seen, names: &[&str]) {
     }
 }
 
-/// Lines of every kind that some counter is for.
+/// Lines that increase each of the counters about lines.
 fn lines() -> Vec<u8> {
     let mut lines = Vec::new();
     let mut say = |line: &str| lines.extend_from_slice(format!("{line}\n").as_bytes());
@@ -181,7 +183,7 @@ fn lines() -> Vec<u8> {
             say(&format!(r#"{{"method":"GET","path":"/{first}{second}","status":200}}"#));
         }
     }
-    // one start more than may wait for their ends
+    // one more start than may wait for their ends
     for number in 0..=sidelight::spans::assemble::STARTS_MAX {
         say(&format!(
             r#"{{"message":"request started","method":"GET","request_id":"request-{number}"}}"#
@@ -191,8 +193,8 @@ fn lines() -> Vec<u8> {
     lines
 }
 
-/// Guarantees: no row of the table is there for nothing: lines, a collector, a reload and a stop move each, and no
-/// label has a value that the table does not name.
+/// Guarantees: every row of the table is used: lines, a collector, a reload and a stop change each
+/// metric. No label has a value that is not in the table.
 #[test]
 fn every_own_metric_moves() {
     let mut seen = Seen::default();
@@ -216,7 +218,7 @@ fn every_own_metric_moves() {
     let here: Vec<&str> =
         TABLE.iter().map(|row| row.name).filter(|name| !elsewhere.contains(name)).collect();
     watch(&sidecar, &mut seen, &here);
-    // the first span was rejected, the next is taken
+    // the collector rejected the first span and accepts the next
     let line =
         r#"{"method":"GET","path":"/a","status":200,"duration_ms":5,"request_id":"request-2"}"#;
     open.write_all(format!("{line}\n").as_bytes()).expect("it reads");

@@ -1,5 +1,5 @@
-//! The other programs of the workspace, started through `sidelight NAME`: found beside the binary or in PATH,
-//! and named where they are missing.
+//! Tests the other programs of the workspace, started through `sidelight NAME`: they are found
+//! beside the binary or in PATH, and an error names a missing one.
 
 use crate::process::{AMPLE, Setup, Sidecar};
 use std::ffi::OsStr;
@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Instant;
 
-/// A program of the workspace that belongs to another package, which `cargo test --test main` does not build.
+/// Builds a program of another package of the workspace, which `cargo test --test main` does not
+/// build.
 pub(crate) fn built(package: &str) -> PathBuf {
     let ours = Path::new(env!("CARGO_BIN_EXE_sidelight"));
     let directory = ours.parent().expect("a directory");
@@ -24,7 +25,8 @@ pub(crate) fn built(package: &str) -> PathBuf {
     directory.join(package)
 }
 
-/// A directory with this binary in it and nothing else; a link would be followed to where its siblings are.
+/// Creates a directory that contains only a copy of this binary; a link would be resolved to the
+/// directory of the other programs.
 fn alone() -> (tempfile::TempDir, PathBuf) {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let binary = directory.path().join("sidelight");
@@ -48,8 +50,9 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// Guarantees: a command that is a program gets its arguments and gives its exit code; the one beside the binary
-/// wins over the one in PATH; what is no program is passed over.
+/// Guarantees: a command that is a program gets its arguments and returns its exit code. The
+/// program beside the binary is preferred to the one in PATH. Files that are not programs are
+/// skipped.
 #[test]
 fn a_command_can_be_a_program() {
     let (directory, binary) = alone();
@@ -66,7 +69,7 @@ fn a_command_can_be_a_program() {
     let output = run(&binary, &path, &["odd", "--socket", "a b", "--", "-h"]);
     let expected = ("<--socket><a b><--><-h>", Some(3));
     assert_eq!((text(&output.stdout).as_str(), output.status.code()), expected);
-    // the injector has several commands, of which two are known without its name
+    // two commands of the injector can be called without its name
     script(&directory.path().join("sidelight-injector"), "#!/bin/sh\nprintf '<%s>' \"$@\"\n");
     for (line, expected) in [
         ("inject -f x", "<inject><-f><x>"),
@@ -80,8 +83,9 @@ fn a_command_can_be_a_program() {
     }
 }
 
-/// Guarantees: a program that is missing is named, with where it was looked for and how it is got; a word that is
-/// no command gets the usual message; no word leads out of the directories.
+/// Guarantees: the error for a missing program names it, the places searched, and how to install
+/// it. An unknown command gives the usual message. No argument leads to a file outside these
+/// directories.
 #[test]
 fn a_missing_program_is_named() {
     let (directory, binary) = alone();
@@ -102,7 +106,7 @@ fn a_missing_program_is_named() {
     }
 }
 
-/// Guarantees: behind a real sidecar the lines of a wrapped command are metrics.
+/// Guarantees: a real sidecar derives metrics from the lines of a wrapped command.
 #[test]
 fn lines_of_a_command_are_counted_by_a_sidecar() {
     built("sidelight-tee");

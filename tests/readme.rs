@@ -1,4 +1,4 @@
-//! The README says what is: its example of a configuration passes `check`.
+//! Checks the README: its configuration example passes `check`.
 
 use sidelight::cli::check::faults;
 use sidelight::config::{Flags, parse};
@@ -14,7 +14,7 @@ fn readme() -> String {
     fs::read_to_string(path()).expect("a README")
 }
 
-/// Guarantees: what a reader pastes from the README is right, warnings included.
+/// Guarantees: the configurations in the README are valid and produce no warnings.
 #[test]
 fn the_configuration_in_the_readme_passes_check() {
     let text = readme();

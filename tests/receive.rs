@@ -1,7 +1,8 @@
-//! The doors of a running process, on real sockets: what a `write` returned for is delivered, however it was
-//! cut and however the process ends.
+//! Tests the listeners of a running process on real sockets: everything for which `write` returned
+//! is delivered, however the bytes are split and however the process ends.
 //!
-//! The longer form of the stop test: `STOPS=1000 cargo test --release --test receive stops -- --nocapture`.
+//! The long form of the stop test: `STOPS=1000 cargo test --release --test receive stops --
+//! --nocapture`.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::disallowed_methods)] // real sockets keep real time
@@ -17,7 +18,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-/// A block of lines, long ones, empty ones and one beyond the limit of 64 KiB among them.
+/// A block of lines, among them long ones, empty ones and one beyond the limit of 64 KiB.
 fn block(seed: u64) -> Vec<u8> {
     let mut bytes = Vec::new();
     for at in 0..200u64 {
@@ -32,8 +33,9 @@ fn block(seed: u64) -> Vec<u8> {
     bytes
 }
 
-/// Scenario: the same bytes are written in cuts of many sizes, each over its own connection.
-/// Guarantees: every connection's lines come out whole and in order, the last without newline as well.
+/// Scenario: the same bytes are written in pieces of many sizes, each over a separate connection.
+/// Guarantees: every connection's lines are delivered whole and in order, including the last line
+/// without a newline.
 #[test]
 fn any_cut_gives_the_same_lines() {
     let sidecar = Sidecar::spawn();
@@ -42,7 +44,8 @@ fn any_cut_gives_the_same_lines() {
         let mut bytes = block(seed as u64);
         bytes.extend_from_slice(b"the last line has no end");
         let mut writer = UnixStream::connect(&sidecar.stream).expect("it listens");
-        // small cuts are many system calls: the beginning shows all that they can show
+        // small pieces need many system calls, and the beginning of the input shows all that they
+        // can show
         let end = bytes.len().min(cut * 20_000);
         for part in bytes[..end].chunks(cut) {
             writer.write_all(part).expect("it reads");
@@ -55,8 +58,8 @@ fn any_cut_gives_the_same_lines() {
 }
 
 /// Scenario: one line of 1 MiB between two short ones, over the stream; one of 200,000 bytes as a datagram.
-/// Guarantees: the long line is told with prefix and length, the connection lives, the datagram is one
-/// record.
+/// Guarantees: the sink gets the prefix and length of the long line, the connection stays open, and
+/// the datagram is one record.
 #[test]
 fn a_long_line_is_told_and_the_connection_lives() {
     let sidecar = Sidecar::spawn();
@@ -77,9 +80,10 @@ fn a_long_line_is_told_and_the_connection_lives() {
     assert_eq!(lengths, [200_000, 10, 4]);
 }
 
-/// Scenario: a writer stays connected in the middle of a line while we leave; others wait to be accepted.
-/// Guarantees: whole lines are delivered, the half one is counted as torn, nobody's `write` goes nowhere
-/// after.
+/// Scenario: a writer is connected in the middle of a line when the process stops; others wait in
+/// the backlog.
+/// Guarantees: whole lines are delivered, the partial line is counted as torn, and no later `write`
+/// succeeds without being read.
 #[test]
 fn a_half_line_is_torn_when_we_close() {
     let sidecar = Sidecar::spawn();
@@ -98,9 +102,10 @@ fn a_half_line_is_torn_when_we_close() {
     assert!(UnixStream::connect(&closing.stream).is_err(), "the file is gone");
 }
 
-/// Scenario: while the first connection is drained, somebody writes to the second.
-/// Guarantees: all reading sides were shut before the first was drained: that `write` fails at once. (With sides
-/// open until their turn, 0.6 to 1.7 lines were lost a stop at 100,000 lines/s: between the last read and the close.)
+/// Scenario: while the first connection is drained, the application writes to the second.
+/// Guarantees: the reading sides of all connections are shut down before the first one is drained,
+/// so that this `write` fails at once. (When each side stayed open until its turn, 0.6 to 1.7 lines
+/// were lost per stop at 100,000 lines/s, between the last read and the close.)
 #[test]
 fn writers_are_told_before_the_drain() {
     let sidecar = Sidecar::spawn();
@@ -116,7 +121,7 @@ fn writers_are_told_before_the_drain() {
     sidecar.on_lines(move |block| {
         if block == b"{\"held\":1}\n" {
             entered.send(()).expect("the test waits");
-            // the datagram thread is told to close after this one, and flushes then
+            // the datagram thread is asked to stop after this connection, and then flushes
             while others.load(Ordering::Acquire) == 0 {
                 std::thread::yield_now();
             }
@@ -133,8 +138,8 @@ fn writers_are_told_before_the_drain() {
     assert_eq!(error.kind(), std::io::ErrorKind::BrokenPipe);
 }
 
-/// Scenario: more connections than there may be of one user.
-/// Guarantees: the surplus is closed at once and counted; those inside are served.
+/// Scenario: more connections than one user may have.
+/// Guarantees: the surplus connections are closed at once and counted; the others are served.
 #[test]
 fn connections_beyond_the_limit_are_refused_and_counted() {
     let sidecar = Sidecar::spawn_with(|settings| settings.limits.connections_per_uid_max = 3);
@@ -157,15 +162,16 @@ fn connections_beyond_the_limit_are_refused_and_counted() {
     assert_eq!(sidecar.close().seen.by_source, vec![b"{}\n".to_vec(); 3]);
 }
 
-/// Scenario: lines come slower than the nap, and then nothing for a while.
-/// Guarantees: the thread waits and is alive; it is not woken while nothing comes.
+/// Scenario: lines arrive at longer intervals than the thread's sleep, and then none for a while.
+/// Guarantees: the thread waits and is alive; it does not wake up while nothing arrives.
 #[test]
 fn an_idle_thread_waits_in_the_kernel() {
     let sidecar = Sidecar::spawn();
     let mut writer = UnixStream::connect(&sidecar.stream).expect("it listens");
     writer.write_all(b"{}\n").expect("it reads");
     sidecar.until(|seen| seen.flushes >= 1 && seen.by_source.len() == 1);
-    // one tick a second later is the last of that sweep, and of all: nothing ages
+    // the tick one second later is the last of this sweep and the last of all, because nothing
+    // expires
     sidecar.until(|seen| seen.ticks == 1);
     let wakes = sidecar.seen(|seen| seen.flushes + seen.ticks);
     let quiet = Instant::now();
@@ -178,7 +184,7 @@ fn an_idle_thread_waits_in_the_kernel() {
     sidecar.close();
 }
 
-/// Scenario: a text line, which a traceback could follow, and then nothing.
+/// Scenario: a text line that a traceback could follow, and then nothing.
 /// Guarantees: it is delivered without another byte.
 #[test]
 fn a_line_that_is_held_back_is_let_go() {
@@ -190,8 +196,8 @@ fn a_line_that_is_held_back_is_let_go() {
     sidecar.close();
 }
 
-/// Scenario: a nudge, as a reload gives, while no line comes.
-/// Guarantees: every data thread flushes once, on which its pipeline looks at new rules.
+/// Scenario: a nudge, as a reload sends it, while no line arrives.
+/// Guarantees: every data thread flushes once; its pipeline then checks for new rules.
 #[test]
 fn a_nudge_wakes_idle_threads() {
     let sidecar = Sidecar::spawn();
@@ -202,8 +208,10 @@ fn a_nudge_wakes_idle_threads() {
     sidecar.close();
 }
 
-/// Scenario: the path of the socket is taken by a file when the process starts; then the file goes.
-/// Guarantees: the process runs, is not ready and says why; it opens the door by itself, and is ready.
+/// Scenario: a file occupies the path of the socket when the process starts; then the file is
+/// removed.
+/// Guarantees: the process runs, is not ready and reports why; then it binds the listener by itself
+/// and becomes ready.
 #[test]
 fn a_stuck_door_opens_by_itself() {
     let sidecar =
@@ -226,8 +234,8 @@ fn a_stuck_door_opens_by_itself() {
     assert_eq!(sidecar.close().seen.by_source, vec![b"{\"at\":\"last\"}\n".to_vec()]);
 }
 
-/// Scenario: the process leaves while a door is stuck; then the way is free.
-/// Guarantees: no door opens behind our back.
+/// Scenario: the process stops while a listener cannot be bound; then the path becomes free.
+/// Guarantees: no listener is bound after the stop.
 #[test]
 fn no_door_opens_once_we_leave() {
     let sidecar =
@@ -236,7 +244,7 @@ fn no_door_opens_once_we_leave() {
     let directory = sidecar.close().directory;
     std::fs::remove_file(&path).expect("the way is free");
     let begin = Instant::now();
-    // a door that is stuck is tried again every second
+    // the process tries to bind a missing listener again every second
     while begin.elapsed() < Duration::from_millis(1300) {
         std::thread::park_timeout(Duration::from_millis(1300));
     }
@@ -245,7 +253,7 @@ fn no_door_opens_once_we_leave() {
 }
 
 /// Scenario: `some-app | sidelight run --stdin`, and the application ends.
-/// Guarantees: every line of the pipe is delivered, the process leaves by itself with code 0.
+/// Guarantees: every line of the pipe is delivered, and the process exits by itself with code 0.
 #[test]
 fn the_end_of_standard_input_is_the_end() {
     let directory = tempfile::tempdir().expect("a temporary directory");
@@ -264,9 +272,11 @@ fn the_end_of_standard_input_is_the_end() {
     assert_eq!(told.lines, vec![2001]);
 }
 
-/// Scenario: writers at full speed on several connections, one that connects, writes and leaves over and
-/// over, one of datagrams; SIGTERM at a random moment. `STOPS` times. Guarantees: every line whose `write`
-/// returned is delivered, once; the exit code is 0 and the exit is quick.
+/// Scenario: several connections write at full speed, one client repeatedly connects, writes and
+/// disconnects, and one sends datagrams; SIGTERM arrives at a random moment. The test does this
+/// `STOPS` times.
+/// Guarantees: every line for which `write` returned is delivered exactly once; the exit code is 0
+/// and the exit is quick.
 #[test]
 fn stops_under_load_lose_nothing() {
     let stops = std::env::var("STOPS").ok().and_then(|n| n.parse().ok()).unwrap_or(10);
@@ -280,7 +290,7 @@ fn stops_under_load_lose_nothing() {
 }
 
 /// Scenario: SIGQUIT while the drain waits for an output that hangs.
-/// Guarantees: the process ends at once, with its own exit code.
+/// Guarantees: the process ends at once, with a distinct exit code.
 #[test]
 fn a_quit_signal_ends_at_once() {
     let directory = tempfile::tempdir().expect("a temporary directory");
@@ -298,8 +308,10 @@ fn a_quit_signal_ends_at_once() {
     assert!(begin.elapsed() < AMPLE, "the output hangs for longer");
 }
 
-/// Scenario: the process may open 40 files, and a hundred writers come; they go, and others come.
-/// Guarantees: nobody hangs, every line whose `write` returned is delivered, and who comes later is served.
+/// Scenario: the process may open 40 files, and a hundred writers connect; they disconnect, and
+/// others connect.
+/// Guarantees: no writer hangs, every line for which `write` returned is delivered, and later
+/// writers are served.
 #[test]
 fn descriptors_that_run_out_lose_nothing() {
     let directory = tempfile::tempdir().expect("a temporary directory");
@@ -310,11 +322,11 @@ fn descriptors_that_run_out_lose_nothing() {
     let mut crowd = Vec::new();
     for _ in 0..100 {
         let mut writer = UnixStream::connect(&stream).expect("the queue is longer than this");
-        // who was refused already finds out here
+        // a writer that was refused gets its error here
         written += u64::from(writer.write_all(b"#0 a line of the crowd\n").is_ok());
         crowd.push(writer);
     }
-    // the last one is beyond the limit: it is told by the end of its stream
+    // the last connection is beyond the limit and sees the end of its stream
     let last = crowd.last_mut().expect("there are a hundred");
     last.set_read_timeout(Some(AMPLE)).expect("a time");
     assert_eq!(std::io::Read::read(last, &mut [0; 1]).expect("an end"), 0);
@@ -327,8 +339,10 @@ fn descriptors_that_run_out_lose_nothing() {
     assert_eq!(told.lines.iter().sum::<u64>(), written);
 }
 
-/// Scenario: the data thread of the stream socket finds no descriptor for what it needs, and later there are some.
-/// Guarantees: the process says that the thread has ended, starts another by itself, and that one serves.
+/// Scenario: the data thread of the stream socket cannot get the file descriptors that it needs;
+/// later it can.
+/// Guarantees: the process reports that the thread has ended and starts another one by itself,
+/// which serves.
 #[test]
 fn a_data_thread_that_cannot_start_is_started_again() {
     let directory = tempfile::tempdir().expect("a temporary directory");
@@ -352,8 +366,10 @@ fn a_data_thread_that_cannot_start_is_started_again() {
     assert_eq!(door::stop(child, directory.path()).lines, vec![1]);
 }
 
-/// Scenario: an output that never ends, as with a collector that hangs and an exporter that forgot its deadline.
-/// Guarantees: the process leaves at its deadline all the same, names the output, and its exit code is not 0.
+/// Scenario: an output never finishes, as with a collector that hangs and an exporter that ignores
+/// its deadline.
+/// Guarantees: the process exits at its deadline nevertheless, names the output, and its exit code
+/// is not 0.
 #[test]
 fn a_hanging_output_does_not_hold_up_the_end() {
     let (never, hang) = std::sync::mpsc::channel::<()>();
@@ -376,7 +392,7 @@ fn a_hanging_output_does_not_hold_up_the_end() {
 }
 
 /// Scenario: SIGHUP, twice, then SIGTERM.
-/// Guarantees: each calls for a reload, and the process serves on.
+/// Guarantees: each SIGHUP triggers a reload, and the process keeps serving.
 #[test]
 fn a_hangup_reloads() {
     let directory = tempfile::tempdir().expect("a temporary directory");
@@ -394,9 +410,10 @@ fn a_hangup_reloads() {
     assert_eq!(door::stop(child, directory.path()).lines, vec![1]);
 }
 
-/// Scenario: an ordinary container: the application got SIGTERM in the same moment, writes on for a while,
-/// comes with a new connection even, and ends. Guarantees: all of it is delivered; the drain begins when
-/// nobody is connected and nothing came for 2 s.
+/// Scenario: in classic mode the application gets SIGTERM at the same moment, keeps writing for a
+/// while, opens another connection, and exits.
+/// Guarantees: everything is delivered. The drain begins when no connection is open and nothing has
+/// arrived for 2 s.
 #[test]
 fn in_classic_mode_the_application_is_outlasted() {
     let grace = 2 * AMPLE;
@@ -421,7 +438,7 @@ fn in_classic_mode_the_application_is_outlasted() {
 }
 
 /// Scenario: the same, but the application never closes its connection.
-/// Guarantees: reading ends 3 s before the grace period does, with everything delivered.
+/// Guarantees: reading stops 3 s before the grace period ends, with everything delivered.
 #[test]
 fn in_classic_mode_the_grace_period_is_the_end() {
     let grace = Duration::from_millis(3200);
@@ -434,7 +451,7 @@ fn in_classic_mode_the_grace_period_is_the_end() {
     assert_eq!(closing.seen.by_source, vec![b"{\"open\":1}\n".to_vec()]);
 }
 
-/// Not a test: what the tests above run as a process of its own.
+/// Not a test: the code of the child process that the tests above start.
 #[test]
 fn child() {
     door::be_child();

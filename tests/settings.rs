@@ -1,5 +1,6 @@
-//! Configurations that are hostile, broken or of the wrong kind, given to the real binary: at its start and
-//! while it runs. Memory is read from /proc, because a limit is what kills a sidecar in a cluster.
+//! Gives hostile, broken or wrong configurations to the real binary, at its start and while it
+//! runs. Memory is read from /proc, because a sidecar in a cluster is killed when it exceeds its
+//! memory limit.
 
 use crate::process::{Setup, Sidecar};
 use std::fs;
@@ -8,13 +9,13 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// Whoever waits this long has failed, on a loaded machine, too.
+/// Long enough for a loaded machine: a test whose wait takes this long fails.
 const AMPLE: Duration = Duration::from_mins(2);
 
-/// Memory of the process beside its own file: well below the 64 MiB that a sidecar gets.
+/// Limit of the anonymous memory of the process, well below the 64 MiB limit of a sidecar.
 const MEMORY_KIB_MAX: u64 = 48 * 1024;
 
-/// Configurations with far more faults, nodes, bytes or names than anybody means.
+/// Configurations with far more errors, nodes, bytes or names than any real one.
 fn hostile() -> Vec<(&'static str, String)> {
     let keys: Vec<String> = (0..60_000).map(|n| format!("k{n}: 1\n")).collect();
     let keys = keys.concat();
@@ -59,9 +60,10 @@ fn wait_metric(sidecar: &Sidecar, text: &str) {
     }
 }
 
-/// Scenario: a configuration made to kill, at the start and as a later version of one that was good.
-/// Guarantees: the socket is bound and read, memory stays within its bound, the good rules stay, the
-/// faults are said and counted, and a stop is heard at once.
+/// Scenario: a configuration designed to exhaust the process, at the start and as a later version
+/// of a valid one.
+/// Guarantees: the socket is bound and read, memory stays within its bound, the valid rules stay in
+/// effect, the errors are reported and counted, and a stop signal is handled at once.
 #[test]
 fn no_configuration_kills() {
     for (name, text) in hostile() {
@@ -99,7 +101,7 @@ fn send(socket: &Path) {
 }
 
 /// Scenario: the configuration is a pipe without a writer, a directory, a device or a socket.
-/// Guarantees: the socket is bound, what is wrong is said, and a stop is heard.
+/// Guarantees: the socket is bound, the error is reported, and a stop signal is handled.
 #[test]
 fn what_is_no_regular_file_is_not_read() {
     let folder = tempfile::tempdir().expect("a temporary directory");
@@ -117,7 +119,7 @@ fn what_is_no_regular_file_is_not_read() {
         (Path::new("/dev/tty"), ""),
     ] {
         for layers in [false, true] {
-            // a directory is what a layer is
+            // a directory is a valid layer
             if layers && kind == "a directory" {
                 continue;
             }
@@ -139,8 +141,10 @@ fn what_is_no_regular_file_is_not_read() {
     }
 }
 
-/// Scenario: a file is emptied or cut in place, as an editor or a full disk does it, and is whole again.
-/// Guarantees: the rules stay, what is said does not contradict itself, and the whole file counts.
+/// Scenario: a file is emptied or truncated in place, as by an editor or a full disk, and then
+/// complete again.
+/// Guarantees: the rules stay in effect, the reports do not contradict each other, and the complete
+/// file takes effect.
 #[test]
 fn a_file_that_is_cut_keeps_its_rules() {
     let folder = tempfile::tempdir().expect("a temporary directory");

@@ -1,12 +1,12 @@
-//! The rules of the house that a machine can hold: floors, sizes, headers, words. A rule without a check here
-//! is no rule.
+//! Checks the rules of the code base that a program can check: layers, sizes, headers, words. A
+//! rule without a check here is not a rule.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The crates of the workspace: the folder of each, its modules and what each of them may import of the others. A
-/// module is a file directly below `src` with its folder.
+/// The crates of the workspace: the folder of each, its modules, and the modules that each module
+/// may import. A module is a file directly below `src` with its folder.
 const CRATES: &[(&str, Layers)] =
     &[("", SIDELIGHT), ("crates/injector", INJECTOR), ("crates/tee", TEE)];
 
@@ -84,16 +84,16 @@ const SIDELIGHT: Layers = &[
     ("cli", &["*"]),
 ];
 
-/// Lines of a file without its inline tests.
+/// Limit of lines in a file, without its inline tests.
 const FILE_LINES_MAX: usize = 500;
 
-/// Columns of a line.
+/// Limit of columns in a line.
 const COLUMNS_MAX: usize = 110;
 
-/// Words that say nothing, or that a finished house does not have.
+/// Words for unfinished or skipped work.
 const BANNED: &[&str] = &["TODO", "FIXME", "XXX", "todo!(", "unimplemented!(", "dbg!(", "#[ignore"];
 
-/// Writes that panic when they fail, or wait for a reader. `src/console.rs` is there instead.
+/// Macros and calls that panic when a write fails, or that block. `src/console.rs` replaces them.
 const WRITES: &[&str] = &[
     "print!(",
     "println!(",
@@ -129,7 +129,7 @@ fn imports_run_downward_only() {
     assert!(broken.is_empty(), "{}", broken.join("\n"));
 }
 
-/// The upper layers are open to one another in the table; whatever it allows, there is no circle.
+/// The table lets the upper layers import one another; circles are forbidden nevertheless.
 #[test]
 fn no_room_reaches_itself() {
     for (folder, _) in CRATES {
@@ -167,7 +167,7 @@ fn files_have_a_header_and_a_size() {
             broken.push(format!("{name}: {code} lines"));
         }
         for (number, line) in text.lines().enumerate() {
-            // a row of a test is data, and so is a text that stands alone in its line
+            // a row of test data may be long, and so may a string literal alone on its line
             let text_alone =
                 ["\"", "r#\""].iter().any(|quote| line.trim_start().starts_with(quote));
             let is_data = number >= code || text_alone;
@@ -177,7 +177,7 @@ fn files_have_a_header_and_a_size() {
             if !line.is_ascii() {
                 broken.push(format!("{name}:{}: not ASCII", number + 1));
             }
-            // a test may say why it is skipped
+            // a test may state why it is skipped
             let writes = if number < code { WRITES } else { &[] };
             for word in BANNED.iter().chain(writes) {
                 if line.contains(word) {
@@ -207,7 +207,7 @@ fn the_map_names_every_room() {
     }
 }
 
-/// A file of tests alone: `tests.rs`, and what lies in a folder `tests`.
+/// Whether a file contains only tests: `tests.rs`, and files in a folder `tests`.
 fn is_test(path: &Path) -> bool {
     path.ends_with("tests.rs") || path.components().any(|part| part.as_os_str() == "tests")
 }
@@ -216,7 +216,7 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The sources of the crate in `folder`.
+/// Returns the sources of the crate in `folder`.
 fn sources(folder: &str) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     let mut open = vec![root().join(folder).join("src")];
@@ -235,7 +235,7 @@ fn sources(folder: &str) -> Vec<(PathBuf, String)> {
     found
 }
 
-/// The first step below `src`.
+/// Returns the module of a file: the first path component below `src`.
 fn room(folder: &str, path: &Path) -> String {
     let below = path.strip_prefix(root().join(folder).join("src")).expect("a source");
     let first = below.components().next().expect("a name");
@@ -243,7 +243,7 @@ fn room(folder: &str, path: &Path) -> String {
     first.file_stem().expect("a name").to_string_lossy().into_owned()
 }
 
-/// The rooms that a file names with `crate::`, its inline tests aside.
+/// Returns the modules that a file names with `crate::`, without its inline tests.
 fn imports(text: &str) -> BTreeSet<String> {
     let code = text.split("\n#[cfg(test)]").next().unwrap_or_default();
     let mut found = BTreeSet::new();

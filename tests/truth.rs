@@ -1,4 +1,5 @@
-//! The pipeline against the truth: corpora whose makers counted what they wrote, and a pipeline that remembers nothing.
+//! Compares the pipeline with corpora of known counts, and with a pipeline that has no memory of
+//! earlier lines.
 
 #[path = "support/corpus.rs"]
 #[allow(dead_code)] // the names on the command line are the bench's
@@ -21,7 +22,7 @@ fn feed(pipeline: &mut Pipeline, block: &[u8]) {
 }
 
 /// Scenario: every corpus, in blocks of very different sizes.
-/// Guarantees: every counter and every bucket is what the corpus' maker counted.
+/// Guarantees: every counter and every bucket equals the count of the corpus.
 #[test]
 fn every_corpus_is_counted_as_it_was_made() {
     for shape in Shape::ALL {
@@ -41,7 +42,7 @@ fn every_corpus_is_counted_as_it_was_made() {
     }
 }
 
-/// Pieces that lines are made of: few values each, so that keys meet again and differ by one field.
+/// Parts of lines: few values each, so that the same keys recur and differ in one field.
 fn line() -> impl Strategy<Value = String> {
     let method = prop_oneof![Just("GET"), Just("POST"), Just("get"), Just("BREW"), Just("")];
     let path = prop_oneof![
@@ -82,9 +83,9 @@ fn line() -> impl Strategy<Value = String> {
     )
 }
 
-/// Samples that are not 0, by name and labels.
-/// A table counts as `_unmatched` until a query names it without failing: the one thing that depends on the
-/// lines before, so that it goes by the name that it will have.
+/// Samples other than 0, by name and labels.
+/// A table counts as `_unmatched` until a query that names it succeeds. Only this depends on the
+/// lines before, so `_unmatched` is replaced by the later name.
 fn samples(text: &str) -> BTreeMap<String, f64> {
     let mut all = BTreeMap::new();
     let lines = text.lines().filter(|line| !line.starts_with('#'));
@@ -100,8 +101,8 @@ fn samples(text: &str) -> BTreeMap<String, f64> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
-    /// What a pipeline remembers of lines before (shapes, plans, series) never changes what a line counts: one
-    /// pipeline for all lines gives the sum of a fresh one for each.
+    /// What a pipeline remembers of earlier lines (shapes, plans, series) never changes the counts:
+    /// one pipeline for all lines gives the sum of a new pipeline for each line.
     #[test]
     fn property_memory_changes_nothing(lines in prop::collection::vec(line(), 1..60)) {
         let (mut pipeline, registry) = standing::pipeline_with(&RulesSettings::default());

@@ -1,6 +1,6 @@
-//! The same job as sidelight's, written by hand for the very shape of each corpus: the floor that its
-//! figures are held against. It uses nothing of sidelight. Portable safe Rust, no vector intrinsics of its own.
-//! Unit: a block of whole lines.
+//! The same work as sidelight's, hand-written for the exact shape of each corpus: the baseline for
+//! sidelight's figures. It uses no code of sidelight. It is portable safe Rust without vector
+//! intrinsics. Unit: a block of whole lines.
 
 pub(crate) mod access;
 pub(crate) mod bytes;
@@ -17,7 +17,7 @@ use bytes::{ONES, Span, word1, words2, words4};
 use cells::Cells;
 use memo::{Effects, Key, Memo};
 
-/// What one line said, as positions; what was not there has no length.
+/// The fields of one line, as positions; an absent field has length 0.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Fields {
     pub(crate) time: Span,
@@ -28,23 +28,25 @@ pub(crate) struct Fields {
     pub(crate) path: Span,
     pub(crate) trace: Span,
     pub(crate) request: Span,
-    /// Three digits as they stand in the line; 0 for none.
+    /// Three digits as in the line; 0 if absent.
     pub(crate) status: u64,
-    /// NaN for none.
+    /// NaN if absent.
     pub(crate) seconds: f64,
 }
 
-/// Memo, cells and what a line leaves behind.
+/// The memo, the cells and the totals of all lines.
 #[derive(Debug)]
 pub(crate) struct Floor {
-    /// Status and lengths, method, level, service (2), path (4).
+    /// Keys: status and lengths, method, level, service (2 words), path (4 words).
     requests: Memo<9>,
-    /// Lines without a service: status and lengths, method or level, path or function (4).
+    /// Keys of lines without a service: status and lengths, method or level, path or function (4
+    /// words).
     plain: Memo<6>,
     pub(crate) cells: Cells,
-    /// Lines that were read.
+    /// Number of lines read.
     pub(crate) lines: u64,
-    /// Positions of what a span or an exemplar would take, folded, so that finding them is not optimised away.
+    /// Positions of the fields that a span or an exemplar needs, combined, so that the compiler
+    /// does not remove the search for them.
     pub(crate) located: u64,
 }
 
@@ -59,7 +61,8 @@ impl Floor {
         }
     }
 
-    /// Reads the whole lines in `buf[..end]`; behind them stand [`bytes::SLACK`] bytes of anything.
+    /// Processes the whole lines in `buf[..end]`; [`bytes::SLACK`] bytes of any content follow
+    /// them.
     pub(crate) fn block(&mut self, shape: Shape, buf: &[u8], end: usize) {
         if simdutf8::basic::from_utf8(&buf[..end]).is_err() {
             return self.damaged(shape, &buf[..end]);
@@ -83,7 +86,7 @@ impl Floor {
         self.block(shape, &repaired, end);
     }
 
-    /// Counts a request: everything is found through one key.
+    /// Counts a request: one key finds all series.
     #[inline(always)]
     pub(crate) fn request(&mut self, buf: &[u8], fields: &Fields) {
         let f = fields;
@@ -105,7 +108,7 @@ impl Floor {
         }
     }
 
-    /// A path with a digit or a query in it: the template is the key.
+    /// Handles a path with a digit or a query: the template becomes the key.
     #[inline(never)]
     fn request_templated(&mut self, buf: &[u8], fields: &Fields) {
         let mut text = [0u8; template::BYTES_MAX + bytes::SLACK];
@@ -131,7 +134,7 @@ impl Floor {
         }
     }
 
-    /// Labels too long for a key are looked up by name each time.
+    /// Looks labels that are too long for a key up by name each time.
     #[cold]
     fn request_unkeyed(&mut self, buf: &[u8], fields: &Fields) {
         let effects = self.effects(buf, fields, fields.path.of(buf));
@@ -145,7 +148,7 @@ impl Floor {
         self.apply(effects, fields.seconds);
     }
 
-    /// The series of a request, by name.
+    /// Returns the series of a request by name.
     fn effects(&mut self, buf: &[u8], fields: &Fields, path: &[u8]) -> Effects {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let service = match fields.service.of(buf) {
@@ -178,7 +181,7 @@ impl Floor {
         }
     }
 
-    /// Counts a text line, and a function where it names one: `fields.path` holds its name.
+    /// Counts a text line, and the function that it names, if any: `fields.path` holds the name.
     #[inline(always)]
     pub(crate) fn record(&mut self, buf: &[u8], fields: &Fields) {
         let f = fields;
@@ -205,7 +208,7 @@ impl Floor {
         let f = fields;
         self.lines += 1;
         self.located = self.located.wrapping_add(u64::from(f.time.at));
-        // as long as the memo can be asked with the path as it stands
+        // for as long as the raw path can be the key of the memo
         if f.path.len <= 32 && f.method.len <= 8 {
             let key = plain_key(buf, f.method, f.path, f.status);
             let words = [key.short[2], key.short[3], key.short[4], key.short[5]];
@@ -266,7 +269,8 @@ fn plain_key(buf: &[u8], name: Span, path: Span, status: u64) -> Key<6> {
     Key { short: [rest, name, words[0], words[1], words[2], words[3]], long: [0; 4] }
 }
 
-/// The high bit of every byte from `0` to `?`: all digits, the question mark, and six that are rare.
+/// The high bit of every byte from `0` to `?`: all digits, the question mark, and six rare
+/// characters.
 #[inline(always)]
 fn digit_or_query(word: u64) -> u64 {
     let x = (word & (0xF0 * ONES)) ^ (0x30 * ONES);

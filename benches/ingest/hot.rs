@@ -1,14 +1,15 @@
-//! The way of a line without the socket, for profilers: one corpus in memory, the floor or the pipeline alone.
-//! `cargo bench --bench hot -- CORPUS floor|pipeline [ROUNDS]`, rounds 0: five, untimed. Unit: one round of 20,000 lines.
-#![allow(clippy::inline_always)] // the floor is written for one shape, by hand
+//! Processes lines without the socket, for profilers: one corpus in memory, through the
+//! hand-written baseline or the pipeline only. `cargo bench --bench hot -- CORPUS floor|pipeline
+//! [ROUNDS]`; 0 rounds means five rounds without time measurement. Unit: one round of 20,000 lines.
+#![allow(clippy::inline_always)] // the baseline is hand-written for one shape
 
 #[path = "../../tests/support/corpus.rs"]
-#[allow(dead_code)] // ground truth is checked by `ingest`
+#[allow(dead_code)] // `ingest` checks the ground truth
 mod corpus;
-#[allow(dead_code)] // what it counted is checked by `ingest`
+#[allow(dead_code)] // `ingest` checks the counts
 mod floor;
 #[path = "../../tests/support/pipeline.rs"]
-#[allow(dead_code)] // nothing is rendered here
+#[allow(dead_code)] // this program renders no metrics
 mod standing;
 
 use rustix::time::{ClockId, clock_gettime};
@@ -18,7 +19,7 @@ use sidelight::pipeline::input::{FrameSink, Input, Source};
 
 const LINES: usize = 20_000;
 const BLOCK_BYTES: usize = 64 * 1024;
-/// What the floor may read behind a block.
+/// Bytes after a block that the baseline may read.
 const SLACK: [u8; 64] = [b'\n'; 64];
 
 fn main() {
@@ -60,7 +61,7 @@ fn run_pipeline(pipeline: &mut Pipeline, source: &mut Source, block: &[u8]) {
 
 fn report(name: &str, rounds: usize, mut round: impl FnMut()) {
     if rounds == 0 {
-        // untimed, for valgrind, under which the vdso is not to be found
+        // without time measurement, for valgrind, which hides the vdso
         for _ in 0..5 {
             round();
         }

@@ -1,18 +1,20 @@
-//! From the socket to the cells: CPU time a line of reading alone, of the floor (the same job by hand) and of
-//! sidelight, in turn in one process, over a real Unix stream socket whose writer is another thread.
+//! Measures the work from the socket to the cells: CPU time per line of reading only, of the
+//! hand-written baseline and of sidelight, in turn in one process, over a real Unix stream socket
+//! with the writer on another thread.
 //!
 //! `cargo bench --bench ingest -- [CORPUS ...] [--rounds N] [--count LINES]`
 //!
 //! Unit: one round, all lines of a corpus once.
-#![allow(clippy::inline_always)] // the floor is written for one shape, by hand
+#![allow(clippy::inline_always)] // the baseline is hand-written for one shape
 
 #[path = "../../tests/support/corpus.rs"]
 mod corpus;
-// the floor is what a compiler makes of one straight function a format; that it is one is said here
+// the baseline relies on the compiler inlining each format into one function, which these
+// attributes request
 #[allow(clippy::inline_always)]
 mod floor;
 #[path = "../../tests/support/pipeline.rs"]
-#[allow(dead_code)] // the tests want rules of their own
+#[allow(dead_code)] // the tests use other rules
 mod standing;
 
 use corpus::{Corpus, Difference, Shape};
@@ -24,21 +26,23 @@ use sidelight::pipeline::input::FrameSink as _;
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 
-/// Room for two writes of the writer and an unfinished line; the kernel seldom has more.
+/// Size of two writes of the writer and an unfinished line; the kernel rarely returns more.
 const BUFFER_BYTES: usize = 128 * 1024;
-/// What the writer hands to the kernel at once.
+/// Size of one write of the writer.
 const WRITE_BYTES: usize = 64 * 1024;
 const ROUNDS_DEFAULT: usize = 15;
 const ROUNDS_MAX: usize = 1_001;
-/// At this count a round takes about 20 ms a contender, a thousand times the clock's grain.
+/// With this count a round takes about 20 ms per contender, a thousand times the clock's
+/// resolution.
 const LINES_DEFAULT: usize = 60_000;
 const LINES_MAX: usize = 2_000_000;
 const SEED: u64 = 11;
 
-/// A contender takes blocks of whole lines; behind them the buffer has `SLACK` bytes of anything.
+/// A contender processes blocks of whole lines; `SLACK` bytes of any content follow them in the
+/// buffer.
 trait Contender {
     fn block(&mut self, buffer: &[u8], end: usize);
-    /// Once a read, when its block was processed.
+    /// Called once per read, after its block has been processed.
     fn flush(&mut self) {}
     fn check(&self, corpus: &Corpus, rounds: usize) -> Difference;
 }
@@ -87,8 +91,8 @@ fn lines_differ(lines: usize, corpus: &Corpus, rounds: usize) -> Difference {
     Difference { samples, ..Difference::default() }
 }
 
-/// A pipeline with the standard rules, no exporter, and limits that let every series of the corpora in; with it
-/// what renders its metrics as text.
+/// Builds a pipeline with the standard rules, no exporter, and limits that admit every series of
+/// the corpora; also returns the function that renders its metrics as text.
 fn sidelight_pipeline() -> (sidelight::pipeline::Pipeline, Box<dyn Fn() -> String>) {
     let (pipeline, registry) = standing::standard_pipeline();
     (pipeline, Box::new(move || standing::render(&registry)))
@@ -106,7 +110,7 @@ impl Sidelight {
         let (pipeline, render) = sidelight_pipeline();
         let input = sidelight::pipeline::input::Input::Stream;
         let source = sidelight::pipeline::input::Source { id: 1, input };
-        // the corpora begin here
+        // the first time in the corpora
         let observed = sidelight::clock::UnixNanos(1_795_219_200_000_000_000);
         Sidelight { pipeline, source, render, observed }
     }
@@ -128,22 +132,22 @@ impl Contender for Sidelight {
 
 // ---------------------------------------------------------------------------------------------------------
 
-/// CPU time of this thread in nanoseconds, user and system.
+/// Returns the CPU time of this thread in nanoseconds, user and system.
 fn cpu_ns() -> u64 {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
-/// Which thread stays where.
+/// The role of a thread that is pinned to a core.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
     Reader,
     Writer,
 }
 
-/// Keeps this thread on one core: the reader on the first that the process may use, the writer on the last.
-/// Left to the scheduler they share a core at times, and then reading costs less than half, because the bytes
-/// are still in that core's cache. True where there are two.
+/// Pins this thread to one core: the reader to the first one that the process may use, the writer
+/// to the last. The scheduler sometimes puts both on one core; reading then costs less than half,
+/// because the bytes are still in that core's cache. Returns whether there are two cores.
 fn stay_on(place: Place) -> bool {
     let Ok(allowed) = ALLOWED.get_or_init(|| rustix::thread::sched_getaffinity(None)) else {
         return false;
@@ -159,16 +163,17 @@ fn stay_on(place: Place) -> bool {
     allowed.count() > 1 && rustix::thread::sched_setaffinity(None, &one).is_ok()
 }
 
-/// What the process could use before a thread was kept anywhere.
+/// The cores that the process could use before a thread was pinned.
 static ALLOWED: std::sync::OnceLock<rustix::io::Result<CpuSet>> = std::sync::OnceLock::new();
 
-/// Sends the corpus once and lets a contender read it: its CPU time a line in nanoseconds. A contender that is
-/// faster than the writer sleeps and is woken for every block, and pays for it: reading alone does. Waiting
-/// outside the clock until the buffer fills was tried, and is worse: the caches are cold after every nap.
+/// Sends the corpus once, lets a contender read it, and returns the CPU time per line in
+/// nanoseconds. A contender that is faster than the writer, such as reading only, sleeps and wakes
+/// for every block, which costs time. Waiting outside the measured time until the buffer fills was
+/// tried and is worse: the caches are cold after every sleep.
 fn round<C: Contender>(corpus: &Corpus, buffer: &mut [u8], contender: &mut C) -> f64 {
     let (reader, mut writer) = UnixStream::pair().expect("a pair of sockets");
     let start = std::thread::scope(|scope| {
-        // in here, so that a contender that panics does not leave the writer waiting for it
+        // created in this scope, so that a contender that panics does not leave the writer blocked
         let mut reader = reader;
         scope.spawn(move || {
             stay_on(Place::Writer);
@@ -199,7 +204,7 @@ fn round<C: Contender>(corpus: &Corpus, buffer: &mut [u8], contender: &mut C) ->
     start as f64 / corpus.lines as f64
 }
 
-/// The middle of some figures.
+/// Returns the median of some figures.
 fn median(mut figures: Vec<f64>) -> f64 {
     figures.sort_by(f64::total_cmp);
     figures[figures.len() / 2]
@@ -226,7 +231,7 @@ fn arguments() -> Result<Arguments, String> {
         match word.as_str() {
             "--rounds" => chosen.rounds = number(ROUNDS_MAX)?,
             "--count" => chosen.lines = number(LINES_MAX)?,
-            // cargo's own
+            // an argument of cargo
             "--bench" | "--test" => {}
             name => {
                 let known = Shape::ALL.iter().find(|shape| shape.name() == name);
@@ -266,14 +271,14 @@ fn main() -> std::process::ExitCode {
     if right { std::process::ExitCode::SUCCESS } else { std::process::ExitCode::FAILURE }
 }
 
-/// Measures one corpus; false where a contender's counts are wrong.
+/// Measures one corpus; returns false if a contender's counts are wrong.
 fn report(shape: Shape, corpus: &Corpus, rounds: usize) -> bool {
     let mut buffer = vec![0; BUFFER_BYTES + SLACK];
     let mut alone = Alone { lines: 0 };
     let mut by_hand = ByHand { floor: Floor::new(), shape };
     let mut sidelight = Some(Sidelight::new());
     let (mut read, mut floor, mut ours) = (Vec::new(), Vec::new(), Vec::new());
-    // the first round meets the series, and is not counted
+    // the first round creates the series and is not counted
     for number in 0..=rounds {
         let alone_ns = round(corpus, &mut buffer, &mut alone);
         let floor_ns = round(corpus, &mut buffer, &mut by_hand);
@@ -309,7 +314,7 @@ fn report(shape: Shape, corpus: &Corpus, rounds: usize) -> bool {
     right
 }
 
-/// Prints how counts differ from the truth; true where they do not.
+/// Prints the differences between counts and truth; returns true if there are any.
 fn said(who: &str, shape: Shape, difference: &Difference) -> bool {
     for sample in &difference.samples {
         eprintln!("{who} on {}: {sample}", shape.name());

@@ -1,6 +1,6 @@
-//! A real sidelight as a child process, used through what is documented: `run` with its three addresses,
-//! the admin port, SIGTERM, and the closing ledger as the last line on stderr. It is ended by its own
-//! process number and nothing else. Unit: one child.
+//! Runs a real sidelight as a child process, through its documented interfaces: `run` with its
+//! three addresses, the admin port, SIGTERM, and the closing ledger as the last line on stderr.
+//! Signals go only to the child's process id. Unit: one child.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -10,16 +10,16 @@ use std::process::{Child, Command, Stdio};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// A start that takes longer has failed.
+/// A start that takes longer fails.
 const START_MAX: Duration = Duration::from_secs(10);
-/// A stop that takes longer has failed; the child is killed then.
+/// A stop that takes longer fails, and the child is killed.
 pub(crate) const STOP_MAX: Duration = Duration::from_secs(40);
-/// Between two looks at whether something has happened.
+/// Interval between two checks of a condition.
 const LOOK: Duration = Duration::from_micros(200);
-/// An answer of the admin port that is longer is cut: 10,000 series take about 1 MB.
+/// Limit of an answer of the admin port; longer ones are cut. 10,000 series take about 1 MB.
 const ANSWER_BYTES_MAX: u64 = 64 << 20;
 
-/// A running child; killed when it is dropped while it still runs.
+/// A running child; dropping it kills the process if it still runs.
 #[derive(Debug)]
 pub(crate) struct Sidecar {
     child: Child,
@@ -29,27 +29,27 @@ pub(crate) struct Sidecar {
     directory: tempfile::TempDir,
 }
 
-/// What else a child is given.
+/// Optional settings of a child.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Launch<'a> {
-    /// Its environment, beside the one that it inherits.
+    /// Environment variables in addition to the inherited ones.
     pub(crate) environment: &'a [(&'a str, &'a str)],
-    /// As many descriptors as it may open.
+    /// Limit of its open file descriptors.
     pub(crate) descriptors: Option<u32>,
 }
 
-/// How a child left.
+/// The exit of a child.
 #[derive(Debug)]
 pub(crate) struct Stop {
-    /// From the signal to the end.
+    /// Time from the signal to the exit.
     pub(crate) took: Duration,
-    /// Exit code; None where it was killed.
+    /// Exit code, or None if the process was killed.
     pub(crate) code: Option<i32>,
-    /// All that it said.
+    /// Everything that it wrote to stderr.
     pub(crate) stderr: String,
 }
 
-/// The binary to measure: `SIDELIGHT_BINARY`, or what `cargo build --release` leaves.
+/// Returns the binary to measure: `SIDELIGHT_BINARY`, or the result of `cargo build --release`.
 pub(crate) fn binary() -> Result<PathBuf, String> {
     let path = if let Some(path) = std::env::var_os("SIDELIGHT_BINARY") {
         PathBuf::from(path)
@@ -66,15 +66,15 @@ pub(crate) fn binary() -> Result<PathBuf, String> {
 }
 
 impl Sidecar {
-    /// Starts one on a directory and a port of its own. Returns at once: it is not ready yet.
+    /// Starts a child with its directory and port. Returns at once, before the child is ready.
     pub(crate) fn spawn(binary: &Path) -> std::io::Result<Sidecar> {
         Sidecar::launch(binary, Launch::default())
     }
 
-    /// The same, with more or less than usual.
+    /// Like the above, with optional settings.
     pub(crate) fn launch(binary: &Path, launch: Launch<'_>) -> std::io::Result<Sidecar> {
         let directory = tempfile::tempdir()?;
-        // free a moment ago; nobody else here takes ports
+        // the port was free a moment ago, and nothing else here takes ports
         let listen = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let started = Instant::now();
         let mut child = command(binary, directory.path(), listen, launch).spawn()?;
@@ -82,7 +82,7 @@ impl Sidecar {
         Ok(Sidecar { child, stderr, started, listen, directory })
     }
 
-    /// Ends it by SIGKILL, and starts another in its place.
+    /// Kills it with SIGKILL, and starts another one in its place.
     pub(crate) fn crash(&mut self, binary: &Path) -> std::io::Result<()> {
         self.child.kill()?;
         self.child.wait()?;
@@ -93,17 +93,17 @@ impl Sidecar {
         Ok(())
     }
 
-    /// Where its admin port is.
+    /// Returns the address of its admin port.
     pub(crate) fn listen(&self) -> SocketAddr {
         self.listen
     }
 
-    /// How many descriptors it has open.
+    /// Returns the number of its open file descriptors.
     pub(crate) fn descriptors(&self) -> usize {
         std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).map_or(0, Iterator::count)
     }
 
-    /// Waits for the first 200 on `/readyz`: the time since the start.
+    /// Waits for the first 200 on `/readyz`; returns the time since the start.
     pub(crate) fn ready(&mut self) -> Result<Duration, String> {
         loop {
             if let Ok((200, _)) = self.get("/readyz") {
@@ -113,7 +113,7 @@ impl Sidecar {
         }
     }
 
-    /// Connects to the stream socket as soon as it is there.
+    /// Connects to the stream socket as soon as it exists.
     pub(crate) fn connect(&mut self) -> Result<UnixStream, String> {
         let path = self.directory.path().join("stream.sock");
         loop {
@@ -135,7 +135,7 @@ impl Sidecar {
         Ok(())
     }
 
-    /// One request on a connection of its own: status and body.
+    /// Sends one request on a new connection; returns status and body.
     pub(crate) fn get(&self, path: &str) -> std::io::Result<(u16, String)> {
         let mut stream = TcpStream::connect_timeout(&self.listen, Duration::from_secs(2))?;
         stream.set_nodelay(true)?;
@@ -151,8 +151,9 @@ impl Sidecar {
         Ok((status, body.to_owned()))
     }
 
-    /// CPU time of all its threads so far. The scheduler's own nanoseconds where it shows them: at
-    /// 1,000 lines/s five seconds cost two or three of the 10 ms ticks of `/proc/PID/stat`.
+    /// Returns the CPU time of all its threads so far. Uses the scheduler's nanoseconds if they are
+    /// available: at 1,000 lines/s, five seconds cost only two or three of the 10 ms ticks of
+    /// `/proc/PID/stat`.
     pub(crate) fn cpu(&self) -> Duration {
         let pid = self.child.id();
         let threads = std::fs::read_dir(format!("/proc/{pid}/task"));
@@ -169,7 +170,7 @@ impl Sidecar {
         }
     }
 
-    /// utime and stime of `/proc/PID/stat`, in ticks of 10 ms.
+    /// Reads utime and stime from `/proc/PID/stat`, in ticks of 10 ms.
     fn ticks(&self) -> u64 {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()));
         let stat = stat.unwrap_or_default();
@@ -179,7 +180,7 @@ impl Sidecar {
         at(11) + at(12)
     }
 
-    /// A line of `/proc/PID/status` such as `VmRSS`, in KiB.
+    /// Reads a line of `/proc/PID/status` such as `VmRSS`, in KiB.
     pub(crate) fn memory_kib(&self, name: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
         let status = status.unwrap_or_default();
@@ -187,15 +188,15 @@ impl Sidecar {
         line.split_whitespace().nth(1).and_then(|kib| kib.parse().ok()).unwrap_or(0)
     }
 
-    /// Sends SIGTERM; the end is waited for by [`Sidecar::stopped`].
+    /// Sends SIGTERM; [`Sidecar::stopped`] waits for the exit.
     pub(crate) fn terminate(&self) {
         let pid = rustix::process::Pid::from_raw(self.child.id() as i32);
         let pid = pid.expect("a child has a process number");
-        // an error means that it has ended by itself, which `stopped` tells
+        // an error means that the process has ended by itself, which `stopped` reports
         let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
     }
 
-    /// Waits for the end after a signal sent at `since`.
+    /// Waits for the exit after a signal sent at `since`.
     pub(crate) fn stopped(mut self, since: Instant) -> Stop {
         let code = loop {
             match self.child.try_wait() {
@@ -214,7 +215,7 @@ impl Sidecar {
     }
 }
 
-/// How a child is started: through a shell only where something is to be limited.
+/// Builds the command of a child; uses a shell only if something has to be limited.
 fn command(binary: &Path, directory: &Path, listen: SocketAddr, launch: Launch<'_>) -> Command {
     let mut command = match launch.descriptors {
         Some(most) => {
@@ -239,7 +240,7 @@ fn command(binary: &Path, directory: &Path, listen: SocketAddr, launch: Launch<'
     command
 }
 
-/// Reads all that a child says.
+/// Reads everything that a child writes.
 fn listener(child: &mut Child) -> JoinHandle<String> {
     let mut pipe = child.stderr.take().expect("stderr is piped");
     std::thread::spawn(move || {
@@ -259,7 +260,7 @@ impl Drop for Sidecar {
 }
 
 impl Stop {
-    /// A term of the closing ledger, which is the last line.
+    /// Returns a term of the closing ledger, which is the last line.
     pub(crate) fn ledger(&self, term: &str) -> Option<u64> {
         let line = self.stderr.lines().last()?.strip_prefix("ledger ")?;
         let mut terms = line.split(' ').filter_map(|pair| pair.split_once('='));
@@ -267,7 +268,7 @@ impl Stop {
     }
 }
 
-/// The value below which a share of the sorted figures lies.
+/// Returns the given percentile of the sorted figures.
 pub(crate) fn quantile(sorted: &[u64], share: f64) -> u64 {
     let last = sorted.len().saturating_sub(1);
     sorted.get((last as f64 * share).ceil() as usize).copied().unwrap_or(0)

@@ -1,6 +1,6 @@
-//! What no application should do, done to a real sidelight: it must stay small, answer, and count every line that
-//! it took. Each case ends by SIGTERM and fails unless the ledger says what was written.
-//! Unit: one case, bounded in count and in time.
+//! Runs hostile applications against a real sidelight, which must stay small, answer, and count
+//! every line that it accepted. Each case ends by SIGTERM and fails unless the ledger matches the
+//! written lines. Unit: one case, bounded in count and in time.
 
 use crate::admin;
 use crate::sidecar::{self, Launch, Sidecar, quantile};
@@ -33,11 +33,11 @@ const CASES: [(&str, Case); 14] = [
 
 const LINE: &[u8] =
     b"{\"timestamp\":\"2026-11-21T10:00:00.123Z\",\"level\":\"INFO\",\"message\":\"line\"}\n";
-/// What has come in is looked at after this.
+/// Interval between two checks of what has arrived.
 const SETTLE: Duration = Duration::from_millis(300);
-/// Memory that a flood may add: series up to their limits, and what the memo keeps.
+/// Memory that a flood may add: series up to their limits, and the contents of the memo.
 const GROWTH_KIB_MAX: u64 = 8 * 1024;
-/// From SIGTERM to the end, whatever the collector does.
+/// Limit from SIGTERM to the exit, whatever the collector does.
 const STOP_MAX: Duration = Duration::from_millis(1500);
 
 pub(crate) fn main(only: Option<&str>) -> ExitCode {
@@ -73,7 +73,7 @@ fn said(error: std::io::Error) -> String {
     error.to_string()
 }
 
-/// Ends a child; its ledger must say that it received `written` lines.
+/// Stops a child and checks that its ledger has received `written` lines.
 pub(crate) fn end(child: Sidecar, written: u64) -> Result<Duration, String> {
     let now = Instant::now();
     child.terminate();
@@ -85,13 +85,13 @@ pub(crate) fn end(child: Sidecar, written: u64) -> Result<Duration, String> {
     Err(format!("{written} lines written, received {received:?}, exit {:?}", stop.code))
 }
 
-/// What it holds now must be no more than a flood may add to what it `began` with.
+/// Checks that the memory has grown over `began` by no more than a flood may add.
 fn small(child: &Sidecar, began: u64) -> Result<u64, String> {
     let peak = child.memory_kib("VmHWM");
     if peak > began + GROWTH_KIB_MAX { Err(format!("{began} KiB became {peak}")) } else { Ok(peak) }
 }
 
-/// SIGKILL leaves its sockets behind; the next one takes them over.
+/// SIGKILL leaves the sockets behind; the next process takes them over.
 fn crash(binary: &Path) -> Result<String, String> {
     const TIMES: usize = 30;
     let mut child = start(binary)?;
@@ -107,7 +107,8 @@ fn crash(binary: &Path) -> Result<String, String> {
     Ok(format!("{TIMES} times, ready again in {} us (p50)", quantile(&took, 0.5)))
 }
 
-/// 64 descriptors and 200 writers: who cannot stay is refused, and what he wrote counts.
+/// 64 file descriptors and 200 writers: the surplus writers are refused, and their lines are
+/// counted.
 fn descriptors(binary: &Path) -> Result<String, String> {
     let mut child = launch(binary, Launch { descriptors: Some(64), ..Launch::default() })?;
     let mut streams = Vec::new();
@@ -127,7 +128,7 @@ fn descriptors(binary: &Path) -> Result<String, String> {
     Ok(format!("200 writers, {again} stayed, {spent:?} of processor in 2 s"))
 }
 
-/// A GiB without a newline, then a line.
+/// 1 GiB without a newline, then a line.
 fn endless(binary: &Path) -> Result<String, String> {
     let mut child = start(binary)?;
     let began = child.memory_kib("VmRSS");
@@ -143,7 +144,7 @@ fn endless(binary: &Path) -> Result<String, String> {
     Ok(format!("1 GiB without a newline: RSS {began} KiB, peak {peak}"))
 }
 
-/// A thousand writers, none of which ever ends its line.
+/// A thousand writers that never end their lines.
 fn endless_crowd(binary: &Path) -> Result<String, String> {
     let mut child = start(binary)?;
     let began = child.memory_kib("VmRSS");
@@ -158,7 +159,7 @@ fn endless_crowd(binary: &Path) -> Result<String, String> {
     std::thread::sleep(SETTLE);
     let peak = child.memory_kib("VmHWM");
     end(child, 0)?;
-    // 8 MiB of tails, 4 KiB of each whatever the others keep
+    // 8 MiB of tails in all, plus 4 KiB for each connection
     if peak > began + 16 * 1024 {
         return Err(format!("{began} KiB became {peak}"));
     }
@@ -199,7 +200,7 @@ fn distinct(binary: &Path) -> Result<String, String> {
     Ok(format!("{written} lines: RSS {began} KiB, peak {peak}; /metrics {kb} kB"))
 }
 
-/// One writer as fast as it can for 20 s.
+/// One writer at full speed for 20 s.
 fn saturate(binary: &Path) -> Result<String, String> {
     let mut child = start(binary)?;
     let began = child.memory_kib("VmRSS");
@@ -225,7 +226,7 @@ fn saturate(binary: &Path) -> Result<String, String> {
     Ok(format!("{rate:.0} lines/s: RSS {began} KiB, peak {peak}"))
 }
 
-/// 2,000 writers of one user, who may have 1,024.
+/// 2,000 writers of one user; the limit of connections per user is 1,024.
 fn crowd(binary: &Path) -> Result<String, String> {
     let mut child = start(binary)?;
     let began = child.memory_kib("VmRSS");
@@ -240,7 +241,7 @@ fn crowd(binary: &Path) -> Result<String, String> {
     Ok(format!("2,000 writers, {written} lines, {open} descriptors; RSS {began} KiB, {loaded}"))
 }
 
-/// A connection a line.
+/// One connection per line.
 fn churn(binary: &Path) -> Result<String, String> {
     const COME: u64 = 100_000;
     let mut child = start(binary)?;
@@ -253,14 +254,15 @@ fn churn(binary: &Path) -> Result<String, String> {
     std::thread::sleep(SETTLE);
     let loaded = child.memory_kib("VmRSS");
     end(child, COME)?;
-    // ten bytes a connection; a runtime that was never turned once kept 400
+    // ten bytes per connection; a runtime that was never polled once leaked 400
     if loaded > began + 1_024 {
         return Err(format!("{began} KiB became {loaded}"));
     }
     Ok(format!("{COME} came and left, {rate:.0}/s; RSS {began} KiB, {loaded}"))
 }
 
-/// A collector that is not there, and one that never answers: neither keeps the process from leaving.
+/// A collector that does not exist, and one that never answers: neither prevents the process from
+/// exiting.
 fn collector(binary: &Path) -> Result<String, String> {
     const LINES: u64 = 100_000;
     let silent = TcpListener::bind("127.0.0.1:0").map_err(said)?;
@@ -285,7 +287,7 @@ fn collector(binary: &Path) -> Result<String, String> {
     Ok(told.join("; "))
 }
 
-/// 100 clients that never end their request; then 20,000 that come and leave.
+/// 100 clients that never complete their requests; then 20,000 that connect and disconnect.
 fn slow_requests(binary: &Path) -> Result<String, String> {
     let child = start(binary)?;
     let mut slow = Vec::new();
@@ -311,7 +313,7 @@ fn slow_requests(binary: &Path) -> Result<String, String> {
     ))
 }
 
-/// `/livez` as often as said, each on a connection of its own.
+/// Requests `/livez` the given number of times, each time on a new connection.
 fn asked(child: &Sidecar, count: usize) -> Result<String, String> {
     let mut took = Vec::new();
     for _ in 0..count {
@@ -326,7 +328,8 @@ fn asked(child: &Sidecar, count: usize) -> Result<String, String> {
     Ok(format!("p50 {} us, max {} us", quantile(&took, 0.5), quantile(&took, 1.0)))
 }
 
-/// What no scraper sends: each gets the refusal that it deserves, or is let go, and the port lives.
+/// Requests that no scraper sends: each gets an error response or a closed connection, and the port
+/// keeps working.
 fn bad_requests(binary: &Path) -> Result<String, String> {
     let child = start(binary)?;
     let head = "/livez HTTP/1.1\r\nHost: x\r\n";
@@ -351,7 +354,8 @@ fn bad_requests(binary: &Path) -> Result<String, String> {
     for (name, request, expected) in &rows {
         let answer = exchange(&child, request.as_bytes()).map_err(said)?;
         let status = answer.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0);
-        // who sends on and on may be let go before the refusal reaches him
+        // the server may close the connection of an endless request before the client reads the
+        // error response
         let large = request.len() > 500_000;
         let answers = answer.matches("HTTP/1.1 200").count();
         if (status != *expected && !(large && status == 0)) || (answers > 1 && answers != 1_001) {
@@ -367,7 +371,7 @@ fn bad_requests(binary: &Path) -> Result<String, String> {
     }
 }
 
-/// What comes back for these bytes; an end by reset is an end.
+/// Returns the response to these bytes; a connection reset counts as the end.
 fn exchange(child: &Sidecar, request: &[u8]) -> std::io::Result<String> {
     let mut stream = TcpStream::connect(child.listen())?;
     stream.set_read_timeout(Some(Duration::from_secs(8)))?;

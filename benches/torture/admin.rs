@@ -1,6 +1,6 @@
-//! Attacks on the admin port: crowds that scrape, clients that do not read, connections that say
-//! nothing. Beside each the probes and one honest scraper must be answered, and memory must stay
-//! small. Unit: one attack, bounded in connections and in time.
+//! Attacks on the admin port: many concurrent scrapes, clients that do not read, connections that
+//! send nothing. During each attack, the probes and one regular scraper must get answers, and
+//! memory must stay small. Unit: one attack, bounded in connections and in time.
 
 use crate::sidecar::{Sidecar, quantile};
 use std::io::{Read as _, Write as _};
@@ -10,16 +10,16 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long each attack lasts.
+/// Duration of each attack.
 const ATTACK: Duration = Duration::from_secs(10);
 
-/// A kubelet's default timeout for a probe is 1 s; a probe beside an attack may take a tenth.
+/// Limit for a probe during an attack: a tenth of kubelet's default timeout of 1 s.
 const PROBE_MAX: Duration = Duration::from_millis(100);
 
-/// Resident memory under attack; the injector's default limit for a sidecar is 64 MiB.
+/// Limit of resident memory during an attack; the injector's default limit for a sidecar is 64 MiB.
 const RESIDENT_KIB_MAX: u64 = 40 * 1024;
 
-/// 300 clients that scrape with gzip without a pause.
+/// 300 clients that scrape with gzip continuously.
 pub(crate) fn scrape_crowd(binary: &Path) -> Result<String, String> {
     let child = with_series(binary)?;
     let (done, answered) = (AtomicBool::new(false), AtomicU64::new(0));
@@ -43,7 +43,7 @@ pub(crate) fn scrape_crowd(binary: &Path) -> Result<String, String> {
     Ok(format!("{told}; {answered} scrapes answered in {} s", ATTACK.as_secs()))
 }
 
-/// 100 connections that pipeline scrapes and read none of the answers, renewed when they are closed.
+/// 100 connections that pipeline scrapes and read no answer; a closed one is replaced.
 pub(crate) fn unread_scrapes(binary: &Path) -> Result<String, String> {
     let child = with_series(binary)?;
     let done = AtomicBool::new(false);
@@ -69,7 +69,7 @@ pub(crate) fn unread_scrapes(binary: &Path) -> Result<String, String> {
     Ok(told)
 }
 
-/// 900 connections that send one byte of a request every second, renewed when they are closed.
+/// 900 connections that send one byte of a request per second; a closed one is replaced.
 pub(crate) fn silent_crowd(binary: &Path) -> Result<String, String> {
     let child = with_series(binary)?;
     let done = AtomicBool::new(false);
@@ -97,10 +97,10 @@ pub(crate) fn silent_crowd(binary: &Path) -> Result<String, String> {
     Ok(told)
 }
 
-/// Lines that make the page: 500 label sets, most of them of histograms.
+/// Lines that fill the page: 500 label sets, most of them of histograms.
 const LINES: u64 = 2_000;
 
-/// A sidecar whose page is about as large as its limits let a page become by lines of an application.
+/// Starts a sidecar with a page about as large as the limits allow an application to make it.
 fn with_series(binary: &Path) -> Result<Sidecar, String> {
     let mut child = super::abuse::start(binary)?;
     let mut stream = child.connect()?;
@@ -119,7 +119,7 @@ fn with_series(binary: &Path) -> Result<Sidecar, String> {
     Ok(child)
 }
 
-/// Asks probes and one honest scrape a second for as long as the attack lasts.
+/// Sends probes, and one regular scrape per second, for the duration of the attack.
 fn beside(child: &Sidecar) -> Result<String, String> {
     let begun = Instant::now();
     let (mut probes, mut scrapes, mut failed) = (Vec::new(), Vec::new(), 0);
@@ -163,7 +163,7 @@ fn beside(child: &Sidecar) -> Result<String, String> {
     Ok(told)
 }
 
-/// One request on a connection of its own, its answer read to the end: the status.
+/// Sends one request on a new connection, reads the whole answer, and returns the status.
 fn request(address: SocketAddr, path: &str, headers: &str) -> std::io::Result<u16> {
     let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(5))?;
     stream.set_read_timeout(Some(Duration::from_secs(5)))?;

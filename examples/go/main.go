@@ -1,4 +1,4 @@
-// A service that logs with log/slog to standard output and sends sidelight a copy.
+// A service that logs with log/slog to standard output and sends a copy to sidelight.
 package main
 
 import (
@@ -10,10 +10,10 @@ import (
 	"time"
 )
 
-// patience is what a line may wait for sidelight before it is dropped.
+// patience is how long a line may wait for sidelight before it is dropped.
 const patience = 5 * time.Millisecond
 
-// copier writes lines to sidelight and never fails: the service must not notice.
+// copier writes lines to sidelight and never fails, so that the service is not disturbed.
 type copier struct {
 	conn net.Conn
 }
@@ -22,7 +22,7 @@ func (c *copier) Write(line []byte) (int, error) {
 	if c.conn != nil {
 		_ = c.conn.SetWriteDeadline(time.Now().Add(patience))
 		if sent, err := c.conn.Write(line); err != nil && sent > 0 {
-			// the rest of this line must not become the head of the next
+			// the rest of this line must not become the beginning of the next one
 			c.conn.Close()
 			c.conn = nil
 		}
@@ -37,7 +37,7 @@ func main() {
 	}
 	conn, err := net.Dial("unix", path)
 	if err != nil {
-		conn = nil // without sidelight the service goes on
+		conn = nil // without sidelight the service continues
 	}
 	out := io.MultiWriter(os.Stdout, &copier{conn})
 	log := slog.New(slog.NewJSONHandler(out, nil)).With("service", "stock")

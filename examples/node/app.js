@@ -1,14 +1,15 @@
-// A service that logs JSON lines to standard output and sends sidelight a copy. Nothing but Node itself.
+// A service that logs JSON lines to standard output and sends a copy to sidelight. It uses only
+// Node itself.
 'use strict';
 
 const net = require('node:net');
 
 const path = process.env.SIDELIGHT_SOCKET || '/run/sidelight/log.sock';
-// what may wait in our memory while sidelight is away; more is dropped
+// limit of the bytes that wait in memory while sidelight is not running; more is dropped
 const WAITING_BYTES_MAX = 64 * 1024;
 
 const sidelight = net.connect(path);
-sidelight.on('error', () => {}); // without sidelight the service goes on
+sidelight.on('error', () => {}); // without sidelight the service continues
 
 function log(level, message, fields) {
   const line = JSON.stringify({ time: new Date().toISOString(), level, msg: message, service: 'cart', ...fields });

@@ -7,7 +7,7 @@ import time
 
 PATH = "/run/sidelight/log.sock"
 
-# after a refused connection the next is tried no sooner
+# minimum time between a refused connection and the next attempt
 RETRY_SECONDS = 1.0
 
 

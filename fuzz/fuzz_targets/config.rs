@@ -1,6 +1,6 @@
-//! Any text as a configuration: nothing panics, every fault can be shown and lies inside the text, those of
-//! compiling its rules too, and what is left in use when a file is wrong stays so.
-//! Unit: one file.
+//! Fuzzes the configuration with any text. Nothing panics, every error can be rendered and lies
+//! inside the text, including the errors of compiling the rules, and a wrong file does not change
+//! what is in use. Unit: one file.
 #![no_main]
 
 use libfuzzer_sys::{Corpus, fuzz_target};
@@ -10,7 +10,7 @@ use sidelight::config::{self, Flags};
 use sidelight::rules::compile::dry_run;
 use sidelight::rules::settings::{RuleError, RulesSettings};
 
-/// The name under which the text goes.
+/// The file name of the text.
 const NAME: &str = "fuzz.yaml";
 
 fn inside(fault: &Fault, text: &str) {
@@ -20,14 +20,15 @@ fn inside(fault: &Fault, text: &str) {
     let line = at.line.checked_sub(1).and_then(|number| text.split('\n').nth(number));
     let line = line.unwrap_or_else(|| panic!("no such line: {fault:?}"));
     assert_eq!(at.snippet, line.trim_end_matches('\r'), "{fault:?}");
-    // the end of a line is a place of one character
+    // the end of a line counts as one character
     let end = line.chars().count() + 1;
     assert!((1..=end).contains(&at.column), "{fault:?}");
     assert!(at.width >= 1 && at.column + at.width <= end + 1, "{fault:?}");
 }
 
 fn refused(rules: &RulesSettings) -> Vec<RuleError> {
-    // the standard rules alone compile, as every test of sidelight shows; doing it takes milliseconds
+    // only the standard rules compile here, as every test of sidelight shows; compiling takes
+    // milliseconds
     if *rules == RulesSettings::default() {
         return Vec::new();
     }
@@ -41,7 +42,7 @@ fuzz_target!(|data: &[u8]| -> Corpus {
     for fault in &loaded.faults {
         inside(fault, text);
     }
-    // as `check` does it: half-read rules are compiled, too
+    // as `check` does: partly parsed rules are compiled, too
     for error in refused(&loaded.config.rules) {
         inside(&loaded.locate(&error), text);
     }

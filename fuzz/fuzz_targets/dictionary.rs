@@ -1,6 +1,6 @@
-//! Lines of keys that the dictionary knows, whole, cut off and damaged: nothing panics, every value lies within
-//! its line, what is settled once is settled the same way by a reader that has met the line before, and a
-//! duration, a status and a level that are left in place can be read. Unit: one text of lines.
+//! Fuzzes lines with keys of the dictionary, whole, cut off and damaged. Nothing panics, every
+//! value lies within its line, a reader that has seen the line before resolves it in the same way,
+//! and a duration, status or level that stays in its field can be parsed. Unit: one text of lines.
 #![no_main]
 
 use libfuzzer_sys::{Corpus, fuzz_target};
@@ -11,7 +11,7 @@ use sidelight::record::{Decoded, Envelope, Format, Record};
 
 const LINES_MAX: usize = 4;
 
-/// Every field as text, and what was settled.
+/// Returns every field as text, and the resolved values.
 fn read(line: &str, wanted: &FieldTable, memory: &mut Memory) -> Vec<Option<String>> {
     let mut decoded = Decoded::new();
     decode(line, wanted, memory, &mut decoded);
@@ -47,7 +47,7 @@ fuzz_target!(|data: &[u8]| -> Corpus {
             for _ in 0..2 {
                 assert_eq!(read(line, wanted, &mut trained), first, "{line:?}");
             }
-            // every cut of a short line
+            // every prefix of a short line
             for cut in (0..line.len().min(200)).filter(|cut| line.is_char_boundary(*cut)) {
                 read(&line[..cut], wanted, &mut trained);
             }

@@ -1,6 +1,7 @@
-//! Up to three lines of JSON, learned one after the other: whatever serde_json accepts as an object gives
-//! the same values here, by a fresh graph, by one that has met the lines before, and by a walk within a
-//! block. What serde_json refuses passes only where its syntax is right. Unit: one text of lines.
+//! Fuzzes up to three lines of JSON, learned one after the other. For any line that serde_json
+//! accepts as an object, the decoder returns the same values with a new graph, with a graph that
+//! has seen the lines before, and on a walk within a block. A line that serde_json refuses passes
+//! only if its syntax is right. Unit: one text of lines.
 #![no_main]
 
 use libfuzzer_sys::{Corpus, fuzz_target};
@@ -14,16 +15,17 @@ use sidelight::record::{Decoded, Format};
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// Enough for a shape to be learned, taken, and left again.
+/// Enough repetitions for a shape to be learned, used, and left again.
 const LINES_MAX: usize = 3;
 
-/// What stands before a line in its block: characters of more than a byte, and a line's end.
+/// Bytes before a line in its block: multi-byte characters, and the end of a line.
 const BEFORE: &str = "{\"a\":\"\u{e9}\"}\n";
 
-/// By field: how good its key was, and the value.
+/// By field: the rank of its key, and the value.
 type Fields = BTreeMap<u16, (u8, Value)>;
 
-/// A value whose members keep the place at which they were written last: among equal ranks the later wins.
+/// A value whose members keep the position of their last occurrence: of equal ranks, the later one
+/// wins.
 enum Json {
     Map(Vec<(String, Json)>),
     List(Vec<Json>),
@@ -97,7 +99,7 @@ impl Json {
     }
 }
 
-/// Looks every path up, and keeps of each field the best key, of equals the last.
+/// Looks up every path, and keeps for each field the best key, or the last of equal ones.
 fn pick(members: &[(String, Json)], above: Option<&str>, wanted: &FieldTable, out: &mut Fields) {
     for (key, member) in members {
         let path = above.map_or_else(|| key.clone(), |above| format!("{above}.{key}"));
@@ -152,7 +154,8 @@ fn value(line: &str, decoded: &Decoded, entry: &Entry) -> Value {
     }
 }
 
-/// The standard fields, and those that rules could name: flat, nested, below each other, beyond the mask.
+/// The standard fields, and fields that rules could name: flat, nested, below one another, beyond
+/// the mask.
 fn wanted() -> FieldTable {
     let mut wanted = FieldTable::standard();
     for own in ["data.shop", "status", "a", "a.b", "a.b.c", "x", "data"] {
@@ -166,7 +169,7 @@ fn wanted() -> FieldTable {
 
 fn check(line: &str, wanted: &FieldTable, trained: &mut LineGraph) {
     let expected = expected(line, wanted);
-    // what Python and .NET write for numbers that JSON cannot hold counts as null
+    // the non-JSON numbers that Python and .NET write (such as NaN) count as null
     let is_syntax = || {
         let line = line.replace("-Infinity", "null").replace("Infinity", "null").replace("NaN", "null");
         serde_json::from_str::<IgnoredAny>(&line).is_ok()
@@ -204,7 +207,7 @@ fuzz_target!(|data: &[u8]| -> Corpus {
         for line in text.split('\n').take(LINES_MAX) {
             check(line, wanted, &mut trained);
         }
-        // one datagram: newlines are white space
+        // a datagram may contain newlines as white space
         if text.contains('\n') {
             check(text, wanted, &mut trained);
         }

@@ -1,7 +1,7 @@
-//! Any bytes, cut anywhere, through frame and pipeline: nothing panics, the ledger closes, and the same
-//! metrics and spans come out as from reads that are as large as they can be. The last byte says how many
-//! sizes of reads there are, one byte each stands before it; what is left in front is what the application
-//! writes, so that a file of lines is an input as it is. Unit: one connection.
+//! Fuzzes frame and pipeline with any bytes, cut at any position. Nothing panics, the ledger
+//! closes, and the metrics and spans equal those of reads of maximum size. The last byte of the
+//! input is the number of read sizes; the bytes before it are the sizes; the rest is what the
+//! application writes, so that a file of lines is a valid input. Unit: one connection.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -25,16 +25,17 @@ use std::sync::Arc;
 /// 2026-01-02T03:04:05Z.
 const ARRIVAL: UnixNanos = UnixNanos(1_767_323_045_000_000_000);
 
-/// Small, so that lines of an input are longer.
+/// Small, so that lines of an input exceed it.
 const LINE_BYTES_MAX: usize = 200;
 
-/// Large, so that no tail is let go early: lines that belong together stay so wherever they are cut.
+/// Large, so that no tail is released early: lines that belong together stay together wherever they
+/// are cut.
 const TAIL_BYTES_MAX: usize = 1 << 16;
 
-/// What a read takes at most.
+/// Maximum size of a read.
 const READ_BYTES: usize = 1 << 13;
 
-/// What does not change from input to input: the rules, compiled once, and the families that they declared.
+/// Shared by all inputs: the rules, compiled once, and the families that they declare.
 struct House {
     config: Config,
     rules: Arc<Published>,
@@ -54,11 +55,11 @@ impl House {
         House { config, rules, families }
     }
 
-    /// What one connection leaves behind that sends `input` in reads of these sizes.
+    /// Returns the state after one connection that sends `input` in reads of these sizes.
     fn connection(&self, input: &[u8], reads: &[u8]) -> Trace {
         let registry = Registry::new(self.config.limits);
         for family in &self.families {
-            // in the order of the rules: the numbers are those that the rules know
+            // in the order of the rules, because rules refer to families by number
             registry.declare(family.clone()).expect("a family that was declared before");
         }
         let telemetry = Arc::new(Telemetry::new());
@@ -90,7 +91,7 @@ impl House {
     }
 }
 
-/// All that can be seen of a connection from outside.
+/// Everything about a connection that is visible from outside.
 #[derive(PartialEq, Debug)]
 struct Trace {
     ledger: Ledger,
@@ -122,7 +123,7 @@ fn send(pipeline: &mut Pipeline, input: &[u8], reads: &[u8]) {
     pipeline.flush(ARRIVAL);
 }
 
-/// How many frames a naive reader finds between newlines; a carriage return alone ends an empty line.
+/// Counts the frames between newlines naively; a carriage return alone is an empty line.
 fn frames(input: &[u8]) -> u64 {
     let is_frame = |line: &&[u8]| line.len() > LINE_BYTES_MAX || line.iter().any(|&b| b != b'\r');
     input.split(|&byte| byte == b'\n').filter(is_frame).count() as u64

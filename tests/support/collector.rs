@@ -1,6 +1,6 @@
-//! A collector that answers as it is told, over HTTP/1 or HTTP/2, and keeps what it was sent. It
-//! reads the wire with types of its own (prost), not with sidelight's. It lives on a thread of its
-//! own until it is dropped.
+//! A collector whose answers the test chooses. It speaks HTTP/1 and HTTP/2 and keeps what it
+//! received. It decodes the protocol with separate types (prost), not with sidelight's. It runs on
+//! a separate thread until it is dropped.
 
 use bytes::Bytes;
 use http_body_util::BodyExt;
@@ -23,29 +23,30 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
-/// How one request is answered.
+/// How the collector answers one request.
 #[derive(Clone, Debug)]
 pub(crate) enum Reply {
-    /// Taken.
+    /// Accepts all spans.
     Ok,
-    /// Taken, but for so many.
+    /// Accepts all but this number of spans.
     Partial(i64),
-    /// An HTTP status, with a Retry-After header.
+    /// Answers with an HTTP status and a Retry-After header.
     Status(u16, Option<&'static str>),
-    /// A gRPC status, without a message.
+    /// Answers with a gRPC status without a message.
     Grpc(u32),
-    /// Never.
+    /// Never answers.
     Hang,
-    /// The status of success, and then a body without end, as fast as it is read.
+    /// Sends a success status and then an endless body, as fast as the client reads it.
     Endless,
-    /// The status of success, and then nothing.
+    /// Sends a success status and then nothing.
     Stuck,
-    /// The connection is closed without an answer.
+    /// Closes the connection without an answer.
     Reset,
-    /// These bytes, whatever protocol is spoken, and then nothing more; the connection stays open.
-    /// Only for the first request of a connection.
+    /// Sends these bytes, whatever the protocol is, then nothing more, and keeps the connection
+    /// open. Applies only to the first request of a connection.
     Raw(&'static [u8]),
-    /// The first bytes, and then the others for as long as they are read. As [`Reply::Raw`] otherwise.
+    /// Sends the first bytes, then repeats the second for as long as the client reads. Otherwise
+    /// like [`Reply::Raw`].
     Flood(&'static [u8], &'static [u8]),
 }
 
@@ -59,10 +60,10 @@ struct State {
     flooded: usize,
 }
 
-/// The collector.
+/// A fake collector.
 #[derive(Debug)]
 pub(crate) struct FakeCollector {
-    /// Its address, as an endpoint.
+    /// Address of the collector, as an endpoint.
     pub(crate) endpoint: String,
     state: Arc<Mutex<State>>,
     stop: Option<oneshot::Sender<()>>,
@@ -70,7 +71,7 @@ pub(crate) struct FakeCollector {
 }
 
 impl FakeCollector {
-    /// Starts one that answers as `script` says, and then takes everything.
+    /// Starts a collector that answers as `script` says, and then accepts everything.
     pub(crate) fn start(protocol: Protocol, script: &[Reply]) -> FakeCollector {
         let state = State { script: script.iter().cloned().collect(), ..State::default() };
         let state = Arc::new(Mutex::new(state));
@@ -93,7 +94,7 @@ impl FakeCollector {
         FakeCollector { endpoint, state, stop: Some(stop), thread: Some(thread) }
     }
 
-    /// All spans that it took or saw, with their service, in the order of their coming.
+    /// Returns all spans that it accepted or recorded, with their service, in order of arrival.
     pub(crate) fn spans(&self) -> Vec<(String, Span)> {
         let state = self.state.lock().expect("nobody panicked");
         let groups = state.requests.iter().flat_map(|request| &request.resource_spans);
@@ -111,22 +112,22 @@ impl FakeCollector {
             .collect()
     }
 
-    /// Headers of all requests.
+    /// Returns the headers of all requests.
     pub(crate) fn headers(&self) -> Vec<HeaderMap> {
         self.state.lock().expect("nobody panicked").headers.clone()
     }
 
-    /// Paths of all requests.
+    /// Returns the paths of all requests.
     pub(crate) fn paths(&self) -> Vec<String> {
         self.state.lock().expect("nobody panicked").paths.clone()
     }
 
-    /// Bytes of floods that were written.
+    /// Returns the number of bytes written by floods.
     pub(crate) fn flooded(&self) -> usize {
         self.state.lock().expect("nobody panicked").flooded
     }
 
-    /// How often somebody connected.
+    /// Returns the number of connections that were made.
     pub(crate) fn connections(&self) -> usize {
         self.state.lock().expect("nobody panicked").connections
     }
@@ -162,7 +163,7 @@ async fn accept(listener: TcpListener, protocol: Protocol, state: Arc<Mutex<Stat
     }
 }
 
-/// Reads a little, writes the bytes, and keeps the connection open until the other side leaves.
+/// Reads a little, writes the bytes, and keeps the connection open until the client closes it.
 async fn babble(mut stream: TcpStream, bytes: &'static [u8]) {
     let mut seen = [0; 4096];
     let _some = stream.read(&mut seen).await;
@@ -170,7 +171,7 @@ async fn babble(mut stream: TcpStream, bytes: &'static [u8]) {
     while stream.read(&mut seen).await.is_ok_and(|count| count > 0) {}
 }
 
-/// Reads a little, and writes for as long as somebody reads.
+/// Reads a little, and writes for as long as the client reads.
 async fn flood(
     mut stream: TcpStream,
     first: &'static [u8],
@@ -255,7 +256,7 @@ async fn respond(reply: Reply, protocol: Protocol) -> Result<Response<Answered>,
     Ok(response)
 }
 
-/// A success with the type that the protocol wants.
+/// Builds a success response with the content type that the protocol requires.
 fn typed(protocol: Protocol, body: Answered) -> Response<Answered> {
     let kind = match protocol {
         Protocol::Http => "application/x-protobuf",
@@ -264,7 +265,7 @@ fn typed(protocol: Protocol, body: Answered) -> Response<Answered> {
     Response::builder().header("content-type", kind).body(body).expect("a response")
 }
 
-/// The body of an answer.
+/// Builds the body of a response.
 #[derive(Debug)]
 pub(crate) struct Answered {
     data: Option<Bytes>,

@@ -1,32 +1,32 @@
-//! Corpora of log lines with their ground truth, shared by benches and tests. The same seed gives the same
-//! bytes everywhere. It must never use sidelight's own code: it is what that code is held against.
-//! Unit: one line, and what it adds to the samples of the families below.
+//! Corpora of log lines with their ground truth, shared by benches and tests. The same seed always
+//! gives the same bytes. This file must never use sidelight's code, because sidelight is compared
+//! with it. Unit: one line, and what it adds to the samples of the families below.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-/// The service that lines without one belong to: OpenTelemetry's default name.
+/// The service of lines that name none: OpenTelemetry's default name.
 pub(crate) const SERVICE_DEFAULT: &str = "unknown_service";
 
 /// Upper bounds of both duration histograms, in seconds.
 pub(crate) const BOUNDS: [f64; 10] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
 
-/// What the lines of a corpus look like.
+/// The shape of a corpus' lines.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Shape {
-    /// JSON, 12 keys at the top, always in one order.
+    /// JSON with 12 top-level keys, always in one order.
     Json,
-    /// JSON with objects and arrays in it, raw ids in the paths.
+    /// JSON with nested objects and arrays, and raw ids in the paths.
     Nested,
-    /// nginx' combined format with `$request_time` behind it.
+    /// nginx' combined format followed by `$request_time`.
     Access,
     /// logfmt.
     Logfmt,
     /// `asctime - name - LEVEL - message`, half of the messages with a duration.
     Python,
-    /// `Json` with four more keys, each there or not at random.
+    /// `Json` with four more keys, each present or absent at random.
     Optional,
-    /// `Json` with its keys in another order in every line.
+    /// `Json` with a different order of keys in every line.
     Shuffled,
     /// `Json` with 10,000 series: 8,000 counters, 2,000 histograms.
     ManySeries,
@@ -35,7 +35,7 @@ pub(crate) enum Shape {
 }
 
 impl Shape {
-    /// All of them, in the order of the report.
+    /// All shapes, in the order of the report.
     pub(crate) const ALL: [Shape; 9] = [
         Shape::Json,
         Shape::Nested,
@@ -48,7 +48,7 @@ impl Shape {
         Shape::Ids,
     ];
 
-    /// Its name on the command line and in the report.
+    /// The name on the command line and in the report.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Shape::Json => "json",
@@ -64,27 +64,28 @@ impl Shape {
     }
 }
 
-/// Lines, and what they must add up to.
+/// Lines and the samples that they add up to.
 #[derive(Debug)]
 pub(crate) struct Corpus {
     /// All lines, each with its newline.
     pub(crate) bytes: Vec<u8>,
-    /// How many lines these are.
+    /// The number of lines.
     pub(crate) lines: usize,
-    /// The samples that a reader must have when it has read `bytes` once.
+    /// The samples that a reader must have after it has read `bytes` once.
     pub(crate) truth: Truth,
 }
 
-/// Samples by name with labels, as the text format writes them; bounds of buckets as Rust prints a number.
+/// Samples by name with labels, in the syntax of the text format; bounds of buckets as Rust prints
+/// a number.
 #[derive(Clone, PartialEq, Default, Debug)]
 pub(crate) struct Truth(pub(crate) BTreeMap<String, f64>);
 
-/// How an exposition differs from the truth.
+/// The differences between an exposition and the truth.
 #[derive(Debug, Default)]
 pub(crate) struct Difference {
-    /// One sentence a sample, the first few.
+    /// One sentence per sample, for the first few.
     pub(crate) samples: Vec<String>,
-    /// Families of the truth of which the exposition has no sample at all.
+    /// Families of the truth without any sample in the exposition.
     pub(crate) families_missing: Vec<String>,
 }
 
@@ -103,8 +104,8 @@ impl Truth {
         self.add(format!("{family}_sum{{{labels}}}"), seconds);
     }
 
-    /// Compares the text of an exposition that has seen the corpus `times` times. Samples of 0 and
-    /// families that the truth does not know are none of its business.
+    /// Compares the text of an exposition after `times` passes over the corpus. Ignores samples of
+    /// 0 and families that the truth does not contain.
     pub(crate) fn compare(&self, exposition: &str, times: f64) -> Difference {
         const SHOWN_MAX: usize = 5;
         let seen = parse(exposition);
@@ -140,7 +141,7 @@ impl Truth {
 }
 
 impl Difference {
-    /// Whether there is none; a missing family is one.
+    /// Whether there is no difference; a missing family is a difference.
     pub(crate) fn is_none(&self) -> bool {
         self.samples.is_empty() && self.families_missing.is_empty()
     }
@@ -150,7 +151,7 @@ fn family_of(sample: &str) -> &str {
     sample.split('{').next().unwrap_or(sample)
 }
 
-/// A naive reader of the text format, good for the label values of these corpora.
+/// Parses the text format naively; sufficient for the label values of these corpora.
 fn parse(exposition: &str) -> BTreeMap<String, f64> {
     let mut samples = BTreeMap::new();
     for line in exposition.lines().filter(|line| !line.starts_with('#')) {
@@ -161,7 +162,7 @@ fn parse(exposition: &str) -> BTreeMap<String, f64> {
         };
         let value = value.split_whitespace().next().unwrap_or("");
         let Ok(value) = value.parse::<f64>() else { continue };
-        // 1.0 and 1 are one bound
+        // 1.0 and 1 are the same bound
         let name = match name.find("le=\"") {
             None => name.to_owned(),
             Some(at) => {
@@ -178,7 +179,7 @@ fn parse(exposition: &str) -> BTreeMap<String, f64> {
     samples
 }
 
-/// Makes `lines` lines of a shape. The bytes depend on nothing but the arguments.
+/// Generates `lines` lines of a shape. The bytes depend only on the arguments.
 pub(crate) fn corpus(shape: Shape, lines: usize, seed: u64) -> Corpus {
     let mut random = Random(seed ^ 0x5DEE_CE66_D1CE_4E5B);
     let mut bytes = Vec::with_capacity(lines * 330);
@@ -194,13 +195,13 @@ pub(crate) fn corpus(shape: Shape, lines: usize, seed: u64) -> Corpus {
     Corpus { bytes, lines, truth: truth.samples() }
 }
 
-/// What was counted, by label values; turned into samples once at the end.
+/// The counts by label values; converted to samples once at the end.
 #[derive(Default)]
 struct Totals {
     requests: BTreeMap<(&'static str, String, u16), Vec<f64>>,
     records: BTreeMap<(&'static str, &'static str), u64>,
     functions: BTreeMap<&'static str, Vec<f64>>,
-    /// Routes that succeeded: until then a refused request counts as `_unmatched`.
+    /// Routes that have succeeded: before that, a refused request counts as `_unmatched`.
     routes: BTreeSet<String>,
 }
 
@@ -268,7 +269,8 @@ impl Random {
     }
 }
 
-/// Routes of a believable shop; the service follows from the route, the first ones are asked for most.
+/// Routes of a plausible shop. The service follows from the route; the first routes are the most
+/// frequent.
 const ROUTES: [(&str, &str, &[&str]); 24] = [
     ("catalog", "/api/products", &["GET", "GET", "GET", "POST"]),
     ("catalog", "/api/products/search", &["GET"]),
@@ -317,21 +319,21 @@ fn route_words() -> Vec<String> {
     pairs.take(500).map(|(a, b)| format!("/api/{a}/{b}")).collect()
 }
 
-/// One request as every format tells it.
+/// One request, as every format describes it.
 struct Request {
     service: &'static str,
     method: &'static str,
     path: String,
     status: u16,
     level: &'static str,
-    /// Hundredths of a millisecond, so that ms with two digits say it exactly.
+    /// Hundredths of a millisecond, so that milliseconds with two digits are exact.
     hundredths: u64,
     message: String,
     address: String,
     time_ms: u64,
 }
 
-/// A latency that is mostly a few ms and sometimes seconds, in hundredths of a millisecond.
+/// Returns a latency that is mostly a few ms and sometimes seconds, in hundredths of a millisecond.
 fn latency(random: &mut Random) -> u64 {
     let exponent = random.below(9) as u32;
     let base = 40u64 << exponent;
@@ -379,7 +381,8 @@ fn request(
             _ => 503,
         },
     };
-    // the first answer of a route is no refusal, so that the truth of a corpus does not depend on what ran before
+    // the first answer of a route is not a refusal, so that the truth of a corpus does not depend
+    // on earlier runs
     let is_refused = matches!(status, 400 | 404);
     let succeeded = if method == "POST" { 201 } else { 200 };
     let is_first = !totals.routes.contains(&route);
@@ -397,7 +400,7 @@ fn request(
     };
     let hundredths = latency(random);
     let seconds = match shape {
-        // nginx writes ms: rounded there, so rounded here
+        // nginx writes whole ms, so the value is rounded here too
         Shape::Access => (hundredths / 100) as f64 / 1_000.0,
         _ => hundredths as f64 / 100_000.0,
     };
@@ -420,7 +423,7 @@ fn request(
     }
 }
 
-/// A path below a route with an id in it, and its template.
+/// Returns a path below a route with an id in it, and its template.
 fn with_id(route: &str, random: &mut Random) -> (String, String) {
     let id = match random.below(10) {
         0..6 => random.below(1_000_000).to_string(),
@@ -454,7 +457,7 @@ fn iso(time_ms: u64) -> String {
     format!("2026-11-21T{:02}:{:02}:{:02}.{ms:03}Z", s / 3_600, s / 60 % 60, s % 60)
 }
 
-/// Hundredths of a millisecond as Python's `round(ms, 2)` prints them: 12.35, 12.3, 12.0.
+/// Formats hundredths of a millisecond as Python's `round(ms, 2)` prints them: 12.35, 12.3, 12.0.
 fn milliseconds(hundredths: u64) -> String {
     let text = format!("{}.{:02}", hundredths / 100, hundredths % 100);
     text.strip_suffix('0').map_or(text.clone(), str::to_owned)
@@ -477,7 +480,7 @@ fn json(shape: Shape, request: &Request, random: &mut Random) -> String {
         ("client_ip", text(&request.address)),
     ];
     if shape == Shape::Optional {
-        // from behind, so that the places hold
+        // in reverse order, so that the positions stay valid
         let optional = [
             (11, "cache_hit", "true".to_owned()),
             (8, "retry", random.below(4).to_string()),

@@ -1,4 +1,5 @@
-//! A sidecar that records what is delivered instead of understanding it: in this process, or as one of its own.
+//! A sidecar that records the delivered bytes instead of processing them, in this process or in a
+//! child process.
 
 use sidelight::app::doors::Place;
 use sidelight::app::drain::{self, Output};
@@ -22,22 +23,22 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// What was delivered.
+/// The bytes and events that the data threads delivered.
 #[derive(Clone, Default, Debug)]
 pub(crate) struct Seen {
     sources: BTreeMap<u64, Vec<u8>>,
-    /// The bytes of each connection, in the order in which connections came.
+    /// The bytes of each connection, in the order of the connections.
     pub(crate) by_source: Vec<Vec<u8>>,
     pub(crate) oversized: Vec<(usize, u64)>,
     pub(crate) datagrams: Vec<Vec<u8>>,
     pub(crate) flushes: u64,
     pub(crate) ticks: u64,
-    /// Lines of each connection; all that a child tells.
+    /// The lines of each connection; a child process reports only these.
     pub(crate) lines: Vec<u64>,
 }
 
 impl Seen {
-    /// What a child left in `directory`.
+    /// Reads what a child wrote to `directory`.
     pub(crate) fn read(directory: &Path) -> Seen {
         let text = std::fs::read_to_string(directory.join("told")).expect("the child told");
         let lines = text.lines().map(|line| line.parse().expect("a number")).collect();
@@ -45,7 +46,8 @@ impl Seen {
     }
 }
 
-/// Long enough for a loaded machine: a wait that takes this long has failed. No test asserts on less.
+/// Long enough for a loaded machine: a test whose wait takes this long fails. No test asserts on a
+/// shorter time.
 pub(crate) const AMPLE: Duration = Duration::from_mins(1);
 
 /// Counts frames as decoded, as a pipeline does, so that the ledger closes.
@@ -53,7 +55,7 @@ fn decode(telemetry: &Telemetry, frames: u64) {
     telemetry.decoded.with_label_values(&["text"]).inc_by(frames);
 }
 
-/// Records what a data thread delivers.
+/// A sink that records what a data thread delivers.
 struct Recorder {
     telemetry: Arc<Telemetry>,
     input: Input,
@@ -116,7 +118,7 @@ pub(crate) struct Sidecar {
     _signals: Signals,
 }
 
-/// How it ended.
+/// The state of a sidecar after its end.
 pub(crate) struct Closing {
     pub(crate) seen: Seen,
     pub(crate) torn: u64,
@@ -129,7 +131,7 @@ impl Sidecar {
         Sidecar::build(|_| {}, |_| {}, Vec::new())
     }
 
-    /// Starts one that gives its outputs until `deadline`.
+    /// Starts a sidecar that waits for its outputs until `deadline`.
     pub(crate) fn spawn_until(deadline: Duration, outputs: Vec<Output>) -> Sidecar {
         Sidecar::build(|settings| settings.drain.deadline = deadline, |_| {}, outputs)
     }
@@ -157,7 +159,7 @@ impl Sidecar {
         let mut settings = Settings {
             stream: Some(Place { path: Some(stream.clone()), ..Place::default() }),
             datagram: Some(Place { path: Some(datagram.clone()), ..Place::default() }),
-            // a thread that gets no processor is not a thread that hangs
+            // a thread that gets no CPU time does not hang
             drain: drain::Settings { deadline: AMPLE, ..drain::Settings::default() },
             ..Settings::default()
         };
@@ -199,7 +201,7 @@ impl Sidecar {
         *self.on_lines.lock().unwrap_or_else(PoisonError::into_inner) = Box::new(then);
     }
 
-    /// How often the datagram thread flushed.
+    /// Returns how often the datagram thread has flushed.
     pub(crate) fn datagram_flushes(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.datagram_flushes)
     }
@@ -228,12 +230,12 @@ impl Sidecar {
         look(&self.lock())
     }
 
-    /// Waits until the process is ready. A listener accepts a moment before the process says so.
+    /// Waits until the process is ready. A listener accepts a moment before the process reports it.
     pub(crate) fn wait_ready(&self) {
         until("ready", || self.standing.is_ready(Duration::ZERO));
     }
 
-    /// Waits until `look` is content.
+    /// Waits until `look` returns true.
     pub(crate) fn until(&self, look: impl Fn(&Seen) -> bool) {
         let begin = Instant::now();
         while !self.seen(&look) {
@@ -242,7 +244,7 @@ impl Sidecar {
         }
     }
 
-    /// Leaves, whatever comes of it.
+    /// Stops the sidecar, whatever its result is.
     pub(crate) fn drain(self) -> sidelight::app::drain::Closing {
         self.running.drain(|_| ())
     }
@@ -262,7 +264,7 @@ impl Sidecar {
     }
 }
 
-/// A sidecar as a process: this very test program, told to be a child.
+/// A sidecar as a child process: this test program, started with a variable that makes it a child.
 pub(crate) fn child(directory: &Path, stdin: bool) -> Child {
     let stdin = if stdin { "1" } else { "" };
     child_with(directory, &[("DOOR_STDIN", stdin)])
@@ -289,7 +291,7 @@ pub(crate) fn child_with(directory: &Path, environment: &[(&str, &str)]) -> Chil
         .expect("this very program starts")
 }
 
-/// The child: counts the lines of each connection, and tells them in a file at the end.
+/// Runs the child: counts the lines of each connection, and writes the counts to a file at the end.
 pub(crate) fn be_child() {
     let Some(directory) = std::env::var_os("DOOR_CHILD").map(PathBuf::from) else { return };
     let is_set = |name: &str| std::env::var(name).is_ok_and(|value| !value.is_empty());
@@ -346,8 +348,9 @@ pub(crate) fn be_child() {
     std::process::exit(i32::from(code));
 }
 
-/// Takes all descriptors but four, with which a socket can be bound and not served, until a file `release` is there.
-/// Writes to `stuck` what the process says of its listeners meanwhile, and a line `open` when all are open.
+/// Takes all file descriptors but four, which are enough to bind a socket but not to serve it,
+/// until a file `release` exists. Meanwhile writes to `stuck` what the process reports about its
+/// listeners, and adds a line `open` when all are open.
 fn exhaust_descriptors(directory: &Path, standing: Arc<Standing>) {
     let mut stuck = std::fs::File::create(directory.join("stuck")).expect("a file");
     let release = directory.join("release");
@@ -410,7 +413,7 @@ impl FrameSink for Counter {
     }
 }
 
-/// Counts lines that carry their number: a line that is missing, doubled or out of order is a panic.
+/// Checks lines that carry their number: panics if a line is missing, duplicated or out of order.
 #[derive(Default)]
 struct Count {
     lines: u64,
@@ -447,7 +450,7 @@ pub(crate) fn until(what: &str, look: impl Fn() -> bool) {
     }
 }
 
-/// Stops a child and returns what it told.
+/// Stops a child and returns its report.
 pub(crate) fn stop(child: Child, directory: &Path) -> Seen {
     let pid = rustix::process::Pid::from_child(&child);
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it runs");
@@ -456,7 +459,7 @@ pub(crate) fn stop(child: Child, directory: &Path) -> Seen {
     Seen::read(directory)
 }
 
-/// All stops together.
+/// The sums over all stops.
 #[derive(Default, Debug)]
 pub(crate) struct Sum {
     pub(crate) stops: u64,
@@ -475,7 +478,7 @@ fn line(number: u64) -> Vec<u8> {
     line
 }
 
-/// One life: start, load, SIGTERM in the middle, and the count of both sides.
+/// Runs one child: start, load, SIGTERM under load, and a comparison of the counts of both sides.
 pub(crate) fn stop_under_load(round: u64, sum: &mut Sum) {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let child = child(directory.path(), false);
@@ -512,7 +515,7 @@ pub(crate) fn stop_under_load(round: u64, sum: &mut Sum) {
     assert_eq!(written, delivered, "round {round}: {stderr}");
 }
 
-/// Writes until nobody reads; returns how many lines were accepted.
+/// Writes until the reader is gone; returns the number of accepted lines.
 fn write_lines(path: &Path) -> u64 {
     let Ok(mut socket) = UnixStream::connect(path) else { return 0 };
     let mut number = 0;
@@ -522,7 +525,7 @@ fn write_lines(path: &Path) -> u64 {
     number
 }
 
-/// Connects, writes a line, leaves; until nobody listens.
+/// Repeatedly connects, writes a line and disconnects, until nothing listens.
 fn come_and_go(path: &Path, done: &AtomicBool) -> u64 {
     let mut accepted = 0;
     while !done.load(Ordering::Relaxed) {

@@ -1,4 +1,4 @@
-//! Outputs that cannot be written, and how a process ends that has one.
+//! Outputs that cannot be written to, and the exit of a process that has one.
 
 use rustix::fs::OFlags;
 use std::fs::OpenOptions;
@@ -7,19 +7,19 @@ use std::os::fd::OwnedFd;
 use std::process::Child;
 use std::time::{Duration, Instant};
 
-/// Whoever waits this long has failed, on a loaded machine, too.
+/// Long enough for a loaded machine: a test whose wait takes this long fails.
 pub(crate) const AMPLE: Duration = Duration::from_secs(30);
 
-/// An output that takes nothing.
+/// An output that accepts no bytes.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(crate) enum Broken {
     /// Every write fails with ENOSPC.
     Full,
-    /// The reader has left.
+    /// The reader has closed its end.
     Closed,
-    /// The pipe is full, and a write would fail with EAGAIN.
+    /// The pipe is full, and a write fails with EAGAIN.
     Nonblocking,
-    /// The pipe is full, and a write would wait.
+    /// The pipe is full, and a write blocks.
     Blocking,
 }
 
@@ -27,7 +27,7 @@ pub(crate) const ALL: [Broken; 4] =
     [Broken::Full, Broken::Closed, Broken::Nonblocking, Broken::Blocking];
 
 impl Broken {
-    /// The descriptor, and what has to be kept so that it stays as it is.
+    /// Returns the descriptor, and the value that must be kept to preserve its state.
     pub(crate) fn open(self) -> (OwnedFd, Option<OwnedFd>) {
         if self == Broken::Full {
             let full = OpenOptions::new().write(true).open("/dev/full").expect("Linux has it");
@@ -46,7 +46,7 @@ impl Broken {
     }
 }
 
-/// The exit code, None for one that a signal ended.
+/// Returns the exit code, or None if a signal ended the process.
 pub(crate) fn code(mut child: Child, what: &str) -> Option<i32> {
     let until = Instant::now() + AMPLE;
     loop {

@@ -1,4 +1,5 @@
-//! A pipeline with the standard rules and no exporter, whose limits let every series of the corpora in.
+//! A pipeline with the standard rules, without an exporter. Its limits admit every series of the
+//! corpora.
 
 use sidelight::decode::time::Zone;
 use sidelight::health::Pulse;
@@ -13,15 +14,15 @@ use sidelight::spans::SpanMaker;
 use sidelight::telemetry::Telemetry;
 use std::sync::Arc;
 
-/// As many routes as the widest corpus has.
+/// The number of routes of the corpus that has the most.
 const ROUTES_MAX: usize = 5_000;
 
-/// The pipeline, and the registry that it feeds.
+/// A pipeline and the registry that it feeds.
 pub(crate) fn standard_pipeline() -> (Pipeline, Arc<Registry>) {
     pipeline_with(&RulesSettings { routes_max: Some(ROUTES_MAX), ..RulesSettings::default() })
 }
 
-/// A pipeline with these rules.
+/// Builds a pipeline with these rules.
 pub(crate) fn pipeline_with(rules: &RulesSettings) -> (Pipeline, Arc<Registry>) {
     let limits = Limits { series_max: 200_000, label_sets_max: 100_000, ..Limits::default() };
     let registry = Registry::new(limits);
@@ -40,7 +41,7 @@ pub(crate) fn pipeline_with(rules: &RulesSettings) -> (Pipeline, Arc<Registry>) 
     (pipeline, registry)
 }
 
-/// The registry's families in the classic text format.
+/// Renders the registry's families in the classic text format.
 pub(crate) fn render(registry: &Registry) -> String {
     let mut text = Vec::new();
     expose::encode(registry, &[], Encoding::Classic, Options::default(), &mut text);

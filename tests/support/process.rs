@@ -1,4 +1,5 @@
-//! The real binary as a process of its own, in a temporary directory: what it says, what it serves, how it ends.
+//! Runs the real binary as a child process in a temporary directory: its log, its admin port, its
+//! exit.
 
 use rustix::process::{Pid, Signal, kill_process};
 use std::collections::BTreeMap;
@@ -13,14 +14,15 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// Long enough for a loaded machine: a wait that takes this long has failed. No test asserts on less.
+/// Long enough for a loaded machine: a test whose wait takes this long fails. No test asserts on a
+/// shorter time.
 pub(crate) const AMPLE: Duration = Duration::from_mins(1);
 
-/// Between two looks at something that will come.
+/// Interval between two checks of an expected condition.
 const LOOK: Duration = Duration::from_millis(2);
 
-/// An address on loopback at which nobody listens and nobody else can: connections to it are refused while
-/// the first value lives. A port that is only free may be another test's a moment later.
+/// Returns a loopback address where nothing listens and nothing else can bind: connections to it
+/// are refused while the first value lives. Another test could bind a port that is merely free.
 pub(crate) fn refusing_port() -> (OwnedFd, SocketAddr) {
     let kinds = (rustix::net::AddressFamily::INET, rustix::net::SocketType::STREAM);
     let socket = rustix::net::socket(kinds.0, kinds.1, None).expect("a socket");
@@ -30,32 +32,32 @@ pub(crate) fn refusing_port() -> (OwnedFd, SocketAddr) {
     (socket, bound.try_into().expect("an address of the Internet"))
 }
 
-/// What a process is started with.
+/// Arguments and environment of a process.
 #[derive(Default)]
 pub(crate) struct Setup {
     pub(crate) arguments: Vec<String>,
     pub(crate) environment: BTreeMap<&'static str, String>,
     /// A configuration file.
     pub(crate) config: Option<&'static str>,
-    /// The admin port; a free one where unset.
+    /// The admin port; a free one if None.
     pub(crate) listen: Option<SocketAddr>,
-    /// The stream socket lies here instead of in the temporary directory.
+    /// Path of the stream socket, if it is not in the temporary directory.
     pub(crate) stream: Option<PathBuf>,
 }
 
-/// A sidecar.
+/// A running sidecar process.
 pub(crate) struct Sidecar {
     pub(crate) stream: PathBuf,
     pub(crate) datagram: PathBuf,
     pub(crate) config: PathBuf,
     child: Child,
     lines: Receiver<String>,
-    /// Everything that it said so far on standard error.
+    /// Lines that the process has written to standard error so far.
     pub(crate) said: Vec<String>,
     directory: TempDir,
 }
 
-/// How it ended.
+/// The exit of a sidecar process.
 pub(crate) struct Ending {
     pub(crate) code: Option<i32>,
     pub(crate) said: Vec<String>,
@@ -63,7 +65,7 @@ pub(crate) struct Ending {
 }
 
 impl Ending {
-    /// The ledger, by the names of its terms, which must be the very last line.
+    /// Returns the terms of the ledger by name; the ledger must be the very last line.
     pub(crate) fn ledger(&self) -> BTreeMap<String, u64> {
         let last = self.said.last().expect("it said something");
         let terms = last.strip_prefix("ledger ").unwrap_or_else(|| panic!("{:#?}", self.said));
@@ -82,14 +84,14 @@ impl Ending {
 }
 
 impl Sidecar {
-    /// Starts one and waits until it has said where it is.
+    /// Starts a sidecar and waits until it has printed its addresses.
     pub(crate) fn start(setup: Setup) -> Sidecar {
         let mut sidecar = Sidecar::spawn(setup, Stdio::null());
         sidecar.wait_said("admin port");
         sidecar
     }
 
-    /// Starts one without waiting.
+    /// Starts a sidecar without waiting.
     pub(crate) fn spawn(setup: Setup, stdin: Stdio) -> Sidecar {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let stream = setup.stream.unwrap_or_else(|| directory.path().join("log.sock"));
@@ -120,7 +122,7 @@ impl Sidecar {
         Sidecar { stream, datagram, config, child, lines, said: Vec::new(), directory }
     }
 
-    /// Waits for a line that contains `text`, and gives it.
+    /// Waits for a line that contains `text`, and returns it.
     pub(crate) fn wait_said(&mut self, text: &str) -> String {
         if let Some(line) = self.said.iter().find(|line| line.contains(text)) {
             return line.clone();
@@ -138,7 +140,7 @@ impl Sidecar {
         }
     }
 
-    /// The admin port, as it was said.
+    /// Returns the admin port that the process printed.
     pub(crate) fn admin(&self) -> SocketAddr {
         let line = self.said.iter().find(|line| line.contains("http://")).expect("it was said");
         let from = line.find("http://").expect("an address") + "http://".len();
@@ -146,12 +148,12 @@ impl Sidecar {
         line[from..to].parse().expect("an address")
     }
 
-    /// Answers of the admin port: status and body.
+    /// Sends a request to the admin port; returns status and body.
     pub(crate) fn get(&self, path: &str, accept: &str) -> (u16, String) {
         self.try_get(path, accept).expect("the admin port answers")
     }
 
-    /// The same, where the port may not be open yet.
+    /// Like `get`, but returns an error if the port is not open yet.
     pub(crate) fn try_get(&self, path: &str, accept: &str) -> std::io::Result<(u16, String)> {
         let mut connection = TcpStream::connect(self.admin())?;
         connection.set_read_timeout(Some(AMPLE)).expect("a timeout");
@@ -165,17 +167,17 @@ impl Sidecar {
         Ok((status.expect("a status"), body.to_owned()))
     }
 
-    /// The number of the process.
+    /// Returns the process id.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// The metrics in classic text.
+    /// Returns the metrics in classic text format.
     pub(crate) fn metrics(&self) -> String {
         self.get("/metrics", "text/plain").1
     }
 
-    /// Waits until the metrics have this line.
+    /// Waits until the metrics contain this line.
     pub(crate) fn wait_metric(&self, line: &str) {
         let until = Instant::now() + AMPLE;
         loop {
@@ -197,7 +199,7 @@ impl Sidecar {
         }
     }
 
-    /// Writes to the stream socket, over a connection of its own.
+    /// Writes to the stream socket over a new connection.
     pub(crate) fn write(&self, bytes: &[u8]) {
         let mut stream = UnixStream::connect(&self.stream).expect("the stream socket");
         stream.write_all(bytes).expect("it reads");
@@ -209,25 +211,25 @@ impl Sidecar {
         socket.send_to(bytes, &self.datagram).expect("the datagram socket");
     }
 
-    /// Sends it a signal.
+    /// Sends a signal to the process.
     pub(crate) fn signal(&self, signal: Signal) {
         let pid = Pid::from_child(&self.child);
         kill_process(pid, signal).expect("it runs");
     }
 
-    /// Writes to its standard input, if that is piped, and closes it.
+    /// Writes to the standard input of the process, if it is a pipe, and closes it.
     pub(crate) fn feed(&mut self, bytes: &[u8]) {
         let mut stdin = self.child.stdin.take().expect("piped");
         stdin.write_all(bytes).expect("it reads");
     }
 
-    /// SIGTERM, and how it ended.
+    /// Sends SIGTERM and waits for the exit.
     pub(crate) fn stop(self) -> Ending {
         self.signal(Signal::TERM);
         self.end()
     }
 
-    /// Waits for its end.
+    /// Waits for the exit.
     pub(crate) fn end(mut self) -> Ending {
         let mut stdout = Vec::new();
         if let Some(mut from) = self.child.stdout.take() {
@@ -246,7 +248,7 @@ impl Sidecar {
         Ending { code: status.code(), said, stdout }
     }
 
-    /// The directory of its sockets.
+    /// Returns the directory of the sockets.
     pub(crate) fn directory(&self) -> &std::path::Path {
         self.directory.path()
     }
@@ -254,7 +256,7 @@ impl Sidecar {
 
 impl Drop for Sidecar {
     fn drop(&mut self) {
-        // a test that failed leaves none behind
+        // a failed test must not leave a process behind
         self.child.kill().ok();
         self.child.wait().ok();
     }

@@ -1,4 +1,4 @@
-//! A pipeline of a whole configuration, with an outbox where its exporter would be.
+//! A pipeline built from a whole configuration, with an outbox in place of the exporter.
 
 use sidelight::app::compose;
 use sidelight::clock::UnixNanos;
@@ -17,7 +17,7 @@ use sidelight::telemetry::Telemetry;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A pipeline of a whole configuration, with all that can be looked at behind it.
+/// A pipeline of a whole configuration, with everything that a test inspects.
 pub(crate) struct Stand {
     pub(crate) pipeline: Pipeline,
     pub(crate) registry: Arc<Registry>,
@@ -28,12 +28,12 @@ pub(crate) struct Stand {
 }
 
 impl Stand {
-    /// Builds it; the exporter's place is taken by [`Stand::spans`].
+    /// Builds the pipeline; [`Stand::spans`] replaces the exporter.
     pub(crate) fn new(config: &Config) -> Stand {
         Stand::holding(config, Capacity::SPANS)
     }
 
-    /// The same, with an outbox that holds no more.
+    /// Like the above, with an outbox of this capacity.
     pub(crate) fn holding(config: &Config, capacity: Capacity) -> Stand {
         let registry = Registry::new(config.limits);
         let rules = compile_into(&config.rules, &registry).expect("rules that compile");
@@ -57,7 +57,7 @@ impl Stand {
         Stand { pipeline, registry, telemetry, resource, outbox, rules }
     }
 
-    /// Flushes, closes, and gives all spans.
+    /// Flushes and closes the pipeline, and returns all spans.
     pub(crate) fn spans(&mut self, now: UnixNanos) -> Chunk {
         self.pipeline.flush(now);
         self.outbox.close();
@@ -70,7 +70,7 @@ impl Stand {
     }
 }
 
-/// The registry's families in a format.
+/// Renders the registry's families in a format.
 pub(crate) fn render_as(registry: &Registry, encoding: Encoding) -> String {
     let mut text = Vec::new();
     expose::encode(registry, &[], encoding, Options::default(), &mut text);

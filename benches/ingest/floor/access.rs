@@ -1,12 +1,12 @@
-//! nginx' combined format with `$request_time` behind it, by hand: to the first quote, method, path,
-//! status; the request time is read backwards from the end of the line.
+//! Hand-written reader for nginx' combined format followed by `$request_time`: reads forward to the
+//! first quote, method, path and status; reads the request time backwards from the end of the line.
 
 use super::bytes::{
     Span, TENS, decimal, find, first_in_word, literal, newline, three_digits, token_end, word,
 };
 use super::{Fields, Floor};
 
-/// Reads all lines of a block.
+/// Processes all lines of a block.
 pub(crate) fn lines(floor: &mut Floor, buf: &[u8], end: u32) {
     let mut at = 0;
     while at < end {
@@ -53,9 +53,9 @@ fn line(buf: &[u8], start: u32, quote: u32, f: &mut Fields) -> Option<()> {
 #[inline(always)]
 fn request_time(buf: &[u8], newline: u32, f: &mut Fields) -> Option<()> {
     let last = word(buf, newline.checked_sub(8)?);
-    // the space before the number: the highest byte that is one
+    // the space before the number is the highest byte that is a space
     let x = last ^ (u64::from(b' ') * super::bytes::ONES);
-    // exact in every byte, unlike the cheaper form, whose borrow reaches upwards
+    // exact in every byte, unlike the cheaper form, which borrows from higher bytes
     let low = 0x7F7F_7F7F_7F7F_7F7F;
     let spaces = !(((x & low) + low) | x | low);
     if spaces == 0 {

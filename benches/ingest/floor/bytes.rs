@@ -1,11 +1,12 @@
-//! Steps over bytes, 8, 16 or 32 at a time, in portable safe Rust. Positions are `u32`, so that a position
-//! plus a constant cannot wrap and costs one comparison. A buffer must have [`SLACK`] bytes behind the last
-//! byte that is looked at; what stands there never matters.
+//! Functions that scan 8, 16 or 32 bytes at a time, in portable safe Rust. Positions are `u32`, so
+//! that a position plus a constant cannot wrap and costs one comparison. A buffer must have
+//! [`SLACK`] bytes after the last byte that is scanned; their content does not matter.
 
-/// Bytes behind the end of a block that loads may touch: the longest load is 32 bytes, from the last byte on.
+/// Bytes after the end of a block that loads may read: the longest load is 32 bytes, from the last
+/// byte on.
 pub(crate) const SLACK: usize = 64;
 
-/// A stretch of the buffer.
+/// A range of the buffer.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(crate) struct Span {
     pub(crate) at: u32,
@@ -39,8 +40,9 @@ pub(crate) fn literal<const N: usize>(buf: &[u8], at: u32, expected: &[u8; N]) -
     load::<N>(buf, at) == *expected
 }
 
-/// A high bit for every quote, backslash and control character, exact up to the first one. With 2 flipped
-/// the quote falls among the control characters, and what was there stays there.
+/// Sets the high bit of every quote, backslash and control character; exact up to the first one.
+/// Flipping bit 1 (value 2) moves the quote into the range of control characters, and no control
+/// character out of it.
 #[inline(always)]
 fn string_stops(word: u64) -> u64 {
     let quote_or_control = (word ^ (0x02 * ONES)).wrapping_sub(0x21 * ONES);
@@ -63,19 +65,20 @@ fn token_stops(word: u64) -> u64 {
     (quote_or_control | backslash) & !word & HIGH
 }
 
-/// The first quote, backslash or control character from `at` on. A newline is one, so it ends in the line.
+/// Finds the first quote, backslash or control character from `at` on. A newline is a control
+/// character, so the scan ends within the line.
 #[inline(always)]
 pub(crate) fn string_end(buf: &[u8], at: u32) -> u32 {
     first(buf, at, string_stops)
 }
 
-/// The first space, quote, backslash or control character from `at` on.
+/// Finds the first space, quote, backslash or control character from `at` on.
 #[inline(always)]
 pub(crate) fn token_end(buf: &[u8], at: u32) -> u32 {
     first(buf, at, token_stops)
 }
 
-/// The first `byte` or newline from `at` on.
+/// Finds the first `byte` or newline from `at` on.
 #[inline(always)]
 pub(crate) fn find(buf: &[u8], at: u32, byte: u8) -> u32 {
     first(buf, at, |word| {
@@ -85,22 +88,22 @@ pub(crate) fn find(buf: &[u8], at: u32, byte: u8) -> u32 {
     })
 }
 
-/// The next newline, or `end`.
+/// Finds the next newline; returns `end` if there is none.
 #[inline(always)]
 pub(crate) fn newline(buf: &[u8], from: u32, end: u32) -> u32 {
     let rest = &buf[from as usize..end as usize];
     from + memchr::memchr(b'\n', rest).unwrap_or(rest.len()) as u32
 }
 
-/// Whether a string (a bare value) goes on for at least `LEN` bytes.
+/// Whether a string (or bare value) has at least `LEN` more bytes.
 #[inline(always)]
 pub(crate) fn goes_on<const LEN: usize>(buf: &[u8], at: u32, bare: bool) -> bool {
-    // no copy: the overlapping load of a copy would wait for both stores under it
+    // no copy: the overlapping load of a copy would wait for both stores below it
     let bytes = &buf[at as usize..at as usize + LEN];
     let mut stops = 0;
     let mut i = 0;
     while i < LEN {
-        // the last word overlaps the one before, where 8 does not divide the length
+        // the last word overlaps the one before if the length is not a multiple of 8
         let from = if i + 8 <= LEN { i } else { LEN - 8 };
         let word = word(bytes, from as u32);
         stops |= if bare { token_stops(word) } else { string_stops(word) };
@@ -120,7 +123,7 @@ fn first(buf: &[u8], mut at: u32, stops: impl Fn(u64) -> u64) -> u32 {
     }
 }
 
-/// The first space of 8 bytes, or 8: how methods and levels end.
+/// Returns the index of the first space in 8 bytes, or 8: methods and levels end with a space.
 #[inline(always)]
 pub(crate) fn first_in_word(word: u64, byte: u8) -> u32 {
     let x = word ^ (u64::from(byte) * ONES);
@@ -156,7 +159,7 @@ pub(crate) static KEEP_16: [u128; 17] = {
     keep
 };
 
-/// The first `len` (at most 32) bytes as words, zeros behind them.
+/// Returns the first `len` (at most 32) bytes as words, padded with zeros.
 #[inline(always)]
 pub(crate) fn words4(buf: &[u8], at: u32, len: u32) -> [u64; 4] {
     let bytes = load::<32>(buf, at);
@@ -170,27 +173,27 @@ pub(crate) fn words4(buf: &[u8], at: u32, len: u32) -> [u64; 4] {
     words
 }
 
-/// The first `len` (at most 16) bytes as words, zeros behind them.
+/// Returns the first `len` (at most 16) bytes as words, padded with zeros.
 #[inline(always)]
 pub(crate) fn words2(buf: &[u8], at: u32, len: u32) -> [u64; 2] {
     let keep = &KEEP[len.min(16) as usize];
     [word(buf, at) & keep[0], word(buf, at + 8) & keep[1]]
 }
 
-/// The first `len` (at most 8) bytes as a word.
+/// Returns the first `len` (at most 8) bytes as a word.
 #[inline(always)]
 pub(crate) fn word1(buf: &[u8], at: u32, len: u32) -> u64 {
     word(buf, at) & KEEP[len.min(8) as usize][0]
 }
 
-/// Three digits, as they stand in a word; 0 where they are not.
+/// Returns three digits as one word, or 0 if they are not digits.
 #[inline(always)]
 pub(crate) fn three_digits(word: u64) -> u64 {
     let digits = word & 0xFF_FFFF;
     if non_digits(digits).trailing_zeros() >= 24 { digits } else { 0 }
 }
 
-/// A set bit in the upper half of every byte that is no digit; right up to the first one.
+/// Sets a bit in the upper half of every byte that is not a digit; exact up to the first one.
 #[inline(always)]
 pub(crate) fn non_digits(word: u64) -> u64 {
     let x = word ^ (0x30 * ONES);
@@ -202,13 +205,13 @@ pub(crate) fn non_digits(word: u64) -> u64 {
 pub(crate) struct Decimal {
     /// All digits without the point.
     pub(crate) digits: u64,
-    /// How many of them stand behind the point.
+    /// Number of digits after the point.
     pub(crate) fraction: u32,
-    /// How many bytes it takes.
+    /// Number of bytes that it takes.
     pub(crate) len: u32,
 }
 
-/// Reads `digits [ "." digits ]` of at most 7 bytes; None: longer, or another kind of number.
+/// Reads `digits [ "." digits ]` of at most 7 bytes; returns None for longer and other numbers.
 #[inline(always)]
 pub(crate) fn decimal(word: u64) -> Option<Decimal> {
     let whole = (non_digits(word).trailing_zeros() / 8).min(8);
@@ -217,7 +220,7 @@ pub(crate) fn decimal(word: u64) -> Option<Decimal> {
     }
     let below = (1u64 << (8 * whole)) - 1;
     let point = (word >> (8 * whole)) as u8 == b'.';
-    // the point is taken out; the top byte becomes 0, which is no digit and ends the number
+    // removes the point; the top byte becomes 0, which is not a digit and ends the number
     let packed = if point { (word & below) | ((word >> 8) & !below) } else { word & below };
     let count = non_digits(packed).trailing_zeros() / 8;
     if count == 7 || (point && count == whole) || (word as u8 == b'0' && whole > 1) {

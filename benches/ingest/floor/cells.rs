@@ -1,12 +1,13 @@
-//! Series by hand: a counter is a cell, a histogram eleven and a sum. One writer, load and store, so that
-//! another thread could scrape. A series is made on the first meeting and found again through the memo.
+//! Hand-written series: a counter is one cell, a histogram is eleven cells and a sum. There is one
+//! writer, which loads and stores, so that another thread could scrape. A series is created on its
+//! first use and then found through the memo.
 
 use crate::corpus::BOUNDS;
 use hashbrown::HashMap;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// Bounds padded with infinity to whole vectors.
+/// Bounds, padded with infinity to whole vectors.
 const PADDED: [f64; 12] = {
     let mut padded = [f64::INFINITY; 12];
     let mut i = 0;
@@ -17,14 +18,14 @@ const PADDED: [f64; 12] = {
     padded
 };
 
-/// Buckets as they are met, not summed up; the last is +Inf.
+/// The counts of each bucket, not cumulative; the last is +Inf.
 #[derive(Debug, Default)]
 struct Histogram {
     buckets: [AtomicU64; BOUNDS.len() + 1],
     sum: AtomicU64,
 }
 
-/// All series. The first cell of each kind is nobody's: what has no series is counted there.
+/// All series. The first cell of each kind counts lines that have no series.
 #[derive(Debug)]
 pub(crate) struct Cells {
     counters: Vec<AtomicU64>,
@@ -52,7 +53,7 @@ fn add(cell: &AtomicU64, by: u64) {
 }
 
 impl Cells {
-    /// The counter of this name; labels included.
+    /// Returns the counter with this name, which includes the labels.
     pub(crate) fn counter(&mut self, name: String) -> u32 {
         if let Some(known) = self.by_name.get(&name) {
             return *known;
@@ -64,7 +65,7 @@ impl Cells {
         index
     }
 
-    /// The histogram of this family with these labels.
+    /// Returns the histogram of this family with these labels.
     pub(crate) fn histogram(&mut self, family: &'static str, labels: String) -> u32 {
         let name = format!("{family}{{{labels}}}");
         if let Some(known) = self.by_name.get(&name) {
@@ -91,7 +92,7 @@ impl Cells {
         histogram.sum.store(sum.to_bits(), Relaxed);
     }
 
-    /// Everything as text 0.0.4.
+    /// Renders everything in text format 0.0.4.
     pub(crate) fn render(&self) -> String {
         let mut out = String::new();
         for (name, cell) in self.counter_names.iter().zip(&self.counters).skip(1) {

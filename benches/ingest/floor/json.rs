@@ -1,6 +1,6 @@
-//! JSON by hand. The keys are tried in the order in which the application writes them, each as one literal;
-//! where another stands, members are read one by one. What is stranger than
-//! that (escapes in a label, values of another type, damage) goes to a full parser.
+//! Hand-written JSON. The keys are tried as literals in the order in which the application writes
+//! them; if another key follows, members are read one by one. Anything less common (escapes in a
+//! label, values of another type, damage) goes to a full parser.
 
 use super::bytes::{
     KEEP_16, Span, TENS, decimal, goes_on, literal, load, string_end, string_stops_16,
@@ -8,7 +8,7 @@ use super::bytes::{
 };
 use super::{Fields, Floor};
 
-/// Members that are known; 0 is any other.
+/// Known members; 0 is any other one.
 const TIME: u8 = 1;
 const LEVEL: u8 = 2;
 const SERVICE: u8 = 3;
@@ -17,12 +17,12 @@ const METHOD: u8 = 5;
 const PATH: u8 = 6;
 const TRACE: u8 = 7;
 const REQUEST: u8 = 8;
-/// From here on numbers.
+/// Members from this one on are numbers.
 const STATUS: u8 = 9;
 const DURATION: u8 = 10;
 const KNOWN: usize = 11;
 
-/// Reads all lines of a block.
+/// Processes all lines of a block.
 pub(crate) fn lines(floor: &mut Floor, buf: &[u8], end: u32) {
     let mut at = 0;
     while at < end {
@@ -37,11 +37,11 @@ pub(crate) fn lines(floor: &mut Floor, buf: &[u8], end: u32) {
     }
 }
 
-/// Reads one line; None: it needs the full parser.
+/// Processes one line; returns None if the full parser is needed.
 #[inline(always)]
 fn line(buf: &[u8], start: u32, f: &mut Fields) -> Option<u32> {
     let mut at = start;
-    // one other member may stand before the expected one; what is more mixed than that is read by `rest`
+    // one other member may precede the expected one; `rest` reads lines with more of them
     macro_rules! expect {
         ($literal:literal) => {
             if !literal(buf, at, $literal) {
@@ -102,7 +102,7 @@ fn line(buf: &[u8], start: u32, f: &mut Fields) -> Option<u32> {
     if literal(buf, at, b"}\n") { Some(at + 2) } else { rest(buf, at, b',', f) }
 }
 
-/// The end of a string that mostly has `LEN` bytes.
+/// Finds the end of a string that usually has `LEN` bytes.
 #[inline(always)]
 pub(crate) fn string_end_near<const LEN: usize>(buf: &[u8], at: u32) -> u32 {
     if LEN > 0 && goes_on::<LEN>(buf, at, false) && buf[at as usize + LEN] == b'"' {
@@ -111,14 +111,14 @@ pub(crate) fn string_end_near<const LEN: usize>(buf: &[u8], at: u32) -> u32 {
     string_end(buf, at)
 }
 
-/// Behind the closing quote of a string that nobody needs unescaped.
+/// Returns the position after the closing quote of a string that does not need to be unescaped.
 #[inline(always)]
 pub(crate) fn text(buf: &[u8], at: u32) -> Option<u32> {
     let stop = string_end(buf, at);
     if buf[stop as usize] == b'"' { Some(stop + 1) } else { text_escaped(buf, stop) }
 }
 
-/// The same from a backslash on; escapes are checked.
+/// Like the above, from a backslash on; checks the escapes.
 #[inline(never)]
 fn text_escaped(buf: &[u8], mut at: u32) -> Option<u32> {
     loop {
@@ -126,7 +126,7 @@ fn text_escaped(buf: &[u8], mut at: u32) -> Option<u32> {
             b'"' => return Some(at + 1),
             b'\\' => match buf[at as usize + 1] {
                 b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => at += 2,
-                // surrogates have to come in pairs: the full parser's
+                // surrogates must come in pairs: left to the full parser
                 _ => return None,
             },
             _ => return None,
@@ -135,7 +135,7 @@ fn text_escaped(buf: &[u8], mut at: u32) -> Option<u32> {
     }
 }
 
-/// A key of at most 16 bytes as one number, zeros behind it.
+/// Returns a key of at most 16 bytes as one number, padded with zeros.
 const fn key(text: &[u8]) -> u128 {
     let mut word = [0u8; 16];
     let mut i = 0;
@@ -159,7 +159,7 @@ const KEYS: [(&[u8], u8); KNOWN - 1] = [
     (b"duration_ms", DURATION),
 ];
 
-/// Where a key stands in `SLOTS`: its first letter and its length tell the known ones apart.
+/// Returns the index of a key in `SLOTS`: first letter and length distinguish the known keys.
 #[inline(always)]
 const fn slot(first: u8, len: u32) -> usize {
     (first as usize + 3 * len as usize) & 31
@@ -178,7 +178,7 @@ static SLOTS: [(u128, u8); 32] = {
     slots
 };
 
-/// One member that stood where another was expected.
+/// Reads one member in place of the expected one.
 #[inline(never)]
 fn other(buf: &[u8], at: u32, f: &mut Fields) -> Option<u32> {
     let mut spans = [Span::default(); KNOWN];
@@ -192,7 +192,7 @@ fn other(buf: &[u8], at: u32, f: &mut Fields) -> Option<u32> {
     Some(at)
 }
 
-/// All members to the end of the line. Stands at `opens`: a comma, or the brace.
+/// Reads all members to the end of the line. `opens`, a comma or the brace, is the byte at `at`.
 #[inline(never)]
 fn rest(buf: &[u8], mut at: u32, opens: u8, f: &mut Fields) -> Option<u32> {
     if buf[at as usize] != opens {
@@ -226,7 +226,8 @@ fn settle(spans: &[Span; KNOWN], seen: u32, f: &mut Fields) {
     f.request = pick(REQUEST, f.request);
 }
 
-/// Reads one member, known or not, from the comma or brace before it: its number and where it ends.
+/// Reads one member, known or not, from the comma or brace before it; returns its number and its
+/// end.
 #[inline(always)]
 fn member(buf: &[u8], at: u32, spans: &mut [Span; KNOWN], f: &mut Fields) -> Option<(u8, u32)> {
     let start = at + 2;
@@ -245,7 +246,7 @@ fn member(buf: &[u8], at: u32, spans: &mut [Span; KNOWN], f: &mut Fields) -> Opt
         let at = at + 1;
         let mut stop = string_end(buf, at);
         if buf[stop as usize] != b'"' {
-            // a label with an escape in it is not what its bytes say
+            // the bytes of a label with an escape differ from its value
             if matches!(number, LEVEL | SERVICE | METHOD | PATH) {
                 return None;
             }
@@ -269,7 +270,7 @@ fn member(buf: &[u8], at: u32, spans: &mut [Span; KNOWN], f: &mut Fields) -> Opt
     }
 }
 
-/// Walks over a value that nobody wants.
+/// Skips an unused value.
 fn value(buf: &[u8], at: u32) -> Option<u32> {
     match buf[at as usize] {
         b'"' => text(buf, at + 1),
@@ -281,7 +282,7 @@ fn value(buf: &[u8], at: u32) -> Option<u32> {
     }
 }
 
-/// Walks over a number, as JSON's grammar has it.
+/// Skips a number according to JSON's grammar.
 fn number(buf: &[u8], at: u32) -> Option<u32> {
     let digits = |mut at: usize| {
         let from = at;
@@ -301,7 +302,8 @@ fn number(buf: &[u8], at: u32) -> Option<u32> {
     Some(at as u32)
 }
 
-/// A line for the full parser: parsed into a tree, and its fields written out again as plain text.
+/// Processes a line with the full parser: parses it into a tree, and writes its fields as plain
+/// text.
 #[cold]
 pub(crate) fn strange(floor: &mut Floor, block: &[u8], start: u32) -> u32 {
     let rest = &block[start as usize..];

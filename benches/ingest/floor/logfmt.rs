@@ -1,11 +1,11 @@
-//! logfmt by hand: the keys in the order in which the application writes them, as literals; where another
-//! stands, pairs are read one by one.
+//! Hand-written logfmt: tries the keys as literals in the order in which the application writes
+//! them, and reads the pairs one by one if another key follows.
 
 use super::bytes::{Span, TENS, decimal, goes_on, literal, newline, three_digits, token_end, word};
 use super::json::text;
 use super::{Fields, Floor};
 
-/// Reads all lines of a block.
+/// Processes all lines of a block.
 pub(crate) fn lines(floor: &mut Floor, buf: &[u8], end: u32) {
     let mut at = 0;
     while at < end {
@@ -25,7 +25,7 @@ pub(crate) fn lines(floor: &mut Floor, buf: &[u8], end: u32) {
     }
 }
 
-/// The end of a bare value that mostly has `LEN` bytes, `close` behind it.
+/// Finds the end of a bare value that usually has `LEN` bytes and is followed by `close`.
 #[inline(always)]
 fn bare_end<const LEN: usize>(buf: &[u8], at: u32, close: u8) -> u32 {
     if LEN > 0 && goes_on::<LEN>(buf, at, true) && buf[at as usize + LEN] == close {
@@ -77,7 +77,7 @@ fn line(buf: &[u8], mut at: u32, f: &mut Fields) -> Option<u32> {
     Some(at)
 }
 
-/// Any order, any keys.
+/// Reads any keys in any order.
 #[inline(never)]
 fn pairs(buf: &[u8], mut at: u32, f: &mut Fields) -> Option<u32> {
     loop {

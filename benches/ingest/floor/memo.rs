@@ -1,15 +1,16 @@
-//! From the raw bytes of all label fields to the series of all families: one lookup a line. A key is the
-//! bytes themselves, zeros behind them, with their lengths, and is compared whole.
+//! Finds the series of all families from the raw bytes of all label fields, with one lookup per
+//! line. A key is the bytes themselves, padded with zeros, and their lengths; it is compared as a
+//! whole.
 
-/// The label fields of a line: first status and lengths in one word, then the bytes of the others, a path
-/// last with 4 words, and 4 more where it is longer than 32 bytes.
+/// The label fields of a line: first status and lengths in one word, then the bytes of the others.
+/// The path is last, in 4 words, and in 4 more if it is longer than 32 bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Key<const N: usize> {
     pub(crate) short: [u64; N],
     pub(crate) long: [u64; 4],
 }
 
-/// What a line adds to. 0 is nobody's cell.
+/// The cells that a line adds to. Cell 0 belongs to no series.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(crate) struct Effects {
     pub(crate) counter: u32,
@@ -24,10 +25,11 @@ struct Entry<const N: usize> {
     used: bool,
 }
 
-/// More are forgotten, all at once: 16 k entries of 120 bytes are 2 MB, twice that in half-filled slots.
+/// When there are more entries, all are dropped: 16 k entries of 120 bytes are 2 MB, twice that
+/// with half-filled slots.
 const ENTRIES_MAX: usize = 16 * 1024;
 
-/// Open addressing, at most half full.
+/// A hash table with open addressing, at most half full.
 #[derive(Debug)]
 pub(crate) struct Memo<const N: usize> {
     slots: Vec<Entry<N>>,
@@ -125,7 +127,7 @@ impl<const N: usize> Memo<N> {
 }
 
 impl<const N: usize> Key<N> {
-    /// Whether the path has more than 32 bytes: its last words are those of `long`.
+    /// Whether the path has more than 32 bytes; `long` contains its last words.
     #[inline(always)]
     fn is_long(&self) -> bool {
         (self.short[0] >> 32) as u8 > 32

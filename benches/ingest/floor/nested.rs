@@ -1,11 +1,11 @@
-//! Nested JSON by hand: the one order in which the application writes its members, as literals; any other
-//! line goes to the full parser.
+//! Hand-written nested JSON: the members as literals in the one order in which the application
+//! writes them; any other line goes to the full parser.
 
 use super::bytes::{Span, TENS, decimal, literal, three_digits, word};
 use super::json::{strange, string_end_near, text};
 use super::{Fields, Floor};
 
-/// Reads all lines of a block.
+/// Processes all lines of a block.
 pub(crate) fn lines(floor: &mut Floor, buf: &[u8], end: u32) {
     let mut at = 0;
     while at < end {
@@ -30,7 +30,7 @@ fn line(buf: &[u8], mut at: u32, f: &mut Fields) -> Option<u32> {
             at += $literal.len() as u32;
         };
     }
-    // a string that is a label or an id: no escapes
+    // a string that is a label or an id: without escapes
     macro_rules! string {
         ($literal:literal, $field:ident, $len:literal) => {
             expect!($literal);
@@ -103,14 +103,14 @@ fn line(buf: &[u8], mut at: u32, f: &mut Fields) -> Option<u32> {
     Some(at)
 }
 
-/// Behind an integer of at most 7 digits; a longer one is the full parser's.
+/// Returns the position after an integer of at most 7 digits; the full parser reads longer ones.
 #[inline(always)]
 fn integer(buf: &[u8], at: u32) -> Option<u32> {
     let number = decimal(word(buf, at))?;
     Some(at + number.len)
 }
 
-/// Behind the strings of an array, before its bracket.
+/// Returns the position after the strings of an array, before its bracket.
 #[inline(always)]
 fn strings(buf: &[u8], mut at: u32) -> Option<u32> {
     if buf[at as usize] == b']' {

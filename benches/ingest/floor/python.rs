@@ -1,9 +1,9 @@
-//! `asctime - name - LEVEL - message` by hand, and `f executed in 0.125s` in the message.
+//! Hand-written `asctime - name - LEVEL - message`, with `f executed in 0.125s` in the message.
 
 use super::bytes::{ONES, Span, TENS, decimal, find, first_in_word, literal, newline, word};
 use super::{Fields, Floor};
 
-/// Reads all lines of a block.
+/// Processes all lines of a block.
 pub(crate) fn lines(floor: &mut Floor, buf: &[u8], end: u32) {
     let mut at = 0;
     while at < end {
@@ -12,7 +12,7 @@ pub(crate) fn lines(floor: &mut Floor, buf: &[u8], end: u32) {
             floor.record(buf, &fields);
             newline
         } else {
-            // a line of another kind, or what follows one
+            // a line of another kind, or a continuation line
             let newline = newline(buf, at, end);
             floor.lines += u64::from(newline > at);
             newline
@@ -21,7 +21,7 @@ pub(crate) fn lines(floor: &mut Floor, buf: &[u8], end: u32) {
     }
 }
 
-/// Reads a line up to its newline.
+/// Processes a line up to its newline.
 #[inline(always)]
 fn line(buf: &[u8], start: u32, f: &mut Fields) -> Option<u32> {
     if !asctime(buf, start) {
@@ -50,10 +50,10 @@ fn line(buf: &[u8], start: u32, f: &mut Fields) -> Option<u32> {
     Some(newline)
 }
 
-/// `2026-11-21 10:00:00,123 - `: the separators where they belong, digits between them.
+/// Checks `2026-11-21 10:00:00,123 - `: separators at their positions, and digits between them.
 #[inline(always)]
 fn asctime(buf: &[u8], at: u32) -> bool {
-    // 8 bytes each, the last overlapping the one before
+    // 8 bytes each; the last word overlaps the one before
     const SHAPES: [(u32, [u64; 2]); 4] = [
         (0, shape(*b"dddd-dd-")),
         (8, shape(*b"dd dd:dd")),
@@ -62,14 +62,16 @@ fn asctime(buf: &[u8], at: u32) -> bool {
     ];
     let mut wrong = 0;
     for (offset, [expected, reach]) in SHAPES {
-        // a digit leaves 0 to 9, a separator 0; what is added carries anything more into the upper half
+        // a digit leaves 0 to 9, a separator 0; the addition carries larger values into the upper
+        // half
         let left = word(buf, at + offset) ^ expected;
         wrong |= left | left.wrapping_add(reach);
     }
     wrong & (0xF0 * ONES) == 0
 }
 
-/// What is expected, and what carries a byte that is not into its upper half; `d` is a digit.
+/// Returns the expected bytes, and the addends that carry unexpected bytes into the upper half; `d`
+/// is a digit.
 const fn shape(text: [u8; 8]) -> [u64; 2] {
     let (mut expected, mut reach) = ([0; 8], [0; 8]);
     let mut i = 0;
@@ -80,7 +82,7 @@ const fn shape(text: [u8; 8]) -> [u64; 2] {
     [u64::from_le_bytes(expected), u64::from_le_bytes(reach)]
 }
 
-/// The rest of `f executed in 0.125s`, if the line ends so.
+/// Reads the rest of `f executed in 0.125s`, if the line ends in this way.
 #[inline(always)]
 fn executed(buf: &[u8], body: u32, stop: u32, f: &mut Fields) -> Option<u32> {
     let at = stop + 13;

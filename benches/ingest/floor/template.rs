@@ -1,8 +1,8 @@
-//! Route templates by hand: numbers, UUIDs and hashes become `{id}`, the query is cut.
+//! Hand-written route templates: numbers, UUIDs and hashes become `{id}`; the query is removed.
 
 use super::bytes::{HIGH, ONES, Span, load, non_digits, word};
 
-/// The longest template that fits a key of the memo.
+/// Length of the longest template that fits a key of the memo.
 pub(crate) const BYTES_MAX: usize = 64;
 
 const DIGIT: u8 = 1;
@@ -29,7 +29,7 @@ static CLASS: [u8; 256] = {
     class
 };
 
-/// Whether a segment is an id, from the classes of its bytes.
+/// Whether a segment is an id, judged by the classes of its bytes.
 #[inline]
 fn is_id(segment: &[u8], classes: u8) -> bool {
     match classes {
@@ -44,7 +44,7 @@ fn is_id(segment: &[u8], classes: u8) -> bool {
     }
 }
 
-/// Writes the template and says its length; None: it is longer than [`BYTES_MAX`].
+/// Writes the template and returns its length, or None if it is longer than [`BYTES_MAX`].
 #[inline]
 pub(crate) fn template(
     buf: &[u8],
@@ -63,7 +63,7 @@ pub(crate) fn template(
             out[to..to + 4].copy_from_slice(b"{id}");
             to += 4;
         } else {
-            // whole words: there is room behind both
+            // copies whole words: both buffers have enough space after the end
             let mut copied = 0;
             while copied < len {
                 let eight: [u8; 8] = load(buf, start + copied);
@@ -81,7 +81,7 @@ pub(crate) fn template(
     }
 }
 
-/// The first `/` or `?`, which differ in one bit, or the end of the path.
+/// Finds the first `/` or `?`, which differ in one bit, or the end of the path.
 #[inline(always)]
 fn segment_end(buf: &[u8], mut at: u32, end: u32) -> u32 {
     while at < end {
@@ -95,7 +95,7 @@ fn segment_end(buf: &[u8], mut at: u32, end: u32) -> u32 {
     end
 }
 
-/// Most segments begin with a letter that no number or hash has; most ids are short numbers.
+/// Most segments begin with a letter that no number or hash contains; most ids are short numbers.
 #[inline(always)]
 fn is_id_at(buf: &[u8], at: u32, len: u32) -> bool {
     if CLASS[buf[at as usize] as usize] & (DIGIT | HEX) == 0 || len == 0 {
@@ -123,7 +123,7 @@ fn is_hex(byte: u8) -> bool {
     (byte.wrapping_sub(b'0') <= 9) | ((byte | 0x20).wrapping_sub(b'a') <= 5)
 }
 
-/// The same for any length; for what is met for the first time.
+/// The same for any length; used when a path occurs for the first time.
 pub(crate) fn template_long(path: &[u8]) -> Vec<u8> {
     let path = path.split(|byte| *byte == b'?').next().unwrap_or(path);
     let mut out = Vec::new();

@@ -8,12 +8,12 @@
 sidelight-injector{{ with .Values.revision }}-{{ . }}{{ end }}
 {{- end }}
 
-{{/* The name of what is not the injector's. */}}
+{{/* The name of objects that do not belong to the injector. */}}
 {{- define "sidelight.name" -}}
 sidelight{{ with .Values.revision }}-{{ . }}{{ end }}
 {{- end }}
 
-{{/* The webhook configuration's name: webhooks run in the order of names, and ours comes before the meshes'. */}}
+{{/* The webhook configuration's name: webhooks run in the order of their names, and this one runs before those of meshes. */}}
 {{- define "sidelight.webhook" -}}
 00-{{ include "sidelight.injector" . }}
 {{- end }}
@@ -36,7 +36,7 @@ sidelight{{ with .Values.revision }}-{{ . }}{{ end }}
 {{- end -}}
 {{- end }}
 
-{{/* The injector's image, which is another one than the sidecar's. */}}
+{{/* The injector's image, which differs from the sidecar's. */}}
 {{- define "sidelight.injectorImage" -}}
 {{- .Values.injector.image | default (printf "%s-injector:%s" .Values.image.repository (.Values.image.tag | default .Chart.AppVersion)) -}}
 {{- end }}
@@ -61,7 +61,7 @@ sidelight{{ with .Values.revision }}-{{ . }}{{ end }}
 {{- toYaml (merge (dict) (.fixed | default dict) $fixed (.more | default dict) ($context.Values.commonLabels | default dict) $describe) -}}
 {{- end }}
 
-{{/* Labels of an object that is not the injector's. */}}
+{{/* Labels of an object that does not belong to the injector. */}}
 {{- define "sidelight.labels" -}}
 {{- include "sidelight.labelsOf" (dict "context" .) -}}
 {{- end }}
@@ -95,19 +95,19 @@ sidelight{{ with .Values.revision }}-{{ . }}{{ end }}
 {{- if or (has .kind .context.Values.forceKinds) (.context.Capabilities.APIVersions.Has .api) -}}yes{{- end -}}
 {{- end }}
 
-{{/* The same, where the release makes no sense without: ends with an explanation. */}}
+{{/* The same for kinds that the release cannot work without: fails with an explanation. */}}
 {{- define "sidelight.require" -}}
 {{- if not (include "sidelight.has" .) -}}
 {{- fail (printf "%s needs %s, which this cluster does not have (or helm cannot ask it, as in `helm template` and Argo CD). Install it first, choose another mode, or set forceKinds={%s} to render it all the same." .wanted .api .kind) -}}
 {{- end -}}
 {{- end }}
 
-{{/* Namespaces left alone. */}}
+{{/* Namespaces that are never injected. */}}
 {{- define "sidelight.excluded" -}}
 {{- toJson (append .Values.injection.excludeNamespaces .Release.Namespace | uniq | sortAlpha) -}}
 {{- end }}
 
-{{/* The injector's configuration. Keys as sidelight reads them. */}}
+{{/* The injector's configuration. The keys are those that sidelight reads. */}}
 {{- define "sidelight.injectorConfig" -}}
 {{- $sidecar := .Values.sidecar -}}
 # written by the chart from its values; `sidelight inject --config` reads the same file
@@ -176,7 +176,7 @@ namespaces:
 {{- end }}
 {{- end }}
 
-{{/* Series that a sidecar may have, as the cluster's layer says it. */}}
+{{/* The limit of series of a sidecar in the cluster's layer. */}}
 {{- define "sidelight.seriesLimit" -}}
 {{- dig "metrics" "limits" "series" 5000 .Values.sidecar.defaults | int -}}
 {{- end }}
@@ -187,7 +187,7 @@ namespaces:
 {{- .Values.podMonitor.sampleLimit | int | default (add 5000 (mul 16 (include "sidelight.seriesLimit" . | int))) -}}
 {{- end }}
 
-{{/* Security context of every container of ours: Pod Security "restricted". */}}
+{{/* Security context of every container of sidelight: Pod Security "restricted". */}}
 {{- define "sidelight.securityContext" -}}
 allowPrivilegeEscalation: false
 readOnlyRootFilesystem: true

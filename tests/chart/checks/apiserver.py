@@ -15,7 +15,8 @@ from helm import CACHE
 from report import Failure, Skip
 
 BIN = CACHE / "bin"
-# any address of it is ours inside: it lies on the loopback device, and no loopback address may be an endpoint
+# any address of this network is local in the namespace: it is on the loopback device, and a
+# loopback address cannot be an endpoint
 NETWORK = "198.18.9"
 ADDRESS = f"{NETWORK}.1"
 TOKEN = "administrator"
@@ -117,9 +118,9 @@ class ApiServer:
                    f"--service-account-key-file={at}/accounts.pub",
                    f"--service-account-signing-key-file={at}/accounts.key",
                    "--service-cluster-ip-range=10.96.0.0/24",
-                   # nobody makes default service accounts here
+                   # no controller creates default service accounts here
                    "--disable-admission-plugins=ServiceAccount",
-                   # a webhook's Service is resolved to its endpoint, because there is no kube-proxy
+                   # resolves a webhook's Service to its endpoint, because there is no kube-proxy
                    "--enable-aggregator-routing=true")
 
     def write_kubeconfig(self, path, token):

@@ -35,7 +35,7 @@ KEYS = {"tls.crt": "QQ==", "tls.key": "Qg=="}
 
 def injector_writes(server):
     """Writes what the injector writes, as its field manager; the bundle."""
-    # the API server reads the bundle and wants a certificate in it
+    # the API server parses the bundle and requires a certificate in it
     bundle = base64.b64encode((server.folder / "ca.crt").read_bytes()).decode()
     hooks = helm.find(helm.objects(), "MutatingWebhookConfiguration")["webhooks"]
     patch = [{"op": "add", "path": f"/webhooks/{n}/clientConfig/caBundle", "value": bundle} for n in range(len(hooks))]
@@ -79,7 +79,8 @@ def life_of_a_release(server):
         found = server.get(kinds, "-A", "--selector=app.kubernetes.io/part-of=sidelight")["items"]
         return [f"{one['kind']} {one['metadata']['name']}" for one in found]
 
-    # nobody collects garbage here: helm deletes in the background, and what is owned by others does not exist
+    # no garbage collector runs here: helm deletes in the background, and no objects are owned by
+    # others
     expect("what is left", left(), [])
     expect("of helm", server.get("-n", NAMESPACE, "secrets")["items"], [])
 
@@ -142,7 +143,7 @@ def by_policy(server):
         found = [one for one in json.loads(done.stdout)["spec"].get("initContainers", []) if one["name"] == "sidelight"]
         return [port["containerPort"] for one in found for port in one["ports"]]
 
-    # the API server takes a moment to take a policy into service
+    # the API server takes a moment to activate a policy
     end = time.monotonic() + 20
     while time.monotonic() < end and not made("shop", "first", {}):
         time.sleep(0.2)

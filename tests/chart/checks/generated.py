@@ -52,7 +52,8 @@ def policy():
     return {CHART / "policy/spec.yaml": (ROOT / "crates/injector/src/inject/admission/spec.yaml").read_text()}
 
 
-# What is rendered for people without helm, and from what. The namespace is theirs to make: it stands beside.
+# Manifests that are rendered for users without helm, and the arguments of each. Users create the
+# namespace themselves, from a separate file.
 PLAIN = ["--set", "helmTest.enabled=false", "--set", "dashboards.enabled=false"]
 DEPLOY = {
     "webhook/sidelight.yaml": [*PLAIN],
@@ -64,7 +65,7 @@ DEPLOY = {
 }
 HEADER = """# Rendered from helm/sidelight by tests/chart/generate: change it there.
 """
-# labels that say who installed it: nobody did
+# labels about the installer, which do not apply without helm
 HELMS = re.compile(r"^ *(app\.kubernetes\.io/managed-by: Helm|helm\.sh/chart: .*)\n|^# Source: .*\n", re.MULTILINE)
 
 

@@ -15,7 +15,7 @@ CHART = ROOT / "helm/sidelight"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sidelight"
 HELM = CACHE / "bin/helm"
 NAMESPACE = "sidelight-system"
-# a helm built from its module takes itself for one of Kubernetes 1.20
+# a helm built from its module assumes Kubernetes 1.20
 KUBERNETES = "1.36.0"
 SECONDS_MAX = 60
 

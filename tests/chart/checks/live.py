@@ -27,7 +27,7 @@ INJECTOR = f"{NETWORK}.10"
 COLLECTOR = f"{NETWORK}.3"
 PROMETHEUS = "http://127.0.0.1:9090"
 SECONDS_MAX = 90
-# how long lines are written before anything is asked: rate() needs a few scrapes
+# how long lines are written before the first query: rate() needs a few scrapes
 SECONDS = 12
 
 VALUES = ["--set", "forceKinds={monitoring},injector.countMissing.interval=2s", "--set", f"sidecar.otlp.endpoint=http://{COLLECTOR}:4318"]
@@ -111,7 +111,7 @@ class Stage:
         for name in (NAMESPACE, "shop"):
             server.kubectl("create", "namespace", name)
         server.kubectl("label", "namespace", "shop", "sidelight.dev/injection=enabled")
-        # older than the webhook by more than the second in which Kubernetes counts
+        # older than the webhook by more than one second, the resolution of Kubernetes' timestamps
         self.pod("shop", "older", f"{NETWORK}.19")
         begin = time.monotonic()
         server.extend()
@@ -120,14 +120,14 @@ class Stage:
         for port in (4318, 4319):
             collector = http.server.ThreadingHTTPServer((COLLECTOR, port), Collector)
             threading.Thread(target=collector.serve_forever, daemon=True).start()
-        # before the injector answers: Ignore lets it pass, and it has no sidecar
+        # before the injector answers: Ignore admits the pod without a sidecar
         self.pod("shop", "early", f"{NETWORK}.20")
         self.injector()
         self.sidecar("web", f"{NETWORK}.21")
         self.sidecar("broken", f"{NETWORK}.22", SIDELIGHT_CONFIG=str(self.bad_configuration()))
         self.sidecar("crowded", f"{NETWORK}.23", SIDELIGHT_CONFIG=str(self.tight_configuration()),
                      OTEL_EXPORTER_OTLP_ENDPOINT=f"http://{COLLECTOR}:4319")
-        # it has one, which nobody can reach
+        # there is an injector that the API server cannot reach
         self.pod("shop", "gone", f"{NETWORK}.24")
         self.knock()
         self.prometheus()
@@ -170,7 +170,7 @@ class Stage:
                      .replace("/etc/sidelight/injector", str(server.folder)) for argument in container["args"]]
         environment = self.environment(container["env"], {"metadata.name": "sidelight-injector-a", "metadata.namespace": NAMESPACE})
         kubeconfig = f"--kubeconfig={server.folder}/injector-kubeconfig"
-        # twelve hours: the alert on its end is on
+        # twelve hours: the alert on the expiry fires
         self.start("injector", [self.binary.with_name("sidelight-injector"), *arguments, kubeconfig, "--leaf-lifetime=12h"], environment)
         pod = {"apiVersion": "v1", "kind": "Pod", "spec": {"nodeName": "node1", "containers": [
             {"name": "injector", "image": "x", "ports": container["ports"]}]},
@@ -253,7 +253,7 @@ class Stage:
             for discovery in job["kubernetes_sd_configs"]:
                 discovery.update(access)
             for rule in job["relabel_configs"]:
-                # the operator's pod puts the number of its shard here
+                # the operator's pod inserts its shard number here
                 rule["regex"] = rule.get("regex", "(.*)").replace("$(SHARD)", "0")
         configuration["scrape_configs"].append({
             "job_name": "apiserver", "scheme": "https", "static_configs": [{"targets": [f"{ADDRESS}:6443"]}],
@@ -273,7 +273,7 @@ class Stage:
                 lines = [*LINES]
                 if name == "crowded":
                     lines += [{"level": "info", "method": "GET", "path": f"/p{beat}/a{n}", "status": 200, "duration_ms": 1} for n in range(20)]
-                # a span needs an id of its request; one has none
+                # a span needs a request id; one line has none
                 lines = [{**line, "request_id": f"{name}-{beat}-{n}"} for n, line in enumerate(lines)] + LINES[:1]
                 text = "".join(json.dumps(line) + "\n" for line in lines).encode() + b'{"broken": \xff\n'
                 with socket.socket(socket.AF_UNIX) as stream:
@@ -366,7 +366,7 @@ def dashboard(stage, path):
     expect(f"empty of {asked} queries", empty, [])
 
 
-# Alerts whose trouble is on the stage: they give rows as they stand.
+# Alerts for problems that this cluster has: their expressions return rows.
 ON_STAGE = {
     "SidelightMissing", "SidelightNotYet", "SidelightInjectorCertificateExpires", "SidelightWebhookFailsOpen", "SidelightDown",
     "SidelightConfigLoadFailed", "SidelightSeriesBudget", "SidelightLabelsOverflow", "SidelightDropsItems",

@@ -13,7 +13,7 @@ from report import Failure, Skip, expect
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target")
 BINARY = Path(os.environ.get("SIDELIGHT") or TARGET / "release/sidelight")
 POLICY = ["--set", "injection.mode=policy,forceKinds={policy}"]
-# values that say something in every parameter
+# values that set every parameter
 TOLD = {
     "the defaults": [],
     "a revision": ["-f", CHART / "ci/canary.yaml"],

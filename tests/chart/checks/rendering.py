@@ -211,7 +211,8 @@ def monitors():
     expect("interval", "interval" in endpoint, False)
     expect("labeldrop", {"action": "labeldrop", "regex": "endpoint"} in endpoint["relabelings"], True)
     expect("jobLabel", spec["jobLabel"], "app.kubernetes.io/name")
-    # eleven bounds: as many buckets, +Inf, sum, count; and overflow series beyond the budget
+    # eleven bounds give as many buckets, +Inf, sum and count; overflow series are added to the
+    # limit
     if spec["sampleLimit"] < 5000 * 14 + 10 * 257:
         raise Failure(f"sampleLimit {spec['sampleLimit']} is below what 5,000 histograms expose")
     few = objects(*forced, "--set", "sidecar.defaults.metrics.limits.series=100")

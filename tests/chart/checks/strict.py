@@ -12,14 +12,14 @@ from helm import CACHE, CHART, documents, find
 from report import Failure, Skip, expect
 
 PYTHON = CACHE / "venv/bin/python"
-# as many kinds as there are
+# the number of kinds
 ALL = ["--set", "forceKinds={monitoring,cert-manager,policy}"]
 MODES = {
     "webhook": [],
     "cert-manager": ["--set", "tls.mode=cert-manager"],
     "policy": ["--set", "injection.mode=policy"],
 }
-# helm is one process a rendering
+# helm runs as one process per rendering
 WORKERS = 2
 
 
@@ -86,7 +86,7 @@ def empties():
             named[name] = value.path
     done = rendered(cases)
     for name, one in done.items():
-        # helm writes the path with slashes or dots, by its version
+        # depending on its version, helm writes the path with slashes or dots
         if one.returncode and named[name] not in one.stderr.replace("/", "."):
             raise Failure(f"{name}: {one.stderr.strip()}")
     strictly({name: one.stdout for name, one in done.items() if not one.returncode})

@@ -75,9 +75,9 @@ def read(text):
     return top
 
 
-# A name of a type -> its schema, for what needs more than a word.
+# Schemas by type name, for types that need more than one keyword.
 QUANTITY = {"type": ["string", "integer"], "pattern": r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti)?$"}
-# As `PATTERN` in src/export/endpoint.rs, which a test of its own compares with the schema.
+# As `PATTERN` in src/export/endpoint.rs, which a separate test compares with the schema.
 ENDPOINT = (
     r"^(([hH][tT][tT][pP]://)?"
     r"(\[[0-9A-Fa-f:.]+\]|(\$\([A-Za-z_][A-Za-z0-9_]*\)|[A-Za-z0-9._-])+)"

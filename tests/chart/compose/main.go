@@ -1,4 +1,4 @@
-// compose-check reads a Compose file as Docker Compose does, strictly, and prints its services.
+// compose-check reads a Compose file strictly, as Docker Compose does, and prints its services.
 package main
 
 import (

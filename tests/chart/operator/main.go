@@ -1,9 +1,9 @@
-// operator-config prints the Prometheus configuration that the prometheus-operator generates for monitors: the
-// operator's own code is asked, so that nobody has to remember its relabelling.
+// operator-config prints the Prometheus configuration that the prometheus-operator generates for
+// monitors. It calls the operator's own code, so that its relabelling is not duplicated here.
 //
 //	operator-config MONITOR.json ...
 //
-// Prometheus is one that selects every monitor and leaves everything else to its defaults.
+// Prometheus selects every monitor and has defaults for everything else.
 package main
 
 import (

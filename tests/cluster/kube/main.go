@@ -1,5 +1,5 @@
-// kube is every program of a Kubernetes node in one binary: linked once, it builds in a seventh of the time.
-// The name it is called by says which one it is; `kube NAME ...` does as well.
+// kube contains all programs of a Kubernetes node in one binary, which builds in a seventh of the
+// time because it is linked once. Its file name selects the program; `kube NAME ...` does too.
 package main
 
 import (

@@ -8,7 +8,7 @@ import urllib.parse
 
 from place import NODE_ADDRESS, PKI
 
-# kind: where the API has it, what it calls many of them, whether it lives in a namespace
+# kind: its API group and version, its plural, whether it is namespaced
 KINDS = {
     "Pod": ("api/v1", "pods", True),
     "Service": ("api/v1", "services", True),
@@ -31,7 +31,7 @@ KINDS = {
     ),
 }
 
-# a merge of what we say into what is there, as kubectl apply --server-side
+# server-side apply: merges our fields into the existing object, as kubectl apply --server-side
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
 

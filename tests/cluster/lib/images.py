@@ -12,13 +12,13 @@ from place import BIN, CACHE, HERE, ROOT
 TREE = CACHE / "images/tree"
 TREE_PACKED = CACHE / "images/tree.tar"
 TARGET = "x86_64-unknown-linux-musl"
-# $SIDELIGHT is another binary, which must be static, with sidelight-tee and sidelight-injector beside it; nothing is
-# built then
+# $SIDELIGHT selects another binary, which must be static, with sidelight-tee and sidelight-injector
+# in the same directory; then nothing is built
 BUILT = Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target") / TARGET / "release/sidelight"
 BINARY = Path(os.environ.get("SIDELIGHT") or BUILT).resolve()
 
 SIDELIGHT = "localhost/sidelight:local"
-# the same bytes under another name: which one a pod got is what upgrades are about
+# the same bytes under another name: upgrade tests check which one a pod got
 SIDELIGHT_PREVIOUS = "localhost/sidelight:previous"
 SIDELIGHT_INJECTOR = "localhost/sidelight-injector:local"
 SIDELIGHT_INJECTOR_PREVIOUS = "localhost/sidelight-injector:previous"

@@ -117,7 +117,7 @@ def up():
     start("coredns", "-conf", STATE / "Corefile")
     ready = "jsonpath={.status.conditions[?(@.type=='Ready')].status}"
     wait("the node", lambda: kubectl("get", "node", NODE, "-o", ready, check=False).stdout == "True")
-    # before it exists no pod is admitted to the namespace
+    # until it exists, no pod is admitted to the namespace
     wait(
         "the first account",
         lambda: kubectl("get", "serviceaccount", "default", check=False).returncode == 0,
@@ -156,7 +156,7 @@ def network():
     inside("ip", "address", "add", f"{NODE_ADDRESS}/24", "dev", "node0")
     for link in ("void0", "node0"):
         inside("ip", "link", "set", link, "up")
-    # leads nowhere, but kubelet and the API server look for one
+    # leads nowhere, but kubelet and the API server require one
     inside("ip", "route", "add", "default", "via", "198.18.7.1", "dev", "node0")
     inside("sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward")
     # every container runtime watches files; the default of 128 is soon used up

@@ -16,13 +16,14 @@ COLLECTED = STATE / "collected"
 
 SCRAPE_SECONDS = 2
 
-# what the operator makes of the chart's PodMonitor, shortened: pods by label, the port by its name
+# the configuration that the operator generates from the chart's PodMonitor, shortened: pods by
+# label, the port by its name
 PROMETHEUS = """
 global: {scrape_interval: 2s, scrape_timeout: 2s, evaluation_interval: 2s}
 rule_files: [/etc/prometheus/rules*.yaml]
 scrape_configs:
 - job_name: sidelight
-  # a series of a pod that lives for seconds begins at 0, not at its first scrape
+  # a series of a short-lived pod begins at 0, not at its first scrape
   params: {created: ['1']}
   scrape_protocols: [OpenMetricsText1.0.0, OpenMetricsText0.0.1, PrometheusText0.0.4]
   kubernetes_sd_configs: [{role: pod}]

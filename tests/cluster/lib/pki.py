@@ -14,7 +14,7 @@ NAMES = [
 ADDRESSES = ["127.0.0.1", "10.96.0.1", NODE_ADDRESS]
 SERVER = ",".join([*(f"DNS:{name}" for name in NAMES), *(f"IP:{address}" for address in ADDRESSES)])
 
-# file: who, and what for
+# file: subject, and usage
 CLIENTS = {
     "admin": "/O=system:masters/CN=admin",
     "apiserver-to-kubelet": "/O=system:masters/CN=apiserver",

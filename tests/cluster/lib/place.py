@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-# another name is another cluster: two stand side by side on one machine
+# another name is another cluster: two can run on one machine at the same time
 NAME = os.environ.get("SIDELIGHT_CLUSTER") or "sl-kube"
 
 HERE = Path(__file__).resolve().parents[1]
@@ -20,7 +20,7 @@ KUBELET = STATE / "kubelet"
 KUBECONFIG = PKI / "admin.kubeconfig"
 NETWORK = Path("/run/netns") / NAME
 
-# the network is not reachable from outside: the same addresses serve every cluster
+# the network is not reachable from outside, so every cluster can use the same addresses
 NODE = "node1"
 NODE_ADDRESS = "198.18.7.2"
 API = f"https://{NODE_ADDRESS}:6443"

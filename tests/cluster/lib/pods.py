@@ -14,7 +14,7 @@ import images
 from place import POD_LOGS
 from report import Failure, expect
 
-# generous: the machine may be busy with other things
+# generous, because the machine may be busy
 PATIENCE = 120
 
 LEDGER = re.compile(
@@ -99,7 +99,7 @@ def namespace(name, injected=True, labels=None):
         **({"sidelight.dev/injection": "enabled"} if injected else {}),
         **(labels or {}),
     }
-    # of an earlier run, or still on its way out
+    # left by an earlier run, or still terminating
     if api.get("Namespace", None, name):
         api.delete("Namespace", None, name)
         until(f"the old {name} is gone", lambda: not api.get("Namespace", None, name))
@@ -192,7 +192,7 @@ class Running:
         lines = []
         pending = ""
         for path in sorted(path for path in list(self.files) if path.parent.name == name):
-            # pread: the position is shared with whoever reads at the same time
+            # pread, because concurrent readers share the file position
             with open(f"/proc/self/fd/{self.files[path].fileno()}", "rb") as log:
                 for entry in log.read().decode(errors="replace").splitlines():
                     _, stream, part, text = (entry.split(" ", 3) + [""])[:4]

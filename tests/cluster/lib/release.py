@@ -16,7 +16,7 @@ NAME = "sidelight"
 INJECTOR = "sidelight-injector"
 WEBHOOK = "00-sidelight-injector"
 
-# wide enough for a busy machine, narrow enough for a test
+# long enough for a busy machine, short enough for a test
 VALUES = {
     "image": {"repository": "localhost/sidelight", "tag": "local"},
     "sidecar": {

@@ -39,7 +39,7 @@ def python():
         )
         order(statuses)
         unhealthy = [one["message"] for one in running.events() if one["reason"] == "Unhealthy"]
-        # a startup probe may be early by one period; liveness has no excuse
+        # a startup probe may be early by one period; a liveness probe may not
         expect("liveness failures", [said for said in unhealthy if "Liveness" in said], [])
         running.delete()
         running.ended()
@@ -81,7 +81,7 @@ def seccomp():
     profiles.mkdir(parents=True, exist_ok=True)
     shutil.copy(ROOT / "deploy/seccomp.json", profiles / "sidelight.json")
     with namespace("sl-seccomp") as where:
-        # copying the binary for tee among it
+        # includes copying the binary for tee
         tee = {"sidelight.dev/config.tee": "true"}
         made = would_be(pod("shop", speaker(LINES=200, RATE=400, LINGER=1), annotations=tee), where)
         sidecar = made["spec"]["initContainers"][0]
@@ -91,7 +91,7 @@ def seccomp():
         }
         made["spec"]["terminationGracePeriodSeconds"] = 5
         running = start_as_is(made, where).ready()
-        # over the socket 200, and by tee the line in which the program says so
+        # 200 over the socket, and over tee also the line in which the program reports it
         metrics = running.received(201)
         metrics.expect("http_requests_total", 200, endpoint="/shop", status_code="200")
         used = running.now()["spec"]["initContainers"][0]["securityContext"]["seccompProfile"]["type"]

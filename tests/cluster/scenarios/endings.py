@@ -45,7 +45,8 @@ def grace_used_up():
         took = time.monotonic() - begin
         ledger = running.ledger()
         expect("told to leave", running.said().count("SIGTERM"), 1)
-        # killed, it said no count: at 500 lines a second until the end, four seconds and more of them
+        # it was killed without printing a count: at 500 lines per second to the end, at least four
+        # seconds of lines
         if ledger["received"] < 4 * 500:
             raise Failure(f"{ledger['received']} lines received in {took:.1f} s")
         expect("spans", len(observability.spans(k8s__namespace__name=where)), ledger["sent"])

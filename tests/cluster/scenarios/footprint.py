@@ -21,7 +21,7 @@ def measure():
     needs_version_1()
     with namespace("sl-footprint") as where:
         for rate in RATES:
-            # a pod without lines: its connection is open and idle
+            # a pod without lines: its connection is open but idle
             app = (
                 speaker(RATE=rate)
                 if rate

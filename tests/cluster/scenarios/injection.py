@@ -158,7 +158,7 @@ def named(what, *names):
 
 SECRET = "sidelight-injector-tls"
 
-# seconds instead of months: two authorities and half a dozen certificates pass in a minute
+# seconds instead of months: two CAs and half a dozen certificates are used within a minute
 LIFETIMES = {"LEAF_LIFETIME": "21s", "CA_LIFETIME": "60s", "CA_OVERLAP": "6s", "CHECK_EVERY": "1s"}
 
 

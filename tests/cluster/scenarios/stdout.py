@@ -38,8 +38,7 @@ def with_command():
         until("requests", lambda: served.metrics().total("http_requests_total", status_code="200") == 50)
         spoken.delete()
         spoken.ended()
-        # what it said on stderr is copied as well: the signal's line on stdout, the count on stderr,
-        # the begin
+        # stderr is copied as well: the signal's line on stdout, the count on stderr, the begin
         expect("received", spoken.ledger()["received"], 400 + 3)
         expect("SIGTERM was handed on", spoken.said().count("SIGTERM"), 1)
 

@@ -76,7 +76,8 @@ def job_completes():
             lines,
         )
         increase = observability.value(f"increase(http_requests_total{{{of}}}[5m])")
-        # Prometheus extrapolates beyond the last sample by half of the mean distance of those that it has
+        # Prometheus extrapolates beyond the last sample by half of the average distance between
+        # samples
         samples = observability.value(f"count_over_time(http_requests_total{{{of}}}[5m])")
         expect_within("increase()", increase, lines, lines * (1 + 0.5 / (samples - 1)) * 1.01)
         zero = observability.value(f"min_over_time(http_requests_total{{{of}}}[5m])")

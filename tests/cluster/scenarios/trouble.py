@@ -21,7 +21,7 @@ rules:
       - counter: {{name: {name}, help: Parcels.}}
 """
 
-# from kubelet's swap of the files to the new rules
+# time from kubelet's replacement of the files to the new rules
 LIVE_SECONDS = 2.0
 
 
@@ -75,7 +75,7 @@ def reload():
                 look(name)
             return len(live) == len(running)
 
-        # kubelet looks once a minute and up to half of it more; then its cache may be a minute old
+        # kubelet checks once a minute, plus up to half a minute; then its cache may be a minute old
         until("kubelet swaps and sidelight follows", all_of_them, 240, every=0.05)
         for name, seconds in live.items():
             print(f"        {name}: live {seconds:.2f} s after the swap")
@@ -156,13 +156,14 @@ def would_be_robbed(where, thief, app):
     """A pod in which another container has our port before we do: the thief is put before the sidecar."""
     made = pods.would_be(pod("robbed", app, terminationGracePeriodSeconds=5), where)
     sidecar = next(one for one in made["spec"]["initContainers"] if one["name"] == "sidelight")
-    # nobody answers liveness on the port but the thief, whose 404 would have the sidecar restarted
+    # only the other process answers liveness probes on the port; its 404 would make kubelet restart
+    # the sidecar
     sidecar.pop("livenessProbe", None)
     made["spec"]["initContainers"].insert(0, thief)
     return pods.start_as_is(made, where)
 
 
-# socket(2) with the family of IPv6 fails as in a kernel without it
+# socket(2) fails for the IPv6 family, as in a kernel without IPv6
 NO_IPV6 = {
     "defaultAction": "SCMP_ACT_ALLOW",
     "syscalls": [
@@ -228,7 +229,8 @@ def out_of_memory():
         lost = sent["sent"] - before["count"] - ledger["received"]
         print(f"        lost with it: {lost:.0f} lines; not sent while it was away: {sent['unsent']}")
         expect("connections", sent["connections"], 2)
-        # what a read and the kernel hold for the socket (208 KiB), and what came after our last look
+        # the bytes of one read and of the kernel's socket buffer (208 KiB), and those that arrived
+        # after our last check
         expect_within("bytes lost in silence", lost * LINE_BYTES, 0, 340_000)
 
 

@@ -310,14 +310,15 @@ def check(report):
             return "sidelight" in json.dumps(server.admitted(pod(), "policy"))
 
         until("the policy is in force", is_active, 30)
-        # two of its parts are read apart from each other: some requests more until all see the same
+        # the API server reads two parts of the policy separately: send more requests until both are
+        # visible
         time.sleep(1)
 
         def as_inject(manifest):
             expected = json.loads(inject("-f", "-", "--config", str(config), "-o", "json", given=manifest))
             found = server.admitted(manifest, "policy")
             equal(found, server.admitted(expected, "plain"))
-            # whoever has it gets nothing more
+            # a pod that already has the sidecar is not changed
             equal(server.admitted(expected, "policy"), server.admitted(expected, "plain"))
 
         for name, manifest in PODS.items():

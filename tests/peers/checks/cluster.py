@@ -126,7 +126,7 @@ def check(report):
         apply(bare)
 
         def late():
-            # times have seconds: the pod must be older by one
+            # timestamps have a resolution of one second, so the pod must be older by one second
             second = datetime.datetime.now().second
             until("a second is over", lambda: datetime.datetime.now().second != second)
             apply(webhook())

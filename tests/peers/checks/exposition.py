@@ -15,7 +15,7 @@ LINES = b"""{"level":"info","message":"request","method":"GET","path":"/a/1","st
 CLASSIC = "text/plain;version=0.0.4"
 OPEN = "application/openmetrics-text;version=1.0.0"
 
-# prints the samples that both formats have, sorted, as JSON
+# prints the samples that both formats contain, sorted, as JSON
 READER = """
 import json, sys
 from prometheus_client.parser import text_string_to_metric_families as classic

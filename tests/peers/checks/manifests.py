@@ -11,7 +11,7 @@ from pathlib import Path
 from report import Failure, Skip, expect
 from sidecar import BIN, BINARY
 
-# as they are written, without quotes
+# strings that YAML writes without quotes
 SCALARS = """
 yes Yes YES yEs no off On on oN y n Y N true True tRUE ~ null Null nULL 0660 0o17 0O7 0889 0o8 08 00 0 -0 +0 +5 -5
 1_000 1__0 _1 1_ 0x1F 0X1f -0x1f 0xG 0b11 0B1 0b2 -0b11 1.0 1.50 1. .5 .5_0 ._5 . - + ++1 1e3 1E3 1e+3 1e-3 1e21 1e22
@@ -87,7 +87,7 @@ def compare(what, found, expected):
     for key, value in expected["data"].items():
         other = (found.get("data") or {}).get(key, "nothing")
         if other != value or type(other) is not type(value):
-            # beyond 63 bits kubectl's numbers are floats on their way out
+            # kubectl prints numbers beyond 63 bits as floats
             if not (type(value) is int and abs(value) >= 2**63 and float(other) == float(value)):
                 raise Failure(f"{what}: {key}: expected {value!r}, found {other!r}")
     expect(f"{what}: keys", sorted(found["data"]), sorted(expected["data"]))
@@ -105,7 +105,8 @@ def scalars():
     with tempfile.TemporaryDirectory() as folder:
         values = [f"k{index}: {scalar}" for index, scalar in enumerate(SCALARS) if scalar not in ("-", "---")]
         same("values", document(values), Path(folder))
-        # of two that are one key to kubectl the last counts: one at a time; fractions and nothing are refused
+        # if two keys are equal for kubectl, the last one counts, so this tests one at a time;
+        # fractions and null are refused
         for key in ("yes", "off", "0660", "0x1F", "1_000", "-0", "2001-01-01", "1:30", "10m", "!!str 12", '"on"', "a b"):
             same(f"key {key}", document([f"{key}: 1"]), Path(folder))
 

@@ -62,7 +62,7 @@ def access_log(form, timed):
         server = subprocess.Popen([binary, "-c", path, "-e", os.path.join(folder, "error.log")])
         try:
             base = f"http://127.0.0.1:{port}"
-            # the request that finds it up is one of the logged ones
+            # the request that detects the running server is also logged
             until("nginx is up", lambda: get(f"{base}/users/0")[0] == 200)
             for user in range(1, 20):
                 expect("status", get(f"{base}/users/{user}?token=secret")[0], 200)

@@ -18,7 +18,7 @@ scrape_configs:
   static_configs: [{{targets: ['127.0.0.1:{target}']}}]
 """
 
-# requests a second, and for how long
+# requests per second, and the duration
 RATE = 50
 SECONDS = 14
 

@@ -156,7 +156,7 @@ class Sidecar:
             done = sum(
                 metrics.total(f"sidelight_frames_{end}_total") for end in ("decoded", "refused")
             )
-            # a scrape may fall between the two counters' additions: both have to be there
+            # a scrape may fall between the updates of the two counters, so wait for both
             came = metrics.total("sidelight_frames_received_total")
             return metrics if min(done, came) >= lines else None
 
