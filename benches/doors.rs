@@ -6,7 +6,7 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::disallowed_methods)] // real sockets need real time
 
-use sidelight::app::doors::Place;
+use sidelight::app::listeners::Place;
 use sidelight::app::parts::{Parts, Settings};
 use sidelight::app::reload::Looked;
 use sidelight::app::signals::Signals;
@@ -15,7 +15,7 @@ use sidelight::clock::Clock;
 use sidelight::clock::UnixNanos;
 use sidelight::pipeline::input::{FrameSink, Source};
 use sidelight::telemetry::Telemetry;
-use sidelight::telemetry::standing::Standing;
+use sidelight::telemetry::process_status::ProcessStatus;
 use std::io::Write;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -122,7 +122,7 @@ fn be_child(directory: &Path) -> ! {
         },
         clock: Clock::system(),
         telemetry: Arc::new(Telemetry::new()),
-        standing: Standing::new(),
+        process_status: ProcessStatus::new(),
         pipelines: Pipelines::new(move |_| Box::new(LineCounter(Arc::clone(&into)))),
         admin: None,
         outputs: Vec::new(),

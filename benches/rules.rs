@@ -7,7 +7,7 @@
 mod corpus;
 #[path = "../tests/support/pipeline.rs"]
 #[allow(dead_code)] // this program renders no metrics
-mod standing;
+mod process_status;
 
 use rustix::time::{ClockId, clock_gettime};
 use sidelight::clock::UnixNanos;
@@ -57,7 +57,7 @@ type When = fn(usize) -> String;
 fn contender(count: usize, when: When) -> impl FnMut(&[u8]) {
     let own = (0..count).map(|number| rule(number, when(number))).collect();
     let settings = RulesSettings { own, ..RulesSettings::default() };
-    let (mut pipeline, _) = standing::pipeline_with(&settings);
+    let (mut pipeline, _) = process_status::pipeline_with(&settings);
     let mut source = Source { id: 1, input: Input::Stream };
     let observed = UnixNanos(1_795_219_200_000_000_000);
     move |lines| {

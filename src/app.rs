@@ -6,10 +6,10 @@
 //! must never prevent its application from starting.
 
 pub mod admin;
+pub mod app_exit;
 pub mod compose;
-pub mod doors;
 pub mod drain;
-pub mod lifeline;
+pub mod listeners;
 pub mod parts;
 pub mod reload;
 pub mod signals;
@@ -18,7 +18,7 @@ pub mod worker;
 
 use crate::console;
 use crate::phase::Phase;
-use crate::telemetry::standing::{Door, DoorState};
+use crate::telemetry::process_status::{ListenerKind, ListenerState};
 use drain::{Closing, Drain, Mode, Output};
 use parts::{Parts, Settings};
 use reload::Looked;
@@ -62,7 +62,7 @@ impl App {
             settings,
             clock: parts.clock,
             telemetry: parts.telemetry,
-            standing: parts.standing,
+            process_status: parts.process_status,
             pipelines: parts.pipelines,
             admin: parts.admin,
         });
@@ -91,8 +91,8 @@ pub struct Running {
 
 impl Running {
     /// Returns the listeners and their state, for the first lines that the process prints.
-    pub fn doors(&self) -> Vec<(Door, DoorState)> {
-        self.supervisor.standing.doors()
+    pub fn listeners(&self) -> Vec<(ListenerKind, ListenerState)> {
+        self.supervisor.process_status.listeners()
     }
 
     /// Wakes every data thread, so that pipelines load new rules even if no line arrives.
@@ -133,12 +133,12 @@ impl Running {
     /// for one.
     pub fn drain(self, report: impl FnOnce(&Closing)) -> Closing {
         let supervisor = &self.supervisor;
-        supervisor.standing.phase.advance(Phase::Reading);
+        supervisor.process_status.phase.advance(Phase::Reading);
         let drain = Drain {
             settings: supervisor.settings.drain,
             clock: &supervisor.clock,
             telemetry: &supervisor.telemetry,
-            standing: &supervisor.standing,
+            process_status: &supervisor.process_status,
             begin: supervisor.clock.monotonic(),
             unasked: supervisor.application_left.load(Ordering::Acquire),
         };
@@ -183,11 +183,11 @@ fn serve_reloads(
 pub fn run(
     parts: Parts,
     signals: &mut Signals,
-    started: impl FnOnce(&[(Door, DoorState)]),
+    started: impl FnOnce(&[(ListenerKind, ListenerState)]),
     reload: impl FnMut(SignalEvent) -> Looked + Send + 'static,
 ) -> io::Result<u8> {
     let running = App::new(parts).spawn(signals)?;
-    started(&running.doors());
+    started(&running.listeners());
     running.wait(signals, reload)?;
     if let Err(error) = signals.watch_repeated_stops() {
         tracing::warn!(%error, "repeated stop signals are ignored without a word");

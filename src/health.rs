@@ -3,14 +3,14 @@
 //! given, and publishes the verdict; a GET only reads it. Liveness never depends on the verdict,
 //! and no text of a log line ever reaches it.
 
+pub mod counters;
 pub mod evaluate;
-pub mod pulse;
 pub mod settings;
 pub mod verdict;
 pub mod window;
 
 use crate::clock::UnixNanos;
-use pulse::Beats;
+use counters::Beats;
 
 /// The counts of one batch of a data thread.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -39,9 +39,9 @@ pub enum Signal {
 /// samples. Times are arrival times of lines and are only displayed. The evaluator measures ages
 /// with its own monotonic clock, so that a step of the wall clock neither ages nor renews anything.
 #[derive(Debug, Default)]
-pub struct Pulse(Beats);
+pub struct HealthCounters(Beats);
 
-impl Pulse {
+impl HealthCounters {
     /// Adds a batch that arrived at `at`: four relaxed additions per batch.
     pub fn add(&self, at: UnixNanos, counts: Counts) {
         if counts == Counts::default() {
@@ -63,7 +63,7 @@ impl Pulse {
     }
 
     /// Reads a snapshot of all counters for the evaluator.
-    pub fn read(&self) -> pulse::Snapshot {
+    pub fn read(&self) -> counters::Snapshot {
         self.0.read()
     }
 }

@@ -23,7 +23,7 @@ use crate::decode::time::Zone;
 use crate::decode::{self, Memory};
 use crate::forward::stdout::Passthrough;
 use crate::frame::{count, multiline};
-use crate::health::Pulse;
+use crate::health::HealthCounters;
 use crate::metrics::Registry;
 use crate::record::{Decoded, Envelope, Format, Record};
 use crate::resource::Resource;
@@ -48,7 +48,7 @@ pub struct Parts {
     /// The metrics about sidelight, to which batches are added.
     pub telemetry: Arc<Telemetry>,
     /// The health counters, to which batches are added.
-    pub pulse: Arc<Pulse>,
+    pub health_counters: Arc<HealthCounters>,
     /// Creates the spans.
     pub spans: SpanMaker,
     /// The copy of every line to standard output, if it is enabled.
@@ -89,8 +89,12 @@ impl Pipeline {
     pub fn new(parts: Parts) -> Pipeline {
         let generation = parts.rules.generation();
         let lose_record = parts.telemetry.faults.lose_record;
-        let effects =
-            RecordEffects::new(parts.registry.writer(), parts.spans, parts.pulse, parts.zone);
+        let effects = RecordEffects::new(
+            parts.registry.writer(),
+            parts.spans,
+            parts.health_counters,
+            parts.zone,
+        );
         Pipeline {
             enabled: parts.rules.enabled(),
             rules: parts.rules.current(),

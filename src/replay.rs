@@ -9,7 +9,7 @@ use crate::clock::UnixNanos;
 use crate::config::settings::Config;
 use crate::decode::{Memory, decode, json, time};
 use crate::frame::{count, multiline};
-use crate::health::Pulse;
+use crate::health::HealthCounters;
 use crate::health::evaluate::{Evaluator, Moment};
 use crate::health::verdict::Verdict;
 use crate::metrics::Registry;
@@ -91,14 +91,14 @@ impl Replay {
         let telemetry = Arc::new(Telemetry::new());
         let outbox = Outbox::new(Capacity { items_max: usize::MAX, bytes_max: usize::MAX });
         let settings = config.traces.spans;
-        let pulse = Arc::new(Pulse::default());
+        let health_counters = Arc::new(HealthCounters::default());
         let spans = SpanMaker::new(settings, &config.resource, Arc::clone(&outbox), &telemetry);
         let zone = zone(&config.time_zone);
         let pipeline = Pipeline::new(Parts {
             rules: Arc::new(Published::new(rules)),
             registry: Arc::clone(&registry),
             telemetry: Arc::clone(&telemetry),
-            pulse: Arc::clone(&pulse),
+            health_counters: Arc::clone(&health_counters),
             spans,
             passthrough: None,
             resource: Arc::new(config.resource.clone()),
@@ -117,7 +117,7 @@ impl Replay {
             clock: LineClock::new(zone, now),
             verdicts: Verdicts {
                 evaluator: Evaluator::new(config.health.clone()),
-                pulse,
+                health_counters,
                 last: None,
             },
             strict,
@@ -255,7 +255,7 @@ impl LineClock {
 #[derive(Debug)]
 struct Verdicts {
     evaluator: Evaluator,
-    pulse: Arc<Pulse>,
+    health_counters: Arc<HealthCounters>,
     last: Option<(UnixNanos, UnixNanos)>,
 }
 
@@ -285,7 +285,9 @@ impl Verdicts {
 
     fn evaluate(&mut self, now: UnixNanos) -> Verdict {
         let begun = self.last.map_or(now, |(begun, _)| begun);
-        self.evaluator
-            .evaluate(&self.pulse.read(), Moment { wall: now, monotonic: now.since(begun) })
+        self.evaluator.evaluate(
+            &self.health_counters.read(),
+            Moment { wall: now, monotonic: now.since(begun) },
+        )
     }
 }

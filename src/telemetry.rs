@@ -8,8 +8,8 @@ pub mod ledger;
 pub mod log;
 pub mod outputs;
 pub mod process;
+pub mod process_status;
 pub mod scrapers;
-pub mod standing;
 pub mod table;
 
 use faults::Faults;

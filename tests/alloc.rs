@@ -7,7 +7,7 @@
 mod corpus;
 #[path = "support/pipeline.rs"]
 #[allow(dead_code)] // the bench renders
-mod standing;
+mod process_status;
 
 use corpus::{Shape, corpus};
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -118,7 +118,7 @@ fn no_line_allocates_once_its_series_are_met() {
     use sidelight::clock::UnixNanos;
     use sidelight::pipeline::input::{FrameSink, Input, Source};
     for shape in Shape::ALL {
-        let (mut pipeline, _registry) = standing::standard_pipeline();
+        let (mut pipeline, _registry) = process_status::standard_pipeline();
         let mut source = Source { id: 1, input: Input::Stream };
         let observed = UnixNanos(1_795_219_200_000_000_000);
         let fresh = corpus(shape, LINES_MEASURED, 1_000);

@@ -23,6 +23,8 @@ mod outputs;
 #[path = "support/process.rs"]
 #[allow(dead_code, clippy::disallowed_methods)] // the same
 mod process;
+#[path = "support/pipeline.rs"]
+mod process_status;
 #[allow(clippy::disallowed_methods)] // it waits for other processes
 mod programs;
 mod readme;
@@ -30,7 +32,5 @@ mod readme;
 mod settings;
 #[path = "support/stand.rs"]
 mod stand;
-#[path = "support/pipeline.rs"]
-mod standing;
 mod tidy;
 mod truth;

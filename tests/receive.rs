@@ -179,7 +179,7 @@ fn an_idle_thread_waits_in_the_kernel() {
         std::thread::park_timeout(Duration::from_millis(1500));
     }
     assert_eq!(sidecar.seen(|seen| seen.flushes + seen.ticks), wakes);
-    assert_eq!(sidecar.standing().hanging(Duration::MAX / 2), None);
+    assert_eq!(sidecar.process_status().hanging(Duration::MAX / 2), None);
     drop(writer);
     sidecar.close();
 }
@@ -216,8 +216,8 @@ fn a_nudge_wakes_idle_threads() {
 fn a_stuck_door_opens_by_itself() {
     let sidecar =
         Sidecar::spawn_behind(|path| std::fs::write(path, "in the way").expect("written"));
-    assert!(!sidecar.standing().is_ready(Duration::ZERO));
-    let (_, state) = sidecar.standing().doors().remove(0);
+    assert!(!sidecar.process_status().is_ready(Duration::ZERO));
+    let (_, state) = sidecar.process_status().listeners().remove(0);
     assert!(state.to_string().contains("a file stands there"), "{state}");
     std::fs::remove_file(&sidecar.stream).expect("the way is free");
     let begin = Instant::now();
@@ -240,7 +240,7 @@ fn a_stuck_door_opens_by_itself() {
 fn no_door_opens_once_we_leave() {
     let sidecar =
         Sidecar::spawn_behind(|path| std::fs::write(path, "in the way").expect("written"));
-    let (path, standing) = (sidecar.stream.clone(), sidecar.standing_too());
+    let (path, process_status) = (sidecar.stream.clone(), sidecar.standing_too());
     let directory = sidecar.close().directory;
     std::fs::remove_file(&path).expect("the way is free");
     let begin = Instant::now();
@@ -248,7 +248,7 @@ fn no_door_opens_once_we_leave() {
     while begin.elapsed() < Duration::from_millis(1300) {
         std::thread::park_timeout(Duration::from_millis(1300));
     }
-    assert!(!path.exists() && !standing.is_started());
+    assert!(!path.exists() && !process_status.is_started());
     drop(directory);
 }
 

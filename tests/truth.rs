@@ -4,7 +4,7 @@
 #[path = "support/corpus.rs"]
 #[allow(dead_code)] // the names on the command line are the bench's
 mod corpus;
-use crate::standing;
+use crate::process_status;
 use corpus::{Shape, corpus};
 use proptest::prelude::*;
 use sidelight::clock::UnixNanos;
@@ -27,7 +27,7 @@ fn feed(pipeline: &mut Pipeline, block: &[u8]) {
 fn every_corpus_is_counted_as_it_was_made() {
     for shape in Shape::ALL {
         let corpus = corpus(shape, 4_000, 11);
-        let (mut pipeline, registry) = standing::standard_pipeline();
+        let (mut pipeline, registry) = process_status::standard_pipeline();
         let mut rest = corpus.bytes.as_slice();
         let mut size = 1;
         while !rest.is_empty() {
@@ -37,7 +37,7 @@ fn every_corpus_is_counted_as_it_was_made() {
             rest = &rest[end..];
             size = (size * 7) % 90_001 + 1;
         }
-        let difference = corpus.truth.compare(&standing::render(&registry), 1.0);
+        let difference = corpus.truth.compare(&process_status::render(&registry), 1.0);
         assert!(difference.samples.is_empty(), "{}: {difference:?}", shape.name());
     }
 }
@@ -105,18 +105,18 @@ proptest! {
     /// one pipeline for all lines gives the sum of a new pipeline for each line.
     #[test]
     fn property_memory_changes_nothing(lines in prop::collection::vec(line(), 1..60)) {
-        let (mut pipeline, registry) = standing::pipeline_with(&RulesSettings::default());
+        let (mut pipeline, registry) = process_status::pipeline_with(&RulesSettings::default());
         let mut sum = BTreeMap::<String, f64>::new();
         for line in &lines {
             let line = format!("{line}\n");
             feed(&mut pipeline, line.as_bytes());
-            let (mut fresh, alone) = standing::pipeline_with(&RulesSettings::default());
+            let (mut fresh, alone) = process_status::pipeline_with(&RulesSettings::default());
             feed(&mut fresh, line.as_bytes());
-            for (name, value) in samples(&standing::render(&alone)) {
+            for (name, value) in samples(&process_status::render(&alone)) {
                 *sum.entry(name).or_default() += value;
             }
         }
-        let together = samples(&standing::render(&registry));
+        let together = samples(&process_status::render(&registry));
         prop_assert_eq!(together.keys().collect::<Vec<_>>(), sum.keys().collect::<Vec<_>>());
         for (name, value) in &sum {
             prop_assert!((together[name] - value).abs() < 1e-9, "{}: {} and {}", name, together[name], value);

@@ -10,7 +10,7 @@ mod corpus;
 mod floor;
 #[path = "../../tests/support/pipeline.rs"]
 #[allow(dead_code)] // this program renders no metrics
-mod standing;
+mod process_status;
 
 use rustix::time::{ClockId, clock_gettime};
 use sidelight::clock::UnixNanos;
@@ -37,7 +37,7 @@ fn main() {
             }
         });
     } else {
-        let (mut pipeline, _registry) = standing::standard_pipeline();
+        let (mut pipeline, _registry) = process_status::standard_pipeline();
         let mut source = Source { id: 1, input: Input::Stream };
         report("pipeline", rounds, || {
             for (block, end) in &blocks {

@@ -15,7 +15,7 @@ mod corpus;
 mod floor;
 #[path = "../../tests/support/pipeline.rs"]
 #[allow(dead_code)] // the tests use other rules
-mod standing;
+mod process_status;
 
 use corpus::{Corpus, Difference, Shape};
 use floor::Floor;
@@ -94,8 +94,8 @@ fn lines_differ(lines: usize, corpus: &Corpus, rounds: usize) -> Difference {
 /// Builds a pipeline with the standard rules, no exporter, and limits that admit every series of
 /// the corpora; also returns the function that renders its metrics as text.
 fn sidelight_pipeline() -> (sidelight::pipeline::Pipeline, Box<dyn Fn() -> String>) {
-    let (pipeline, registry) = standing::standard_pipeline();
-    (pipeline, Box::new(move || standing::render(&registry)))
+    let (pipeline, registry) = process_status::standard_pipeline();
+    (pipeline, Box::new(move || process_status::render(&registry)))
 }
 
 struct Sidelight {

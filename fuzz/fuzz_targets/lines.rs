@@ -8,7 +8,7 @@ use libfuzzer_sys::fuzz_target;
 use sidelight::app::compose;
 use sidelight::clock::UnixNanos;
 use sidelight::config::settings::Config;
-use sidelight::health::Pulse;
+use sidelight::health::HealthCounters;
 use sidelight::metrics::expose::{self, Encoding, Options};
 use sidelight::metrics::{FamilySpec, Registry};
 use sidelight::outbox::{BatchSize, Capacity, Chunk, Outbox};
@@ -69,7 +69,7 @@ impl House {
             rules: Arc::clone(&self.rules),
             registry: Arc::clone(&registry),
             telemetry: Arc::clone(&telemetry),
-            pulse: Arc::new(Pulse::default()),
+            health_counters: Arc::new(HealthCounters::default()),
             spans: SpanMaker::new(settings, resource, Arc::clone(&outbox), &telemetry),
             passthrough: None,
             resource: Arc::new(resource.clone()),

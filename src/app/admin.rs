@@ -2,7 +2,7 @@
 //! answer while the data threads are busy. Once a second it evaluates the health of the
 //! application.
 
-use crate::health::Pulse;
+use crate::health::HealthCounters;
 use crate::health::evaluate::{Evaluator, Moment};
 use crate::health::settings::Settings;
 use crate::health::verdict::Verdict;
@@ -25,20 +25,20 @@ pub struct Admin {
     /// The state from which requests are answered.
     pub state: Arc<State>,
     /// The health counters that the data threads update.
-    pub pulse: Arc<Pulse>,
+    pub health_counters: Arc<HealthCounters>,
     /// The health policy, which a reload may change.
-    pub judging: Judging,
+    pub health_policy: HealthPolicyHandle,
 }
 
 /// The current health policy, shared between the admin thread and the code that changes it.
 #[derive(Clone, Debug)]
-pub struct Judging(Arc<Mutex<(Settings, bool)>>);
+pub struct HealthPolicyHandle(Arc<Mutex<(Settings, bool)>>);
 
-impl Judging {
+impl HealthPolicyHandle {
     /// Creates a policy from settings. If `enabled` is false, no verdict is given, because the
     /// pipeline processes no lines.
-    pub fn new(settings: Settings, enabled: bool) -> Judging {
-        Judging(Arc::new(Mutex::new((settings, enabled))))
+    pub fn new(settings: Settings, enabled: bool) -> HealthPolicyHandle {
+        HealthPolicyHandle(Arc::new(Mutex::new((settings, enabled))))
     }
 
     /// Replaces the policy from the next verdict on.
@@ -71,24 +71,29 @@ impl Admin {
             tokio::net::TcpListener::from_std(listener)?
         };
         thread::Builder::new().name("admin".to_owned()).spawn(move || {
-            let evaluated = evaluate(Arc::clone(&self.state), self.pulse, self.judging);
+            let evaluated =
+                evaluate(Arc::clone(&self.state), self.health_counters, self.health_policy);
             runtime.block_on(serve::serve(listener, self.state, evaluated));
         })
     }
 }
 
 /// Evaluates and publishes the verdict every second until the ledger is closed.
-async fn evaluate(state: Arc<State>, pulse: Arc<Pulse>, judging: Judging) {
+async fn evaluate(
+    state: Arc<State>,
+    health_counters: Arc<HealthCounters>,
+    health_policy: HealthPolicyHandle,
+) {
     let mut evaluator = Evaluator::new(Settings::default());
     let mut second = interval(EVALUATE_EVERY);
     second.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    while state.standing.phase.get() != Phase::Closed {
+    while state.process_status.phase.get() != Phase::Closed {
         second.tick().await;
         let now = Moment { wall: state.clock.now(), monotonic: state.clock.monotonic() };
-        let verdict = if judging.renew(&mut evaluator) {
-            evaluator.evaluate(&pulse.read(), now)
+        let verdict = if health_policy.renew(&mut evaluator) {
+            evaluator.evaluate(&health_counters.read(), now)
         } else {
-            evaluator.rest(&pulse.read(), now);
+            evaluator.rest(&health_counters.read(), now);
             Verdict { at: now.wall, checks: Vec::new() }
         };
         state.verdict.publish(verdict);
@@ -102,7 +107,7 @@ mod tests {
     use crate::health::Counts;
     use crate::receive::bind;
     use crate::telemetry::Telemetry;
-    use crate::telemetry::standing::Standing;
+    use crate::telemetry::process_status::ProcessStatus;
     use std::io::{Read, Write};
     use std::net::{SocketAddr, TcpStream};
 
@@ -122,19 +127,20 @@ mod tests {
         let listener = bind::tcp(([127, 0, 0, 1], 0).into()).expect("a loopback port");
         let address = listener.local_addr().expect("bound");
         let exposition = Box::new(|_, _, out: &mut Vec<u8>| out.extend_from_slice(b"# EOF\n"));
-        let (clock, standing) = (Clock::system(), Standing::new());
-        let state = State::new(clock, Arc::new(Telemetry::new()), standing, exposition);
+        let (clock, process_status) = (Clock::system(), ProcessStatus::new());
+        let state = State::new(clock, Arc::new(Telemetry::new()), process_status, exposition);
         let state = Arc::new(state);
-        let pulse = Arc::new(Pulse::default());
-        pulse.add(UnixNanos(1), Counts { records: 40, errors: 30, ..Counts::default() });
-        let judging = Judging::new(Settings::default(), true);
-        let thread = Admin { state: Arc::clone(&state), pulse, judging }.spawn(listener);
+        let health_counters = Arc::new(HealthCounters::default());
+        health_counters.add(UnixNanos(1), Counts { records: 40, errors: 30, ..Counts::default() });
+        let health_policy = HealthPolicyHandle::new(Settings::default(), true);
+        let thread =
+            Admin { state: Arc::clone(&state), health_counters, health_policy }.spawn(listener);
         let thread = thread.expect("a thread");
         assert!(get(address, "/metrics").ends_with("# EOF\n"));
         let told = get(address, "/health/errors");
         assert!(told.starts_with("HTTP/1.1 503"), "{told}");
         assert!(told.contains("30 of 40 in 60 s"), "{told}");
-        state.standing.phase.advance(Phase::Closed);
+        state.process_status.phase.advance(Phase::Closed);
         thread.join().expect("ends by itself");
         assert!(TcpStream::connect(address).is_err(), "still listening");
     }

@@ -1,9 +1,9 @@
 //! Turns a configuration into the parts of a process: pipelines, health evaluation, admin port and
 //! exporters. This is the only place where these modules are connected. Unit: one process.
 
-use super::admin::{self, Judging};
-use super::doors::Place;
+use super::admin::{self, HealthPolicyHandle};
 use super::drain::{self, Output};
+use super::listeners::Place;
 use super::parts::{Admin, Parts, Settings};
 use super::reload::Reload;
 use super::worker::Pipelines;
@@ -13,7 +13,7 @@ use crate::decode::time::Zone;
 use crate::export;
 use crate::forward::stdout::Passthrough;
 use crate::forward::writer;
-use crate::health::Pulse;
+use crate::health::HealthCounters;
 use crate::metrics::Registry;
 use crate::metrics::expose;
 use crate::outbox::{BatchSize, Capacity, Outbox};
@@ -28,7 +28,7 @@ use crate::spans::SpanMaker;
 use crate::telemetry::Telemetry;
 use crate::telemetry::log::Threshold;
 use crate::telemetry::outputs::OutputStatus;
-use crate::telemetry::standing::Standing;
+use crate::telemetry::process_status::ProcessStatus;
 use jiff::tz::TimeZone;
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -68,33 +68,33 @@ pub fn compose(
     });
     let published = Arc::new(Published::new(rules));
     published.switch(config.enabled);
-    let pulse = Arc::new(Pulse::default());
-    let standing = Standing::new();
+    let health_counters = Arc::new(HealthCounters::default());
+    let process_status = ProcessStatus::new();
     let mut outputs = Vec::new();
-    let spans = exporter(config, clock, (telemetry, &standing), &mut outputs);
-    let copies = passthrough(config, (telemetry, &standing), &mut outputs);
+    let spans = exporter(config, clock, (telemetry, &process_status), &mut outputs);
+    let copies = passthrough(config, (telemetry, &process_status), &mut outputs);
     let state = Arc::new(State {
         created: config.created_timestamps,
         enabled: enabled(Arc::clone(&published)),
         ..State::new(
             clock.clone(),
             Arc::clone(telemetry),
-            Arc::clone(&standing),
+            Arc::clone(&process_status),
             exposition(Arc::clone(&registry), Arc::clone(telemetry)),
         )
     });
-    let judging = Judging::new(config.health.clone(), config.enabled);
+    let health_policy = HealthPolicyHandle::new(config.health.clone(), config.enabled);
     let admin = admin::Admin {
         state: Arc::clone(&state),
-        pulse: Arc::clone(&pulse),
-        judging: judging.clone(),
+        health_counters: Arc::clone(&health_counters),
+        health_policy: health_policy.clone(),
     };
     let maker = Maker {
         config: config.clone(),
         published: Arc::clone(&published),
         registry: Arc::clone(&registry),
         telemetry: Arc::clone(telemetry),
-        pulse,
+        health_counters,
         spans,
         copies,
     };
@@ -102,7 +102,7 @@ pub fn compose(
         settings: process(config),
         clock: clock.clone(),
         telemetry: Arc::clone(telemetry),
-        standing,
+        process_status,
         pipelines: Pipelines::new(move |_| Box::new(maker.pipeline())),
         admin: Some(Admin(Box::new(move |listener| admin.clone().spawn(listener)))),
         outputs,
@@ -114,7 +114,7 @@ pub fn compose(
         telemetry: Arc::clone(telemetry),
         state,
         clock: clock.clone(),
-        judging,
+        health_policy,
         log_level: log_level.clone(),
     };
     Composed { parts, reload, rule_errors }
@@ -136,7 +136,7 @@ struct Maker {
     published: Arc<Published>,
     registry: Arc<Registry>,
     telemetry: Arc<Telemetry>,
-    pulse: Arc<Pulse>,
+    health_counters: Arc<HealthCounters>,
     spans: Option<Arc<Outbox>>,
     copies: Option<Arc<Outbox>>,
 }
@@ -154,7 +154,7 @@ impl Maker {
             rules: Arc::clone(&self.published),
             registry: Arc::clone(&self.registry),
             telemetry: Arc::clone(&self.telemetry),
-            pulse: Arc::clone(&self.pulse),
+            health_counters: Arc::clone(&self.health_counters),
             spans,
             passthrough: self.copies.as_ref().map(copy),
             resource: Arc::new(resource.clone()),
@@ -197,7 +197,7 @@ fn process(config: &Config) -> Settings {
         exit_with_app: config.exit_with_app,
         drain: drain::Settings {
             mode,
-            hold: drain::Hold {
+            hold: drain::FinalScrapeWait {
                 wait: config.final_scrape.wait,
                 scrapers: config.final_scrape.scrapers,
                 grace: config.grace,
@@ -221,14 +221,14 @@ fn listen(written: &settings::ListenSettings) -> SocketAddr {
 fn exporter(
     config: &Config,
     clock: &Clock,
-    (telemetry, standing): (&Telemetry, &Standing),
+    (telemetry, process_status): (&Telemetry, &ProcessStatus),
     outputs: &mut Vec<Output>,
 ) -> Option<Arc<Outbox>> {
     let written = &config.export;
     let endpoint = written.endpoint.clone().filter(|_| config.traces.enabled)?;
     let items_max = written.queue_spans_max;
     let outbox = Outbox::new(Capacity { items_max, bytes_max: QUEUE_BYTES_MAX });
-    let status = status("spans", &outbox, telemetry, standing);
+    let status = status("spans", &outbox, telemetry, process_status);
     let settings = export::Settings {
         endpoint,
         protocol: written.protocol,
@@ -270,12 +270,12 @@ fn status(
     name: &'static str,
     outbox: &Arc<Outbox>,
     telemetry: &Telemetry,
-    standing: &Standing,
+    process_status: &ProcessStatus,
 ) -> Arc<OutputStatus> {
     let outbox = Arc::clone(outbox);
     let status =
         OutputStatus::new(name, &telemetry.output_healthy, Box::new(move || outbox.fill()));
-    standing.add_output(Arc::clone(&status));
+    process_status.add_output(Arc::clone(&status));
     status
 }
 
@@ -287,14 +287,14 @@ fn held(outbox: &Arc<Outbox>) -> Box<dyn Fn() -> u64 + Send> {
 /// Creates the copy of every line to standard output, with its queue.
 fn passthrough(
     config: &Config,
-    (telemetry, standing): (&Telemetry, &Standing),
+    (telemetry, process_status): (&Telemetry, &ProcessStatus),
     outputs: &mut Vec<Output>,
 ) -> Option<Arc<Outbox>> {
     if config.passthrough == settings::Passthrough::Off {
         return None;
     }
     let outbox = Outbox::new(PASSTHROUGH);
-    let status = status("stdout", &outbox, telemetry, standing);
+    let status = status("stdout", &outbox, telemetry, process_status);
     match writer::spawn(Arc::clone(&outbox), telemetry, Arc::clone(&status)) {
         Ok(writer) => {
             let finish = Box::new(move |within| writer.finish(within));

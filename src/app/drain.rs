@@ -11,7 +11,7 @@ use crate::phase::Phase;
 use crate::pipeline::input::Input;
 use crate::telemetry::Telemetry;
 use crate::telemetry::ledger::Ledger;
-use crate::telemetry::standing::Standing;
+use crate::telemetry::process_status::ProcessStatus;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
@@ -38,12 +38,12 @@ pub struct Settings {
     /// The time from the end of serving to the exit.
     pub deadline: Duration,
     /// How long the process waits for a final scrape.
-    pub hold: Hold,
+    pub hold: FinalScrapeWait,
 }
 
 /// Settings that keep the final metric values available until scrapers have fetched them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Hold {
+pub struct FinalScrapeWait {
     /// The longest wait; zero disables it.
     pub wait: Duration,
     /// The number of different scrapers that must fetch the final values.
@@ -59,7 +59,7 @@ impl Default for Settings {
         Settings {
             mode: Mode::Native,
             deadline: Duration::from_millis(1500),
-            hold: Hold { wait: Duration::ZERO, scrapers: 1, grace: Duration::ZERO },
+            hold: FinalScrapeWait { wait: Duration::ZERO, scrapers: 1, grace: Duration::ZERO },
         }
     }
 }
@@ -129,7 +129,7 @@ pub(super) struct Drain<'a> {
     pub(super) settings: Settings,
     pub(super) clock: &'a Clock,
     pub(super) telemetry: &'a Telemetry,
-    pub(super) standing: &'a Arc<Standing>,
+    pub(super) process_status: &'a Arc<ProcessStatus>,
     /// When the drain began, on the monotonic clock.
     pub(super) begin: Duration,
     /// The process leaves because the application has exited: no stop signal arrived, so no grace
@@ -191,8 +191,8 @@ impl Drain<'_> {
         // Each worker reads to the end of its input and flushes its pipeline.
         let running = wait_for_workers(deadline.saturating_sub(self.clock.monotonic()));
         let mut unfinished: Vec<_> = running.into_iter().map(Input::name).collect();
-        self.standing.phase.advance(Phase::Flushing);
-        self.standing.phase.advance(Phase::Exporting);
+        self.process_status.phase.advance(Phase::Flushing);
+        self.process_status.phase.advance(Phase::Exporting);
         unfinished.extend(self.export(outputs, deadline));
         for file in workers.iter().filter_map(|worker| worker.file.as_ref()) {
             file.remove();
@@ -203,21 +203,21 @@ impl Drain<'_> {
         let ledger = Ledger::read(self.telemetry, held.iter().map(|held| held()).sum());
         let closing = Closing { ledger, lost: ledger.lost, unfinished };
         report(&closing);
-        self.standing.phase.advance(Phase::Lingering);
+        self.process_status.phase.advance(Phase::Lingering);
         self.hold();
-        self.standing.phase.advance(Phase::Closed);
+        self.process_status.phase.advance(Phase::Closed);
         closing
     }
 
     /// Waits until all expected scrapers have fetched the final values, but no longer than allowed.
     fn hold(&self) {
-        let Hold { wait, scrapers, grace } = self.settings.hold;
+        let FinalScrapeWait { wait, scrapers, grace } = self.settings.hold;
         let begin = self.clock.monotonic();
         let over = if self.unasked { Duration::MAX } else { self.begin.saturating_add(grace) };
         let until = begin.saturating_add(wait).min(over.saturating_sub(CLOSING));
         let left = || until.saturating_sub(self.clock.monotonic());
         while !left().is_zero() {
-            if self.standing.scrapers.with_final() >= scrapers {
+            if self.process_status.scrapers.with_final() >= scrapers {
                 return std::thread::sleep(ANSWERING.min(left()));
             }
             std::thread::sleep(LOOK.min(left()));

@@ -1,12 +1,12 @@
 //! The parts that a process is built from. Unit: one process.
 
-use super::doors::Place;
 use super::drain::{self, Output};
+use super::listeners::Place;
 use super::worker::Pipelines;
 use crate::clock::Clock;
 use crate::receive::limits::Limits;
 use crate::telemetry::Telemetry;
-use crate::telemetry::standing::Standing;
+use crate::telemetry::process_status::ProcessStatus;
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -55,7 +55,7 @@ pub struct Parts {
     /// The metrics that sidelight keeps about itself.
     pub telemetry: Arc<Telemetry>,
     /// The status of the process, which the admin port reports.
-    pub standing: Arc<Standing>,
+    pub process_status: Arc<ProcessStatus>,
     /// Creates the pipelines that process the lines.
     pub pipelines: Pipelines,
     /// Starts the server of the admin port.

@@ -6,7 +6,7 @@
 //! stored series. This includes a family whose type, unit, labels or buckets would change: the
 //! rules that change it are refused.
 
-use super::admin::Judging;
+use super::admin::HealthPolicyHandle;
 use crate::clock::Clock;
 use crate::config::settings::{Config, LogLevel};
 use crate::config::table;
@@ -64,7 +64,7 @@ pub struct Reload {
     pub(super) telemetry: Arc<Telemetry>,
     pub(super) state: Arc<State>,
     pub(super) clock: Clock,
-    pub(super) judging: Judging,
+    pub(super) health_policy: HealthPolicyHandle,
     pub(super) log_level: Threshold,
 }
 
@@ -96,7 +96,7 @@ impl Reload {
             let now = if config.enabled { "on" } else { "off: lines are counted and refused" };
             tracing::warn!("switched {now}");
         }
-        self.judging.set(config.health.clone(), config.enabled);
+        self.health_policy.set(config.health.clone(), config.enabled);
         self.log_level.set(level(config.log_level));
         Ok(table::waiting(&self.running, config))
     }

@@ -7,8 +7,8 @@
 //! removed or replaced. A new socket at the same path goes to the thread that serves the old one,
 //! so that no connection is lost.
 
-use super::doors::{DATAGRAM_NAME, NotOpen, Opened, STREAM_NAME, Wanted};
-use super::lifeline::{self, Lifeline, Signs};
+use super::app_exit::{self, AppExitDetector, Signs};
+use super::listeners::{DATAGRAM_NAME, NotOpen, Opened, STREAM_NAME, Wanted};
 use super::parts::{Admin, Settings};
 use super::signals::Stopper;
 use super::worker::{Pipelines, Serves, Worker};
@@ -18,7 +18,7 @@ use crate::receive::bind::Bound;
 use crate::receive::control::Control;
 use crate::receive::worker::Setup;
 use crate::telemetry::Telemetry;
-use crate::telemetry::standing::{DoorState, Standing};
+use crate::telemetry::process_status::{ListenerState, ProcessStatus};
 use rustix::termios::isatty;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -41,7 +41,7 @@ pub(super) struct Supervisor {
     pub(super) settings: Settings,
     pub(super) clock: Clock,
     pub(super) telemetry: Arc<Telemetry>,
-    pub(super) standing: Arc<Standing>,
+    pub(super) process_status: Arc<ProcessStatus>,
     pipelines: Pipelines,
     admin: Option<Admin>,
     state: Mutex<State>,
@@ -81,7 +81,7 @@ pub(super) struct Parts {
     pub(super) settings: Settings,
     pub(super) clock: Clock,
     pub(super) telemetry: Arc<Telemetry>,
-    pub(super) standing: Arc<Standing>,
+    pub(super) process_status: Arc<ProcessStatus>,
     pub(super) pipelines: Pipelines,
     pub(super) admin: Option<Admin>,
 }
@@ -92,7 +92,7 @@ impl Supervisor {
             settings: parts.settings,
             clock: parts.clock,
             telemetry: parts.telemetry,
-            standing: parts.standing,
+            process_status: parts.process_status,
             pipelines: parts.pipelines,
             admin: parts.admin,
             state: Mutex::default(),
@@ -112,7 +112,7 @@ impl Supervisor {
     pub(super) fn start(self: &Arc<Self>) -> io::Result<()> {
         let wanted = self.wanted();
         for one in &wanted {
-            self.standing.door(one.door(), DoorState::Closed);
+            self.process_status.set_listener(one.kind(), ListenerState::Closed);
         }
         let mut state = self.state();
         state.listeners = wanted
@@ -187,7 +187,7 @@ impl Supervisor {
 
     /// Reopens a listener that is lost or was never opened.
     fn look_at(self: &Arc<Self>, listener: &mut Listener) {
-        let door = listener.wanted.door();
+        let kind = listener.wanted.kind();
         let lost = match &mut listener.serving {
             Serving::Nothing => None,
             Serving::Data(worker) => match worker.end() {
@@ -200,26 +200,26 @@ impl Supervisor {
         };
         if let Some(why) = lost {
             // The next check reopens it, because the cause may persist for now.
-            tracing::error!(listener = door.name(), "lost: {why}; trying to open it again");
-            self.standing.door(door, DoorState::Stuck(why));
+            tracing::error!(listener = kind.name(), "lost: {why}; trying to open it again");
+            self.process_status.set_listener(kind, ListenerState::Stuck(why));
             listener.serving = Serving::Nothing;
             return;
         }
         if self.open(listener).is_ok() {
-            tracing::info!(listener = door.name(), "open now");
+            tracing::info!(listener = kind.name(), "open now");
         }
     }
 
     /// Binds a new socket after the socket file has disappeared, and passes it to the thread that
     /// serves the old socket.
     fn bind_again(&self, wanted: &Wanted, worker: &mut Worker) {
-        match wanted.open(&self.standing) {
+        match wanted.open(&self.process_status) {
             Ok(Opened::Stream(bound) | Opened::Datagram(bound)) => {
                 let Bound { socket, file } = bound;
                 worker.control.replace(socket);
                 worker.file = Some(file);
                 tracing::warn!(
-                    listener = wanted.door().name(),
+                    listener = wanted.kind().name(),
                     "its file was removed or replaced; bound again"
                 );
             }
@@ -230,7 +230,7 @@ impl Supervisor {
     /// Tries to open a listener and to start its thread.
     fn open(self: &Arc<Self>, listener: &mut Listener) -> Result<(), NotOpen> {
         let wanted = &listener.wanted;
-        let opened = wanted.open(&self.standing)?;
+        let opened = wanted.open(&self.process_status)?;
         let started = match opened {
             Opened::Stream(bound) => {
                 self.spawn_worker(Serves::Stream(bound), "stream").map(Serving::Data)
@@ -251,10 +251,10 @@ impl Supervisor {
             Err(error) => {
                 let why = format!("no thread can serve it: {error}");
                 tracing::error!(
-                    listener = wanted.door().name(),
+                    listener = wanted.kind().name(),
                     "{why}; trying again every second"
                 );
-                self.standing.door(wanted.door(), DoorState::Stuck(why));
+                self.process_status.set_listener(wanted.kind(), ListenerState::Stuck(why));
                 Err(NotOpen::Failed)
             }
         }
@@ -275,7 +275,7 @@ impl Supervisor {
             supervisor.changed.notify_all();
         });
         let worker = Worker::spawn(serves, setup, &self.pipelines, on_end)?;
-        self.standing.watch(beat);
+        self.process_status.watch(beat);
         Ok(worker)
     }
 
@@ -331,11 +331,11 @@ impl Supervisor {
     /// Stops the process when the application has exited.
     pub(super) fn watch_application(&self, mut stopper: Stopper) {
         let input = [Input::Stream.name()];
-        let mut lifeline = Lifeline::default();
+        let mut app_exit = AppExitDetector::default();
         loop {
             let waited = self
                 .changed
-                .wait_timeout_while(self.state(), lifeline::LOOK, |state| !state.leaving);
+                .wait_timeout_while(self.state(), app_exit::LOOK, |state| !state.leaving);
             if waited.unwrap_or_else(PoisonError::into_inner).0.leaving {
                 return;
             }
@@ -344,7 +344,7 @@ impl Supervisor {
                 connections: self.telemetry.connections.with_label_values(&input).get(),
                 bytes: self.telemetry.received_bytes.with_label_values(&input).get(),
             };
-            if lifeline.has_left(self.clock.monotonic(), signs) {
+            if app_exit.has_left(self.clock.monotonic(), signs) {
                 tracing::info!("the application has left");
                 self.application_left.store(true, Ordering::Release);
                 return stopper.stop();

@@ -19,7 +19,7 @@ use crate::rules::compile::dry_run;
 use crate::rules::settings::RuleError;
 use crate::telemetry::Telemetry;
 use crate::telemetry::log::{Log, Sink, Threshold};
-use crate::telemetry::standing::{Door, DoorState};
+use crate::telemetry::process_status::{ListenerKind, ListenerState};
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -90,7 +90,7 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let mut keeper = Keeper::new(arguments.flags(), environment);
+    let mut keeper = ConfigWatcher::new(arguments.flags(), environment);
     let loaded = keeper.load_first();
     let complaints = report(&loaded, &mut |text| _ = console::note(text));
     if arguments.strict && !loaded.is_valid() {
@@ -141,7 +141,7 @@ const RESTLESS_MAX: u32 = 5;
 const START_WAIT: Duration = Duration::from_secs(5);
 
 /// The state of the configuration that is kept from one load to the next.
-struct Keeper {
+struct ConfigWatcher {
     flags: Flags,
     environment: Environment,
     places: Places,
@@ -153,10 +153,10 @@ struct Keeper {
     good: Good,
 }
 
-impl Keeper {
-    fn new(flags: Flags, environment: &Environment) -> Keeper {
+impl ConfigWatcher {
+    fn new(flags: Flags, environment: &Environment) -> ConfigWatcher {
         let places = config::places(&flags, environment);
-        Keeper {
+        ConfigWatcher {
             flags,
             environment: environment.clone(),
             places,
@@ -323,19 +323,19 @@ fn short(fault: &Fault) -> String {
 
 /// Writes the first lines: all addresses, and an example command to paste. One write, because
 /// standard error is not buffered, and in pieces these lines would take fifty writes.
-fn welcome(doors: &[(Door, DoorState)]) {
+fn welcome(listeners: &[(ListenerKind, ListenerState)]) {
     let mut told = format!("sidelight {}\n", env!("CARGO_PKG_VERSION"));
-    for (door, state) in doors {
-        let shown = match (door, state) {
-            (Door::Admin, DoorState::Open(at)) => {
+    for (kind, state) in listeners {
+        let shown = match (kind, state) {
+            (ListenerKind::Admin, ListenerState::Open(at)) => {
                 format!("http://{at}/metrics  http://{at}/health")
             }
             _ => state.to_string(),
         };
-        let _ = writeln!(told, "  {:<16} {shown}", door.name());
+        let _ = writeln!(told, "  {:<16} {shown}", kind.name());
     }
-    let datagram = doors.iter().find(|(door, _)| *door == Door::Datagram);
-    if let Some((_, DoorState::Open(path))) = datagram {
+    let datagram = listeners.iter().find(|(kind, _)| *kind == ListenerKind::Datagram);
+    if let Some((_, ListenerState::Open(path))) = datagram {
         let line = "method=GET path=/users/17 status=200 duration=12ms";
         let _ =
             writeln!(told, "send a first record:\n  logger --socket {path} --tag shop '{line}'");

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 /// What a file says beside its settings.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Said {
+pub(super) struct FileContents {
     /// Its rules.
     pub(super) rules: Vec<Written>,
     /// Where the values of its rules stand.
@@ -28,8 +28,8 @@ pub(super) struct Said {
 }
 
 /// Puts the settings of a file over `config`; returns what else it says.
-pub(super) fn apply(reader: &mut Reader<'_>, root: &Node, config: &mut Config) -> Said {
-    let mut said = Said::default();
+pub(super) fn apply(reader: &mut Reader<'_>, root: &Node, config: &mut Config) -> FileContents {
+    let mut said = FileContents::default();
     let at = At { node: root, path: String::new() };
     let Some(mut keys) = reader.keys(&at) else { return said };
     for key in children("") {

@@ -3,7 +3,7 @@
 use super::environment::Environment;
 use super::expand;
 use super::fault::{Fault, Faults, Level, Located};
-use super::file::{self, Said};
+use super::file::{self, FileContents};
 use super::layer::{Layer, Rank, unreadable};
 use super::reader::Reader;
 use super::settings::Config;
@@ -34,7 +34,7 @@ pub(super) struct Part {
     pub(super) rank: Rank,
     /// The text in force; the one with errors where there is no other.
     pub(super) source: Source,
-    pub(super) said: Said,
+    pub(super) said: FileContents,
     pub(super) faults: Faults,
     pub(super) state: State,
     root: Option<Node>,
@@ -56,7 +56,7 @@ impl Part {
         let mut part = Part {
             rank: layer.rank,
             source: Source { name, text: String::new(), inside: layer.inside.clone() },
-            said: Said::default(),
+            said: FileContents::default(),
             faults: Faults::default(),
             state: State::InForce,
             root: None,

@@ -3,7 +3,7 @@
 //! verdict; all ages are monotonic.
 
 use crate::clock::UnixNanos;
-use crate::health::pulse::{Kind, Snapshot};
+use crate::health::counters::{Kind, Snapshot};
 use crate::health::settings::{Heartbeat, Ratio, Settings, WINDOW_MAX};
 use crate::health::verdict::{Check, Status, Verdict};
 use crate::health::window::Window;

@@ -10,7 +10,7 @@ use super::declare::{self, FAMILIES_MAX, FULL, Family, LABELS_MAX, OVERFLOW_FULL
 use super::declare::{OVERFLOW_SETS_MAX, label_full};
 use super::family::{FamilyConflict, FamilyId, FamilySpec, Limits, OTHER, UNMATCHED};
 use super::intern::{OTHER_ID, SetMap, ValueMap, cut};
-use super::rendered::{Birth, label_text};
+use super::rendered::{NewSeries, label_text};
 use crate::clock::UnixNanos;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -33,7 +33,7 @@ pub(super) struct Admission {
     /// Number of values that labels have taken so far.
     values_count: u32,
     /// Series created since the last scrape took them; at most as many as there are series.
-    births: Vec<Birth>,
+    new_series: Vec<NewSeries>,
     /// How often a shard needed the lock to resolve a label set.
     #[cfg(test)]
     pub(super) asked: usize,
@@ -76,12 +76,12 @@ impl Interner {
 }
 
 impl Entry {
-    fn is(&self, door: u32) -> bool {
-        self.family.doors.load(Ordering::Relaxed) & door != 0
+    fn is(&self, flag: u32) -> bool {
+        self.family.full_flags.load(Ordering::Relaxed) & flag != 0
     }
 
-    fn close(&self, door: u32) {
-        self.family.doors.fetch_or(door, Ordering::Release);
+    fn close(&self, flag: u32) {
+        self.family.full_flags.fetch_or(flag, Ordering::Release);
     }
 
     /// Closes the family for ordinary series, and names the open label with the most values as the
@@ -94,7 +94,7 @@ impl Entry {
         let most = labels.max_by_key(|(n, (label, values))| {
             (!label.closed, values.names.len(), std::cmp::Reverse(*n))
         });
-        self.family.blamed.store(most.map_or(0, |(n, _)| n as u32), Ordering::Relaxed);
+        self.family.overflow_label.store(most.map_or(0, |(n, _)| n as u32), Ordering::Relaxed);
         self.close(FULL);
     }
 
@@ -128,7 +128,7 @@ impl Admission {
             all: 0,
             next_cell: 0,
             values_count: 0,
-            births: Vec::new(),
+            new_series: Vec::new(),
             #[cfg(test)]
             asked: 0,
         }
@@ -195,8 +195,8 @@ impl Admission {
     }
 
     /// Takes the series that were created since the last call.
-    pub(super) fn take_births(&mut self) -> Vec<Birth> {
-        std::mem::take(&mut self.births)
+    pub(super) fn take_new_series(&mut self) -> Vec<NewSeries> {
+        std::mem::take(&mut self.new_series)
     }
 
     /// Returns the numbers and the first cell of the series with these values, which are already
@@ -236,7 +236,7 @@ impl Admission {
                 ids[label] = entry.intern(label, value).unwrap_or(OTHER_ID);
             }
         }
-        let cell = self.born(family, &ids[..values.len()], now);
+        let cell = self.create_series(family, &ids[..values.len()], now);
         self.bear_siblings(family, ids, now);
         (ids, cell)
     }
@@ -265,7 +265,7 @@ impl Admission {
             }
             cell = entry.sets.find(&ids[..labels]);
             if cell.is_none() {
-                cell = Some(self.born(family, &ids[..labels], now));
+                cell = Some(self.create_series(family, &ids[..labels], now));
                 self.bear_siblings(family, ids, now);
             }
         }
@@ -277,7 +277,10 @@ impl Admission {
         let Some(cell) = cell else {
             let all = [OTHER_ID; LABELS_MAX];
             let cell = entry.sets.find(&all[..labels]);
-            return (all, cell.expect("the series of `_other` was born when the door closed"));
+            return (
+                all,
+                cell.expect("the series of `_other` was created_at when the flag closed"),
+            );
         };
         (ids, cell)
     }
@@ -300,7 +303,7 @@ impl Admission {
                 ids[*label] = id;
                 let ids = &ids[..entry.values.len()];
                 if entry.sets.find(ids).is_none() {
-                    self.born(family, ids, now);
+                    self.create_series(family, ids, now);
                 }
             }
         }
@@ -309,7 +312,7 @@ impl Admission {
 
     /// Assigns cells to a label set. The full flags decide whether it is an ordinary or an overflow
     /// series.
-    fn born(&mut self, family: usize, ids: &[u32], now: UnixNanos) -> u32 {
+    fn create_series(&mut self, family: usize, ids: &[u32], now: UnixNanos) -> u32 {
         let entry = &mut self.families[family];
         let cells = entry.family.spec.kind.cells();
         if self.next_cell as usize % CHUNK_CELLS + cells as usize > CHUNK_CELLS {
@@ -320,7 +323,7 @@ impl Admission {
         entry.sets.insert(ids, cell);
         let values = ids.iter().zip(&entry.values).map(|(id, known)| &*known.names[*id as usize]);
         let labels = label_text(entry.family.spec.labels.iter().map(|label| &*label.name), values);
-        self.births.push(Birth { family: entry.family.id, cell, created: now, labels });
+        self.new_series.push(NewSeries { family: entry.family.id, cell, created: now, labels });
         self.all += 1;
         if entry.is(FULL) {
             entry.overflow += 1;
@@ -345,7 +348,7 @@ impl Admission {
         let all = [OTHER_ID; LABELS_MAX];
         let all = &all[..entry.values.len()];
         if entry.sets.find(all).is_none() {
-            self.born(family, all, now);
+            self.create_series(family, all, now);
         }
     }
 

@@ -36,12 +36,12 @@ const _: () = {
 const _: () = assert!(BOUNDS_MAX + 2 <= super::cells::CHUNK_CELLS);
 const _: () = assert!(FAMILIES_MAX <= u16::MAX as usize && LABELS_MAX <= 16);
 
-/// [`Family::doors`]: the family takes no further ordinary series.
+/// [`Family::full_flags`]: the family takes no further ordinary series.
 pub(super) const FULL: u32 = 1 << 16;
-/// [`Family::doors`]: the family takes no further overflow series either.
+/// [`Family::full_flags`]: the family takes no further overflow series either.
 pub(super) const OVERFLOW_FULL: u32 = 1 << 17;
 
-/// [`Family::doors`]: this label takes no further values.
+/// [`Family::full_flags`]: this label takes no further values.
 pub(super) fn label_full(label: usize) -> u32 {
     1 << label
 }
@@ -55,12 +55,12 @@ pub(super) struct Family {
     /// Bits that are set under the admission's lock and never cleared. After a bit is set, no
     /// series or value of that kind is created, so a shard that has copied all of them no longer
     /// needs the lock.
-    pub(super) doors: AtomicU32,
+    pub(super) full_flags: AtomicU32,
     /// Number of values folded into an overflow series, by label.
     pub(super) folded: Box<[AtomicU64]>,
     /// The label that is reported for overflow of the whole family; chosen when the family becomes
     /// full.
-    pub(super) blamed: AtomicU32,
+    pub(super) overflow_label: AtomicU32,
 }
 
 impl Family {
@@ -75,9 +75,9 @@ impl Family {
         Family {
             id,
             bounds: Bounds::new(bounds),
-            doors: AtomicU32::new(0),
+            full_flags: AtomicU32::new(0),
             folded: spec.labels.iter().map(|_| AtomicU64::new(0)).collect(),
-            blamed: AtomicU32::new(0),
+            overflow_label: AtomicU32::new(0),
             spec,
         }
     }
@@ -89,7 +89,8 @@ impl Family {
 
     /// Counts a label set that is folded because the family is full.
     pub(super) fn count_overflow(&self) {
-        if let Some(folded) = self.folded.get(self.blamed.load(Ordering::Relaxed) as usize) {
+        if let Some(folded) = self.folded.get(self.overflow_label.load(Ordering::Relaxed) as usize)
+        {
             folded.fetch_add(1, Ordering::Relaxed);
         }
     }

@@ -115,14 +115,14 @@ impl Registry {
     /// copied.
     pub(super) fn scrape(&self) -> (MutexGuard<'_, Rendered>, View) {
         let mut rendered = held(&self.rendered);
-        let births = {
+        let new_series = {
             let mut admission = self.admission();
             for entry in admission.entries() {
                 rendered.learn(&entry.family, &entry.help);
             }
-            admission.take_births()
+            admission.take_new_series()
         };
-        rendered.bear(&births);
+        rendered.register(&new_series);
         let view = View::of(&held(&self.shards));
         (rendered, view)
     }

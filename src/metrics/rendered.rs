@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 /// A new series, as the admission reports it.
 #[derive(Debug)]
-pub(super) struct Birth {
+pub(super) struct NewSeries {
     pub(super) family: FamilyId,
     pub(super) cell: u32,
     pub(super) created: UnixNanos,
@@ -55,18 +55,18 @@ impl Rendered {
     }
 
     /// Renders new series; their families must have been added before.
-    pub(super) fn bear(&mut self, births: &[Birth]) {
-        for birth in births {
-            self.families[birth.family.0 as usize].bear(birth);
+    pub(super) fn register(&mut self, new_series: &[NewSeries]) {
+        for new in new_series {
+            self.families[new.family.0 as usize].register(new);
         }
     }
 }
 
 impl RenderedFamily {
-    fn bear(&mut self, birth: &Birth) {
+    fn register(&mut self, new: &NewSeries) {
         let text = &mut self.text;
         text.extend_from_slice(self.family.spec.name.as_bytes());
-        let labels = birth.labels.as_bytes();
+        let labels = new.labels.as_bytes();
         if let FamilyKind::Histogram(_) = self.family.spec.kind {
             text.extend_from_slice(b"_bucket{");
             text.extend_from_slice(labels);
@@ -81,11 +81,7 @@ impl RenderedFamily {
             }
             text.push(b' ');
         }
-        self.series.push(RenderedSeries {
-            end: text.len(),
-            cell: birth.cell,
-            created: birth.created,
-        });
+        self.series.push(RenderedSeries { end: text.len(), cell: new.cell, created: new.created });
     }
 
     /// Returns the number of series.

@@ -74,7 +74,7 @@ struct Known {
     values: Vec<ValueMap>,
     sets: SetMap,
     /// The full flags that were set when this shard copied all series and values of their kind.
-    doors: u32,
+    full_flags: u32,
 }
 
 impl Registry {
@@ -118,7 +118,7 @@ impl ShardWriter {
         let bytes_max = self.registry.limits.label_value_bytes_max;
         let index = match known.find(values, bytes_max, &mut self.scratch) {
             Some(cell) => cell,
-            None => self.meet(at, values, now),
+            None => self.resolve(at, values, now),
         };
         if index as usize >= self.chunks.len() * CHUNK_CELLS {
             self.grow(index);
@@ -295,18 +295,18 @@ impl ShardWriter {
             values.resize_with(labels, ValueMap::default);
             let family = Arc::clone(family);
             self.hot.push(Hot::new(&family));
-            self.families.push(Known { family, values, sets: SetMap::new(labels), doors: 0 });
+            self.families.push(Known { family, values, sets: SetMap::new(labels), full_flags: 0 });
         }
     }
 
     /// Resolves label values that this shard does not know. If a full flag was set since the last
     /// copy, copies everything behind it and looks again; then asks the admission.
     #[cold]
-    fn meet(&mut self, at: usize, values: &[&str], now: UnixNanos) -> u32 {
+    fn resolve(&mut self, at: usize, values: &[&str], now: UnixNanos) -> u32 {
         let registry = Arc::clone(&self.registry);
         let bytes_max = registry.limits.label_value_bytes_max;
         let known = &mut self.families[at];
-        if known.family.doors.load(Ordering::Acquire) != known.doors {
+        if known.family.full_flags.load(Ordering::Acquire) != known.full_flags {
             known.copy_all(registry.admission().entry(at));
             if let Some(cell) = known.find(values, bytes_max, &mut self.scratch) {
                 return cell;
@@ -347,14 +347,14 @@ impl Known {
         for (label, (value, known)) in values.iter().zip(&self.values).enumerate() {
             match known.find(cut(value, bytes_max, scratch)) {
                 Some(id) => ids[label] = id,
-                None if self.doors & label_full(label) != 0 => folded |= label_full(label),
+                None if self.full_flags & label_full(label) != 0 => folded |= label_full(label),
                 None => unknown |= label_full(label),
             }
         }
         let labels = values.len();
         let mut overflow = false;
         let mut cell = if unknown == 0 { self.sets.find(&ids[..labels]) } else { None };
-        if cell.is_none() && self.doors & FULL != 0 {
+        if cell.is_none() && self.full_flags & FULL != 0 {
             cell = self.find_overflow(&mut ids, unknown, &mut overflow);
         }
         if cell.is_some() && folded | u32::from(overflow) != 0 {
@@ -379,7 +379,7 @@ impl Known {
         }
         let labels = spec.labels.len();
         let kept = if unknown == 0 { self.sets.find(&ids[..labels]) } else { None };
-        if kept.is_some() || self.doors & OVERFLOW_FULL == 0 {
+        if kept.is_some() || self.full_flags & OVERFLOW_FULL == 0 {
             return kept;
         }
         *overflow = true;
@@ -406,6 +406,6 @@ impl Known {
         for (ids, cell) in entry.sets.iter() {
             self.sets.insert(ids, cell);
         }
-        self.doors = self.family.doors.load(Ordering::Relaxed);
+        self.full_flags = self.family.full_flags.load(Ordering::Relaxed);
     }
 }

@@ -10,7 +10,7 @@ use super::series::SeriesRecorder;
 use super::times::RecordTimes;
 use crate::clock::UnixNanos;
 use crate::decode::time::Zone;
-use crate::health::{Counts, Pulse, Signal};
+use crate::health::{Counts, HealthCounters, Signal};
 use crate::metrics::ShardWriter;
 use crate::record::severity::Severity;
 use crate::record::{Record, field};
@@ -29,7 +29,7 @@ pub(super) struct RecordEffects {
     operations: OpenOperations,
     times: RecordTimes,
     spans: SpanMaker,
-    health: Arc<Pulse>,
+    health: Arc<HealthCounters>,
     /// Capture memory of each rule, indexed by rule number.
     captures: Vec<Option<Captures>>,
     /// A span that a user's rule requests for the current record.
@@ -42,7 +42,7 @@ impl RecordEffects {
     pub(super) fn new(
         writer: ShardWriter,
         spans: SpanMaker,
-        health: Arc<Pulse>,
+        health: Arc<HealthCounters>,
         zone: Zone,
     ) -> RecordEffects {
         RecordEffects {

@@ -1,7 +1,7 @@
 //! Controls a data thread from other threads: stops it, wakes it to load new rules, or replaces its
 //! socket. Costs the thread no system call unless it is used. Unit: one data thread.
 
-use crate::telemetry::standing::Beat;
+use crate::telemetry::process_status::ThreadHeartbeat;
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
@@ -13,7 +13,7 @@ use std::time::Duration;
 #[derive(Debug)]
 pub struct Control {
     /// The thread's heartbeat.
-    pub beat: Arc<Beat>,
+    pub beat: Arc<ThreadHeartbeat>,
     wake: OwnedFd,
     closing: AtomicBool,
     /// When bytes last arrived, in nanoseconds on the monotonic clock.
@@ -29,7 +29,7 @@ impl Control {
     /// Returns an error if the kernel has no descriptor left.
     pub fn new(thread: &'static str) -> Result<Arc<Control>, Errno> {
         let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        let beat = Arc::new(Beat::new(thread));
+        let beat = Arc::new(ThreadHeartbeat::new(thread));
         Ok(Arc::new(Control {
             beat,
             wake,

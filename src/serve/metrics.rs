@@ -39,7 +39,7 @@ pub async fn scrape<B>(
     let accepted = joined(headers, &header::ACCEPT);
     let chosen = negotiate::accept(accepted.as_deref());
     // reads the phase before the values: they may become final only after this page was rendered
-    let is_final = state.standing.phase.get() >= Phase::Lingering;
+    let is_final = state.process_status.phase.get() >= Phase::Lingering;
     let created = state.created || query::switch(query_string, "created");
     let gzip = negotiate::gzip(joined(headers, &header::ACCEPT_ENCODING).as_deref());
     let options = Options { created };
@@ -58,7 +58,7 @@ pub async fn scrape<B>(
         let wants_openmetrics =
             accepted.is_some_and(|accepted| accepted.contains("application/openmetrics-text"));
         let client = Client { address, agent: agent.unwrap_or_default(), wants_openmetrics };
-        state.standing.scrapers.scraped(client, is_final);
+        state.process_status.scrapers.scraped(client, is_final);
     }
     let is_gzip = page.is_gzip;
     let body = Bytes::from_owner(PageBody { page, _sending: sending });

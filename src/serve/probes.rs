@@ -8,7 +8,7 @@ use crate::health::verdict::Status;
 use crate::serve::query;
 use crate::serve::respond::{Answer, TEXT, answer};
 use crate::serve::state::State;
-use crate::telemetry::standing::Condition;
+use crate::telemetry::process_status::Condition;
 use hyper::StatusCode;
 use std::fmt::Write;
 
@@ -45,7 +45,7 @@ impl Probe {
             Probe::Live => vec![ping, of("data_threads", state.data_threads())],
             Probe::Started => vec![ping, of("sockets", state.started())],
             Probe::Ready => {
-                let readiness = state.standing.readiness(state.clock.monotonic());
+                let readiness = state.process_status.readiness(state.clock.monotonic());
                 let conditions = readiness.map(|Condition { name, failed }| Check { name, failed });
                 std::iter::once(ping).chain(conditions).collect()
             }

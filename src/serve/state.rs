@@ -8,7 +8,7 @@ use crate::phase::Phase;
 use crate::serve::page::Pages;
 use crate::telemetry::Telemetry;
 use crate::telemetry::outputs::Condition;
-use crate::telemetry::standing::{self, DoorState, Standing};
+use crate::telemetry::process_status::{self, ListenerState, ProcessStatus};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -25,7 +25,7 @@ pub struct State {
     /// The counters, for the admin port's own refusals.
     pub telemetry: Arc<Telemetry>,
     /// The status of the process: its phase, its listeners, its data threads.
-    pub standing: Arc<Standing>,
+    pub process_status: Arc<ProcessStatus>,
     /// The verdict on the application.
     pub verdict: Arc<Published>,
     /// Renders `/metrics`.
@@ -43,13 +43,13 @@ impl State {
     pub fn new(
         clock: Clock,
         telemetry: Arc<Telemetry>,
-        standing: Arc<Standing>,
+        process_status: Arc<ProcessStatus>,
         exposition: Exposition,
     ) -> State {
         State {
             clock,
             telemetry,
-            standing,
+            process_status,
             verdict: Arc::new(Published::default()),
             pages: Pages::new(exposition),
             created: false,
@@ -65,9 +65,9 @@ impl State {
 
     /// Checks the fullest queue of all outputs: warns from half full on.
     pub(crate) fn overload(&self) -> (Status, String) {
-        match self.standing.fullest() {
+        match self.process_status.fullest() {
             Some((output, fill)) if fill >= 0.5 => {
-                (Status::Warn, standing::describe_fill(output, fill))
+                (Status::Warn, process_status::describe_fill(output, fill))
             }
             _ => (Status::Pass, String::new()),
         }
@@ -77,7 +77,7 @@ impl State {
     /// suffer from it.
     pub(crate) fn outputs(&self) -> (Status, String) {
         let mut reasons = Vec::new();
-        for output in self.standing.outputs() {
+        for output in self.process_status.outputs() {
             match output.condition() {
                 Condition::Working => {}
                 Condition::Degraded { since, reason } => {
@@ -95,10 +95,10 @@ impl State {
     /// Checks the listeners: one that cannot be opened fails the check while the process should
     /// take lines.
     pub(crate) fn sockets(&self) -> (Status, String) {
-        if self.standing.phase.get() != Phase::Serving {
+        if self.process_status.phase.get() != Phase::Serving {
             return (Status::Warn, "draining".to_owned());
         }
-        match self.standing.shut_door() {
+        match self.process_status.shut_door() {
             Some(reason) => (Status::Fail, reason),
             None => (Status::Pass, String::new()),
         }
@@ -107,19 +107,19 @@ impl State {
     /// Checks that every listener was tried. One that cannot be opened does not count: a startup
     /// probe that fails for ever would keep the application from starting.
     pub(crate) fn started(&self) -> (Status, String) {
-        let untried = self.standing.doors().into_iter().find(|(_, state)| match state {
-            DoorState::Closed => true,
-            DoorState::Stuck(_) | DoorState::Open(_) => false,
+        let untried = self.process_status.listeners().into_iter().find(|(_, state)| match state {
+            ListenerState::Closed => true,
+            ListenerState::Stuck(_) | ListenerState::Open(_) => false,
         });
         match untried {
-            Some((door, state)) => (Status::Fail, format!("{} {state}", door.name())),
+            Some((kind, state)) => (Status::Fail, format!("{} {state}", kind.name())),
             None => (Status::Pass, String::new()),
         }
     }
 
     /// Checks the data threads.
     pub(crate) fn data_threads(&self) -> (Status, String) {
-        match self.standing.hanging(self.clock.monotonic()) {
+        match self.process_status.hanging(self.clock.monotonic()) {
             Some(why) => (Status::Fail, why),
             None => (Status::Pass, String::new()),
         }
@@ -135,6 +135,8 @@ pub(crate) fn rfc3339(at: UnixNanos) -> String {
 
 impl fmt::Debug for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("State").field("standing", &self.standing).finish_non_exhaustive()
+        f.debug_struct("State")
+            .field("process_status", &self.process_status)
+            .finish_non_exhaustive()
     }
 }

@@ -9,7 +9,9 @@ use crate::metrics::expose::Encoding;
 use crate::phase::Phase;
 use crate::telemetry::Telemetry;
 use crate::telemetry::outputs::OutputStatus;
-use crate::telemetry::standing::{Beat, Door, DoorState, Standing};
+use crate::telemetry::process_status::{
+    ListenerKind, ListenerState, ProcessStatus, ThreadHeartbeat,
+};
 use std::io::Read;
 use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -29,9 +31,10 @@ fn state() -> (State, Hand) {
             out.extend_from_slice(format!("# {encoding} created={}\n", options.created).as_bytes());
             out.resize(out.len() + 4096, b'#');
         });
-    let standing = Standing::new();
-    standing.door(Door::Stream, DoorState::Open("/run/lines.sock".to_owned()));
-    let state = State::new(clock, Arc::new(Telemetry::new()), standing, exposition);
+    let process_status = ProcessStatus::new();
+    process_status
+        .set_listener(ListenerKind::Stream, ListenerState::Open("/run/lines.sock".to_owned()));
+    let state = State::new(clock, Arc::new(Telemetry::new()), process_status, exposition);
     (state, hand)
 }
 
@@ -160,9 +163,9 @@ async fn a_scrape_gets_what_it_asked_for() {
     assert_eq!(port.ask("HEAD", "/metrics", "").await.status, 200);
 
     let last = |method: &'static str, headers: &'static str| port.ask(method, "/metrics", headers);
-    let known = || port.state.standing.scrapers.with_final();
+    let known = || port.state.process_status.scrapers.with_final();
     assert_eq!(known(), 0, "nothing is final yet");
-    port.state.standing.phase.advance(Phase::Lingering);
+    port.state.process_status.phase.advance(Phase::Lingering);
     let prometheus = "User-Agent: Prometheus/3.15.0\r\n";
     last("HEAD", prometheus).await;
     last("GET", "User-Agent: curl/8.5.0\r\n").await;
@@ -190,7 +193,7 @@ async fn draining_is_alive_and_not_ready() {
     let port = port(state().0).await;
     assert_eq!(port.get("/readyz").await.status, 200);
     for phase in [Phase::Reading, Phase::Flushing, Phase::Exporting, Phase::Lingering] {
-        port.state.standing.phase.advance(phase);
+        port.state.process_status.phase.advance(phase);
         assert_eq!(port.get("/livez").await.status, 200, "{phase:?}");
         assert_eq!(port.get("/metrics").await.status, 200, "{phase:?}");
         assert_eq!(port.get("/health").await.status, 200, "{phase:?}");
@@ -208,7 +211,7 @@ fn degraded_output(state: &State, fill: f64) {
     let output =
         OutputStatus::new("spans", &state.telemetry.output_healthy, Box::new(move || fill));
     output.degraded(START, "connection refused");
-    state.standing.add_output(output);
+    state.process_status.add_output(output);
 }
 
 #[tokio::test]
@@ -240,10 +243,12 @@ async fn probes_speak_as_the_kube_apiserver_does() {
 #[tokio::test]
 async fn only_a_hanging_thread_is_not_alive() {
     let (state, hand) = state();
-    let beat = Arc::new(Beat::new("stream"));
+    let beat = Arc::new(ThreadHeartbeat::new("stream"));
     beat.busy(state.clock.monotonic());
-    state.standing.watch(beat);
-    state.standing.door(Door::Stream, DoorState::Stuck("no space".to_owned()));
+    state.process_status.watch(beat);
+    state
+        .process_status
+        .set_listener(ListenerKind::Stream, ListenerState::Stuck("no space".to_owned()));
     let port = port(state).await;
     assert_eq!(port.get("/livez").await.status, 200);
     hand.wind(Duration::from_secs(11));
@@ -259,13 +264,15 @@ async fn only_a_hanging_thread_is_not_alive() {
 #[tokio::test]
 async fn a_stuck_door_keeps_no_application_from_starting() {
     let port = port(state().0).await;
-    port.state.standing.door(Door::Datagram, DoorState::Closed);
+    port.state.process_status.set_listener(ListenerKind::Datagram, ListenerState::Closed);
     for path in ["/startupz", "/readyz", "/health"] {
         let reply = port.get(path).await;
         assert_eq!(reply.status, 503, "{path}");
         assert!(reply.text().contains("datagram socket not open yet"), "{path}");
     }
-    port.state.standing.door(Door::Datagram, DoorState::Stuck("denied".to_owned()));
+    port.state
+        .process_status
+        .set_listener(ListenerKind::Datagram, ListenerState::Stuck("denied".to_owned()));
     assert_eq!(port.get("/startupz").await.status, 200);
     let ready = port.get("/readyz").await;
     assert_eq!(ready.status, 503);

@@ -1,8 +1,8 @@
 //! A sidecar that records the delivered bytes instead of processing them, in this process or in a
 //! child process.
 
-use sidelight::app::doors::Place;
 use sidelight::app::drain::{self, Output};
+use sidelight::app::listeners::Place;
 use sidelight::app::parts::{Parts, Settings};
 use sidelight::app::reload::Looked;
 use sidelight::app::signals::Signals;
@@ -12,7 +12,7 @@ use sidelight::clock::{Clock, UnixNanos};
 use sidelight::frame::count;
 use sidelight::pipeline::input::{FrameSink, Input, Source};
 use sidelight::telemetry::Telemetry;
-use sidelight::telemetry::standing::Standing;
+use sidelight::telemetry::process_status::ProcessStatus;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::os::unix::net::{UnixDatagram, UnixStream};
@@ -113,7 +113,7 @@ pub(crate) struct Sidecar {
     on_lines: Arc<Mutex<OnLines>>,
     datagram_flushes: Arc<AtomicU64>,
     telemetry: Arc<Telemetry>,
-    standing: Arc<Standing>,
+    process_status: Arc<ProcessStatus>,
     directory: TempDir,
     _signals: Signals,
 }
@@ -154,7 +154,7 @@ impl Sidecar {
             (directory.path().join("log.sock"), directory.path().join("d.sock"));
         obstacle(&stream);
         let signals = Signals::deaf().expect("descriptors");
-        let (telemetry, standing) = (Arc::new(Telemetry::new()), Standing::new());
+        let (telemetry, process_status) = (Arc::new(Telemetry::new()), ProcessStatus::new());
         let seen = Arc::new(Mutex::new(Seen::default()));
         let mut settings = Settings {
             stream: Some(Place { path: Some(stream.clone()), ..Place::default() }),
@@ -172,7 +172,7 @@ impl Sidecar {
             settings,
             clock: Clock::system(),
             telemetry: Arc::clone(&telemetry),
-            standing: Arc::clone(&standing),
+            process_status: Arc::clone(&process_status),
             pipelines: Pipelines::new(move |input| {
                 let (seen, on_lines, datagram_flushes) = into.clone();
                 let telemetry = Arc::clone(&counted);
@@ -190,7 +190,7 @@ impl Sidecar {
             on_lines,
             datagram_flushes,
             telemetry,
-            standing,
+            process_status,
             directory,
             _signals: signals,
         }
@@ -214,12 +214,12 @@ impl Sidecar {
         &self.telemetry
     }
 
-    pub(crate) fn standing(&self) -> &Standing {
-        &self.standing
+    pub(crate) fn process_status(&self) -> &ProcessStatus {
+        &self.process_status
     }
 
-    pub(crate) fn standing_too(&self) -> Arc<Standing> {
-        Arc::clone(&self.standing)
+    pub(crate) fn standing_too(&self) -> Arc<ProcessStatus> {
+        Arc::clone(&self.process_status)
     }
 
     fn lock(&self) -> MutexGuard<'_, Seen> {
@@ -232,7 +232,7 @@ impl Sidecar {
 
     /// Waits until the process is ready. A listener accepts a moment before the process reports it.
     pub(crate) fn wait_ready(&self) {
-        until("ready", || self.standing.is_ready(Duration::ZERO));
+        until("ready", || self.process_status.is_ready(Duration::ZERO));
     }
 
     /// Waits until `look` returns true.
@@ -312,9 +312,9 @@ pub(crate) fn be_child() {
     };
     let telemetry = Arc::new(Telemetry::new());
     let counted = Arc::clone(&telemetry);
-    let standing = Standing::new();
+    let process_status = ProcessStatus::new();
     if is_set("DOOR_EXHAUSTED") {
-        exhaust_descriptors(&directory, Arc::clone(&standing));
+        exhaust_descriptors(&directory, Arc::clone(&process_status));
     }
     let parts = Parts {
         settings: Settings {
@@ -326,7 +326,7 @@ pub(crate) fn be_child() {
         },
         clock: Clock::system(),
         telemetry,
-        standing,
+        process_status,
         pipelines: Pipelines::new(move |_| {
             Box::new(Counter { counts: Arc::clone(&into), telemetry: Arc::clone(&counted) })
         }),
@@ -351,7 +351,7 @@ pub(crate) fn be_child() {
 /// Takes all file descriptors but four, which are enough to bind a socket but not to serve it,
 /// until a file `release` exists. Meanwhile writes to `stuck` what the process reports about its
 /// listeners, and adds a line `open` when all are open.
-fn exhaust_descriptors(directory: &Path, standing: Arc<Standing>) {
+fn exhaust_descriptors(directory: &Path, process_status: Arc<ProcessStatus>) {
     let mut stuck = std::fs::File::create(directory.join("stuck")).expect("a file");
     let release = directory.join("release");
     let mut taken = Vec::new();
@@ -361,8 +361,8 @@ fn exhaust_descriptors(directory: &Path, standing: Arc<Standing>) {
     taken.truncate(taken.len() - 4);
     std::thread::spawn(move || {
         let mut said = String::new();
-        while !standing.is_started() || !release.exists() {
-            for (_, state) in standing.doors() {
+        while !process_status.is_started() || !release.exists() {
+            for (_, state) in process_status.listeners() {
                 let state = state.to_string();
                 if state.contains("its thread ended") && said != state {
                     writeln!(stuck, "{state}").expect("written");

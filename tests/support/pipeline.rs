@@ -2,7 +2,7 @@
 //! corpora.
 
 use sidelight::decode::time::Zone;
-use sidelight::health::Pulse;
+use sidelight::health::HealthCounters;
 use sidelight::metrics::expose::{self, Encoding, Options};
 use sidelight::metrics::{Limits, Registry};
 use sidelight::pipeline::{Parts, Pipeline};
@@ -31,7 +31,7 @@ pub(crate) fn pipeline_with(rules: &RulesSettings) -> (Pipeline, Arc<Registry>) 
         rules: Arc::new(Published::new(rules)),
         registry: Arc::clone(&registry),
         telemetry: Arc::new(Telemetry::new()),
-        pulse: Arc::new(Pulse::default()),
+        health_counters: Arc::new(HealthCounters::default()),
         spans: SpanMaker::disabled(),
         passthrough: None,
         resource: Arc::new(Resource::default()),

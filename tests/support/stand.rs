@@ -3,7 +3,7 @@
 use sidelight::app::compose;
 use sidelight::clock::UnixNanos;
 use sidelight::config::settings::Config;
-use sidelight::health::Pulse;
+use sidelight::health::HealthCounters;
 use sidelight::metrics::Registry;
 use sidelight::metrics::expose::{self, Encoding, Options};
 use sidelight::outbox::{BatchSize, Capacity, Chunk, Outbox};
@@ -46,7 +46,7 @@ impl Stand {
             rules: Arc::clone(&rules),
             registry: Arc::clone(&registry),
             telemetry: Arc::clone(&telemetry),
-            pulse: Arc::new(Pulse::default()),
+            health_counters: Arc::new(HealthCounters::default()),
             spans,
             passthrough: None,
             resource: Arc::new(config.resource.clone()),

@@ -5,11 +5,13 @@
 //! admitted if the original could be. Unit: one pod.
 
 pub mod admission;
-mod draft;
 mod identity;
 mod mesh;
+mod mounts;
 pub mod names;
+mod options;
 pub mod patch;
+mod plan_builder;
 mod platform;
 mod pod;
 pub mod policy;
@@ -17,13 +19,11 @@ pub mod quantity;
 mod resources;
 pub mod sidecar;
 mod status;
-mod strip;
-mod wire;
-mod wish;
+mod uninject;
 
-use draft::Draft;
 use names::reason;
 use patch::Operation;
+use plan_builder::PlanBuilder;
 use pod::Pod;
 use policy::Policy;
 use serde_json::Value;
@@ -109,19 +109,19 @@ pub fn plan_for(
         }
         return plan;
     }
-    let (wish, warnings) = wish::read(&pod, &policy);
+    let (options, warnings) = options::read(&pod, &policy);
     let plan = Plan { warnings, ..Plan::default() };
     let status = pod.status().map_or_else(Status::of_policy, Status::of);
-    let draft = Draft { pod: &pod, namespace, policy: &policy, wish, plan, status };
+    let builder = PlanBuilder { pod: &pod, namespace, policy: &policy, options, plan, status };
     match pod.container(names::CONTAINER) {
-        None => draft.first(owner),
-        Some(sidecar) => draft.again(sidecar),
+        None => builder.first(owner),
+        Some(sidecar) => builder.again(sidecar),
     }
 }
 
 /// Removes what injection added to a pod, and nothing else. Returns whether it removed anything.
 pub fn strip(pod: &mut Value) -> bool {
-    strip::strip(pod)
+    uninject::strip(pod)
 }
 
 /// Returns why a pod must not get a sidecar.

@@ -44,7 +44,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tokio_rustls::TlsAcceptor;
-use trust::Keeper;
+use trust::CertificateManager;
 use webhook::{Hook, Leaving};
 
 /// How often the webhook thread reports that it is alive.
@@ -185,8 +185,8 @@ impl Shared {
         Admin { metrics: Arc::clone(&self.metrics), readiness: Arc::clone(&self.readiness) }
     }
 
-    fn keeper(&self, settings: TlsSettings) -> Keeper {
-        Keeper {
+    fn keeper(&self, settings: TlsSettings) -> CertificateManager {
+        CertificateManager {
             settings,
             client: self.client.clone(),
             clock: self.clock.clone(),

@@ -2,9 +2,9 @@
 //! `why.md` describes:
 //!
 //! - `pod.yaml`: the pod of the API server; `injector.yaml`, `namespace.yaml`: present if the
-//! defaults do not show the case;
+//!   defaults do not show the case;
 //! - `patch.json`: the operations; `injected.yaml`: the pod after them; `told.txt`: warnings and
-//! reasons.
+//!   reasons.
 //!
 //! `UPDATE=1` rewrites the expected files; a missing one is written and fails once.
 

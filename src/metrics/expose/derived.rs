@@ -33,25 +33,25 @@ pub(super) fn write(
     page.header(Header { name, help, unit, kind });
     match &spec.kind {
         FamilyKind::Counter => {
-            for (text, cell, born) in family.iter() {
+            for (text, cell, created_at) in family.iter() {
                 copy(page.out, text);
                 number::integer(page.out, cells.count(cell));
-                end_of_counter(page, name, text, cell, exemplars, created.then_some(born));
+                end_of_counter(page, name, text, cell, exemplars, created.then_some(created_at));
             }
         }
         FamilyKind::FloatCounter => {
-            for (text, cell, born) in family.iter() {
+            for (text, cell, created_at) in family.iter() {
                 copy(page.out, text);
                 number::double(page.out, cells.sum(cell));
-                end_of_counter(page, name, text, cell, exemplars, created.then_some(born));
+                end_of_counter(page, name, text, cell, exemplars, created.then_some(created_at));
             }
         }
         FamilyKind::AddGauge => gauges(page, family, |cell| cells.sum(cell)),
         FamilyKind::SetGauge => gauges(page, family, |cell| cells.newest(cell)),
         FamilyKind::Histogram(bounds) => {
             let tails = Tails::new(bounds, page.open);
-            for (text, cell, born) in family.iter() {
-                let histogram = Series { name, text, cell, created: created.then_some(born) };
+            for (text, cell, created_at) in family.iter() {
+                let histogram = Series { name, text, cell, created: created.then_some(created_at) };
                 histogram.write(page, &tails, cells, exemplars);
             }
         }

@@ -168,7 +168,7 @@ fn a_full_family_is_answered_without_the_lock() {
         registry.admission().asked
     };
     let first = meet(0, 0);
-    assert!((22..60).contains(&first), "20 series, 2 overflow series, those that closed a door");
+    assert!((22..60).contains(&first), "20 series, 2 overflow series, those that closed a flag");
     assert_eq!(meet(1_000, 0), first);
     let second = meet(0, 1);
     assert!(second <= first + 2, "the other shard copied all, and asked for overflow at most");

@@ -182,11 +182,11 @@ fn one(
     entrypoints: Option<&mut Entrypoints>,
 ) -> Result<(Done, Vec<String>), String> {
     if arguments.uninject {
-        let mut standing = pod::standing(&document.value, workload);
-        if !strip(&mut standing) {
+        let mut process_status = pod::process_status(&document.value, workload);
+        if !strip(&mut process_status) {
             return Ok((Done::Unchanged, Vec::new()));
         }
-        pod::put_back(&mut document.value, workload, standing)?;
+        pod::put_back(&mut document.value, workload, process_status)?;
         return Ok((Done::Removed, Vec::new()));
     }
     let name = match (workload.namespace.as_str(), &arguments.namespace) {
@@ -194,21 +194,22 @@ fn one(
         (own, _) => own.to_owned(),
     };
     let namespace = Namespace { name, ..Namespace::default() };
-    let mut standing = pod::standing(&document.value, workload);
+    let mut process_status = pod::process_status(&document.value, workload);
     let mut warnings = Vec::new();
     let mut changed = false;
     if let Some(entrypoints) = entrypoints {
-        changed |= entrypoints.write(&mut standing, &policy.within(&namespace.name), &mut warnings);
+        changed |=
+            entrypoints.write(&mut process_status, &policy.within(&namespace.name), &mut warnings);
     }
     let Plan { patch, skipped, warnings: said, .. } =
-        plan_for(&standing, &namespace, policy, pod::owner(workload).as_ref());
+        plan_for(&process_status, &namespace, policy, pod::owner(workload).as_ref());
     warnings.extend(said);
     for operation in &patch {
-        apply::apply(&mut standing, operation)?;
+        apply::apply(&mut process_status, operation)?;
     }
     changed |= !patch.is_empty();
     if changed {
-        pod::put_back(&mut document.value, workload, standing)?;
+        pod::put_back(&mut document.value, workload, process_status)?;
     }
     let done = match skipped {
         _ if changed => Done::Injected,

@@ -8,10 +8,10 @@ use super::names::{
     NAMESPACE_CONFIG_MAP, NAMESPACE_PATH, NAMESPACE_VOLUME, PORT, RULES_PATH, RULES_VOLUME,
     RUN_PATH, RUN_VOLUME, SOCKET_PATH, SOCKET_VARIABLE,
 };
+use super::options::PodOptions;
 use super::pod::Pod;
 use super::policy::{Mode, Platform, Policy, Probe};
 use super::quantity::is_more;
-use super::wish::Wish;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
@@ -41,14 +41,14 @@ pub(super) fn container(
     pod: &Pod<'_>,
     owners: &[Owner],
     policy: &Policy,
-    wish: &Wish,
+    options: &PodOptions,
     shape: &Shape,
 ) -> Value {
-    let mut container = begun(CONTAINER, policy, wish, json!(["run"]));
-    if wish.mode == Mode::Native {
+    let mut container = begun(CONTAINER, policy, options, json!(["run"]));
+    if options.mode == Mode::Native {
         container.insert("restartPolicy".to_owned(), json!("Always"));
     }
-    container.insert("env".to_owned(), environment(pod, owners, policy, wish, shape));
+    container.insert("env".to_owned(), environment(pod, owners, policy, options, shape));
     let port = json!([{"name": PORT, "containerPort": shape.port, "protocol": "TCP"}]);
     container.insert("ports".to_owned(), port);
     let check =
@@ -57,7 +57,7 @@ pub(super) fn container(
     if shape.reachable {
         let get = |path: &str| json!({"httpGet": {"path": path, "port": shape.port}});
         container.insert("livenessProbe".to_owned(), probe(get("/livez"), policy.liveness_probe));
-        if wish.readiness_probe {
+        if options.readiness_probe {
             container
                 .insert("readinessProbe".to_owned(), probe(get("/readyz"), policy.liveness_probe));
         }
@@ -68,7 +68,7 @@ pub(super) fn container(
         json!({"name": RUN_VOLUME, "mountPath": RUN_PATH}),
         json!({"name": NAMESPACE_VOLUME, "mountPath": NAMESPACE_PATH, "readOnly": true}),
     ];
-    if wish.rules.is_some() {
+    if options.rules.is_some() {
         mounts.push(json!({"name": RULES_VOLUME, "mountPath": RULES_PATH, "readOnly": true}));
     }
     container.insert("volumeMounts".to_owned(), Value::Array(mounts));
@@ -76,8 +76,8 @@ pub(super) fn container(
 }
 
 /// Builds the init container of classic mode that copies the binary to the volume.
-pub(super) fn installer(policy: &Policy, wish: &Wish, resources: &Value) -> Value {
-    let mut container = begun(INSTALL_CONTAINER, policy, wish, json!(["install", INSTALL_PATH]));
+pub(super) fn installer(policy: &Policy, options: &PodOptions, resources: &Value) -> Value {
+    let mut container = begun(INSTALL_CONTAINER, policy, options, json!(["install", INSTALL_PATH]));
     container.insert("resources".to_owned(), resources.clone());
     container.insert("securityContext".to_owned(), security(policy));
     let mounts = json!([{"name": RUN_VOLUME, "mountPath": RUN_PATH}]);
@@ -86,7 +86,12 @@ pub(super) fn installer(policy: &Policy, wish: &Wish, resources: &Value) -> Valu
 }
 
 /// Builds the volumes, without those that the pod has already.
-pub(super) fn volumes(pod: &Pod<'_>, policy: &Policy, wish: &Wish, install: bool) -> Vec<Value> {
+pub(super) fn volumes(
+    pod: &Pod<'_>,
+    policy: &Policy,
+    options: &PodOptions,
+    install: bool,
+) -> Vec<Value> {
     // the sockets need almost nothing, the binary needs eight
     let needed = if install { "16Mi" } else { "8Mi" };
     let size = policy.volume_size_limit.as_deref().unwrap_or(needed);
@@ -100,16 +105,16 @@ pub(super) fn volumes(pod: &Pod<'_>, policy: &Policy, wish: &Wish, install: bool
         json!({"name": RUN_VOLUME, "emptyDir": {"medium": "Memory", "sizeLimit": size}}),
         layer(NAMESPACE_VOLUME, NAMESPACE_CONFIG_MAP),
     ];
-    volumes.extend(wish.rules.as_deref().map(|name| layer(RULES_VOLUME, name)));
+    volumes.extend(options.rules.as_deref().map(|name| layer(RULES_VOLUME, name)));
     volumes.retain(|volume| !volume["name"].as_str().is_some_and(|name| pod.has_volume(name)));
     volumes
 }
 
-fn begun(name: &str, policy: &Policy, wish: &Wish, args: Value) -> Map<String, Value> {
+fn begun(name: &str, policy: &Policy, options: &PodOptions, args: Value) -> Map<String, Value> {
     let pull = policy.image_pull_policy.word();
     let members = [
         ("name", json!(name)),
-        ("image", json!(wish.image)),
+        ("image", json!(options.image)),
         ("imagePullPolicy", json!(pull)),
         ("args", args),
     ];
@@ -147,7 +152,7 @@ fn environment(
     pod: &Pod<'_>,
     owners: &[Owner],
     policy: &Policy,
-    wish: &Wish,
+    options: &PodOptions,
     shape: &Shape,
 ) -> Value {
     let mut list: Vec<Value> = Vec::new();
@@ -157,10 +162,10 @@ fn environment(
     // the volume belongs to the pod, and its containers run as other users
     put("SIDELIGHT_SOCKET_MODE", "0666".to_owned());
     put("SIDELIGHT_LISTEN", format!("[::]:{}", shape.port));
-    put("SIDELIGHT_MODE", wish.mode.word().to_owned());
+    put("SIDELIGHT_MODE", options.mode.word().to_owned());
     let grace = pod.spec.get("terminationGracePeriodSeconds").and_then(Value::as_i64);
     put("SIDELIGHT_GRACE_SECONDS", grace.unwrap_or(GRACE_SECONDS).max(0).to_string());
-    if let Some(level) = wish.log_level {
+    if let Some(level) = options.log_level {
         put("SIDELIGHT_LOG_LEVEL", level.to_owned());
     }
     for (name, field) in [
@@ -193,35 +198,37 @@ fn environment(
     {
         put("SIDELIGHT_DEFAULTS", literal(defaults));
     }
-    let layers = match wish.rules {
+    let layers = match options.rules {
         Some(_) => format!("{NAMESPACE_PATH}:{RULES_PATH}"),
         None => NAMESPACE_PATH.to_owned(),
     };
     put("SIDELIGHT_CONFIG_LAYERS", layers);
-    if let Some(prefix) = &wish.metrics.prefix {
+    if let Some(prefix) = &options.metrics.prefix {
         put("SIDELIGHT_METRICS_PREFIX", literal(prefix));
     }
-    if !wish.metrics.groups_off.is_empty() {
-        let groups: Vec<&str> = wish.metrics.groups_off.iter().map(|group| group.word()).collect();
+    if !options.metrics.groups_off.is_empty() {
+        let groups: Vec<&str> =
+            options.metrics.groups_off.iter().map(|group| group.word()).collect();
         put("SIDELIGHT_METRICS_GROUPS_OFF", groups.join(","));
     }
-    let wait = final_scrape_wait(owners, wish);
+    let wait = final_scrape_wait(owners, options);
     if !wait.is_zero() {
         put("SIDELIGHT_FINAL_SCRAPE_WAIT", written(wait));
-        put("SIDELIGHT_SCRAPERS", wish.final_scrape.scrapers.to_string());
+        put("SIDELIGHT_SCRAPERS", options.final_scrape.scrapers.to_string());
     }
-    if wish.mode == Mode::Classic && ends_by_itself(pod, owners) {
+    if options.mode == Mode::Classic && ends_by_itself(pod, owners) {
         put("SIDELIGHT_EXIT_WITH_APP", "1".to_owned());
     }
-    if shape.install && wish.mode == Mode::Native {
+    if shape.install && options.mode == Mode::Native {
         put(INSTALL_VARIABLE, INSTALL_PATH.to_owned());
     }
     Value::Array(list)
 }
 
-fn final_scrape_wait(owners: &[Owner], wish: &Wish) -> Duration {
-    let by_kind = if is_job(owners) { wish.final_scrape.jobs } else { wish.final_scrape.others };
-    wish.final_scrape_wait.unwrap_or(by_kind)
+fn final_scrape_wait(owners: &[Owner], options: &PodOptions) -> Duration {
+    let by_kind =
+        if is_job(owners) { options.final_scrape.jobs } else { options.final_scrape.others };
+    options.final_scrape_wait.unwrap_or(by_kind)
 }
 
 fn is_job(owners: &[Owner]) -> bool {

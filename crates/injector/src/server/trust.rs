@@ -34,7 +34,7 @@ const FILE_BYTES_MAX: u64 = 1024 * 1024;
 
 /// The state of the task.
 #[derive(Debug)]
-pub struct Keeper {
+pub struct CertificateManager {
     /// The settings of the certificate and its trust.
     pub settings: TlsSettings,
     /// The client of the API server; `None` without a cluster, as on a laptop.
@@ -65,7 +65,7 @@ struct Entry {
     bundle: String,
 }
 
-impl Keeper {
+impl CertificateManager {
     /// Runs rounds until `stop` is set.
     pub async fn keep(mut self, mut stop: watch::Receiver<bool>) {
         loop {

@@ -1,4 +1,4 @@
-//! The atomics behind [`super::Pulse`]. Data threads write here: no allocation and no waiting.
+//! The atomics behind [`super::HealthCounters`]. Data threads write here: no allocation and no waiting.
 
 use crate::clock::UnixNanos;
 use crate::health::window::Totals;

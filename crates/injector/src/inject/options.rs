@@ -49,7 +49,7 @@ const IMAGE_BYTES_MAX: usize = 512;
 
 /// The settings for one pod.
 #[derive(Clone, PartialEq, Debug)]
-pub(super) struct Wish {
+pub(super) struct PodOptions {
     pub(super) mode: Mode,
     pub(super) port: u16,
     pub(super) log_level: Option<&'static str>,
@@ -75,12 +75,12 @@ pub(super) enum Tee {
 }
 
 /// Reads annotations, and records which of them are invalid.
-struct Asked<'p> {
+struct AnnotationReader<'p> {
     pod: &'p Pod<'p>,
     warnings: Vec<String>,
 }
 
-impl<'p> Asked<'p> {
+impl<'p> AnnotationReader<'p> {
     fn text(&self, key: &str) -> Option<&'p str> {
         self.pod.annotation(&format!("{CONFIG}{key}")).map(str::trim)
     }
@@ -117,8 +117,8 @@ impl<'p> Asked<'p> {
 }
 
 /// Returns the policy with the pod's settings applied, and the warnings for people.
-pub(super) fn read(pod: &Pod<'_>, policy: &Policy) -> (Wish, Vec<String>) {
-    let mut asked = Asked { pod, warnings: Vec::new() };
+pub(super) fn read(pod: &Pod<'_>, policy: &Policy) -> (PodOptions, Vec<String>) {
+    let mut asked = AnnotationReader { pod, warnings: Vec::new() };
     for (key, _) in pod.annotations(CONFIG) {
         if !KEYS.contains(&key) {
             let known = KEYS.join(", ");
@@ -134,7 +134,7 @@ pub(super) fn read(pod: &Pod<'_>, policy: &Policy) -> (Wish, Vec<String>) {
     let log_level = asked.value("log-level", "error, warn, info, debug or trace", |text| {
         LOG_LEVELS.into_iter().find(|level| *level == text)
     });
-    let wish = Wish {
+    let options = PodOptions {
         mode: mode.unwrap_or(policy.mode),
         port: port.unwrap_or(policy.port),
         log_level,
@@ -155,7 +155,7 @@ pub(super) fn read(pod: &Pod<'_>, policy: &Policy) -> (Wish, Vec<String>) {
         resources: resources(&mut asked, policy),
         image: image(&mut asked, policy),
     };
-    (wish, asked.warnings)
+    (options, asked.warnings)
 }
 
 fn flag(text: &str) -> Option<bool> {
@@ -178,7 +178,7 @@ fn list(text: &str) -> impl Iterator<Item = &str> {
 
 /// Returns the containers that get the socket. If no container has one of the names, all of them
 /// get it, because a typing error must not lose all lines.
-fn containers(asked: &mut Asked<'_>) -> Option<BTreeSet<String>> {
+fn containers(asked: &mut AnnotationReader<'_>) -> Option<BTreeSet<String>> {
     let expected = "a list of names of containers";
     let wanted = asked.value("containers", expected, names)?;
     let there = |name: &&String| asked.pod.container(name).is_some();
@@ -193,7 +193,7 @@ fn containers(asked: &mut Asked<'_>) -> Option<BTreeSet<String>> {
     (!nobody).then_some(wanted)
 }
 
-fn tee(asked: &mut Asked<'_>) -> Tee {
+fn tee(asked: &mut AnnotationReader<'_>) -> Tee {
     let parse = |text: &str| match flag(text) {
         Some(true) => Some(Tee::Everybody),
         Some(false) => Some(Tee::Nobody),
@@ -202,7 +202,7 @@ fn tee(asked: &mut Asked<'_>) -> Tee {
     asked.value("tee", "true or a list of names of containers", parse).unwrap_or(Tee::Nobody)
 }
 
-fn metrics(asked: &mut Asked<'_>, policy: &Metrics) -> Metrics {
+fn metrics(asked: &mut AnnotationReader<'_>, policy: &Metrics) -> Metrics {
     let prefix = asked.value("metrics-prefix", "the beginning of a metric's name", |text| {
         is_prefix(text).then(|| text.to_owned())
     });
@@ -240,7 +240,7 @@ fn wait(text: &str) -> Option<Duration> {
 }
 
 /// Returns the name of a ConfigMap: DNS labels with dots between them.
-fn rules(asked: &mut Asked<'_>) -> Option<String> {
+fn rules(asked: &mut AnnotationReader<'_>) -> Option<String> {
     let name = asked.pod.annotation(RULES)?.trim();
     if is_name(name) {
         return Some(name.to_owned());
@@ -249,7 +249,7 @@ fn rules(asked: &mut Asked<'_>) -> Option<String> {
     None
 }
 
-fn resources(asked: &mut Asked<'_>, policy: &Policy) -> Resources {
+fn resources(asked: &mut AnnotationReader<'_>, policy: &Policy) -> Resources {
     let mut resources = policy.resources.clone();
     for (key, name, is_limit) in [
         ("cpu-request", "cpu", false),
@@ -269,7 +269,7 @@ fn resources(asked: &mut Asked<'_>, policy: &Policy) -> Resources {
     resources
 }
 
-fn image(asked: &mut Asked<'_>, policy: &Policy) -> String {
+fn image(asked: &mut AnnotationReader<'_>, policy: &Policy) -> String {
     if !asked.may("image", policy.allow.image, "image") {
         return policy.image.clone();
     }

@@ -1,12 +1,12 @@
 //! Builds the plan of one pod: which containers get the socket, where the sidecar is inserted, and
 //! which warnings and reasons are reported. Unit: one pod.
 
+use super::mounts::{self, Command};
 use super::names::{self, reason};
+use super::options::{PodOptions, Tee};
 use super::pod::{self, Container, Pod};
 use super::policy::{Mode, Policy};
 use super::status::{Names, Status};
-use super::wire::{self, Command};
-use super::wish::{Tee, Wish};
 use super::{LeftOut, Namespace, Owner, Plan, identity, mesh, patch, resources, sidecar};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
@@ -16,16 +16,16 @@ use std::collections::BTreeSet;
 const ANNOTATIONS_BYTES_MAX: usize = 256 * 1024;
 
 /// A plan under construction.
-pub(super) struct Draft<'d> {
+pub(super) struct PlanBuilder<'d> {
     pub(super) pod: &'d Pod<'d>,
     pub(super) namespace: &'d Namespace,
     pub(super) policy: &'d Policy,
-    pub(super) wish: Wish,
+    pub(super) options: PodOptions,
     pub(super) plan: Plan,
     pub(super) status: Status,
 }
 
-impl<'d> Draft<'d> {
+impl<'d> PlanBuilder<'d> {
     /// Plans for a pod without a sidecar.
     pub(super) fn first(mut self, owner: Option<&Owner>) -> Plan {
         // the volumes that a copied annotation names may exist nevertheless
@@ -55,7 +55,7 @@ impl<'d> Draft<'d> {
         self.wire(&wired);
         self.tee(&commands, install);
         let owners = identity::owners(self.pod, owner);
-        let resources = resources::of(self.pod, &self.wish.resources, mesh::owns);
+        let resources = resources::of(self.pod, &self.options.resources, mesh::owns);
         let shape = sidecar::Shape { port, resources, reachable: !catches, install };
         self.sidecar(&owners, &shape, front);
         self.pull_secrets(owner.is_some());
@@ -101,8 +101,8 @@ impl<'d> Draft<'d> {
 
     /// Plans for a pod with a sidecar: containers that were added since get what they lack.
     pub(super) fn again(mut self, sidecar: &Container<'_>) -> Plan {
-        self.wish.mode = if sidecar.is_init { Mode::Native } else { Mode::Classic };
-        let port = mesh::port_of(sidecar).unwrap_or(self.wish.port);
+        self.options.mode = if sidecar.is_init { Mode::Native } else { Mode::Classic };
+        let port = mesh::port_of(sidecar).unwrap_or(self.options.port);
         let wired = self.wired();
         let has_binary = sidecar.variable(names::INSTALL_VARIABLE).is_some()
             || self.pod.container(names::INSTALL_CONTAINER).is_some();
@@ -132,7 +132,7 @@ impl<'d> Draft<'d> {
         let mut wired = Vec::new();
         for container in &pod.containers {
             let ours = [names::CONTAINER, names::INSTALL_CONTAINER].contains(&container.name);
-            let wanted = match &self.wish.containers {
+            let wanted = match &self.options.containers {
                 Some(names) => names.contains(container.name),
                 // a mesh's webhook compares its containers with those that it created
                 None => !mesh::owns(container.name),
@@ -140,7 +140,7 @@ impl<'d> Draft<'d> {
             if ours || !wanted {
                 continue;
             }
-            match wire::obstacle(pod, container) {
+            match mounts::obstacle(pod, container) {
                 None => wired.push(container.clone()),
                 Some(reason) => {
                     let name = container.name;
@@ -169,7 +169,7 @@ impl<'d> Draft<'d> {
             .flat_map(|port| [port.get("containerPort"), port.get("hostPort")])
             .filter_map(|number| number?.as_u64())
             .collect();
-        let wanted = self.wish.port;
+        let wanted = self.options.port;
         let mut candidates = (wanted..=u16::MAX).chain((1024..wanted).rev());
         let port = candidates.find(|port| !declared.contains(&u64::from(*port))).unwrap_or(wanted);
         if port != wanted {
@@ -190,7 +190,7 @@ impl<'d> Draft<'d> {
     fn commands(&mut self, wired: &[Container<'d>], front: usize) -> Vec<(Container<'d>, Command)> {
         let mut found = Vec::new();
         for container in wired {
-            let is_asked = match &self.wish.tee {
+            let is_asked = match &self.options.tee {
                 Tee::Nobody => false,
                 Tee::Everybody => !container.is_init,
                 Tee::Named(names) => names.contains(container.name),
@@ -202,10 +202,10 @@ impl<'d> Draft<'d> {
                     "it starts before the sidecar",
                 );
             } else if is_asked {
-                found.push((container.clone(), wire::command(container, self.policy)));
+                found.push((container.clone(), mounts::command(container, self.policy)));
             }
         }
-        if let Tee::Named(names) = self.wish.tee.clone() {
+        if let Tee::Named(names) = self.options.tee.clone() {
             let wired = wired.iter().map(|container| container.name);
             let left_out = self.plan.left_out.iter().map(|left_out| left_out.container.as_str());
             let known: BTreeSet<&str> = wired.chain(left_out).collect();
@@ -231,7 +231,7 @@ impl<'d> Draft<'d> {
             let message = "the cluster's defaults are larger than a variable can be";
             self.plan.warnings.push(format!("{message} ({defaults} of {most} bytes): left out"));
         }
-        let metrics = &self.wish.metrics;
+        let metrics = &self.options.metrics;
         if metrics.prefix.is_none() && metrics.groups_off.is_empty() && has_metrics(self.pod) {
             self.plan.warnings.push(format!(
                 "the pod has metrics of its own: sidelight's may say the same under the same names; see \
@@ -247,7 +247,7 @@ impl<'d> Draft<'d> {
         self.status = Status::default();
         self.status.set("rev", self.policy.revision.as_str());
         self.status.set("version", env!("CARGO_PKG_VERSION"));
-        self.status.set("mode", self.wish.mode.word());
+        self.status.set("mode", self.options.mode.word());
         self.status.set("port", port);
         self.status.set("configHash", self.policy.hash());
         for note in notes {
@@ -259,7 +259,7 @@ impl<'d> Draft<'d> {
     }
 
     fn volumes(&mut self, install: bool) {
-        let volumes = sidecar::volumes(self.pod, self.policy, &self.wish, install);
+        let volumes = sidecar::volumes(self.pod, self.policy, &self.options, install);
         for volume in &volumes {
             self.status.name(Names::Volumes, volume["name"].as_str().unwrap_or_default());
         }
@@ -268,7 +268,7 @@ impl<'d> Draft<'d> {
 
     fn wire(&mut self, wired: &[Container<'_>]) {
         for container in wired {
-            if wire::wire(&mut self.plan.patch, container) {
+            if mounts::wire(&mut self.plan.patch, container) {
                 self.status.name(Names::KeptEnv, container.name);
             }
         }
@@ -279,7 +279,7 @@ impl<'d> Draft<'d> {
             let is_known = matches!(command, Command::Known(_));
             match command {
                 Command::Own(command) | Command::Known(command) if has_binary => {
-                    wire::wrap(&mut self.plan.patch, container, command.clone());
+                    mounts::wrap(&mut self.plan.patch, container, command.clone());
                     self.status.name(Names::Tee, container.name);
                     if is_known {
                         self.status.name(Names::Entrypoints, container.name);
@@ -308,17 +308,18 @@ impl<'d> Draft<'d> {
     /// Inserts the sidecar so that it starts before and ends after the containers that send it
     /// lines.
     fn sidecar(&mut self, owners: &[Owner], shape: &sidecar::Shape, front: usize) {
-        let container = sidecar::container(self.pod, owners, self.policy, &self.wish, shape);
+        let container = sidecar::container(self.pod, owners, self.policy, &self.options, shape);
         let spec = (self.pod.spec, "/spec");
         let patch = &mut self.plan.patch;
-        match self.wish.mode {
+        match self.options.mode {
             Mode::Native => {
                 patch::insert(patch, spec, "initContainers", front, container);
                 self.status.name(Names::InitContainers, names::CONTAINER);
             }
             Mode::Classic => {
                 if shape.install {
-                    let installer = sidecar::installer(self.policy, &self.wish, &shape.resources);
+                    let installer =
+                        sidecar::installer(self.policy, &self.options, &shape.resources);
                     patch::insert(patch, spec, "initContainers", front, installer);
                     self.status.name(Names::InitContainers, names::INSTALL_CONTAINER);
                 }
@@ -355,7 +356,7 @@ impl<'d> Draft<'d> {
         let mut annotations = Map::new();
         let mut entries = mesh::entries(self.pod, self.namespace, self.policy, port, collector);
         entries.extend(mesh::evictable(self.pod, names::RUN_VOLUME));
-        if self.wish.mode == Mode::Classic
+        if self.options.mode == Mode::Classic
             && self.pod.annotation(names::DEFAULT_CONTAINER).is_none()
         {
             let is_application = |c: &&Container<'_>| {

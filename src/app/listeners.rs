@@ -9,7 +9,7 @@
 use crate::receive::bind::error::Problem;
 use crate::receive::bind::place::{RUN_DIRECTORY, default_directory};
 use crate::receive::bind::{self, Access, Bound, Kind};
-use crate::telemetry::standing::{Door, DoorState, Standing};
+use crate::telemetry::process_status::{ListenerKind, ListenerState, ProcessStatus};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 
@@ -74,20 +74,20 @@ pub enum Opened {
 
 impl Wanted {
     /// Returns the kind of the listener.
-    pub fn door(&self) -> Door {
+    pub fn kind(&self) -> ListenerKind {
         match self {
-            Wanted::Stream(..) => Door::Stream,
-            Wanted::Datagram(..) => Door::Datagram,
-            Wanted::Admin(_) => Door::Admin,
+            Wanted::Stream(..) => ListenerKind::Stream,
+            Wanted::Datagram(..) => ListenerKind::Datagram,
+            Wanted::Admin(_) => ListenerKind::Admin,
         }
     }
 
-    /// Tries once to open the listener and publishes the result in `standing`. Logs a problem only
+    /// Tries once to open the listener and publishes the result in `process_status`. Logs a problem only
     /// if it differs from the published one.
     ///
     /// # Errors
     /// Returns an error if the listener cannot be opened now.
-    pub fn open(&self, standing: &Standing) -> Result<Opened, NotOpen> {
+    pub fn open(&self, process_status: &ProcessStatus) -> Result<Opened, NotOpen> {
         let unix = |kind, path: &Path, access| {
             bind::unix(kind, path, access).map_err(|error| {
                 let is_in_use = error.problem == Problem::InUse;
@@ -108,19 +108,19 @@ impl Wanted {
         };
         match tried {
             Ok((opened, at)) => {
-                standing.door(self.door(), DoorState::Open(at));
+                process_status.set_listener(self.kind(), ListenerState::Open(at));
                 Ok(opened)
             }
             Err((why, not_open)) => {
-                let stuck = DoorState::Stuck(why);
-                let known = standing.doors().contains(&(self.door(), stuck.clone()));
+                let stuck = ListenerState::Stuck(why);
+                let known = process_status.listeners().contains(&(self.kind(), stuck.clone()));
                 if !known {
                     tracing::warn!(
-                        listener = self.door().name(),
+                        listener = self.kind().name(),
                         "{stuck}; trying again every second"
                     );
                 }
-                standing.door(self.door(), stuck);
+                process_status.set_listener(self.kind(), stuck);
                 Err(not_open)
             }
         }
@@ -145,16 +145,18 @@ mod tests {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let path = directory.path().join("log.sock");
         std::fs::write(&path, "precious").expect("a file in the way");
-        let standing = Standing::new();
+        let process_status = ProcessStatus::new();
         let wanted = Wanted::Stream(path.clone(), Access::default());
-        assert_eq!(wanted.open(&standing).err(), Some(NotOpen::Failed));
-        let doors = standing.doors();
-        let (Door::Stream, DoorState::Stuck(why)) = &doors[0] else { panic!("{doors:?}") };
+        assert_eq!(wanted.open(&process_status).err(), Some(NotOpen::Failed));
+        let listeners = process_status.listeners();
+        let (ListenerKind::Stream, ListenerState::Stuck(why)) = &listeners[0] else {
+            panic!("{listeners:?}")
+        };
         assert!(why.contains("a file stands there"), "{why}");
-        assert!(!standing.is_started());
+        assert!(!process_status.is_started());
         std::fs::remove_file(&path).expect("the way is free");
-        let opened = wanted.open(&standing);
-        assert!(matches!(opened, Ok(Opened::Stream(_))) && standing.is_started());
+        let opened = wanted.open(&process_status);
+        assert!(matches!(opened, Ok(Opened::Stream(_))) && process_status.is_started());
     }
 
     /// A worker of nginx got "permission denied" in the default directory, although the socket
@@ -179,16 +181,16 @@ mod tests {
     fn a_taken_admin_port_is_no_end() {
         let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = taken.local_addr().expect("its address");
-        let standing = Standing::new();
-        assert!(Wanted::Admin(address).open(&standing).is_err());
+        let process_status = ProcessStatus::new();
+        assert!(Wanted::Admin(address).open(&process_status).is_err());
         drop(taken);
         let directory = tempfile::tempdir().expect("a temporary directory");
         let path = directory.path().join("log.sock");
         let other = std::os::unix::net::UnixListener::bind(&path).expect("the way is free");
         let wanted = Wanted::Stream(path, Access::default());
-        assert_eq!(wanted.open(&Standing::new()).err(), Some(NotOpen::InUse));
+        assert_eq!(wanted.open(&ProcessStatus::new()).err(), Some(NotOpen::InUse));
         drop(other);
-        assert!(Wanted::Admin(address).open(&standing).is_ok());
-        assert!(standing.is_ready(std::time::Duration::ZERO));
+        assert!(Wanted::Admin(address).open(&process_status).is_ok());
+        assert!(process_status.is_ready(std::time::Duration::ZERO));
     }
 }

@@ -22,7 +22,7 @@ pub const QUEUE_FILL_READY_MAX: f64 = 0.95;
 /// The heartbeat of one data thread. A thread that waits in the kernel for bytes counts as alive:
 /// nothing wakes an idle thread to prove it.
 #[derive(Debug)]
-pub struct Beat {
+pub struct ThreadHeartbeat {
     /// The name of the thread, which is the value of the label `thread`.
     pub thread: &'static str,
     /// Time of the thread's last progress, in nanoseconds on the monotonic clock; `WAITING` while
@@ -34,10 +34,10 @@ pub struct Beat {
 
 const WAITING: u64 = u64::MAX;
 
-impl Beat {
+impl ThreadHeartbeat {
     /// Creates the heartbeat of a thread that has not started; it counts as waiting.
-    pub fn new(thread: &'static str) -> Beat {
-        Beat { thread, at: AtomicU64::new(WAITING), failed: AtomicBool::new(false) }
+    pub fn new(thread: &'static str) -> ThreadHeartbeat {
+        ThreadHeartbeat { thread, at: AtomicU64::new(WAITING), failed: AtomicBool::new(false) }
     }
 
     /// Records at `now` that the thread has made progress and works on.
@@ -66,7 +66,7 @@ impl Beat {
 
 /// A listener that has to be open before the process is ready.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Door {
+pub enum ListenerKind {
     /// The stream socket.
     Stream,
     /// The datagram socket.
@@ -75,20 +75,20 @@ pub enum Door {
     Admin,
 }
 
-impl Door {
+impl ListenerKind {
     /// Returns the name for `/health` and the log.
     pub fn name(self) -> &'static str {
         match self {
-            Door::Stream => "stream socket",
-            Door::Datagram => "datagram socket",
-            Door::Admin => "admin port",
+            ListenerKind::Stream => "stream socket",
+            ListenerKind::Datagram => "datagram socket",
+            ListenerKind::Admin => "admin port",
         }
     }
 }
 
 /// The state of a listener.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum DoorState {
+pub enum ListenerState {
     /// Not bound yet: the first attempt has not happened.
     Closed,
     /// Bound and accepting at this address.
@@ -97,26 +97,26 @@ pub enum DoorState {
     Stuck(String),
 }
 
-impl fmt::Display for DoorState {
+impl fmt::Display for ListenerState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            DoorState::Closed => f.write_str("not open yet"),
-            DoorState::Open(at) => f.write_str(at),
-            DoorState::Stuck(why) => write!(f, "cannot be opened: {why}"),
+            ListenerState::Closed => f.write_str("not open yet"),
+            ListenerState::Open(at) => f.write_str(at),
+            ListenerState::Stuck(why) => write!(f, "cannot be opened: {why}"),
         }
     }
 }
 
 /// The shared status of the process.
 #[derive(Debug)]
-pub struct Standing {
+pub struct ProcessStatus {
     /// The current phase.
     pub phase: Arc<PhaseCell>,
     /// The clients that fetch the metrics, and which of them have the final values.
     pub scrapers: Scrapers,
     /// The configured listeners only.
-    doors: Mutex<BTreeMap<Door, DoorState>>,
-    beats: Mutex<Vec<Arc<Beat>>>,
+    listeners: Mutex<BTreeMap<ListenerKind, ListenerState>>,
+    beats: Mutex<Vec<Arc<ThreadHeartbeat>>>,
     outputs: Mutex<Vec<Arc<OutputStatus>>>,
 }
 
@@ -134,34 +134,35 @@ pub fn describe_fill(output: &str, fill: f64) -> String {
     format!("the queue of {output} is {} % full", (fill * 100.0).floor())
 }
 
-impl Standing {
+impl ProcessStatus {
     /// Creates the status of a serving process without listeners.
-    pub fn new() -> Arc<Standing> {
-        Arc::new(Standing {
+    pub fn new() -> Arc<ProcessStatus> {
+        Arc::new(ProcessStatus {
             phase: Arc::new(PhaseCell::new()),
             scrapers: Scrapers::default(),
-            doors: Mutex::new(BTreeMap::new()),
+            listeners: Mutex::new(BTreeMap::new()),
             beats: Mutex::new(Vec::new()),
             outputs: Mutex::new(Vec::new()),
         })
     }
 
-    /// Sets the state of `door`. [`Standing::is_ready`] considers a listener from the first call
+    /// Sets the state of `kind`. [`ProcessStatus::is_ready`] considers a listener from the first call
     /// on.
-    pub fn door(&self, door: Door, state: DoorState) {
-        self.doors.lock().unwrap_or_else(PoisonError::into_inner).insert(door, state);
+    pub fn set_listener(&self, kind: ListenerKind, state: ListenerState) {
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner).insert(kind, state);
     }
 
     /// Returns all configured listeners and their states.
-    pub fn doors(&self) -> Vec<(Door, DoorState)> {
-        let doors = self.doors.lock().unwrap_or_else(PoisonError::into_inner);
-        doors.iter().map(|(door, state)| (*door, state.clone())).collect()
+    pub fn listeners(&self) -> Vec<(ListenerKind, ListenerState)> {
+        let listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
+        listeners.iter().map(|(kind, state)| (*kind, state.clone())).collect()
     }
 
     /// Returns true once every configured listener is open; ignores the phase (`/startupz`).
     pub fn is_started(&self) -> bool {
-        let doors = self.doors.lock().unwrap_or_else(PoisonError::into_inner);
-        !doors.is_empty() && doors.values().all(|state| matches!(state, DoorState::Open(_)))
+        let listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
+        !listeners.is_empty()
+            && listeners.values().all(|state| matches!(state, ListenerState::Open(_)))
     }
 
     /// Returns the conditions of readiness at `now` (time on the monotonic clock). The process is
@@ -189,9 +190,10 @@ impl Standing {
 
     /// Returns the first configured listener that is not open, and why.
     pub fn shut_door(&self) -> Option<String> {
-        let doors = self.doors();
-        let mut shut = doors.iter().filter(|(_, state)| !matches!(state, DoorState::Open(_)));
-        shut.next().map(|(door, state)| format!("{} {state}", door.name()))
+        let listeners = self.listeners();
+        let mut shut =
+            listeners.iter().filter(|(_, state)| !matches!(state, ListenerState::Open(_)));
+        shut.next().map(|(kind, state)| format!("{} {state}", kind.name()))
     }
 
     /// Adds an output.
@@ -211,7 +213,7 @@ impl Standing {
     }
 
     /// Watches a data thread; replaces an earlier one of the same name.
-    pub fn watch(&self, beat: Arc<Beat>) {
+    pub fn watch(&self, beat: Arc<ThreadHeartbeat>) {
         let mut beats = self.beats.lock().unwrap_or_else(PoisonError::into_inner);
         beats.retain(|known| known.thread != beat.thread);
         beats.push(beat);
@@ -237,44 +239,45 @@ mod tests {
 
     #[test]
     fn ready_is_serving_with_every_door_open() {
-        let standing = Standing::new();
+        let process_status = ProcessStatus::new();
         let now = Duration::ZERO;
-        assert!(!standing.is_started(), "no door, not started");
-        standing.door(Door::Stream, DoorState::Open("/run/a".to_owned()));
-        standing.door(Door::Admin, DoorState::Stuck("taken".to_owned()));
-        assert!(!standing.is_ready(now));
-        standing.door(Door::Admin, DoorState::Open("127.0.0.1:1".to_owned()));
-        assert!(standing.is_ready(now) && standing.is_started());
-        standing.phase.advance(Phase::Reading);
-        assert!(!standing.is_ready(now) && standing.is_started());
+        assert!(!process_status.is_started(), "no kind, not started");
+        process_status.set_listener(ListenerKind::Stream, ListenerState::Open("/run/a".to_owned()));
+        process_status.set_listener(ListenerKind::Admin, ListenerState::Stuck("taken".to_owned()));
+        assert!(!process_status.is_ready(now));
+        process_status
+            .set_listener(ListenerKind::Admin, ListenerState::Open("127.0.0.1:1".to_owned()));
+        assert!(process_status.is_ready(now) && process_status.is_started());
+        process_status.phase.advance(Phase::Reading);
+        assert!(!process_status.is_ready(now) && process_status.is_started());
     }
 
     #[test]
     fn a_busy_thread_hangs_after_ten_seconds_and_a_waiting_one_never() {
-        let standing = Standing::new();
-        let beat = Arc::new(Beat::new("stream"));
-        standing.watch(Arc::clone(&beat));
+        let process_status = ProcessStatus::new();
+        let beat = Arc::new(ThreadHeartbeat::new("stream"));
+        process_status.watch(Arc::clone(&beat));
         let day = Duration::from_hours(24);
-        assert_eq!(standing.hanging(day), None, "not begun");
+        assert_eq!(process_status.hanging(day), None, "not begun");
         beat.busy(day);
-        assert_eq!(standing.hanging(day + SILENCE_MAX), None);
+        assert_eq!(process_status.hanging(day + SILENCE_MAX), None);
         let late = day + SILENCE_MAX + Duration::from_nanos(1);
-        assert_eq!(standing.hanging(late).as_deref(), Some("thread \"stream\" hangs"));
+        assert_eq!(process_status.hanging(late).as_deref(), Some("thread \"stream\" hangs"));
         beat.waiting();
-        assert_eq!(standing.hanging(day * 2), None);
+        assert_eq!(process_status.hanging(day * 2), None);
     }
 
     #[test]
     fn a_thread_that_ended_is_told_until_another_takes_its_place() {
-        let standing = Standing::new();
-        let beat = Arc::new(Beat::new("stream"));
-        standing.watch(Arc::clone(&beat));
+        let process_status = ProcessStatus::new();
+        let beat = Arc::new(ThreadHeartbeat::new("stream"));
+        process_status.watch(Arc::clone(&beat));
         let day = Duration::from_hours(24);
         beat.failed(day);
-        assert_eq!(standing.hanging(day + SILENCE_MAX), None, "another may be on its way");
-        let ended = standing.hanging(day * 2).expect("none came");
+        assert_eq!(process_status.hanging(day + SILENCE_MAX), None, "another may be on its way");
+        let ended = process_status.hanging(day * 2).expect("none came");
         assert!(ended.contains("has ended"), "{ended}");
-        standing.watch(Arc::new(Beat::new("stream")));
-        assert_eq!(standing.hanging(day * 2), None);
+        process_status.watch(Arc::new(ThreadHeartbeat::new("stream")));
+        assert_eq!(process_status.hanging(day * 2), None);
     }
 }

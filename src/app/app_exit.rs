@@ -26,14 +26,14 @@ pub struct Signs {
 
 /// Tracks whether the application has connected, and since when it has been absent.
 #[derive(Debug, Default)]
-pub struct Lifeline {
+pub struct AppExitDetector {
     was_there: bool,
     before: Option<Signs>,
     /// Since when no connection has been open and no byte has arrived.
     quiet_since: Option<Duration>,
 }
 
-impl Lifeline {
+impl AppExitDetector {
     /// Returns true if the application has exited.
     pub fn has_left(&mut self, now: Duration, signs: Signs) -> bool {
         let before = self.before.replace(signs);
@@ -56,12 +56,12 @@ mod tests {
     /// Passes a sequence of observations (open, connections, bytes) and checks at which of them the
     /// application counts as exited.
     fn check(life: &[(i64, u64, u64)], expected: Option<usize>) {
-        let mut lifeline = Lifeline::default();
+        let mut app_exit = AppExitDetector::default();
         let last = life.last().copied().into_iter();
         let endless = life.iter().copied().chain(last.cycle());
         let found = endless.take(life.len() + 40).enumerate().position(
             |(look, (open, connections, bytes))| {
-                lifeline.has_left(LOOK * look as u32, Signs { open, connections, bytes })
+                app_exit.has_left(LOOK * look as u32, Signs { open, connections, bytes })
             },
         );
         assert_eq!(found, expected, "{life:?}");
