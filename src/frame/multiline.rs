@@ -7,6 +7,7 @@ mod grammar;
 mod header;
 pub mod line;
 
+use super::count;
 use grammar::{Pending, State, Step};
 use line::Line;
 use memchr::{memchr, memrchr};
@@ -81,7 +82,7 @@ struct Scan {
 fn scan(block: &[u8], start: usize) -> Scan {
     let mut at = line_end(block, start);
     let first = Line::of(&block[start..at]);
-    let mut found = Scan { end: at, lines: u64::from(first != Line::Empty), is_open: false };
+    let mut found = Scan { end: at, lines: count::frames(&block[start..at]), is_open: false };
     let mut state = grammar::first_state(first, &block[start..at]);
     let mut pending = Pending::None;
     let (mut held, mut held_filled) = (0, 0);
@@ -95,8 +96,9 @@ fn scan(block: &[u8], start: usize) -> Scan {
         if end - start > JOINED_BYTES_MAX {
             break;
         }
+        // a line of colour codes only is empty for the grammar, and yet it is a frame
+        let filled = count::frames(&block[at..end]);
         at = end;
-        let filled = u64::from(line != Line::Empty);
         match grammar::next(state, pending, line) {
             Step::Join(next) => {
                 found.end = end;

@@ -375,3 +375,28 @@ fn lines_are_held_for_a_while() {
         }
     }
 }
+
+/// Scenario: a line of colour codes only, which is empty for the grammar, as the first line of a record
+/// and as a later one. It was counted as received and never as decoded.
+/// Guarantees: the lines of all records are the frames that `receive` counts.
+#[test]
+fn every_frame_is_a_line_of_a_record() {
+    for block in [
+        "\u{1b}[31m\n{\"level\":\"info\"}\n",
+        "\u{1b}[31m\n    at Object.<anonymous> (/srv/app.js:11:1)\n",
+        "Error: a\n\u{1b}[0m\n    at main (/srv/app.js:11:1)\n",
+        "ERROR no\n\n\u{1b}[31m\n\r\nTraceback (most recent call last):\n",
+    ] {
+        let bytes = block.as_bytes();
+        let (mut start, mut lines) = (0, 0);
+        while start < bytes.len() {
+            let first_end = line_end(bytes, start);
+            let is_frame = count::frames(&bytes[start..first_end]) == 1;
+            let (end, count) =
+                if is_frame { joined(bytes, start, first_end) } else { (first_end, 0) };
+            lines += count;
+            start = end;
+        }
+        assert_eq!(lines, count::frames(bytes), "{block:?}");
+    }
+}

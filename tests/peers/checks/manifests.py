@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from report import Failure, Skip, expect
-from sidecar import BIN, BINARY
+from sidecar import BIN, BINARY, CACHE
 
 # strings that YAML writes without quotes
 SCALARS = """

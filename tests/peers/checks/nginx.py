@@ -77,7 +77,7 @@ def access_log(form, timed):
         users = {"method": "GET", "endpoint": "/users/{id}"}
         metrics.expect("http_requests_total", 20, status_code="200", **users)
         metrics.expect(
-            "http_requests_total", 5, method="GET", endpoint="/missing/{id}", status_code="404"
+            "http_requests_total", 5, method="GET", endpoint="_unmatched", status_code="404"
         )
         metrics.expect(
             "http_requests_total", 3, method="GET", endpoint="/broken", status_code="503"
