@@ -129,7 +129,7 @@ def nginx():
         requests(running, 60)
         metrics = running.received(60)
         metrics.expect("http_requests_total", 50, method="GET", status_code="200")
-        metrics.expect("http_requests_total", 10, endpoint="/missing", status_code="404")
+        metrics.expect("http_requests_total", 10, endpoint="_unmatched", status_code="404")
 
 
 def configure(where, log=None):
