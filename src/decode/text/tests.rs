@@ -390,3 +390,34 @@ proptest! {
         all_of(&line, &into);
     }
 }
+
+/// Scenario: lines of every form, cut after each byte. Guarantees: none panics. A line that ended in
+/// `INFO in` did.
+#[test]
+fn a_line_may_end_anywhere() {
+    for line in [
+        "[2026-11-21 10:00:00,123] INFO in app: Stored",
+        "2026-11-21 10:00:00,123 INFO in",
+        "INFO in",
+        "I1121 10:00:00.123456       1 controller.go:138] x",
+        "I, [2026-11-21T10:00:00.123456 #7]  INFO -- name: x",
+        "11-21 10:00:00.123  1000  2340 V tag: x",
+        "2026-11-21T10:00:00.123Z cpu7:35233)ALERT: x",
+        "2026-11-21T10:00:00.123Z In(14) name[7]: x",
+        "2026-11-21T10:00:00.123Z  INFO 1 --- [nio-1] c.s.Orders : x",
+        "Thread-1::INFO::2026-11-21 10:00:00,123::module::94::logger::(function) x",
+        "=ERROR REPORT==== 2-Jan-2026::03:04:05 ===",
+        "PHP Warning:  x",
+        "npm ERR! x",
+        "7:M 02 Jan 2026 03:04:05.000 * x",
+        "- 1117838570 2005.06.03 R02-M1 2005-06-03-15.42.50.675872 R02-M1 RAS KERNEL INFO x",
+        "2026-11-21 10:00:00.123 UTC [71] LOG:  duration: 1.5 ms  statement: SELECT 1",
+        "| 200 | 12ms | client | GET \"/x\"",
+    ] {
+        for end in 0..=line.len() {
+            let mut into = Decoded::new();
+            read(&line[..end], &mut into);
+            plain(&line[..end], &mut into);
+        }
+    }
+}

@@ -302,7 +302,7 @@ impl Header<'_> {
 
     /// Reads Flask's `LEVEL in module: `.
     fn flask(&mut self, at: usize) -> Option<usize> {
-        let near = &self.bytes[at + 3..self.bytes.len().min(at + PART_BYTES_MAX)];
+        let near = self.bytes.get(at + 3..self.bytes.len().min(at + PART_BYTES_MAX))?;
         let colon = near.iter().position(|byte| matches!(byte, b':' | b' '))?;
         if near[colon] != b':' || self.has_logger {
             return None;
