@@ -14,7 +14,6 @@
 pub mod assemble;
 pub mod encode;
 pub mod identify;
-pub mod md5;
 pub mod phrase;
 
 use crate::clock::UnixNanos;
@@ -23,7 +22,7 @@ use crate::record::{Record, field};
 use crate::resource::Resource;
 use crate::telemetry::Telemetry;
 use encode::{Attribute, Exception, Span, TEXT_BYTES_MAX, cut};
-use identify::{Home, Mix, Origin};
+use identify::{Mix, Origin, PodScope, server_span_id};
 use opentelemetry::trace::{SpanId, SpanKind, TraceId};
 use prometheus::{IntCounter, IntCounterVec};
 use std::sync::Arc;
@@ -55,7 +54,7 @@ pub struct SpanRule {
 
 /// Work that has ended, as one line reports it (or the end line of a pair).
 #[derive(Clone, Copy, Debug)]
-pub struct Finished<'a> {
+pub struct EndedWork<'a> {
     /// The kind of work.
     pub operation: Operation,
     /// Its duration.
@@ -71,7 +70,7 @@ pub struct Finished<'a> {
     /// Whether the work failed.
     pub failed: bool,
     /// A user's rule requests the span, even for an application that creates its own spans.
-    pub asked: bool,
+    pub is_requested: bool,
 }
 
 /// The ids of a span that was created, for exemplars.
@@ -127,7 +126,7 @@ pub struct SpanMaker {
     output: Option<Output>,
     settings: Settings,
     service: String,
-    home: Home,
+    pod: PodScope,
     chunk: Chunk,
     /// Number of spans that this maker has created. It is part of the hash of an id, so that equal
     /// lines give different spans.
@@ -158,8 +157,8 @@ impl SpanMaker {
             skipped: telemetry.spans_skipped.clone(),
         };
         let service = resource.service_name.clone();
-        let home = Home::of(resource);
-        SpanMaker { output: Some(output), settings, service, home, ..SpanMaker::disabled() }
+        let pod = PodScope::of(resource);
+        SpanMaker { output: Some(output), settings, service, pod, ..SpanMaker::disabled() }
     }
 
     /// Creates the maker of a process without an exporter; it creates no spans.
@@ -168,7 +167,7 @@ impl SpanMaker {
             output: None,
             settings: Settings::default(),
             service: String::new(),
-            home: Home::default(),
+            pod: PodScope::default(),
             chunk: Chunk::default(),
             sequence: 0,
             skipped: [0; Skip::ALL.len()],
@@ -188,13 +187,13 @@ impl SpanMaker {
         &mut self,
         record: &Record<'_>,
         source: u64,
-        work: &Finished<'_>,
+        work: &EndedWork<'_>,
     ) -> Option<SpanRef> {
         let wanted = self.settings.internal || work.operation != Operation::Internal;
         if !self.enabled() || !wanted {
             return None;
         }
-        let context = match context(record, &self.service, self.home, work) {
+        let context = match context(record, &self.service, &self.pod, work) {
             Ok(context) => context,
             Err(skip) => {
                 self.skipped[skip as usize] += 1;
@@ -225,7 +224,7 @@ impl SpanMaker {
         }
     }
 
-    fn span_id(&mut self, context: &Context, source: u64, work: &Finished<'_>) -> SpanId {
+    fn span_id(&mut self, context: &Context, source: u64, work: &EndedWork<'_>) -> SpanId {
         if work.operation == Operation::Request && context.origin == Origin::Made {
             return server_span_id(context.trace_id, &self.service);
         }
@@ -244,13 +243,13 @@ impl SpanMaker {
         record: &Record<'_>,
         context: &Context,
         span_id: SpanId,
-        work: &Finished<'_>,
+        work: &EndedWork<'_>,
     ) {
         let failed = work.failed || work.status_code >= 500;
         let exception = exception(record, self.settings);
         let status_text = Digits::of(work.status_code);
         let error = if failed { error_type(record, work, &status_text) } else { "" };
-        let work = &Finished { subject: subject(work), ..*work };
+        let work = &EndedWork { subject: subject(work), ..*work };
         let verb = verb(work);
         let attributes = attributes(record, work, verb, error);
         let service = record.text(field::SERVICE).or(record.envelope.tag);
@@ -279,11 +278,6 @@ impl SpanMaker {
     }
 }
 
-/// Returns the id of the SERVER span of a trace that was made from a request id.
-pub fn server_span_id(trace: TraceId, service: &str) -> SpanId {
-    Mix::of(trace).text(service).span_id()
-}
-
 /// Returns the line's own ids, if an instrumented application wrote the line and records the trace.
 /// They serve as exemplars of a line that does not become a span here.
 pub fn own_ids(record: &Record<'_>) -> Option<SpanRef> {
@@ -300,8 +294,8 @@ pub fn own_ids(record: &Record<'_>) -> Option<SpanRef> {
 fn context(
     record: &Record<'_>,
     service: &str,
-    home: Home,
-    work: &Finished<'_>,
+    pod: &PodScope,
+    work: &EndedWork<'_>,
 ) -> Result<Context, Skip> {
     if !(0.0..=SECONDS_MAX).contains(&work.seconds) {
         return Err(Skip::BadDuration);
@@ -316,7 +310,7 @@ fn context(
         (header.trace_id, Origin::Tracer, Some(header.parent_id), header.sampled)
     } else {
         let id = record.text(field::REQUEST_ID);
-        let id = id.and_then(|id| identify::request_id(id, home));
+        let id = id.and_then(|id| identify::request_id(id, pod));
         (id.ok_or(Skip::NoId)?, Origin::Made, None, true)
     };
     if !sampled || record.text(field::TRACE_FLAGS).is_some_and(identify::unsampled) {
@@ -324,7 +318,7 @@ fn context(
     }
     let traced = named.is_some_and(|(_, origin)| origin == Origin::Tracer)
         && own.is_some_and(|(_, origin)| origin == Origin::Tracer);
-    if traced && !work.asked {
+    if traced && !work.is_requested {
         return Err(Skip::AlreadyTraced);
     }
     let parent = own.map(|(id, _)| id).or(parent).or_else(|| {
@@ -343,7 +337,7 @@ fn context(
 
 /// Returns the method if the semantic conventions define it. Any other method becomes `_OTHER`, and
 /// `HTTP` in the name of a span.
-fn verb<'a>(work: &Finished<'a>) -> &'a str {
+fn verb<'a>(work: &EndedWork<'a>) -> &'a str {
     const METHODS: [&str; 10] =
         ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"];
     match work.operation {
@@ -358,7 +352,7 @@ fn verb<'a>(work: &Finished<'a>) -> &'a str {
 }
 
 /// Returns the subject; for queries and functions only if it looks like a name.
-fn subject<'a>(work: &Finished<'a>) -> &'a str {
+fn subject<'a>(work: &EndedWork<'a>) -> &'a str {
     let is_name = || phrase::is_identifier(work.subject) && !identify::is_id(work.subject);
     match work.operation {
         Operation::Query if !phrase::is_identifier(work.subject) => "",
@@ -367,7 +361,7 @@ fn subject<'a>(work: &Finished<'a>) -> &'a str {
     }
 }
 
-fn name<'a>(work: &Finished<'a>, verb: &'a str) -> (&'a str, &'a str) {
+fn name<'a>(work: &EndedWork<'a>, verb: &'a str) -> (&'a str, &'a str) {
     match work.operation {
         Operation::Request if matches!(verb, "" | "_OTHER") => ("HTTP", work.subject),
         Operation::Query if verb.is_empty() && work.subject.is_empty() => ("query", ""),
@@ -379,7 +373,7 @@ fn name<'a>(work: &Finished<'a>, verb: &'a str) -> (&'a str, &'a str) {
 
 fn attributes<'a>(
     record: &'a Record<'_>,
-    work: &'a Finished<'_>,
+    work: &'a EndedWork<'_>,
     verb: &'a str,
     error: &'a str,
 ) -> [Attribute<'a>; 4] {
@@ -420,7 +414,7 @@ fn exception<'a>(record: &Record<'a>, settings: Settings) -> Option<Exception<'a
 
 /// Returns `error.type`: the type that the line names, the exception's class, the status code, or
 /// `_OTHER`.
-fn error_type<'a>(record: &'a Record<'_>, work: &Finished<'_>, status: &'a Digits) -> &'a str {
+fn error_type<'a>(record: &'a Record<'_>, work: &EndedWork<'_>, status: &'a Digits) -> &'a str {
     let named = [field::ERROR_TYPE, field::EXCEPTION_TYPE]
         .into_iter()
         .filter_map(|field| record.text(field))

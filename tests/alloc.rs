@@ -153,7 +153,7 @@ fn no_span_allocates_once_chunks_have_grown() {
     use sidelight::record::slots::Entry;
     use sidelight::record::{Decoded, Envelope, Record, field};
     use sidelight::resource::Resource;
-    use sidelight::spans::{Finished, Operation, Settings, SpanMaker};
+    use sidelight::spans::{EndedWork, Operation, Settings, SpanMaker};
     use sidelight::telemetry::Telemetry;
     use std::time::Duration;
     let telemetry = Telemetry::new();
@@ -171,7 +171,7 @@ fn no_span_allocates_once_chunks_have_grown() {
         let record = Record::new(line, &decoded, UnixNanos(1), Envelope::default());
         for number in 0..count {
             for operation in [Operation::Request, Operation::Query, Operation::Internal] {
-                let work = Finished {
+                let work = EndedWork {
                     operation,
                     seconds: 0.1,
                     end: UnixNanos(1_700_000_000_000_000_000 + number),
@@ -179,7 +179,7 @@ fn no_span_allocates_once_chunks_have_grown() {
                     verb: "GET",
                     status_code: 503,
                     failed: true,
-                    asked: false,
+                    is_requested: false,
                 };
                 assert!(maker.finished(&record, 1, &work).is_some());
             }

@@ -3,13 +3,13 @@
 
 use super::label::{self, RecordContext};
 use super::plan::Plan;
-use super::times::RecordTimes;
 use crate::clock::UnixNanos;
+use crate::decode::time::{self, MinuteCache, Zone};
 use crate::record::severity::Severity;
 use crate::record::{Record, field};
 use crate::spans::assemble::{Dropped, Key, Pairs};
 use crate::spans::phrase::{Phrase, PhraseKind, phrase};
-use crate::spans::{Finished, Operation};
+use crate::spans::{EndedWork, Operation};
 
 /// A completed operation, as metrics and spans need it.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -73,7 +73,7 @@ impl<'a> CompletedOperation<'a> {
         record: &Record<'s>,
         end: UnixNanos,
         subject: &'s mut String,
-    ) -> Option<Finished<'s>>
+    ) -> Option<EndedWork<'s>>
     where
         'a: 's,
     {
@@ -95,7 +95,7 @@ impl<'a> CompletedOperation<'a> {
                 ""
             }
         };
-        Some(Finished {
+        Some(EndedWork {
             operation: self.kind,
             end,
             seconds,
@@ -103,7 +103,7 @@ impl<'a> CompletedOperation<'a> {
             verb,
             status_code: self.status_code,
             failed: self.failed,
-            asked: self.is_requested,
+            is_requested: self.is_requested,
         })
     }
 }
@@ -237,6 +237,31 @@ impl OpenOperations {
         self.functions.tick(now);
         self.requests.tick(now);
         !self.functions.is_empty() || !self.requests.is_empty()
+    }
+}
+
+/// Reads the timestamps of the records of one data thread.
+#[derive(Debug)]
+pub(super) struct RecordTimes {
+    zone: Zone,
+    minute: MinuteCache,
+}
+
+impl RecordTimes {
+    /// Creates a reader; `zone` is the time zone of timestamps that name none.
+    pub(super) fn new(zone: Zone) -> RecordTimes {
+        RecordTimes { zone, minute: MinuteCache::default() }
+    }
+
+    /// Returns the record's timestamp, if it has a readable one.
+    pub(super) fn own(&mut self, record: &Record<'_>) -> Option<UnixNanos> {
+        let text = record.text(field::TIMESTAMP)?;
+        time::parse(text, &self.zone, record.observed, &mut self.minute)
+    }
+
+    /// Returns the record's timestamp, or else its arrival time.
+    pub(super) fn of(&mut self, record: &Record<'_>) -> UnixNanos {
+        self.own(record).unwrap_or(record.observed)
     }
 }
 

@@ -65,7 +65,7 @@ pub enum Value {
     CaptureSeconds(usize),
     /// The duration of the work that the record reports, in seconds: from its duration field, or
     /// from the phrase.
-    Work,
+    Duration,
 }
 
 /// The source of a label's value.

@@ -1,5 +1,6 @@
 //! Converts ids of any form to valid W3C ids. The result is the same on every machine and in every
-//! version. It keeps no state and never returns an id of all zeros. Unit: one id.
+//! version; `docs/traces.md` shows the commands that compute it. It keeps no state and never returns
+//! an id of all zeros. Unit: one id.
 //!
 //! | id in the line | trace id |
 //! |---|---|
@@ -9,20 +10,20 @@
 //! | a decimal number of 64 bits (`dd.trace_id`) | sixteen zeros, then the number in hex |
 //! | AWS X-Ray, `1-5759e988-bd862e3fe1be46a994272793` | the 8 and the 24 digits |
 //! | Google Cloud, `projects/P/traces/ID` | that of `ID` |
-//! | anything else (`REQ123`) | its MD5: `printf %s REQ123 \| md5sum` |
-//! | a short request id (`2`, `REQ123`) in a known pod | its MD5, XOR the pod's |
+//! | anything else (`REQ123`) | the first 128 bits of its SHA-256 |
+//! | a short request id (`2`, `REQ123`) in a known pod | the same of `SERVICE POD ID` |
 //!
 //! A request id of fewer than 8 letters and digits, or a number of fewer than 17 digits, is unique
-//! only within its pod: it is a counter (the default of pino) that begins at 1 in each pod. The
-//! pod's MD5 is that of the service and the pod uid with a blank between them, or of the pod's name
-//! if the uid is unknown. Such an id joins only lines of one pod.
+//! only within its pod: it is a counter (the default of pino) that begins at 1 in each pod. The pod
+//! is its uid, or its name if the uid is unknown. Such an id joins only lines of one pod.
 //!
 //! A span id is 16 hex digits or a decimal number of 64 bits. From an id of any other form, it is
 //! the first 8 bytes of the trace id that the same text would give.
 
-use super::md5::md5;
 use crate::resource::Resource;
 use opentelemetry::trace::{SpanId, TraceId};
+use ring::digest::{self, Digest, SHA256};
+use std::fmt;
 
 /// Maximum number of bytes of an id. A longer text got into the wrong field, and hashing it costs
 /// time.
@@ -174,8 +175,8 @@ fn bits(text: &str, digits_min: usize) -> (u128, Origin) {
     };
     match known {
         Some((value, origin)) if value != 0 => (value, origin),
-        // a trace id must not be zero; a digest is zero with a probability of 2^-128
-        _ => (u128::from_be_bytes(md5(text.as_bytes())).max(1), Origin::Made),
+        // a trace id must not be zero; a hash is zero with a probability of 2^-128
+        _ => (first_bits(&digest::digest(&SHA256, text.as_bytes())).max(1), Origin::Made),
     }
 }
 
@@ -195,30 +196,69 @@ const UNIQUE_FROM: usize = 8;
 /// A number of fewer digits is a counter of requests.
 const NUMBER_FROM: usize = 17;
 
-/// The pod in which short request ids are valid.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct Home(u128);
+/// The pod in which short request ids are valid: the hash of its service and its uid, to which a
+/// request id is added.
+#[derive(Clone, Default)]
+pub struct PodScope(Option<digest::Context>);
 
-impl Home {
+impl fmt::Debug for PodScope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("PodScope").field(&self.0.is_some()).finish()
+    }
+}
+
+impl PodScope {
     /// Returns the pod of a resource, or none if the resource does not name one.
-    pub fn of(resource: &Resource) -> Home {
+    pub fn of(resource: &Resource) -> PodScope {
         let value = |key: &str| resource.attributes.iter().find(|(known, _)| known == key);
         let pod = value("k8s.pod.uid").or_else(|| value("k8s.pod.name"));
-        let home = pod.map(|(_, pod)| format!("{} {pod}", resource.service_name));
-        Home(home.map_or(0, |home| u128::from_be_bytes(md5(home.as_bytes()))))
+        PodScope(pod.map(|(_, pod)| {
+            let mut hashed = digest::Context::new(&SHA256);
+            hashed.update(format!("{} {pod} ", resource.service_name).as_bytes());
+            hashed
+        }))
+    }
+
+    /// Returns the trace id of an id that is unique only in this pod; `None` if the pod is unknown.
+    fn trace_id(&self, text: &str) -> Option<u128> {
+        let mut hashed = self.0.clone()?;
+        hashed.update(text.as_bytes());
+        Some(first_bits(&hashed.finish()).max(1))
     }
 }
 
 /// Returns the trace id of a request id.
-pub fn request_id(text: &str, home: Home) -> Option<TraceId> {
+pub fn request_id(text: &str, pod: &PodScope) -> Option<TraceId> {
     let text = present(text)?;
-    let (bits, _) = bits(text, NUMBER_FROM);
     let long = || text.bytes().filter(u8::is_ascii_alphanumeric).nth(UNIQUE_FROM - 1).is_some();
     let is_number = || text.len() < NUMBER_FROM && text.bytes().all(|byte| byte.is_ascii_digit());
     // 16 digits are always read as the 64 bits of a tracer
     let is_short = text.len() != 16 && (is_number() || !long());
-    let bits = if is_short { (bits ^ home.0).max(1) } else { bits };
+    let in_pod = if is_short { pod.trace_id(text) } else { None };
+    let bits = in_pod.unwrap_or_else(|| bits(text, NUMBER_FROM).0);
     Some(TraceId::from_bytes(bits.to_be_bytes()))
+}
+
+/// Returns the id of the SERVER span of a trace whose id was made from a request id: the first 8
+/// bytes of the SHA-256 of `TRACE SERVICE`.
+pub fn server_span_id(trace: TraceId, service: &str) -> SpanId {
+    let mut text = [b' '; 33];
+    for (two, byte) in text.chunks_exact_mut(2).zip(trace.to_bytes()) {
+        two[0] = HEX[usize::from(byte >> 4)];
+        two[1] = HEX[usize::from(byte & 15)];
+    }
+    let mut hashed = digest::Context::new(&SHA256);
+    hashed.update(&text);
+    hashed.update(service.as_bytes());
+    let bits = (first_bits(&hashed.finish()) >> 64) as u64;
+    SpanId::from_bytes(bits.max(1).to_be_bytes())
+}
+
+const HEX: &[u8; 16] = b"0123456789abcdef";
+
+/// Returns the first 128 bits of a SHA-256.
+fn first_bits(hash: &Digest) -> u128 {
+    hash.as_ref().iter().take(16).fold(0, |bits, byte| bits << 8 | u128::from(*byte))
 }
 
 /// Returns the span id of a field that contains one.

@@ -112,44 +112,45 @@ fn ended(body: &str) -> Option<Phrase<'_>> {
         _ => ends(body, |b| b.is_ascii_lowercase() || *b == b' '),
     };
     let digits = ends(&body[..digits_end], |b| b.is_ascii_digit() || *b == b'.');
+    let text = match body[..digits].strip_suffix(' ') {
+        Some(text) if text.bytes().last().is_some_and(|byte| byte.is_ascii_graphic()) => text,
+        _ => body[..digits].trim_end(),
+    };
+    // before the number, because most messages that end with a duration have no such verb
+    let (before, kind) = verb(text)?;
     let seconds = match &body[digits_end..] {
         "s" => number::decimal_at(body, digits, digits_end - digits)?,
         _ => number::with_unit(&body[digits..])?,
     };
-    let told = match body[..digits].strip_suffix(' ') {
-        Some(told) if told.bytes().last().is_some_and(|byte| byte.is_ascii_graphic()) => told,
-        _ => body[..digits].trim_end(),
-    };
-    let (before, kind) = verb(told)?;
     Some(Phrase { kind, subject: subject(before)?, seconds: Some(seconds) })
 }
 
 /// Parses the text before a duration. Returns the text before the verb, and what the verb says.
-fn verb(told: &str) -> Option<(&str, PhraseKind)> {
-    if let Some(before) = told.strip_suffix(" took") {
+fn verb(text: &str) -> Option<(&str, PhraseKind)> {
+    if let Some(before) = text.strip_suffix(" took") {
         return Some((before, PhraseKind::Completed));
     }
-    let (told, is_after) = match told.strip_suffix(" in") {
-        Some(told) => (told, false),
-        None => (told.strip_suffix(" after")?, true),
+    let (text, is_after) = match text.strip_suffix(" in") {
+        Some(text) => (text, false),
+        None => (text.strip_suffix(" after")?, true),
     };
     // by far the most frequent verbs
-    let (space, kind) = match told.as_bytes() {
+    let (space, kind) = match text.as_bytes() {
         [before @ .., b' ', b'e', b'x', b'e', b'c', b'u', b't', b'e', b'd'] if !is_after => {
             (before.len(), PhraseKind::Completed)
         }
         [before @ .., b' ', b'c', b'o', b'm', b'p', b'l', b'e', b't', b'e', b'd'] => {
             (before.len(), PhraseKind::Completed)
         }
-        _ => other_verb(told, is_after)?,
+        _ => other_verb(text, is_after)?,
     };
-    Some((&told[..space], kind))
+    Some((&text[..space], kind))
 }
 
 /// Returns the position of the space before the verb, and what the verb says.
-fn other_verb(told: &str, is_after: bool) -> Option<(usize, PhraseKind)> {
-    let space = told.bytes().rposition(|byte| byte == b' ')?;
-    let kind = match &told[space + 1..] {
+fn other_verb(text: &str, is_after: bool) -> Option<(usize, PhraseKind)> {
+    let space = text.bytes().rposition(|byte| byte == b' ')?;
+    let kind = match &text[space + 1..] {
         "completed" | "finished" => PhraseKind::Completed,
         "executed" | "succeeded" | "done" | "ran" | "returned" if !is_after => {
             PhraseKind::Completed
@@ -163,7 +164,7 @@ fn other_verb(told: &str, is_after: bool) -> Option<(usize, PhraseKind)> {
 /// Parses `X started`, `X completed`, `X failed`, which have no duration.
 #[cold]
 fn bare(body: &str) -> Option<Phrase<'_>> {
-    let (told, kind) = [
+    let (text, kind) = [
         (" started", PhraseKind::Started),
         (" completed", PhraseKind::Completed),
         (" finished", PhraseKind::Completed),
@@ -171,14 +172,14 @@ fn bare(body: &str) -> Option<Phrase<'_>> {
     ]
     .iter()
     .find_map(|(verb, kind)| Some((body.strip_suffix(verb)?, *kind)))?;
-    Some(Phrase { kind, subject: subject(told)?, seconds: None })
+    Some(Phrase { kind, subject: subject(text)?, seconds: None })
 }
 
 /// Parses `Starting X`, `Starting X...`.
 #[cold]
 fn starting(body: &str) -> Option<Phrase<'_>> {
-    let told = body.strip_prefix("Starting ")?.trim_end_matches(['.', '\u{2026}']);
-    Some(Phrase { kind: PhraseKind::Started, subject: subject(told)?, seconds: None })
+    let text = body.strip_prefix("Starting ")?.trim_end_matches(['.', '\u{2026}']);
+    Some(Phrase { kind: PhraseKind::Started, subject: subject(text)?, seconds: None })
 }
 
 /// Parses `X failed - err`, `X failed: err`, `X failed after 0.3s: err`. Ignores the error text.
@@ -202,13 +203,13 @@ fn failed(body: &str) -> Option<Phrase<'_>> {
 }
 
 /// Returns the name at the end of the text before the verb.
-fn subject(told: &str) -> Option<&str> {
+fn subject(text: &str) -> Option<&str> {
     // the text is only the name: by far the most frequent case
-    if is_identifier(told) {
-        return Some(told);
+    if is_identifier(text) {
+        return Some(text);
     }
-    let told = told.trim();
-    let (before, name) = told.rsplit_once(' ').unwrap_or(("", told));
+    let text = text.trim();
+    let (before, name) = text.rsplit_once(' ').unwrap_or(("", text));
     let name = name.trim_matches(['\'', '"', '`']);
     let name = name.strip_suffix("()").unwrap_or(name);
     let before = before.trim();

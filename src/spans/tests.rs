@@ -15,7 +15,7 @@ const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const SPAN: &str = "00f067aa0ba902b7";
 const END: UnixNanos = UnixNanos(1_700_000_000_500_000_000);
 
-const REQUEST: Finished<'static> = Finished {
+const REQUEST: EndedWork<'static> = EndedWork {
     operation: Operation::Request,
     seconds: 0.25,
     end: END,
@@ -23,16 +23,16 @@ const REQUEST: Finished<'static> = Finished {
     verb: "GET",
     status_code: 200,
     failed: false,
-    asked: false,
+    is_requested: false,
 };
-const QUERY: Finished<'static> = Finished {
+const QUERY: EndedWork<'static> = EndedWork {
     operation: Operation::Query,
     subject: "orders",
     verb: "SELECT",
     status_code: 0,
     ..REQUEST
 };
-const INTERNAL: Finished<'static> = Finished {
+const INTERNAL: EndedWork<'static> = EndedWork {
     operation: Operation::Internal,
     subject: "shop.pay",
     verb: "",
@@ -55,7 +55,7 @@ fn bench(settings: Settings) -> Bench {
 }
 
 impl Bench {
-    fn finish(&mut self, fields: &[(FieldId, &str)], work: &Finished<'_>) -> Option<SpanRef> {
+    fn finish(&mut self, fields: &[(FieldId, &str)], work: &EndedWork<'_>) -> Option<SpanRef> {
         with_record(fields, |record| self.maker.finished(record, 1, work))
     }
 
@@ -78,7 +78,7 @@ impl Bench {
         chunk.items().map(read).collect()
     }
 
-    fn one(&mut self, fields: &[(FieldId, &str)], work: &Finished<'_>) -> proto::Span {
+    fn one(&mut self, fields: &[(FieldId, &str)], work: &EndedWork<'_>) -> proto::Span {
         let made = self.finish(fields, work).expect("a span");
         let (_, span) = self.spans().pop().expect("it reached the outbox");
         assert_eq!(span.trace_id, made.trace_id);
@@ -127,8 +127,8 @@ fn names_kinds_and_attributes() {
     let error = [(field::ERROR_TYPE, "ValueError")];
     let sentence =
         [(field::ERROR_TYPE, "card 4111111111111111 refused"), (field::DB_SYSTEM, "a b")];
-    let failed = Finished { status_code: 503, ..REQUEST };
-    let broken = Finished { failed: true, ..INTERNAL };
+    let failed = EndedWork { status_code: 503, ..REQUEST };
+    let broken = EndedWork { failed: true, ..INTERNAL };
     for (fields, work, name, kind, expected) in [
         (
             &none[..],
@@ -139,14 +139,14 @@ fn names_kinds_and_attributes() {
         ),
         (
             &none,
-            Finished { verb: "get", status_code: 0, ..REQUEST },
+            EndedWork { verb: "get", status_code: 0, ..REQUEST },
             "GET /orders/{id}",
             2,
             "http.request.method=GET http.route=/orders/{id}",
         ),
         (
             &none,
-            Finished { verb: "BREW tea", ..REQUEST },
+            EndedWork { verb: "BREW tea", ..REQUEST },
             "HTTP /orders/{id}",
             2,
             "http.request.method=_OTHER http.route=/orders/{id} http.response.status_code=200",
@@ -169,7 +169,7 @@ fn names_kinds_and_attributes() {
         ),
         (
             &none,
-            Finished { status_code: 404, ..REQUEST },
+            EndedWork { status_code: 404, ..REQUEST },
             "GET /orders/{id}",
             2,
             "http.request.method=GET http.route=/orders/{id} http.response.status_code=404",
@@ -181,7 +181,7 @@ fn names_kinds_and_attributes() {
             3,
             "db.operation.name=SELECT db.collection.name=orders db.system.name=postgresql",
         ),
-        (&none, Finished { verb: "", subject: "", ..QUERY }, "query", 3, ""),
+        (&none, EndedWork { verb: "", subject: "", ..QUERY }, "query", 3, ""),
         (&error, INTERNAL, "shop.pay", 1, "code.function.name=shop.pay"),
         (&error, broken, "shop.pay", 1, "code.function.name=shop.pay error.type=ValueError"),
         (&sentence, broken, "shop.pay", 1, "code.function.name=shop.pay error.type=_OTHER"),
@@ -206,7 +206,7 @@ fn names_kinds_and_attributes() {
 }
 
 /// Scenario: a request and its queries carry only a request id. Guarantees: they form one trace
-/// with the MD5 of the request id as its id, and the queries are children of the request, whichever
+/// with the hash of the request id as its id, and the queries are children of the request, whichever
 /// line comes first.
 #[test]
 fn a_request_id_makes_a_tree() {
@@ -215,7 +215,7 @@ fn a_request_id_makes_a_tree() {
     let query = bench.one(&id, &QUERY);
     let again = bench.one(&id, &QUERY);
     let request = bench.one(&id, &REQUEST);
-    assert_eq!(hex(&request.trace_id), "8591b701b8f997a9a15b1ec621f88025");
+    assert_eq!(hex(&request.trace_id), "00b45680cdd4a41c31931e2d556854d0");
     assert_eq!(query.trace_id, request.trace_id);
     assert_eq!(query.parent_span_id, request.span_id);
     assert!(request.parent_span_id.is_empty());
@@ -236,14 +236,14 @@ fn ids_are_the_same_in_every_process() {
 
 #[test]
 fn where_a_span_belongs() {
-    let asked = Finished { asked: true, ..REQUEST };
+    let is_requested = EndedWork { is_requested: true, ..REQUEST };
     let header = format!("00-{TRACE}-{SPAN}-01");
     let dashed = "4bf92f35-77b3-4da6-a3ce-929d0e0e4736";
     for (fields, work, parent) in [
         (&[(field::TRACE_ID, TRACE)][..], REQUEST, ""),
         (&[(field::TRACE_ID, TRACE)], QUERY, ""),
         (&[(field::TRACE_ID, TRACE), (field::PARENT_SPAN_ID, SPAN)], QUERY, SPAN),
-        (&[(field::TRACE_ID, TRACE), (field::SPAN_ID, SPAN)], asked, SPAN),
+        (&[(field::TRACE_ID, TRACE), (field::SPAN_ID, SPAN)], is_requested, SPAN),
         (&[(field::TRACE_ID, TRACE), (field::SPAN_ID, "no_span")], REQUEST, ""),
         (&[(field::TRACEPARENT, &*header)], REQUEST, SPAN),
         (&[(field::REQUEST_ID, dashed), (field::SPAN_ID, SPAN)], QUERY, SPAN),
@@ -261,7 +261,7 @@ fn lines_that_become_no_span() {
     let ids = [(field::TRACE_ID, TRACE), (field::SPAN_ID, SPAN)];
     let off = [(field::TRACE_ID, TRACE), (field::TRACE_FLAGS, "00")];
     let header = format!("00-{TRACE}-{SPAN}-00");
-    let asked = Finished { asked: true, ..REQUEST };
+    let is_requested = EndedWork { is_requested: true, ..REQUEST };
     for (fields, work, reason) in [
         (&ids[..], REQUEST, "already_traced"),
         (
@@ -269,13 +269,13 @@ fn lines_that_become_no_span() {
             REQUEST,
             "already_traced",
         ),
-        (&off, asked, "unsampled"),
+        (&off, is_requested, "unsampled"),
         (&[(field::TRACEPARENT, &*header)], REQUEST, "unsampled"),
         (&[(field::REQUEST_ID, "NO_REQUEST")], REQUEST, "no_id"),
         (&[], REQUEST, "no_id"),
-        (&[(field::REQUEST_ID, "r")], Finished { seconds: f64::NAN, ..REQUEST }, "bad_duration"),
-        (&[(field::REQUEST_ID, "r")], Finished { seconds: -1.0, ..REQUEST }, "bad_duration"),
-        (&[(field::REQUEST_ID, "r")], Finished { seconds: 1e300, ..REQUEST }, "bad_duration"),
+        (&[(field::REQUEST_ID, "r")], EndedWork { seconds: f64::NAN, ..REQUEST }, "bad_duration"),
+        (&[(field::REQUEST_ID, "r")], EndedWork { seconds: -1.0, ..REQUEST }, "bad_duration"),
+        (&[(field::REQUEST_ID, "r")], EndedWork { seconds: 1e300, ..REQUEST }, "bad_duration"),
     ] {
         let mut bench = bench(Settings::default());
         assert_eq!(bench.finish(fields, &work), None, "{fields:?}");
@@ -297,7 +297,7 @@ fn exceptions_keep_their_text() {
         (field::EXCEPTION_MESSAGE, "card 4111"),
         (field::EXCEPTION_STACKTRACE, "Traceback: 4111"),
     ];
-    let failed = Finished { failed: true, ..REQUEST };
+    let failed = EndedWork { failed: true, ..REQUEST };
     let span = bench(Settings::default()).one(&fields, &failed);
     assert_eq!(span.events.len(), 1);
     assert_eq!((&*span.events[0].name, span.events[0].time_unix_nano), ("exception", END.0));
@@ -326,7 +326,7 @@ fn canaries_stay_here() {
                 Operation::Request => work.subject,
                 Operation::Query | Operation::Internal => &canary,
             };
-            let work = Finished { failed: true, verb: &canary, subject, ..work };
+            let work = EndedWork { failed: true, verb: &canary, subject, ..work };
             bench.finish(&fields, &work).expect("a span");
         }
         bench.maker.flush();

@@ -16,20 +16,20 @@ fn trace_ids() {
         ("4BF92F3577B34DA6A3CE929D0E0E4736", "4bf92f3577b34da6a3ce929d0e0e4736"),
         ("  [4bf92f3577b34da6a3ce929d0e0e4736] ", "4bf92f3577b34da6a3ce929d0e0e4736"),
         ("4bf92f35-77b3-4da6-a3ce-929d0e0e4736", "4bf92f3577b34da6a3ce929d0e0e4736"),
-        ("4bf92f35-77b3-4da6-a3ce-929d0e0e473z", "975f15e2b3f3d1c4e4549585980445c2"),
+        ("4bf92f35-77b3-4da6-a3ce-929d0e0e473z", "0b95de9aaf04d5df963376c7155a0982"),
         ("a3ce929d0e0e4736", "0000000000000000a3ce929d0e0e4736"),
         ("1234567890123456", "00000000000000001234567890123456"),
         ("18446744073709551615", "0000000000000000ffffffffffffffff"),
-        ("18446744073709551616", "6a00140112ebab75e3ece5dbfda9113a"),
+        ("18446744073709551616", "8b292fc2d32f1fd491784610c61b90dc"),
         ("11803532876627986230", "0000000000000000a3ce929d0e0e4736"),
         ("1-5759e988-bd862e3fe1be46a994272793", "5759e988bd862e3fe1be46a994272793"),
         (
             "projects/shop/traces/4bf92f3577b34da6a3ce929d0e0e4736",
             "4bf92f3577b34da6a3ce929d0e0e4736",
         ),
-        ("REQ123", "8591b701b8f997a9a15b1ec621f88025"),
-        ("req-abc", "93acea18f1c0069cb0f1425783490fdb"),
-        ("\u{e9}t\u{e9}", "deaf6a1e9612a4d8c221e68ee23d58d2"),
+        ("REQ123", "00b45680cdd4a41c31931e2d556854d0"),
+        ("req-abc", "406f654f5a0648103cd8404d10f8be08"),
+        ("\u{e9}t\u{e9}", "bd010c64132bf5cae8aea89f67625157"),
         ("", ""),
         ("-", ""),
         ("None", ""),
@@ -50,18 +50,19 @@ fn trace_ids() {
 /// A short number would be a poor trace id, so a request id is hashed.
 #[test]
 fn request_ids() {
-    assert_eq!(request_id("NO_REQUEST", Home::default()), None);
+    assert_eq!(request_id("NO_REQUEST", &PodScope::default()), None);
     let (digest, _) = trace_id("req-7").expect("an id");
     assert_eq!(
-        request_id("req-7", Home::default()),
+        request_id("req-7", &PodScope::default()),
         Some(digest),
         "a request id is found under the same trace id"
     );
     assert_ne!(
-        request_id("7", Home::default()).map(|id| id.to_bytes()[..8].to_vec()),
+        request_id("7", &PodScope::default()).map(|id| id.to_bytes()[..8].to_vec()),
         Some(vec![0; 8])
     );
-    let uuid = request_id("4bf92f35-77b3-4da6-a3ce-929d0e0e4736", Home::default()).expect("an id");
+    let uuid =
+        request_id("4bf92f35-77b3-4da6-a3ce-929d0e0e4736", &PodScope::default()).expect("an id");
     assert_eq!(uuid.to_string(), "4bf92f3577b34da6a3ce929d0e0e4736");
 }
 
@@ -121,7 +122,7 @@ fn flags() {
 fn short_request_ids_belong_to_their_pod() {
     let home = |key: &str, pod: &str| {
         let attributes = vec![(key.to_owned(), pod.to_owned())];
-        Home::of(&Resource { service_name: "shop".to_owned(), attributes })
+        PodScope::of(&Resource { service_name: "shop".to_owned(), attributes })
     };
     let (one, other, named) =
         (home("k8s.pod.uid", "u-1"), home("k8s.pod.uid", "u-2"), home("k8s.pod.name", "shop-x"));
@@ -138,18 +139,47 @@ fn short_request_ids_belong_to_their_pod() {
         ("18446744073709551615", false),
         ("4bf92f35-77b3-4da6-a3ce-929d0e0e4736", false),
     ] {
-        let ids =
-            [Home::default(), one, other, named].map(|home| request_id(id, home).expect("an id"));
+        let ids = [&PodScope::default(), &one, &other, &named]
+            .map(|pod| request_id(id, pod).expect("an id"));
         for (index, first) in ids.iter().enumerate() {
             for second in &ids[index + 1..] {
                 assert_eq!(first != second, is_short, "{id}");
             }
         }
     }
-    // printf %s 2 | md5sum, XOR printf %s 'shop u-1' | md5sum
-    let expected = u128::from_be_bytes(md5(b"2")) ^ u128::from_be_bytes(md5(b"shop u-1"));
-    assert_eq!(request_id("2", one).map(TraceId::to_bytes), Some(expected.to_be_bytes()));
-    assert_eq!(home("k8s.node.name", "n"), Home::default());
+    assert_eq!(request_id("2", &home("k8s.node.name", "n")), request_id("2", &PodScope::default()));
+}
+
+/// Scenario: a user computes ids with the commands of `docs/traces.md`. Guarantees: each command
+/// prints what the page says, which is the id that the code makes.
+#[test]
+fn the_commands_of_the_page_compute_the_ids() {
+    let page = include_str!("../../../docs/traces.md");
+    let uid = "0f5a3c6e-8f1d-4b7a-9a43-0a4f4e1d2c3b".to_owned();
+    let attributes = vec![("k8s.pod.uid".to_owned(), uid)];
+    let pod = PodScope::of(&Resource { service_name: "shop".to_owned(), attributes });
+    let made = |text: &str, pod: &PodScope| request_id(text, pod).expect("an id");
+    let named = |text: &str| trace_id(text).expect("an id").0.to_string();
+    let anywhere = &PodScope::default();
+    let mut expected = [
+        made("checkout-REQ123", anywhere).to_string(),
+        made("2", &pod).to_string(),
+        made("4BF92F35-77B3-4DA6-A3CE-929D0E0E4736", anywhere).to_string(),
+        named("11803532876627986230"),
+        server_span_id(made("checkout-REQ123", anywhere), "shop").to_string(),
+        span_id("charge-step-7").expect("an id").0.to_string(),
+    ]
+    .into_iter();
+    let mut lines = page.lines();
+    while let Some(line) = lines.next() {
+        let Some(command) = line.strip_prefix("$ ") else { continue };
+        let shell = std::process::Command::new("sh").args(["-c", command]).output();
+        let printed = shell.expect("a shell").stdout;
+        let printed = String::from_utf8(printed).expect("hexadecimal digits");
+        assert_eq!(Some(printed.trim()), lines.next(), "{command}");
+        assert_eq!(Some(printed.trim()), expected.next().as_deref(), "{command}");
+    }
+    assert_eq!(expected.next(), None, "the page has a command for each id");
 }
 
 proptest! {
@@ -160,7 +190,7 @@ proptest! {
         if let Some((id, _)) = trace_id(&text) {
             prop_assert_ne!(id, TraceId::INVALID);
         }
-        if let Some(id) = request_id(&text, Home::default()) {
+        if let Some(id) = request_id(&text, &PodScope::default()) {
             prop_assert_ne!(id, TraceId::INVALID);
         }
         if let Some((id, _)) = span_id(&text) {
