@@ -27,6 +27,8 @@ pub struct Memory {
     pub graph: graph::LineGraph,
     /// Buffers of the exact JSON reader.
     pub work: json::exact::Work,
+    /// The headers of recent text lines.
+    pub layouts: text::layouts::Layouts,
 }
 
 impl Memory {
@@ -71,7 +73,9 @@ pub fn walk(
         {
             None
         }
-        [b'0'..=b'9', _, _, _, b'-' | b'/', ..] => text::walk(block, start, into),
+        [b'0'..=b'9', _, _, _, b'-' | b'/', ..] => {
+            text::walk(block, start, &mut memory.layouts, into)
+        }
         [b'0'..=b'9' | b':', ..] => access::walk(block, start, into),
         [b'A'..=b'Z' | b'a'..=b'z' | b'_' | b'@', ..] if was_logfmt => {
             let end = logfmt::walk(block, start, wanted, &mut memory.graph, into)?;
@@ -80,7 +84,9 @@ pub fn walk(
         }
         // syslog's header
         [b'A'..=b'S', b'a'..=b'u', b'b'..=b'y', b' ', _, _, b' ', _, _, b':', ..] => None,
-        [b'A'..=b'Z', ..] if !logfmt::starts(&block[start..]) => text::walk(block, start, into),
+        [b'A'..=b'Z', ..] if !logfmt::starts(&block[start..]) => {
+            text::walk(block, start, &mut memory.layouts, into)
+        }
         _ => None,
     }
 }

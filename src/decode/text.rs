@@ -10,6 +10,7 @@ mod forms;
 mod group;
 mod header;
 mod ids;
+pub mod layouts;
 mod level;
 mod out;
 mod request;
@@ -23,6 +24,7 @@ use crate::decode::scan;
 use crate::record::field::{BODY, SEVERITY};
 use crate::record::slots::{Place, Slots};
 use crate::record::{Decoded, Format};
+use layouts::Layouts;
 use memchr::memchr;
 use out::Out;
 use std::ops::Range;
@@ -47,7 +49,12 @@ pub fn read(line: &str, into: &mut Decoded) -> bool {
 /// Reads the line that starts at `start` in a block of whole lines, with a header or as plain text,
 /// and returns the position after its end. Returns `None` for a line with colours or in a wrapper.
 #[inline]
-pub(super) fn walk(block: &str, start: usize, into: &mut Decoded) -> Option<usize> {
+pub(super) fn walk(
+    block: &str,
+    start: usize,
+    layouts: &mut Layouts,
+    into: &mut Decoded,
+) -> Option<usize> {
     let rest = &block.as_bytes()[start..];
     let mut stop = scan::newline_or_escape(rest);
     let end = match rest.get(stop) {
@@ -60,7 +67,7 @@ pub(super) fn walk(block: &str, start: usize, into: &mut Decoded) -> Option<usiz
     }
     let line = &rest[..stop];
     let mut out = Out { slots: &mut into.slots, place: Place::Line };
-    if let Some(body) = header::read(line, &mut out) {
+    if let Some(body) = header::read_remembered(line, layouts, &mut out) {
         out.put(BODY, body, line.len());
         into.format = Format::Text;
     } else {

@@ -52,12 +52,11 @@ pub(super) fn behind_time(header: &mut Header<'_>, at: usize) -> Option<usize> {
     }
 }
 
-/// Reads `E0102 03:04:05.000000       1 file.go:138] message`.
-fn klog(header: &mut Header<'_>) -> Option<usize> {
-    let bytes = header.bytes;
-    let length = match bytes {
+/// Returns where the time of a klog line ends: `E0102 03:04:05.000000`.
+pub(super) fn klog_time_end(bytes: &[u8]) -> Option<usize> {
+    match bytes {
         [
-            _,
+            b'I' | b'W' | b'E' | b'F',
             b'0'..=b'9',
             b'0'..=b'9',
             b'0'..=b'9',
@@ -73,9 +72,15 @@ fn klog(header: &mut Header<'_>) -> Option<usize> {
             _,
             b'.',
             ..,
-        ] => 15 + bytes[15..].iter().take_while(|byte| byte.is_ascii_digit()).count(),
-        _ => return None,
-    };
+        ] => Some(15 + bytes[15..].iter().take_while(|byte| byte.is_ascii_digit()).count()),
+        _ => None,
+    }
+}
+
+/// Reads `E0102 03:04:05.000000       1 file.go:138] message`.
+fn klog(header: &mut Header<'_>) -> Option<usize> {
+    let bytes = header.bytes;
+    let length = klog_time_end(bytes)?;
     let near = &bytes[length..bytes.len().min(length + PART_BYTES_MAX)];
     let close = length + memchr::memchr(b']', near)?;
     let thread = header.blanks(length);

@@ -4,6 +4,7 @@
 //! begins. A part that is not certain by itself waits until a certain one follows (a level, a time,
 //! an id); if none follows, it belongs to the message. Unit: one line.
 
+use super::layouts::Layouts;
 use super::out::Out;
 use super::state::Header;
 use super::{forms, group, ids, request, tail};
@@ -16,6 +17,33 @@ const PARTS_MAX: usize = 16;
 /// certain.
 #[inline]
 pub(super) fn read(bytes: &[u8], out: &mut Out<'_>) -> Option<usize> {
+    let header = parse(bytes);
+    let body = write(&header, out)?;
+    Some(message(&header, body, out))
+}
+
+/// Does the same, but parses a header that is not among the remembered ones only.
+#[inline]
+pub(super) fn read_remembered(
+    bytes: &[u8],
+    layouts: &mut Layouts,
+    out: &mut Out<'_>,
+) -> Option<usize> {
+    debug_assert_eq!(out.slots.present, 0, "the fields of the header are the only ones");
+    if let Some(found) = layouts.find(bytes, out) {
+        if found.is_statement {
+            tail::postgres(bytes, found.body, out);
+        }
+        return Some(request::read(bytes, found.body, out));
+    }
+    let header = parse(bytes);
+    let body = write(&header, out)?;
+    layouts.learn(&header, body, out.slots);
+    Some(message(&header, body, out))
+}
+
+/// Parses part by part until the message begins.
+fn parse(bytes: &[u8]) -> Header<'_> {
     let mut header = Header::new(bytes);
     let mut at = forms::start(&mut header);
     for _ in 0..PARTS_MAX {
@@ -26,7 +54,7 @@ pub(super) fn read(bytes: &[u8], out: &mut Out<'_>) -> Option<usize> {
         debug_assert!(next > at, "a part has bytes");
         at = next;
     }
-    finish(&header, out)
+    header
 }
 
 /// Reads the part at `at`; returns the start of the next part.
@@ -38,8 +66,8 @@ fn part(header: &mut Header<'_>, at: usize) -> Option<usize> {
     }
 }
 
-/// Writes the certain fields.
-fn finish(header: &Header<'_>, out: &mut Out<'_>) -> Option<usize> {
+/// Writes the certain fields of the header; returns the start of the message.
+fn write(header: &Header<'_>, out: &mut Out<'_>) -> Option<usize> {
     let body = header.body?;
     for &(field, from, to) in &header.fields[..header.certain] {
         out.put(field, from as usize, to as usize);
@@ -54,6 +82,11 @@ fn finish(header: &Header<'_>, out: &mut Out<'_>) -> Option<usize> {
     {
         out.put(LOGGER, from, to);
     }
+    Some(body)
+}
+
+/// Reads the fields of the message; returns its start.
+fn message(header: &Header<'_>, body: usize, out: &mut Out<'_>) -> usize {
     match header.level {
         Some(level) if level.is_padded && header.bytes[level.from].is_ascii_lowercase() => {
             tail::structlog(header.bytes, body, out);
@@ -63,5 +96,5 @@ fn finish(header: &Header<'_>, out: &mut Out<'_>) -> Option<usize> {
         }
         _ => {}
     }
-    Some(request::read(header.bytes, body, out))
+    request::read(header.bytes, body, out)
 }

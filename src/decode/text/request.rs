@@ -57,7 +57,8 @@ pub(super) fn read(bytes: &[u8], at: usize, out: &mut Out<'_>) -> usize {
 
 fn put_duration(bytes: &[u8], from: usize, to: usize, out: &mut Out<'_>) -> Option<()> {
     let text = std::str::from_utf8(bytes.get(from..to)?).ok()?;
-    number::with_unit(text)?;
+    // without a unit that the text itself names, it is no duration
+    number::seconds(text, Unit::None)?;
     out.slots.put(DURATION, Entry { place: out.place, ..Entry::text(from, to) });
     Some(())
 }
