@@ -4,7 +4,7 @@
 
 use sidelight::clock::{Clock, UnixNanos};
 use sidelight::decode::{Memory, decode, text, time};
-use sidelight::record::dictionary::{DICTIONARY, Framework};
+use sidelight::record::dictionary::{DICTIONARY, Framework, WRAPPERS};
 use sidelight::record::field::{self, FieldId, FieldTable, STANDARD};
 use sidelight::record::{Decoded, Envelope, Record};
 use std::fmt::Write as _;
@@ -206,7 +206,7 @@ fn document() -> String {
         let keys: Vec<_> = keys.iter().map(|key| format!("`{key}`")).collect();
         let _ = writeln!(out, "| {name} | {} |", keys.join(" "));
     }
-    let wrappers: Vec<_> = field::WRAPPERS.iter().map(|name| format!("`{name}`")).collect();
+    let wrappers: Vec<_> = WRAPPERS.iter().map(|name| format!("`{name}`")).collect();
     let _ = writeln!(
         out,
         "\nThe same keys count inside these objects, behind those at the top: {}.",

@@ -34,7 +34,7 @@ pub(crate) fn undo(raw: &str, into: &mut String) {
     let mut from = 0;
     while let Some(skipped) = memchr::memchr(b'\\', &bytes[from..]) {
         let at = from + skipped;
-        into.push_str(&raw[from..at]);
+        push(raw, from, at, into);
         let (character, length) = match byte(bytes, at + 1) {
             b'n' => ('\n', 2),
             b't' => ('\t', 2),
@@ -51,7 +51,26 @@ pub(crate) fn undo(raw: &str, into: &mut String) {
         into.push(character);
         from = at + length;
     }
-    into.push_str(&raw[from..]);
+    push(raw, from, raw.len(), into);
+}
+
+/// Bytes of a piece that is copied without a call.
+const SHORT: usize = 16;
+
+/// Appends `raw[from..to]`. The pieces between escapes are short, and a call of musl's `memcpy`
+/// costs more than copying sixteen bytes at once and cutting off what is too much.
+#[inline]
+fn push(raw: &str, from: usize, to: usize, into: &mut String) {
+    let length = to - from;
+    if length <= SHORT
+        && let Some(piece) = raw.get(from..from + SHORT)
+    {
+        let end = into.len() + length;
+        into.push_str(piece);
+        into.truncate(end);
+    } else {
+        into.push_str(&raw[from..to]);
+    }
 }
 
 /// Appends a value of RFC 5424's structured data: only `\"`, `\\` and `\]` are escapes (section

@@ -37,25 +37,25 @@ const TAKEN_APART: u8 = 126;
 /// Resolves the keys of a line. Positions in `into` refer to `line`.
 #[inline]
 pub(super) fn resolve(line: &str, wanted: &FieldTable, into: &mut Decoded) {
-    if is_usual(line.as_bytes(), into) {
+    if is_usual(line, wanted, into) && best_are_readable(line, wanted, into) {
         return;
     }
     settle(line, wanted, into);
 }
 
 /// Returns whether every value is one that most applications write, so that nothing has to be
-/// decided.
+/// decided, except between several values of one field.
 #[inline]
-fn is_usual(line: &[u8], into: &Decoded) -> bool {
+fn is_usual(line: &str, wanted: &FieldTable, into: &Decoded) -> bool {
     let slots = &into.slots;
     let present = slots.present;
-    if present & RARE != 0 || !slots.others().is_empty() {
+    if present & RARE != 0 {
         return false;
     }
     let first = |field: FieldId| {
         let entry = slots.planned(field);
-        let byte = if entry.place == Place::Line { line.get(entry.start as usize) } else { None };
-        (entry, byte.copied().unwrap_or(0))
+        let text = if entry.place == Place::Line { line } else { "" };
+        (entry, text.as_bytes().get(entry.start as usize).copied().unwrap_or(0))
     };
     let has = |field: FieldId| present & field.bit() != 0;
     if has(SEVERITY) && slots.planned(SEVERITY).rank >= const { dictionary_rank(SEVERITY) } {
@@ -83,9 +83,15 @@ fn is_usual(line: &[u8], into: &Decoded) -> bool {
     }
     if has(SERVICE) {
         let (entry, byte) = first(SERVICE);
-        // words for an absent value begin with these letters, and are short
-        let may_be_nothing = matches!(byte | 0x20, b'n' | b'u') && entry.len <= 9;
-        if !byte.is_ascii_alphabetic() || may_be_nothing {
+        // words for an absent value begin with these letters
+        let may_be_nothing = || {
+            let (start, len) = (entry.start as usize, entry.len as usize);
+            is_sentinel(line.get(start..start + len).unwrap_or_default())
+        };
+        if !byte.is_ascii_alphabetic()
+            || wanted.is_foreign(SERVICE, entry.rank, None)
+            || (matches!(byte | 0x20, b'n' | b'u') && may_be_nothing())
+        {
             return false;
         }
     }
@@ -96,6 +102,39 @@ fn is_usual(line: &[u8], into: &Decoded) -> bool {
         return false;
     }
     !has(URL_PATH) || matches!(first(URL_PATH).1, b'/' | b'h')
+}
+
+/// Returns whether the best value of each field that has several values is readable, and no key
+/// identifies a framework, so that the other values do not matter.
+#[inline]
+fn best_are_readable(line: &str, wanted: &FieldTable, into: &Decoded) -> bool {
+    into.slots.others().is_empty() || others_are_unused(line, wanted, into)
+}
+
+#[inline(never)]
+fn others_are_unused(line: &str, wanted: &FieldTable, into: &Decoded) -> bool {
+    let slots = &into.slots;
+    let is_mark = |&(field, rank, _): &(FieldId, u8, u8)| {
+        slots.get(field).is_some_and(|entry| entry.rank & !1 == rank)
+    };
+    let is_readable = |&(field, _): &(FieldId, Entry)| {
+        let Some(&best) = slots.get(field) else { return false };
+        let Some((_, check)) = CHECKS.iter().find(|(of, _)| *of == field) else { return true };
+        let mut checked = best;
+        // an entry that the check changes has to be stored
+        check(text_of(&best, line, &into.scratch), &mut checked) && checked == best
+    };
+    slots.others().iter().all(is_readable) && !wanted.marks().iter().any(is_mark)
+}
+
+/// Returns the text of an entry.
+fn text_of<'a>(entry: &Entry, line: &'a str, scratch: &'a str) -> &'a str {
+    let text = match entry.place {
+        Place::Line => line,
+        Place::Scratch => scratch,
+    };
+    let (start, len) = (entry.start as usize, entry.len as usize);
+    text.get(start..start + len).unwrap_or_default()
 }
 
 /// Examines every field on which something depends.
@@ -111,24 +150,16 @@ fn settle(line: &str, wanted: &FieldTable, into: &mut Decoded) {
     if into.slots.present & REQUEST_LINE.bit() != 0 {
         take_apart(line, into);
     }
-    let of_another = |field: FieldId, entry: &Entry| {
-        wanted.framed(field, entry.rank).any(|of| of.is_private && Some(of.framework) != framework)
-    };
     for &(field, is_readable) in CHECKS {
         if into.slots.present & field.bit() == 0 {
             continue;
         }
         let Decoded { slots, scratch, .. } = into;
         slots.choose(field, |entry| {
-            let text = match entry.place {
-                Place::Line => line,
-                Place::Scratch => scratch.as_str(),
-            };
-            let (start, len) = (entry.start as usize, entry.len as usize);
-            let text = text.get(start..start + len).unwrap_or_default();
-            if of_another(field, entry) {
+            if wanted.is_foreign(field, entry.rank, framework) {
                 return false;
             }
+            let text = text_of(entry, line, scratch);
             if field == DURATION && entry.unit == Unit::None {
                 let own =
                     wanted.framed(field, entry.rank).find(|of| Some(of.framework) == framework);
@@ -293,4 +324,107 @@ fn is_stack(text: &str, entry: &mut Entry) -> bool {
         .iter()
         .any(|end| class.ends_with(end));
     is_class || text.contains('\n') || (text.contains(": ") && class.contains('.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decode::graph::LineGraph;
+    use crate::decode::json;
+    use proptest::prelude::*;
+
+    /// Keys of several ranks for the same fields, some of them inside a wrapper, and values that are
+    /// readable for some of the fields.
+    fn any_member() -> impl Strategy<Value = String> {
+        let keys = [
+            "level",
+            "lvl",
+            "severity",
+            "time",
+            "ts",
+            "@t",
+            "msg",
+            "message",
+            "event",
+            "method",
+            "verb",
+            "path",
+            "url",
+            "status",
+            "status_code",
+            "code",
+            "duration_ms",
+            "elapsed_ms",
+            "took",
+            "service",
+            "app",
+            "application_name",
+            "trace_id",
+            "trace",
+            "request_id",
+            "rid",
+            "error",
+            "c",
+            "s",
+            "v",
+            "controller",
+            "dyno",
+            "backend_type",
+        ];
+        let values = [
+            "\"info\"",
+            "\"GET\"",
+            "\"/orders\"",
+            "200",
+            "\"200 OK\"",
+            "\"4xx\"",
+            "12.5",
+            "\"-\"",
+            "null",
+            "\"none\"",
+            "\"shop\"",
+            "\"users-api\"",
+            "\"unknown\"",
+            "true",
+            "\"\"",
+            "7",
+            "\"2026-11-21T10:00:00Z\"",
+            "1795255200",
+            "\"4bf92f3577b34da6a3ce929d0e0e4736\"",
+        ];
+        let member = (prop::sample::select(keys.to_vec()), prop::sample::select(values.to_vec()));
+        (member, prop::bool::weighted(0.2)).prop_map(|((key, value), is_wrapped)| {
+            if is_wrapped {
+                format!("\"context\":{{\"{key}\":{value}}}")
+            } else {
+                format!("\"{key}\":{value}")
+            }
+        })
+    }
+
+    proptest! {
+        /// Guarantees: where a field has several values, the quick path keeps the one that the
+        /// complete examination chooses.
+        #[test]
+        fn property_the_quick_path_chooses_the_same_values(
+            members in prop::collection::vec(any_member(), 1..8),
+        ) {
+            let wanted = FieldTable::standard();
+            let line = format!("{{{}}}", members.join(","));
+            let read = || {
+                let (mut graph, mut work) = (LineGraph::new(), json::exact::Work::default());
+                let mut into = Decoded::new();
+                assert!(json::read(&line, &wanted, &mut graph, &mut work, &mut into), "{line}");
+                into
+            };
+            let (mut quick, mut complete) = (read(), read());
+            let fields: Vec<_> = quick.slots.others().iter().map(|(field, _)| *field).collect();
+            resolve(&line, &wanted, &mut quick);
+            settle(&line, &wanted, &mut complete);
+            for field in fields {
+                let (quick, complete) = (quick.slots.get(field), complete.slots.get(field));
+                prop_assert_eq!(quick, complete, "{} {}", wanted.name(field), &line);
+            }
+        }
+    }
 }

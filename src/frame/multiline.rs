@@ -59,7 +59,12 @@ pub fn joined(block: &[u8], start: usize, first_end: usize) -> (usize, u64) {
     let is_level = block[first_end].is_ascii_uppercase()
         && matches!(block[start], b'0'..=b'9' | b'C' | b'E' | b'I' | b'W')
         && header::level_at(&block[first_end..]);
-    if is_level {
+    // no line is joined to `key=value` pairs
+    let is_pair = || {
+        matches!(block[start], b'A'..=b'Z' | b'a'..=b'z' | b'_' | b'@')
+            && header::is_pair(&block[start..first_end])
+    };
+    if is_level || is_pair() {
         return (first_end, 1);
     }
     joined_slowly(block, start)

@@ -46,6 +46,32 @@ pub struct Example {
     pub reads: &'static str,
 }
 
+/// Objects in which applications and loggers wrap fields; a key inside one of them ranks after the
+/// same key at the top level. `data` comes from document 004.
+pub const WRAPPERS: &[&str] = &[
+    "data",
+    "attributes",
+    "Attributes",
+    "extra",
+    "fields",
+    "context",
+    "extra_data",
+    "http",
+    "event_dict",
+    "log",
+    "payload",
+    "meta",
+    "metadata",
+    "Properties",
+    "properties",
+    "State",
+    "attr",
+    "mdc",
+    "contextMap",
+    "record",
+    "custom",
+];
+
 /// All frameworks, in the order of the file.
 pub static DICTIONARY: LazyLock<Vec<Framework>> = LazyLock::new(|| {
     parse(SOURCE).unwrap_or_else(|(line, message)| {

@@ -3,7 +3,7 @@
 //! that a user's rules name. It is built once when rules are compiled, and only read while lines
 //! are processed.
 
-use super::dictionary::{DICTIONARY, Framework, Key};
+use super::dictionary::{DICTIONARY, Framework, Key, WRAPPERS};
 use foldhash::fast::RandomState;
 use std::collections::{HashMap, HashSet};
 
@@ -222,32 +222,6 @@ fields! {
     FRAMEWORK = 33, "framework", [];
 }
 
-/// Objects in which applications and loggers wrap fields; a key inside one of them ranks after the
-/// same key at the top level. `data` comes from document 004.
-pub const WRAPPERS: &[&str] = &[
-    "data",
-    "attributes",
-    "Attributes",
-    "extra",
-    "fields",
-    "context",
-    "extra_data",
-    "http",
-    "event_dict",
-    "log",
-    "payload",
-    "meta",
-    "metadata",
-    "Properties",
-    "properties",
-    "State",
-    "attr",
-    "mdc",
-    "contextMap",
-    "record",
-    "custom",
-];
-
 /// Added to the rank of a key inside a wrapper.
 const WRAPPED: u8 = 128;
 
@@ -278,6 +252,9 @@ pub struct FieldTable {
     prefixes: HashSet<Box<str>, RandomState>,
     aliases: Vec<(FieldId, FieldId)>,
     framed: Vec<Framed>,
+    /// The keys that are valid only in lines of one framework, and the bits of their fields.
+    private: Vec<Framed>,
+    private_fields: u64,
     marks: Vec<(FieldId, u8, u8)>,
 }
 
@@ -307,6 +284,8 @@ impl FieldTable {
             prefixes: HashSet::default(),
             aliases: Vec::new(),
             framed: Vec::new(),
+            private: Vec::new(),
+            private_fields: 0,
             marks: Vec::new(),
         };
         let mut counts = [0_u8; STANDARD.len()];
@@ -358,6 +337,10 @@ impl FieldTable {
                 is_private: *is_private,
             };
             self.framed.push(of);
+            if *is_private {
+                self.private.push(of);
+                self.private_fields |= binding.field.bit();
+            }
         }
         for key in &framework.marks {
             let rank = (number * 2) as u8;
@@ -385,6 +368,16 @@ impl FieldTable {
     pub fn framed(&self, field: FieldId, rank: u8) -> impl Iterator<Item = &Framed> {
         // the lowest bit says that the key was written as a path of objects
         self.framed.iter().filter(move |of| of.field == field && of.rank == rank & !1)
+    }
+
+    /// Returns whether the key of this field and rank is valid only in lines of some framework other
+    /// than `framework`.
+    #[inline]
+    pub fn is_foreign(&self, field: FieldId, rank: u8, framework: Option<u8>) -> bool {
+        self.private_fields & field.bit() != 0
+            && self.private.iter().any(|of| {
+                of.field == field && of.rank == rank & !1 && Some(of.framework) != framework
+            })
     }
 
     /// Returns the keys that have a special meaning in lines of a framework.

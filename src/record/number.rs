@@ -119,12 +119,31 @@ pub fn seconds(text: &str, unit: Unit) -> Option<f64> {
 /// Parses the `len` bytes at `start`, as [`seconds`] does.
 #[inline]
 pub fn seconds_at(whole: &str, start: usize, len: usize, unit: Unit) -> Option<f64> {
-    let value = match decimal_at(whole, start, len) {
-        // without a unit the result is NaN, for which the comparison below is false
-        Some(number) => number / unit.per_second().unwrap_or(f64::NAN),
-        None => with_unit(whole.get(start..start + len)?)?,
+    let value = match whole.as_bytes().get(start..start + len)? {
+        // one number and one unit, by far the most frequent text; `with_unit` reads all others
+        [.., b'0'..=b'9', b'm', b's'] => one_unit(whole, start, len, 2, 1e3)?,
+        [.., b'0'..=b'9', b's'] => one_unit(whole, start, len, 1, 1.0)?,
+        _ => match decimal_at(whole, start, len) {
+            // without a unit the result is NaN, for which the comparison below is false
+            Some(number) => number / unit.per_second().unwrap_or(f64::NAN),
+            None => with_unit(whole.get(start..start + len)?)?,
+        },
     };
     (value >= 0.0).then_some(value)
+}
+
+/// Parses a number with a unit of `suffix` bytes after it.
+#[inline]
+fn one_unit(whole: &str, start: usize, len: usize, suffix: usize, per_second: f64) -> Option<f64> {
+    let text = whole.get(start..start + len)?;
+    // neither a sign nor an exponent may precede a unit
+    let is_plain = |byte: &u8| byte.is_ascii_digit() || *byte == b'.';
+    if text.as_bytes()[..len - suffix].iter().all(is_plain)
+        && let Some(number) = decimal_at(whole, start, len - suffix)
+    {
+        return Some(number / per_second);
+    }
+    with_unit(text)
 }
 
 /// Parses a duration with units, as Go, Python and people write it, into seconds.
@@ -220,6 +239,13 @@ mod tests {
             prop_assert_eq!(decimal(&text), expected);
             let line = format!("ab{text},\"c\":1}}");
             prop_assert_eq!(decimal_at(&line, 2, text.len()), expected);
+        }
+
+        /// A duration with one unit has the same value as when every unit is read.
+        #[test]
+        fn property_one_unit_equals_any(text in "[-+]?[0-9.me]{0,12}(ms|s|m2s|ns)") {
+            let expected = with_unit(&text).filter(|value| *value >= 0.0);
+            prop_assert_eq!(seconds(&text, Unit::None), expected, "{}", text);
         }
 
         /// Every text that is a number gives exactly the double of the standard library.
