@@ -75,7 +75,16 @@ impl Floor {
             Shape::Json | Shape::Optional | Shape::Shuffled | Shape::ManySeries | Shape::Ids => {
                 json::lines(self, buf, end as u32);
             }
+            Shape::Klog | Shape::Spring | Shape::Serilog | Shape::Haproxy | Shape::Postgres => {}
         }
+    }
+
+    /// Returns whether the baseline has a hand-written reader for this shape.
+    pub(crate) fn reads(shape: Shape) -> bool {
+        !matches!(
+            shape,
+            Shape::Klog | Shape::Spring | Shape::Serilog | Shape::Haproxy | Shape::Postgres
+        )
     }
 
     #[cold]

@@ -275,47 +275,43 @@ fn main() -> std::process::ExitCode {
 fn report(shape: Shape, corpus: &Corpus, rounds: usize) -> bool {
     let mut buffer = vec![0; BUFFER_BYTES + SLACK];
     let mut alone = Alone { lines: 0 };
-    let mut by_hand = ByHand { floor: Floor::new(), shape };
-    let mut sidelight = Some(Sidelight::new());
+    let mut by_hand = Floor::reads(shape).then(|| ByHand { floor: Floor::new(), shape });
+    let mut sidelight = Sidelight::new();
     let (mut read, mut floor, mut ours) = (Vec::new(), Vec::new(), Vec::new());
     // the first round creates the series and is not counted
     for number in 0..=rounds {
         let alone_ns = round(corpus, &mut buffer, &mut alone);
-        let floor_ns = round(corpus, &mut buffer, &mut by_hand);
-        let ours_ns = sidelight.as_mut().map(|ours| round(corpus, &mut buffer, ours));
+        let floor_ns = by_hand.as_mut().map(|floor| round(corpus, &mut buffer, floor));
+        let ours_ns = round(corpus, &mut buffer, &mut sidelight);
         if number > 0 {
             read.push(alone_ns);
-            floor.push(floor_ns);
-            ours.extend(ours_ns);
+            floor.extend(floor_ns);
+            ours.push(ours_ns);
         }
     }
-    let (figure, to_floor, to_read) = if ours.is_empty() {
-        ("-".to_owned(), "-".to_owned(), "-".to_owned())
-    } else {
-        (
-            format!("{:.1}", median(ours.clone())),
-            format!("{:.2}", ratios(&ours, &floor)),
-            format!("{:.2}", ratios(&ours, &read)),
-        )
+    let of_floor = |figure: &dyn Fn() -> String| {
+        if floor.is_empty() { "-".to_owned() } else { figure() }
     };
     println!(
-        "| {} | {} | {:.1} | {:.1} | {figure} | {to_floor} | {to_read} | {:.2} |",
+        "| {} | {} | {:.1} | {} | {:.1} | {} | {:.2} | {} |",
         shape.name(),
         corpus.bytes.len() / corpus.lines,
         median(read.clone()),
-        median(floor.clone()),
-        ratios(&floor, &read),
+        of_floor(&|| format!("{:.1}", median(floor.clone()))),
+        median(ours.clone()),
+        of_floor(&|| format!("{:.2}", ratios(&ours, &floor))),
+        ratios(&ours, &read),
+        of_floor(&|| format!("{:.2}", ratios(&floor, &read))),
     );
-    let mut right = said("read", shape, &alone.check(corpus, rounds + 1));
-    right &= said("floor", shape, &by_hand.check(corpus, rounds + 1));
-    if let Some(ours) = &sidelight {
-        right &= said("sidelight", shape, &ours.check(corpus, rounds + 1));
+    let mut right = agrees("read", shape, &alone.check(corpus, rounds + 1));
+    if let Some(by_hand) = &by_hand {
+        right &= agrees("floor", shape, &by_hand.check(corpus, rounds + 1));
     }
-    right
+    right & agrees("sidelight", shape, &sidelight.check(corpus, rounds + 1))
 }
 
-/// Prints the differences between counts and truth; returns true if there are any.
-fn said(who: &str, shape: Shape, difference: &Difference) -> bool {
+/// Prints the differences between counts and truth; returns true if there are none.
+fn agrees(who: &str, shape: Shape, difference: &Difference) -> bool {
     for sample in &difference.samples {
         eprintln!("{who} on {}: {sample}", shape.name());
     }

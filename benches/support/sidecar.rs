@@ -49,21 +49,30 @@ pub(crate) struct Stop {
     pub(crate) stderr: String,
 }
 
-/// Returns the binary to measure: `SIDELIGHT_BINARY`, or the result of `cargo build --release`.
+/// Returns the binary to measure: `SIDELIGHT_BINARY`, or the static one, because that is the one in
+/// the image.
 pub(crate) fn binary() -> Result<PathBuf, String> {
     let path = if let Some(path) = std::env::var_os("SIDELIGHT_BINARY") {
         PathBuf::from(path)
     } else {
         let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("target");
         let target = std::env::var_os("CARGO_TARGET_DIR").map_or(here, PathBuf::from);
-        target.join("release/sidelight")
+        target.join(STATIC_TARGET).join("release/sidelight")
     };
     if path.is_file() {
         return Ok(path);
     }
     let path = path.display();
-    Err(format!("no binary at {path}: `cargo build --release`, or set SIDELIGHT_BINARY"))
+    let build = format!("cargo build --release --target {STATIC_TARGET}");
+    Err(format!("no binary at {path}: run `{build}`, or set SIDELIGHT_BINARY"))
 }
+
+/// The target of the image's binary on this machine.
+const STATIC_TARGET: &str = if cfg!(target_arch = "aarch64") {
+    "aarch64-unknown-linux-musl"
+} else {
+    "x86_64-unknown-linux-musl"
+};
 
 impl Sidecar {
     /// Starts a child with its directory and port. Returns at once, before the child is ready.

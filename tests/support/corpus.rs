@@ -2,6 +2,9 @@
 //! gives the same bytes. This file must never use sidelight's code, because sidelight is compared
 //! with it. Unit: one line, and what it adds to the samples of the families below.
 
+#[path = "corpus_services.rs"]
+mod services;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
@@ -32,11 +35,21 @@ pub(crate) enum Shape {
     ManySeries,
     /// `Json` with numbers, UUIDs and hashes in the paths, and queries.
     Ids,
+    /// Kubernetes' klog.
+    Klog,
+    /// Spring Boot's console.
+    Spring,
+    /// Serilog's compact JSON.
+    Serilog,
+    /// HAProxy's HTTP log.
+    Haproxy,
+    /// PostgreSQL's log with `log_min_duration_statement = 0`.
+    Postgres,
 }
 
 impl Shape {
     /// All shapes, in the order of the report.
-    pub(crate) const ALL: [Shape; 9] = [
+    pub(crate) const ALL: [Shape; 14] = [
         Shape::Json,
         Shape::Nested,
         Shape::Access,
@@ -46,6 +59,11 @@ impl Shape {
         Shape::Shuffled,
         Shape::ManySeries,
         Shape::Ids,
+        Shape::Klog,
+        Shape::Spring,
+        Shape::Serilog,
+        Shape::Haproxy,
+        Shape::Postgres,
     ];
 
     /// The name on the command line and in the report.
@@ -60,6 +78,11 @@ impl Shape {
             Shape::Shuffled => "json-shuffled",
             Shape::ManySeries => "json-series",
             Shape::Ids => "json-ids",
+            Shape::Klog => "klog",
+            Shape::Spring => "spring",
+            Shape::Serilog => "serilog",
+            Shape::Haproxy => "haproxy",
+            Shape::Postgres => "postgres",
         }
     }
 }
@@ -188,6 +211,15 @@ pub(crate) fn corpus(shape: Shape, lines: usize, seed: u64) -> Corpus {
     for number in 0..lines {
         match shape {
             Shape::Python => python(number, &mut random, &mut bytes, &mut truth),
+            Shape::Klog | Shape::Spring | Shape::Postgres => {
+                let mut line = String::new();
+                match shape {
+                    Shape::Klog => services::klog(number, &mut random, &mut line, &mut truth),
+                    Shape::Spring => services::spring(number, &mut random, &mut line, &mut truth),
+                    _ => services::postgres(number, &mut random, &mut line, &mut truth),
+                }
+                bytes.extend_from_slice(line.as_bytes());
+            }
             _ => request_line(shape, number, &words, &mut random, &mut bytes, &mut truth),
         }
         bytes.push(b'\n');
@@ -400,13 +432,14 @@ fn request(
     };
     let hundredths = latency(random);
     let seconds = match shape {
-        // nginx writes whole ms, so the value is rounded here too
-        Shape::Access => (hundredths / 100) as f64 / 1_000.0,
+        // these servers write whole ms, so the value is rounded here too
+        Shape::Access | Shape::Haproxy => (hundredths / 100) as f64 / 1_000.0,
         _ => hundredths as f64 / 100_000.0,
     };
     totals.requests.entry((method, route, status)).or_default().push(seconds);
-    if shape != Shape::Access {
+    if !matches!(shape, Shape::Access | Shape::Haproxy) {
         let short = if level == "WARNING" { "WARN" } else { level };
+        let service = if shape == Shape::Serilog { SERVICE_DEFAULT } else { service };
         *totals.records.entry((service, short)).or_default() += 1;
     }
     let client = random.below(ADDRESSES);
@@ -447,6 +480,14 @@ fn request_line(
         Shape::Access => access(&request, random),
         Shape::Logfmt => logfmt(&request, random),
         Shape::Nested => nested(&request, random),
+        Shape::Serilog | Shape::Haproxy => {
+            let mut line = String::new();
+            match shape {
+                Shape::Serilog => services::serilog(&request, random, &mut line),
+                _ => services::haproxy(&request, random, &mut line),
+            }
+            line
+        }
         _ => json(shape, &request, random),
     };
     out.extend_from_slice(line.as_bytes());
