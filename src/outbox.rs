@@ -185,6 +185,7 @@ impl Outbox {
         if fit > 0 {
             state.push(chunk, fit);
         }
+        self.check(&state);
         let wake = before < state.wake_at && state.items >= state.wake_at;
         drop(state);
         chunk.clear();
@@ -206,6 +207,7 @@ impl Outbox {
         let mut state = self.lock();
         state.pop(into, most);
         state.in_flight += into.len();
+        self.check(&state);
         true
     }
 
@@ -226,6 +228,7 @@ impl Outbox {
         let mut state = self.lock();
         state.pop(into, most);
         state.in_flight += into.len();
+        self.check(&state);
         !into.is_empty()
     }
 
@@ -282,6 +285,19 @@ impl Outbox {
         }
     }
 
+    /// Checks, in debug builds, that the counts agree with the chunks and that the outbox holds no
+    /// more than its capacity.
+    fn check(&self, state: &State) {
+        debug_assert_eq!(
+            state.items + state.front_taken,
+            state.queue.iter().map(Chunk::len).sum::<usize>(),
+            "items counted and queued"
+        );
+        let most = self.capacity.items_max;
+        debug_assert!(state.items + state.in_flight <= most, "items held within the capacity");
+        debug_assert!(state.bytes <= self.capacity.bytes_max, "bytes held within the capacity");
+    }
+
     /// Locks the state. A poisoned lock is safe to use: the counts stay consistent after a panic,
     /// since no code under the lock calls out.
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -323,10 +339,10 @@ impl State {
     /// Moves the oldest items to `into`, at most `most`.
     fn pop(&mut self, into: &mut Chunk, most: BatchSize) {
         while let Some(front) = self.queue.front() {
-            let room = most.bytes_max.saturating_sub(into.bytes.len());
+            let space = most.bytes_max.saturating_sub(into.bytes.len());
             let from = front.start(self.front_taken);
             let fit = front.ends[self.front_taken..]
-                .partition_point(|&end| end as usize - from <= room)
+                .partition_point(|&end| end as usize - from <= space)
                 .min(most.items_max - into.len());
             let fit = if into.is_empty() { fit.max(1) } else { fit };
             if fit == 0 {

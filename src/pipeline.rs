@@ -8,7 +8,6 @@
 
 mod batch;
 mod effects;
-mod facts;
 pub mod input;
 mod label;
 mod memo;
@@ -16,7 +15,6 @@ mod operation;
 mod outsider;
 mod plan;
 mod series;
-mod times;
 
 use crate::clock::UnixNanos;
 use crate::decode::time::Zone;

@@ -34,7 +34,6 @@
 //! no second proof in the same state, because the state holds everything that the grammar depends
 //! on: the open container, and whether a quote is open. If the graph is full, the node is kept only
 //! until the next one (`SPARE`).
-#![allow(clippy::inline_always, reason = "the walk is one loop; every call in it was measured")]
 
 pub(crate) mod node;
 pub(crate) mod walk;
@@ -43,7 +42,7 @@ use super::scan::{FIXED_MAX, FIXED_MIN, STEP, window};
 use crate::record::Decoded;
 use crate::record::field::FieldTable;
 use crate::record::slots::{Kind, Place};
-use node::{Bound, Container, ContainerId, Fresh, Key, Node, NodeId, State, Tree};
+use node::{Bound, Container, ContainerId, Fresh, HINTS, Key, Node, NodeId, State, Tree, hint};
 use std::fmt;
 
 /// Limit of nodes: about fifty line shapes of twelve keys with their variants, in 128 KiB.
@@ -60,10 +59,6 @@ const CELLS: usize = 2 * NODES_MAX;
 /// learned, so that keys chosen to collide cannot make lookups slow.
 const PROBES_MAX: usize = 8;
 
-/// Number of hints: a few for every key of the current lines, in 1 KiB.
-const HINTS: usize = 512;
-/// After this many mismatches of the usual successor, the node that matched replaces it.
-const UNUSUAL_MAX: u8 = 16;
 /// Number of literals that found no space before the graph is cleared and learned again. An
 /// application that was replaced thereby gets its own shapes, and one that always writes new keys
 /// pays one percent more.
@@ -136,80 +131,6 @@ impl LineGraph {
     /// Returns whether no literal is known.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
-    }
-
-    /// Returns the node after `previous` that has the literal with which `text` starts: the usual
-    /// successor, or the node that last matched here with these first bytes. Returns
-    /// [`NodeId::NONE`] if neither matches.
-    #[inline(always)]
-    pub(crate) fn follow(&mut self, previous: NodeId, text: &[u8]) -> NodeId {
-        let usual = self.node(previous).successor;
-        let Some(window) = text.first_chunk::<STEP>() else {
-            return self.follow_at_end(previous, text);
-        };
-        let window = u128::from_le_bytes(*window);
-        if self.stands(self.node(usual), window, text) {
-            return usual;
-        }
-        self.follow_hint(previous, window, text)
-    }
-
-    #[inline(never)]
-    fn follow_hint(&mut self, previous: NodeId, window: u128, text: &[u8]) -> NodeId {
-        let state = self.node(previous).after;
-        let id = self.hints[hint(state, window)];
-        if self.node(id).before != state || !self.stands(self.node(id), window, text) {
-            return NodeId::NONE;
-        }
-        let node = &mut self.nodes[previous.0 as usize];
-        node.unusual = node.unusual.wrapping_add(1);
-        if node.unusual.is_multiple_of(UNUSUAL_MAX) {
-            node.successor = id;
-        }
-        id
-    }
-
-    /// Follows the last literal of a block, which may be shorter than a window.
-    #[inline(never)]
-    fn follow_at_end(&self, previous: NodeId, text: &[u8]) -> NodeId {
-        let window = window(text, 0);
-        let Node { successor, after, .. } = *self.node(previous);
-        for id in [successor, self.hints[hint(after, window)]] {
-            let node = self.node(id);
-            let here = node.before == after && node.len as usize <= text.len();
-            if here && self.stands(node, window, text) {
-                return id;
-            }
-        }
-        NodeId::NONE
-    }
-
-    #[inline(always)]
-    fn stands(&self, node: &Node, window: u128, text: &[u8]) -> bool {
-        (window ^ node.head) & node.mask == 0
-            && (node.len as usize <= STEP || self.stands_long(node, text))
-    }
-
-    /// Compares the bytes of a literal beyond the first 16.
-    #[inline(always)]
-    fn stands_long(&self, node: &Node, text: &[u8]) -> bool {
-        let len = node.len as usize;
-        let Some(tail) = text.get(..len).and_then(|literal| literal.last_chunk::<STEP>()) else {
-            return false;
-        };
-        u128::from_le_bytes(*tail) == node.tail
-            && (len <= 2 * STEP || self.literal(node) == text.get(..len))
-    }
-
-    #[inline(never)]
-    fn literal(&self, node: &Node) -> Option<&[u8]> {
-        let start = node.literal as usize;
-        self.literals.get(start..start + node.len as usize)
-    }
-
-    #[inline(always)]
-    pub(crate) fn node(&self, id: NodeId) -> &Node {
-        &self.nodes[id.0 as usize]
     }
 
     pub(crate) fn container(&self, id: ContainerId) -> &Container {
@@ -288,6 +209,11 @@ impl LineGraph {
         if previous == NodeId::SPARE || next == NodeId::SPARE {
             return;
         }
+        debug_assert_eq!(
+            self.node(next).before,
+            self.node(previous).after,
+            "an edge joins equal states"
+        );
         let node = &mut self.nodes[previous.0 as usize];
         if node.successor == NodeId::NONE {
             node.successor = next;
@@ -299,9 +225,10 @@ impl LineGraph {
     /// Stores a literal that the grammar found. If there is no space, it is kept only until the
     /// next literal that cannot be stored.
     pub(crate) fn learn(&mut self, key: &Key, literal: &[u8], fresh: &Fresh) -> Option<NodeId> {
-        let room = self.nodes.len() < NODES_MAX && key.len <= LITERAL_MAX;
+        debug_assert_eq!(key.len, literal.len(), "the key of this literal");
+        let has_space = self.nodes.len() < NODES_MAX && key.len <= LITERAL_MAX;
         let mut cells = (0..PROBES_MAX).map(|probe| (key.hash + probe) % CELLS);
-        let free = cells.find(|cell| room && self.cells[*cell].id == NodeId::NONE);
+        let free = cells.find(|cell| has_space && self.cells[*cell].id == NodeId::NONE);
         let Some(cell) = free else {
             self.refused += 1;
             if self.refused > REFUSED_MAX {
@@ -319,6 +246,8 @@ impl LineGraph {
         let id = NodeId(self.nodes.len() as u16);
         self.nodes.push(node);
         self.cells[cell] = Cell { tag: key.tag(), id };
+        debug_assert_eq!(self.find(key, literal), id, "found next time");
+        debug_assert!(self.nodes.len() <= NODES_MAX);
         Some(id)
     }
 
@@ -381,12 +310,4 @@ impl fmt::Debug for LineGraph {
             .field("containers", &self.containers.len())
             .finish_non_exhaustive()
     }
-}
-
-/// Returns the index of the hint for these bytes. Eight bytes distinguish most keys, and more would
-/// reach into the value that follows a short key.
-#[inline(always)]
-fn hint(state: State, window: u128) -> usize {
-    let word = window as u64 ^ (state.0 as u64) << 48;
-    (word.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 55) as usize % HINTS
 }

@@ -13,7 +13,7 @@ mod learn;
 use super::escape;
 use super::graph::LineGraph;
 use super::graph::node::{Key, Next, NodeId};
-use super::graph::walk::{Met, NO_VALUE, value_len};
+use super::graph::walk::{LiteralRead, NO_VALUE, value_len};
 use super::scan::{byte, string_stop};
 use crate::record::field::FieldTable;
 use crate::record::{Decoded, Format};
@@ -35,7 +35,7 @@ pub fn walk(
 ) -> Option<usize> {
     into.clear();
     into.format = Format::Json;
-    let walked = graph.walk(NodeId::JSON, block.get(start..)?, wanted, into, meet)?;
+    let walked = graph.walk(NodeId::JSON, block.get(start..)?, wanted, into, read_unknown)?;
     Some(block.len() - walked.left)
 }
 
@@ -71,15 +71,15 @@ pub fn validate(line: &str) -> Result<(), (usize, String)> {
     })
 }
 
-/// Reads what the graph does not know: see [`Met`].
+/// Reads what the graph does not know: see [`LiteralRead`].
 #[inline(never)]
-fn meet(
+fn read_unknown(
     graph: &mut LineGraph,
     previous: NodeId,
     followed: NodeId,
     text: &str,
     wanted: &FieldTable,
-) -> Option<Met> {
+) -> Option<LiteralRead> {
     let mut id = followed;
     if graph.node(id).next != Next::Text {
         id = unexpected(graph, previous, text, wanted)?;
@@ -88,12 +88,12 @@ fn meet(
     let value = text.as_bytes().get(node.value as usize..)?;
     if node.next != Next::Text {
         let len = value_len(node, value);
-        return (len != NO_VALUE).then_some(Met { id, len, escaped: false });
+        return (len != NO_VALUE).then_some(LiteralRead { id, len, escaped: false });
     }
     let plain = string_stop(value, 0);
     let len = if byte(value, plain) == b'"' { plain } else { escape::string_end(value, plain)? };
     graph.note_length(id, len);
-    Some(Met { id, len, escaped: plain != len })
+    Some(LiteralRead { id, len, escaped: plain != len })
 }
 
 /// Reads a literal that was not expected: looks it up, or parses and learns it.

@@ -6,7 +6,7 @@
 
 use super::graph::LineGraph;
 use super::graph::node::{ContainerId, Fresh, Key, Next, NodeId, State};
-use super::graph::walk::{Met, NO_VALUE, value_len};
+use super::graph::walk::{LiteralRead, NO_VALUE, value_len};
 use super::scan::{byte, string_stop, word_stop};
 use crate::record::field::FieldTable;
 use crate::record::{Decoded, Format};
@@ -31,7 +31,7 @@ pub fn walk(
 ) -> Option<usize> {
     into.clear();
     into.format = Format::Logfmt;
-    let walked = graph.walk(NodeId::LOGFMT, block.get(start..)?, wanted, into, meet)?;
+    let walked = graph.walk(NodeId::LOGFMT, block.get(start..)?, wanted, into, read_unknown)?;
     let any_wanted = into.slots.present != 0 || !into.slots.extended().is_empty();
     (walked.values >= 2 || any_wanted).then_some(block.len() - walked.left)
 }
@@ -41,15 +41,15 @@ pub fn read(line: &str, wanted: &FieldTable, graph: &mut LineGraph, into: &mut D
     starts(line) && walk(line, 0, wanted, graph, into).is_some()
 }
 
-/// Reads what the graph does not know: see [`Met`].
+/// Reads what the graph does not know: see [`LiteralRead`].
 #[inline(never)]
-fn meet(
+fn read_unknown(
     graph: &mut LineGraph,
     previous: NodeId,
     followed: NodeId,
     text: &str,
     wanted: &FieldTable,
-) -> Option<Met> {
+) -> Option<LiteralRead> {
     let mut id = followed;
     let quoted = |id: NodeId, graph: &LineGraph| {
         let value = text.as_bytes().get(graph.node(id).value as usize..)?;
@@ -73,11 +73,11 @@ fn meet(
         Next::Word => (word_stop(value, 0), false),
         _ => {
             let len = value_len(graph.node(id), value);
-            return (len != NO_VALUE).then_some(Met { id, len, escaped: false });
+            return (len != NO_VALUE).then_some(LiteralRead { id, len, escaped: false });
         }
     };
     graph.note_length(id, len);
-    Some(Met { id, len, escaped })
+    Some(LiteralRead { id, len, escaped })
 }
 
 /// Finds the closing quote. Loggers differ in what they escape, so any escape and a tab are

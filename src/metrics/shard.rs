@@ -199,6 +199,7 @@ impl ShardWriter {
         let known = (self.chunks.get(chunk), self.hot.get(series.family.0 as usize));
         let (Some(cells), Some(hot)) = known else { return self.observe_far(series, value) };
         debug_assert_eq!(hot.kind, HotKind::Histogram);
+        debug_assert!(at + (hot.sum as usize) < CHUNK_CELLS, "a series within one chunk");
         // the cells of a series are in one chunk: the remainder changes nothing and avoids the
         // bounds check
         let bucket = &cells[(at + hot.bounds.bucket(value) as usize) % CHUNK_CELLS];
@@ -328,6 +329,7 @@ impl ShardWriter {
             }
         }
         known.sets.insert(&ids[..values.len()], cell);
+        debug_assert_eq!(known.sets.find(&ids[..values.len()]), Some(cell), "found next time");
         cell
     }
 }

@@ -2,12 +2,11 @@
 //! error, the user's rules, its span and exemplars. Owns the state that one data thread needs for
 //! this. Unit: one record.
 
-use super::facts::Facts;
 use super::label::{self, RecordContext};
-use super::operation::{CompletedOperation, OpenOperations};
+use super::memo::Facts;
+use super::operation::{CompletedOperation, OpenOperations, RecordTimes};
 use super::plan::Plan;
 use super::series::SeriesRecorder;
-use super::times::RecordTimes;
 use crate::clock::UnixNanos;
 use crate::decode::time::Zone;
 use crate::health::{Counts, HealthCounters, Signal};

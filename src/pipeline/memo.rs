@@ -7,6 +7,7 @@ use super::plan::{Group, INPUTS_MAX};
 use crate::metrics::SeriesId;
 use crate::record::Record;
 use crate::record::field::URL_PATH;
+use crate::record::severity::Severity;
 use crate::record::slots::{Kind, Place};
 use crate::rules::action::Measure;
 use std::hash::BuildHasher;
@@ -238,12 +239,24 @@ const EMPTY: Cell =
 /// The cached result for a key.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Known<'a> {
-    /// Facts that the caller stores with the series: a severity and a status code.
-    pub(super) fact: u32,
+    /// The word of the [`Facts`].
+    fact: u32,
     series: &'a [u32],
 }
 
 impl Known<'_> {
+    /// Returns what else the memo stores with the key.
+    #[inline]
+    pub(super) fn facts(&self) -> Facts {
+        Facts::from_word(self.fact)
+    }
+
+    /// Returns true if the key may have to be resolved again.
+    #[inline]
+    pub(super) fn is_pending(&self) -> bool {
+        self.fact >> 24 != 0
+    }
+
     /// Returns the measures of the group in which the record counts, with their series.
     #[inline]
     pub(super) fn measured<'a>(
@@ -253,6 +266,48 @@ impl Known<'_> {
         let all = group.measures.iter().zip(self.series);
         let there = all.filter(|(_, index)| **index != NO_SERIES);
         there.map(|(measure, &index)| (measure, SeriesId { family: measure.family, index }))
+    }
+}
+
+/// The severity of the records of a key, and the status code if they are requests.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Facts {
+    pub(super) severity: Severity,
+    /// The status code; 0 if the record is no request.
+    pub(super) status_code: u16,
+    /// What may still change: a value that is held back, or a histogram without a value so far.
+    pub(super) pending: Pending,
+}
+
+/// Why a cached key may have to be resolved again.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(super) struct Pending {
+    /// A label is `_unmatched` until its value is admitted.
+    pub(super) is_held_back: bool,
+    /// The key has no series for the duration, because none of its records had a duration so far.
+    pub(super) lacks_duration: bool,
+}
+
+impl Facts {
+    /// Those of a key that is no record's, such as a function's name.
+    pub(super) const NONE: Facts = Facts {
+        severity: Severity::UNSPECIFIED,
+        status_code: 0,
+        pending: Pending { is_held_back: false, lacks_duration: false },
+    };
+
+    #[inline]
+    fn from_word(word: u32) -> Facts {
+        let pending =
+            Pending { is_held_back: word & 1 << 24 != 0, lacks_duration: word & 1 << 25 != 0 };
+        Facts { severity: Severity(word as u8), status_code: (word >> 8) as u16, pending }
+    }
+
+    fn word(self) -> u32 {
+        u32::from(self.severity.0)
+            | u32::from(self.status_code) << 8
+            | u32::from(self.pending.is_held_back) << 24
+            | u32::from(self.pending.lacks_duration) << 25
     }
 }
 
@@ -314,9 +369,11 @@ impl Memo {
         &mut self,
         group: &Group,
         key: &Key,
-        fact: u32,
+        facts: Facts,
         series: &[Option<SeriesId>],
     ) {
+        debug_assert_eq!(series.len(), group.measures.len(), "a series for each measure, or none");
+        debug_assert_ne!(group.number, 0, "0 marks an empty cell");
         if self.spilled.len() > SPILLED_MAX {
             self.forget();
         }
@@ -336,7 +393,7 @@ impl Memo {
             lengths: key.lengths,
             hash: key.hash,
             group: group.number,
-            fact,
+            fact: facts.word(),
             series: held,
         };
         // A key that was resolved again reuses its cell.
@@ -352,6 +409,7 @@ impl Memo {
             let first = cell.hash as usize & (self.cells.len() - 1);
             self.cells[first] = cell;
         }
+        debug_assert!(self.used <= self.cells.len() && self.cells.len().is_power_of_two());
     }
 
     fn place(&mut self, cell: &Cell) -> bool {

@@ -4,11 +4,14 @@
 
 use crate::record::field::{self, FieldId};
 use crate::rules::action::{Action, Label, Measure};
-use crate::rules::set::{On, RuleSet};
+use crate::rules::set::{On, Rule, RuleSet};
 use std::collections::HashMap;
 
 /// The number of cached shapes: four optional fields make 16, ten make 1,024.
 const PLANS_MAX: usize = 1_024;
+
+/// The number of plans that are found without the map: lines of a few shapes usually alternate.
+const RECENT: usize = 64;
 
 /// The most fields on which one lookup may depend.
 pub(super) const INPUTS_MAX: usize = 8;
@@ -73,12 +76,24 @@ impl Plan {
 }
 
 /// The plans of one data thread.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Plans {
     list: Vec<Plan>,
     by_shape: HashMap<u64, usize>,
-    last: usize,
+    /// By a hash of the shape: where the plan that was last used with this hash stands in `list`.
+    recent: [u16; RECENT],
     numbers: HashMap<(Vec<FieldId>, Vec<u16>), u32>,
+}
+
+impl Default for Plans {
+    fn default() -> Plans {
+        Plans {
+            list: Vec::new(),
+            by_shape: HashMap::new(),
+            recent: [0; RECENT],
+            numbers: HashMap::new(),
+        }
+    }
 }
 
 impl Plans {
@@ -90,10 +105,13 @@ impl Plans {
     /// Returns the plan for a shape.
     #[inline]
     pub(super) fn of(&mut self, present: u64, rules: &RuleSet) -> &Plan {
-        if self.list.get(self.last).is_none_or(|plan| plan.present != present) {
-            self.last = self.find(present, rules);
+        let hash = (present.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 58) as usize % RECENT;
+        let mut at = usize::from(self.recent[hash]);
+        if self.list.get(at).is_none_or(|plan| plan.present != present) {
+            at = self.find(present, rules);
+            self.recent[hash] = at as u16;
         }
-        &self.list[self.last]
+        &self.list[at]
     }
 
     fn find(&mut self, present: u64, rules: &RuleSet) -> usize {
@@ -132,19 +150,8 @@ impl Plans {
             let simple = rule.criteria.condition.is_none() && rule.criteria.extract.is_none();
             match rule.on {
                 On::Record if simple => {
-                    for measure in rule.measures() {
-                        plan_measure(
-                            measure,
-                            present,
-                            &mut base,
-                            &mut always,
-                            &mut evaluated,
-                            number,
-                        );
-                    }
-                    if rule.actions.iter().any(|a| !matches!(a, Action::Measure(_))) {
-                        evaluated.push(number);
-                    }
+                    let groups = (&mut base, &mut always);
+                    plan_rule(rule, number, present, groups, &mut evaluated);
                 }
                 On::Record => match &rule.equality {
                     Some((field, constant)) => add_case(&mut switches, *field, constant, number),
@@ -213,6 +220,23 @@ impl Plans {
 struct GroupDraft {
     inputs: Vec<FieldId>,
     measures: Vec<Measure>,
+}
+
+/// Adds the measures of a rule without a condition to the groups of their labels. If the rule does
+/// more than that, it is evaluated for every record.
+fn plan_rule(
+    rule: &Rule,
+    number: usize,
+    present: u64,
+    (base, always): (&mut GroupDraft, &mut Vec<GroupDraft>),
+    evaluated: &mut Vec<usize>,
+) {
+    for measure in rule.measures() {
+        plan_measure(measure, present, base, always, evaluated, number);
+    }
+    if rule.actions.iter().any(|action| !matches!(action, Action::Measure(_))) {
+        evaluated.push(number);
+    }
 }
 
 /// Adds a measure to the first group that already has the fields of its labels, or to a new group.

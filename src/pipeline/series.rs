@@ -1,9 +1,8 @@
 //! Finds the series of a record's measures, caches them, and records the values. One lookup serves
 //! all measures of a group. Unit: one group of measures and one record.
 
-use super::facts::{Facts, Pending};
 use super::label::{self, RecordContext};
-use super::memo::{Key, Memo};
+use super::memo::{Facts, Key, Memo, Pending};
 use super::outsider;
 use super::plan::Group;
 use crate::clock::UnixNanos;
@@ -35,7 +34,8 @@ pub(super) struct SeriesRecorder {
     exemplars: ExemplarCandidates,
 }
 
-/// The series in which the current record counted, with the values.
+/// The series in which the current record counted and which accept an exemplar, with the values.
+/// Most series already have one until the next scrape, so that the list is nearly always empty.
 #[derive(Debug, Default)]
 struct ExemplarCandidates {
     /// Exemplars can point at the record's span: it has one, or gets one.
@@ -45,8 +45,8 @@ struct ExemplarCandidates {
 
 impl ExemplarCandidates {
     #[inline]
-    fn add(&mut self, series: SeriesId, value: f64) {
-        if self.are_wanted {
+    fn add(&mut self, writer: &ShardWriter, series: SeriesId, value: f64) {
+        if self.are_wanted && writer.wants_exemplar(series, value) {
             self.list.push((series, value));
         }
     }
@@ -107,7 +107,7 @@ impl SeriesRecorder {
     ) {
         let has_key = self.key.take(group, name);
         if !has_key || self.record_remembered(group, context, seconds).is_none() {
-            self.resolve_and_record(group, context, seconds, Facts::from_word(0), has_key);
+            self.resolve_and_record(group, context, seconds, Facts::NONE, has_key);
         }
     }
 
@@ -148,11 +148,10 @@ impl SeriesRecorder {
         self.writer.add_f64(series, by);
     }
 
-    /// Returns true if some series of the current record accepts an exemplar now. Most already have
-    /// one until the next scrape.
+    /// Returns true if some series of the current record accepts an exemplar.
     #[inline]
     pub(super) fn takes_exemplar(&self) -> bool {
-        self.exemplars.list.iter().any(|&(series, value)| self.writer.wants_exemplar(series, value))
+        !self.exemplars.list.is_empty()
     }
 
     /// Points the exemplars of the current record at a span.
@@ -172,21 +171,24 @@ impl SeriesRecorder {
         seconds: Option<f64>,
     ) -> Option<Facts> {
         let mut known = self.memo.find(group, &self.key)?;
-        if known.fact >> 24 != 0 {
-            let pending = Facts::from_word(known.fact).pending;
+        if known.is_pending() {
+            let pending = known.facts().pending;
             if self.is_outdated(pending, seconds) {
                 return None;
             }
             known = self.memo.find(group, &self.key)?;
         }
-        let wants_exemplars = self.exemplars.are_wanted;
         for (measure, series) in known.measured(group) {
             match (measure.kind, &measure.value) {
-                // The most frequent case: a counter without an exemplar.
-                (MeasureKind::Count, _) if !wants_exemplars => self.writer.add(series, 1),
-                (MeasureKind::Observe, Value::Work) if !wants_exemplars => {
+                // The most frequent cases.
+                (MeasureKind::Count, _) => {
+                    self.writer.add(series, 1);
+                    self.exemplars.add(&self.writer, series, 1.0);
+                }
+                (MeasureKind::Observe, Value::Duration) => {
                     if let Some(seconds) = seconds {
                         self.writer.observe(series, seconds);
+                        self.exemplars.add(&self.writer, series, seconds);
                     }
                 }
                 _ => {
@@ -195,7 +197,7 @@ impl SeriesRecorder {
                 }
             }
         }
-        Some(Facts::from_word(known.fact))
+        Some(known.facts())
     }
 
     /// Returns true if the cached result of a key no longer holds: the value that was held back may
@@ -275,7 +277,7 @@ impl SeriesRecorder {
             }
         }
         if has_key {
-            self.memo.insert(group, &self.key, facts.word(), &resolved);
+            self.memo.insert(group, &self.key, facts, &resolved);
         }
         self.resolved = resolved;
     }
@@ -312,7 +314,7 @@ impl SeriesRecorder {
 
 /// Returns true if the value of a measure is the duration of the work.
 fn is_duration(measure: &Measure) -> bool {
-    measure.kind == MeasureKind::Observe && measure.value == Value::Work
+    measure.kind == MeasureKind::Observe && measure.value == Value::Duration
 }
 
 /// Records the value of a measure.
@@ -326,7 +328,7 @@ fn record(
 ) {
     if measure.kind == MeasureKind::Count {
         writer.add(series, 1);
-        exemplars.add(series, 1.0);
+        exemplars.add(writer, series, 1.0);
         return;
     }
     let Some(value) = value(&measure.value, context, seconds) else { return };
@@ -334,7 +336,7 @@ fn record(
         MeasureKind::Count => {}
         MeasureKind::Observe => {
             writer.observe(series, value);
-            exemplars.add(series, value);
+            exemplars.add(writer, series, value);
         }
         MeasureKind::Sum | MeasureKind::Add => writer.add_f64(series, value),
         MeasureKind::Set => writer.set(series, value, context.record.observed),
@@ -346,7 +348,7 @@ fn record(
 fn value(value: &Value, context: &RecordContext<'_>, seconds: Option<f64>) -> Option<f64> {
     let capture = |number: &usize| context.captured.as_ref().and_then(|c| c.group(*number));
     match value {
-        Value::Work => seconds,
+        Value::Duration => seconds,
         Value::One => Some(1.0),
         Value::Constant(constant) => Some(*constant),
         Value::Number(field) => context.record.number(*field),

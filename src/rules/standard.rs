@@ -139,7 +139,7 @@ fn count(rule: &'static str, on: On, family: FamilySpec, labels: Vec<Label>) -> 
 }
 
 fn observe(rule: &'static str, on: On, family: FamilySpec, labels: Vec<Label>) -> Standard {
-    Standard { rule, on, family, kind: MeasureKind::Observe, value: Value::Work, labels }
+    Standard { rule, on, family, kind: MeasureKind::Observe, value: Value::Duration, labels }
 }
 
 fn family(name: &str, help: &str, kind: FamilyKind) -> FamilySpec {

@@ -116,8 +116,8 @@ pub fn template(path: &str, out: &mut String) {
         let is_id = segment(bytes, &mut at);
         if at > from {
             let length = if is_id { ID.len() } else { at - from };
-            let room = TEMPLATE_BYTES_MAX - REST.len();
-            if segments == SEGMENTS_MAX || out.len() - start + (from - kept) + length > room {
+            let space = TEMPLATE_BYTES_MAX - REST.len();
+            if segments == SEGMENTS_MAX || out.len() - start + (from - kept) + length > space {
                 let whole = from - usize::from(from > slash);
                 out.push_str(&path[kept..whole]);
                 out.push_str(REST);

@@ -353,3 +353,14 @@ impl Key {
         Key { head, mask, tail, hash: hash as usize, len, state }
     }
 }
+
+/// Number of hints: a few for every key of the current lines, in 1 KiB.
+pub(crate) const HINTS: usize = 512;
+
+/// Returns the index of the hint for these bytes. Eight bytes distinguish most keys, and more would
+/// reach into the value that follows a short key.
+#[inline]
+pub(crate) fn hint(state: State, window: u128) -> usize {
+    let word = window as u64 ^ (state.0 as u64) << 48;
+    (word.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 55) as usize % HINTS
+}

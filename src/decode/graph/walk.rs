@@ -6,9 +6,11 @@
 #![allow(clippy::inline_always, reason = "the walk is one loop; every call in it was measured")]
 
 use super::LineGraph;
-use super::node::{Next, Node, NodeId};
+use super::node::{Next, Node, NodeId, hint};
 use crate::decode::escape;
-use crate::decode::scan::{STEP, byte, is_string, is_word, number_end, string_stop, word_stop};
+use crate::decode::scan::{
+    STEP, byte, is_string, is_word, number_end, string_stop, window, word_stop,
+};
 use crate::record::Decoded;
 use crate::record::field::FieldTable;
 use crate::record::slots::{Entry, Place, Slots};
@@ -17,10 +19,11 @@ use crate::record::slots::{Entry, Place, Slots};
 /// expected, a string with escapes, a value that had one length until now. It gets the previous
 /// node, the next node if the graph knows it, and the rest of the block. Returns `None` if only the
 /// exact reader can decide.
-pub(crate) type Meet = fn(&mut LineGraph, NodeId, NodeId, &str, wanted: &FieldTable) -> Option<Met>;
+pub(crate) type ReadUnknown =
+    fn(&mut LineGraph, NodeId, NodeId, &str, wanted: &FieldTable) -> Option<LiteralRead>;
 
 /// A literal and the length of the value after it.
-pub(crate) struct Met {
+pub(crate) struct LiteralRead {
     pub(crate) id: NodeId,
     pub(crate) len: usize,
     pub(crate) escaped: bool,
@@ -38,9 +41,12 @@ pub(crate) struct Walked {
 /// can decide.
 pub(crate) const NO_VALUE: usize = usize::MAX;
 
+/// After this many mismatches of the usual successor, the node that matched replaces it.
+const UNUSUAL_MAX: u8 = 16;
+
 /// The position of a walk: after the value of a node, with the rest of the block.
 #[derive(Clone, Copy)]
-struct Stand<'a> {
+struct Position<'a> {
     previous: NodeId,
     text: &'a [u8],
     /// One bit for each key of the line that has further keys below it.
@@ -59,13 +65,13 @@ impl LineGraph {
         block: &str,
         wanted: &FieldTable,
         into: &mut Decoded,
-        meet: Meet,
+        read_unknown: ReadUnknown,
     ) -> Option<Walked> {
-        let mut stand = Stand { previous: from, text: block.as_bytes(), seen: 0, values: 0 };
+        let mut position = Position { previous: from, text: block.as_bytes(), seen: 0, values: 0 };
         loop {
-            let ended = self.run(&mut stand, block.len(), &mut into.slots);
-            if ended || self.step(&mut stand, block, wanted, into, meet)? {
-                return Some(Walked { left: stand.text.len(), values: stand.values });
+            let ended = self.run(&mut position, block.len(), &mut into.slots);
+            if ended || self.step(&mut position, block, wanted, into, read_unknown)? {
+                return Some(Walked { left: position.text.len(), values: position.values });
             }
         }
     }
@@ -73,15 +79,15 @@ impl LineGraph {
     /// Walks as far as the fast path leads; returns `true` at the end of the line. Positions count
     /// from the point at which `whole` bytes of the block remained.
     #[inline(always)]
-    fn run(&mut self, stand: &mut Stand<'_>, whole: usize, slots: &mut Slots) -> bool {
-        let Stand { mut previous, mut text, mut seen, mut values } = *stand;
+    fn run(&mut self, position: &mut Position<'_>, whole: usize, slots: &mut Slots) -> bool {
+        let Position { mut previous, mut text, mut seen, mut values } = *position;
         let mut present = slots.present;
         let mut next = self.node(previous).successor;
         let ended = loop {
             let Some(window) = text.first_chunk::<STEP>() else { break false };
             let window = u128::from_le_bytes(*window);
             let mut node = self.node(next);
-            if !self.stands(node, window, text) {
+            if !self.matches(node, window, text) {
                 next = self.follow_hint(previous, window, text);
                 node = self.node(next);
             }
@@ -89,6 +95,7 @@ impl LineGraph {
             if !node.quick || (node.seen != 0 && seen & node.seen != 0) {
                 break false;
             }
+            debug_assert_eq!(node.before, self.node(previous).after, "the grammar's state");
             if node.next == Next::End {
                 text = value;
                 break true;
@@ -109,7 +116,7 @@ impl LineGraph {
             values += 1;
         };
         slots.present = present;
-        *stand = Stand { previous, text, seen, values };
+        *position = Position { previous, text, seen, values };
         ended
     }
 
@@ -117,28 +124,29 @@ impl LineGraph {
     #[inline(never)]
     fn step(
         &mut self,
-        stand: &mut Stand<'_>,
+        position: &mut Position<'_>,
         block: &str,
         wanted: &FieldTable,
         into: &mut Decoded,
-        meet: Meet,
+        read_unknown: ReadUnknown,
     ) -> Option<bool> {
-        let literal = block.len() - stand.text.len();
-        let mut id = self.follow(stand.previous, stand.text);
+        let literal = block.len() - position.text.len();
+        let mut id = self.follow(position.previous, position.text);
         let node = self.node(id);
-        let value = stand.text.get(node.value as usize..);
+        let value = position.text.get(node.value as usize..);
         let (mut len, mut escaped) = (value.map_or(NO_VALUE, |text| value_len(node, text)), false);
         if len == NO_VALUE {
-            Met { id, len, escaped } = meet(self, stand.previous, id, &block[literal..], wanted)?;
+            LiteralRead { id, len, escaped } =
+                read_unknown(self, position.previous, id, &block[literal..], wanted)?;
         }
         let node = self.node(id);
-        let value = stand.text.get(node.value as usize..)?;
+        let value = position.text.get(node.value as usize..)?;
         // a key with keys below it, twice in one line: only the exact reader can take back the
         // first
-        if stand.seen & node.seen != 0 {
+        if position.seen & node.seen != 0 {
             return None;
         }
-        stand.seen |= node.seen;
+        position.seen |= node.seen;
         let ended = node.next == Next::End;
         let from = block.len() - value.len();
         if node.special | escaped {
@@ -148,9 +156,9 @@ impl LineGraph {
             let (start, len) = (from as u32, len as u32);
             into.slots.put(node.field, Entry { start, len, ..node.entry });
         }
-        stand.text = value.get(len..)?;
-        stand.previous = id;
-        stand.values += usize::from(!ended);
+        position.text = value.get(len..)?;
+        position.previous = id;
+        position.values += usize::from(!ended);
         Some(ended)
     }
 
@@ -188,6 +196,82 @@ impl LineGraph {
         }
         node.bound.put(into, node.entry.kind, place, span);
         Some(())
+    }
+}
+
+impl LineGraph {
+    /// Returns the node after `previous` that has the literal with which `text` starts: the usual
+    /// successor, or the node that last matched here with these first bytes. Returns
+    /// [`NodeId::NONE`] if neither matches.
+    #[inline(always)]
+    pub(crate) fn follow(&mut self, previous: NodeId, text: &[u8]) -> NodeId {
+        let usual = self.node(previous).successor;
+        let Some(window) = text.first_chunk::<STEP>() else {
+            return self.follow_at_end(previous, text);
+        };
+        let window = u128::from_le_bytes(*window);
+        if self.matches(self.node(usual), window, text) {
+            return usual;
+        }
+        self.follow_hint(previous, window, text)
+    }
+
+    #[inline(never)]
+    fn follow_hint(&mut self, previous: NodeId, window: u128, text: &[u8]) -> NodeId {
+        let state = self.node(previous).after;
+        let id = self.hints[hint(state, window)];
+        if self.node(id).before != state || !self.matches(self.node(id), window, text) {
+            return NodeId::NONE;
+        }
+        let node = &mut self.nodes[previous.0 as usize];
+        node.unusual = node.unusual.wrapping_add(1);
+        if node.unusual.is_multiple_of(UNUSUAL_MAX) {
+            node.successor = id;
+        }
+        id
+    }
+
+    /// Follows the last literal of a block, which may be shorter than a window.
+    #[inline(never)]
+    fn follow_at_end(&self, previous: NodeId, text: &[u8]) -> NodeId {
+        let window = window(text, 0);
+        let Node { successor, after, .. } = *self.node(previous);
+        for id in [successor, self.hints[hint(after, window)]] {
+            let node = self.node(id);
+            let here = node.before == after && node.len as usize <= text.len();
+            if here && self.matches(node, window, text) {
+                return id;
+            }
+        }
+        NodeId::NONE
+    }
+
+    #[inline(always)]
+    fn matches(&self, node: &Node, window: u128, text: &[u8]) -> bool {
+        (window ^ node.head) & node.mask == 0
+            && (node.len as usize <= STEP || self.matches_long(node, text))
+    }
+
+    /// Compares the bytes of a literal beyond the first 16.
+    #[inline(always)]
+    fn matches_long(&self, node: &Node, text: &[u8]) -> bool {
+        let len = node.len as usize;
+        let Some(tail) = text.get(..len).and_then(|literal| literal.last_chunk::<STEP>()) else {
+            return false;
+        };
+        u128::from_le_bytes(*tail) == node.tail
+            && (len <= 2 * STEP || self.literal(node) == text.get(..len))
+    }
+
+    #[inline(never)]
+    pub(super) fn literal(&self, node: &Node) -> Option<&[u8]> {
+        let start = node.literal as usize;
+        self.literals.get(start..start + node.len as usize)
+    }
+
+    #[inline(always)]
+    pub(crate) fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[id.0 as usize]
     }
 }
 
