@@ -126,6 +126,15 @@ fn head<const IN: bool>(bytes: &[u8]) -> Option<(usize, usize, usize)> {
     {
         return Some((client, client + 5, quote));
     }
+    // with the name of a user: `address - alice [21/Nov/2026:10:00:00 +0000] "`
+    if let Some(open) = quote.checked_sub(CLF_TIME_BYTES)
+        && let [b'[', _, _, b'/', _, _, _, b'/', .., b']', b' '] = bytes[open..quote]
+    {
+        let client = scan::word_stop(bytes, 0);
+        if client > 0 && client + 3 < open && bytes[client..].starts_with(b" - ") {
+            return Some((client, open, quote));
+        }
+    }
     let (client, open) = before(bytes, quote)?;
     Some((client, open, quote))
 }
