@@ -11,24 +11,24 @@ use memchr::{memchr, memrchr};
 #[derive(Debug)]
 pub struct Buffer {
     bytes: Vec<u8>,
-    room: usize,
+    tail_space: usize,
 }
 
 impl Buffer {
     /// Creates a buffer with space for tails of `tail_bytes_max` and for `read_bytes` of fresh
     /// bytes.
     pub fn new(tail_bytes_max: usize, read_bytes: usize) -> Buffer {
-        Buffer { bytes: vec![0; tail_bytes_max + read_bytes], room: tail_bytes_max }
+        Buffer { bytes: vec![0; tail_bytes_max + read_bytes], tail_space: tail_bytes_max }
     }
 
     /// Returns the space for the next read.
     pub fn space(&mut self) -> &mut [u8] {
-        &mut self.bytes[self.room..]
+        &mut self.bytes[self.tail_space..]
     }
 
     /// Returns the first `read` bytes of the last read.
     pub fn fresh(&self, read: usize) -> &[u8] {
-        &self.bytes[self.room..self.room + read]
+        &self.bytes[self.tail_space..self.tail_space + read]
     }
 }
 
@@ -87,7 +87,7 @@ impl Tail {
         bounds: Bounds,
         emit: &mut impl FnMut(Piece<'_>),
     ) {
-        let mut start = buffer.room;
+        let mut start = buffer.tail_space;
         let end = start + read;
         if self.skipped > 0 {
             let Some(at) = memchr(b'\n', &buffer.bytes[start..end]) else {
