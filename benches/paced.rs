@@ -40,13 +40,7 @@ const SCRAPES: usize = 31;
 const LOOK: Duration = Duration::from_millis(5);
 
 fn main() -> ExitCode {
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(wrong) => {
-            eprintln!("{wrong}");
-            ExitCode::from(2)
-        }
-    }
+    sidecar::exit_code(run())
 }
 
 fn run() -> Result<(), String> {
@@ -58,7 +52,7 @@ fn run() -> Result<(), String> {
     for _ in 0..STARTS {
         let mut child = Sidecar::spawn(&binary).map_err(fail)?;
         starts.push(child.ready()?.as_micros() as u64);
-        end(child)?;
+        child.finish()?;
     }
     starts.sort_unstable();
     println!(
@@ -84,10 +78,7 @@ fn options() -> Result<(u64, Vec<(u64, u64)>), String> {
     let (mut seconds, mut rate, mut connections) = (SECONDS_DEFAULT, None, None);
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
-        let mut number = |most: u64| {
-            let value = words.next().and_then(|value| value.parse::<u64>().ok());
-            value.filter(|n| (1..=most).contains(n)).ok_or(format!("{word} wants 1 to {most}"))
-        };
+        let mut number = |most| sidecar::number(&word, &mut words, most);
         match word.as_str() {
             "--bench" | "--test" => {}
             "--seconds" => seconds = number(SECONDS_MAX)?,
@@ -109,18 +100,6 @@ fn split(bytes: &[u8]) -> Vec<Vec<u8>> {
 
 fn mib(kib: u64) -> f64 {
     kib as f64 / 1_024.0
-}
-
-/// Stops a child as Kubernetes does; its ledger must close.
-fn end(child: Sidecar) -> Result<sidecar::Stop, String> {
-    let now = Instant::now();
-    child.terminate();
-    let stop = child.stopped(now);
-    if stop.code == Some(0) {
-        return Ok(stop);
-    }
-    let last = stop.stderr.lines().last().unwrap_or("nothing");
-    Err(format!("left with {:?}, saying {last}", stop.code))
 }
 
 #[derive(Clone, Copy)]
@@ -168,7 +147,7 @@ fn pace(binary: &std::path::Path, lines: &[Vec<u8>], pace: Pace) -> Result<(), S
         mib(loaded),
         mib(peak)
     );
-    let stop = end(child)?;
+    let stop = child.finish()?;
     let received = stop.ledger("received");
     if received != Some(waits.len() as u64) {
         return Err(format!("{} lines written, the ledger says {received:?}", waits.len()));
@@ -223,9 +202,9 @@ fn saturated(binary: &std::path::Path, lines: &[Vec<u8>], seconds: u64) -> Resul
             .collect();
         let mut answers = Vec::new();
         while begun.elapsed() < Duration::from_secs(seconds) {
-            let asked = Instant::now();
+            let sent = Instant::now();
             let status = child.get("/livez").map_or(0, |(status, _)| status);
-            answers.push((asked.elapsed().as_micros() as u64, status));
+            answers.push((sent.elapsed().as_micros() as u64, status));
             std::thread::sleep(LOOK);
         }
         over.store(true, Ordering::Relaxed);
@@ -247,7 +226,7 @@ fn saturated(binary: &std::path::Path, lines: &[Vec<u8>], seconds: u64) -> Resul
         quantile(&times, 1.0) as f64 / 1e3,
         times.len()
     );
-    end(child).map(|_| ())
+    child.finish().map(|_| ())
 }
 
 /// Requests `/metrics` with as many series as the limits allow; a configuration can raise them to
@@ -262,9 +241,9 @@ fn scrapes(binary: &std::path::Path) -> Result<(), String> {
     let mut times = Vec::new();
     let (mut samples, mut bytes) = (0, 0);
     for _ in 0..SCRAPES {
-        let asked = Instant::now();
+        let sent = Instant::now();
         let (status, body) = child.get("/metrics").map_err(|error| error.to_string())?;
-        times.push(asked.elapsed().as_micros() as u64);
+        times.push(sent.elapsed().as_micros() as u64);
         if status != 200 {
             return Err(format!("/metrics answered {status}"));
         }
@@ -280,5 +259,5 @@ fn scrapes(binary: &std::path::Path) -> Result<(), String> {
         mib(child.memory_kib("VmRSS")),
         mib(child.memory_kib("VmHWM"))
     );
-    end(child).map(|_| ())
+    child.finish().map(|_| ())
 }

@@ -16,9 +16,15 @@
 mod abuse;
 #[path = "torture/admin.rs"]
 mod admin;
+#[path = "torture/collector.rs"]
+mod collector;
+#[path = "torture/exit.rs"]
+mod exit;
 #[path = "support/sidecar.rs"]
 #[allow(dead_code)] // shared with `paced`, which uses the rest
 mod sidecar;
+#[path = "torture/text.rs"]
+mod text;
 
 use sidecar::{Sidecar, quantile};
 use std::fmt::Write as _;
@@ -56,10 +62,7 @@ fn options() -> Result<Options, String> {
     let mut options = Options { stops: STOPS_DEFAULT, rate: None, seed: 1 };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
-        let mut number = |most: u64| {
-            let value = words.next().and_then(|value| value.parse::<u64>().ok());
-            value.filter(|n| (1..=most).contains(n)).ok_or(format!("{word} wants 1 to {most}"))
-        };
+        let mut number = |most| sidecar::number(&word, &mut words, most);
         match word.as_str() {
             "sigterm" | "--bench" | "--test" => {}
             "--n" => options.stops = number(STOPS_MAX)?,
@@ -117,6 +120,7 @@ fn write_lines(mut stream: UnixStream, rate: u64, end: &AtomicBool) -> Written {
 
 fn main() -> ExitCode {
     let mut words = std::env::args().skip(1).skip_while(|word| word == "--bench");
+    sidecar::raise_descriptor_limit();
     if words.next().as_deref() == Some("abuse") {
         return abuse::main(words.find(|word| word != "--bench").as_deref());
     }

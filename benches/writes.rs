@@ -17,6 +17,7 @@
 #[allow(dead_code)] // shared with `paced` and `torture`, which use the rest
 mod sidecar;
 
+use rustix::thread::{CpuSet, sched_setaffinity};
 use sidecar::{Sidecar, quantile};
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -32,6 +33,8 @@ const CONNECTIONS_MAX: u64 = 1_000;
 const RATES: [u64; 5] = [10_000, 20_000, 30_000, 75_000, 100_000];
 const CONNECTIONS: [u64; 3] = [1, 4, 100];
 const LINE_BYTES: usize = 200;
+/// Number of different lines that the writer repeats; making one takes as long as writing it.
+const LINES: usize = 1_000;
 /// A write that takes longer counts as blocked.
 const BLOCKED: Duration = Duration::from_millis(1);
 /// Environment variable that names the socket to the child that is the trivial reader.
@@ -42,13 +45,7 @@ fn main() -> ExitCode {
     if let Some(path) = std::env::var_os(TRIVIAL) {
         read_trivially(Path::new(&path));
     }
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(wrong) => {
-            eprintln!("{wrong}");
-            ExitCode::from(2)
-        }
-    }
+    sidecar::exit_code(run())
 }
 
 #[derive(Clone, Copy)]
@@ -76,12 +73,7 @@ fn run() -> Result<(), String> {
         let (begun, written) = (Instant::now(), write_open(writers, crowd, load));
         let cpu = child.cpu().saturating_sub(before).as_secs_f64() / begun.elapsed().as_secs_f64();
         report("sidelight", load, &written, cpu);
-        let now = Instant::now();
-        child.terminate();
-        let stop = child.stopped(now);
-        if stop.ledger("lost") != Some(0) {
-            return Err(format!("left with {:?}: {}", stop.code, stop.stderr));
-        }
+        child.finish()?;
         if load.flooders == 0 {
             trivial(load)?;
         }
@@ -93,10 +85,7 @@ fn options() -> Result<Vec<Load>, String> {
     let (mut seconds, mut rate, mut connections, mut flooders) = (SECONDS_DEFAULT, None, None, 0);
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
-        let mut number = |most: u64| {
-            let value = words.next().and_then(|value| value.parse::<u64>().ok());
-            value.filter(|n| (1..=most).contains(n)).ok_or(format!("{word} wants 1 to {most}"))
-        };
+        let mut number = |most| sidecar::number(&word, &mut words, most);
         match word.as_str() {
             "--bench" | "--test" => {}
             "--seconds" => seconds = number(SECONDS_MAX)?,
@@ -124,28 +113,47 @@ fn options() -> Result<Vec<Load>, String> {
 fn write_open(mut writers: Vec<UnixStream>, crowd: Vec<UnixStream>, load: Load) -> Vec<u64> {
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        scope.spawn(|| flood(crowd, &over));
-        let count = (load.rate * load.seconds) as usize;
-        let period = Duration::from_secs_f64(1.0 / load.rate as f64);
-        let mut took = Vec::with_capacity(count);
-        let begun = Instant::now();
-        for number in 0..count {
-            let due = begun + period * number as u32;
-            wait_until(due);
-            let writer = number % writers.len();
-            let line = line(number);
-            let before = Instant::now();
-            if writers[writer].write_all(&line).is_err() {
-                break;
-            }
-            took.push(before.elapsed().as_nanos() as u64);
-            if begun.elapsed() > Duration::from_secs(load.seconds) {
-                break;
-            }
+        if !crowd.is_empty() {
+            scope.spawn(|| flood(crowd, &over));
         }
-        over.store(true, Ordering::Relaxed);
-        took
+        let writer = scope.spawn(|| {
+            pin();
+            let took = write_lines(&mut writers, load);
+            over.store(true, Ordering::Relaxed);
+            took
+        });
+        writer.join().expect("the writer does not panic")
     })
+}
+
+/// Keeps this thread on the second core, so that a writer that waits for its next line by spinning
+/// never takes the core on which the reader wakes up.
+fn pin() {
+    let mut set = CpuSet::new();
+    set.set(1);
+    // on a machine with one core both share it, and the figures include that
+    let _ = sched_setaffinity(None, &set);
+}
+
+fn write_lines(writers: &mut [UnixStream], load: Load) -> Vec<u64> {
+    let count = (load.rate * load.seconds) as usize;
+    let period = Duration::from_secs_f64(1.0 / load.rate as f64);
+    let lines: Vec<Vec<u8>> = (0..LINES).map(line).collect();
+    let mut took = Vec::with_capacity(count);
+    let begun = Instant::now();
+    for number in 0..count {
+        wait_until(begun + period * number as u32);
+        let writer = number % writers.len();
+        let before = Instant::now();
+        if writers[writer].write_all(&lines[number % LINES]).is_err() {
+            break;
+        }
+        took.push(before.elapsed().as_nanos() as u64);
+        if begun.elapsed() > Duration::from_secs(load.seconds) {
+            break;
+        }
+    }
+    took
 }
 
 /// Sleeps if there is enough time, and spins for the rest.

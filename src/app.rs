@@ -153,7 +153,7 @@ impl Running {
 /// Calls `reload` on every request, and each time the interval that it returned has passed. Returns
 /// when all senders of requests are gone.
 fn serve_reloads(
-    supervisor: &Supervisor,
+    supervisor: &Arc<Supervisor>,
     requests: &Receiver<()>,
     mut look: Option<Duration>,
     mut reload: impl FnMut(SignalEvent) -> Looked,
@@ -169,6 +169,9 @@ fn serve_reloads(
             Err(RecvTimeoutError::Disconnected) => return,
         };
         look = looked.again;
+        if let Some(sockets) = &looked.sockets {
+            supervisor.move_sockets(sockets);
+        }
         if looked.changed {
             supervisor.wake_workers();
         }

@@ -14,14 +14,14 @@ pub mod slots;
 pub mod state;
 mod unread;
 
-use connection::{Accepted, Room};
+use connection::{Accepted, SlotPools};
 use hyper::body::Body;
 use hyper::header::{self, HeaderValue};
 use hyper::{Method, Request, StatusCode, Version};
 use probes::Probe;
 use respond::{Answer, TEXT, answer, refuse};
 use slots::{CONNECTIONS_MAX, Slots};
-use state::State;
+use state::AdminState;
 use std::future::Future;
 use std::net::IpAddr;
 use std::pin::pin;
@@ -57,8 +57,8 @@ const PATHS: &str = "\
 
 /// Serves until `until` completes, then closes within [`CLOSING_MAX`]. Never fails: an error of a
 /// connection ends only that connection.
-pub async fn serve(listener: TcpListener, state: Arc<State>, until: impl Future<Output = ()>) {
-    let room = Arc::new(Room {
+pub async fn serve(listener: TcpListener, state: Arc<AdminState>, until: impl Future<Output = ()>) {
+    let pools = Arc::new(SlotPools {
         silent: Slots::of(silent_max()),
         probes: Arc::new(Slots::of(PROBE_CONNECTIONS_MAX)),
         others: Arc::new(Slots::of(CONNECTIONS_MAX - PROBE_CONNECTIONS_MAX)),
@@ -77,10 +77,10 @@ pub async fn serve(listener: TcpListener, state: Arc<State>, until: impl Future<
         };
         let silent = tokio::select! {
             () = &mut until => break,
-            slot = room.silent.wait(|| refused(&state, "admin_evicted")) => slot,
+            slot = pools.silent.wait(|| refused(&state, "admin_evicted")) => slot,
         };
-        let (state, room, closing) = (Arc::clone(&state), Arc::clone(&room), closing.subscribe());
-        let accepted = Accepted { stream, peer: peer.ip(), state, room, silent, closing };
+        let (state, pools, closing) = (Arc::clone(&state), Arc::clone(&pools), closing.subscribe());
+        let accepted = Accepted { stream, peer: peer.ip(), state, pools, silent, closing };
         tokio::spawn(accepted.serve());
         // lets the accepted connection run before the next one is accepted
         tokio::task::yield_now().await;
@@ -98,7 +98,7 @@ fn silent_max() -> usize {
     usize::try_from(share).unwrap_or(usize::MAX).clamp(1, SILENT_CONNECTIONS_MAX)
 }
 
-fn refused(state: &State, reason: &str) {
+fn refused(state: &AdminState, reason: &str) {
     state.telemetry.connections_refused.with_label_values(&[reason]).inc();
 }
 
@@ -108,7 +108,7 @@ async fn checked<B: Body>(
     request: &Request<B>,
     peer: IpAddr,
     sending: OwnedSemaphorePermit,
-    state: &State,
+    state: &AdminState,
 ) -> Answer {
     let headers = request.headers();
     let hosts = headers.get_all(header::HOST).iter().count();
@@ -131,7 +131,7 @@ async fn route<B>(
     request: &Request<B>,
     peer: IpAddr,
     sending: OwnedSemaphorePermit,
-    state: &State,
+    state: &AdminState,
 ) -> Answer {
     let headers = request.headers();
     let query = request.uri().query();

@@ -82,6 +82,8 @@ own_metrics! {
         Label { name: "family", values: Values::Open("a derived metric") },
         Label { name: "label", values: Values::Open("one of its labels") }
     ], "Label sets folded into an overflow series, by the label that had too many values.";
+    label_replaced: IntCounter = "label_values_replaced_total", "", [],
+        "Label values in new label sets in which control characters were replaced by U+FFFD.";
     thread_seconds: CounterVec = "data_thread_seconds_total", "seconds", [
         Label { name: "thread", values: Values::Closed(&["stream", "datagram", "stdin"]) },
         Label { name: "state", values: Values::Closed(&["busy", "sleep", "wait"]) }

@@ -4,7 +4,7 @@
 #[path = "support/collector.rs"]
 mod collector;
 
-use collector::{FakeCollector, Reply};
+use collector::{FakeCollector, Reply, refusing_port};
 use opentelemetry::trace::{SpanId, SpanKind, TraceId};
 use proptest::prelude::*;
 use sidelight::clock::{Clock, UnixNanos};
@@ -313,9 +313,8 @@ fn the_exporter_says_how_it_is() {
 /// everything is counted.
 #[test]
 fn the_close_does_not_wait_for_the_dead() {
-    let unused = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let nobody = format!("http://{}", unused.local_addr().expect("it is bound"));
-    drop(unused);
+    let (_refuses, address) = refusing_port();
+    let nobody = format!("http://{address}");
     for protocol in [Protocol::Http, Protocol::Grpc] {
         let hole = FakeCollector::start(protocol, &[Reply::Hang, Reply::Hang]);
         for endpoint in [&nobody, &hole.endpoint] {
@@ -337,9 +336,7 @@ fn the_close_does_not_wait_for_the_dead() {
 /// everything is counted.
 #[test]
 fn a_dead_collector_costs_the_newest_and_no_time() {
-    let unused = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let address = unused.local_addr().expect("it is bound");
-    drop(unused);
+    let (_refuses, address) = refusing_port();
     for protocol in [Protocol::Http, Protocol::Grpc] {
         let settings = settings(&format!("http://{address}"), protocol);
         let bench = bench(settings, Capacity { items_max: 10, bytes_max: 1 << 20 });

@@ -1,17 +1,17 @@
 //! Checks that the ledger closes for any input and any answers of a collector: received = decoded +
 //! refused, and offered = sent + dropped + held.
 
-use crate::collector::{FakeCollector, Reply};
+use crate::collector::{FakeCollector, Reply, refusing_port};
 use crate::stand::Stand;
 use proptest::prelude::*;
 use sidelight::app::App;
 use sidelight::app::compose::compose;
-use sidelight::app::drain::Closing;
+use sidelight::app::drain::{self, Closing};
 use sidelight::app::listeners::Place;
 use sidelight::app::parts;
 use sidelight::app::signals::Signals;
 use sidelight::clock::{Clock, UnixNanos};
-use sidelight::config::settings::Config;
+use sidelight::config::settings::{Config, ExportSettings};
 use sidelight::export::endpoint::Protocol;
 use sidelight::export::retry::Waits;
 use sidelight::export::{self, Parts, Settings};
@@ -196,21 +196,26 @@ proptest! {
     }
 }
 
-/// Sends ten requests through the socket of a whole process that loses something on purpose, and
-/// returns how the process closes.
-fn closing(input: Input, faults: Faults) -> Closing {
-    let collector = FakeCollector::start(Protocol::Http, &[]);
+/// Long enough for a loaded machine; a test whose wait takes this long fails.
+const AMPLE: Duration = Duration::from_mins(1);
+
+/// Sends ten requests through the socket of a whole process that may lose something on purpose,
+/// waits until `sent` spans have been sent, and returns how the process closes.
+fn closing(input: Input, faults: Faults, export: ExportSettings, sent: u64) -> Closing {
     let directory = tempfile::tempdir().expect("a temporary directory");
-    let mut config = Config::default();
-    config.export.endpoint = Some(collector.endpoint.clone());
+    let config = Config { export, ..Config::default() };
     let mut telemetry = Telemetry::new();
     telemetry.faults = faults;
+    let telemetry = Arc::new(telemetry);
     let (clock, log_level) = (Clock::system(), Threshold::new(tracing::Level::ERROR));
-    let mut parts = compose(&config, &clock, &Arc::new(telemetry), &log_level).parts;
+    let mut parts = compose(&config, &clock, &telemetry, &log_level).parts;
     let path = directory.path().join("log.sock");
     let place = Some(Place { path: Some(path.clone()), ..Place::default() });
     let (stream, datagram) = if input == Input::Stream { (place, None) } else { (None, place) };
-    parts.settings = parts::Settings { stream, datagram, listen: None, ..parts.settings };
+    let sockets = parts::Sockets { stream, datagram, ..parts::Sockets::default() };
+    // on a busy machine, threads may need longer than the time that a pod has
+    let drain = drain::Settings { deadline: AMPLE, ..parts.settings.drain };
+    parts.settings = parts::Settings { sockets, listen: None, drain, ..parts.settings };
     let signals = Signals::deaf().expect("descriptors");
     let running = App::new(parts).spawn(&signals).expect("it starts");
     let line = |number: u64| {
@@ -228,7 +233,32 @@ fn closing(input: Input, faults: Faults) -> Closing {
             socket.send_to(line(number).as_bytes(), &path).expect("it reads");
         }
     }
+    let until = clock.monotonic() + AMPLE;
+    while telemetry.sent.with_label_values(&["spans"]).get() < sent {
+        assert!(clock.monotonic() < until, "the spans are never sent");
+        std::thread::yield_now();
+    }
     running.drain(|_| ())
+}
+
+/// Returns the settings of an exporter to this endpoint that does not wait for more spans.
+fn export_to(endpoint: String, protocol: Protocol) -> ExportSettings {
+    let delay = Duration::from_millis(1);
+    ExportSettings { endpoint: Some(endpoint), protocol, delay, ..ExportSettings::default() }
+}
+
+/// Scenario: nothing listens at the address that spans are exported to.
+/// Guarantees: the process closes nevertheless; every span is dropped and counted.
+#[test]
+fn a_dead_collector_holds_nobody_up() {
+    for protocol in [Protocol::Http, Protocol::Grpc] {
+        let (_dead, address) = refusing_port();
+        let export = export_to(format!("http://{address}/v1/traces"), protocol);
+        let closing = closing(Input::Stream, Faults::default(), export, 0);
+        let Ledger { offered, sent, dropped, held, lost, .. } = closing.ledger;
+        assert_eq!([offered, sent, dropped, held, lost], [10, 0, 10, 0, 0], "{protocol:?}");
+        assert_eq!(closing.exit_code(), 0, "{protocol:?}");
+    }
 }
 
 /// Guarantees: a frame, record or item that is lost without a counter appears as `lost`, and the
@@ -244,7 +274,9 @@ fn what_is_lost_unseen_shows_in_the_ledger() {
             (Faults { lose_record: true, ..none }, [10, 9, 9, 9, 1]),
             (Faults { lose_item: true, ..none }, [10, 10, 10, 9, 1]),
         ] {
-            let closing = closing(input, faults);
+            let collector = FakeCollector::start(Protocol::Http, &[]);
+            let export = export_to(collector.endpoint.clone(), Protocol::Http);
+            let closing = closing(input, faults, export, terms[3]);
             let Ledger { received, decoded, offered, sent, lost, .. } = closing.ledger;
             assert_eq!([received, decoded, offered, sent, lost], terms, "{input:?} {faults:?}");
             assert_eq!(closing.exit_code(), u8::from(lost > 0), "{input:?} {faults:?}");

@@ -1,25 +1,23 @@
 //! Tests the lifecycle of the real binary on real sockets. Tests wait for conditions, never for a
 //! fixed time.
 
-use crate::process::{AMPLE, Setup, Sidecar, refusing_port};
+use crate::collector::{FakeCollector, Reply};
+use crate::process::{AMPLE, Setup, Sidecar};
 use crate::programs::built;
 use rustix::process::Signal;
+use sidelight::export::endpoint::Protocol;
+use sidelight::telemetry::log::LINES_MAX;
 use std::net::TcpListener;
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::UnixListener;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-fn setup(arguments: &[&str]) -> Setup {
-    let arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
-    Setup { arguments, ..Setup::default() }
-}
-
 fn configured(config: &'static str) -> Setup {
     Setup { config: Some(config), ..Setup::default() }
 }
 
-const INFO: &str = r#"log_records_total{service="shop",level="INFO"} 1"#;
+pub(crate) const INFO: &str = r#"log_records_total{service="shop",level="INFO"} 1"#;
 
 /// Scenario: a line over each socket, then SIGTERM.
 /// Guarantees: the first lines name the listeners; both lines are counted; the ledger closes and is
@@ -28,9 +26,9 @@ const INFO: &str = r#"log_records_total{service="shop",level="INFO"} 1"#;
 fn from_the_first_line_to_the_last() {
     let sidecar = Sidecar::start(Setup::default());
     let said = sidecar.said.join("\n");
-    for door in [&sidecar.stream, &sidecar.datagram] {
-        assert!(said.contains(&*door.to_string_lossy()), "{said}");
-        assert!(std::fs::metadata(door).expect("it is bound").file_type().is_socket());
+    for socket in [&sidecar.stream, &sidecar.datagram] {
+        assert!(said.contains(&*socket.to_string_lossy()), "{said}");
+        assert!(std::fs::metadata(socket).expect("it is bound").file_type().is_socket());
     }
     sidecar.write(b"{\"level\":\"info\",\"service\":\"shop\",\"message\":\"x\"}\n");
     sidecar.wait_metric(INFO);
@@ -45,82 +43,6 @@ fn from_the_first_line_to_the_last() {
     );
     assert_eq!(ending.code, Some(0));
     assert!(files.iter().all(|file| !file.exists()), "the sockets' files are gone");
-}
-
-/// Guarantees: everything written before SIGTERM is counted, including a last line without a
-/// newline.
-#[test]
-fn what_was_written_is_read_before_it_leaves() {
-    let sidecar = Sidecar::start(Setup::default());
-    sidecar.write("{\"level\":\"info\"}\n".repeat(5_000).as_bytes());
-    sidecar.write(b"INFO:shop:the last, without a newline");
-    let ending = sidecar.stop();
-    let ledger = ending.ledger();
-    assert_eq!((ledger["received"], ledger["lost"], ending.code), (5_001, 0, Some(0)));
-}
-
-/// Scenario: in classic mode the sidecar waits for the application, which stays connected and keeps
-/// writing. Meanwhile it receives SIGTERM and SIGINT again.
-/// Guarantees: the drain continues, the log says so, and every line of the application is counted.
-#[test]
-fn a_repeated_stop_changes_nothing() {
-    let mut sidecar = Sidecar::start(setup(&["--mode", "classic"]));
-    let mut stays = std::os::unix::net::UnixStream::connect(&sidecar.stream).expect("it listens");
-    sidecar.wait_metric(r#"sidelight_connections_open{input="stream"} 1"#);
-    sidecar.signal(Signal::TERM);
-    // the process has handled the first signal: it reports that it is no longer ready
-    let until = Instant::now() + AMPLE;
-    while sidecar.get("/readyz", "*/*").0 == 200 && Instant::now() < until {
-        std::thread::yield_now();
-    }
-    for signal in [Signal::TERM, Signal::INT] {
-        sidecar.signal(signal);
-        sidecar.wait_said("already leaving");
-        sidecar.said.clear();
-        std::io::Write::write_all(&mut stays, &b"{\"level\":\"info\"}\n".repeat(10))
-            .expect("it reads on");
-    }
-    drop(stays);
-    let ending = sidecar.end();
-    let ledger = ending.ledger();
-    assert_eq!((ledger["received"], ledger["lost"], ending.code), (20, 0, Some(0)));
-}
-
-/// Guarantees: SIGQUIT ends the process at once, whatever the drain waits for, and the exit code
-/// reports the incomplete drain.
-#[test]
-fn a_quit_signal_ends_at_once() {
-    let sidecar = Sidecar::start(setup(&["--mode", "classic"]));
-    let _stays = std::os::unix::net::UnixStream::connect(&sidecar.stream).expect("it listens");
-    sidecar.wait_metric(r#"sidelight_connections_open{input="stream"} 1"#);
-    sidecar.signal(Signal::TERM);
-    sidecar.signal(Signal::QUIT);
-    assert_eq!(sidecar.end().code, Some(3), "it did not close its ledger");
-}
-
-/// Scenario: `app | sidelight run --stdin` and Ctrl-C, which both processes receive. The
-/// application writes its last lines with pauses before it exits.
-/// Guarantees: the sidecar reads until the application closes the pipe, and counts every line.
-#[test]
-fn standard_input_is_read_until_its_writer_closes() {
-    let (reader, mut writer) = std::io::pipe().expect("a pipe");
-    let mut sidecar = Sidecar::spawn(setup(&["--stdin"]), reader.into());
-    sidecar.wait_said("admin port");
-    std::io::Write::write_all(&mut writer, b"{\"level\":\"info\"}\n").expect("it reads");
-    sidecar.wait_metric(r#"sidelight_frames_received_total{input="stdin"} 1"#);
-    sidecar.signal(Signal::INT);
-    let until = Instant::now() + AMPLE;
-    while sidecar.get("/readyz", "*/*").0 == 200 && Instant::now() < until {
-        std::thread::yield_now();
-    }
-    for _ in 0..4 {
-        std::thread::sleep(Duration::from_millis(500));
-        std::io::Write::write_all(&mut writer, b"{\"level\":\"warn\"}\n").expect("it reads on");
-    }
-    drop(writer);
-    let ending = sidecar.end();
-    let ledger = ending.ledger();
-    assert_eq!((ledger["received"], ledger["lost"], ending.code), (5, 0, Some(0)));
 }
 
 /// Scenario: four sidecars start at the same time on the same addresses, where an earlier process
@@ -200,26 +122,84 @@ fn a_socket_file_that_is_removed_is_bound_again() {
     assert!(files.iter().all(|file| !file.exists()), "the new files are removed");
 }
 
-/// Scenario: nothing listens at the address that spans are exported to.
-/// Guarantees: the process exits nevertheless; the span is dropped, counted, and reported in the
-/// log.
+/// Scenario: a collector rejects every request with a text that would forge a line of our log.
+/// Guarantees: the log repeats the collector's reason, escaped and only a few times a minute; the
+/// suppressed lines are counted.
 #[test]
-fn a_dead_collector_holds_nobody_up() {
-    let (_dead, address) = refusing_port();
-    let endpoint = format!("http://{address}");
-    for protocol in ["http/protobuf", "grpc"] {
-        let environment = [
-            ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.clone()),
-            ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol.to_owned()),
-        ];
-        let sidecar = Sidecar::start(Setup { environment: environment.into(), ..Setup::default() });
-        sidecar.write(b"{\"level\":\"info\",\"service\":\"shop\",\"method\":\"GET\",\"path\":\"/a\",\"status\":200,\"duration_ms\":5,\"request_id\":\"r1\"}\n");
-        sidecar.wait_metric(r#"sidelight_items_offered_total{output="spans"} 1"#);
-        let ending = sidecar.stop();
-        let ledger = ending.ledger();
-        let items = (ledger["offered"], ledger["sent"], ledger["dropped"], ledger["lost"]);
-        assert_eq!((items, ending.code), ((1, 0, 1, 0), Some(0)), "{:?}", ending.said);
+fn the_reason_of_the_collector_is_logged_escaped_and_rarely() {
+    const ANSWER: &[u8] = b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\n\
+        connection: close\r\ncontent-length: 26\r\n\r\nno tenant\x1b[31m\nledger lost";
+    const REQUESTS: usize = 9;
+    let collector = FakeCollector::start(Protocol::Http, &vec![Reply::Raw(ANSWER); REQUESTS]);
+    let environment = [
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", collector.endpoint.clone()),
+        ("OTEL_BSP_SCHEDULE_DELAY", "1".to_owned()),
+    ];
+    let sidecar = Sidecar::start(Setup { environment: environment.into(), ..Setup::default() });
+    for number in 1..=REQUESTS {
+        sidecar.write(b"{\"method\":\"GET\",\"path\":\"/a\",\"status\":200,\"duration_ms\":5,\"request_id\":\"r1\"}\n");
+        sidecar.wait_metric(&format!(
+            "sidelight_export_requests_total{{output=\"spans\",result=\"rejected\"}} {number}"
+        ));
     }
+    sidecar.wait_metric(&format!(
+        "sidelight_log_messages_suppressed_total {}",
+        REQUESTS - LINES_MAX as usize
+    ));
+    let ending = sidecar.stop();
+    let is_reason = |line: &&String| line.contains("the collector rejects spans");
+    let lines: Vec<&String> = ending.said.iter().filter(is_reason).collect();
+    assert_eq!(lines.len(), LINES_MAX as usize, "{:#?}", ending.said);
+    assert!(lines.iter().all(|line| line.contains("HTTP status 400")), "{lines:#?}");
+    assert!(lines.iter().all(|line| line.contains("no tenant")), "{lines:#?}");
+    let has_control = |line: &String| line.contains(|letter: char| letter.is_control());
+    assert!(!ending.said.iter().any(has_control), "{:#?}", ending.said);
+    assert!(!ending.said.iter().any(|line| line.starts_with("ledger lost")), "{:#?}", ending.said);
+}
+
+/// Scenario: `/proc` is absent, and the umask takes bits away from the configured mode that could
+/// only be set through `/proc`.
+/// Guarantees: the sidecar binds all listeners, warns about the mode, and counts lines.
+#[test]
+fn without_proc_everything_is_bound() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let at = |name: &str| directory.path().join(name);
+    let script = "mount -t tmpfs none /proc && umask 0077 && exec \"$0\" \"$@\"";
+    let mut command = std::process::Command::new("unshare");
+    command.args(["--mount", "sh", "-c", script, env!("CARGO_BIN_EXE_sidelight"), "run"]);
+    command.arg("--stdin").arg("--socket").arg(at("log.sock")).arg("--datagram-socket");
+    command.arg(at("d.sock")).args(["--listen", "127.0.0.1:0"]).env_clear();
+    command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let Ok(mut child) = command.spawn() else {
+        eprintln!("skipped: there is no unshare");
+        return;
+    };
+    let mut stdin = child.stdin.take().expect("piped");
+    // a failed `unshare` has closed its end
+    let _ = std::io::Write::write_all(&mut stdin, b"level=info\n");
+    let until = Instant::now() + AMPLE;
+    let connected = loop {
+        match std::os::unix::net::UnixStream::connect(at("log.sock")) {
+            Ok(stream) => break Some(stream),
+            Err(_) if child.try_wait().expect("our child").is_some() => break None,
+            Err(error) => assert!(Instant::now() < until, "{error}"),
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    };
+    let Some(mut stream) = connected else {
+        eprintln!("skipped: no mount namespace can be made here");
+        return;
+    };
+    std::io::Write::write_all(&mut stream, b"level=warn\n").expect("it reads");
+    drop((stream, stdin));
+    let output = child.wait_with_output().expect("it ends with its standard input");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(said.contains("bound all the same: "), "{said}");
+    let last = said.lines().last().unwrap_or_default();
+    assert!(last.starts_with("ledger received=2 decoded=2 "), "{said}");
+    assert!(last.ends_with("lost=0"), "{said}");
 }
 
 /// Returns a loopback address that tests in other processes do not use, so that a free port there
@@ -344,17 +324,6 @@ fn a_stale_socket_is_taken_over_and_a_live_one_is_not() {
     drop(listener);
 }
 
-/// Guarantees: the end of standard input drains and ends the process.
-#[test]
-fn the_end_of_standard_input_is_the_end() {
-    let mut sidecar = Sidecar::spawn(setup(&["--stdin"]), Stdio::piped());
-    sidecar.wait_said("admin port");
-    sidecar.feed(b"INFO:shop:a\nERROR:shop:b\nINFO:shop:no newline");
-    let ending = sidecar.end();
-    let ledger = ending.ledger();
-    assert_eq!((ledger["received"], ledger["decoded"], ending.code), (3, 3, Some(0)));
-}
-
 /// Guarantees: a METRICS_PORT that Kubernetes sets for a Service named `metrics` is ignored with a
 /// warning.
 #[test]
@@ -422,88 +391,4 @@ fn the_copier_is_installed_for_others() {
     }
     let tee = std::fs::read(tee).expect("the program");
     assert!(std::fs::read(bin.join("sidelight-tee")).expect("it is there") == tee);
-}
-
-/// Scenario: a classic sidecar in a Job's pod. A probe connects and leaves; the application
-/// connects, writes, and leaves.
-/// Guarantees: only the end of the application ends the sidecar, without a signal and with exit
-/// code 0.
-#[test]
-fn in_a_job_it_leaves_when_the_application_has() {
-    let environment = [("SIDELIGHT_EXIT_WITH_APP", "1".to_owned())];
-    let environment = environment.into();
-    let mut sidecar = Sidecar::start(Setup {
-        environment,
-        ..setup(&["--mode", "classic", "--log-level", "info"])
-    });
-    drop(std::os::unix::net::UnixStream::connect(&sidecar.stream).expect("it listens"));
-    let mut application =
-        std::os::unix::net::UnixStream::connect(&sidecar.stream).expect("it listens");
-    std::io::Write::write_all(&mut application, b"{\"level\":\"info\",\"service\":\"shop\"}\n")
-        .expect("it reads");
-    sidecar.wait_metric(INFO);
-    assert_eq!(sidecar.get("/readyz", "*/*").0, 200);
-    drop(application);
-    sidecar.wait_said("the application has left");
-    let ending = sidecar.end();
-    assert_eq!((ending.ledger()["received"], ending.code), (1, Some(0)));
-}
-
-/// Scenario: the final values are held for two scrapers.
-/// Guarantees: the ledger closes first. Neither a person's request nor one that only claims to be
-/// Prometheus ends the wait; the second scraper does, long before the wait's deadline (which is
-/// later than the deadline of `end`). `/livez` succeeds all the time.
-#[test]
-fn the_final_values_are_held_for_the_last_scrape() {
-    let environment = [
-        ("SIDELIGHT_FINAL_SCRAPE_WAIT", "600s".to_owned()),
-        ("SIDELIGHT_SCRAPERS", "2".to_owned()),
-        ("SIDELIGHT_GRACE_SECONDS", "3600".to_owned()),
-    ];
-    let mut sidecar = Sidecar::start(Setup { environment: environment.into(), ..Setup::default() });
-    let openmetrics = "application/openmetrics-text;version=1.0.0,*/*;q=0.1";
-    sidecar.get("/metrics", openmetrics);
-    let ask = |admin, version: &str| {
-        let mut stream = std::net::TcpStream::connect(admin).expect("it serves");
-        let request = format!(
-            "GET /metrics HTTP/1.1\r\nHost: x\r\nUser-Agent: Prometheus/{version}\r\n\
-             Connection: close\r\n\r\n"
-        );
-        std::io::Write::write_all(&mut stream, request.as_bytes()).expect("it reads");
-        stream
-    };
-    let read = |mut stream: std::net::TcpStream| {
-        let mut answer = String::new();
-        std::io::Read::read_to_string(&mut stream, &mut answer).expect("the whole answer");
-        answer
-    };
-    read(ask(sidecar.admin(), "3.15.0"));
-    sidecar.write(b"{\"level\":\"info\",\"service\":\"shop\"}\n");
-    sidecar.signal(Signal::TERM);
-    sidecar.wait_said("ledger received=1");
-    assert_eq!(sidecar.get("/livez", "*/*").0, 200);
-    // a person's request; an unknown client with Prometheus' headers; the two scrapers seen before
-    assert!(sidecar.metrics().contains(INFO));
-    assert!(read(ask(sidecar.admin(), "3.16.0")).contains(INFO));
-    assert!(sidecar.get("/metrics", openmetrics).1.contains(INFO));
-    let last = ask(sidecar.admin(), "3.15.0");
-    let ending = sidecar.end();
-    let last = read(last);
-    assert!(last.contains(INFO), "{last}");
-    assert_eq!((ending.ledger()["lost"], ending.code), (0, Some(0)));
-}
-
-/// Guarantees: the grace period ends the wait for a scraper that never comes.
-#[test]
-fn the_last_scrape_is_waited_for_within_the_grace_period() {
-    let environment = [
-        ("SIDELIGHT_FINAL_SCRAPE_WAIT", "600s".to_owned()),
-        ("SIDELIGHT_GRACE_SECONDS", "1".to_owned()),
-    ];
-    let sidecar = Sidecar::start(Setup { environment: environment.into(), ..Setup::default() });
-    let begin = Instant::now();
-    let ending = sidecar.stop();
-    let took = begin.elapsed();
-    assert!(took > Duration::from_millis(700), "{took:?}");
-    assert_eq!((ending.ledger()["lost"], ending.code), (0, Some(0)));
 }

@@ -32,5 +32,7 @@ mod readme;
 mod settings;
 #[path = "support/stand.rs"]
 mod stand;
+#[allow(clippy::disallowed_methods)] // it waits for another process, which runs in real time
+mod stop;
 mod tidy;
 mod truth;

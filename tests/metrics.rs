@@ -175,6 +175,7 @@ fn lines() -> Vec<u8> {
         r#"{"time":"2026-01-02T03:04:05Z","level":"info","method":"GET","path":"/a","status":200,"duration_ms":5,"request_id":"request-1"}"#,
     );
     say(r#"{"level":"info","method":"GET","path":"/a","status":200,"duration_ms":5}"#);
+    say(r#"{"level":"info","method":"GET","path":"/bell\u0007","status":200,"duration_ms":5}"#);
     say("{\"level\":\"error\",\"message\":\"cut");
     say("Traceback (most recent call last):\n  File \"a.py\", line 1, in f\nValueError: no");
     say(&"x".repeat(70_000));

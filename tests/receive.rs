@@ -7,10 +7,12 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::disallowed_methods)] // real sockets keep real time
 
-#[path = "support/door.rs"]
-mod door;
+#[path = "support/child.rs"]
+mod child;
+#[path = "support/recorder.rs"]
+mod recorder;
 
-use door::{AMPLE, Seen, Sidecar};
+use recorder::{AMPLE, Sidecar, until};
 use sidelight::app::drain::{Mode, Output};
 use std::io::Write;
 use std::os::unix::net::{UnixDatagram, UnixStream};
@@ -53,7 +55,7 @@ fn any_cut_gives_the_same_lines() {
         expected.push(bytes[..end].to_vec());
     }
     let closing = sidecar.close();
-    assert_eq!(closing.seen.by_source, expected);
+    assert_eq!(closing.recording.by_source, expected);
     assert_eq!(closing.torn, 0);
 }
 
@@ -74,9 +76,9 @@ fn a_long_line_is_told_and_the_connection_lives() {
     datagram.send_to(b"", &sidecar.datagram).expect("an empty one is none");
     datagram.send_to(b"last", &sidecar.datagram).expect("it fits");
     let closing = sidecar.close();
-    assert_eq!(closing.seen.by_source, vec![b"before\nafter\n".to_vec()]);
-    assert_eq!(closing.seen.oversized, vec![(65_536, 1 << 20)]);
-    let lengths: Vec<usize> = closing.seen.datagrams.iter().map(Vec::len).collect();
+    assert_eq!(closing.recording.by_source, vec![b"before\nafter\n".to_vec()]);
+    assert_eq!(closing.recording.oversized, vec![(65_536, 1 << 20)]);
+    let lengths: Vec<usize> = closing.recording.datagrams.iter().map(Vec::len).collect();
     assert_eq!(lengths, [200_000, 10, 4]);
 }
 
@@ -93,9 +95,9 @@ fn a_half_line_is_torn_when_we_close() {
     finished.write_all(b"finished, without an end").expect("it reads");
     finished.shutdown(std::net::Shutdown::Write).expect("it is connected");
     let closing = sidecar.close();
-    let mut seen = closing.seen.by_source.clone();
-    seen.sort();
-    assert_eq!(seen, vec![b"finished, without an end".to_vec(), b"{\"whole\":1}\n".to_vec()]);
+    let mut recording = closing.recording.by_source.clone();
+    recording.sort();
+    assert_eq!(recording, vec![b"finished, without an end".to_vec(), b"{\"whole\":1}\n".to_vec()]);
     assert_eq!(closing.torn, 1);
     let error = writer.write_all(b"1}\n").expect_err("nobody reads");
     assert_eq!(error.kind(), std::io::ErrorKind::BrokenPipe);
@@ -114,7 +116,7 @@ fn writers_are_told_before_the_drain() {
     for writer in [&mut first, &mut second] {
         writer.write_all(b"{\"in\":1}\n").expect("it reads");
     }
-    sidecar.until(|seen| seen.by_source.len() == 2);
+    sidecar.until(|recording| recording.by_source.len() == 2);
     let (entered, has_entered) = std::sync::mpsc::channel();
     let (wrote, has_written) = std::sync::mpsc::channel();
     let others = sidecar.datagram_flushes();
@@ -147,19 +149,19 @@ fn connections_beyond_the_limit_are_refused_and_counted() {
         (0..5).map(|_| UnixStream::connect(&sidecar.stream).expect("it listens")).collect();
     let open = sidecar.telemetry().connections_open.with_label_values(&["stream"]);
     let refused = sidecar.telemetry().connections_refused.with_label_values(&["uid_limit"]);
-    door::until("all accepted", || open.get() == 3 && refused.get() == 2);
+    until("all accepted", || open.get() == 3 && refused.get() == 2);
     // a refused writer sees the end of its stream
     let is_closed = |mut writer: &UnixStream| {
         writer.set_nonblocking(true).expect("a socket");
         matches!(std::io::Read::read(&mut writer, &mut [0; 1]), Ok(0))
     };
     let closed = || writers.iter().filter(|writer| is_closed(writer)).count();
-    door::until("closed", || closed() == 2);
+    until("closed", || closed() == 2);
     for mut writer in writers.iter().filter(|writer| !is_closed(writer)) {
         writer.write_all(b"{}\n").expect("it is served");
     }
     drop(writers);
-    assert_eq!(sidecar.close().seen.by_source, vec![b"{}\n".to_vec(); 3]);
+    assert_eq!(sidecar.close().recording.by_source, vec![b"{}\n".to_vec(); 3]);
 }
 
 /// Scenario: lines arrive at longer intervals than the thread's sleep, and then none for a while.
@@ -169,16 +171,16 @@ fn an_idle_thread_waits_in_the_kernel() {
     let sidecar = Sidecar::spawn();
     let mut writer = UnixStream::connect(&sidecar.stream).expect("it listens");
     writer.write_all(b"{}\n").expect("it reads");
-    sidecar.until(|seen| seen.flushes >= 1 && seen.by_source.len() == 1);
+    sidecar.until(|recording| recording.flushes >= 1 && recording.by_source.len() == 1);
     // the tick one second later is the last of this sweep and the last of all, because nothing
     // expires
-    sidecar.until(|seen| seen.ticks == 1);
-    let wakes = sidecar.seen(|seen| seen.flushes + seen.ticks);
+    sidecar.until(|recording| recording.ticks == 1);
+    let wakes = sidecar.look(|recording| recording.flushes + recording.ticks);
     let quiet = Instant::now();
     while quiet.elapsed() < Duration::from_millis(1500) {
         std::thread::park_timeout(Duration::from_millis(1500));
     }
-    assert_eq!(sidecar.seen(|seen| seen.flushes + seen.ticks), wakes);
+    assert_eq!(sidecar.look(|recording| recording.flushes + recording.ticks), wakes);
     assert_eq!(sidecar.process_status().hanging(Duration::MAX / 2), None);
     drop(writer);
     sidecar.close();
@@ -192,7 +194,7 @@ fn a_line_that_is_held_back_is_let_go() {
     let line = b"2026-11-21 09:00:00,000 - app - ERROR - it broke\n";
     let mut writer = UnixStream::connect(&sidecar.stream).expect("it listens");
     writer.write_all(line).expect("it reads");
-    sidecar.until(|seen| seen.by_source == vec![line.to_vec()]);
+    sidecar.until(|recording| recording.by_source == vec![line.to_vec()]);
     sidecar.close();
 }
 
@@ -203,7 +205,7 @@ fn a_nudge_wakes_idle_threads() {
     let sidecar = Sidecar::spawn();
     for nudges in 1..=3 {
         sidecar.nudge();
-        sidecar.until(|seen| seen.flushes == 2 * nudges);
+        sidecar.until(|recording| recording.flushes == 2 * nudges);
     }
     sidecar.close();
 }
@@ -213,7 +215,7 @@ fn a_nudge_wakes_idle_threads() {
 /// Guarantees: the process runs, is not ready and reports why; then it binds the listener by itself
 /// and becomes ready.
 #[test]
-fn a_stuck_door_opens_by_itself() {
+fn a_listener_that_is_blocked_opens_later() {
     let sidecar =
         Sidecar::spawn_behind(|path| std::fs::write(path, "in the way").expect("written"));
     assert!(!sidecar.process_status().is_ready(Duration::ZERO));
@@ -231,16 +233,16 @@ fn a_stuck_door_opens_by_itself() {
     writer.write_all(b"{\"at\":\"last\"}\n").expect("it reads");
     drop(writer);
     sidecar.wait_ready();
-    assert_eq!(sidecar.close().seen.by_source, vec![b"{\"at\":\"last\"}\n".to_vec()]);
+    assert_eq!(sidecar.close().recording.by_source, vec![b"{\"at\":\"last\"}\n".to_vec()]);
 }
 
 /// Scenario: the process stops while a listener cannot be bound; then the path becomes free.
 /// Guarantees: no listener is bound after the stop.
 #[test]
-fn no_door_opens_once_we_leave() {
+fn no_listener_opens_during_the_drain() {
     let sidecar =
         Sidecar::spawn_behind(|path| std::fs::write(path, "in the way").expect("written"));
-    let (path, process_status) = (sidecar.stream.clone(), sidecar.standing_too());
+    let (path, process_status) = (sidecar.stream.clone(), sidecar.share_process_status());
     let directory = sidecar.close().directory;
     std::fs::remove_file(&path).expect("the way is free");
     let begin = Instant::now();
@@ -257,7 +259,7 @@ fn no_door_opens_once_we_leave() {
 #[test]
 fn the_end_of_standard_input_is_the_end() {
     let directory = tempfile::tempdir().expect("a temporary directory");
-    let mut child = door::child(directory.path(), true);
+    let mut child = child::start(directory.path(), true);
     let mut stdin = child.stdin.take().expect("piped");
     for at in 0..2000 {
         writeln!(stdin, "{{\"at\":{at}}}").expect("it reads");
@@ -268,8 +270,7 @@ fn the_end_of_standard_input_is_the_end() {
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{stderr}");
     assert!(stderr.lines().last().is_some_and(|last| last.starts_with("ledger ")), "{stderr}");
-    let told = Seen::read(directory.path());
-    assert_eq!(told.lines, vec![2001]);
+    assert_eq!(child::counted_lines(directory.path()), vec![2001]);
 }
 
 /// Scenario: several connections write at full speed, one client repeatedly connects, writes and
@@ -280,9 +281,9 @@ fn the_end_of_standard_input_is_the_end() {
 #[test]
 fn stops_under_load_lose_nothing() {
     let stops = std::env::var("STOPS").ok().and_then(|n| n.parse().ok()).unwrap_or(10);
-    let mut sum = door::Sum::default();
+    let mut sum = child::Sum::default();
     for round in 0..stops {
-        door::stop_under_load(round, &mut sum);
+        child::stop_under_load(round, &mut sum);
     }
     println!("{sum:?}");
     assert_eq!(sum.lost, 0, "{sum:?}");
@@ -294,14 +295,14 @@ fn stops_under_load_lose_nothing() {
 #[test]
 fn a_quit_signal_ends_at_once() {
     let directory = tempfile::tempdir().expect("a temporary directory");
-    let mut child = door::child_with(directory.path(), &[("DOOR_HANGS", "1")]);
-    door::wait_for(&directory.path().join("log.sock"));
+    let mut child = child::start_with(directory.path(), &[("CHILD_HANGS", "1")]);
+    child::wait_for(&directory.path().join("log.sock"));
     let pid = child.id().to_string();
     let kill = |signal: &str| {
         Command::new("kill").args([signal, pid.as_str()]).stdout(Stdio::null()).status()
     };
     assert!(kill("-TERM").expect("kill runs").success());
-    door::wait_for(&directory.path().join("hangs"));
+    child::wait_for(&directory.path().join("hangs"));
     let begin = Instant::now();
     assert!(kill("-QUIT").expect("kill runs").success());
     assert_eq!(child.wait().expect("it ends").code(), Some(3));
@@ -315,9 +316,9 @@ fn a_quit_signal_ends_at_once() {
 #[test]
 fn descriptors_that_run_out_lose_nothing() {
     let directory = tempfile::tempdir().expect("a temporary directory");
-    let child = door::child_with(directory.path(), &[("DOOR_FILES", "40")]);
+    let child = child::start_with(directory.path(), &[("CHILD_FILES", "40")]);
     let stream = directory.path().join("log.sock");
-    door::wait_for(&directory.path().join("d.sock"));
+    child::wait_for(&directory.path().join("d.sock"));
     let mut written = 0;
     let mut crowd = Vec::new();
     for _ in 0..100 {
@@ -335,8 +336,8 @@ fn descriptors_that_run_out_lose_nothing() {
         let mut writer = UnixStream::connect(&stream).expect("it listens");
         written += u64::from(writer.write_all(b"#0 a line of who came later\n").is_ok());
     }
-    let told = door::stop(child, directory.path());
-    assert_eq!(told.lines.iter().sum::<u64>(), written);
+    let lines = child::stop(child, directory.path());
+    assert_eq!(lines.iter().sum::<u64>(), written);
 }
 
 /// Scenario: the data thread of the stream socket cannot get the file descriptors that it needs;
@@ -346,8 +347,8 @@ fn descriptors_that_run_out_lose_nothing() {
 #[test]
 fn a_data_thread_that_cannot_start_is_started_again() {
     let directory = tempfile::tempdir().expect("a temporary directory");
-    let environment = [("DOOR_FILES", "64"), ("DOOR_EXHAUSTED", "1")];
-    let child = door::child_with(directory.path(), &environment);
+    let environment = [("CHILD_FILES", "64"), ("CHILD_EXHAUSTED", "1")];
+    let child = child::start_with(directory.path(), &environment);
     let said = |text: &str| {
         let begin = Instant::now();
         let stuck = directory.path().join("stuck");
@@ -359,11 +360,11 @@ fn a_data_thread_that_cannot_start_is_started_again() {
     said("its thread ended");
     std::fs::write(directory.path().join("release"), "").expect("written");
     let stream = directory.path().join("log.sock");
-    door::until("listening again", || UnixStream::connect(&stream).is_ok());
+    until("listening again", || UnixStream::connect(&stream).is_ok());
     let mut writer = UnixStream::connect(&stream).expect("it listens again");
     writer.write_all(b"#0 \n").expect("it reads");
     drop(writer);
-    assert_eq!(door::stop(child, directory.path()).lines, vec![1]);
+    assert_eq!(child::stop(child, directory.path()), vec![1]);
 }
 
 /// Scenario: an output never finishes, as with a collector that hangs and an exporter that ignores
@@ -396,18 +397,18 @@ fn a_hanging_output_does_not_hold_up_the_end() {
 #[test]
 fn a_hangup_reloads() {
     let directory = tempfile::tempdir().expect("a temporary directory");
-    let child = door::child_with(directory.path(), &[]);
-    door::wait_for(&directory.path().join("d.sock"));
+    let child = child::start_with(directory.path(), &[]);
+    child::wait_for(&directory.path().join("d.sock"));
     for count in 1..=2 {
         let pid = rustix::process::Pid::from_child(&child);
         rustix::process::kill_process(pid, rustix::process::Signal::HUP).expect("it runs");
-        door::wait_for(&directory.path().join(format!("reloaded {count}")));
+        child::wait_for(&directory.path().join(format!("reloaded {count}")));
     }
     let mut writer =
         UnixStream::connect(directory.path().join("log.sock")).expect("it still listens");
     writer.write_all(b"#0 \n").expect("it reads");
     drop(writer);
-    assert_eq!(door::stop(child, directory.path()).lines, vec![1]);
+    assert_eq!(child::stop(child, directory.path()), vec![1]);
 }
 
 /// Scenario: in classic mode the application gets SIGTERM at the same moment, keeps writing for a
@@ -432,8 +433,8 @@ fn in_classic_mode_the_application_is_outlasted() {
     let closing = sidecar.close();
     let took = begin.elapsed();
     application.join().expect("it could write");
-    assert_eq!(closing.seen.by_source[0], b"{\"late\":1}\n".repeat(20));
-    assert_eq!(closing.seen.by_source[1], b"{\"last\":1}\n");
+    assert_eq!(closing.recording.by_source[0], b"{\"late\":1}\n".repeat(20));
+    assert_eq!(closing.recording.by_source[1], b"{\"last\":1}\n");
     assert!(took > Duration::from_secs(2) && took < grace, "{took:?}");
 }
 
@@ -448,11 +449,11 @@ fn in_classic_mode_the_grace_period_is_the_end() {
     let begin = Instant::now();
     let closing = sidecar.close();
     assert!(begin.elapsed() < AMPLE, "it waits for the connection: {:?}", begin.elapsed());
-    assert_eq!(closing.seen.by_source, vec![b"{\"open\":1}\n".to_vec()]);
+    assert_eq!(closing.recording.by_source, vec![b"{\"open\":1}\n".to_vec()]);
 }
 
 /// Not a test: the code of the child process that the tests above start.
 #[test]
 fn child() {
-    door::be_child();
+    child::run();
 }

@@ -2,11 +2,12 @@
 //! three addresses, the admin port, SIGTERM, and the closing ledger as the last line on stderr.
 //! Signals go only to the child's process id. Unit: one child.
 
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit};
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitCode, Stdio};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -146,11 +147,16 @@ impl Sidecar {
 
     /// Sends one request on a new connection; returns status and body.
     pub(crate) fn get(&self, path: &str) -> std::io::Result<(u16, String)> {
+        self.get_as(path, "")
+    }
+
+    /// Like the above, with more headers, each ended by CR LF.
+    pub(crate) fn get_as(&self, path: &str, headers: &str) -> std::io::Result<(u16, String)> {
         let mut stream = TcpStream::connect_timeout(&self.listen, Duration::from_secs(2))?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(Duration::from_secs(5)))?;
         let request =
-            format!("GET {path} HTTP/1.1\r\nHost: sidelight\r\nConnection: close\r\n\r\n");
+            format!("GET {path} HTTP/1.1\r\nHost: sidelight\r\nConnection: close\r\n{headers}\r\n");
         stream.write_all(request.as_bytes())?;
         let mut answer = Vec::new();
         stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer)?;
@@ -197,12 +203,33 @@ impl Sidecar {
         line.split_whitespace().nth(1).and_then(|kib| kib.parse().ok()).unwrap_or(0)
     }
 
+    /// Makes the current resident memory the peak that `VmHWM` shows.
+    pub(crate) fn reset_peak(&self) -> std::io::Result<()> {
+        std::fs::write(format!("/proc/{}/clear_refs", self.child.id()), "5")
+    }
+
     /// Sends SIGTERM; [`Sidecar::stopped`] waits for the exit.
     pub(crate) fn terminate(&self) {
-        let pid = rustix::process::Pid::from_raw(self.child.id() as i32);
-        let pid = pid.expect("a child has a process number");
+        self.signal(Signal::TERM);
+    }
+
+    /// Sends a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(self.child.id() as i32).expect("a child has a process number");
         // an error means that the process has ended by itself, which `stopped` reports
-        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        let _ = kill_process(pid, signal);
+    }
+
+    /// Stops it as Kubernetes does; its ledger must close.
+    pub(crate) fn finish(self) -> Result<Stop, String> {
+        let now = Instant::now();
+        self.terminate();
+        let stop = self.stopped(now);
+        if stop.code == Some(0) && stop.ledger("lost") == Some(0) {
+            return Ok(stop);
+        }
+        let last = stop.stderr.lines().last().unwrap_or("nothing");
+        Err(format!("left with {:?}, saying {last}", stop.code))
     }
 
     /// Waits for the exit after a signal sent at `since`.
@@ -274,6 +301,34 @@ impl Stop {
         let line = self.stderr.lines().last()?.strip_prefix("ledger ")?;
         let mut terms = line.split(' ').filter_map(|pair| pair.split_once('='));
         terms.find(|(name, _)| *name == term)?.1.parse().ok()
+    }
+}
+
+/// Raises this program's limit of open files as far as the system allows: thousands of connections
+/// need as many.
+pub(crate) fn raise_descriptor_limit() {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+}
+
+/// Reads the value of an option, a number from 1 to `most`.
+pub(crate) fn number(
+    option: &str,
+    words: &mut impl Iterator<Item = String>,
+    most: u64,
+) -> Result<u64, String> {
+    let value = words.next().and_then(|value| value.parse::<u64>().ok());
+    value.filter(|n| (1..=most).contains(n)).ok_or(format!("{option} wants 1 to {most}"))
+}
+
+/// Runs a benchmark; exit code 2 if it cannot be run or a sidecar does not behave.
+pub(crate) fn exit_code(result: Result<(), String>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(wrong) => {
+            eprintln!("{wrong}");
+            ExitCode::from(2)
+        }
     }
 }
 

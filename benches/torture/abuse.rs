@@ -2,11 +2,11 @@
 //! every line that it accepted. Each case ends by SIGTERM and fails unless the ledger matches the
 //! written lines. Unit: one case, bounded in count and in time.
 
-use crate::admin;
 use crate::sidecar::{self, Launch, Sidecar, quantile};
+use crate::{admin, collector, exit, text};
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::ExitCode;
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 type Case = fn(&Path) -> Result<String, String>;
 
-const CASES: [(&str, Case); 14] = [
+const CASES: [(&str, Case); 23] = [
     ("crash", crash),
     ("descriptors", descriptors),
     ("endless", endless),
@@ -23,12 +23,21 @@ const CASES: [(&str, Case); 14] = [
     ("saturate", saturate),
     ("crowd", crowd),
     ("churn", churn),
-    ("collector", collector),
     ("slow-requests", slow_requests),
     ("bad-requests", bad_requests),
     ("scrape-crowd", admin::scrape_crowd),
     ("unread-scrapes", admin::unread_scrapes),
     ("silent-crowd", admin::silent_crowd),
+    ("slow-connections", admin::slow_connections),
+    ("exit-dead-network", exit::dead_network),
+    ("exit-quit", exit::quit),
+    ("exit-last-scrape", exit::last_scrape),
+    ("exit-grace", exit::grace),
+    ("reload", exit::reload),
+    ("control-bytes", text::control_bytes),
+    ("secrets", text::secrets),
+    ("hostile-collector", collector::hostile),
+    ("hostile-collector-grpc", collector::hostile_grpc),
 ];
 
 const LINE: &[u8] =
@@ -37,8 +46,6 @@ const LINE: &[u8] =
 const SETTLE: Duration = Duration::from_millis(300);
 /// Memory that a flood may add: series up to their limits, and the contents of the memo.
 const GROWTH_KIB_MAX: u64 = 8 * 1024;
-/// Limit from SIGTERM to the exit, whatever the collector does.
-const STOP_MAX: Duration = Duration::from_millis(1500);
 
 pub(crate) fn main(only: Option<&str>) -> ExitCode {
     let binary = match sidecar::binary() {
@@ -50,10 +57,10 @@ pub(crate) fn main(only: Option<&str>) -> ExitCode {
     };
     let mut failed = false;
     for (name, case) in CASES.iter().filter(|(name, _)| only.is_none_or(|only| only == *name)) {
-        let told = case(&binary);
-        failed |= told.is_err();
-        let (Ok(told) | Err(told)) = told.map_err(|wrong| format!("FAILED: {wrong}"));
-        println!("{name}: {told}");
+        let result = case(&binary);
+        failed |= result.is_err();
+        let (Ok(report) | Err(report)) = result.map_err(|wrong| format!("FAILED: {wrong}"));
+        println!("{name}: {report}");
     }
     if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
@@ -62,14 +69,14 @@ pub(crate) fn start(binary: &Path) -> Result<Sidecar, String> {
     launch(binary, Launch::default())
 }
 
-fn launch(binary: &Path, launch: Launch<'_>) -> Result<Sidecar, String> {
+pub(crate) fn launch(binary: &Path, launch: Launch<'_>) -> Result<Sidecar, String> {
     let mut child = Sidecar::launch(binary, launch).map_err(said)?;
     child.ready()?;
     Ok(child)
 }
 
 #[allow(clippy::needless_pass_by_value)] // for map_err
-fn said(error: std::io::Error) -> String {
+pub(crate) fn said(error: std::io::Error) -> String {
     error.to_string()
 }
 
@@ -261,32 +268,6 @@ fn churn(binary: &Path) -> Result<String, String> {
     Ok(format!("{COME} came and left, {rate:.0}/s; RSS {began} KiB, {loaded}"))
 }
 
-/// A collector that does not exist, and one that never answers: neither prevents the process from
-/// exiting.
-fn collector(binary: &Path) -> Result<String, String> {
-    const LINES: u64 = 100_000;
-    let silent = TcpListener::bind("127.0.0.1:0").map_err(said)?;
-    let silent_url = format!("http://{}", silent.local_addr().map_err(said)?);
-    let line = b"{\"level\":\"INFO\",\"method\":\"GET\",\"path\":\"/u\",\"status\":200,\"duration_ms\":5,\"trace_id\":\"4bf92f3577b34da6a3ce929d0e0e4736\"}\n";
-    let mut told = Vec::new();
-    for (name, url) in [("dead", "http://127.0.0.1:1"), ("silent", silent_url.as_str())] {
-        let environment = [("OTEL_EXPORTER_OTLP_ENDPOINT", url)];
-        let mut child = launch(binary, Launch { environment: &environment, ..Launch::default() })?;
-        let mut stream = child.connect()?;
-        let block = line.repeat(1_000);
-        for _ in 0..LINES / 1_000 {
-            stream.write_all(&block).map_err(said)?;
-        }
-        std::thread::sleep(SETTLE);
-        let took = end(child, LINES)?;
-        if took > STOP_MAX {
-            return Err(format!("{name}: left after {took:?}"));
-        }
-        told.push(format!("{name}: {LINES} spans, left in {} ms", took.as_millis()));
-    }
-    Ok(told.join("; "))
-}
-
 /// 100 clients that never complete their requests; then 20,000 that connect and disconnect.
 fn slow_requests(binary: &Path) -> Result<String, String> {
     let child = start(binary)?;
@@ -296,7 +277,7 @@ fn slow_requests(binary: &Path) -> Result<String, String> {
         stream.write_all(b"GET /metrics HTTP/1.1\r\nX: ").map_err(said)?;
         slow.push(stream);
     }
-    let beside = asked(&child, 50)?;
+    let beside = probe_times(&child, 50)?;
     drop(slow);
     let begun = Instant::now();
     for _ in 0..20_000 {
@@ -306,7 +287,7 @@ fn slow_requests(binary: &Path) -> Result<String, String> {
         }
     }
     let rate = 20_000.0 / begun.elapsed().as_secs_f64();
-    let after = asked(&child, 50)?;
+    let after = probe_times(&child, 50)?;
     end(child, 0)?;
     Ok(format!(
         "/livez beside 100 slow ones {beside}; after 20,000 that left ({rate:.0}/s) {after}"
@@ -314,7 +295,7 @@ fn slow_requests(binary: &Path) -> Result<String, String> {
 }
 
 /// Requests `/livez` the given number of times, each time on a new connection.
-fn asked(child: &Sidecar, count: usize) -> Result<String, String> {
+fn probe_times(child: &Sidecar, count: usize) -> Result<String, String> {
     let mut took = Vec::new();
     for _ in 0..count {
         let begun = Instant::now();
@@ -362,7 +343,7 @@ fn bad_requests(binary: &Path) -> Result<String, String> {
             wrong.push(format!("{name}: {status} ({answers} answers)"));
         }
     }
-    let after = asked(&child, 50)?;
+    let after = probe_times(&child, 50)?;
     end(child, 0)?;
     if wrong.is_empty() {
         Ok(format!("{}; /livez {after}", rows.len()))

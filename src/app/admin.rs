@@ -8,7 +8,7 @@ use crate::health::settings::Settings;
 use crate::health::verdict::Verdict;
 use crate::phase::Phase;
 use crate::serve;
-use crate::serve::state::State;
+use crate::serve::state::AdminState;
 use std::io;
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,7 +23,7 @@ const EVALUATE_EVERY: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug)]
 pub struct Admin {
     /// The state from which requests are answered.
-    pub state: Arc<State>,
+    pub state: Arc<AdminState>,
     /// The health counters that the data threads update.
     pub health_counters: Arc<HealthCounters>,
     /// The health policy, which a reload may change.
@@ -80,7 +80,7 @@ impl Admin {
 
 /// Evaluates and publishes the verdict every second until the ledger is closed.
 async fn evaluate(
-    state: Arc<State>,
+    state: Arc<AdminState>,
     health_counters: Arc<HealthCounters>,
     health_policy: HealthPolicyHandle,
 ) {
@@ -114,7 +114,7 @@ mod tests {
     fn get(address: SocketAddr, path: &str) -> String {
         let mut stream = TcpStream::connect(address).expect("a listener");
         let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).expect("room");
+        stream.write_all(request.as_bytes()).expect("it reads");
         let mut reply = String::new();
         stream.read_to_string(&mut reply).expect("an answer");
         reply
@@ -128,7 +128,7 @@ mod tests {
         let address = listener.local_addr().expect("bound");
         let exposition = Box::new(|_, _, out: &mut Vec<u8>| out.extend_from_slice(b"# EOF\n"));
         let (clock, process_status) = (Clock::system(), ProcessStatus::new());
-        let state = State::new(clock, Arc::new(Telemetry::new()), process_status, exposition);
+        let state = AdminState::new(clock, Arc::new(Telemetry::new()), process_status, exposition);
         let state = Arc::new(state);
         let health_counters = Arc::new(HealthCounters::default());
         health_counters.add(UnixNanos(1), Counts { records: 40, errors: 30, ..Counts::default() });
@@ -137,9 +137,9 @@ mod tests {
             Admin { state: Arc::clone(&state), health_counters, health_policy }.spawn(listener);
         let thread = thread.expect("a thread");
         assert!(get(address, "/metrics").ends_with("# EOF\n"));
-        let told = get(address, "/health/errors");
-        assert!(told.starts_with("HTTP/1.1 503"), "{told}");
-        assert!(told.contains("30 of 40 in 60 s"), "{told}");
+        let report = get(address, "/health/errors");
+        assert!(report.starts_with("HTTP/1.1 503"), "{report}");
+        assert!(report.contains("30 of 40 in 60 s"), "{report}");
         state.process_status.phase.advance(Phase::Closed);
         thread.join().expect("ends by itself");
         assert!(TcpStream::connect(address).is_err(), "still listening");

@@ -3,8 +3,7 @@
 
 use super::admin::{self, HealthPolicyHandle};
 use super::drain::{self, Output};
-use super::listeners::Place;
-use super::parts::{Admin, Parts, Settings};
+use super::parts::{Admin, Parts, Settings, Sockets};
 use super::reload::Reload;
 use super::worker::Pipelines;
 use crate::clock::Clock;
@@ -18,12 +17,12 @@ use crate::metrics::Registry;
 use crate::metrics::expose;
 use crate::outbox::{BatchSize, Capacity, Outbox};
 use crate::pipeline::{self, Pipeline};
-use crate::receive::bind::{self, Access};
+use crate::receive::bind;
 use crate::receive::limits::Limits;
 use crate::rules::compile::compile_into;
 use crate::rules::set::{Published, RuleSet};
 use crate::rules::settings::{RuleError, RulesSettings};
-use crate::serve::state::{Ask, Exposition, State};
+use crate::serve::state::{AdminState, Ask, Exposition};
 use crate::spans::SpanMaker;
 use crate::telemetry::Telemetry;
 use crate::telemetry::log::Threshold;
@@ -32,6 +31,7 @@ use crate::telemetry::process_status::ProcessStatus;
 use jiff::tz::TimeZone;
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The most bytes of spans that may wait for the collector.
@@ -73,10 +73,10 @@ pub fn compose(
     let mut outputs = Vec::new();
     let spans = exporter(config, clock, (telemetry, &process_status), &mut outputs);
     let copies = passthrough(config, (telemetry, &process_status), &mut outputs);
-    let state = Arc::new(State {
+    let state = Arc::new(AdminState {
         created: config.created_timestamps,
         enabled: enabled(Arc::clone(&published)),
-        ..State::new(
+        ..AdminState::new(
             clock.clone(),
             Arc::clone(telemetry),
             Arc::clone(&process_status),
@@ -175,10 +175,6 @@ pub fn zone(zone: &TimeZone) -> Zone {
 }
 
 fn process(config: &Config) -> Settings {
-    let place = |of: &settings::SocketSettings| {
-        let (path, group) = (of.path.clone(), of.group.clone());
-        Some(Place { path, access: Access { mode: of.mode, group, ..Access::default() } })
-    };
     let mode = match config.mode {
         settings::Mode::Native => drain::Mode::Native,
         settings::Mode::Classic => drain::Mode::Classic { grace: config.grace },
@@ -189,9 +185,7 @@ fn process(config: &Config) -> Settings {
             connections_max: config.connections_max,
             ..Limits::default()
         },
-        stream: place(&config.socket),
-        datagram: place(&config.datagram_socket),
-        runtime_directory: config.runtime_directory.clone(),
+        sockets: Sockets::new(config),
         listen: Some(listen(&config.listen)),
         stdin: config.stdin,
         exit_with_app: config.exit_with_app,
@@ -316,12 +310,16 @@ fn enabled(published: Arc<Published>) -> Ask<bool> {
 /// Returns the function that writes everything that `/metrics` shows.
 fn exposition(registry: Arc<Registry>, telemetry: Arc<Telemetry>) -> Exposition {
     let folded = Mutex::new(HashMap::<(String, String), u64>::new());
+    let replaced_before = AtomicU64::new(0);
     Box::new(move |encoding, options, out| {
         telemetry.series.set(registry.series_count() as i64);
-        let mut told = folded.lock().unwrap_or_else(PoisonError::into_inner);
+        let replaced = registry.replaced_count();
+        let before = replaced_before.swap(replaced, Ordering::Relaxed);
+        telemetry.label_replaced.inc_by(replaced.saturating_sub(before));
+        let mut counted = folded.lock().unwrap_or_else(PoisonError::into_inner);
         for (family, label, count) in registry.overflows() {
             let counter = telemetry.label_overflow.with_label_values(&[&family, &label]);
-            let before = told.insert((family, label), count).unwrap_or(0);
+            let before = counted.insert((family, label), count).unwrap_or(0);
             counter.inc_by(count.saturating_sub(before));
         }
         expose::encode(&registry, &telemetry.gather(), encoding, options, out);

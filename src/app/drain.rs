@@ -14,7 +14,7 @@ use crate::telemetry::ledger::Ledger;
 use crate::telemetry::process_status::ProcessStatus;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::mpsc::channel;
+use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
 /// The kind of container that the process runs in, which decides when it starts to drain.
@@ -194,9 +194,7 @@ impl Drain<'_> {
         self.process_status.phase.advance(Phase::Flushing);
         self.process_status.phase.advance(Phase::Exporting);
         unfinished.extend(self.export(outputs, deadline));
-        for file in workers.iter().filter_map(|worker| worker.file.as_ref()) {
-            file.remove();
-        }
+        workers.iter().for_each(Worker::remove_file);
         for name in &unfinished {
             tracing::error!(what = name, "not done when the time was over");
         }
@@ -232,7 +230,8 @@ impl Drain<'_> {
         deadline: Duration,
     ) -> Vec<&'static str> {
         let mut running: Vec<&'static str> = outputs.iter().map(|(name, _)| *name).collect();
-        let (done, finished) = channel();
+        // One message per output, so no output waits for this thread.
+        let (done, finished) = sync_channel(outputs.len());
         let left = || deadline.saturating_sub(self.clock.monotonic());
         for (name, finish) in outputs {
             let (done, left) = (done.clone(), left().saturating_sub(TELLING));

@@ -51,7 +51,7 @@ impl Place {
 }
 
 /// A configured listener that is not open yet.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Wanted {
     /// The stream socket.
     Stream(PathBuf, Access),
@@ -79,6 +79,14 @@ impl Wanted {
             Wanted::Stream(..) => ListenerKind::Stream,
             Wanted::Datagram(..) => ListenerKind::Datagram,
             Wanted::Admin(_) => ListenerKind::Admin,
+        }
+    }
+
+    /// Returns the path of a Unix socket.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Wanted::Stream(path, _) | Wanted::Datagram(path, _) => Some(path),
+            Wanted::Admin(_) => None,
         }
     }
 
@@ -141,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_door_that_is_stuck_says_why_and_opens_when_the_way_is_free() {
+    fn a_listener_that_cannot_be_opened_says_why_and_is_opened_later() {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let path = directory.path().join("log.sock");
         std::fs::write(&path, "precious").expect("a file in the way");

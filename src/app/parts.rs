@@ -4,6 +4,8 @@ use super::drain::{self, Output};
 use super::listeners::Place;
 use super::worker::Pipelines;
 use crate::clock::Clock;
+use crate::config::settings::{Config, SocketSettings};
+use crate::receive::bind::Access;
 use crate::receive::limits::Limits;
 use crate::telemetry::Telemetry;
 use crate::telemetry::process_status::ProcessStatus;
@@ -19,12 +21,8 @@ use std::thread::JoinHandle;
 pub struct Settings {
     /// Limits of what applications can send.
     pub limits: Limits,
-    /// The stream socket, if it is enabled.
-    pub stream: Option<Place>,
-    /// The datagram socket, if it is enabled.
-    pub datagram: Option<Place>,
-    /// The value of `$XDG_RUNTIME_DIR`.
-    pub runtime_directory: Option<PathBuf>,
+    /// The Unix sockets.
+    pub sockets: Sockets,
     /// The address of the admin port, if it is enabled.
     pub listen: Option<SocketAddr>,
     /// Reads standard input; at its end, the process drains and exits.
@@ -33,6 +31,32 @@ pub struct Settings {
     pub exit_with_app: bool,
     /// How the process drains.
     pub drain: drain::Settings,
+}
+
+/// The Unix sockets that the process listens on.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Sockets {
+    /// The stream socket, if it is enabled.
+    pub stream: Option<Place>,
+    /// The datagram socket, if it is enabled.
+    pub datagram: Option<Place>,
+    /// The value of `$XDG_RUNTIME_DIR`.
+    pub runtime_directory: Option<PathBuf>,
+}
+
+impl Sockets {
+    /// Returns the sockets that a configuration asks for.
+    pub fn new(config: &Config) -> Sockets {
+        let place = |of: &SocketSettings| {
+            let (path, group) = (of.path.clone(), of.group.clone());
+            Some(Place { path, access: Access { mode: of.mode, group, ..Access::default() } })
+        };
+        Sockets {
+            stream: place(&config.socket),
+            datagram: place(&config.datagram_socket),
+            runtime_directory: config.runtime_directory.clone(),
+        }
+    }
 }
 
 /// Starts the thread that serves the admin port on a bound listener. Called again if that thread

@@ -7,6 +7,7 @@
 //! rules that change it are refused.
 
 use super::admin::HealthPolicyHandle;
+use super::parts::Sockets;
 use crate::clock::Clock;
 use crate::config::settings::{Config, LogLevel};
 use crate::config::table;
@@ -14,7 +15,7 @@ use crate::metrics::Registry;
 use crate::rules::compile::{compile, compile_into};
 use crate::rules::set::Published;
 use crate::rules::settings::{RuleError, RulesSettings};
-use crate::serve::state::State;
+use crate::serve::state::AdminState;
 use crate::telemetry::Telemetry;
 use crate::telemetry::log::Threshold;
 use std::sync::Arc;
@@ -46,12 +47,14 @@ impl Outcome {
 }
 
 /// The result of a check for a changed configuration.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Looked {
     /// The data threads have to load something new.
     pub changed: bool,
     /// The time until the next check; None if there is none.
     pub again: Option<Duration>,
+    /// The sockets that the process must listen on from now on; None if they stay.
+    pub sockets: Option<Sockets>,
 }
 
 /// Handles to everything that a reload can change.
@@ -62,7 +65,7 @@ pub struct Reload {
     pub(super) registry: Arc<Registry>,
     pub(super) published: Arc<Published>,
     pub(super) telemetry: Arc<Telemetry>,
-    pub(super) state: Arc<State>,
+    pub(super) state: Arc<AdminState>,
     pub(super) clock: Clock,
     pub(super) health_policy: HealthPolicyHandle,
     pub(super) log_level: Threshold,
@@ -101,6 +104,13 @@ impl Reload {
         Ok(table::waiting(&self.running, config))
     }
 
+    /// Records that the process listens on the sockets of `config` from now on, so that they count
+    /// as running.
+    pub fn move_sockets(&mut self, config: &Config) {
+        self.running.socket.clone_from(&config.socket);
+        self.running.datagram_socket.clone_from(&config.datagram_socket);
+    }
+
     /// Returns the rules with the values that this process cannot change without a restart.
     fn live(&self, rules: &RulesSettings) -> RulesSettings {
         RulesSettings { routes_max: self.running.rules.routes_max, ..rules.clone() }
@@ -111,23 +121,23 @@ impl Reload {
         for outcome in Outcome::ALL {
             self.telemetry.config_reloads.with_label_values(&[outcome.name()]);
         }
-        self.told(complaints, outcome, hash);
+        self.publish(complaints, outcome, hash);
     }
 
     /// Publishes the result of a later load.
     pub fn loaded(&self, complaints: Vec<String>, outcome: Outcome, hash: &str) {
-        self.told(complaints, outcome, hash);
+        self.publish(complaints, outcome, hash);
         self.telemetry.config_reloads.with_label_values(&[outcome.name()]).inc();
     }
 
     /// Counts a message that could not be written without blocking.
-    pub fn unsaid(&self) {
+    pub fn count_unwritten(&self) {
         self.telemetry.log_suppressed.inc();
     }
 
     /// Publishes the complaints for `/health` first and the metrics second, so that a reader who
     /// sees the load counted also sees its result.
-    fn told(&self, complaints: Vec<String>, outcome: Outcome, hash: &str) {
+    fn publish(&self, complaints: Vec<String>, outcome: Outcome, hash: &str) {
         let telemetry = &self.telemetry;
         let succeeded = outcome == Outcome::Loaded;
         self.state.warn(complaints);

@@ -9,12 +9,12 @@
 
 use super::app_exit::{self, AppExitDetector, Signs};
 use super::listeners::{DATAGRAM_NAME, NotOpen, Opened, STREAM_NAME, Wanted};
-use super::parts::{Admin, Settings};
+use super::parts::{Admin, Settings, Sockets};
 use super::signals::Stopper;
 use super::worker::{Pipelines, Serves, Worker};
 use crate::clock::Clock;
 use crate::pipeline::input::Input;
-use crate::receive::bind::Bound;
+use crate::receive::bind::{Bound, SocketFile};
 use crate::receive::control::Control;
 use crate::receive::worker::Setup;
 use crate::telemetry::Telemetry;
@@ -44,7 +44,7 @@ pub(super) struct Supervisor {
     pub(super) process_status: Arc<ProcessStatus>,
     pipelines: Pipelines,
     admin: Option<Admin>,
-    state: Mutex<State>,
+    state: Mutex<Supervised>,
     /// Notified when a worker has ended and when the process begins to drain.
     changed: Condvar,
     /// The process stops because the application has exited, not because of a signal.
@@ -52,7 +52,7 @@ pub(super) struct Supervisor {
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct Supervised {
     listeners: Vec<Listener>,
     stdin: Option<Worker>,
     /// A worker has ended since the last check.
@@ -66,6 +66,14 @@ struct State {
 struct Listener {
     wanted: Wanted,
     serving: Serving,
+    /// Where it must listen from now on; None once it does.
+    moves_to: Option<Wanted>,
+}
+
+impl Listener {
+    fn new(wanted: Wanted) -> Listener {
+        Listener { wanted, serving: Serving::Nothing, moves_to: None }
+    }
 }
 
 #[derive(Debug)]
@@ -101,7 +109,7 @@ impl Supervisor {
         })
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, Supervised> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -110,15 +118,13 @@ impl Supervisor {
     /// # Errors
     /// Returns an error if the kernel provides no thread.
     pub(super) fn start(self: &Arc<Self>) -> io::Result<()> {
-        let wanted = self.wanted();
+        let mut wanted = wanted_sockets(&self.settings.sockets);
+        wanted.extend(self.settings.listen.map(Wanted::Admin));
         for one in &wanted {
             self.process_status.set_listener(one.kind(), ListenerState::Closed);
         }
         let mut state = self.state();
-        state.listeners = wanted
-            .into_iter()
-            .map(|wanted| Listener { wanted, serving: Serving::Nothing })
-            .collect();
+        state.listeners = wanted.into_iter().map(Listener::new).collect();
         for listener in &mut state.listeners {
             self.open_first(listener);
         }
@@ -139,21 +145,6 @@ impl Supervisor {
             }
             std::thread::sleep(IN_USE_LOOK);
         }
-    }
-
-    fn wanted(&self) -> Vec<Wanted> {
-        let runtime = self.settings.runtime_directory.as_deref();
-        let mut wanted = Vec::new();
-        if let Some(place) = &self.settings.stream {
-            let (path, access) = place.resolve(STREAM_NAME, runtime);
-            wanted.push(Wanted::Stream(path, access));
-        }
-        if let Some(place) = &self.settings.datagram {
-            let (path, access) = place.resolve(DATAGRAM_NAME, runtime);
-            wanted.push(Wanted::Datagram(path, access));
-        }
-        wanted.extend(self.settings.listen.map(Wanted::Admin));
-        wanted
     }
 
     /// Starts the thread that reads standard input.
@@ -188,12 +179,11 @@ impl Supervisor {
     /// Reopens a listener that is lost or was never opened.
     fn look_at(self: &Arc<Self>, listener: &mut Listener) {
         let kind = listener.wanted.kind();
-        let lost = match &mut listener.serving {
+        let lost = match &listener.serving {
             Serving::Nothing => None,
             Serving::Data(worker) => match worker.end() {
                 Some(why) => Some(format!("its thread ended: {why}")),
-                None if worker.has_file() => return,
-                None => return self.bind_again(&listener.wanted, worker),
+                None => return self.check_file(listener),
             },
             Serving::Admin(thread) if thread.is_finished() => Some("its thread ended".to_owned()),
             Serving::Admin(_) => return,
@@ -203,6 +193,9 @@ impl Supervisor {
             tracing::error!(listener = kind.name(), "lost: {why}; trying to open it again");
             self.process_status.set_listener(kind, ListenerState::Stuck(why));
             listener.serving = Serving::Nothing;
+            if let Some(next) = listener.moves_to.take() {
+                listener.wanted = next;
+            }
             return;
         }
         if self.open(listener).is_ok() {
@@ -210,20 +203,61 @@ impl Supervisor {
         }
     }
 
-    /// Binds a new socket after the socket file has disappeared, and passes it to the thread that
-    /// serves the old socket.
-    fn bind_again(&self, wanted: &Wanted, worker: &mut Worker) {
+    /// Makes a listener whose thread runs listen where it must: at another path if the
+    /// configuration asks for one, and again at its path after the socket file has disappeared.
+    fn check_file(&self, listener: &mut Listener) {
+        let Serving::Data(worker) = &mut listener.serving else { return };
+        let kind = listener.wanted.kind();
+        let Some(next) = &listener.moves_to else {
+            if !worker.has_file() && self.bind_again(&listener.wanted, worker).is_some() {
+                tracing::warn!(
+                    listener = kind.name(),
+                    "its file was removed or replaced; bound again"
+                );
+            }
+            return;
+        };
+        // With another mode or group but the same path, our old socket would be in the way.
+        if next.path() == listener.wanted.path() {
+            worker.remove_file();
+        }
+        if let Some(old) = self.bind_again(next, worker) {
+            old.remove();
+            listener.wanted = next.clone();
+            listener.moves_to = None;
+            tracing::info!(listener = kind.name(), "moved to where the configuration wants it");
+        }
+    }
+
+    /// Binds a new socket and passes it to the thread that serves the old one, which accepts the
+    /// connections that wait there first. Returns the file of the old socket.
+    fn bind_again(&self, wanted: &Wanted, worker: &mut Worker) -> Option<SocketFile> {
         match wanted.open(&self.process_status) {
             Ok(Opened::Stream(bound) | Opened::Datagram(bound)) => {
                 let Bound { socket, file } = bound;
                 worker.control.replace(socket);
-                worker.file = Some(file);
-                tracing::warn!(
-                    listener = wanted.kind().name(),
-                    "its file was removed or replaced; bound again"
-                );
+                worker.file.replace(file)
             }
-            Ok(Opened::Admin(_)) | Err(_) => {}
+            Ok(Opened::Admin(_)) | Err(_) => None,
+        }
+    }
+
+    /// Moves the sockets of the running process to where `sockets` says. A socket that cannot be
+    /// bound there is retried every second, and the old one serves until then.
+    pub(super) fn move_sockets(self: &Arc<Self>, sockets: &Sockets) {
+        let mut state = self.state();
+        for next in wanted_sockets(sockets) {
+            let same_kind = |listener: &&mut Listener| listener.wanted.kind() == next.kind();
+            let Some(listener) = state.listeners.iter_mut().find(same_kind) else { continue };
+            if listener.wanted == next {
+                continue;
+            }
+            if let Serving::Nothing = listener.serving {
+                listener.wanted = next;
+            } else {
+                listener.moves_to = Some(next);
+            }
+            self.look_at(listener);
         }
     }
 
@@ -353,7 +387,21 @@ impl Supervisor {
     }
 }
 
-impl State {
+fn wanted_sockets(sockets: &Sockets) -> Vec<Wanted> {
+    let runtime = sockets.runtime_directory.as_deref();
+    let mut wanted = Vec::new();
+    if let Some(place) = &sockets.stream {
+        let (path, access) = place.resolve(STREAM_NAME, runtime);
+        wanted.push(Wanted::Stream(path, access));
+    }
+    if let Some(place) = &sockets.datagram {
+        let (path, access) = place.resolve(DATAGRAM_NAME, runtime);
+        wanted.push(Wanted::Datagram(path, access));
+    }
+    wanted
+}
+
+impl Supervised {
     fn workers(&self) -> impl Iterator<Item = &Worker> {
         let data = self.listeners.iter().filter_map(|listener| match &listener.serving {
             Serving::Data(worker) => Some(worker),
@@ -362,3 +410,6 @@ impl State {
         data.chain(&self.stdin)
     }
 }
+
+#[cfg(test)]
+mod tests;

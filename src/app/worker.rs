@@ -114,6 +114,13 @@ impl Worker {
         self.end.get().map(String::as_str)
     }
 
+    /// Removes the file of its socket, which keeps serving its connections.
+    pub fn remove_file(&self) {
+        if let Some(file) = &self.file {
+            file.remove();
+        }
+    }
+
     /// Returns false if the file of its socket was removed or replaced.
     pub fn has_file(&self) -> bool {
         self.file.as_ref().is_none_or(SocketFile::is_there)

@@ -24,13 +24,13 @@ const SAID_MAX: usize = 500;
 /// Arguments of `healthcheck`.
 #[derive(Clone, PartialEq, Debug, clap::Args)]
 pub struct Arguments {
-    /// What to ask [default: /livez of the admin port that the environment names]
+    /// The URL to check [default: /livez of the admin port that the environment names]
     #[arg(long, value_name = "URL", conflicts_with = "socket")]
     pub url: Option<String>,
-    /// Ask the socket alone: does somebody take lines there?
+    /// Check only whether a process accepts lines at this socket
     #[arg(long, value_name = "PATH")]
     pub socket: Option<PathBuf>,
-    /// Ask for readiness (/readyz) instead of life
+    /// Check readiness (/readyz) instead of /livez
     #[arg(long)]
     pub ready: bool,
 }
@@ -40,15 +40,16 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
     let outcome = match targets(arguments, environment) {
         // the port may have been in use: then the sidecar listens at the fallback address
         Ok(targets) => {
-            let mut asked = targets.iter().map(healthcheck);
-            let first = asked.next();
+            let mut outcomes = targets.iter().map(healthcheck);
+            let first = outcomes.next();
             let healthy = first.as_ref().is_some_and(|first| first.healthy);
-            let other = if healthy { None } else { asked.find(|other| other.healthy) };
+            let other = if healthy { None } else { outcomes.find(|other| other.healthy) };
             other.or(first)
         }
         Err(line) => Some(Outcome { healthy: false, line }),
     };
-    let outcome = outcome.unwrap_or(Outcome { healthy: false, line: "nobody to ask".to_owned() });
+    let outcome =
+        outcome.unwrap_or(Outcome { healthy: false, line: "no address to check".to_owned() });
     // a closed standard output loses the line, but not the exit code
     let _ = console::print(&format!("{}\n", outcome.line));
     ExitCode::from(outcome.exit_code())
@@ -149,28 +150,29 @@ pub fn healthcheck(target: &Target) -> Outcome {
 }
 
 fn healthcheck_within(target: &Target, timeout: Duration) -> Outcome {
-    let (tell, told) = mpsc::channel();
-    let asked = target.clone();
+    // one message, so that the thread can always end
+    let (sender, receiver) = mpsc::sync_channel(1);
+    let checked = target.clone();
     // a byte every 900 ms would reset the timeout of a socket, but not the wait for this thread
     let spawned = thread::Builder::new().spawn(move || {
-        let _ = tell.send(ask(&asked, timeout));
+        let _ = sender.send(check(&checked, timeout));
     });
     if let Err(error) = spawned {
         return Outcome { healthy: false, line: format!("no thread: {error}") };
     }
-    told.recv_timeout(timeout).unwrap_or_else(|_| Outcome {
+    receiver.recv_timeout(timeout).unwrap_or_else(|_| Outcome {
         healthy: false,
         line: format!("{} did not answer within {} ms", name(target), timeout.as_millis()),
     })
 }
 
-fn ask(target: &Target, timeout: Duration) -> Outcome {
-    let asked = match target {
+fn check(target: &Target, timeout: Duration) -> Outcome {
+    let checked = match target {
         Target::Http(url) => probe(url, timeout),
         Target::Socket(path) => connect(path).map(|()| (true, "accepts lines".to_owned())),
     };
     let name = name(target);
-    match asked {
+    match checked {
         Ok((healthy, said)) => Outcome { healthy, line: format!("{name}: {said}") },
         Err(error) => Outcome { healthy: false, line: format!("{name}: {error}") },
     }

@@ -162,7 +162,7 @@ mod tests {
         for _ in 0..2 {
             intake.reset();
             assert!(tokio::time::timeout(ANSWER_TIME_MAX * 2, intake.overdue()).await.is_err());
-            far.write_all(b"H").await.expect("room");
+            far.write_all(b"H").await.expect("it reads");
             stream.read_u8().await.expect("a byte");
             let begin = Instant::now();
             intake.overdue().await;
@@ -175,7 +175,7 @@ mod tests {
     async fn so_many_bytes_are_read_and_no_more() {
         let (near, mut far) = duplex(1 << 20);
         let (mut stream, intake) = Bounded::new(near, Expected::Http1);
-        far.write_all(&vec![b'x'; 1 << 20]).await.expect("room");
+        far.write_all(&vec![b'x'; 1 << 20]).await.expect("it reads");
         let mut most = vec![0; EXCHANGE_BYTES_MAX as usize];
         for _ in 0..2 {
             intake.reset();

@@ -145,8 +145,8 @@ impl Resolver {
         for _ in 0..conf.attempts {
             for server in &conf.servers {
                 let server = SocketAddr::new(*server, self.port);
-                let asked = timeout(conf.timeout, exchange(server, name, kind)).await;
-                match asked.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+                let answered = timeout(conf.timeout, exchange(server, name, kind)).await;
+                match answered.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
                     Ok(outcome) => return Ok(outcome),
                     Err(error) => failed = error,
                 }

@@ -96,11 +96,33 @@ impl SetMap {
 /// whole value.
 const CUT_MARK_BYTES: usize = 9;
 
-/// Cuts a value of more than `bytes_max` bytes at a character and appends a hash of the whole
-/// value, so that two long values remain two series. The result has at most `bytes_max` bytes, but
-/// at least the mark. The hash is the same in every process, so that a restart does not rename a
-/// series.
+/// Returns true if a page that shows `value` could control a terminal or deceive its reader:
+/// control characters, and characters that change the writing direction or end a line. A newline is
+/// safe, because both text formats escape it.
+pub(super) fn has_controls(value: &str) -> bool {
+    value.bytes().any(|byte| !(b' '..0x7f).contains(&byte)) && value.chars().any(is_control)
+}
+
+fn is_control(character: char) -> bool {
+    let turns = matches!(
+        character,
+        '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}'
+    );
+    turns || (character.is_control() && character != '\n')
+}
+
+/// Returns `value` as it may be a label. Replaces control characters (see [`has_controls`]) by
+/// U+FFFD. Cuts a value of more than `bytes_max` bytes at a character and appends a hash of the
+/// whole value, so that two long values remain two series. The result has at most `bytes_max`
+/// bytes, but at least the mark. The hash is the same in every process, so that a restart does not
+/// rename a series.
 pub(super) fn cut<'a>(value: &'a str, bytes_max: usize, scratch: &'a mut String) -> &'a str {
+    if has_controls(value) {
+        let replaced = value.replace(is_control, "\u{fffd}");
+        let cut_again = cut(&replaced, bytes_max, scratch).to_owned();
+        *scratch = cut_again;
+        return scratch;
+    }
     if value.len() <= bytes_max {
         return value;
     }
@@ -123,6 +145,22 @@ pub(super) fn cut<'a>(value: &'a str, bytes_max: usize, scratch: &'a mut String)
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// `/metrics` contained raw escape sequences that a line had put into a label.
+    #[test]
+    fn control_characters_are_replaced() {
+        for (value, expected) in [
+            ("a\u{1b}[31mb\u{0}\t\r", "a\u{fffd}[31mb\u{fffd}\u{fffd}\u{fffd}"),
+            ("c1 \u{85}\u{9b}, del \u{7f}", "c1 \u{fffd}\u{fffd}, del \u{fffd}"),
+            ("\u{202e}turned\u{2066}\u{2028}\u{feff}", "\u{fffd}turned\u{fffd}\u{fffd}\u{fffd}"),
+            ("caf\u{e9} \u{1f600}\n", "caf\u{e9} \u{1f600}\n"),
+        ] {
+            assert_eq!(cut(value, 128, &mut String::new()), expected);
+            assert_eq!(has_controls(value), value != expected);
+        }
+        let long = "\u{1b}".repeat(100);
+        assert!(cut(&long, 128, &mut String::new()).len() <= 128);
+    }
 
     #[test]
     fn values_are_cut_at_a_character_and_stay_apart() {

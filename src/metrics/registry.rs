@@ -9,7 +9,7 @@ use super::exemplar::Exemplar;
 use super::family::{FamilyConflict, FamilyId, FamilySpec, Limits};
 use super::rendered::Rendered;
 use std::cmp::Reverse;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 /// Maximum number of kept exemplars: one for each of eight buckets of 512 series, in 256 KiB.
@@ -27,6 +27,8 @@ pub struct Registry {
     pub(super) epoch: AtomicU32,
     /// Grows whenever a label takes a new value; stored after the admission of that value.
     pub(super) values_count: AtomicU32,
+    /// New label values in which control characters were replaced.
+    pub(super) replaced_count: AtomicU64,
     /// The newest exemplar of each cell, ascending by cell.
     exemplars: Mutex<Vec<(u32, Exemplar)>>,
 }
@@ -43,6 +45,7 @@ impl Registry {
             rendered: Mutex::default(),
             epoch: AtomicU32::new(1),
             values_count: AtomicU32::new(0),
+            replaced_count: AtomicU64::new(0),
             exemplars: Mutex::default(),
         })
     }
@@ -56,6 +59,11 @@ impl Registry {
     /// Prometheus does not accept the name, a label or the buckets.
     pub fn declare(&self, spec: FamilySpec) -> Result<FamilyId, FamilyConflict> {
         self.admission().declare(spec)
+    }
+
+    /// Returns how many label values in new label sets had control characters, which were replaced.
+    pub fn replaced_count(&self) -> u64 {
+        self.replaced_count.load(Ordering::Relaxed)
     }
 
     /// Checks whether [`Registry::declare`] would accept the spec; declares nothing.

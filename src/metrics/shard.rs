@@ -7,7 +7,7 @@ use super::cells::{CHUNK_CELLS, Chunk, Shard};
 use super::declare::{FULL, Family, LABELS_MAX, OVERFLOW_FULL, label_full};
 use super::exemplar::{EXEMPLARS_MAX, Exemplar, Exemplars};
 use super::family::{FamilyId, FamilyKind, SeriesId};
-use super::intern::{OTHER_ID, SetMap, ValueMap, cut};
+use super::intern::{OTHER_ID, SetMap, ValueMap, cut, has_controls};
 use super::registry::Registry;
 use crate::clock::UnixNanos;
 use std::sync::Arc;
@@ -318,6 +318,8 @@ impl ShardWriter {
         for ((short, value), scratch) in short.iter_mut().zip(values).zip(&mut scratches) {
             *short = cut(value, bytes_max, scratch);
         }
+        let replaced = values.iter().filter(|value| has_controls(value)).count() as u64;
+        registry.replaced_count.fetch_add(replaced, Ordering::Relaxed);
         let short = &short[..values.len()];
         let mut admission = registry.admission();
         let (ids, cell) = admission.admit(at, short, now);

@@ -223,7 +223,7 @@ fn make_way(kind: Kind, directory: &OwnedFd, path: &Path, name: &OsStr) -> Resul
         FileType::Symlink => return Err(Problem::Link),
         other => return Err(Problem::NotASocket(other)),
     }
-    match knock(kind, path) {
+    match probe_listener(kind, path) {
         Err(Errno::CONNREFUSED) => {}
         // The file disappeared in the meantime.
         Err(Errno::NOENT) => return Ok(()),
@@ -237,7 +237,7 @@ fn make_way(kind: Kind, directory: &OwnedFd, path: &Path, name: &OsStr) -> Resul
 }
 
 /// Probes whether somebody listens. A socket of another type and a full backlog also count as yes.
-fn knock(kind: Kind, path: &Path) -> Result<(), Errno> {
+fn probe_listener(kind: Kind, path: &Path) -> Result<(), Errno> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = rustix::net::socket_with(AddressFamily::UNIX, kind.socket_type(), flags, None)?;
     rustix::net::connect(&socket, &SocketAddrUnix::new(path)?)

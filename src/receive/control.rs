@@ -18,8 +18,8 @@ pub struct Control {
     closing: AtomicBool,
     /// When bytes last arrived, in nanoseconds on the monotonic clock.
     last_activity: AtomicU64,
-    /// A socket that replaces the thread's current one.
-    replacement: Mutex<Option<OwnedFd>>,
+    /// Sockets that replace the thread's current one, in turn: each may hold connections that wait.
+    replacements: Mutex<Vec<OwnedFd>>,
 }
 
 impl Control {
@@ -35,7 +35,7 @@ impl Control {
             wake,
             closing: AtomicBool::new(false),
             last_activity: AtomicU64::new(0),
-            replacement: Mutex::default(),
+            replacements: Mutex::default(),
         }))
     }
 
@@ -51,15 +51,15 @@ impl Control {
         let _ = rustix::io::write(&self.wake, &1u64.to_ne_bytes());
     }
 
-    /// Passes the thread a socket that replaces its current one after the socket file has
-    /// disappeared. Open connections are kept.
+    /// Passes the thread a socket that replaces its current one, after the socket file has
+    /// disappeared or the path has changed. Open connections are kept.
     pub fn replace(&self, socket: OwnedFd) {
-        *self.replacement.lock().unwrap_or_else(PoisonError::into_inner) = Some(socket);
+        self.replacements.lock().unwrap_or_else(PoisonError::into_inner).push(socket);
         self.wake();
     }
 
-    pub(super) fn take_replacement(&self) -> Option<OwnedFd> {
-        self.replacement.lock().unwrap_or_else(PoisonError::into_inner).take()
+    pub(super) fn take_replacements(&self) -> Vec<OwnedFd> {
+        std::mem::take(&mut *self.replacements.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Returns when bytes last arrived, on the monotonic clock.

@@ -44,7 +44,7 @@ pub enum Refusal {
 
 /// How a thread spends its time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum State {
+pub enum ThreadState {
     /// Reads and processes.
     Busy,
     /// Sleeps while writes accumulate.
@@ -130,13 +130,13 @@ impl Meter {
     }
 
     /// Adds the time until `now` to `state`, and publishes the accumulated counts.
-    pub fn until(&mut self, now: Duration, state: State) {
+    pub fn until(&mut self, now: Duration, state: ThreadState) {
         let spent = now.saturating_sub(self.since).as_secs_f64();
         self.since = now;
         match state {
-            State::Busy => self.busy.inc_by(spent),
-            State::Sleep => self.sleep.inc_by(spent),
-            State::Wait => self.wait.inc_by(spent),
+            ThreadState::Busy => self.busy.inc_by(spent),
+            ThreadState::Sleep => self.sleep.inc_by(spent),
+            ThreadState::Wait => self.wait.inc_by(spent),
         }
         self.publish();
     }

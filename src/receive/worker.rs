@@ -12,7 +12,7 @@ use crate::receive::coalesce::{Coalescer, Next, Sweep};
 use crate::receive::control::Control;
 use crate::receive::intake::Piece;
 use crate::receive::limits::Limits;
-use crate::receive::meter::{Meter, State};
+use crate::receive::meter::{Meter, ThreadState};
 use crate::telemetry::Telemetry;
 use rustix::event::Timespec;
 use rustix::fd::OwnedFd;
@@ -113,7 +113,7 @@ impl Round<'_> {
 
     /// Records the time until now as busy; another state follows.
     fn end_work(&mut self) {
-        self.meter.until(self.setup.clock.monotonic(), State::Busy);
+        self.meter.until(self.setup.clock.monotonic(), ThreadState::Busy);
     }
 }
 
@@ -142,8 +142,10 @@ pub(super) fn run(
             Err(error) => break Err(error),
         };
         control.beat.busy(round.now);
-        if woken && let Some(socket) = control.take_replacement() {
-            reader.replace(socket, &mut round);
+        if woken {
+            for socket in control.take_replacements() {
+                reader.replace(socket, &mut round);
+            }
         }
         let sweep = match reader.sweep(&mut round) {
             Ok(sweep) => sweep,
@@ -167,7 +169,7 @@ pub(super) fn run(
         if let Next::Sleep(span) = next {
             round.end_work();
             std::thread::sleep(span);
-            round.meter.until(setup.clock.monotonic(), State::Sleep);
+            round.meter.until(setup.clock.monotonic(), ThreadState::Sleep);
         }
     };
     reader.drain(&mut round);
@@ -188,7 +190,7 @@ fn wait(
     let waits = next == Next::Wait;
     let timeout = if waits {
         let now = setup.clock.monotonic();
-        round.meter.until(now, State::Busy);
+        round.meter.until(now, ThreadState::Busy);
         setup.control.beat.waiting();
         [reader.due(), tick_at].into_iter().flatten().min().map(|at| at.saturating_sub(now))
     } else {
@@ -196,7 +198,7 @@ fn wait(
     };
     let woken = reader.wait(&setup.control, timeout)?;
     round.now = setup.clock.monotonic();
-    round.meter.until(round.now, if waits { State::Wait } else { State::Busy });
+    round.meter.until(round.now, if waits { ThreadState::Wait } else { ThreadState::Busy });
     Ok(woken)
 }
 

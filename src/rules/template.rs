@@ -208,8 +208,17 @@ pub fn is_random(name: &[u8]) -> bool {
     name.len() >= RANDOM_BYTES_MIN
         && name.split(|byte| CLASS[*byte as usize] == SEPARATOR).any(|part| {
             let oddities = oddities(part);
-            part.len() >= RANDOM_BYTES_MIN && oddities >= 2 && oddities * 4 >= part.len() - 1
+            let is_odd = oddities >= 2 && oddities * 4 >= part.len() - 1;
+            part.len() >= RANDOM_BYTES_MIN && (is_odd || is_aws_key_id(part))
         })
+}
+
+/// Returns true for an identifier of an AWS access key: `AKIA` (`ASIA` if it is temporary) and 16
+/// capitals or digits, which may have no digit and may look like a word in capitals.
+fn is_aws_key_id(part: &[u8]) -> bool {
+    part.len() == 20
+        && (part.starts_with(b"AKIA") || part.starts_with(b"ASIA"))
+        && part.iter().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
 }
 
 /// Counts the neighbours that are unusual in a word: letters that rarely follow each other, a
@@ -365,6 +374,9 @@ mod tests {
             ("9f8e7d6", true),
             ("507f1f77bcf86cd799439011", true),
             ("01ARZ3NDEKTSV4RRFFQ69G5FAV", true),
+            ("AKIAKNYNXIODZDPECKUJ", true),
+            ("ASIASRTEVQLFDLNHRXRI", true),
+            ("ADMINISTRATIONOFFICE", false),
             ("V1StGXR8_Z5jdHi6B-myT", true),
             ("dQw4w9WgXcQ", true),
             ("cus_9s6XKzkNRiz8i3", true),

@@ -6,7 +6,7 @@ use super::respond::Answer;
 use super::slots::{Slot, Slots};
 use super::unread::UnreadWatch;
 use super::{checked, refused};
-use crate::serve::state::State;
+use crate::serve::state::AdminState;
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -59,7 +59,7 @@ const SEND_BUFFER_BYTES: usize = 64 * 1024;
 
 /// The limits on connections, which all of them share.
 #[derive(Debug)]
-pub(super) struct Room {
+pub(super) struct SlotPools {
     /// Connections without a request.
     pub(super) silent: Slots,
     /// Connections that request a probe first.
@@ -72,8 +72,8 @@ pub(super) struct Room {
 pub(super) struct Accepted {
     pub(super) stream: TcpStream,
     pub(super) peer: IpAddr,
-    pub(super) state: Arc<State>,
-    pub(super) room: Arc<Room>,
+    pub(super) state: Arc<AdminState>,
+    pub(super) pools: Arc<SlotPools>,
     /// Its slot among the connections without a request.
     pub(super) silent: Arc<Slot>,
     pub(super) closing: watch::Receiver<bool>,
@@ -91,10 +91,10 @@ impl Accepted {
             () = self.silent.evicted() => Ok(None),
             _ = self.closing.changed() => Ok(None),
         };
-        self.room.silent.free(&self.silent);
+        self.pools.silent.free(&self.silent);
         let slots = match class {
-            Ok(Some(Class::Probe)) => Arc::clone(&self.room.probes),
-            Ok(Some(Class::Other)) => Arc::clone(&self.room.others),
+            Ok(Some(Class::Probe)) => Arc::clone(&self.pools.probes),
+            Ok(Some(Class::Other)) => Arc::clone(&self.pools.others),
             Ok(None) | Err(_) => return,
         };
         let slot = tokio::select! {

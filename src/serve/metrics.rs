@@ -6,7 +6,7 @@ use crate::serve::negotiate;
 use crate::serve::page::{Page, Variant};
 use crate::serve::query;
 use crate::serve::respond::{Answer, TEXT, answer};
-use crate::serve::state::State;
+use crate::serve::state::AdminState;
 use crate::telemetry::scrapers::Client;
 use bytes::Bytes;
 use hyper::header::{self, HeaderMap, HeaderValue};
@@ -33,7 +33,7 @@ pub async fn scrape<B>(
     request: &Request<B>,
     address: IpAddr,
     sending: OwnedSemaphorePermit,
-    state: &State,
+    state: &AdminState,
 ) -> Answer {
     let (headers, query_string) = (request.headers(), request.uri().query());
     let accepted = joined(headers, &header::ACCEPT);

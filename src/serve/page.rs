@@ -114,8 +114,8 @@ impl Pages {
         // a rendering that begins now serves every client that has asked by then
         sleep_until(recent.earliest).await;
         recent.forget(Instant::now());
-        let room = PAGE_BYTES_MAX.max(2 * recent.largest);
-        if self.bytes_alive.load(Ordering::Relaxed) + recent.largest > room {
+        let bytes_max = PAGE_BYTES_MAX.max(2 * recent.largest);
+        if self.bytes_alive.load(Ordering::Relaxed) + recent.largest > bytes_max {
             let reused = asked_at.checked_sub(REUSE_AGE_MAX).unwrap_or(asked_at);
             return recent.find(variant, reused);
         }
@@ -218,11 +218,11 @@ mod tests {
         }
         assert_eq!(rendered.load(Ordering::Relaxed), 1);
         tokio::time::advance(Duration::from_millis(1)).await;
-        let later = pages.get(classic).await.expect("room");
+        let later = pages.get(classic).await.expect("below the limit");
         assert!(later.as_ref().as_ref().starts_with(b"       2"), "values from before it asked");
         let is_final = Variant { is_final: true, ..classic };
-        pages.get(is_final).await.expect("room");
-        pages.get(variant(Encoding::OpenMetrics)).await.expect("room");
+        pages.get(is_final).await.expect("below the limit");
+        pages.get(variant(Encoding::OpenMetrics)).await.expect("below the limit");
         assert_eq!(rendered.load(Ordering::Relaxed), 4);
     }
 

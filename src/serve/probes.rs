@@ -7,7 +7,7 @@
 use crate::health::verdict::Status;
 use crate::serve::query;
 use crate::serve::respond::{Answer, TEXT, answer};
-use crate::serve::state::State;
+use crate::serve::state::AdminState;
 use crate::telemetry::process_status::Condition;
 use hyper::StatusCode;
 use std::fmt::Write;
@@ -39,7 +39,7 @@ impl Probe {
         }
     }
 
-    fn checks(self, state: &State) -> Vec<Check> {
+    fn checks(self, state: &AdminState) -> Vec<Check> {
         let ping = Check { name: "ping", failed: None };
         match self {
             Probe::Live => vec![ping, of("data_threads", state.data_threads())],
@@ -58,7 +58,7 @@ pub fn probe(
     probe: Probe,
     name: Option<&str>,
     query_string: Option<&str>,
-    state: &State,
+    state: &AdminState,
 ) -> Answer {
     let mut checks = probe.checks(state);
     if let Some(name) = name {
@@ -71,7 +71,7 @@ pub fn probe(
         .filter(|(key, value)| key == "exclude" && !value.is_empty())
         .map(|(_, value)| value)
         .collect();
-    let mut told = String::new();
+    let mut report = String::new();
     let mut failed = false;
     for check in &checks {
         let before = excluded.len();
@@ -79,28 +79,30 @@ pub fn probe(
         let name = check.name;
         // writing to a string cannot fail
         let _ = match &check.failed {
-            _ if excluded.len() < before => writeln!(told, "[+]{name} excluded: ok"),
-            None => writeln!(told, "[+]{name} ok"),
+            _ if excluded.len() < before => writeln!(report, "[+]{name} excluded: ok"),
+            None => writeln!(report, "[+]{name} ok"),
             Some(reason) => {
                 failed = true;
-                writeln!(told, "[-]{name} failed: {reason}")
+                writeln!(report, "[-]{name} failed: {reason}")
             }
         };
     }
     if !excluded.is_empty() {
         let quoted: Vec<String> = excluded.iter().map(|name| format!("{name:?}")).collect();
         let quoted = quoted.join(", ");
-        let _ =
-            writeln!(told, "warn: some health checks cannot be excluded: no matches for {quoted}");
+        let _ = writeln!(
+            report,
+            "warn: some health checks cannot be excluded: no matches for {quoted}"
+        );
     }
     let called = probe.name();
     if failed {
-        let _ = writeln!(told, "{called} check failed");
-        return answer(StatusCode::SERVICE_UNAVAILABLE, TEXT, told);
+        let _ = writeln!(report, "{called} check failed");
+        return answer(StatusCode::SERVICE_UNAVAILABLE, TEXT, report);
     }
     if query::switch(query_string, "verbose") {
-        let _ = writeln!(told, "{called} check passed");
-        return answer(StatusCode::OK, TEXT, told);
+        let _ = writeln!(report, "{called} check passed");
+        return answer(StatusCode::OK, TEXT, report);
     }
     answer(StatusCode::OK, TEXT, "ok")
 }

@@ -6,7 +6,7 @@ use crate::clock::UnixNanos;
 use crate::health::verdict::{Check, Status};
 use crate::serve::negotiate::Report;
 use crate::serve::respond::{Answer, TEXT, answer};
-use crate::serve::state::{State, rfc3339};
+use crate::serve::state::{AdminState, rfc3339};
 use hyper::StatusCode;
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
@@ -25,7 +25,7 @@ struct Findings {
 }
 
 /// Answers `/health`; `name` selects one check.
-pub fn report(shape: Report, name: Option<&str>, state: &State) -> Answer {
+pub fn report(shape: Report, name: Option<&str>, state: &AdminState) -> Answer {
     let mut findings = find(state);
     if let Some(name) = name {
         findings.checks.retain(|check| check.name == name);
@@ -45,7 +45,7 @@ pub fn report(shape: Report, name: Option<&str>, state: &State) -> Answer {
     }
 }
 
-fn find(state: &State) -> Findings {
+fn find(state: &AdminState) -> Findings {
     let verdict = state.verdict.get();
     let now = state.clock.now();
     // at the epoch there was no evaluation yet, which is normal in the first second
@@ -64,7 +64,7 @@ fn find(state: &State) -> Findings {
 }
 
 /// Returns the checks of the sidecar. A problem that does not affect the application is a warning.
-fn sidecar(state: &State) -> Vec<Check> {
+fn sidecar(state: &AdminState) -> Vec<Check> {
     let (sockets, why) = state.sockets();
     let warnings = state.warnings.lock().unwrap_or_else(PoisonError::into_inner).join("; ");
     let (exporter, degraded) = state.outputs();

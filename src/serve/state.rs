@@ -19,7 +19,7 @@ pub type Exposition = Box<dyn Fn(Encoding, Options, &mut Vec<u8>) + Send + Sync>
 pub type Ask<T> = Box<dyn Fn() -> T + Send + Sync>;
 
 /// The state that `app` hands to the admin thread.
-pub struct State {
+pub struct AdminState {
     /// The clock that determines the age of the verdict.
     pub clock: Clock,
     /// The counters, for the admin port's own refusals.
@@ -38,15 +38,15 @@ pub struct State {
     pub warnings: Mutex<Vec<String>>,
 }
 
-impl State {
+impl AdminState {
     /// Creates a state without any problems; the caller fills in the rest.
     pub fn new(
         clock: Clock,
         telemetry: Arc<Telemetry>,
         process_status: Arc<ProcessStatus>,
         exposition: Exposition,
-    ) -> State {
-        State {
+    ) -> AdminState {
+        AdminState {
             clock,
             telemetry,
             process_status,
@@ -133,9 +133,9 @@ pub(crate) fn rfc3339(at: UnixNanos) -> String {
         .unwrap_or_default()
 }
 
-impl fmt::Debug for State {
+impl fmt::Debug for AdminState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("State")
+        f.debug_struct("AdminState")
             .field("process_status", &self.process_status)
             .finish_non_exhaustive()
     }

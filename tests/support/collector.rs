@@ -16,12 +16,25 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
 use sidelight::export::endpoint::Protocol;
 use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
+
+/// Returns a loopback address where nothing listens and nothing else can bind: connections to it
+/// are refused while the first value lives. Another test could bind a port that is merely free.
+pub(crate) fn refusing_port() -> (OwnedFd, SocketAddr) {
+    let kinds = (rustix::net::AddressFamily::INET, rustix::net::SocketType::STREAM);
+    let socket = rustix::net::socket(kinds.0, kinds.1, None).expect("a socket");
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    rustix::net::bind(&socket, &any).expect("a free port");
+    let bound = rustix::net::getsockname(&socket).expect("it is bound");
+    (socket, bound.try_into().expect("an address of the Internet"))
+}
 
 /// How the collector answers one request.
 #[derive(Clone, Debug)]
@@ -250,7 +263,7 @@ async fn respond(reply: Reply, protocol: Protocol) -> Result<Response<Answered>,
         Reply::Stuck => typed(protocol, Answered { end: End::Never, ..Answered::text("") }),
         Reply::Hang => std::future::pending().await,
         Reply::Reset | Reply::Raw(_) | Reply::Flood(..) => {
-            return Err(std::io::Error::other("told so"));
+            return Err(std::io::Error::other("the script says so"));
         }
     };
     Ok(response)

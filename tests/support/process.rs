@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -20,17 +19,6 @@ pub(crate) const AMPLE: Duration = Duration::from_mins(1);
 
 /// Interval between two checks of an expected condition.
 const LOOK: Duration = Duration::from_millis(2);
-
-/// Returns a loopback address where nothing listens and nothing else can bind: connections to it
-/// are refused while the first value lives. Another test could bind a port that is merely free.
-pub(crate) fn refusing_port() -> (OwnedFd, SocketAddr) {
-    let kinds = (rustix::net::AddressFamily::INET, rustix::net::SocketType::STREAM);
-    let socket = rustix::net::socket(kinds.0, kinds.1, None).expect("a socket");
-    let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    rustix::net::bind(&socket, &any).expect("a free port");
-    let bound = rustix::net::getsockname(&socket).expect("it is bound");
-    (socket, bound.try_into().expect("an address of the Internet"))
-}
 
 /// Arguments and environment of a process.
 #[derive(Default)]
@@ -111,10 +99,10 @@ impl Sidecar {
         command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary");
         let stderr = child.stderr.take().expect("piped");
-        let (told, lines) = channel();
+        let (sender, lines) = channel();
         std::thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                if told.send(line).is_err() {
+                if sender.send(line).is_err() {
                     return;
                 }
             }

@@ -16,7 +16,7 @@ fn port(answer: &'static str) -> Target {
         let mut request = [0; 1024];
         let read = stream.read(&mut request).expect("a request");
         assert!(request[..read].starts_with(b"GET /livez HTTP/1.0\r\nHost: 127.0.0.1:"));
-        stream.write_all(answer.as_bytes()).expect("room");
+        stream.write_all(answer.as_bytes()).expect("it reads");
         if answer.is_empty() {
             thread::park();
         }
@@ -58,8 +58,12 @@ fn the_status_decides() {
 
 #[test]
 fn nobody_there_is_unhealthy() {
-    let free = TcpListener::bind("127.0.0.1:0").and_then(|port| port.local_addr()).expect("a port");
-    let outcome = healthcheck(&admin(free, true));
+    use rustix::net::{AddressFamily, SocketType, bind, getsockname, socket};
+    // bound, so that no other test gets this port, but not listening: connections are refused
+    let bound = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
+    bind(&bound, &SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
+    let address = getsockname(&bound).expect("it is bound").try_into().expect("an IP address");
+    let outcome = healthcheck_within(&admin(address, true), AMPLE);
     assert!(!outcome.healthy);
     assert!(outcome.line.contains("/readyz: Connection refused"), "{}", outcome.line);
 }
@@ -69,20 +73,20 @@ fn a_socket_is_well_when_somebody_listens() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("lines.sock");
     let target = Target::Socket(path.clone());
-    assert!(!healthcheck(&target).healthy, "nothing there");
+    assert!(!healthcheck_within(&target, AMPLE).healthy, "nothing there");
     let listener = UnixListener::bind(&path).expect("a socket");
-    assert!(healthcheck(&target).healthy);
+    assert!(healthcheck_within(&target, AMPLE).healthy);
     drop(listener);
-    assert!(!healthcheck(&target).healthy, "a stale file");
+    assert!(!healthcheck_within(&target, AMPLE).healthy, "a stale file");
 
     let path = folder.path().join("datagrams.sock");
     let _socket = UnixDatagram::bind(&path).expect("a socket");
-    assert!(healthcheck(&Target::Socket(path)).healthy);
+    assert!(healthcheck_within(&Target::Socket(path), AMPLE).healthy);
 }
 
 #[test]
 fn the_admin_port_is_asked_where_it_listens() {
-    for (listen, asked) in [
+    for (listen, authority) in [
         ("127.0.0.1:19464", "127.0.0.1:19464"),
         ("0.0.0.0:1", "127.0.0.1:1"),
         ("[::]:19464", "127.0.0.1:19464"),
@@ -91,7 +95,7 @@ fn the_admin_port_is_asked_where_it_listens() {
     ] {
         let listen = listen.parse().expect("an address");
         let Target::Http(url) = admin(listen, false) else { panic!("no URL") };
-        assert_eq!(url.authority, asked);
+        assert_eq!(url.authority, authority);
     }
 }
 

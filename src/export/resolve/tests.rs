@@ -58,25 +58,25 @@ proptest! {
         v6: bool,
         records in prop::collection::vec((any::<bool>(), given()), 0..12),
     ) {
-        let asked = question(id, &name, if v6 { Kind::V6 } else { Kind::V4 });
+        let query = question(id, &name, if v6 { Kind::V6 } else { Kind::V4 });
         let expected: Vec<IpAddr> = records.iter().filter_map(|(_, given)| match given {
             Given::V4(data) if !v6 => Some(IpAddr::from(*data)),
             Given::V6(data) if v6 => Some(IpAddr::from(*data)),
             _ => None,
         }).collect();
-        let reply = written(&asked, 0, &records);
+        let reply = written(&query, 0, &records);
         let outcome = Some(Outcome::Addresses(expected));
-        prop_assert_eq!(answer(&reply, &asked), Some(Answer { truncated: false, outcome }));
+        prop_assert_eq!(answer(&reply, &query), Some(Answer { truncated: false, outcome }));
         // not ours: a different id, a different question, or not an answer
         let mut other = reply.clone();
         other[0] ^= 1;
-        prop_assert_eq!(answer(&other, &asked), None);
+        prop_assert_eq!(answer(&other, &query), None);
         other.clone_from(&reply);
         other[13] ^= 1;
-        prop_assert_eq!(answer(&other, &asked), None);
-        prop_assert_eq!(answer(&asked, &asked), None);
-        prop_assert_eq!(answer(&written(&asked, 2, &[]), &asked).map(|a| a.outcome), Some(None));
-        let none = answer(&written(&asked, 3, &records), &asked).and_then(|a| a.outcome);
+        prop_assert_eq!(answer(&other, &query), None);
+        prop_assert_eq!(answer(&query, &query), None);
+        prop_assert_eq!(answer(&written(&query, 2, &[]), &query).map(|a| a.outcome), Some(None));
+        let none = answer(&written(&query, 3, &records), &query).and_then(|a| a.outcome);
         prop_assert_eq!(none, Some(Outcome::NoSuchName));
     }
 
@@ -89,18 +89,18 @@ proptest! {
         cut: prop::sample::Index,
         noise in prop::collection::vec(any::<u8>(), 0..200),
     ) {
-        let asked = question(7, "otel.infra", Kind::V4);
-        let mut reply = written(&asked, 0, &records);
+        let query = question(7, "otel.infra", Kind::V4);
+        let mut reply = written(&query, 0, &records);
         reply[6] = 0xff;
         for (at, byte) in damage {
-            let at = asked.len() + at.index(reply.len() - asked.len() + 1);
+            let at = query.len() + at.index(reply.len() - query.len() + 1);
             if let Some(place) = reply.get_mut(at) {
                 *place = byte;
             }
         }
         reply.truncate(cut.index(reply.len()) + 1);
         for hostile in [&reply, &noise] {
-            if let Some(Answer { outcome: Some(Outcome::Addresses(found)), .. }) = answer(hostile, &asked) {
+            if let Some(Answer { outcome: Some(Outcome::Addresses(found)), .. }) = answer(hostile, &query) {
                 prop_assert!(found.len() <= 16);
             }
         }

@@ -29,7 +29,7 @@ fn a_socket_is_bound_with_its_mode_in_a_directory_that_is_made() {
         let parent = path.parent().expect("it has one");
         assert_eq!(mode_of(parent), directory_mode & !0o022 | mode_of(parent) & 0o022);
         let mut writer = UnixStream::connect(&path).expect("it listens");
-        writer.write_all(b"x").expect("there is room");
+        writer.write_all(b"x").expect("it reads");
         drop(bound);
     }
 }
@@ -283,6 +283,30 @@ fn a_group_that_is_refused_keeps_no_socket_from_being_bound() {
         UnixStream::connect(&path).expect("it listens");
         drop(bound);
     }
+}
+
+/// Scenario: the mode of the socket cannot be set: the umask narrows it, and `/proc`, through which
+/// it would be widened, is empty. Guarantees: the socket is bound anyway, with a mode that is
+/// narrower than configured and never wider.
+#[test]
+fn a_mode_that_is_refused_keeps_no_socket_from_being_bound() {
+    if !is_run_again() {
+        let script = "mount -t tmpfs none /proc && umask 0077 && exec \"$0\" \"$@\"";
+        let mut command = std::process::Command::new("unshare");
+        command.args(["--mount", "sh", "-c", script]);
+        command.arg(std::env::current_exe().expect("this program"));
+        if !run_again(&mut command, "a_mode_that_is_refused_keeps_no_socket_from_being_bound") {
+            eprintln!("skipped: no mount namespace can be made here");
+        }
+        return;
+    }
+    assert!(!Path::new("/proc/self").exists());
+    let root = directory();
+    let path = root.path().join("log.sock");
+    let bound = unix(Kind::Stream, &path, &Access::default()).expect("bound all the same");
+    assert_eq!(mode_of(&path), 0o600);
+    UnixStream::connect(&path).expect("it listens");
+    drop(bound);
 }
 
 /// Scenario: another process holds the lock on the directory and never releases it. Guarantees: the

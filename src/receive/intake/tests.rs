@@ -104,7 +104,7 @@ fn a_tail_never_keeps_more_than_it_may() {
     assert_eq!(
         lines[0],
         Line::Oversized(b"0123456".to_vec(), 10),
-        "its length is told all the same"
+        "its length is reported all the same"
     );
     assert_eq!(tail.kept, b"x");
 }

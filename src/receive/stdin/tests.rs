@@ -58,9 +58,9 @@ fn served() -> Served {
 fn a_line_that_is_held_back_is_let_go_and_the_last_needs_no_newline() {
     let mut served = served();
     let line = b"2026-11-21 09:00:00,000 - app - ERROR - it broke\n";
-    served.writer.write_all(line).expect("there is room");
+    served.writer.write_all(line).expect("it reads");
     assert_eq!(served.blocks.recv().expect("without another byte"), line);
-    served.writer.write_all(b"{\"last\":1}").expect("there is room");
+    served.writer.write_all(b"{\"last\":1}").expect("it reads");
     drop(served.writer);
     assert_eq!(served.blocks.recv().expect("at the end"), b"{\"last\":1}");
     assert_eq!(served.thread.join().expect("it ends"), End::Closed);
@@ -70,7 +70,7 @@ fn a_line_that_is_held_back_is_let_go_and_the_last_needs_no_newline() {
 #[test]
 fn a_writer_that_stays_is_left_after_it_was_quiet() {
     let mut served = served();
-    served.writer.write_all(b"{\"whole\":1}\n{\"half\":").expect("there is room");
+    served.writer.write_all(b"{\"whole\":1}\n{\"half\":").expect("it reads");
     assert_eq!(served.blocks.recv().expect("it is whole"), b"{\"whole\":1}\n");
     served.setup.control.close();
     assert_eq!(served.thread.join().expect("it ends"), End::Stopped);

@@ -15,7 +15,7 @@ use tokio::task::yield_now;
 pub struct Peers {
     runtime: Runtime,
     /// The number of queries since the runtime last ran.
-    asked: usize,
+    queries: usize,
 }
 
 /// The runtime keeps its data about a connection (about 250 bytes) until it runs, and no other code
@@ -29,7 +29,7 @@ impl Peers {
     /// Returns an error if the kernel has no descriptor left.
     pub fn new() -> io::Result<Peers> {
         let runtime = Builder::new_current_thread().enable_io().build()?;
-        Ok(Peers { runtime, asked: 0 })
+        Ok(Peers { runtime, queries: 0 })
     }
 
     /// Returns the user id of the peer, and the connection.
@@ -38,9 +38,9 @@ impl Peers {
     /// Returns an error if the kernel refuses the query or the registration; the connection is
     /// closed then.
     pub fn uid(&mut self, socket: OwnedFd) -> io::Result<(OwnedFd, u32)> {
-        self.asked += 1;
-        if self.asked >= TURN_EVERY {
-            self.asked = 0;
+        self.queries += 1;
+        if self.queries >= TURN_EVERY {
+            self.queries = 0;
             self.runtime.block_on(yield_now());
         }
         let _inside = self.runtime.enter();

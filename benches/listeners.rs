@@ -1,13 +1,13 @@
 //! Measures the listeners only, at a steady pace: the CPU time of reading, and the duration of the
 //! application's `write`. Lines are counted, not processed; `paced` measures the whole sidecar.
 //!
-//! `cargo bench --bench doors`; `DOORS_SECONDS` sets the duration of each row.
+//! `cargo bench --bench listeners`; `LISTENERS_SECONDS` sets the duration of each row.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::disallowed_methods)] // real sockets need real time
 
 use sidelight::app::listeners::Place;
-use sidelight::app::parts::{Parts, Settings};
+use sidelight::app::parts::{Parts, Settings, Sockets};
 use sidelight::app::reload::Looked;
 use sidelight::app::signals::Signals;
 use sidelight::app::worker::Pipelines;
@@ -27,10 +27,10 @@ use std::time::{Duration, Instant};
 const LINE: &str = r#"{"timestamp":"2026-11-21T09:00:00.000Z","level":"INFO","service":"web","message":"request completed","method":"GET","path":"/api/users/12345","status":200,"duration_ms":12.5,"request_id":"0123456789abcdef"}"#;
 
 fn main() {
-    if let Some(directory) = std::env::var_os("DOORS_CHILD") {
+    if let Some(directory) = std::env::var_os("LISTENERS_CHILD") {
         be_child(&PathBuf::from(directory));
     }
-    let seconds = std::env::var("DOORS_SECONDS").ok().and_then(|n| n.parse().ok()).unwrap_or(5);
+    let seconds = std::env::var("LISTENERS_SECONDS").ok().and_then(|n| n.parse().ok()).unwrap_or(5);
     println!(
         "lines/s  connections  % of a core  write p50 us  p99 us  p99.9 us  max us  lines delivered"
     );
@@ -90,14 +90,14 @@ fn measure(rate: u64, connections: usize, span: Duration) {
         micros(0.99),
         micros(0.999),
         micros(1.0),
-        std::fs::read_to_string(directory.path().join("told")).unwrap_or_default(),
+        std::fs::read_to_string(directory.path().join("lines")).unwrap_or_default(),
         total + connections as u64,
     );
 }
 
 fn spawn(directory: &Path) -> Child {
     let mut command = Command::new(std::env::current_exe().expect("we run"));
-    command.env("DOORS_CHILD", directory);
+    command.env("LISTENERS_CHILD", directory);
     command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts")
 }
 
@@ -115,9 +115,10 @@ fn be_child(directory: &Path) -> ! {
     let mut signals = Signals::install().expect("handlers");
     let lines = Arc::new(AtomicU64::new(0));
     let into = Arc::clone(&lines);
+    let place = Place { path: Some(directory.join("log.sock")), ..Place::default() };
     let parts = Parts {
         settings: Settings {
-            stream: Some(Place { path: Some(directory.join("log.sock")), ..Place::default() }),
+            sockets: Sockets { stream: Some(place), ..Sockets::default() },
             ..Settings::default()
         },
         clock: Clock::system(),
@@ -129,8 +130,8 @@ fn be_child(directory: &Path) -> ! {
     };
     let code =
         sidelight::app::run(parts, &mut signals, |_| {}, |_| Looked::default()).expect("it runs");
-    let told = lines.load(Ordering::Relaxed).to_string();
-    std::fs::write(directory.join("told"), told).expect("written");
+    let counted = lines.load(Ordering::Relaxed).to_string();
+    std::fs::write(directory.join("lines"), counted).expect("written");
     std::process::exit(i32::from(code));
 }
 
