@@ -19,7 +19,7 @@ use sidelight_injector::server::certificate;
 use sidelight_injector::server::lease::{EVERY, Named};
 use sidelight_injector::server::metrics::Metrics;
 use sidelight_injector::server::missing::Counting;
-use sidelight_injector::server::reload::Reload;
+use sidelight_injector::server::reload::{InvalidPolicy, Reload};
 use sidelight_injector::server::settings::{Lifetimes, Mode, TlsSettings};
 use sidelight_injector::server::webhook::Leaving;
 use std::net::{SocketAddr, TcpListener};
@@ -104,7 +104,7 @@ fn start(
     let metrics = Arc::new(Metrics::new());
     let reload = Reload {
         file: None,
-        parse: Box::new(|_| Err("no file".to_owned())),
+        parse: Box::new(|_| Err(InvalidPolicy("no file".to_owned()))),
         clock: clock.clone(),
         metrics: Arc::clone(&metrics),
         seen: None,
@@ -115,7 +115,7 @@ fn start(
         metrics,
         listener,
         admin: bound(),
-        client: None,
+        access: None,
         tls: TlsSettings {
             mode: Mode::Provided,
             directory,

@@ -4,12 +4,10 @@ pub mod check;
 pub mod inject;
 mod output;
 pub mod serve;
-mod value;
 
-use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
+use sidelight::cli::arguments::parsed;
 use sidelight::config::environment::Environment;
-use sidelight::console;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -45,19 +43,9 @@ pub enum Command {
 
 /// Parses the arguments and runs the command.
 pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: &Environment) -> ExitCode {
-    let arguments = match CommandLine::try_parse_from(arguments) {
+    let arguments: CommandLine = match parsed(arguments.into_iter().collect()) {
         Ok(arguments) => arguments,
-        Err(error) => {
-            let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
-            let text = error.render().to_string();
-            if asked {
-                // a reader that closes early, such as head, is not a failure
-                let _ = console::print(&text);
-                return ExitCode::SUCCESS;
-            }
-            console::diagnostic(&text);
-            return ExitCode::from(2);
-        }
+        Err(code) => return code,
     };
     match arguments.command.unwrap_or_else(|| Command::Serve(Box::new(arguments.serve))) {
         Command::Serve(arguments) => serve::run(&arguments, environment),

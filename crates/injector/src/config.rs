@@ -2,22 +2,24 @@
 //! at once with their positions, and the policy contains every valid value. The embedded
 //! configuration of sidelight, `defaults`, is checked like a separate file. Unit: one file.
 
+mod names;
+mod otlp;
 #[cfg(test)]
 mod tests;
 mod write;
 
 use crate::inject::policy::{
-    Allow, Entrypoint, FinalScrape, Group, Mesh, Metrics, Mode, Otlp, Overrides, Platform, Policy,
-    Probe, Protocol, PullPolicy, Resources,
+    Allow, Entrypoint, FinalScrape, Group, ImageVolume, Mesh, Metrics, Mode, Overrides, Platform,
+    Policy, Probe, PullPolicy, Resources,
 };
 use crate::inject::quantity;
 use crate::inject::sidecar::DEFAULTS_BYTES_MAX;
-use crate::name::{is_label, is_name};
+use crate::name::is_label;
 use sidelight::config::fault::{Fault, Level};
 use sidelight::config::reader::{At, Keys, Reader};
 use sidelight::config::tree::{self, Source, Value};
 use sidelight::config::units::{self, Refused};
-use sidelight::config::{check_value, metric_prefix, otlp_endpoint, otlp_header, read_file};
+use sidelight::config::{check_value, metric_prefix, read_file};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
@@ -39,8 +41,8 @@ const PULL_POLICIES: [(&str, PullPolicy); 3] = [
     ("IfNotPresent", PullPolicy::IfNotPresent),
     ("Never", PullPolicy::Never),
 ];
-const PROTOCOLS: [(&str, Protocol); 2] =
-    [("http/protobuf", Protocol::Http), ("grpc", Protocol::Grpc)];
+const IMAGE_VOLUMES: [(&str, ImageVolume); 2] =
+    [("always", ImageVolume::Always), ("never", ImageVolume::Never)];
 
 /// Ports that an unprivileged process may bind.
 const PORTS: std::ops::RangeInclusive<usize> = 1024..=65535;
@@ -66,7 +68,7 @@ pub fn load(path: &Path) -> (Policy, Vec<Fault>) {
     };
     match read_file(path) {
         Ok(text) => parse(&name, &text),
-        Err(error) => (Policy::default(), vec![refused(error)]),
+        Err(error) => (Policy::default(), vec![refused(error.to_string())]),
     }
 }
 
@@ -92,7 +94,7 @@ pub fn parse(name: &str, text: &str) -> (Policy, Vec<Fault>) {
 
 fn whole(reader: &mut Reader<'_>, keys: &mut Keys<'_>, to: &mut Policy) {
     if let Some(at) = keys.take("revision") {
-        set(&mut to.revision, reader.parsed(&at, label));
+        set(&mut to.revision, reader.parsed(&at, names::label));
     }
     if let Some(at) = keys.take("image") {
         set(&mut to.image, reader.parsed(&at, image));
@@ -102,7 +104,7 @@ fn whole(reader: &mut Reader<'_>, keys: &mut Keys<'_>, to: &mut Policy) {
         set(&mut to.image_pull_policy, policy);
     }
     if let Some(at) = keys.take("image_pull_secrets") {
-        to.image_pull_secrets = texts(reader, &at, name);
+        to.image_pull_secrets = texts(reader, &at, names::name);
     }
     if let Some(at) = keys.take("mode") {
         set(&mut to.mode, reader.parsed(&at, |text| units::choice(text, &MODES)));
@@ -117,10 +119,13 @@ fn whole(reader: &mut Reader<'_>, keys: &mut Keys<'_>, to: &mut Policy) {
         set(&mut to.mesh, reader.parsed(&at, |text| units::choice(text, &MESHES)));
     }
     if let Some(at) = keys.take("otlp") {
-        set(&mut to.otlp, otlp(reader, &at));
+        set(&mut to.otlp, otlp::read(reader, &at));
     }
     if let Some(at) = keys.take("resources") {
         resources(reader, &at, &mut to.resources);
+    }
+    if let Some(at) = keys.take("tee") {
+        tee(reader, &at, to);
     }
     if let Some(at) = keys.take("volume_size_limit") {
         set(
@@ -154,8 +159,17 @@ fn whole(reader: &mut Reader<'_>, keys: &mut Keys<'_>, to: &mut Policy) {
         to.namespaces = namespaces(reader, &at, to);
     }
     if let Some(at) = keys.take("exclude_namespaces") {
-        to.exclude_namespaces = texts(reader, &at, label).into_iter().collect();
+        to.exclude_namespaces = texts(reader, &at, names::label).into_iter().collect();
     }
+}
+
+fn tee(reader: &mut Reader<'_>, at: &At<'_>, to: &mut Policy) {
+    let Some(mut keys) = reader.keys(at) else { return };
+    if let Some(at) = keys.take("image_volume") {
+        let found = reader.parsed(&at, |text| units::choice(text, &IMAGE_VOLUMES));
+        set(&mut to.image_volume, found);
+    }
+    reader.finish(&keys);
 }
 
 fn set<T>(to: &mut T, value: Option<T>) {
@@ -170,26 +184,6 @@ fn texts(
     parse: impl Fn(&str) -> Result<String, Refused>,
 ) -> Vec<String> {
     reader.list(at).iter().filter_map(|at| reader.parsed(at, &parse)).collect()
-}
-
-/// Parses the name of a namespace or a revision.
-fn label(text: &str) -> Result<String, Refused> {
-    let hint = "small letters, digits and dashes, at most 63";
-    if is_label(text) {
-        Ok(text.to_owned())
-    } else {
-        Err(Refused::new(format!("`{text}` is no name"), hint))
-    }
-}
-
-/// Parses the name of a Secret.
-fn name(text: &str) -> Result<String, Refused> {
-    let hint = "small letters, digits, dashes and dots";
-    if is_name(text) {
-        Ok(text.to_owned())
-    } else {
-        Err(Refused::new(format!("`{text}` is no name"), hint))
-    }
 }
 
 /// Parses the name of an image.
@@ -210,36 +204,6 @@ fn amount(resource: &str, text: &str, is_limit: bool) -> Result<String, Refused>
     }
     let hint = if resource == "cpu" { "as in 50m or 0.5" } else { "as in 64Mi" };
     Err(Refused::new(format!("`{text}` is no quantity of {resource}"), hint))
-}
-
-/// Parses what OpenTelemetry calls a base URL: the exporter appends the path.
-fn endpoint(text: &str) -> Result<String, Refused> {
-    let hint =
-        "as in http://$(HOST_IP):4318, or http://collector.telemetry:4317 with protocol grpc";
-    otlp_endpoint(text).map_err(|refused| Refused::new(refused.message, hint))
-}
-
-fn otlp(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Otlp> {
-    let mut keys = reader.keys(at)?;
-    let mut otlp = Otlp::default();
-    if let Some(at) = keys.take("endpoint") {
-        otlp.endpoint = reader.parsed(&at, endpoint);
-    }
-    if let Some(at) = keys.take("protocol") {
-        otlp.protocol = reader.parsed(&at, |text| units::choice(text, &PROTOCOLS));
-    }
-    if let Some(at) = keys.take("headers")
-        && let Some(headers) = reader.keys(&at)
-    {
-        for (name, value) in headers.all() {
-            let name = name.key().to_ascii_lowercase();
-            if let Some(text) = reader.parsed(&value, |text| otlp_header(&name, text)) {
-                otlp.headers.insert(name, text);
-            }
-        }
-    }
-    reader.finish(&keys);
-    Some(otlp)
 }
 
 /// Reads individual quantities, and keeps the others.
@@ -359,7 +323,7 @@ fn entrypoints(reader: &mut Reader<'_>, at: &At<'_>) -> BTreeMap<String, Entrypo
         };
         if entrypoint.command.is_empty() {
             let hint = "as in [nginx, -g, daemon off;], or a map of `entrypoint` and `cmd`";
-            reader.refuse(&at, "a command is missing here", hint);
+            reader.refuse(&at, "the command is missing", hint);
         } else {
             entrypoints.insert(image.key().to_owned(), entrypoint);
         }
@@ -380,6 +344,7 @@ fn defaults(reader: &mut Reader<'_>, at: &At<'_>) -> Option<String> {
             path => format!("defaults.{path}"),
         };
     }
+    otlp::check_defaults(reader, at.node);
     let text = write::yaml(at.node);
     if text.len() > DEFAULTS_BYTES_MAX {
         let message = format!("{} bytes are more than a variable can hold", text.len());
@@ -419,7 +384,7 @@ fn overrides(reader: &mut Reader<'_>, keys: &mut Keys<'_>, policy: &Policy) -> O
         to.port = reader.integer(&at, PORTS).map(|port| port as u16);
     }
     if let Some(at) = keys.take("otlp") {
-        to.otlp = otlp(reader, &at);
+        to.otlp = otlp::read(reader, &at);
     }
     if let Some(at) = keys.take("resources") {
         let mut whole = policy.resources.clone();

@@ -10,7 +10,9 @@ mod mesh;
 mod mounts;
 pub mod names;
 mod options;
+mod origin;
 pub mod patch;
+mod plan;
 mod plan_builder;
 mod platform;
 mod pod;
@@ -21,68 +23,19 @@ pub mod sidecar;
 mod status;
 mod uninject;
 
+pub use origin::{Namespace, Owner};
+pub use plan::{LeftOut, Plan};
+
 use names::reason;
-use patch::Operation;
 use plan_builder::PlanBuilder;
 use pod::Pod;
 use policy::Policy;
 use serde_json::Value;
 use status::Status;
-use std::collections::BTreeMap;
 
 /// Maximum number of containers of an injected pod. No real pod has more, and the status
 /// annotation, which names containers, must fit into an object.
 const CONTAINERS_MAX: usize = 250;
-
-/// What is known of the pod's namespace.
-#[derive(Clone, PartialEq, Debug, Default)]
-pub struct Namespace {
-    /// The name; empty if it is unknown, as in a file.
-    pub name: String,
-    /// The labels, if they are watched; a namespace of a cluster always has at least one.
-    pub labels: BTreeMap<String, String>,
-    /// The annotations, if they are watched.
-    pub annotations: BTreeMap<String, String>,
-}
-
-/// The owner of pods.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Owner {
-    /// The kind, such as `Deployment` or `Job`.
-    pub kind: String,
-    /// The name of the owner.
-    pub name: String,
-}
-
-/// The plan for one pod.
-#[derive(Clone, PartialEq, Debug, Default)]
-pub struct Plan {
-    /// The operations in the order in which they must be applied; empty if the pod is left alone or
-    /// complete.
-    pub patch: Vec<Operation>,
-    /// The reason why the pod is left alone, one of [`names::reason`].
-    pub skipped: Option<&'static str>,
-    /// Containers of an injected pod that are only partly set up.
-    pub left_out: Vec<LeftOut>,
-    /// Warnings for people, which kubectl prints.
-    pub warnings: Vec<String>,
-}
-
-/// A container that is only partly set up, and the reason.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct LeftOut {
-    /// The name of the container.
-    pub container: String,
-    /// One of [`names::reason`]: `no_command` or `starts_earlier` (its output is not copied), or
-    /// `conflict` (it has no socket).
-    pub reason: &'static str,
-}
-
-impl Plan {
-    fn skip(reason: &'static str) -> Plan {
-        Plan { skipped: Some(reason), ..Plan::default() }
-    }
-}
 
 /// Returns the operations that add the sidecar to a pod. The plan of a patched pod is empty.
 pub fn plan(pod: &Value, namespace: &Namespace, policy: &Policy) -> Plan {
@@ -120,25 +73,25 @@ pub fn plan_for(
 }
 
 /// Removes what injection added to a pod, and nothing else. Returns whether it removed anything.
-pub fn strip(pod: &mut Value) -> bool {
-    uninject::strip(pod)
+pub fn uninject(pod: &mut Value) -> bool {
+    uninject::uninject(pod)
 }
 
 /// Returns why a pod must not get a sidecar.
 fn refusal(pod: &Pod<'_>, namespace: &str, policy: &Policy) -> Option<&'static str> {
-    let said = pod.label(names::POD_LABEL).or(pod.annotation(names::POD_LABEL));
-    let truth = |key: &str| pod.spec.get(key).and_then(Value::as_bool).unwrap_or(false);
+    let opted = pod.label(names::POD_LABEL).or(pod.annotation(names::POD_LABEL));
+    let is_set = |key: &str| pod.spec.get(key).and_then(Value::as_bool).unwrap_or(false);
     let ours = pod.container(names::CONTAINER).is_none_or(|_| is_ours(pod));
-    let volumes = [names::RUN_VOLUME, names::NAMESPACE_VOLUME, names::RULES_VOLUME];
+    let volumes = names::VOLUMES;
     let taken = pod.status().is_none()
         && (volumes.iter().any(|volume| pod.has_volume(volume))
             || pod.container(names::INSTALL_CONTAINER).is_some());
     [
         (policy.exclude_namespaces.contains(namespace), reason::EXCLUDED_NAMESPACE),
-        (said == Some("false"), reason::OPTED_OUT),
+        (opted == Some("false"), reason::OPTED_OUT),
         (pod.annotation(names::MIRROR).is_some(), reason::MIRROR_POD),
         (pod.containers.len() > CONTAINERS_MAX, reason::TOO_MANY_CONTAINERS),
-        (truth("hostNetwork"), reason::HOST_NETWORK),
+        (is_set("hostNetwork"), reason::HOST_NETWORK),
         (platform::is_windows(pod.spec), reason::UNSUPPORTED_OS),
         (!ours, reason::BY_HAND),
         (taken && !is_ours(pod), reason::CONFLICT),

@@ -11,10 +11,10 @@
 //!
 //! | module | what it is |
 //! |---|---|
+//! | [`apiserver`] | the connection to the Kubernetes API: kubeconfig, limits, errors |
 //! | [`inject`] | pure: a pod's JSON -> the JSON patch that adds the sidecar; the same in CEL |
 //! | [`config`] | the injector's configuration in YAML -> the policy; errors with their positions |
 //! | [`server`] | the admission webhook: TLS, certificates, reviews, leader election, admin port |
-//! | [`kube`] | the few calls to the Kubernetes API |
 //! | [`manifest`] | reads and writes manifests, and finds the pods in them |
 //! | [`name`] | names of objects, validated when they are parsed |
 //! | [`oci`] | ENTRYPOINT and CMD of an image, for manifests without a command |
@@ -25,10 +25,10 @@
 #![forbid(unsafe_code)]
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
+pub mod apiserver;
 pub mod cli;
 pub mod config;
 pub mod inject;
-pub mod kube;
 pub mod manifest;
 pub mod name;
 pub mod oci;

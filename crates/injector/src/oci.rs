@@ -3,12 +3,14 @@
 //! registry on this machine and TLS for every other. It never pulls a layer and never sends a
 //! credential. Unit: one image.
 
+pub mod error;
 mod http;
 pub mod image;
 
 #[cfg(test)]
 mod tests;
 
+use error::Error;
 use http::{Answer, Client};
 use hyper::header::{ACCEPT, WWW_AUTHENTICATE};
 use image::Image;
@@ -45,24 +47,24 @@ pub struct Platform {
 /// Requests the command of an image for a platform from its registry.
 ///
 /// # Errors
-/// Fails with a text for people if the name is invalid, or if the registry cannot be reached,
-/// refuses, wants credentials or does not have the image.
-pub async fn command(image: &str, platform: &Platform) -> Result<Command, String> {
+/// Fails if the name is invalid, or if the registry cannot be reached, refuses, wants credentials or
+/// does not have the image.
+pub async fn command(image: &str, platform: &Platform) -> Result<Command, Error> {
     let image = Image::parse(image)?;
-    let asked = tokio::time::timeout(IMAGE_TIME_MAX, asked(&image, platform)).await;
-    asked.map_err(|_| format!("{} does not answer within 30 s", image.host))?
+    let requested = tokio::time::timeout(IMAGE_TIME_MAX, request(&image, platform)).await;
+    requested.map_err(|_| Error::Timeout(image.host.clone()))?
 }
 
-async fn asked(image: &Image, platform: &Platform) -> Result<Command, String> {
+async fn request(image: &Image, platform: &Platform) -> Result<Command, Error> {
     let mut registry = Registry { client: Client::new(), image, token: None };
     let mut manifest = registry.manifest(&image.reference).await?;
     if let Some(built) = manifest["manifests"].as_array() {
+        let Platform { os, architecture } = platform;
         let digest = of_platform(built, platform)
-            .ok_or_else(|| format!("not built for {}/{}", platform.os, platform.architecture))?;
+            .ok_or_else(|| Error::Platform(format!("{os}/{architecture}")))?;
         manifest = registry.manifest(digest).await?;
     }
-    let digest = manifest["config"]["digest"].as_str();
-    let digest = digest.ok_or("its manifest names no configuration: too old a format")?;
+    let digest = manifest["config"]["digest"].as_str().ok_or(Error::NoConfiguration)?;
     let configuration = registry.blob(digest).await?;
     let list = |name: &str| match &configuration["config"][name] {
         Value::Array(words) => words.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
@@ -95,15 +97,15 @@ struct Registry<'image> {
 }
 
 impl Registry<'_> {
-    async fn manifest(&mut self, reference: &str) -> Result<Value, String> {
+    async fn manifest(&mut self, reference: &str) -> Result<Value, Error> {
         self.get(&format!("manifests/{reference}"), MANIFESTS).await
     }
 
-    async fn blob(&mut self, digest: &str) -> Result<Value, String> {
+    async fn blob(&mut self, digest: &str) -> Result<Value, Error> {
         self.get(&format!("blobs/{digest}"), "*/*").await
     }
 
-    async fn get(&mut self, path: &str, accept: &str) -> Result<Value, String> {
+    async fn get(&mut self, path: &str, accept: &str) -> Result<Value, Error> {
         let image = self.image;
         let url = format!("{}://{}/v2/{}/{path}", image.scheme(), image.host, image.name);
         let mut answer = self.once(&url, accept).await?;
@@ -113,27 +115,29 @@ impl Registry<'_> {
         }
         match answer.status {
             200 => serde_json::from_slice(&answer.body)
-                .map_err(|error| format!("{} answers with what is no JSON: {error}", image.host)),
-            401 | 403 => Err(format!("{} wants credentials", image.host)),
-            404 => Err(format!("{} has no {}:{}", image.host, image.name, image.reference)),
-            status => Err(format!("{} answers {status}", image.host)),
+                .map_err(|error| Error::Json(image.host.clone(), error)),
+            401 | 403 => Err(Error::Credentials(image.host.clone())),
+            404 => {
+                let Image { host, name, reference } = image;
+                Err(Error::Missing(format!("{host}/{name}:{reference}")))
+            }
+            status => Err(Error::Status(image.host.clone(), status)),
         }
     }
 
-    async fn once(&self, url: &str, accept: &str) -> Result<Answer, String> {
+    async fn once(&self, url: &str, accept: &str) -> Result<Answer, Error> {
         self.client.get(url, &[(ACCEPT, accept)], self.token.as_deref()).await
     }
 
     /// Requests an anonymous token from the address that the registry names.
-    async fn anonymous(&self, refused: &Answer) -> Result<String, String> {
-        let host = &self.image.host;
+    async fn anonymous(&self, refused: &Answer) -> Result<String, Error> {
+        let no_token = || Error::Credentials(self.image.host.clone());
         let challenge = refused.headers.get(WWW_AUTHENTICATE).and_then(|value| value.to_str().ok());
-        let asked =
-            challenge.and_then(token_url).ok_or_else(|| format!("{host} wants credentials"))?;
-        let answer = self.client.get(&asked, &[], None).await?;
+        let url = challenge.and_then(token_url).ok_or_else(no_token)?;
+        let answer = self.client.get(&url, &[], None).await?;
         let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
         let token = body["token"].as_str().or(body["access_token"].as_str());
-        token.map(str::to_owned).ok_or_else(|| format!("{host} wants credentials"))
+        token.map(str::to_owned).ok_or_else(no_token)
     }
 }
 

@@ -7,8 +7,11 @@ pub mod admin;
 pub mod certificate;
 pub mod cluster;
 mod cost;
+pub mod error;
 pub mod events;
+pub mod files;
 pub mod lease;
+pub mod log;
 pub mod metrics;
 pub mod missing;
 pub mod readiness;
@@ -20,10 +23,12 @@ pub mod settings;
 pub mod trust;
 pub mod webhook;
 
+use crate::apiserver::access::Access;
+use crate::apiserver::client::Client;
 use crate::inject::policy::Policy;
-use crate::kube::Client;
 use admin::Admin;
 use cluster::Cluster;
+use error::Error;
 use events::{Event, Events};
 use lease::{Leader, Named};
 use metrics::Metrics;
@@ -64,8 +69,8 @@ pub struct Parts {
     pub listener: TcpListener,
     /// The listener of the admin port, in non-blocking mode.
     pub admin: TcpListener,
-    /// The client of the API server; `None` without a cluster.
-    pub client: Option<Client>,
+    /// How to reach the API server; `None` without a cluster.
+    pub access: Option<Access>,
     /// How the certificate is managed.
     pub tls: TlsSettings,
     /// The lease for which the replicas compete.
@@ -96,7 +101,7 @@ pub struct Running {
 struct Shared {
     clock: Clock,
     metrics: Arc<Metrics>,
-    client: Option<Arc<Client>>,
+    client: Option<Client>,
     cluster: Arc<Cluster>,
     hook: Arc<Hook>,
     leader: Arc<Leader>,
@@ -108,21 +113,22 @@ impl Parts {
     /// Starts all threads and tasks.
     ///
     /// # Errors
-    /// Fails if the kernel refuses a thread or a runtime, or if a listener cannot be registered.
-    pub fn spawn(self) -> io::Result<Running> {
-        let client = self.client.map(Arc::new);
+    /// Fails if there are no credentials for the API server, if the kernel refuses a thread or a
+    /// runtime, or if a listener cannot be registered.
+    pub fn spawn(self) -> Result<Running, Error> {
+        let (keepers, admin) = runtime(self.admin)?;
+        let client = {
+            // its connections belong to the runtime that never answers a review
+            let _inside = keepers.enter();
+            self.access.map(|access| access.client()).transpose()?
+        };
         let (events, queue) = match client.as_ref().filter(|_| self.events) {
             Some(_) => Some(Events::queue(&self.metrics)).unzip(),
             None => (None, None),
         };
         let cluster = Arc::new(Cluster::default());
-        let hook = Hook::new(
-            self.clock.clone(),
-            Arc::clone(&self.metrics),
-            Arc::clone(&cluster),
-            events,
-            self.policy,
-        );
+        let (clock, metrics) = (self.clock.clone(), Arc::clone(&self.metrics));
+        let hook = Hook::new(clock, metrics, Arc::clone(&cluster), events, self.policy);
         let shared = Shared {
             leader: Arc::new(Leader::new(self.clock.clone())),
             readiness: Arc::new(Readiness::new(self.clock.clone())),
@@ -136,19 +142,18 @@ impl Parts {
         let (stop, stopped) = watch::channel(false);
         let (closed, closing) = watch::channel(false);
         let webhook = shared.webhook(self.listener, self.leaving, stopped)?;
-        let (keepers, admin) = runtime(self.admin)?;
         let mut tasks = JoinSet::new();
         let inside = keepers.enter();
         tasks.spawn(admin::serve(admin, shared.admin(), closing.clone()));
         tasks.spawn(reload::watch(self.reload, Arc::clone(&shared.hook), closing.clone()));
-        tasks.spawn(shared.keeper(self.tls).keep(closing.clone()));
+        tasks.spawn(shared.certificates(self.tls).keep(closing.clone()));
         match &shared.client {
             Some(client) => {
                 shared.lead(client, &self.lease, self.counting, &mut tasks, &closing);
                 // these two tasks end with the process; nothing is lost
-                tokio::spawn(shared.known(client));
+                tokio::spawn(shared.follow_cluster(client));
                 if let Some(queue) = queue {
-                    tokio::spawn(shared.events(client, queue, self.lease.identity));
+                    tokio::spawn(shared.write_events(client, queue, self.lease.identity));
                 }
             }
             None => shared.readiness.set_platform_known(),
@@ -168,24 +173,25 @@ impl Shared {
         listener: TcpListener,
         leaving: Leaving,
         stopped: watch::Receiver<bool>,
-    ) -> io::Result<JoinHandle<()>> {
-        let tls = serving::tls(Arc::clone(&self.serving)).map_err(io::Error::other)?;
+    ) -> Result<JoinHandle<()>, Error> {
+        let tls = serving::tls(Arc::clone(&self.serving))?;
         let acceptor = TlsAcceptor::from(Arc::new(tls));
         let (hook, readiness) = (Arc::clone(&self.hook), Arc::clone(&self.readiness));
         let (runtime, listener) = runtime(listener)?;
-        thread::Builder::new().name("webhook".to_owned()).spawn(move || {
+        let thread = thread::Builder::new().name("webhook".to_owned()).spawn(move || {
             runtime.block_on(async {
-                tokio::spawn(rounds(readiness));
+                tokio::spawn(report_progress(readiness));
                 webhook::serve(listener, acceptor, hook, leaving, stopped).await;
             });
-        })
+        });
+        Ok(thread?)
     }
 
     fn admin(&self) -> Admin {
         Admin { metrics: Arc::clone(&self.metrics), readiness: Arc::clone(&self.readiness) }
     }
 
-    fn keeper(&self, settings: TlsSettings) -> CertificateManager {
+    fn certificates(&self, settings: TlsSettings) -> CertificateManager {
         CertificateManager {
             settings,
             client: self.client.clone(),
@@ -202,13 +208,13 @@ impl Shared {
     /// Starts the task that holds the lease, and the tasks that only its holder performs.
     fn lead(
         &self,
-        client: &Arc<Client>,
+        client: &Client,
         lease: &Named,
         counting: Counting,
         tasks: &mut JoinSet<()>,
         closing: &watch::Receiver<bool>,
     ) {
-        let shared = || (Arc::clone(client), Arc::clone(&self.leader), Arc::clone(&self.metrics));
+        let shared = || (client.clone(), Arc::clone(&self.leader), Arc::clone(&self.metrics));
         let (own, leader, metrics) = shared();
         tasks.spawn(lease::hold(own, lease.clone(), leader, metrics, closing.clone()));
         if !counting.every.is_zero() {
@@ -217,19 +223,19 @@ impl Shared {
         }
     }
 
-    fn events(
+    fn write_events(
         &self,
-        client: &Arc<Client>,
+        client: &Client,
         queue: mpsc::Receiver<Event>,
         instance: String,
     ) -> impl Future<Output = ()> + use<> {
         let metrics = Arc::clone(&self.metrics);
-        events::write(queue, Arc::clone(client), self.clock.clone(), metrics, instance)
+        events::write(queue, client.clone(), self.clock.clone(), metrics, instance)
     }
 
     /// Detects the platform of the cluster, then watches its namespaces.
-    fn known(&self, client: &Arc<Client>) -> impl Future<Output = ()> + use<> {
-        let (client, cluster) = (Arc::clone(client), Arc::clone(&self.cluster));
+    fn follow_cluster(&self, client: &Client) -> impl Future<Output = ()> + use<> {
+        let (client, cluster) = (client.clone(), Arc::clone(&self.cluster));
         let (hook, readiness) = (Arc::clone(&self.hook), Arc::clone(&self.readiness));
         async move {
             cluster::platform(&client, &cluster).await;
@@ -273,9 +279,9 @@ fn runtime(listener: TcpListener) -> io::Result<(Runtime, tokio::net::TcpListene
     Ok((runtime, listener))
 }
 
-async fn rounds(readiness: Arc<Readiness>) {
+async fn report_progress(readiness: Arc<Readiness>) {
     loop {
-        readiness.came_round();
+        readiness.record_progress();
         sleep(ROUND).await;
     }
 }

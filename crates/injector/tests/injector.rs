@@ -3,27 +3,34 @@
 
 #[path = "support/api.rs"]
 mod api;
+#[path = "injector/kubeconfig.rs"]
+mod kubeconfig;
 
 use api::Api;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1;
 use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
+use k8s_openapi::api::core::v1::{Namespace, Pod};
+use kube::api::{ApiResource, ListParams, PartialObjectMeta, PostParams};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::time_provider::TimeProvider;
 use rustls::{ClientConfig, RootCertStore};
 use serde_json::{Value, json};
 use sidelight::clock::{Clock, UnixNanos};
+use sidelight_injector::apiserver::access::Access;
+use sidelight_injector::apiserver::client::call;
+use sidelight_injector::apiserver::error::Error;
 use sidelight_injector::inject::policy::Policy;
-use sidelight_injector::kube::error::Error;
-use sidelight_injector::kube::{Client, Patch, Shape, base64};
 use sidelight_injector::server::certificate;
 use sidelight_injector::server::lease::Named;
 use sidelight_injector::server::metrics::Metrics;
 use sidelight_injector::server::missing::Counting;
-use sidelight_injector::server::reload::Reload;
+use sidelight_injector::server::reload::{InvalidPolicy, Reload};
 use sidelight_injector::server::settings::{Lifetimes, Mode, TlsSettings};
 use sidelight_injector::server::webhook::Leaving;
 use sidelight_injector::server::{Parts, Running};
@@ -58,9 +65,9 @@ struct Replica {
     running: Option<Running>,
 }
 
-struct Asked<'a> {
+struct ReplicaSettings<'a> {
     clock: &'a Clock,
-    client: Option<Client>,
+    access: Option<Access>,
     tls: TlsSettings,
     identity: &'a str,
     linger: Duration,
@@ -82,7 +89,7 @@ fn settings(mode: Mode, directory: &Path) -> TlsSettings {
 }
 
 impl Replica {
-    fn start(asked: Asked<'_>) -> Replica {
+    fn start(with: ReplicaSettings<'_>) -> Replica {
         let bound = || {
             let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
             listener.set_nonblocking(true).expect("a listener");
@@ -93,22 +100,22 @@ impl Replica {
         let metrics = Arc::new(Metrics::new());
         let reload = Reload {
             file: None,
-            parse: Box::new(|_| Err("no file".to_owned())),
-            clock: asked.clock.clone(),
+            parse: Box::new(|_| Err(InvalidPolicy("no file".to_owned()))),
+            clock: with.clock.clone(),
             metrics: Arc::clone(&metrics),
             seen: None,
         };
         let parts = Parts {
-            clock: asked.clock.clone(),
+            clock: with.clock.clone(),
             metrics: Arc::clone(&metrics),
             listener,
             admin: admin_listener,
-            client: asked.client,
-            tls: asked.tls,
+            access: with.access,
+            tls: with.tls,
             lease: Named {
                 namespace: "sidelight-system".to_owned(),
                 name: "sidelight-injector".to_owned(),
-                identity: asked.identity.to_owned(),
+                identity: with.identity.to_owned(),
                 every: Duration::from_millis(10),
             },
             events: true,
@@ -118,7 +125,7 @@ impl Replica {
                 configuration: "00-sidelight-injector".to_owned(),
                 every: Duration::from_millis(20),
             },
-            leaving: Leaving { linger: asked.linger, drain: Duration::from_secs(5) },
+            leaving: Leaving { linger: with.linger, drain: Duration::from_secs(5) },
         };
         let running = Some(parts.spawn().expect("threads"));
         Replica { webhook, admin, metrics, running }
@@ -127,7 +134,7 @@ impl Replica {
     fn of(api: &Api, clock: &Clock, identity: &str) -> Replica {
         let tls = settings(Mode::SelfManaged, Path::new("/nowhere"));
         let linger = Duration::ZERO;
-        Replica::start(Asked { clock, client: Some(api.client()), tls, identity, linger })
+        Replica::start(ReplicaSettings { clock, access: Some(api.access()), tls, identity, linger })
     }
 
     fn stop(&mut self) {
@@ -220,7 +227,7 @@ fn published(api: &Api) -> String {
     let Some(configuration) = api.get(CONFIGURATION) else { return String::new() };
     let bundle = |index: usize| {
         let coded = configuration["webhooks"][index]["clientConfig"]["caBundle"].as_str();
-        String::from_utf8(base64::decode(coded.unwrap_or_default()).unwrap_or_default())
+        String::from_utf8(BASE64.decode(coded.unwrap_or_default()).unwrap_or_default())
             .unwrap_or_default()
     };
     if bundle(0) == bundle(1) { bundle(0) } else { String::new() }
@@ -285,7 +292,8 @@ async fn reviews_over_tls() {
     let leaf = certificate::leaf(&names, &authority, clock.now(), DAY).expect("a leaf");
     let tls = settings(Mode::Provided, folder.path());
     let linger = Duration::ZERO;
-    let replica = Replica::start(Asked { clock: &clock, client: None, tls, identity: "a", linger });
+    let replica =
+        Replica::start(ReplicaSettings { clock: &clock, access: None, tls, identity: "a", linger });
     let (status, text) = admin(replica.admin, "/readyz").await.expect("an answer");
     assert!(status == 503 && text.contains("ca_bundle failed"), "{text}");
     for (name, text) in [("tls.crt", &leaf.certificate), ("tls.key", &leaf.key)] {
@@ -314,7 +322,7 @@ async fn reviews_over_tls() {
     }
     let coded = answers[0].1["response"]["patch"].as_str().expect("a patch");
     let patch: Value =
-        serde_json::from_slice(&base64::decode(coded).expect("Base64")).expect("JSON");
+        serde_json::from_slice(&BASE64.decode(coded).expect("Base64")).expect("JSON");
     let operations = patch.as_array().expect("operations");
     assert!(
         operations.iter().any(|o| o["path"].as_str().is_some_and(|p| p.contains("initContainers")))
@@ -351,7 +359,8 @@ async fn files_are_taken_up_without_a_restart() {
     write("tls.key", &first.key);
     let tls = settings(Mode::Provided, folder.path());
     let linger = Duration::ZERO;
-    let replica = Replica::start(Asked { clock: &clock, client: None, tls, identity: "a", linger });
+    let replica =
+        Replica::start(ReplicaSettings { clock: &clock, access: None, tls, identity: "a", linger });
     let at = replica.webhook;
     until("ready", || replica.ready()).await;
     let failures = replica.metrics.certificate_failures.with_label_values(&["files"]);
@@ -376,24 +385,24 @@ async fn two_replicas_share_a_secret_and_repair_what_strays() {
     let api = Api::start();
     let (clock, _hand) = Clock::wound(START);
     let (one, two) = (Replica::of(&api, &clock, "one"), Replica::of(&api, &clock, "two"));
-    until("asked", async || api.reads(CONFIGURATION) > 4).await;
+    until("requests", async || api.reads(CONFIGURATION) > 4).await;
     assert!(!one.ready().await && !two.ready().await, "there is no webhook configuration");
     api.put(CONFIGURATION, webhooks());
     until("ready", async || one.ready().await && two.ready().await).await;
     let bundle = published(&api);
     assert_eq!(certificate::certificates(&bundle).len(), 1);
     for replica in [&one, &two] {
-        handshake(replica.webhook, &bundle, &clock).await.expect("believed");
+        handshake(replica.webhook, &bundle, &clock).await.expect("trusted");
         assert_eq!(replica.metrics.ca_bundle_matches.get(), 1);
     }
     assert_eq!(one.metrics.leader.get() + two.metrics.leader.get(), 1);
     assert!(!two.metrics.cert_not_after.get().is_negative());
     let secret = api.get(SECRET).expect("a Secret");
 
-    let mut strayed = webhooks();
-    strayed["webhooks"][1]["clientConfig"]["caBundle"] = json!(base64::encode(b"nonsense"));
-    strayed["webhooks"][1]["failurePolicy"] = json!("Fail");
-    api.put(CONFIGURATION, strayed);
+    let mut changed = webhooks();
+    changed["webhooks"][1]["clientConfig"]["caBundle"] = json!(BASE64.encode(b"nonsense"));
+    changed["webhooks"][1]["failurePolicy"] = json!("Fail");
+    api.put(CONFIGURATION, changed);
     until("repaired", async || published(&api) == bundle).await;
     assert_eq!(api.get(CONFIGURATION).expect("there")["webhooks"][1]["failurePolicy"], "Fail");
 
@@ -408,7 +417,7 @@ async fn two_replicas_share_a_secret_and_repair_what_strays() {
         .iter()
         .filter(|write| {
             let known = [SECRET, LEASE].iter().any(|path| write.contains(path))
-                || write.starts_with(&format!("PATCH {CONFIGURATION}?fieldManager="))
+                || write.starts_with(&format!("PATCH {CONFIGURATION}?&fieldManager="))
                 || write.starts_with("POST /api/v1/namespaces/sidelight-system/secrets?")
                 || write.starts_with(
                     "POST /apis/coordination.k8s.io/v1/namespaces/sidelight-system/leases?",
@@ -500,7 +509,7 @@ async fn a_leader_that_died_is_relieved() {
     let replica = Replica::of(&api, &clock, "one");
     for _ in 0..2 {
         let at = api.reads(LEASE);
-        until("asked", async || api.reads(LEASE) > at + 5).await;
+        until("requests", async || api.reads(LEASE) > at + 5).await;
         assert!(api.get(SECRET).is_none() && !replica.ready().await, "not before its time");
         assert_eq!(replica.metrics.leader.get(), 0);
         hand.wind(Duration::from_secs(8));
@@ -534,13 +543,14 @@ async fn others_certificates_and_their_trust() {
         let api = Api::start();
         api.put(CONFIGURATION, webhooks());
         let tls = TlsSettings { publish, ..settings(mode, folder.path()) };
-        let (client, linger) = (Some(api.client()), Duration::ZERO);
-        let replica = Replica::start(Asked { clock: &clock, client, tls, identity: "one", linger });
+        let (access, linger) = (Some(api.access()), Duration::ZERO);
+        let replica =
+            Replica::start(ReplicaSettings { clock: &clock, access, tls, identity: "one", linger });
         if mode == Mode::CertManager {
-            until("asked", async || api.reads(CONFIGURATION) > 4).await;
-            assert!(!replica.ready().await, "nobody would believe it");
+            until("requests", async || api.reads(CONFIGURATION) > 4).await;
+            assert!(!replica.ready().await, "no API server trusts it");
             let mut injected = webhooks();
-            let coded = json!(base64::encode(authority.certificate.as_bytes()));
+            let coded = json!(BASE64.encode(authority.certificate.as_bytes()));
             for webhook in injected["webhooks"].as_array_mut().expect("a list") {
                 webhook["clientConfig"]["caBundle"] = coded.clone();
             }
@@ -572,7 +582,7 @@ async fn without_rights_it_says_so_and_serves() {
         .lock()
         .expect("not poisoned")
         .denied
-        .insert("/api/v1/namespaces/shop/events".to_owned());
+        .insert("/apis/events.k8s.io/v1/namespaces/shop/events".to_owned());
     let clock = Clock::system();
     let replica = Replica::of(&api, &clock, "one");
     until("ready", || replica.ready()).await;
@@ -595,11 +605,11 @@ async fn without_rights_it_says_so_and_serves() {
     api.state.lock().expect("not poisoned").denied.insert(CONFIGURATION.to_owned());
     let failures =
         replica.metrics.certificate_failures.with_label_values(&["webhook_configuration"]);
-    until("told", async || failures.get() > 0).await;
+    until("counted", async || failures.get() > 0).await;
     assert!(replica.ready().await, "what API servers believe did not change");
     api.state.lock().expect("not poisoned").denied.insert(SECRET.to_owned());
     let other = Replica::of(&api, &clock, "two");
-    until("asked", async || {
+    until("requests", async || {
         other.metrics.certificate_failures.with_label_values(&["secret"]).get() > 1
     })
     .await;
@@ -617,8 +627,9 @@ async fn it_leaves_in_order() {
     let clock = Clock::system();
     let tls = settings(Mode::SelfManaged, Path::new("/nowhere"));
     let linger = Duration::from_secs(1);
-    let client = Some(api.client());
-    let mut replica = Replica::start(Asked { clock: &clock, client, tls, identity: "one", linger });
+    let access = Some(api.access());
+    let mut replica =
+        Replica::start(ReplicaSettings { clock: &clock, access, tls, identity: "one", linger });
     until("ready", || replica.ready()).await;
     assert_eq!(api.get(LEASE).expect("a lease")["spec"]["holderIdentity"], "one");
     let running = replica.running.take().expect("running");
@@ -638,48 +649,60 @@ async fn it_leaves_in_order() {
     assert_eq!(api.get(LEASE).expect("a lease")["spec"]["holderIdentity"], "");
 }
 
-/// Guarantees of the client: it reads all pages, distinguishes refusals, and reports a wrong token.
+/// Guarantees of the client: it reads all pages, distinguishes refusals, reports a wrong token, and
+/// sends no request for a name that is not one.
 #[tokio::test]
 async fn the_client_against_the_server() {
     let api = Api::start();
-    for n in 0..1203 {
+    for n in 0..603 {
         let path = format!("/api/v1/namespaces/n{n:04}");
         api.put(&path, json!({"metadata": {"name": format!("n{n:04}")}}));
     }
-    let client = api.client();
+    let client = api.access().client().expect("a client");
+    let of = ApiResource::erase::<Namespace>(&());
     let mut seen = Vec::new();
-    let each =
-        |object: Value| seen.push(object["metadata"]["name"].as_str().expect("a name").to_owned());
-    let version =
-        client.list("/api/v1/namespaces", "", Shape::Metadata, each).await.expect("a list");
-    assert_eq!((seen.len(), version.as_str()), (1203, "1204"));
+    let each = |object: PartialObjectMeta<Namespace>| seen.extend(object.metadata.name);
+    client.each_metadata(&of, None, ListParams::default(), each).await.expect("a list");
+    assert_eq!(seen.len(), 603);
     assert!(seen.is_sorted());
-    let missing = client.get("/api/v1/namespaces/gone").await.expect_err("none");
-    assert!(missing.is_not_found());
-    let object = json!({"metadata": {"name": "n0000"}});
-    assert!(
-        client.create("/api/v1/namespaces", &object).await.expect_err("there is one").is_conflict()
-    );
-    let mut read = client.get("/api/v1/namespaces/n0000").await.expect("one");
-    client.update("/api/v1/namespaces/n0000", &read).await.expect("as it was read");
-    read["metadata"]["labels"] = json!({"a": "b"});
-    let stale = client.update("/api/v1/namespaces/n0000", &read).await;
-    assert!(stale.expect_err("somebody was faster").is_conflict());
-    let patch = json!([{"op": "test", "path": "/metadata/resourceVersion", "value": "1"}]);
-    let patched = client.patch("/api/v1/namespaces/n0000", Patch::Json, &patch).await;
-    assert!(patched.expect_err("another version").is_conflict());
-    let one = "/api/v1/namespaces/n0000";
-    let patch = json!({"metadata": {"labels": {"a": "b", "c": null}}});
-    let merged = client.patch(one, Patch::Merge, &patch).await.expect("merged");
-    assert_eq!(merged["metadata"]["labels"], json!({"a": "b"}));
-    let applied = client.patch(one, Patch::Apply("me too"), &json!({"spec": {"x": 1}})).await;
-    assert_eq!(applied.expect("applied")["spec"]["x"], 1);
-    let stranger = api.client_with("wrong");
-    assert!(stranger.get("/api/v1/namespaces/n0000").await.expect_err("a stranger").is_forbidden());
+    let pods = ApiResource::erase::<Pod>(&());
+    let none = |pod: PartialObjectMeta<Pod>| panic!("no pod exists: {pod:?}");
+    client.each_metadata(&pods, None, ListParams::default(), none).await.expect("an empty list");
+    assert_eq!(client.read(&of, None, "gone").await.expect("no error"), None);
+    let hostile = client.read(&of, None, "a/pods?x=").await.expect_err("not a name");
+    assert!(matches!(hostile, Error::Name(_)), "{hostile}");
+    let namespaces: kube::Api<Namespace> = client.all();
+    let mut read = call("get", namespaces.get("n0000")).await.expect("one");
+    let params = PostParams::default();
+    let created = call("create", namespaces.create(&params, &read)).await;
+    assert!(created.expect_err("it exists").is_conflict());
+    call("update", namespaces.replace("n0000", &params, &read)).await.expect("as it was read");
+    read.metadata.labels = Some([("a".to_owned(), "b".to_owned())].into());
+    let stale = call("update", namespaces.replace("n0000", &params, &read)).await;
+    assert!(stale.expect_err("another writer was faster").is_conflict());
+    let stranger = api.access_with("wrong").client().expect("a client");
+    let refused = stranger.read(&of, None, "n0000").await.expect_err("a stranger");
+    assert!(refused.is_forbidden(), "{refused}");
     let gone = {
         let away = Api::start();
-        away.client()
+        away.access().client().expect("a client")
     };
-    until("nobody there", async || matches!(gone.get("/apis").await, Err(Error::Connection(_))))
-        .await;
+    until("nobody there", async || {
+        let error = gone.read(&of, None, "n0000").await.expect_err("nobody there");
+        error.to_string().contains("Connection refused")
+    })
+    .await;
+}
+
+/// Scenario: an API server, or something in its place, answers without an end.
+/// Guarantees: the answer is given up at its limit; it never fills the memory.
+#[tokio::test]
+async fn an_answer_has_a_limit() {
+    let api = Api::start();
+    let long = "x".repeat(9 << 20);
+    api.put("/api/v1/namespaces/n", json!({"metadata": {"name": "n", "annotations": {"a": long}}}));
+    let client = api.access().client().expect("a client");
+    let read = client.read(&ApiResource::erase::<Namespace>(&()), None, "n").await;
+    let error = read.expect_err("too long").to_string();
+    assert!(error.contains("length limit exceeded"), "{error}");
 }

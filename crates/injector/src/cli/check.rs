@@ -3,6 +3,7 @@
 //! field that makes them native, a webhook that cannot be reached, metrics that are not scraped. It
 //! only reads. Unit: one cluster.
 
+mod finding;
 mod gather;
 mod monitor;
 mod pods;
@@ -13,13 +14,14 @@ mod webhook;
 #[cfg(test)]
 mod tests;
 
+use crate::apiserver::access::Access;
 use crate::cli::output::{self, say};
-use crate::kube::Client;
+use finding::Finding;
 use sidelight::clock::{Clock, UnixNanos};
 use sidelight::config::environment::Environment;
 use sidelight::config::fault::Level;
 use state::State;
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -34,91 +36,75 @@ pub struct Arguments {
     pub strict: bool,
 }
 
-/// A problem in the cluster.
-#[derive(Clone, PartialEq, Eq, Debug)]
-struct Finding {
-    level: Level,
-    /// The problem, with the names of the objects that it concerns.
-    what: String,
-    /// What to do.
-    remedy: String,
-}
-
-impl Finding {
-    fn error(what: impl Into<String>, remedy: impl Into<String>) -> Finding {
-        Finding { level: Level::Error, what: what.into(), remedy: remedy.into() }
-    }
-
-    fn warning(what: impl Into<String>, remedy: impl Into<String>) -> Finding {
-        Finding { level: Level::Warning, what: what.into(), remedy: remedy.into() }
-    }
-}
-
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let level = match self.level {
-            Level::Error => "error",
-            Level::Warning => "warning",
-        };
-        write!(f, "{level}: {}\n  = to do: {}", self.what, self.remedy)
-    }
-}
-
 /// Checks the cluster and prints the findings. Exit code 0: no findings, or only warnings without
 /// `--strict`; 1: findings; 2: the cluster cannot be read.
 pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
-    let client = match Client::find(arguments.kubeconfig.as_deref(), environment) {
-        Ok(Some(client)) => client,
-        Ok(None) => {
-            say("error: no cluster: name a file with --kubeconfig, or set KUBECONFIG");
-            return ExitCode::from(2);
-        }
-        Err(error) => {
-            say(&format!("error: {error}"));
+    let report = match read(arguments, environment) {
+        Ok((server, state)) => Report::new(server, &state),
+        Err(why) => {
+            say(&format!("error: {why}"));
             return ExitCode::from(2);
         }
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let state = match runtime {
-        Ok(runtime) => runtime.block_on(gather::gather(&client)),
-        Err(error) => {
-            say(&format!("error: no runtime for requests: {error}"));
-            return ExitCode::from(2);
-        }
-    };
-    let state = match state {
-        Ok(state) => state,
-        Err(error) => {
-            say(&format!("error: {}: {error}", client.server()));
-            return ExitCode::from(2);
-        }
-    };
-    let findings = judged(&state, Clock::system().now());
-    // writing to a string cannot fail
-    let mut report = String::new();
-    for finding in &findings {
-        let _ = writeln!(report, "{finding}");
-    }
-    let count = |level| findings.iter().filter(|finding| finding.level == level).count();
-    let (errors, warnings) = (count(Level::Error), count(Level::Warning));
-    let with = state.pods.iter().filter(|pod| pod.sidecar.is_some()).count();
-    let _ = writeln!(
-        report,
-        "{}: {}, {}; {} of {} have the sidecar",
-        client.server(),
-        plural(errors, "error"),
-        plural(warnings, "warning"),
-        with,
-        plural(state.pods.len(), "pod")
-    );
-    if let Err(error) = output::write(&report) {
+    if let Err(error) = output::write(&report.to_string()) {
         say(&format!("error: the report cannot be written: {error}"));
         return ExitCode::from(2);
     }
-    if errors > 0 || (arguments.strict && warnings > 0) {
+    if report.count(Level::Error) > 0 || (arguments.strict && report.count(Level::Warning) > 0) {
         ExitCode::FAILURE
     } else {
         ExitCode::SUCCESS
+    }
+}
+
+/// Reads the state of the cluster. Returns the address of its API server and the state.
+fn read(arguments: &Arguments, environment: &Environment) -> Result<(String, State), String> {
+    let found = Access::find(arguments.kubeconfig.as_deref(), environment);
+    let access = found
+        .map_err(|error| error.to_string())?
+        .ok_or("no cluster: name a file with --kubeconfig, or set KUBECONFIG")?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| format!("no runtime for requests: {error}"))?;
+    let server = access.server();
+    let state = runtime.block_on(async { gather::gather(&access.client()?).await });
+    let state = state.map_err(|error| format!("{server}: {error}"))?;
+    Ok((server, state))
+}
+
+/// What was found in a cluster.
+struct Report {
+    server: String,
+    findings: Vec<Finding>,
+    pods: usize,
+    pods_with_sidecar: usize,
+}
+
+impl Report {
+    fn new(server: String, state: &State) -> Report {
+        let pods_with_sidecar = state.pods.iter().filter(|pod| pod.sidecar.is_some()).count();
+        let findings = evaluate(state, Clock::system().now());
+        Report { server, findings, pods: state.pods.len(), pods_with_sidecar }
+    }
+
+    fn count(&self, level: Level) -> usize {
+        self.findings.iter().filter(|finding| finding.level == level).count()
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for finding in &self.findings {
+            writeln!(f, "{finding}")?;
+        }
+        writeln!(
+            f,
+            "{}: {}, {}; {} of {} have the sidecar",
+            self.server,
+            plural(self.count(Level::Error), "error"),
+            plural(self.count(Level::Warning), "warning"),
+            self.pods_with_sidecar,
+            plural(self.pods, "pod")
+        )
     }
 }
 
@@ -127,7 +113,7 @@ fn plural(count: usize, word: &str) -> String {
 }
 
 /// Returns all findings; those that keep most pods from their sidecar come first.
-fn judged(state: &State, now: UnixNanos) -> Vec<Finding> {
+fn evaluate(state: &State, now: UnixNanos) -> Vec<Finding> {
     let mut findings = webhook::findings(state, now);
     findings.extend(pods::findings(state));
     findings.extend(monitor::findings(state));

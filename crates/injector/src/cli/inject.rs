@@ -13,11 +13,10 @@ pub mod policy;
 mod tests;
 
 use crate::cli::output::{self, say};
-use crate::cli::value;
 use crate::config;
 use crate::inject::names::reason::ALREADY_CONVERGED;
-use crate::inject::policy::{Mode, Policy};
-use crate::inject::{Namespace, Plan, plan_for, strip};
+use crate::inject::policy::{ImageVolume, Mode, Policy};
+use crate::inject::{Namespace, Plan, plan_for, uninject};
 use crate::manifest::read::Document;
 use crate::manifest::workload::{Workload, passed_over, workloads};
 use crate::manifest::write;
@@ -51,6 +50,10 @@ pub struct Arguments {
     /// The image of the sidecar, instead of the configuration's
     #[arg(long, value_name = "IMAGE", conflicts_with = "uninject")]
     pub image: Option<String>,
+    /// Mount the image as a volume for containers with copied output, instead of copying the binary.
+    /// always needs Kubernetes 1.36 and containerd 2.1 or CRI-O 1.36 on all nodes
+    #[arg(long, value_name = "WHEN", value_parser = image_volume, conflicts_with = "uninject")]
+    pub image_volume: Option<ImageVolume>,
     /// End with exit code 3 when nothing changed
     #[arg(long)]
     pub exit_code: bool,
@@ -86,6 +89,11 @@ fn mode(text: &str) -> Result<Mode, String> {
     found.ok_or_else(|| "native or classic is expected".to_owned())
 }
 
+fn image_volume(text: &str) -> Result<ImageVolume, String> {
+    let found = [ImageVolume::Always, ImageVolume::Never].into_iter().find(|w| w.word() == text);
+    found.ok_or_else(|| "always or never is expected".to_owned())
+}
+
 /// Runs the command.
 pub fn run(arguments: &Arguments) -> ExitCode {
     if let Some(Instead::Policy(arguments)) = &arguments.instead {
@@ -111,20 +119,30 @@ enum Done {
     Skipped(&'static str),
 }
 
-/// Processes all files and writes the result. Returns whether anything changed.
-fn injected(arguments: &Arguments) -> Result<bool, String> {
+/// Loads the configuration and applies the options of the command line, which hold in every
+/// namespace.
+fn effective_policy(arguments: &Arguments) -> Result<Policy, String> {
     let mut policy = policy::load(arguments.config.as_deref())?;
     if let Some(mode) = arguments.mode {
         policy.mode = mode;
         policy.namespaces.values_mut().for_each(|namespace| namespace.mode = None);
     }
     if let Some(image) = &arguments.image {
-        policy.image = config::image(image)
-            .map_err(|refused| format!("error: --image: {}", value::said(refused)))?;
+        policy.image =
+            config::image(image).map_err(|refused| format!("error: --image: {refused}"))?;
     }
+    if let Some(image_volume) = arguments.image_volume {
+        policy.image_volume = image_volume;
+    }
+    Ok(policy)
+}
+
+/// Processes all files and writes the result. Returns whether anything changed.
+fn injected(arguments: &Arguments) -> Result<bool, String> {
+    let policy = effective_policy(arguments)?;
     let files = files::read(&arguments.files)?;
-    let asks = arguments.resolve_entrypoints;
-    let mut entrypoints = asks.then(|| Entrypoints::new(&arguments.platform)).transpose()?;
+    let resolves = arguments.resolve_entrypoints;
+    let mut entrypoints = resolves.then(|| Entrypoints::new(&arguments.platform)).transpose()?;
     let mut changed = false;
     let mut out = String::new();
     for (name, documents) in files {
@@ -138,15 +156,15 @@ fn injected(arguments: &Arguments) -> Result<bool, String> {
                 say(&format!("{name}:{}: {kind}/{object}: not injected: {why}", document.line));
             }
             for workload in found {
-                let told = told(&name, document.line, &workload);
+                let place = place(&name, document.line, &workload);
                 let done = one(arguments, &policy, &mut document, &workload, entrypoints.as_mut());
                 let (done, warnings) =
-                    done.map_err(|message| format!("error: {told}: {message}"))?;
+                    done.map_err(|message| format!("error: {place}: {message}"))?;
                 for warning in warnings {
-                    say(&format!("{told}: warning: {warning}"));
+                    say(&format!("{place}: warning: {warning}"));
                 }
                 changed |= matches!(done, Done::Injected | Done::Removed);
-                say(&format!("{told}: {done}"));
+                say(&format!("{place}: {done}"));
             }
             put(&mut out, &document, arguments.output == "json");
         }
@@ -157,7 +175,7 @@ fn injected(arguments: &Arguments) -> Result<bool, String> {
 }
 
 /// Describes a workload as in `web.yaml:12: deployment/web`.
-fn told(file: &str, line: usize, workload: &Workload) -> String {
+fn place(file: &str, line: usize, workload: &Workload) -> String {
     let name = if workload.name.is_empty() { "(no name)" } else { &workload.name };
     format!("{file}:{line}: {}/{name}", workload.kind.to_lowercase())
 }
@@ -182,11 +200,11 @@ fn one(
     entrypoints: Option<&mut Entrypoints>,
 ) -> Result<(Done, Vec<String>), String> {
     if arguments.uninject {
-        let mut process_status = pod::process_status(&document.value, workload);
-        if !strip(&mut process_status) {
+        let mut pod = pod::pod_of(&document.value, workload);
+        if !uninject(&mut pod) {
             return Ok((Done::Unchanged, Vec::new()));
         }
-        pod::put_back(&mut document.value, workload, process_status)?;
+        pod::put_back(&mut document.value, workload, pod)?;
         return Ok((Done::Removed, Vec::new()));
     }
     let name = match (workload.namespace.as_str(), &arguments.namespace) {
@@ -194,22 +212,21 @@ fn one(
         (own, _) => own.to_owned(),
     };
     let namespace = Namespace { name, ..Namespace::default() };
-    let mut process_status = pod::process_status(&document.value, workload);
+    let mut pod = pod::pod_of(&document.value, workload);
     let mut warnings = Vec::new();
     let mut changed = false;
     if let Some(entrypoints) = entrypoints {
-        changed |=
-            entrypoints.write(&mut process_status, &policy.within(&namespace.name), &mut warnings);
+        changed |= entrypoints.write(&mut pod, &policy.within(&namespace.name), &mut warnings);
     }
-    let Plan { patch, skipped, warnings: said, .. } =
-        plan_for(&process_status, &namespace, policy, pod::owner(workload).as_ref());
-    warnings.extend(said);
+    let Plan { patch, skipped, warnings: planned, .. } =
+        plan_for(&pod, &namespace, policy, pod::owner(workload).as_ref());
+    warnings.extend(planned);
     for operation in &patch {
-        apply::apply(&mut process_status, operation)?;
+        apply::apply(&mut pod, operation)?;
     }
     changed |= !patch.is_empty();
     if changed {
-        pod::put_back(&mut document.value, workload, process_status)?;
+        pod::put_back(&mut document.value, workload, pod)?;
     }
     let done = match skipped {
         _ if changed => Done::Injected,

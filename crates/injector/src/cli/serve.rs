@@ -2,24 +2,26 @@
 //! environment variable: `--tls-directory` is `SIDELIGHT_INJECTOR_TLS_DIRECTORY`; flags win. Unit:
 //! one call.
 
-use crate::cli::value::{log_level, said};
+use crate::apiserver::access::Access;
 use crate::config;
 use crate::inject::policy::Policy;
-use crate::kube::Client;
+use crate::name::{is_label, is_name};
 use crate::server::lease::{self, Named};
+use crate::server::log::OwnEvents;
 use crate::server::metrics::Metrics;
 use crate::server::missing::Counting;
-use crate::server::reload::Reload;
+use crate::server::reload::{InvalidPolicy, Reload};
 use crate::server::settings::{Lifetimes, Mode, TlsSettings};
 use crate::server::webhook::Leaving;
 use crate::server::{Parts, Running};
 use clap::{Args, Command, FromArgMatches};
 use sidelight::app::signals::{SignalEvent, Signals};
+use sidelight::cli::value::log_level;
 use sidelight::clock::Clock;
 use sidelight::config::environment::Environment;
 use sidelight::config::fault::{Fault, Level};
-use sidelight::config::settings::LogLevel;
-use sidelight::config::units;
+use sidelight::config::settings::{LISTEN_PORT, LogLevel};
+use sidelight::config::units::{self, Refused};
 use sidelight::console;
 use sidelight::receive::bind;
 use sidelight::telemetry::log::{Log, Sink, Threshold};
@@ -47,7 +49,7 @@ const DRAIN: Duration = Duration::from_secs(5);
 /// How often Secret, files and webhook configuration are read.
 const EVERY: Duration = Duration::from_secs(5);
 
-/// Arguments of `injector`. All are Options, so that the environment can stand behind each.
+/// Arguments of `injector`. All are Options, because the environment provides what is missing.
 #[derive(Clone, PartialEq, Debug, Default, Args)]
 #[command(after_help = "Every flag can be an environment variable: --tls-directory is \
     SIDELIGHT_INJECTOR_TLS_DIRECTORY. Flags win.")]
@@ -74,19 +76,19 @@ pub struct Arguments {
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub tls_names: Option<Vec<String>>,
     /// Namespace of the injector [default: that of its service account]
-    #[arg(long, value_name = "NS")]
+    #[arg(long, value_name = "NS", value_parser = label)]
     pub namespace: Option<String>,
     /// Service by which API servers call it [default: sidelight-injector]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = name)]
     pub service: Option<String>,
     /// Secret of self-managed certificates [default: sidelight-injector-tls]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = name)]
     pub secret: Option<String>,
     /// Lease of the leader [default: sidelight-injector]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = name)]
     pub lease: Option<String>,
-    /// MutatingWebhookConfiguration whose caBundle is kept [default: 00-sidelight-injector]
-    #[arg(long, value_name = "NAME")]
+    /// MutatingWebhookConfiguration of which the caBundle is maintained [default: 00-sidelight-injector]
+    #[arg(long, value_name = "NAME", value_parser = name)]
     pub webhook_configuration: Option<String>,
     /// Let the leader count pods that should have the sidecar and have not, so often; 0 for never [default:
     /// 0]
@@ -107,7 +109,7 @@ pub struct Arguments {
     /// For tests of the rotation: how long an authority lives [default: 8760h]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub ca_lifetime: Option<Duration>,
-    /// For tests of the rotation: how long old and new trust stand side by side [default: 1h]
+    /// For tests of the rotation: how long old and new authorities overlap [default: 1h]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub ca_overlap: Option<Duration>,
     /// For tests of the rotation: how often certificates and trust are looked at [default: 5s]
@@ -122,21 +124,31 @@ fn any(port: u16) -> SocketAddr {
     SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))
 }
 
-fn listen(text: &str) -> Result<SocketAddr, String> {
-    units::listen(text, any(0)).map_err(said)
+fn listen(text: &str) -> Result<SocketAddr, Refused> {
+    units::listen(text, any(0))
 }
 
-fn mode(text: &str) -> Result<Mode, String> {
+/// Parses the name of an object, which becomes a part of a URL.
+fn name(text: &str) -> Result<String, String> {
+    if is_name(text) { Ok(text.to_owned()) } else { Err("not the name of an object".to_owned()) }
+}
+
+/// Parses the name of a namespace, which becomes a part of a URL.
+fn label(text: &str) -> Result<String, String> {
+    if is_label(text) { Ok(text.to_owned()) } else { Err("not the name of a namespace".to_owned()) }
+}
+
+fn mode(text: &str) -> Result<Mode, Refused> {
     let words = [
         ("self-managed", Mode::SelfManaged),
         ("cert-manager", Mode::CertManager),
         ("provided", Mode::Provided),
     ];
-    units::choice(text, &words).map_err(said)
+    units::choice(text, &words)
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
-    units::duration(text).map_err(said)
+fn duration(text: &str) -> Result<Duration, Refused> {
+    units::duration(text)
 }
 
 /// Serves the admission webhook until a stop is requested. Returns exit code 0 after an orderly
@@ -185,13 +197,14 @@ fn start(arguments: Arguments, environment: &Environment) -> Result<Running, Str
     metrics.watch_process();
     let level = arguments.log_level.unwrap_or(LogLevel::Info);
     let suppressed = metrics.log_suppressed.clone();
-    Log::new(Threshold::new(tracing_level(level)), clock.clone(), suppressed, Sink::Stderr)
-        .install();
+    let log =
+        Log::new(Threshold::new(tracing_level(level)), clock.clone(), suppressed, Sink::Stderr);
+    OwnEvents(log).install();
     let tls = arguments.tls.unwrap_or(Mode::SelfManaged);
-    let client = client(&arguments, tls, environment)?;
+    let access = access(&arguments, tls, environment)?;
     let namespace = arguments.namespace.clone();
     let namespace = namespace
-        .or_else(|| client.as_ref().map(|client| client.namespace().to_owned()))
+        .or_else(|| access.as_ref().map(|access| access.namespace().to_owned()))
         .unwrap_or_else(|| "sidelight-system".to_owned());
     let or = |given: &Option<String>, name: &str| given.clone().unwrap_or_else(|| name.to_owned());
     let of = Lifetimes::default();
@@ -209,23 +222,23 @@ fn start(arguments: Arguments, environment: &Environment) -> Result<Running, Str
         names: arguments.tls_names.unwrap_or_default(),
         secret: or(&arguments.secret, "sidelight-injector-tls"),
         configuration: or(&arguments.webhook_configuration, "00-sidelight-injector"),
-        lifetimes: lifetimes.checked()?,
+        lifetimes: lifetimes.checked().map_err(|error| error.to_string())?,
         every: arguments.check_every.unwrap_or(EVERY),
     };
     let configuration = settings.configuration.clone();
     let identity = environment.get("POD_NAME").or_else(|| environment.get("HOSTNAME"));
     let identity = format!("{}_{:x}", or(&identity.cloned(), NAME), clock.now().0);
     let mut reload = reload(arguments.config, clock.clone(), Arc::clone(&metrics));
-    let policy = reload.first()?;
+    let policy = reload.first().map_err(|error| error.to_string())?;
     let listener = bound(arguments.listen.unwrap_or_else(|| any(8443)), "--listen")?;
-    let admin = bound(arguments.admin.unwrap_or_else(|| any(19464)), "--admin")?;
-    welcome(&listener, &admin, client.as_ref(), &settings);
+    let admin = bound(arguments.admin.unwrap_or_else(|| any(LISTEN_PORT)), "--admin")?;
+    welcome(&listener, &admin, access.as_ref(), &settings);
     let parts = Parts {
         clock,
         metrics,
         listener,
         admin,
-        client,
+        access,
         tls: settings,
         lease: Named { namespace, name: or(&arguments.lease, NAME), identity, every: lease::EVERY },
         events: arguments.events.unwrap_or(true),
@@ -234,7 +247,7 @@ fn start(arguments: Arguments, environment: &Environment) -> Result<Running, Str
         counting: Counting { configuration, every: arguments.count_missing.unwrap_or_default() },
         leaving: Leaving { linger: arguments.linger.unwrap_or(LINGER), drain: DRAIN },
     };
-    parts.spawn().map_err(|error| format!("no thread: {error}"))
+    parts.spawn().map_err(|error| error.to_string())
 }
 
 /// Writes a line to standard error without blocking the webhook; drops what does not fit.
@@ -242,20 +255,20 @@ fn say(line: &str) {
     console::note(&format!("{line}\n"));
 }
 
-/// Returns the client of the cluster, which self-managed certificates need and other modes do not.
-fn client(
+/// Returns how to reach the cluster, which self-managed certificates need and other modes do not.
+fn access(
     arguments: &Arguments,
     tls: Mode,
     environment: &Environment,
-) -> Result<Option<Client>, String> {
+) -> Result<Option<Access>, String> {
     // a mode that needs no cluster must not use the kubeconfig of a person who tries it out
-    let asked = tls != Mode::Provided
+    let is_needed = tls != Mode::Provided
         || arguments.kubeconfig.is_some()
         || environment.contains_key("KUBERNETES_SERVICE_HOST");
-    if !asked {
+    if !is_needed {
         return Ok(None);
     }
-    let found = Client::find(arguments.kubeconfig.as_deref(), environment);
+    let found = Access::find(arguments.kubeconfig.as_deref(), environment);
     let found = found.map_err(|error| error.to_string())?;
     if found.is_none() && tls == Mode::SelfManaged {
         return Err(
@@ -269,7 +282,7 @@ fn client(
 
 fn reload(file: Option<PathBuf>, clock: Clock, metrics: Arc<Metrics>) -> Reload {
     let name = file.as_deref().unwrap_or(Path::new("")).display().to_string();
-    let parse = Box::new(move |text: &str| policy(&name, text));
+    let parse = Box::new(move |text: &str| policy(&name, text).map_err(InvalidPolicy));
     Reload { file, parse, clock, metrics, seen: None }
 }
 
@@ -280,13 +293,13 @@ fn bound(address: SocketAddr, flag: &str) -> Result<TcpListener, String> {
 fn welcome(
     listener: &TcpListener,
     admin: &TcpListener,
-    client: Option<&Client>,
+    access: Option<&Access>,
     tls: &TlsSettings,
 ) {
     let at = |listener: &TcpListener| {
         listener.local_addr().map(|address| address.to_string()).unwrap_or_default()
     };
-    let server = client.map_or_else(|| "none".to_owned(), Client::server);
+    let server = access.map_or_else(|| "none".to_owned(), Access::server);
     say(&format!(
         "sidelight injector {}\n  webhook  https://{}/mutate for {}.{}.svc\n  admin    http://{}/readyz?verbose\n  \
          cluster  {server}",
@@ -366,8 +379,8 @@ fn policy(name: &str, text: &str) -> Result<Policy, String> {
     for warning in warnings {
         say(warning.to_string().trim_end());
     }
-    let told: String = errors.iter().map(ToString::to_string).collect();
-    if told.is_empty() { Ok(policy) } else { Err(told) }
+    let text: String = errors.iter().map(ToString::to_string).collect();
+    if text.is_empty() { Ok(policy) } else { Err(text) }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Reads the injector's file, and checks the policy and the errors.
 
 use super::*;
+use crate::inject::policy::{Otlp, Protocol, SecretKey};
 use proptest::prelude::*;
 use sidelight::config::tree::Node;
 
@@ -10,7 +11,7 @@ fn read(text: &str) -> (Policy, String) {
 }
 
 /// Returns `(line, column, path, message)` of every fault.
-fn told(text: &str) -> Vec<(usize, usize, String, String)> {
+fn faults(text: &str) -> Vec<(usize, usize, String, String)> {
     let (_, faults) = parse("injector.yaml", text);
     let of = |fault: Fault| {
         let located = fault.located.expect("a place");
@@ -20,7 +21,7 @@ fn told(text: &str) -> Vec<(usize, usize, String, String)> {
 }
 
 #[test]
-fn nothing_said_is_the_defaults() {
+fn an_empty_file_gives_the_defaults() {
     for text in ["", "# nothing\n", "defaults:\nnamespaces:\nresources: {}\n"] {
         assert_eq!(read(text), (Policy::default(), String::new()), "{text:?}");
     }
@@ -28,7 +29,7 @@ fn nothing_said_is_the_defaults() {
 
 /// Guarantees: every key reaches its field.
 #[test]
-fn everything_that_can_be_said() {
+fn every_key_reaches_its_field() {
     let text = "
 revision: canary
 image: registry.example/sidelight@sha256:00
@@ -42,6 +43,7 @@ otlp: {endpoint: 'http://$(HOST_IP):4317', protocol: grpc, headers: {X-Tenant: s
 resources:
   requests: {cpu: 20m, ephemeral-storage: 1Mi}
   limits: {cpu: 1, memory: 96Mi}
+tee: {image_volume: always}
 volume_size_limit: 12Mi
 startup_probe: {period_seconds: 2, timeout_seconds: 3, failure_threshold: 4}
 liveness_probe: {failure_threshold: 9}
@@ -57,7 +59,7 @@ namespaces:
   shop:
     mode: native
     port: 9400
-    otlp: {}
+    otlp: {headers_secret: {name: otlp.shop, key: headers_2}}
     resources: {limits: {memory: 128Mi}}
     final_scrape: {scrapers: 3}
     metrics: {groups: {http: true, database: false}}
@@ -80,7 +82,13 @@ exclude_namespaces: [vault]
         mode: Some(Mode::Native),
         port: Some(9400),
         resources: Some(Resources { requests: requests.clone(), limits: limits("128Mi") }),
-        otlp: Some(Otlp::default()),
+        otlp: Some(Otlp {
+            headers_secret: Some(SecretKey {
+                name: "otlp.shop".to_owned(),
+                key: "headers_2".to_owned(),
+            }),
+            ..Otlp::default()
+        }),
         metrics: Some(metrics(Group::Database)),
         final_scrape: Some(scrape(3)),
         allow: Some(Allow::default()),
@@ -98,8 +106,10 @@ exclude_namespaces: [vault]
             endpoint: Some("http://$(HOST_IP):4317".to_owned()),
             protocol: Some(Protocol::Grpc),
             headers: pairs(&[("x-tenant", "shop")]),
+            headers_secret: None,
         },
         resources: Resources { requests, limits: limits("96Mi") },
+        image_volume: ImageVolume::Always,
         volume_size_limit: Some("12Mi".to_owned()),
         startup_probe: Probe { period_seconds: 2, timeout_seconds: 3, failure_threshold: 4 },
         liveness_probe: Probe { failure_threshold: 9, ..Policy::default().liveness_probe },
@@ -117,7 +127,9 @@ exclude_namespaces: [vault]
         exclude_namespaces: ["vault".to_owned()].into(),
     };
     let (policy, faults) = read(text);
-    assert_eq!(faults, "");
+    assert!(
+        faults.contains("in plain text in every pod") && faults.matches("warning").count() == 1
+    );
     assert_eq!(policy, expected);
     let within = policy.within("shop");
     assert_eq!((within.port, within.mode, within.allow), (9400, Mode::Native, Allow::default()));
@@ -152,14 +164,14 @@ namespaces:
 mesh: classic
 ";
     let expected = [
-        (1, 11, "revision", "`Canary_1` is no name"),
+        (1, 11, "revision", "`Canary_1` is not a valid name"),
         (2, 7, "port", "`80` is out of bounds"),
         (3, 1, "mod", "unknown key `mod`"),
         (4, 8, "image", "`a b` is no name of an image"),
-        (5, 20, "image_pull_policy", "`sometimes` is none of the known values"),
-        (6, 11, "platform", "`openshit` is none of the known values"),
+        (5, 20, "image_pull_policy", "`sometimes` is not a known value"),
+        (6, 11, "platform", "`openshit` is not a known value"),
         (7, 18, "otlp.endpoint", "the endpoint `ftp://collector:4317` is not http"),
-        (7, 52, "otlp.protocol", "`http` is none of the known values"),
+        (7, 52, "otlp.protocol", "`http` is not a known value"),
         (9, 3, "resources", "more memory is requested than the limit gives"),
         (9, 19, "resources.requests.cpu", "`lots` is no quantity of cpu"),
         (9, 33, "resources.requests.memory", "`100m` is no quantity of memory"),
@@ -168,17 +180,17 @@ mesh: classic
         (11, 36, "startup_probe.initial_delay_seconds", "unknown key `initial_delay_seconds`"),
         (12, 22, "final_scrape.jobs", "the wait is too long"),
         (12, 36, "final_scrape.scrapers", "`9` is out of bounds"),
-        (13, 9, "allow[0]", "`images` is none of the known values"),
-        (14, 22, "entrypoints.nginx", "a command is missing here"),
+        (13, 9, "allow[0]", "`images` is not a known value"),
+        (14, 22, "entrypoints.nginx", "the command is missing"),
         (16, 13, "defaults.metrics.prefx", "unknown key `prefx`"),
-        (17, 39, "defaults.rules[0].counter.name", "`no name` is no name of a metric"),
+        (17, 39, "defaults.rules[0].counter.name", "`no name` is not a valid metric name"),
         (19, 9, "namespaces.Shop", "`Shop` is no name of a namespace"),
-        (19, 16, "namespaces.Shop.port", "`x` is no whole number"),
+        (19, 16, "namespaces.Shop.port", "`x` is not a whole number"),
         (19, 19, "namespaces.Shop.revision", "unknown key `revision`"),
     ];
     let expected = expected
         .map(|(line, column, path, message)| (line, column, path.to_owned(), message.to_owned()));
-    assert_eq!(told(text), expected);
+    assert_eq!(faults(text), expected);
     let (policy, faults) = read(text);
     assert_eq!((policy.mesh, policy.port), (Mesh::Classic, 19464));
     assert!(faults.contains("= hint: did you mean `mode`?"), "{faults}");
@@ -188,11 +200,11 @@ mesh: classic
 #[test]
 fn what_is_no_configuration() {
     for (text, message) in [
-        ("[1]\n", "a map is expected here, not a list"),
+        ("[1]\n", "expected a map, found a list"),
         ("a: [\n", "error"),
-        ("namespaces: 7\n", "a map is expected here"),
-        ("image:\n", "a value is missing here"),
-        ("image: a\nimage: b\n", "`image` stands here twice"),
+        ("namespaces: 7\n", "expected a map"),
+        ("image:\n", "the value is missing"),
+        ("image: a\nimage: b\n", "the key `image` is given twice"),
     ] {
         let (_, faults) = read(text);
         assert!(faults.contains(message), "{text:?}: {faults}");
@@ -256,4 +268,46 @@ proptest! {
         let written = write::yaml(&first);
         prop_assert_eq!(bare(&first), bare(&read(written.clone())), "{}", written);
     }
+}
+
+/// Guarantees: plain headers are accepted with a warning, wherever they end in a pod, and the value
+/// of a header is in no message; a reference to a Secret is complete and possible.
+#[test]
+fn headers_of_the_exporter() {
+    let plain = "these headers are in plain text in every pod with a sidecar";
+    let replaced = "these headers are not sent: `headers_secret` replaces them";
+    let incomplete = "name and key of a Secret are required";
+    for (text, path, message) in [
+        ("otlp: {headers: {a: t0psecret}}", "otlp.headers", plain),
+        ("namespaces: {a: {otlp: {headers: {a: t0psecret}}}}", "namespaces.a.otlp.headers", plain),
+        ("defaults: {export: {headers: {a: t0psecret}}}", "defaults.export.headers", plain),
+        (
+            "otlp: {headers_secret: {name: a, key: b}, headers: {a: t0psecret}}",
+            "otlp.headers",
+            replaced,
+        ),
+        ("otlp: {headers_secret: {name: a}}", "otlp.headers_secret", incomplete),
+        ("otlp: {headers_secret: {}}", "otlp.headers_secret", incomplete),
+        (
+            "otlp: {headers_secret: {name: a, key: b/c}}",
+            "otlp.headers_secret.key",
+            "`b/c` is not a valid key of a Secret",
+        ),
+        (
+            "otlp: {headers_secret: {name: A, key: b}}",
+            "otlp.headers_secret.name",
+            "`A` is not a valid name",
+        ),
+    ] {
+        let (_, found) = parse("injector.yaml", text);
+        let found: Vec<_> = found.into_iter().collect();
+        assert_eq!(found.len(), 1, "{text}: {found:?}");
+        assert!(found[0].path.contains(path) && found[0].message == message, "{found:?}");
+        let is_error = ![plain, replaced].contains(&message);
+        assert_eq!(found[0].level == Level::Error, is_error, "{text}");
+        assert!(!found[0].to_string().contains("t0psecret"), "{}", found[0]);
+    }
+    let (_, none) =
+        parse("injector.yaml", "otlp: {headers_secret: {name: a, key: b}, headers: {}}");
+    assert!(none.is_empty(), "{none:?}");
 }

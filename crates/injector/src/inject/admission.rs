@@ -7,11 +7,11 @@
 mod tests;
 
 use super::names::{NAMESPACE_LABEL, POD_LABEL, REVISION_LABEL};
-use super::policy::{Mesh, Mode, Platform, Policy};
-use super::sidecar::{DEFAULTS_BYTES_MAX, listed, written};
+use super::policy::{ImageVolume, Mesh, Mode, Otlp, Platform, Policy};
+use super::sidecar::{DEFAULTS_BYTES_MAX, joined, written};
 use crate::manifest::write::yaml;
 use serde_json::{Map, Value, json};
-use std::fmt::Write;
+use std::fmt::{self, Write};
 
 /// The specification of the policy, the same for every installation.
 pub const SPEC: &str = include_str!("admission/spec.yaml");
@@ -42,7 +42,7 @@ pub struct Place {
 /// # Errors
 /// Fails if the policy contains a setting that a MutatingAdmissionPolicy cannot implement, because
 /// the result would differ.
-pub fn text(policy: &Policy, place: &Place) -> Result<String, String> {
+pub fn text(policy: &Policy, place: &Place) -> Result<String, SettingRefused> {
     let suffix = match policy.revision.as_str() {
         "default" => String::new(),
         revision => format!("-{revision}"),
@@ -68,11 +68,7 @@ pub fn text(policy: &Policy, place: &Place) -> Result<String, String> {
     for (namespace, selected) in parts {
         let within = policy.within(namespace.as_deref().unwrap_or_default());
         if within.mode == Mode::Classic {
-            let whose = namespace
-                .map_or_else(|| "`mode`".to_owned(), |name| format!("`namespaces.{name}.mode`"));
-            return Err(format!(
-                "{whose} is classic: a MutatingAdmissionPolicy makes native sidecars only"
-            ));
+            return Err(SettingRefused::ClassicMode { namespace });
         }
         let dot = namespace.map(|name| format!(".{name}")).unwrap_or_default();
         let parameters = format!("sidelight-inject{suffix}{dot}");
@@ -93,6 +89,38 @@ pub fn text(policy: &Policy, place: &Place) -> Result<String, String> {
     }
     Ok(out)
 }
+
+/// A setting that a MutatingAdmissionPolicy cannot implement.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum SettingRefused {
+    /// The mode is classic, in one namespace or in all.
+    ClassicMode {
+        /// The namespace with the override; `None` if it is the mode of all.
+        namespace: Option<String>,
+    },
+    /// `defaults` does not fit into a variable.
+    LargeDefaults,
+}
+
+impl fmt::Display for SettingRefused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SettingRefused::ClassicMode { namespace } => {
+                match namespace {
+                    None => f.write_str("`mode`")?,
+                    Some(name) => write!(f, "`namespaces.{name}.mode`")?,
+                }
+                f.write_str(" is classic: a MutatingAdmissionPolicy makes native sidecars only")
+            }
+            SettingRefused::LargeDefaults => write!(
+                f,
+                "`defaults` is larger than a variable can be ({DEFAULTS_BYTES_MAX} bytes)"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for SettingRefused {}
 
 fn indented(text: &str) -> String {
     text.lines()
@@ -116,7 +144,7 @@ fn entries(revision: &str) -> Vec<Entry> {
     let enabled = json!({"key": NAMESPACE_LABEL, "operator": "In", "values": ["enabled"]});
     let not_enabled = json!({"key": NAMESPACE_LABEL, "operator": "NotIn", "values": ["enabled"]});
     let not_out = json!({"key": POD_LABEL, "operator": "NotIn", "values": ["false"]});
-    let asked = json!({"key": POD_LABEL, "operator": "In", "values": ["true"]});
+    let opted_in = json!({"key": POD_LABEL, "operator": "In", "values": ["true"]});
     let entry = |name, namespace: &[&Value], pod: &[&Value]| Entry {
         name,
         namespace: namespace.iter().map(|value| (*value).clone()).collect(),
@@ -125,12 +153,12 @@ fn entries(revision: &str) -> Vec<Entry> {
     let mut entries = Vec::new();
     if revision == "default" {
         entries.push(entry("namespace", &[&enabled, &absent], &[&not_out, &absent]));
-        entries.push(entry("object", &[&not_enabled, &absent], &[&asked, &absent]));
+        entries.push(entry("object", &[&not_enabled, &absent], &[&opted_in, &absent]));
     }
     entries.push(entry("rev.namespace", &[&enabled, &ours], &[&not_out, &absent]));
-    entries.push(entry("rev.object", &[&not_enabled, &ours], &[&asked, &absent]));
+    entries.push(entry("rev.object", &[&not_enabled, &ours], &[&opted_in, &absent]));
     entries.push(entry("pod-rev.namespace", &[&enabled], &[&not_out, &ours]));
-    entries.push(entry("pod-rev.object", &[&not_enabled], &[&asked, &ours]));
+    entries.push(entry("pod-rev.object", &[&not_enabled], &[&opted_in, &ours]));
     entries
 }
 
@@ -143,11 +171,11 @@ fn binding(
     entry: Entry,
 ) -> Value {
     let Entry { name, mut namespace, mut pod } = entry;
-    let mut which = json!({"key": "kubernetes.io/metadata.name"});
-    if let (Some(which), Some(selected)) = (which.as_object_mut(), selected.as_object()) {
-        which.extend(selected.clone());
+    let mut by_name = json!({"key": "kubernetes.io/metadata.name"});
+    if let (Some(by_name), Some(selected)) = (by_name.as_object_mut(), selected.as_object()) {
+        by_name.extend(selected.clone());
     }
-    namespace.push(which);
+    namespace.push(by_name);
     pod.push(json!({"key": "app.kubernetes.io/name", "operator": "NotIn", "values": ["sidelight-injector"]}));
     json!({
         "apiVersion": "admissionregistration.k8s.io/v1",
@@ -170,7 +198,7 @@ fn binding(
 }
 
 /// Returns the parameters: the installer's settings, as text.
-fn data(policy: &Policy) -> Result<Map<String, Value>, String> {
+fn data(policy: &Policy) -> Result<Map<String, Value>, SettingRefused> {
     let mut data = Map::new();
     let mut put = |key: &str, value: String| {
         data.insert(key.to_owned(), Value::String(value));
@@ -184,33 +212,10 @@ fn data(policy: &Policy) -> Result<Map<String, Value>, String> {
         put("image_pull_secrets", policy.image_pull_secrets.join(","));
     }
     put("port", policy.port.to_string());
-    put(
-        "platform",
-        match policy.platform {
-            Platform::OpenShift => "openshift",
-            Platform::Kubernetes | Platform::Auto => "kubernetes",
-        }
-        .to_owned(),
-    );
-    put(
-        "mesh",
-        match policy.mesh {
-            Mesh::Absent => "none",
-            Mesh::Auto => "auto",
-            Mesh::Native => "native",
-            Mesh::Classic => "classic",
-        }
-        .to_owned(),
-    );
-    if let Some(endpoint) = &policy.otlp.endpoint {
-        put("otlp_endpoint", endpoint.clone());
-        if let Some(protocol) = policy.otlp.protocol {
-            put("otlp_protocol", protocol.word().to_owned());
-        }
-        if !policy.otlp.headers.is_empty() {
-            let pair = |(name, value): (&String, &String)| format!("{name}={}", listed(value));
-            put("otlp_headers", policy.otlp.headers.iter().map(pair).collect::<Vec<_>>().join(","));
-        }
+    put("platform", platform(policy.platform).to_owned());
+    put("mesh", mesh(policy.mesh).to_owned());
+    for (key, value) in exporter(&policy.otlp) {
+        put(key, value);
     }
     for (kind, quantities) in
         [("requests", &policy.resources.requests), ("limits", &policy.resources.limits)]
@@ -218,6 +223,9 @@ fn data(policy: &Policy) -> Result<Map<String, Value>, String> {
         for (name, quantity) in quantities {
             put(&format!("{kind}.{name}"), quantity.clone());
         }
+    }
+    if policy.image_volume == ImageVolume::Always {
+        put("image_volume", policy.image_volume.word().to_owned());
     }
     if let Some(size) = &policy.volume_size_limit {
         put("volume_size_limit", size.clone());
@@ -242,11 +250,39 @@ fn data(policy: &Policy) -> Result<Map<String, Value>, String> {
     }
     if let Some(defaults) = &policy.defaults {
         if defaults.len() > DEFAULTS_BYTES_MAX {
-            return Err(format!(
-                "`defaults` is larger than a variable can be ({DEFAULTS_BYTES_MAX} bytes)"
-            ));
+            return Err(SettingRefused::LargeDefaults);
         }
         put("defaults", defaults.clone());
     }
     Ok(data)
+}
+
+fn platform(platform: Platform) -> &'static str {
+    match platform {
+        Platform::OpenShift => "openshift",
+        Platform::Kubernetes | Platform::Auto => "kubernetes",
+    }
+}
+
+fn mesh(mesh: Mesh) -> &'static str {
+    match mesh {
+        Mesh::Absent => "none",
+        Mesh::Auto => "auto",
+        Mesh::Native => "native",
+        Mesh::Classic => "classic",
+    }
+}
+
+/// Returns the parameters of the exporter of spans.
+fn exporter(otlp: &Otlp) -> Vec<(&'static str, String)> {
+    let Some(endpoint) = &otlp.endpoint else { return Vec::new() };
+    let mut data = vec![("otlp_endpoint", endpoint.clone())];
+    data.extend(otlp.protocol.map(|protocol| ("otlp_protocol", protocol.word().to_owned())));
+    if let Some(secret) = &otlp.headers_secret {
+        data.push(("otlp_headers_secret.name", secret.name.clone()));
+        data.push(("otlp_headers_secret.key", secret.key.clone()));
+    } else if !otlp.headers.is_empty() {
+        data.push(("otlp_headers", joined(&otlp.headers)));
+    }
+    data
 }

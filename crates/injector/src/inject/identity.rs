@@ -1,8 +1,8 @@
 //! The pod's identity for OpenTelemetry: `service.name` by the precedence that its conventions
 //! document for Kubernetes, and the other attributes. Unit: one pod.
 
-use super::Owner;
 use super::mesh;
+use super::origin::Owner;
 use super::pod::{Container, Pod};
 use std::collections::BTreeMap;
 
@@ -85,14 +85,14 @@ pub(super) fn of(pod: &Pod<'_>, owners: &[Owner]) -> Identity {
 }
 
 fn service_name(pod: &Pod<'_>, owners: &[Owner]) -> String {
-    let said = [
+    let names = [
         pod.annotation(&format!("{PREFIX}service.name")),
         pod.label("app.kubernetes.io/instance"),
         pod.label("app.kubernetes.io/name"),
         owners.first().map(|owner| owner.name.as_str()),
     ];
-    let said = said.into_iter().flatten().map(str::trim).find(|name| !name.is_empty());
-    said.map_or_else(|| "$(POD_NAME)".to_owned(), literal)
+    let named = names.into_iter().flatten().map(str::trim).find(|name| !name.is_empty());
+    named.map_or_else(|| "$(POD_NAME)".to_owned(), literal)
 }
 
 /// Returns the attribute that names an owner of this kind.

@@ -2,8 +2,8 @@
 //! and which proxy ends before the last spans are sent. It detects Istio and Linkerd by their
 //! containers, labels and annotations. Unit: one pod.
 
-use super::Namespace;
 use super::names::{PORT, SAFE_TO_EVICT};
+use super::origin::Namespace;
 use super::pod::Pod;
 use super::policy::{Mesh, Policy};
 
@@ -124,8 +124,8 @@ pub(super) fn evictable(pod: &Pod<'_>, volume: &str) -> Option<Entry> {
 /// Returns whether to expect Istio. Its webhook runs after ours, and other components ignore its
 /// annotation; Istio is therefore expected if the labels of the namespace are unknown.
 fn istio(pod: &Pod<'_>, namespace: &Namespace) -> bool {
-    let said = pod.label("sidecar.istio.io/inject").or(pod.annotation("sidecar.istio.io/inject"));
-    match said {
+    let value = pod.label("sidecar.istio.io/inject").or(pod.annotation("sidecar.istio.io/inject"));
+    match value {
         Some("false") => return false,
         Some("true") => return true,
         _ => {}
@@ -142,8 +142,8 @@ fn istio(pod: &Pod<'_>, namespace: &Namespace) -> bool {
 /// probes through by itself.
 fn linkerd(pod: &Pod<'_>, namespace: &Namespace) -> bool {
     let key = "linkerd.io/inject";
-    let said = pod.annotation(key).or(namespace.annotations.get(key).map(String::as_str));
-    matches!(said, Some("enabled" | "ingress"))
+    let value = pod.annotation(key).or(namespace.annotations.get(key).map(String::as_str));
+    matches!(value, Some("enabled" | "ingress"))
 }
 
 /// Returns whether an annotation of the mesh says that its proxy is not a native sidecar.

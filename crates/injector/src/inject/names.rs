@@ -7,10 +7,14 @@ pub const CONTAINER: &str = "sidelight";
 pub const INSTALL_CONTAINER: &str = "sidelight-install";
 /// The volume of the sockets.
 pub const RUN_VOLUME: &str = "sidelight-run";
+/// The volume with the contents of our image, in clusters that have image volumes.
+pub const IMAGE_VOLUME: &str = "sidelight-image";
 /// The volume of the namespace's configuration layer.
 pub const NAMESPACE_VOLUME: &str = "sidelight-namespace";
 /// The volume of the pod's configuration layer.
 pub const RULES_VOLUME: &str = "sidelight-rules";
+/// All volumes of ours.
+pub const VOLUMES: [&str; 4] = [RUN_VOLUME, IMAGE_VOLUME, NAMESPACE_VOLUME, RULES_VOLUME];
 /// The ConfigMap with the namespace's configuration layer.
 pub const NAMESPACE_CONFIG_MAP: &str = "sidelight";
 /// The name of the port: at most 15 characters.
@@ -24,15 +28,22 @@ pub const SOCKET_PATH: &str = "/run/sidelight/log.sock";
 pub const DATAGRAM_SOCKET_PATH: &str = "/run/sidelight/log.dgram.sock";
 /// Directory of the binary for `tee`.
 pub const INSTALL_PATH: &str = "/run/sidelight/bin";
+/// Mount path of the image in containers with copied output.
+pub const IMAGE_PATH: &str = "/run/sidelight-image";
 /// Mount path of the namespace's configuration layer.
 pub const NAMESPACE_PATH: &str = "/etc/sidelight/namespace";
 /// Mount path of the pod's configuration layer.
 pub const RULES_PATH: &str = "/etc/sidelight/pod";
-/// Prefix of a command with copied output.
-pub const TEE: [&str; 2] = ["/run/sidelight/bin/sidelight-tee", "--"];
+/// The copier that the sidecar or an init container has put on the volume of the sockets. A command
+/// with copied output begins with one of these two paths, options, and `--`.
+pub const TEE_INSTALLED: &str = "/run/sidelight/bin/sidelight-tee";
+/// The copier in the mounted image.
+pub const TEE_MOUNTED: &str = "/run/sidelight-image/sidelight-tee";
 
-/// The variable with the path of the socket, for the application.
+/// The variable with the path of the stream socket, for the application.
 pub const SOCKET_VARIABLE: &str = "SIDELIGHT_SOCKET";
+/// The variable with the path of the datagram socket, for the application.
+pub const DATAGRAM_SOCKET_VARIABLE: &str = "SIDELIGHT_DATAGRAM_SOCKET";
 /// The variable with the directory of the binary, for the sidecar.
 pub const INSTALL_VARIABLE: &str = "SIDELIGHT_INSTALL_DIR";
 

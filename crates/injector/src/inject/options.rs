@@ -12,12 +12,13 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// All keys of `sidelight.dev/config.KEY`.
-const KEYS: [&str; 15] = [
+const KEYS: [&str; 16] = [
     "mode",
     "port",
     "log-level",
     "containers",
     "tee",
+    "tee-in-place",
     "metrics-prefix",
     "metrics-groups-off",
     "readiness-probe",
@@ -56,6 +57,7 @@ pub(super) struct PodOptions {
     /// The containers that get the socket; `None` for all.
     pub(super) containers: Option<BTreeSet<String>>,
     pub(super) tee: Tee,
+    pub(super) in_place: InPlace,
     pub(super) metrics: Metrics,
     pub(super) readiness_probe: bool,
     pub(super) final_scrape: FinalScrape,
@@ -72,6 +74,26 @@ pub(super) enum Tee {
     Nobody,
     Everybody,
     Named(BTreeSet<String>),
+}
+
+/// Whether the command of a container replaces the copier, because it must be process 1.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum InPlace {
+    /// The copier decides by the command.
+    Auto,
+    Always,
+    Never,
+}
+
+impl InPlace {
+    /// Returns the value of the copier's option.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            InPlace::Auto => "auto",
+            InPlace::Always => "always",
+            InPlace::Never => "never",
+        }
+    }
 }
 
 /// Reads annotations, and records which of them are invalid.
@@ -118,44 +140,47 @@ impl<'p> AnnotationReader<'p> {
 
 /// Returns the policy with the pod's settings applied, and the warnings for people.
 pub(super) fn read(pod: &Pod<'_>, policy: &Policy) -> (PodOptions, Vec<String>) {
-    let mut asked = AnnotationReader { pod, warnings: Vec::new() };
+    let mut reader = AnnotationReader { pod, warnings: Vec::new() };
     for (key, _) in pod.annotations(CONFIG) {
         if !KEYS.contains(&key) {
             let known = KEYS.join(", ");
-            asked.warnings.push(format!("annotation {CONFIG}{key} is unknown; known are {known}"));
+            reader.warnings.push(format!("annotation {CONFIG}{key} is unknown; known are {known}"));
         }
     }
-    let mode = asked.value("mode", "native or classic", |text| {
+    let mode = reader.value("mode", "native or classic", |text| {
         [Mode::Native, Mode::Classic].into_iter().find(|mode| mode.word() == text)
     });
-    let port = asked.value("port", "a port from 1024 to 65535", |text| {
+    let port = reader.value("port", "a port from 1024 to 65535", |text| {
         text.parse().ok().filter(|port| PORTS.contains(port))
     });
-    let log_level = asked.value("log-level", "error, warn, info, debug or trace", |text| {
+    let log_level = reader.value("log-level", "error, warn, info, debug or trace", |text| {
         LOG_LEVELS.into_iter().find(|level| *level == text)
     });
     let options = PodOptions {
         mode: mode.unwrap_or(policy.mode),
         port: port.unwrap_or(policy.port),
         log_level,
-        containers: containers(&mut asked),
-        tee: tee(&mut asked),
-        metrics: metrics(&mut asked, &policy.metrics),
-        readiness_probe: asked.value("readiness-probe", "true or false", flag).unwrap_or(false),
-        final_scrape_wait: asked.value("final-scrape-wait", "a duration up to 10m, as 35s,", wait),
+        containers: containers(&mut reader),
+        tee: tee(&mut reader),
+        in_place: reader
+            .value("tee-in-place", "auto, always or never", in_place)
+            .unwrap_or(InPlace::Auto),
+        metrics: metrics(&mut reader, &policy.metrics),
+        readiness_probe: reader.value("readiness-probe", "true or false", flag).unwrap_or(false),
+        final_scrape_wait: reader.value("final-scrape-wait", "a duration up to 10m, as 35s,", wait),
         final_scrape: FinalScrape {
-            scrapers: asked
+            scrapers: reader
                 .value("scrapers", "a number from 1 to 4", |text| {
                     text.parse().ok().filter(|scrapers| (1..=SCRAPERS_MAX).contains(scrapers))
                 })
                 .unwrap_or(policy.final_scrape.scrapers),
             ..policy.final_scrape
         },
-        rules: rules(&mut asked),
-        resources: resources(&mut asked, policy),
-        image: image(&mut asked, policy),
+        rules: rules(&mut reader),
+        resources: resources(&mut reader, policy),
+        image: image(&mut reader, policy),
     };
-    (options, asked.warnings)
+    (options, reader.warnings)
 }
 
 fn flag(text: &str) -> Option<bool> {
@@ -178,36 +203,40 @@ fn list(text: &str) -> impl Iterator<Item = &str> {
 
 /// Returns the containers that get the socket. If no container has one of the names, all of them
 /// get it, because a typing error must not lose all lines.
-fn containers(asked: &mut AnnotationReader<'_>) -> Option<BTreeSet<String>> {
+fn containers(reader: &mut AnnotationReader<'_>) -> Option<BTreeSet<String>> {
     let expected = "a list of names of containers";
-    let wanted = asked.value("containers", expected, names)?;
-    let there = |name: &&String| asked.pod.container(name).is_some();
+    let wanted = reader.value("containers", expected, names)?;
+    let there = |name: &&String| reader.pod.container(name).is_some();
     let missing: Vec<&str> =
         wanted.iter().filter(|name| !there(name)).map(String::as_str).collect();
     let nobody = missing.len() == wanted.len();
     for name in missing {
-        let end = if nobody { "; all are wired" } else { "" };
+        let end = if nobody { "; all get it" } else { "" };
         let message = format!("annotation {CONFIG}containers: there is no container `{name}`{end}");
-        asked.warnings.push(message);
+        reader.warnings.push(message);
     }
     (!nobody).then_some(wanted)
 }
 
-fn tee(asked: &mut AnnotationReader<'_>) -> Tee {
+fn tee(reader: &mut AnnotationReader<'_>) -> Tee {
     let parse = |text: &str| match flag(text) {
         Some(true) => Some(Tee::Everybody),
         Some(false) => Some(Tee::Nobody),
         None => names(text).map(Tee::Named),
     };
-    asked.value("tee", "true or a list of names of containers", parse).unwrap_or(Tee::Nobody)
+    reader.value("tee", "true or a list of names of containers", parse).unwrap_or(Tee::Nobody)
 }
 
-fn metrics(asked: &mut AnnotationReader<'_>, policy: &Metrics) -> Metrics {
-    let prefix = asked.value("metrics-prefix", "the beginning of a metric's name", |text| {
+fn in_place(text: &str) -> Option<InPlace> {
+    [InPlace::Auto, InPlace::Always, InPlace::Never].into_iter().find(|when| when.word() == text)
+}
+
+fn metrics(reader: &mut AnnotationReader<'_>, policy: &Metrics) -> Metrics {
+    let prefix = reader.value("metrics-prefix", "the beginning of a metric's name", |text| {
         is_prefix(text).then(|| text.to_owned())
     });
     let groups =
-        asked.value("metrics-groups-off", "a list of http, database, log, functions", |text| {
+        reader.value("metrics-groups-off", "a list of http, database, log, functions", |text| {
             let of = |word: &str| Group::ALL.into_iter().find(|group| group.word() == word);
             list(text).map(of).collect::<Option<BTreeSet<Group>>>()
         });
@@ -240,16 +269,16 @@ fn wait(text: &str) -> Option<Duration> {
 }
 
 /// Returns the name of a ConfigMap: DNS labels with dots between them.
-fn rules(asked: &mut AnnotationReader<'_>) -> Option<String> {
-    let name = asked.pod.annotation(RULES)?.trim();
+fn rules(reader: &mut AnnotationReader<'_>) -> Option<String> {
+    let name = reader.pod.annotation(RULES)?.trim();
     if is_name(name) {
         return Some(name.to_owned());
     }
-    asked.warn(RULES, name, "the name of a ConfigMap of the same namespace");
+    reader.warn(RULES, name, "the name of a ConfigMap of the same namespace");
     None
 }
 
-fn resources(asked: &mut AnnotationReader<'_>, policy: &Policy) -> Resources {
+fn resources(reader: &mut AnnotationReader<'_>, policy: &Policy) -> Resources {
     let mut resources = policy.resources.clone();
     for (key, name, is_limit) in [
         ("cpu-request", "cpu", false),
@@ -257,10 +286,10 @@ fn resources(asked: &mut AnnotationReader<'_>, policy: &Policy) -> Resources {
         ("memory-request", "memory", false),
         ("memory-limit", "memory", true),
     ] {
-        if !asked.may(key, policy.allow.resources, "resources") {
+        if !reader.may(key, policy.allow.resources, "resources") {
             continue;
         }
-        let quantity = asked.value(key, "a quantity, as 50m or 64Mi,", |text| {
+        let quantity = reader.value(key, "a quantity, as 50m or 64Mi,", |text| {
             quantity::is_usable(name, text, is_limit).then(|| text.to_owned())
         });
         let to = if is_limit { &mut resources.limits } else { &mut resources.requests };
@@ -269,12 +298,12 @@ fn resources(asked: &mut AnnotationReader<'_>, policy: &Policy) -> Resources {
     resources
 }
 
-fn image(asked: &mut AnnotationReader<'_>, policy: &Policy) -> String {
-    if !asked.may("image", policy.allow.image, "image") {
+fn image(reader: &mut AnnotationReader<'_>, policy: &Policy) -> String {
+    if !reader.may("image", policy.allow.image, "image") {
         return policy.image.clone();
     }
     let part = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/:@".contains(&byte);
-    let image = asked.value("image", "the name of an image", |text| {
+    let image = reader.value("image", "the name of an image", |text| {
         let fits = (1..=IMAGE_BYTES_MAX).contains(&text.len()) && text.bytes().all(part);
         fits.then(|| text.to_owned())
     });

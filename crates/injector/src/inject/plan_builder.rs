@@ -1,13 +1,15 @@
 //! Builds the plan of one pod: which containers get the socket, where the sidecar is inserted, and
 //! which warnings and reasons are reported. Unit: one pod.
 
-use super::mounts::{self, Command};
+use super::mounts::{self, Command, Copier};
 use super::names::{self, reason};
 use super::options::{PodOptions, Tee};
+use super::origin::{Namespace, Owner};
+use super::plan::{LeftOut, Plan};
 use super::pod::{self, Container, Pod};
-use super::policy::{Mode, Policy};
+use super::policy::{ImageVolume, Mode, Policy};
 use super::status::{Names, Status};
-use super::{LeftOut, Namespace, Owner, Plan, identity, mesh, patch, resources, sidecar};
+use super::{identity, mesh, patch, resources, sidecar};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
@@ -38,24 +40,31 @@ impl<'d> PlanBuilder<'d> {
             .map(str::to_owned)
             .collect();
         self.status = Status::default();
-        let wired = self.wired();
-        if wired.is_empty() {
-            let nobody = self.plan.left_out.is_empty();
-            let reason = if nobody { reason::NO_CONTAINER } else { reason::CONFLICT };
+        let connected = self.connected();
+        if connected.is_empty() {
+            let has_none = self.plan.left_out.is_empty();
+            let reason = if has_none { reason::NO_CONTAINER } else { reason::CONFLICT };
             return Plan { warnings: self.plan.warnings, ..Plan::skip(reason) };
         }
         let port = self.port();
         let catches = mesh::catches(self.pod, port);
         let front = self.front();
-        let commands = self.commands(&wired, front);
-        let install = commands.iter().any(|(_, command)| *command != Command::Unknown);
+        let commands = self.commands(&connected, front);
+        let copier = if commands.iter().all(|(_, command)| *command == Command::Unknown) {
+            Copier::Absent
+        } else if self.policy.image_volume == ImageVolume::Always {
+            Copier::Mounted
+        } else {
+            Copier::Installed
+        };
         self.explain(port, catches);
         self.begin_status(port, &volumes);
-        self.volumes(install);
-        self.wire(&wired);
-        self.tee(&commands, install);
+        self.volumes(copier);
+        self.connect(&connected, &commands, copier);
+        self.wrap(&commands, copier);
         let owners = identity::owners(self.pod, owner);
         let resources = resources::of(self.pod, &self.options.resources, mesh::owns);
+        let install = copier == Copier::Installed;
         let shape = sidecar::Shape { port, resources, reachable: !catches, install };
         self.sidecar(&owners, &shape, front);
         self.pull_secrets(owner.is_some());
@@ -103,14 +112,16 @@ impl<'d> PlanBuilder<'d> {
     pub(super) fn again(mut self, sidecar: &Container<'_>) -> Plan {
         self.options.mode = if sidecar.is_init { Mode::Native } else { Mode::Classic };
         let port = mesh::port_of(sidecar).unwrap_or(self.options.port);
-        let wired = self.wired();
-        let has_binary = sidecar.variable(names::INSTALL_VARIABLE).is_some()
-            || self.pod.container(names::INSTALL_CONTAINER).is_some();
+        let connected = self.connected();
+        let copier = self.copier_of(sidecar);
         let installer = self.pod.container(names::INSTALL_CONTAINER).unwrap_or(sidecar);
         let front = if installer.is_init { installer.index } else { 0 };
-        let commands = if has_binary { self.commands(&wired, front) } else { Vec::new() };
-        self.wire(&wired);
-        self.tee(&commands, has_binary);
+        let commands = match copier {
+            Copier::Absent => Vec::new(),
+            Copier::Installed | Copier::Mounted => self.commands(&connected, front),
+        };
+        self.connect(&connected, &commands, copier);
+        self.wrap(&commands, copier);
         if sidecar.is_init && !sidecar.is_native_sidecar() {
             // a webhook that decoded the pod without knowing the field has dropped it, and without
             // it the pod would never start
@@ -126,10 +137,23 @@ impl<'d> PlanBuilder<'d> {
         self.fitting()
     }
 
+    /// Returns where the copier is in a pod with a sidecar.
+    fn copier_of(&self, sidecar: &Container<'_>) -> Copier {
+        let is_installed = sidecar.variable(names::INSTALL_VARIABLE).is_some()
+            || self.pod.container(names::INSTALL_CONTAINER).is_some();
+        if is_installed {
+            Copier::Installed
+        } else if self.pod.has_volume(names::IMAGE_VOLUME) {
+            Copier::Mounted
+        } else {
+            Copier::Absent
+        }
+    }
+
     /// Returns the containers that get the socket, and records those that should get it and cannot.
-    fn wired(&mut self) -> Vec<Container<'d>> {
+    fn connected(&mut self) -> Vec<Container<'d>> {
         let pod: &'d Pod<'d> = self.pod;
-        let mut wired = Vec::new();
+        let mut connected = Vec::new();
         for container in &pod.containers {
             let ours = [names::CONTAINER, names::INSTALL_CONTAINER].contains(&container.name);
             let wanted = match &self.options.containers {
@@ -141,7 +165,7 @@ impl<'d> PlanBuilder<'d> {
                 continue;
             }
             match mounts::obstacle(pod, container) {
-                None => wired.push(container.clone()),
+                None => connected.push(container.clone()),
                 Some(reason) => {
                     let name = container.name;
                     self.note(&format!(
@@ -156,7 +180,7 @@ impl<'d> PlanBuilder<'d> {
                 }
             }
         }
-        wired
+        connected
     }
 
     /// Returns the requested port, or the next one that no container uses.
@@ -187,28 +211,32 @@ impl<'d> PlanBuilder<'d> {
 
     /// Returns the commands of the containers with copied output. Containers that run before init
     /// container `front` cannot have the binary.
-    fn commands(&mut self, wired: &[Container<'d>], front: usize) -> Vec<(Container<'d>, Command)> {
+    fn commands(
+        &mut self,
+        connected: &[Container<'d>],
+        front: usize,
+    ) -> Vec<(Container<'d>, Command)> {
         let mut found = Vec::new();
-        for container in wired {
-            let is_asked = match &self.options.tee {
+        for container in connected {
+            let is_wanted = match &self.options.tee {
                 Tee::Nobody => false,
                 Tee::Everybody => !container.is_init,
                 Tee::Named(names) => names.contains(container.name),
             };
-            if is_asked && container.is_init && container.index < front {
+            if is_wanted && container.is_init && container.index < front {
                 self.uncopied(
                     container.name,
                     reason::STARTS_EARLIER,
                     "it starts before the sidecar",
                 );
-            } else if is_asked {
+            } else if is_wanted {
                 found.push((container.clone(), mounts::command(container, self.policy)));
             }
         }
         if let Tee::Named(names) = self.options.tee.clone() {
-            let wired = wired.iter().map(|container| container.name);
+            let connected = connected.iter().map(|container| container.name);
             let left_out = self.plan.left_out.iter().map(|left_out| left_out.container.as_str());
-            let known: BTreeSet<&str> = wired.chain(left_out).collect();
+            let known: BTreeSet<&str> = connected.chain(left_out).collect();
             let missing = names.into_iter().filter(|name| !known.contains(name.as_str()));
             let missing: Vec<String> = missing.collect();
             for name in missing {
@@ -258,28 +286,43 @@ impl<'d> PlanBuilder<'d> {
         }
     }
 
-    fn volumes(&mut self, install: bool) {
-        let volumes = sidecar::volumes(self.pod, self.policy, &self.options, install);
+    fn volumes(&mut self, copier: Copier) {
+        let volumes = sidecar::volumes(self.pod, self.policy, &self.options, copier);
         for volume in &volumes {
             self.status.name(Names::Volumes, volume["name"].as_str().unwrap_or_default());
         }
         patch::append(&mut self.plan.patch, (self.pod.spec, "/spec"), "volumes", volumes);
     }
 
-    fn wire(&mut self, wired: &[Container<'_>]) {
-        for container in wired {
-            if mounts::wire(&mut self.plan.patch, container) {
-                self.status.name(Names::KeptEnv, container.name);
+    /// Adds the mounts and variables to the containers.
+    fn connect(
+        &mut self,
+        connected: &[Container<'_>],
+        commands: &[(Container<'_>, Command)],
+        copier: Copier,
+    ) {
+        let copied: BTreeSet<&str> = commands
+            .iter()
+            .filter(|(_, command)| matches!(command, Command::Own(_) | Command::Known(_)))
+            .map(|(container, _)| container.name)
+            .collect();
+        for container in connected {
+            let needs_image = copier == Copier::Mounted && copied.contains(container.name);
+            for kept in mounts::connect(&mut self.plan.patch, container, needs_image) {
+                self.status.name(kept, container.name);
             }
         }
     }
 
-    fn tee(&mut self, commands: &[(Container<'_>, Command)], has_binary: bool) {
+    /// Wraps the commands, and records those that cannot be wrapped.
+    fn wrap(&mut self, commands: &[(Container<'_>, Command)], copier: Copier) {
+        let in_place = self.options.in_place;
         for (container, command) in commands {
             let is_known = matches!(command, Command::Known(_));
             match command {
-                Command::Own(command) | Command::Known(command) if has_binary => {
-                    mounts::wrap(&mut self.plan.patch, container, command.clone());
+                Command::Own(command) | Command::Known(command) if copier != Copier::Absent => {
+                    let patch = &mut self.plan.patch;
+                    mounts::wrap(patch, container, copier, in_place, command.clone());
                     self.status.name(Names::Tee, container.name);
                     if is_known {
                         self.status.name(Names::Entrypoints, container.name);

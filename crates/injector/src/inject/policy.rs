@@ -1,9 +1,11 @@
 //! The installer's decisions: the injector's configuration with all its defaults. This module does
-//! not know YAML; `config::injector` reads it. Unit: one injector.
+//! not know YAML; `config` reads it. Unit: one injector.
 
+use sidelight::config::settings::LISTEN_PORT;
+use sidelight::encoding::Fnv1a;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::{self, Write};
+use std::fmt::Write;
 use std::time::Duration;
 
 /// The injector's settings.
@@ -29,6 +31,8 @@ pub struct Policy {
     pub otlp: Otlp,
     /// The sidecar's requests and limits.
     pub resources: Resources,
+    /// Whether containers with copied output mount our image instead of copying the binary.
+    pub image_volume: ImageVolume,
     /// Size of the volume of the sockets; `None` for the size that is needed.
     pub volume_size_limit: Option<String>,
     /// The startup probe, which decides when the application may start.
@@ -116,6 +120,26 @@ pub enum Mesh {
     Absent,
 }
 
+/// Whether containers with copied output mount our image as a volume (`volumes[].image`). A pod with
+/// such a volume does not start on a node that lacks them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ImageVolume {
+    /// In every pod.
+    Always,
+    /// In no pod: the sidecar or an init container copies the binary.
+    Never,
+}
+
+impl ImageVolume {
+    /// Returns the word in the configuration.
+    pub fn word(self) -> &'static str {
+        match self {
+            ImageVolume::Always => "always",
+            ImageVolume::Never => "never",
+        }
+    }
+}
+
 /// The destination of spans.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Otlp {
@@ -125,6 +149,17 @@ pub struct Otlp {
     pub protocol: Option<Protocol>,
     /// Headers of each request; everyone who may read pods can read them.
     pub headers: BTreeMap<String, String>,
+    /// The headers as a Secret of the pod's namespace; replaces `headers`.
+    pub headers_secret: Option<SecretKey>,
+}
+
+/// One key of a Secret. Its value never passes through the injector: kubelet reads it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SecretKey {
+    /// The name of the Secret.
+    pub name: String,
+    /// The key in its data, with headers as `name=value,name=value`.
+    pub key: String,
 }
 
 /// The protocol for spans.
@@ -259,7 +294,7 @@ impl Default for Policy {
             image_pull_policy: PullPolicy::IfNotPresent,
             image_pull_secrets: Vec::new(),
             mode: Mode::Native,
-            port: 19464,
+            port: LISTEN_PORT,
             platform: Platform::Auto,
             mesh: Mesh::Auto,
             otlp: Otlp::default(),
@@ -268,6 +303,7 @@ impl Default for Policy {
                 // no limit of processor time: a throttled sidecar answers its probes late
                 limits: quantities(&[("memory", "64Mi")]),
             },
+            image_volume: ImageVolume::Never,
             volume_size_limit: None,
             // an exec probe on a busy node takes seconds; the probe may fail for a minute, because
             // a failure keeps the pod from starting
@@ -328,25 +364,13 @@ impl Policy {
     /// # Panics
     /// Never: hashing cannot fail.
     pub fn hash(&self) -> String {
-        let mut hash = Fnv(0xcbf2_9ce4_8422_2325);
+        let mut hash = Fnv1a::new();
         let names = (&self.image, self.image_pull_policy, &self.image_pull_secrets, &self.defaults);
         let kind = (self.mode, self.port, self.platform, self.mesh, &self.otlp, &self.metrics);
         let size =
             (&self.resources, &self.volume_size_limit, self.startup_probe, self.liveness_probe);
-        let rest = (self.final_scrape, self.allow, &self.entrypoints);
+        let rest = (self.final_scrape, self.allow, &self.entrypoints, self.image_volume);
         write!(hash, "{names:?}{kind:?}{size:?}{rest:?}").expect("hashing cannot fail");
-        format!("{:016x}", hash.0)
-    }
-}
-
-/// FNV-1a with 64 bits: it protects no secret, and it is the same in every build.
-struct Fnv(u64);
-
-impl Write for Fnv {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        for byte in text.bytes() {
-            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-        }
-        Ok(())
+        format!("{:016x}", hash.finish())
     }
 }

@@ -45,8 +45,8 @@ pub(super) fn of(pod: &Pod<'_>, wanted: &Resources, is_foreign: impl Fn(&str) ->
     // without any
     let whole = pod.spec.get("resources").and_then(Value::as_object);
     for (name, ..) in ASKED_FOR {
-        let said = |kind: &str| whole.is_some_and(|whole| amount_in(whole, kind, name).is_some());
-        if said("requests") || said("limits") {
+        let is_set = |kind: &str| whole.is_some_and(|whole| amount_in(whole, kind, name).is_some());
+        if is_set("requests") || is_set("limits") {
             requests.remove(name);
             limits.remove(name);
         }

@@ -1,18 +1,20 @@
 //! Builds the sidecar's container and its volumes, which comply with Pod Security "restricted".
 //! Unit: one container.
 
-use super::Owner;
 use super::identity::{self, literal};
+use super::mounts::Copier;
 use super::names::{
-    CONTAINER, DATAGRAM_SOCKET_PATH, INSTALL_CONTAINER, INSTALL_PATH, INSTALL_VARIABLE,
-    NAMESPACE_CONFIG_MAP, NAMESPACE_PATH, NAMESPACE_VOLUME, PORT, RULES_PATH, RULES_VOLUME,
-    RUN_PATH, RUN_VOLUME, SOCKET_PATH, SOCKET_VARIABLE,
+    CONTAINER, DATAGRAM_SOCKET_PATH, DATAGRAM_SOCKET_VARIABLE, IMAGE_VOLUME, INSTALL_CONTAINER,
+    INSTALL_PATH, INSTALL_VARIABLE, NAMESPACE_CONFIG_MAP, NAMESPACE_PATH, NAMESPACE_VOLUME, PORT,
+    RULES_PATH, RULES_VOLUME, RUN_PATH, RUN_VOLUME, SOCKET_PATH, SOCKET_VARIABLE,
 };
 use super::options::PodOptions;
+use super::origin::Owner;
 use super::pod::Pod;
-use super::policy::{Mode, Platform, Policy, Probe};
+use super::policy::{Mode, Otlp, Platform, Policy, Probe, SecretKey};
 use super::quantity::is_more;
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// The user id of the image; the same as in its USER.
@@ -90,8 +92,9 @@ pub(super) fn volumes(
     pod: &Pod<'_>,
     policy: &Policy,
     options: &PodOptions,
-    install: bool,
+    copier: Copier,
 ) -> Vec<Value> {
+    let install = copier == Copier::Installed;
     // the sockets need almost nothing, the binary needs eight
     let needed = if install { "16Mi" } else { "8Mi" };
     let size = policy.volume_size_limit.as_deref().unwrap_or(needed);
@@ -105,6 +108,11 @@ pub(super) fn volumes(
         json!({"name": RUN_VOLUME, "emptyDir": {"medium": "Memory", "sizeLimit": size}}),
         layer(NAMESPACE_VOLUME, NAMESPACE_CONFIG_MAP),
     ];
+    if copier == Copier::Mounted {
+        let pull = policy.image_pull_policy.word();
+        let image = json!({"reference": options.image, "pullPolicy": pull});
+        volumes.push(json!({"name": IMAGE_VOLUME, "image": image}));
+    }
     volumes.extend(options.rules.as_deref().map(|name| layer(RULES_VOLUME, name)));
     volumes.retain(|volume| !volume["name"].as_str().is_some_and(|name| pod.has_volume(name)));
     volumes
@@ -156,9 +164,9 @@ fn environment(
     shape: &Shape,
 ) -> Value {
     let mut list: Vec<Value> = Vec::new();
-    let mut put = |name: &str, value: String| list.push(json!({"name": name, "value": value}));
+    let mut put = |name: &str, value: String| list.push(variable(name, value));
     put(SOCKET_VARIABLE, SOCKET_PATH.to_owned());
-    put("SIDELIGHT_DATAGRAM_SOCKET", DATAGRAM_SOCKET_PATH.to_owned());
+    put(DATAGRAM_SOCKET_VARIABLE, DATAGRAM_SOCKET_PATH.to_owned());
     // the volume belongs to the pod, and its containers run as other users
     put("SIDELIGHT_SOCKET_MODE", "0666".to_owned());
     put("SIDELIGHT_LISTEN", format!("[::]:{}", shape.port));
@@ -177,22 +185,11 @@ fn environment(
     ] {
         list.push(json!({"name": name, "valueFrom": {"fieldRef": {"fieldPath": field}}}));
     }
-    let mut put = |name: &str, value: String| list.push(json!({"name": name, "value": value}));
     let identity = identity::of(pod, owners);
-    put("OTEL_SERVICE_NAME", identity.service_name);
-    put("OTEL_RESOURCE_ATTRIBUTES", identity.attributes);
-    // the installer wrote this text, and so `$(HOST_IP)` must be expanded
-    if let Some(endpoint) = &policy.otlp.endpoint {
-        put("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.clone());
-        if let Some(protocol) = policy.otlp.protocol {
-            put("OTEL_EXPORTER_OTLP_PROTOCOL", protocol.word().to_owned());
-        }
-        if !policy.otlp.headers.is_empty() {
-            let pair = |(name, value): (&String, &String)| format!("{name}={}", listed(value));
-            let pairs: Vec<String> = policy.otlp.headers.iter().map(pair).collect();
-            put("OTEL_EXPORTER_OTLP_HEADERS", pairs.join(","));
-        }
-    }
+    list.push(variable("OTEL_SERVICE_NAME", identity.service_name));
+    list.push(variable("OTEL_RESOURCE_ATTRIBUTES", identity.attributes));
+    list.extend(exporter(&policy.otlp));
+    let mut put = |name: &str, value: String| list.push(variable(name, value));
     if let Some(defaults) =
         policy.defaults.as_deref().filter(|text| text.len() <= DEFAULTS_BYTES_MAX)
     {
@@ -225,6 +222,36 @@ fn environment(
     Value::Array(list)
 }
 
+fn variable(name: &str, value: impl Into<Value>) -> Value {
+    json!({"name": name, "value": value.into()})
+}
+
+/// Builds the variables of the exporter of spans. The installer wrote their text, and so
+/// `$(HOST_IP)` must be expanded.
+fn exporter(otlp: &Otlp) -> Vec<Value> {
+    let Some(endpoint) = &otlp.endpoint else { return Vec::new() };
+    let mut list = vec![variable("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.clone())];
+    if let Some(protocol) = otlp.protocol {
+        list.push(variable("OTEL_EXPORTER_OTLP_PROTOCOL", protocol.word().to_owned()));
+    }
+    if let Some(SecretKey { name, key }) = &otlp.headers_secret {
+        // optional, because a missing Secret would keep the application from starting
+        let reference = json!({"name": name, "key": key, "optional": true});
+        let value = json!({"secretKeyRef": reference});
+        list.push(json!({"name": "OTEL_EXPORTER_OTLP_HEADERS", "valueFrom": value}));
+    } else if !otlp.headers.is_empty() {
+        list.push(variable("OTEL_EXPORTER_OTLP_HEADERS", joined(&otlp.headers)));
+    }
+    list
+}
+
+/// Returns headers as OpenTelemetry's variable lists them.
+pub(super) fn joined(headers: &BTreeMap<String, String>) -> String {
+    let escape = |value: &str| value.replace('%', "%25").replace(',', "%2c").replace('=', "%3d");
+    let pairs = headers.iter().map(|(name, value)| format!("{name}={}", escape(value)));
+    pairs.collect::<Vec<_>>().join(",")
+}
+
 fn final_scrape_wait(owners: &[Owner], options: &PodOptions) -> Duration {
     let by_kind =
         if is_job(owners) { options.final_scrape.jobs } else { options.final_scrape.others };
@@ -247,9 +274,4 @@ pub(super) fn written(duration: Duration) -> String {
         0 => format!("{}s", duration.as_secs()),
         _ => format!("{}ms", duration.as_millis()),
     }
-}
-
-/// Escapes a value for a list of pairs.
-pub(super) fn listed(value: &str) -> String {
-    value.replace('%', "%25").replace(',', "%2c").replace('=', "%3d")
 }

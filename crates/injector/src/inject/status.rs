@@ -2,7 +2,10 @@
 //! call and for the removal. Unit: one pod.
 
 use super::mesh::Entry;
-use super::names::{CONTAINER, NAMESPACE_VOLUME, RULES_VOLUME, RUN_VOLUME};
+use super::names::{
+    CONTAINER, DATAGRAM_SOCKET_PATH, DATAGRAM_SOCKET_VARIABLE, SOCKET_PATH, SOCKET_VARIABLE,
+    VOLUMES,
+};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
@@ -21,8 +24,10 @@ pub(super) enum Names {
     Containers,
     Volumes,
     ImagePullSecrets,
-    /// Containers that had the variable of the socket before.
+    /// Containers that had the variable of the stream socket before.
     KeptEnv,
+    /// Containers that had the variable of the datagram socket before.
+    KeptDatagramEnv,
     /// Containers with a `command` that begins with the copier.
     Tee,
     /// Those of them that had no `command` before.
@@ -31,12 +36,13 @@ pub(super) enum Names {
 }
 
 impl Names {
-    const ALL: [Names; 8] = [
+    const ALL: [Names; 9] = [
         Names::InitContainers,
         Names::Containers,
         Names::Volumes,
         Names::ImagePullSecrets,
         Names::KeptEnv,
+        Names::KeptDatagramEnv,
         Names::Tee,
         Names::Entrypoints,
         Names::Notes,
@@ -49,12 +55,20 @@ impl Names {
             Names::Volumes => "volumes",
             Names::ImagePullSecrets => "imagePullSecrets",
             Names::KeptEnv => "keptEnv",
+            Names::KeptDatagramEnv => "keptDatagramEnv",
             Names::Tee => "tee",
             Names::Entrypoints => "entrypoints",
             Names::Notes => "notes",
         }
     }
 }
+
+/// The variables of an application's container: name, value, and the list of containers that had
+/// the variable before.
+pub(super) const VARIABLES: [(&str, &str, Names); 2] = [
+    (SOCKET_VARIABLE, SOCKET_PATH, Names::KeptEnv),
+    (DATAGRAM_SOCKET_VARIABLE, DATAGRAM_SOCKET_PATH, Names::KeptDatagramEnv),
+];
 
 impl Status {
     /// Reads the contents of the annotation.
@@ -72,7 +86,7 @@ impl Status {
         let mut status = Status::default();
         status.set("mode", "native");
         status.name(Names::InitContainers, CONTAINER);
-        for volume in [RUN_VOLUME, NAMESPACE_VOLUME, RULES_VOLUME] {
+        for volume in VOLUMES {
             status.name(Names::Volumes, volume);
         }
         status

@@ -2,22 +2,22 @@
 //! else. Lists that become empty are removed, too. Unit: one pod.
 
 use super::names::{
-    CONTAINER, INJECTED_LABEL, INSTALL_CONTAINER, RUN_VOLUME, SOCKET_PATH, SOCKET_VARIABLE, STATUS,
-    TEE,
+    CONTAINER, IMAGE_VOLUME, INJECTED_LABEL, INSTALL_CONTAINER, RUN_VOLUME, STATUS, TEE_INSTALLED,
+    TEE_MOUNTED,
 };
 use super::pod::{Pod, has_named, is_named};
-use super::status::{Names, Status};
+use super::status::{Names, Status, VARIABLES};
 use serde_json::{Map, Value};
 
-/// Strips a pod. Returns whether there was anything to remove.
-pub(super) fn strip(value: &mut Value) -> bool {
+/// Removes the additions from a pod. Returns whether there were any.
+pub(super) fn uninject(value: &mut Value) -> bool {
     let Some(pod) = Pod::read(value) else { return false };
-    let said = pod.status();
+    let recorded = pod.status();
     let by_policy = pod.label(INJECTED_LABEL) == Some("true");
-    if said.is_none() && !by_policy {
+    if recorded.is_none() && !by_policy {
         return false;
     }
-    let status = said.map_or_else(Status::of_policy, Status::of);
+    let status = recorded.map_or_else(Status::of_policy, Status::of);
     let root = value.as_object_mut();
     let Some(root) = root else { return false };
     if let Some(spec) = root.get_mut("spec").and_then(Value::as_object_mut) {
@@ -38,7 +38,7 @@ pub(super) fn strip(value: &mut Value) -> bool {
 }
 
 fn containers(spec: &mut Map<String, Value>, status: &Status) {
-    let kept = status.names(Names::KeptEnv);
+    let kept = VARIABLES.map(|(.., kept)| status.names(kept));
     let wrapped = status.names(Names::Tee);
     let made = status.names(Names::Entrypoints);
     for list in ["initContainers", "containers"] {
@@ -48,16 +48,21 @@ fn containers(spec: &mut Map<String, Value>, status: &Status) {
             if [CONTAINER, INSTALL_CONTAINER].contains(&name.as_str()) {
                 continue;
             }
-            // the mount shows which containers were wired
-            let is_wired = has_named(container, "volumeMounts", RUN_VOLUME);
-            if is_wired && !kept.contains(&name.as_str()) {
-                let is_ours = |variable: &Value| {
-                    is_named(variable, SOCKET_VARIABLE)
-                        && variable.get("value").and_then(Value::as_str) == Some(SOCKET_PATH)
+            // the mount shows which containers got the variables
+            let has_mount = has_named(container, "volumeMounts", RUN_VOLUME);
+            for ((variable, path, _), kept) in VARIABLES.iter().zip(&kept) {
+                if !has_mount || kept.contains(&name.as_str()) {
+                    continue;
+                }
+                let is_ours = |element: &Value| {
+                    is_named(element, variable)
+                        && element.get("value").and_then(Value::as_str) == Some(path)
                 };
                 remove(container, "env", is_ours);
             }
-            remove(container, "volumeMounts", |mount| is_named(mount, RUN_VOLUME));
+            for volume in [RUN_VOLUME, IMAGE_VOLUME] {
+                remove(container, "volumeMounts", |mount| is_named(mount, volume));
+            }
             if wrapped.contains(&name.as_str()) {
                 unwrap_command(container, made.contains(&name.as_str()));
             }
@@ -68,12 +73,14 @@ fn containers(spec: &mut Map<String, Value>, status: &Status) {
 /// Removes the copier from the beginning of a command, or a whole command that injection added.
 fn unwrap_command(container: &mut Map<String, Value>, made: bool) {
     let Some(Value::Array(command)) = container.get_mut("command") else { return };
-    let starts = command.windows(TEE.len()).position(|part| part == TEE);
-    let Some(start) = starts else { return };
+    let is_copier = |part: &Value| part == TEE_INSTALLED || part == TEE_MOUNTED;
+    let Some(start) = command.iter().position(is_copier) else { return };
+    // its options end with `--`
+    let Some(options) = command[start..].iter().position(|part| part == "--") else { return };
     if made {
         container.shift_remove("command");
     } else {
-        command.drain(start..start + TEE.len());
+        command.drain(start..=start + options);
     }
 }
 

@@ -1,18 +1,17 @@
 //! Sends GET requests over HTTP/1.1, with TLS if the address requires it. It follows a few
 //! redirections, limits the size of bodies, and never sends a token to another host. Unit: one GET.
 
+use super::error::Error;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty, Limited};
-use hyper::client::conn::http1;
-use hyper::header::{AUTHORIZATION, HOST, HeaderMap, HeaderName, LOCATION, USER_AGENT};
-use hyper::rt::{Read, Write};
+use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName, LOCATION, USER_AGENT};
 use hyper::{Request, Uri};
-use hyper_util::rt::TokioIo;
-use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, RootCertStore};
+use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use rustls::{ClientConfig, RootCertStore, crypto};
 use std::sync::Arc;
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
 
 /// Maximum bytes of an answer: an index of 20 platforms has 10 KiB, a configuration with a long
 /// history 100.
@@ -29,21 +28,17 @@ pub(super) struct Answer {
     pub(super) body: Bytes,
 }
 
-/// A client that opens a connection for every GET; an image takes three or four.
-pub(super) struct Client {
-    tls: Option<Arc<ClientConfig>>,
-}
+/// A client of registries and of the storage that they redirect to.
+pub(super) struct Client(legacy::Client<HttpsConnector<HttpConnector>, Empty<Bytes>>);
 
 impl Client {
     pub(super) fn new() -> Client {
-        let mut roots = RootCertStore::empty();
-        let found = rustls_native_certs::load_native_certs();
-        roots.add_parsable_certificates(found.certs);
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let tls = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map(|builder| builder.with_root_certificates(roots).with_no_client_auth());
-        Client { tls: tls.ok().map(Arc::new) }
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(tls())
+            .https_or_http()
+            .enable_http1()
+            .build();
+        Client(legacy::Client::builder(TokioExecutor::new()).build(connector))
     }
 
     pub(super) async fn get(
@@ -51,8 +46,8 @@ impl Client {
         url: &str,
         headers: &[(HeaderName, &str)],
         token: Option<&str>,
-    ) -> Result<Answer, String> {
-        let mut uri: Uri = url.parse().map_err(|_| format!("`{url}` is no address"))?;
+    ) -> Result<Answer, Error> {
+        let mut uri: Uri = url.parse().map_err(|_| Error::Url(url.to_owned()))?;
         let first = uri.authority().cloned();
         for _ in 0..=REDIRECTS_MAX {
             let token = token.filter(|_| uri.authority() == first.as_ref());
@@ -60,12 +55,13 @@ impl Client {
             let location = answer.headers.get(LOCATION).and_then(|value| value.to_str().ok());
             match (answer.status, location) {
                 (301 | 302 | 303 | 307 | 308, Some(location)) => {
-                    uri = joined(&uri, location).ok_or_else(|| format!("{url} sends nowhere"))?;
+                    let next = joined(&uri, location);
+                    uri = next.ok_or_else(|| Error::Redirection(url.to_owned()))?;
                 }
                 _ => return Ok(answer),
             }
         }
-        Err(format!("{url} is sent on more than {REDIRECTS_MAX} times"))
+        Err(Error::Redirections(url.to_owned()))
     }
 
     async fn once(
@@ -73,53 +69,39 @@ impl Client {
         uri: &Uri,
         headers: &[(HeaderName, &str)],
         token: Option<&str>,
-    ) -> Result<Answer, String> {
-        let authority = uri.authority().ok_or("an address without a host")?;
-        let host = authority.host().trim_start_matches('[').trim_end_matches(']');
-        let secure = uri.scheme_str() != Some("http");
-        let port = authority.port_u16().unwrap_or(if secure { 443 } else { 80 });
-        let failed =
-            |error: &dyn std::fmt::Display| format!("{authority} cannot be reached: {error}");
-        let stream = TcpStream::connect((host, port)).await.map_err(|error| failed(&error))?;
-        let path = uri.path_and_query().map_or("/", |path| path.as_str());
-        let mut request = Request::get(path)
-            .header(HOST, authority.as_str())
-            .header(USER_AGENT, concat!("sidelight/", env!("CARGO_PKG_VERSION")));
+    ) -> Result<Answer, Error> {
+        let agent = concat!("sidelight/", env!("CARGO_PKG_VERSION"));
+        let mut request = Request::get(uri).header(USER_AGENT, agent);
         for (name, value) in headers {
             request = request.header(name, *value);
         }
         if let Some(token) = token {
             request = request.header(AUTHORIZATION, format!("Bearer {token}"));
         }
-        let request = request.body(Empty::new()).map_err(|error| error.to_string())?;
-        if !secure {
-            return exchange(TokioIo::new(stream), request).await.map_err(|error| failed(&error));
-        }
-        let config = self.tls.clone().ok_or("TLS cannot be set up")?;
-        let name = ServerName::try_from(host.to_owned()).map_err(|error| failed(&error))?;
-        let stream = TlsConnector::from(config).connect(name, stream).await;
-        let stream = stream.map_err(|error| failed(&error))?;
-        exchange(TokioIo::new(stream), request).await.map_err(|error| failed(&error))
+        let request = request.body(Empty::new()).map_err(|_| Error::Url(uri.to_string()))?;
+        let unreachable = |source| Error::Unreachable {
+            authority: uri.authority().map(ToString::to_string).unwrap_or_default(),
+            source,
+        };
+        let answer = self.0.request(request).await.map_err(|error| unreachable(error.into()))?;
+        let (head, body) = answer.into_parts();
+        let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await.map_err(unreachable)?;
+        Ok(Answer { status: head.status.as_u16(), headers: head.headers, body: body.to_bytes() })
     }
 }
 
-type Failure = Box<dyn std::error::Error + Send + Sync>;
-
-async fn exchange(
-    io: impl Read + Write + Unpin + Send + 'static,
-    request: Request<Empty<Bytes>>,
-) -> Result<Answer, Failure> {
-    let (mut sender, connection) = http1::handshake(io).await?;
-    // the request returns the error of a broken connection
-    let driver = tokio::spawn(async { drop(connection.await) });
-    let answer = async {
-        let (head, body) = sender.send_request(request).await?.into_parts();
-        let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await?.to_bytes();
-        Ok(Answer { status: head.status.as_u16(), headers: head.headers, body })
+/// Builds the configuration for TLS with the system's authorities. A machine without any can still
+/// use a registry that it runs itself; every other connection then fails in the handshake.
+fn tls() -> ClientConfig {
+    let builder = || {
+        ClientConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("the provider supports the default versions")
     };
-    let answer = answer.await;
-    driver.abort();
-    answer
+    match builder().try_with_platform_verifier() {
+        Ok(builder) => builder.with_no_client_auth(),
+        Err(_) => builder().with_root_certificates(RootCertStore::empty()).with_no_client_auth(),
+    }
 }
 
 /// Returns the target of a redirection: a URL, or a path on the same host; never from TLS to plain

@@ -1,6 +1,8 @@
 //! Parses the name of an image, as manifests write it, into its location in a registry. Unit: one
 //! name.
 
+use super::error::Error;
+
 /// An image in a registry.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Image {
@@ -17,7 +19,7 @@ impl Image {
     ///
     /// # Errors
     /// Fails if the text is not a valid image name.
-    pub fn parse(text: &str) -> Result<Image, String> {
+    pub fn parse(text: &str) -> Result<Image, Error> {
         let (name, digest) = match text.split_once('@') {
             Some((name, digest)) => (name, Some(digest)),
             None => (text, None),
@@ -46,7 +48,7 @@ impl Image {
             name.split('/').all(|part| !part.is_empty() && part != "." && part != "..");
         if !parts_full || reference.is_empty() || !format!("{name}{reference}").bytes().all(allowed)
         {
-            return Err(format!("`{text}` is no name of an image"));
+            return Err(Error::Name(text.to_owned()));
         }
         Ok(Image { host: host.to_owned(), name, reference: reference.to_owned() })
     }

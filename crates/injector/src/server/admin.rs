@@ -8,6 +8,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, StatusCode, header};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use sidelight::serve::accept::next_connection;
 use sidelight::serve::metrics::joined;
 use sidelight::serve::negotiate;
 use sidelight::serve::query;
@@ -29,13 +30,10 @@ const HEADER_READ_MAX: Duration = Duration::from_secs(30);
 /// Maximum size of a request's head.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
 
-/// Delay before the next attempt after `accept` failed, mostly because no descriptors are left.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
 const PATHS: &str = "\
 /metrics  metrics of the injector, for Prometheus
 /livez    is it alive (/healthz is the same)
-/readyz   do API servers reach it and believe it
+/readyz   do API servers reach and trust it
 ";
 
 /// The state that the port answers from.
@@ -50,15 +48,12 @@ pub struct Admin {
 /// Serves until `stop` is set.
 pub async fn serve(listener: TcpListener, admin: Admin, mut stop: watch::Receiver<bool>) {
     let slots = Arc::new(Slots::new());
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            _ = stop.wait_for(|stopped| *stopped) => return,
-        };
-        let Ok((stream, _)) = accepted else {
-            sleep(ACCEPT_PAUSE).await;
-            continue;
-        };
+    let until = async {
+        // a closed channel is a stop, too
+        let _ = stop.wait_for(|stopped| *stopped).await;
+    };
+    let mut until = pin!(until);
+    while let Some((stream, _)) = next_connection(&listener, until.as_mut()).await {
         let slot = loop {
             match slots.take() {
                 Ok((slot, _)) => break slot,
@@ -116,40 +111,38 @@ fn route<B>(request: &Request<B>, admin: &Admin) -> Answer {
 }
 
 /// The name of a check, and the reason if it fails.
-type Check = (&'static str, Result<(), String>);
+type Check = (&'static str, Option<String>);
 
 /// Returns the liveness checks. The process is alive as long as the webhook thread makes progress;
 /// a missing backend, certificate or API server is no reason to restart it.
 fn live(readiness: &Readiness) -> Vec<Check> {
     let stalled = readiness.stalled();
-    let told = stalled.map_or(Ok(()), |silent| Err(format!("silent for {} s", silent.as_secs())));
-    vec![("ping", Ok(())), ("webhook_thread", told)]
+    let stalled = stalled.map(|silent| format!("silent for {} s", silent.as_secs()));
+    vec![("ping", None), ("webhook_thread", stalled)]
 }
 
 fn ready(readiness: &Readiness) -> Vec<Check> {
-    let leaving = readiness.is_leaving();
-    let shutdown = if leaving { Err("process is leaving".to_owned()) } else { Ok(()) };
-    let known = readiness.is_platform_known();
-    let platform = if known { Ok(()) } else { Err("the API server did not say yet".to_owned()) };
+    let unless = |holds: bool, why: &str| (!holds).then(|| why.to_owned());
+    let platform = unless(readiness.is_platform_known(), "the API server has not answered yet");
+    let shutdown = unless(!readiness.is_leaving(), "process is leaving");
     let mut checks = live(readiness);
     checks.push(("platform", platform));
-    checks.push(("ca_bundle", readiness.trust()));
+    checks.push(("ca_bundle", readiness.distrust()));
     checks.push(("shutdown", shutdown));
     checks
 }
 
 /// Answers a probe by the conventions of the kube-apiserver: a failure always lists all checks.
 fn probe(called: &str, checks: &[Check], verbose: bool) -> Answer {
-    let failed = checks.iter().any(|(_, told)| told.is_err());
     let mut text = String::new();
-    for (name, told) in checks {
+    for (name, failure) in checks {
         // writing to a string cannot fail
-        let _ = match told {
-            Ok(()) => writeln!(text, "[+]{name} ok"),
-            Err(why) => writeln!(text, "[-]{name} failed: {why}"),
+        let _ = match failure {
+            None => writeln!(text, "[+]{name} ok"),
+            Some(why) => writeln!(text, "[-]{name} failed: {why}"),
         };
     }
-    if failed {
+    if checks.iter().any(|(_, failure)| failure.is_some()) {
         return answer(
             StatusCode::SERVICE_UNAVAILABLE,
             TEXT,
@@ -177,16 +170,16 @@ mod tests {
     /// Guarantees: ready only while API servers trust the certificate and no stop was requested;
     /// alive in every one of these states.
     #[tokio::test]
-    async fn ready_when_believed_alive_as_long_as_it_comes_round() {
+    async fn ready_while_trusted_and_alive_while_it_makes_progress() {
         let (clock, hand) = Clock::wound(UnixNanos(1));
         let readiness = Arc::new(Readiness::new(clock));
         let admin = Admin { metrics: Arc::new(Metrics::new()), readiness: Arc::clone(&readiness) };
         let (status, text) = get(&admin, "/readyz").await;
         assert_eq!(status, 503);
-        assert!(text.contains("[-]ca_bundle failed: not looked at yet"), "{text}");
+        assert!(text.contains("[-]ca_bundle failed: not checked yet"), "{text}");
         assert_eq!(get(&admin, "/livez").await, (200, "ok".to_owned()));
-        readiness.set_trust(Ok(()));
-        assert_eq!(get(&admin, "/readyz").await.0, 503, "what kind of cluster is it");
+        readiness.set_distrust(None);
+        assert_eq!(get(&admin, "/readyz").await.0, 503, "the platform is not known yet");
         readiness.set_platform_known();
         assert_eq!(get(&admin, "/readyz").await, (200, "ok".to_owned()));
         let (status, text) = get(&admin, "/readyz?verbose").await;
@@ -199,7 +192,7 @@ mod tests {
         hand.wind(Duration::from_secs(31));
         let (status, text) = get(&admin, "/livez").await;
         assert!(status == 503 && text.contains("silent for 31 s"), "{text}");
-        readiness.came_round();
+        readiness.record_progress();
         assert_eq!(get(&admin, "/healthz").await.0, 200);
     }
 

@@ -1,19 +1,22 @@
 //! Creates the injector's certificates, and reads from any certificate its validity and whether an
 //! API server with a given caBundle would trust it. Unit: one certificate.
 
-use crate::kube::base64;
+use pem::{EncodeConfig, LineEnding, Pem};
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
     Issuer, KeyPair, KeyUsagePurpose, date_time_ymd,
 };
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier;
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::{self as pem_reader, PemObject};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{RootCertStore, crypto};
 use sidelight::clock::UnixNanos;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+use x509_cert::certificate::{CertificateInner, Raw};
+use x509_cert::der::Decode;
 
 /// How far before its creation a certificate becomes valid, because the clock of an API server may
 /// be behind ours.
@@ -43,7 +46,7 @@ pub struct Validity {
 
 impl Validity {
     /// Returns when a certificate of ours was created.
-    pub fn made(self) -> UnixNanos {
+    pub fn created(self) -> UnixNanos {
         UnixNanos((self.not_before + BACKDATED.as_secs()) * 1_000_000_000)
     }
 
@@ -53,14 +56,84 @@ impl Validity {
     }
 }
 
+/// Why a certificate cannot be created, read or verified.
+#[derive(Debug)]
+pub enum Error {
+    /// There is no certificate to verify yet.
+    Missing,
+    /// A PEM text has no certificate; the name says which text.
+    NoCertificate(&'static str),
+    /// A certificate is not X.509; the name says which one.
+    NotX509(&'static str),
+    /// A private key cannot be read; the name says which one.
+    Key(&'static str, pem_reader::Error),
+    /// A certificate and a private key do not belong together.
+    Mismatch(rustls::Error),
+    /// A certificate is no longer valid.
+    Expired,
+    /// A certificate cannot be created.
+    Create(rcgen::Error),
+    /// A step of the rotation needs the certificates of an earlier step.
+    NoPredecessor,
+    /// A text is no name of a server.
+    ServerName(String),
+    /// The verifier cannot be set up.
+    Verifier(rustls::client::VerifierBuilderError),
+    /// The verifier rejects the certificate.
+    Untrusted(rustls::Error),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Missing => f.write_str("there is no serving certificate yet"),
+            Error::NoCertificate(name) => write!(f, "{name} has no PEM certificate"),
+            Error::NotX509(name) => write!(f, "{name} is no X.509 certificate"),
+            Error::Key(name, error) => write!(f, "{name} is no PEM key: {error}"),
+            Error::Mismatch(error) => {
+                write!(f, "tls.crt and tls.key do not belong together: {error}")
+            }
+            Error::Expired => f.write_str("the serving certificate has expired"),
+            Error::Create(error) => write!(f, "no certificate can be created: {error}"),
+            Error::NoPredecessor => f.write_str("there are no certificates to continue from"),
+            Error::ServerName(name) => write!(f, "`{name}` is no name of a server"),
+            Error::Verifier(error) => write!(f, "no verifier: {error}"),
+            Error::Untrusted(error) => write!(f, "{error}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Error::Key(_, error) => Some(error),
+            Error::Mismatch(error) | Error::Untrusted(error) => Some(error),
+            Error::Create(error) => Some(error),
+            Error::Verifier(error) => Some(error),
+            Error::Missing
+            | Error::NoCertificate(_)
+            | Error::NotX509(_)
+            | Error::Expired
+            | Error::NoPredecessor
+            | Error::ServerName(_) => None,
+        }
+    }
+}
+
+impl From<rcgen::Error> for Error {
+    fn from(error: rcgen::Error) -> Error {
+        Error::Create(error)
+    }
+}
+
 /// Creates a certificate authority.
 ///
 /// # Errors
 /// Fails if there is no randomness for a key.
-pub fn authority(now: UnixNanos, lifetime: Duration) -> Result<Pair, String> {
-    let key = KeyPair::generate().map_err(said)?;
+pub fn authority(now: UnixNanos, lifetime: Duration) -> Result<Pair, Error> {
+    let key = KeyPair::generate()?;
     let params = authority_params(now.seconds(), lifetime);
-    let certificate = params.self_signed(&key).map_err(said)?;
+    let certificate = params.self_signed(&key)?;
     Ok(Pair { certificate: certificate.pem(), key: key.serialize_pem() })
 }
 
@@ -74,22 +147,22 @@ pub fn leaf(
     authority: &Pair,
     now: UnixNanos,
     lifetime: Duration,
-) -> Result<Pair, String> {
-    let der = first(&authority.certificate).ok_or("the authority is no PEM certificate")?;
-    let of = validity(&der).ok_or("the authority is no X.509 certificate")?;
-    let issuer_key = KeyPair::from_pem(&authority.key).map_err(said)?;
+) -> Result<Pair, Error> {
+    let der = first(&authority.certificate).ok_or(Error::NoCertificate("the authority"))?;
+    let of = validity(&der).ok_or(Error::NotX509("the authority"))?;
+    let issuer_key = KeyPair::from_pem(&authority.key)?;
     // a signature uses only the issuer's name and key id, and both are known
-    let issuer_params = authority_params(of.made().seconds(), of.left(now));
+    let issuer_params = authority_params(of.created().seconds(), of.left(now));
     let issuer = Issuer::from_params(&issuer_params, &issuer_key);
-    let key = KeyPair::generate().map_err(said)?;
-    let mut params = CertificateParams::new(names).map_err(said)?;
-    params.distinguished_name = named(&names.first().cloned().unwrap_or_default());
+    let key = KeyPair::generate()?;
+    let mut params = CertificateParams::new(names)?;
+    params.distinguished_name = distinguished_name(&names.first().cloned().unwrap_or_default());
     let end = now.after(lifetime).seconds().min(of.not_after);
     set_validity(&mut params, now.seconds(), end);
     params.use_authority_key_identifier_extension = true;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-    let certificate = params.signed_by(&key, &issuer).map_err(said)?;
+    let certificate = params.signed_by(&key, &issuer)?;
     Ok(Pair { certificate: certificate.pem(), key: key.serialize_pem() })
 }
 
@@ -105,30 +178,27 @@ pub fn names(service: &str, namespace: &str) -> Vec<String> {
 
 /// Returns the parameters of an authority. Its name contains its creation time, so that two
 /// authorities are never confused.
-fn authority_params(made_seconds: u64, lifetime: Duration) -> CertificateParams {
+fn authority_params(created_seconds: u64, lifetime: Duration) -> CertificateParams {
     let mut params = CertificateParams::default();
-    params.distinguished_name = named(&format!("sidelight-injector CA {made_seconds}"));
-    set_validity(&mut params, made_seconds, made_seconds.saturating_add(lifetime.as_secs()));
+    params.distinguished_name =
+        distinguished_name(&format!("sidelight-injector CA {created_seconds}"));
+    set_validity(&mut params, created_seconds, created_seconds.saturating_add(lifetime.as_secs()));
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     params
 }
 
-fn named(common_name: &str) -> DistinguishedName {
+fn distinguished_name(common_name: &str) -> DistinguishedName {
     let mut name = DistinguishedName::new();
     name.push(DnType::CommonName, common_name);
     name
 }
 
-fn set_validity(params: &mut CertificateParams, made_seconds: u64, end_seconds: u64) {
+fn set_validity(params: &mut CertificateParams, created_seconds: u64, end_seconds: u64) {
     let epoch = date_time_ymd(1970, 1, 1);
-    let begin = made_seconds.saturating_sub(BACKDATED.as_secs());
+    let begin = created_seconds.saturating_sub(BACKDATED.as_secs());
     params.not_before = epoch + Duration::from_secs(begin);
     params.not_after = epoch + Duration::from_secs(end_seconds);
-}
-
-fn said(error: impl std::fmt::Display) -> String {
-    error.to_string()
 }
 
 /// Returns all certificates of a PEM text, in order.
@@ -146,14 +216,8 @@ pub fn first(pem: &str) -> Option<CertificateDer<'static>> {
 
 /// Encodes a certificate as PEM with the usual lines of 64 characters.
 pub fn pem(der: &CertificateDer<'_>) -> String {
-    let coded = base64::encode(der);
-    let mut text = String::from("-----BEGIN CERTIFICATE-----\n");
-    for line in coded.as_bytes().chunks(64) {
-        text.push_str(&String::from_utf8_lossy(line));
-        text.push('\n');
-    }
-    text.push_str("-----END CERTIFICATE-----\n");
-    text
+    let config = EncodeConfig::new().set_line_ending(LineEnding::LF);
+    pem::encode_config(&Pem::new("CERTIFICATE", der.as_ref()), config)
 }
 
 /// Checks whether a client that trusts the certificates of `bundle` accepts a server with `chain`,
@@ -161,97 +225,39 @@ pub fn pem(der: &CertificateDer<'_>) -> String {
 ///
 /// # Errors
 /// Returns why the client rejects it.
-pub fn believed(
+pub fn verify(
     chain: &[CertificateDer<'static>],
     bundle: &[CertificateDer<'static>],
     name: &str,
     at: UnixNanos,
-) -> Result<(), String> {
-    let (leaf, above) = chain.split_first().ok_or("there is no serving certificate yet")?;
+) -> Result<(), Error> {
+    let (leaf, above) = chain.split_first().ok_or(Error::Missing)?;
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(bundle.iter().cloned());
     if roots.is_empty() {
-        return Err("the bundle has no certificate".to_owned());
+        return Err(Error::NoCertificate("the bundle"));
     }
     let provider = Arc::new(crypto::ring::default_provider());
     let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
         .build()
-        .map_err(said)?;
-    let name = ServerName::try_from(name.to_owned())
-        .map_err(|_| format!("`{name}` is no name of a server"))?;
+        .map_err(Error::Verifier)?;
+    let name =
+        ServerName::try_from(name.to_owned()).map_err(|_| Error::ServerName(name.to_owned()))?;
     let at = UnixTime::since_unix_epoch(Duration::from_secs(at.seconds()));
-    verifier.verify_server_cert(leaf, above, &name, &[], at).map(|_| ()).map_err(said)
+    let verified = verifier.verify_server_cert(leaf, above, &name, &[], at);
+    verified.map(drop).map_err(Error::Untrusted)
 }
 
-/// Returns the validity of a certificate; `None` if this is not an X.509 certificate.
+/// Returns the validity of a certificate; `None` if this is not an X.509 certificate. It accepts
+/// certificates that break a rule of RFC 5280, such as a serial number that is too long, because
+/// provided ones may.
 pub fn validity(der: &[u8]) -> Option<Validity> {
-    const SEQUENCE: u8 = 0x30;
-    const VERSION: u8 = 0xa0;
-    let (_, certificate, _) = element(der).filter(|(tag, _, _)| *tag == SEQUENCE)?;
-    let (_, mut rest, _) = element(certificate)?;
-    if let (VERSION, _, after) = element(rest)? {
-        rest = after;
-    }
-    // serial number, algorithm, issuer
-    for _ in 0..3 {
-        rest = element(rest)?.2;
-    }
-    let (_, dates, _) = element(rest)?;
-    let (tag, begin, after) = element(dates)?;
-    let not_before = seconds(tag, begin)?;
-    let (tag, end, _) = element(after)?;
-    Some(Validity { not_before, not_after: seconds(tag, end)? })
-}
-
-/// Parses the first element of DER. Returns its tag, its contents, and the bytes after it.
-fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
-    let (tag, rest) = der.split_first()?;
-    let (length, rest) = rest.split_first()?;
-    let (length, rest) = match length {
-        0..=0x7f => (*length as usize, rest),
-        // certificates are shorter than 16 MiB
-        0x81..=0x83 => {
-            let (bytes, rest) = rest.split_at_checked((length & 0x7f) as usize)?;
-            (bytes.iter().fold(0, |sum, byte| sum << 8 | *byte as usize), rest)
-        }
-        _ => return None,
-    };
-    let (content, rest) = rest.split_at_checked(length)?;
-    Some((*tag, content, rest))
-}
-
-/// Parses `YYMMDDHHMMSSZ` (UTCTime) or `YYYYMMDDHHMMSSZ` (GeneralizedTime), in the forms that RFC
-/// 5280 allows.
-fn seconds(tag: u8, text: &[u8]) -> Option<u64> {
-    let text = std::str::from_utf8(text).ok()?.strip_suffix('Z')?;
-    let (year, rest) = match tag {
-        0x17 => {
-            let (year, rest) = text.split_at_checked(2)?;
-            let year: i64 = year.parse().ok()?;
-            (if year < 50 { 2000 + year } else { 1900 + year }, rest)
-        }
-        0x18 => {
-            let (year, rest) = text.split_at_checked(4)?;
-            (year.parse().ok()?, rest)
-        }
-        _ => return None,
-    };
-    let mut fields = [0i64; 5];
-    if rest.len() != 10 || !rest.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    for (field, digits) in fields.iter_mut().zip(rest.as_bytes().chunks(2)) {
-        *field = i64::from(digits[0] - b'0') * 10 + i64::from(digits[1] - b'0');
-    }
-    let [month, day, hour, minute, second] = fields;
-    // days since 1970-01-01, counted in years that begin in March
-    let shifted = if month <= 2 { year - 1 } else { year };
-    let day_of_year = (153 * (month + if month > 2 { -3 } else { 9 }) + 2) / 5 + day - 1;
-    let days = shifted * 365 + shifted.div_euclid(4) - shifted.div_euclid(100)
-        + shifted.div_euclid(400)
-        + day_of_year
-        - 719_468;
-    u64::try_from(days * 86_400 + hour * 3600 + minute * 60 + second).ok()
+    let certificate = CertificateInner::<Raw>::from_der(der).ok()?;
+    let validity = certificate.tbs_certificate().validity();
+    Some(Validity {
+        not_before: validity.not_before.to_unix_duration().as_secs(),
+        not_after: validity.not_after.to_unix_duration().as_secs(),
+    })
 }
 
 #[cfg(test)]

@@ -2,12 +2,18 @@
 //! users who look at their Deployment and not at our metrics. Events leave the path of a review
 //! through a bounded queue, and the same Event is written at most once in a period. Events over the
 //! limits are counted and dropped. Unit: one Event.
+//!
+//! Decision: `kube`'s Recorder writes them, and our limits apply before it, because it limits
+//! nothing: every Event would be a write to etcd, at the rate at which pods are created. It builds
+//! the name of an Event from the name of the object, so that an object with more than 236 characters
+//! in its name gets none; the API server refuses it, which is counted as failed.
 
 use super::metrics::Metrics;
 use super::review::{Outcome, Subject};
-use crate::kube::{self, Client};
-use serde_json::{Value, json};
-use sidelight::clock::{Clock, UnixNanos};
+use crate::apiserver::client::{Client, call};
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::runtime::events::{self as recorder, EventType, Recorder, Reporter};
+use sidelight::clock::Clock;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,13 +37,13 @@ const BURST: f64 = 50.0;
 /// How long no Event is tried after RBAC refused one.
 const REFUSED_PAUSE: Duration = Duration::from_mins(10);
 
-/// Bytes of a message; Kubernetes allows 1024 characters.
-const MESSAGE_BYTES_MAX: usize = 1000;
+/// Bytes of a note; Kubernetes allows 1024 characters.
+const NOTE_BYTES_MAX: usize = 1000;
 
 /// The result of an injection, and the object that it concerns.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Event {
-    /// The controller, or the pod.
+    /// The controller of the pod.
     pub subject: Subject,
     /// The outcome of the review.
     pub outcome: Outcome,
@@ -76,20 +82,20 @@ impl Events {
 #[derive(Debug)]
 struct Limits {
     /// When an Event was last written, monotonic.
-    told: BTreeMap<(Subject, &'static str, &'static str), Duration>,
+    written: BTreeMap<(Subject, &'static str, &'static str), Duration>,
     allowance: f64,
     at: Duration,
 }
 
 impl Limits {
     fn new(now: Duration) -> Limits {
-        Limits { told: BTreeMap::new(), allowance: BURST, at: now }
+        Limits { written: BTreeMap::new(), allowance: BURST, at: now }
     }
 
     /// Returns why an Event is not written; `None` if it is written.
     fn refused(&mut self, event: &Event, now: Duration) -> Option<&'static str> {
         let key = (event.subject.clone(), event.outcome.name(), event.reason);
-        if self.told.get(&key).is_some_and(|told| now.saturating_sub(*told) < AGAIN) {
+        if self.written.get(&key).is_some_and(|written| now.saturating_sub(*written) < AGAIN) {
             return Some("repeated");
         }
         let passed = now.saturating_sub(self.at).as_secs_f64();
@@ -99,11 +105,11 @@ impl Limits {
             return Some("dropped");
         }
         self.allowance -= 1.0;
-        if self.told.len() >= REMEMBERED_MAX {
-            self.told.retain(|_, told| now.saturating_sub(*told) < AGAIN);
+        if self.written.len() >= REMEMBERED_MAX {
+            self.written.retain(|_, written| now.saturating_sub(*written) < AGAIN);
         }
-        if self.told.len() < REMEMBERED_MAX {
-            self.told.insert(key, now);
+        if self.written.len() < REMEMBERED_MAX {
+            self.written.insert(key, now);
         }
         None
     }
@@ -112,11 +118,14 @@ impl Limits {
 /// Writes Events until all senders are gone. `instance` names the replica that reports them.
 pub async fn write(
     mut queue: mpsc::Receiver<Event>,
-    client: Arc<Client>,
+    client: Client,
     clock: Clock,
     metrics: Arc<Metrics>,
     instance: String,
 ) {
+    let reporter =
+        Reporter { controller: "sidelight.dev/injector".to_owned(), instance: Some(instance) };
+    let recorder = Recorder::new(client.kube(), reporter);
     let mut limits = Limits::new(clock.monotonic());
     let mut quiet_until = Duration::ZERO;
     while let Some(event) = queue.recv().await {
@@ -126,10 +135,9 @@ pub async fn write(
             metrics.events.with_label_values(&[result]).inc();
             continue;
         }
-        let path =
-            kube::path(&["api", "v1", "namespaces", event.subject.namespace.as_str(), "events"]);
-        let result = match client.create(&path, &body(&event, clock.now(), &instance)).await {
-            Ok(_) => "written",
+        let (content, object) = (content(&event), reference(&event.subject));
+        let result = match call("create an Event", recorder.publish(&content, &object)).await {
+            Ok(()) => "written",
             Err(error) => {
                 if error.is_forbidden() {
                     quiet_until = now + REFUSED_PAUSE;
@@ -144,58 +152,46 @@ pub async fn write(
     }
 }
 
-/// Returns the body of an Event of core/v1.
-fn body(event: &Event, now: UnixNanos, instance: &str) -> Value {
-    let (kind, reason, mut message) = match event.outcome {
+fn reference(subject: &Subject) -> ObjectReference {
+    ObjectReference {
+        api_version: Some(subject.api_version.clone()),
+        kind: Some(subject.kind.clone()),
+        namespace: Some(subject.namespace.as_str().to_owned()),
+        name: Some(subject.name.as_str().to_owned()),
+        uid: Some(subject.uid.clone()),
+        ..ObjectReference::default()
+    }
+}
+
+fn content(event: &Event) -> recorder::Event {
+    let (type_, reason, mut note) = match event.outcome {
         Outcome::Injected | Outcome::Unchanged => {
-            let whole = event.reason.is_empty();
-            let said = "sidelight was put into a pod of this object";
-            let partly = format!("{said}, but not all of it is wired: {}", event.reason);
-            let (kind, said) =
-                if whole { ("Normal", said.to_owned()) } else { ("Warning", partly) };
-            (kind, "Injected", said)
+            let done = "sidelight was put into a pod of this object";
+            if event.reason.is_empty() {
+                (EventType::Normal, "Injected", done.to_owned())
+            } else {
+                let partly = format!("{done}, but not all of it is wired: {}", event.reason);
+                (EventType::Warning, "Injected", partly)
+            }
         }
         Outcome::Skipped | Outcome::Error => (
-            "Warning",
+            EventType::Warning,
             "InjectionSkipped",
             format!("sidelight was not put into a pod: {}", event.reason),
         ),
     };
     for warning in &event.warnings {
-        message.push_str("; ");
-        message.push_str(warning);
+        note.push_str("; ");
+        note.push_str(warning);
     }
-    message.truncate(message.floor_char_boundary(MESSAGE_BYTES_MAX));
-    let time = super::lease::micro_time(now);
-    let subject = &event.subject;
-    let mut object = json!({
-        "apiVersion": subject.api_version,
-        "kind": subject.kind,
-        "namespace": subject.namespace.as_str(),
-        "name": subject.name.as_str(),
-    });
-    if !subject.uid.is_empty() {
-        object["uid"] = json!(subject.uid);
+    note.truncate(note.floor_char_boundary(NOTE_BYTES_MAX));
+    recorder::Event {
+        type_,
+        reason: reason.to_owned(),
+        note: Some(note),
+        action: "Inject".to_owned(),
+        secondary: None,
     }
-    let seconds = format!("{}Z", time.split('.').next().unwrap_or_default());
-    // the name of an object has up to 253 characters, and a number follows it here
-    let name: String = subject.name.as_str().chars().take(220).collect();
-    json!({
-        "apiVersion": "v1",
-        "kind": "Event",
-        "metadata": {"name": format!("{name}.{:x}", now.0), "namespace": subject.namespace.as_str()},
-        "involvedObject": object,
-        "type": kind,
-        "reason": reason,
-        "message": message,
-        "count": 1,
-        "firstTimestamp": seconds,
-        "lastTimestamp": seconds,
-        "source": {"component": "sidelight-injector"},
-        "reportingComponent": "sidelight.dev/injector",
-        "reportingInstance": instance,
-        "action": "Inject",
-    })
 }
 
 #[cfg(test)]
@@ -245,23 +241,25 @@ mod tests {
         for n in 0..REMEMBERED_MAX as u64 + 100 {
             let now = Duration::from_secs(n);
             assert_eq!(limits.refused(&event(&n.to_string(), Outcome::Injected, ""), now), None);
-            assert!(limits.told.len() <= REMEMBERED_MAX);
+            assert!(limits.written.len() <= REMEMBERED_MAX);
         }
     }
 
     #[test]
-    fn an_event_as_the_api_has_it() {
-        let at = UnixNanos(1_790_000_000_123_456_789);
-        let written = body(&event("web", Outcome::Skipped, "host_network"), at, "pod-1");
-        assert_eq!(written["metadata"]["name"], "web.18d75b842b4ecd15");
-        assert_eq!(written["involvedObject"]["uid"], "u");
+    fn the_note_says_what_happened_within_its_limit() {
+        let skipped = event("web", Outcome::Skipped, "host_network");
+        let written = content(&skipped);
         assert_eq!(
-            (&written["type"], &written["reason"]),
-            (&json!("Warning"), &json!("InjectionSkipped"))
+            (written.type_, written.reason.as_str()),
+            (EventType::Warning, "InjectionSkipped")
         );
-        let said = "sidelight was not put into a pod: host_network; look at it";
-        assert_eq!(written["message"], said);
-        assert_eq!(written["firstTimestamp"], "2026-09-21T14:13:20Z");
+        let note = "sidelight was not put into a pod: host_network; look at it";
+        assert_eq!(written.note.as_deref(), Some(note));
+        assert_eq!(content(&event("web", Outcome::Injected, "")).type_, EventType::Normal);
+        let partly = content(&event("web", Outcome::Injected, "no_command"));
+        assert_eq!(partly.type_, EventType::Warning);
+        let long = Event { warnings: vec!["\u{e9}".repeat(4000)], ..skipped };
+        assert!(content(&long).note.is_some_and(|note| note.len() <= NOTE_BYTES_MAX));
     }
 
     #[tokio::test]

@@ -2,21 +2,30 @@
 //! replica expires by the time at which we saw it change, so that different clocks do no harm. A
 //! replica without the lease performs no duty of the leader. Two replicas may believe for a moment
 //! that they hold it; the resourceVersion of their writes prevents damage. Unit: one lease.
+//!
+//! Decision: the election is ours, because the runtime of `kube` 5.0 has none.
 
 use super::metrics::Metrics;
-use crate::kube::error::Error;
-use crate::kube::{self, Client};
-use serde_json::{Value, json};
+use crate::apiserver::client::{Client, call};
+use crate::apiserver::error::Error;
+use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use kube::Api;
+use kube::api::{ObjectMeta, PostParams};
 use sidelight::clock::{Clock, UnixNanos};
+use sidelight::sync::lock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 /// How long a lease is valid without a renewal; all three values are those of Kubernetes'
 /// controllers.
-const LEASE: Duration = Duration::from_secs(15);
+const LEASE: Duration = Duration::from_secs(LEASE_SECONDS as u64);
+
+/// The same as the field of a lease has it.
+const LEASE_SECONDS: i32 = 15;
 
 /// How long after its last renewal the leader may act.
 const RENEW_WITHIN: Duration = Duration::from_secs(10);
@@ -50,7 +59,7 @@ pub struct Leader {
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 struct Seen {
     holder: String,
-    renewed: String,
+    renewed: Option<MicroTime>,
     /// When it was first read in this state, monotonic.
     since: Duration,
     lasts: Duration,
@@ -73,12 +82,13 @@ impl Leader {
 
     /// Returns whether the lease may be taken: it is ours, has no holder, or has not changed for
     /// its duration.
-    fn free(&self, spec: &Value, identity: &str) -> bool {
+    fn is_free(&self, spec: &LeaseSpec, identity: &str) -> bool {
         let now = self.clock.monotonic();
-        let text = |name: &str| spec[name].as_str().unwrap_or_default().to_owned();
-        let (holder, renewed) = (text("holderIdentity"), text("renewTime"));
-        let lasts = spec["leaseDurationSeconds"].as_u64().map_or(LEASE, Duration::from_secs);
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let holder = spec.holder_identity.clone().unwrap_or_default();
+        let renewed = spec.renew_time.clone();
+        let seconds = spec.lease_duration_seconds.and_then(|seconds| u64::try_from(seconds).ok());
+        let lasts = seconds.map_or(LEASE, Duration::from_secs);
+        let mut seen = lock(&self.seen);
         if seen.holder != holder || seen.renewed != renewed {
             *seen = Seen { holder, renewed, since: now, lasts };
         }
@@ -90,7 +100,7 @@ impl Leader {
 
 /// Requests the lease, renews it, and releases it when `stop` is set.
 pub async fn hold(
-    client: Arc<Client>,
+    client: Client,
     named: Named,
     leader: Arc<Leader>,
     metrics: Arc<Metrics>,
@@ -121,56 +131,63 @@ pub async fn hold(
 
 /// Takes or renews the lease; returns false if another replica holds it.
 async fn renew(client: &Client, named: &Named, leader: &Leader) -> Result<bool, Error> {
-    let path = path(named);
+    let leases: Api<Lease> = client.namespaced(&named.namespace)?;
     let now = micro_time(leader.clock.now());
-    let mut lease = match client.get(&path).await {
-        Ok(lease) => lease,
-        Err(error) if error.is_not_found() => return create(client, named, &now).await,
-        Err(error) => return Err(error),
+    let Some(mut lease) = call("get the lease", leases.get_opt(&named.name)).await? else {
+        return create(&leases, named, &now).await;
     };
-    if !leader.free(&lease["spec"], &named.identity) {
+    let spec = lease.spec.get_or_insert_default();
+    if !leader.is_free(spec, &named.identity) {
         return Ok(false);
     }
-    if lease["spec"]["holderIdentity"] != named.identity.as_str() {
-        let changes = lease["spec"]["leaseTransitions"].as_u64().unwrap_or(0) + 1;
-        lease["spec"]["leaseTransitions"] = json!(changes);
-        lease["spec"]["acquireTime"] = json!(now);
+    if spec.holder_identity.as_ref() != Some(&named.identity) {
+        spec.lease_transitions = Some(spec.lease_transitions.unwrap_or(0).saturating_add(1));
+        spec.acquire_time = Some(now.clone());
     }
-    lease["spec"]["holderIdentity"] = json!(named.identity);
-    lease["spec"]["leaseDurationSeconds"] = json!(LEASE.as_secs());
-    lease["spec"]["renewTime"] = json!(now);
+    spec.holder_identity = Some(named.identity.clone());
+    spec.lease_duration_seconds = Some(LEASE_SECONDS);
+    spec.renew_time = Some(now);
     // it carries the resourceVersion that was read: of two replicas that take it at once, one is
     // refused
-    taken(client.update(&path, &lease).await)
+    let params = PostParams::default();
+    let written = leases.replace(&named.name, &params, &lease);
+    taken(call("renew the lease", written).await)
 }
 
-async fn create(client: &Client, named: &Named, now: &str) -> Result<bool, Error> {
-    let lease = json!({
-        "apiVersion": "coordination.k8s.io/v1",
-        "kind": "Lease",
-        "metadata": {"name": named.name, "namespace": named.namespace},
-        "spec": {
-            "holderIdentity": named.identity,
-            "leaseDurationSeconds": LEASE.as_secs(),
-            "acquireTime": now,
-            "renewTime": now,
-            "leaseTransitions": 0,
+async fn create(leases: &Api<Lease>, named: &Named, now: &MicroTime) -> Result<bool, Error> {
+    let lease = Lease {
+        metadata: ObjectMeta {
+            name: Some(named.name.clone()),
+            namespace: Some(named.namespace.clone()),
+            ..ObjectMeta::default()
         },
-    });
-    taken(client.create(&collection(named), &lease).await)
+        spec: Some(LeaseSpec {
+            holder_identity: Some(named.identity.clone()),
+            lease_duration_seconds: Some(LEASE_SECONDS),
+            acquire_time: Some(now.clone()),
+            renew_time: Some(now.clone()),
+            lease_transitions: Some(0),
+            ..LeaseSpec::default()
+        }),
+    };
+    taken(call("create the lease", leases.create(&PostParams::default(), &lease)).await)
 }
 
 async fn release(client: &Client, named: &Named) -> Result<bool, Error> {
-    let mut lease = client.get(&path(named)).await?;
-    if lease["spec"]["holderIdentity"] != named.identity.as_str() {
+    let leases: Api<Lease> = client.namespaced(&named.namespace)?;
+    let mut lease = call("get the lease", leases.get(&named.name)).await?;
+    let spec = lease.spec.get_or_insert_default();
+    if spec.holder_identity.as_ref() != Some(&named.identity) {
         return Ok(false);
     }
-    lease["spec"]["holderIdentity"] = json!("");
-    lease["spec"]["leaseDurationSeconds"] = json!(1);
-    taken(client.update(&path(named), &lease).await)
+    spec.holder_identity = Some(String::new());
+    spec.lease_duration_seconds = Some(1);
+    let params = PostParams::default();
+    let written = leases.replace(&named.name, &params, &lease);
+    taken(call("release the lease", written).await)
 }
 
-fn taken(written: Result<Value, Error>) -> Result<bool, Error> {
+fn taken(written: Result<Lease, Error>) -> Result<bool, Error> {
     match written {
         Ok(_) => Ok(true),
         Err(error) if error.is_conflict() => Ok(false),
@@ -178,19 +195,10 @@ fn taken(written: Result<Value, Error>) -> Result<bool, Error> {
     }
 }
 
-fn collection(named: &Named) -> String {
-    kube::path(&["apis", "coordination.k8s.io", "v1", "namespaces", &named.namespace, "leases"])
-}
-
-fn path(named: &Named) -> String {
-    kube::child(&collection(named), &named.name)
-}
-
-/// Formats a time as the MicroTime of Kubernetes.
-pub(super) fn micro_time(at: UnixNanos) -> String {
-    jiff::Timestamp::from_nanosecond(i128::from(at.0))
-        .map(|time| format!("{time:.6}"))
-        .unwrap_or_default()
+/// Converts a time to the MicroTime of Kubernetes, which has microseconds.
+fn micro_time(at: UnixNanos) -> MicroTime {
+    let micros = i64::try_from(at.0 / 1000).unwrap_or(i64::MAX);
+    MicroTime(jiff::Timestamp::from_microsecond(micros).unwrap_or(jiff::Timestamp::MAX))
 }
 
 #[cfg(test)]
@@ -198,21 +206,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lease_is_free_when_it_is_ours_nobodys_or_stood_still() {
+    fn a_lease_is_free_if_it_is_ours_has_no_holder_or_did_not_change() {
         let (clock, hand) = Clock::wound(UnixNanos(1_000_000_000));
         let leader = Leader::new(clock);
-        let spec = |holder: &str, renewed: &str| json!({"holderIdentity": holder, "renewTime": renewed, "leaseDurationSeconds": 15});
-        assert!(leader.free(&spec("", "1"), "me"));
-        assert!(leader.free(&spec("me", "1"), "me"));
+        let spec = |holder: &str, renewed: u64| LeaseSpec {
+            holder_identity: Some(holder.to_owned()),
+            renew_time: Some(micro_time(UnixNanos(renewed))),
+            lease_duration_seconds: Some(15),
+            ..LeaseSpec::default()
+        };
+        assert!(leader.is_free(&spec("", 1000), "me"));
+        assert!(leader.is_free(&spec("me", 1000), "me"));
         // an old time by the holder's clock does not count, only the time without a change
-        assert!(!leader.free(&spec("you", "1999"), "me"));
+        assert!(!leader.is_free(&spec("you", 2000), "me"));
         hand.wind(Duration::from_secs(14));
-        assert!(!leader.free(&spec("you", "1999"), "me"));
-        assert!(!leader.free(&spec("you", "2000"), "me"), "renewed");
+        assert!(!leader.is_free(&spec("you", 2000), "me"));
+        assert!(!leader.is_free(&spec("you", 3000), "me"), "renewed");
         hand.wind(Duration::from_secs(14));
-        assert!(!leader.free(&spec("you", "2000"), "me"));
+        assert!(!leader.is_free(&spec("you", 3000), "me"));
         hand.wind(Duration::from_secs(1));
-        assert!(leader.free(&spec("you", "2000"), "me"));
+        assert!(leader.is_free(&spec("you", 3000), "me"));
     }
 
     #[test]
@@ -231,6 +244,7 @@ mod tests {
     #[test]
     fn times_as_kubernetes_writes_them() {
         let at = UnixNanos(1_790_000_000_123_456_789);
-        assert_eq!(micro_time(at), "2026-09-21T14:13:20.123456Z");
+        let written = serde_json::to_value(micro_time(at)).expect("a text");
+        assert_eq!(written, "2026-09-21T14:13:20.123456Z");
     }
 }

@@ -71,13 +71,7 @@ impl Metrics {
                 "Reviews answered; whatever the outcome, the pod was allowed.",
                 &["outcome", "reason"],
             ),
-            duration: {
-                let of = HistogramOpts::new(
-                    "sidelight_injector_admission_duration_seconds",
-                    "From a review's head to its answer.",
-                );
-                keep(&registry, Histogram::with_opts(of.buckets(SECONDS.to_vec())))
-            },
+            duration: duration(&registry),
             cert_not_after: gauge(
                 &registry,
                 "cert_not_after_seconds",
@@ -114,10 +108,7 @@ impl Metrics {
                 &["namespace", "reason"],
             )
             .expect("a valid name"),
-            config_info: {
-                let of = opts("config_info", "The configuration in use.");
-                keep(&registry, IntGaugeVec::new(of, &["hash", "revision", "version"]))
-            },
+            config_info: config_info(&registry),
             config_last_load_successful: gauge(
                 &registry,
                 "config_last_load_successful",
@@ -135,17 +126,21 @@ impl Metrics {
             ),
             registry,
         };
-        let (injected, unchanged) = (Outcome::Injected.name(), Outcome::Unchanged.name());
-        for (outcome, reason) in [(injected, ""), (unchanged, "")] {
-            metrics.admissions.with_label_values(&[outcome, reason]);
+        metrics.create_closed_sets();
+        metrics
+    }
+
+    /// Creates the series of label values from closed sets.
+    fn create_closed_sets(&self) {
+        for outcome in [Outcome::Injected, Outcome::Unchanged] {
+            self.admissions.with_label_values(&[outcome.name(), ""]);
         }
         for reason in ["malformed", "oversized", "version", "no_object", "patch", "torn"] {
-            metrics.admissions.with_label_values(&[Outcome::Error.name(), reason]);
+            self.admissions.with_label_values(&[Outcome::Error.name(), reason]);
         }
         for reason in FAILURES {
-            metrics.certificate_failures.with_label_values(&[reason]);
+            self.certificate_failures.with_label_values(&[reason]);
         }
-        metrics
     }
 
     /// Adds the `process_*` metrics. A second call changes nothing.
@@ -177,6 +172,17 @@ impl Default for Metrics {
     fn default() -> Self {
         Metrics::new()
     }
+}
+
+fn duration(registry: &Registry) -> Histogram {
+    let name = "sidelight_injector_admission_duration_seconds";
+    let of = HistogramOpts::new(name, "From a review's head to its answer.");
+    keep(registry, Histogram::with_opts(of.buckets(SECONDS.to_vec())))
+}
+
+fn config_info(registry: &Registry) -> IntGaugeVec {
+    let of = opts("config_info", "The configuration in use.");
+    keep(registry, IntGaugeVec::new(of, &["hash", "revision", "version"]))
 }
 
 fn opts(name: &str, help: &str) -> Opts {

@@ -5,11 +5,15 @@
 
 use super::lease::Leader;
 use super::metrics::Metrics;
+use crate::apiserver::client::{Client, call};
+use crate::apiserver::error::Error;
 use crate::inject::names;
-use crate::kube;
-use crate::kube::error::Error;
-use crate::kube::{Client, Shape, escape};
-use serde_json::Value;
+use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
+use k8s_openapi::api::core::v1::{Namespace, Pod};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, Time};
+use kube::Api;
+use kube::api::{ApiResource, ListParams, ObjectMeta, PartialObjectMeta};
+use kube::core::{Expression, Selector};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +21,7 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 /// Up to this many namespaces are listed one by one; with more, the whole cluster is listed.
-const ASKED_MAX: usize = 50;
+const LISTED_MAX: usize = 50;
 
 /// Maximum number of pods that are counted; a higher count would not change what the user has to
 /// do.
@@ -43,24 +47,24 @@ pub struct Counting {
 
 /// Counts while this replica is the leader, until `stop` is set.
 pub async fn count(
-    client: Arc<Client>,
+    client: Client,
     counting: Counting,
     leader: Arc<Leader>,
     metrics: Arc<Metrics>,
     mut stop: watch::Receiver<bool>,
 ) {
-    let mut told = false;
+    let mut is_logged = false;
     loop {
         if leader.leads() {
             match once(&client, &counting.configuration).await {
                 Ok(counted) => {
                     show(&metrics, counted);
-                    told = false;
+                    is_logged = false;
                 }
                 Err(error) => {
                     metrics.show_missing(false);
-                    if !told {
-                        told = true;
+                    if !is_logged {
+                        is_logged = true;
                         tracing::warn!(%error, "pods without the sidecar are not counted");
                     }
                 }
@@ -95,34 +99,32 @@ fn show(metrics: &Metrics, counted: Counted) {
 }
 
 async fn once(client: &Client, configuration: &str) -> Result<Counted, Error> {
-    let path = format!(
-        "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/{configuration}"
-    );
-    let configuration = client.get(&path).await?;
-    let since = configuration["metadata"]["creationTimestamp"].as_str().unwrap_or_default();
+    let configurations: Api<MutatingWebhookConfiguration> = client.all();
+    let read = configurations.get(configuration);
+    let configuration = call("get the webhook configuration", read).await?;
+    let since = configuration.metadata.creation_timestamp;
     let mut found: BTreeMap<(String, String), &'static str> = BTreeMap::new();
     let mut counted = Counted::new();
-    for webhook in configuration["webhooks"].as_array().into_iter().flatten() {
-        let namespaces = namespaces(client, &webhook["namespaceSelector"]).await?;
+    for webhook in configuration.webhooks.into_iter().flatten() {
+        // an unknown expression selects nothing here, because a low count is better than an alert
+        // about pods that were never selected
+        let (Some(wanted), Some(pods)) =
+            (selector(webhook.namespace_selector), selector(webhook.object_selector))
+        else {
+            continue;
+        };
+        let namespaces = namespaces(client, &wanted).await?;
         for namespace in &namespaces {
             // create the series that alerts use before anything is missing
             counted.entry((namespace.clone(), "missed")).or_default();
         }
-        let query = query(&webhook["objectSelector"]);
-        let mut each = |pod: Value| {
-            let Some((namespace, name)) = wanted(&pod) else { return };
+        let each = |pod: PartialObjectMeta<Pod>| {
+            let Some((namespace, name)) = concerned(&pod.metadata) else { return };
             if namespaces.contains(&namespace) && found.len() < PODS_MAX {
-                found.insert((namespace, name), reason(&pod, since));
+                found.insert((namespace, name), reason(&pod.metadata, since.as_ref()));
             }
         };
-        if namespaces.len() <= ASKED_MAX {
-            for namespace in &namespaces {
-                let path = kube::path(&["api", "v1", "namespaces", namespace, "pods"]);
-                client.list(&path, &query, Shape::Metadata, &mut each).await?;
-            }
-        } else {
-            client.list("/api/v1/pods", &query, Shape::Metadata, &mut each).await?;
-        }
+        list_pods(client, &namespaces, pods, each).await?;
     }
     for ((namespace, _), reason) in found {
         *counted.entry((namespace, reason)).or_default() += 1;
@@ -134,106 +136,88 @@ async fn once(client: &Client, configuration: &str) -> Result<Counted, Error> {
     Ok(counted)
 }
 
-async fn namespaces(client: &Client, selector: &Value) -> Result<BTreeSet<String>, Error> {
+/// Lists the pods of these namespaces that a webhook selects and that do not have our label.
+async fn list_pods(
+    client: &Client,
+    namespaces: &BTreeSet<String>,
+    mut selector: Selector,
+    mut each: impl FnMut(PartialObjectMeta<Pod>),
+) -> Result<(), Error> {
+    let label = Expression::NotEqual(names::INJECTED_LABEL.to_owned(), "true".to_owned());
+    selector.extend([label]);
+    let params = ListParams::default().labels_from(&selector).fields(FIELDS);
+    let pods = ApiResource::erase::<Pod>(&());
+    if namespaces.len() > LISTED_MAX {
+        return client.each_metadata(&pods, None, params, each).await;
+    }
+    for namespace in namespaces {
+        client.each_metadata(&pods, Some(namespace), params.clone(), &mut each).await?;
+    }
+    Ok(())
+}
+
+async fn namespaces(client: &Client, selector: &Selector) -> Result<BTreeSet<String>, Error> {
     let mut found = BTreeSet::new();
-    let query = format!("labelSelector={}", escape(&text(selector)));
-    let each = |object: Value| {
-        found.extend(object["metadata"]["name"].as_str().map(str::to_owned));
-    };
-    client.list("/api/v1/namespaces", &query, Shape::Metadata, each).await?;
+    let params = ListParams::default().labels_from(selector);
+    let each = |object: PartialObjectMeta<Namespace>| found.extend(object.metadata.name);
+    client.each_metadata(&ApiResource::erase::<Namespace>(&()), None, params, each).await?;
     Ok(found)
 }
 
-/// Returns the query for pods that the webhook selects and that do not have our label.
-fn query(selector: &Value) -> String {
-    let wanted = text(selector);
-    let between = if wanted.is_empty() { "" } else { "," };
-    let labels = format!("{wanted}{between}{}!=true", names::INJECTED_LABEL);
-    format!("labelSelector={}&fieldSelector={}", escape(&labels), escape(FIELDS))
+/// Converts a selector of a webhook; `None` if it has an unknown expression. A missing selector
+/// selects everything.
+fn selector(selector: Option<LabelSelector>) -> Option<Selector> {
+    Selector::try_from(selector.unwrap_or_default()).ok()
 }
 
 /// Returns namespace and name of a pod, unless it is a mirror pod of a node.
-fn wanted(pod: &Value) -> Option<(String, String)> {
-    let metadata = &pod["metadata"];
-    if metadata["annotations"].get(names::MIRROR).is_some() {
+fn concerned(pod: &ObjectMeta) -> Option<(String, String)> {
+    if pod.annotations.as_ref().is_some_and(|annotations| annotations.contains_key(names::MIRROR)) {
         return None;
     }
-    Some((metadata["namespace"].as_str()?.to_owned(), metadata["name"].as_str()?.to_owned()))
+    Some((pod.namespace.clone()?, pod.name.clone()?))
 }
 
-/// Returns why a pod may lack the sidecar. Kubernetes' timestamps sort as text.
-fn reason(pod: &Value, since: &str) -> &'static str {
-    match pod["metadata"]["creationTimestamp"].as_str() {
-        Some(created) if created < since => "before_install",
+/// Returns why a pod may lack the sidecar: it is older than the webhook, or the webhook missed it.
+fn reason(pod: &ObjectMeta, since: Option<&Time>) -> &'static str {
+    match (&pod.creation_timestamp, since) {
+        (Some(created), Some(since)) if created < since => "before_install",
         _ => "missed",
     }
-}
-
-/// Converts a LabelSelector to a query. An unknown expression selects nothing, because a low count
-/// is better than an alert about pods that were never selected.
-fn text(selector: &Value) -> String {
-    let mut parts = Vec::new();
-    for (key, value) in selector["matchLabels"].as_object().into_iter().flatten() {
-        parts.push(format!("{key}={}", value.as_str().unwrap_or_default()));
-    }
-    for expression in selector["matchExpressions"].as_array().into_iter().flatten() {
-        let key = expression["key"].as_str().unwrap_or_default();
-        let values: Vec<&str> = expression["values"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str)
-            .collect();
-        let values = values.join(",");
-        parts.push(match expression["operator"].as_str() {
-            Some("In") => format!("{key} in ({values})"),
-            Some("NotIn") => format!("{key} notin ({values})"),
-            Some("Exists") => key.to_owned(),
-            Some("DoesNotExist") => format!("!{key}"),
-            _ => format!("{key},!{key}"),
-        });
-    }
-    parts.join(",")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     #[test]
-    fn selectors_as_queries_have_them() {
-        let selector = json!({
-            "matchLabels": {"a": "1", "b": "2"},
-            "matchExpressions": [
-                {"key": "c", "operator": "In", "values": ["x", "y"]},
-                {"key": "d", "operator": "NotIn", "values": ["z"]},
-                {"key": "e", "operator": "Exists"},
-                {"key": "f", "operator": "DoesNotExist"},
-            ],
-        });
-        assert_eq!(text(&selector), "a=1,b=2,c in (x,y),d notin (z),e,!f");
-        assert_eq!(text(&json!(null)), "");
-        let unknown = json!({"matchExpressions": [{"key": "g", "operator": "Like"}]});
-        assert_eq!(text(&unknown), "g,!g", "nothing has it and has it not");
-        let query = query(&json!({}));
-        assert!(
-            query.starts_with("labelSelector=sidelight.dev%2Finjected%21%3Dtrue&field"),
-            "{query}"
-        );
+    fn an_unknown_expression_selects_nothing() {
+        let read = |value| serde_json::from_value::<LabelSelector>(value).expect("a selector");
+        let known = read(json!({
+            "matchLabels": {"a": "1"},
+            "matchExpressions": [{"key": "c", "operator": "In", "values": ["x", "y"]}],
+        }));
+        assert_eq!(selector(Some(known)).expect("known").to_string(), "a=1,c in (x,y)");
+        assert_eq!(selector(None).expect("everything").to_string(), "");
+        let unknown = read(json!({"matchExpressions": [{"key": "g", "operator": "Like"}]}));
+        assert!(selector(Some(unknown)).is_none());
     }
 
     #[test]
-    fn mirrors_are_not_wanted_and_old_pods_are_told_apart() {
-        let pod = |created: &str, annotations: Value| {
-            json!({"metadata": {"namespace": "n", "name": "p", "creationTimestamp": created,
-                                "annotations": annotations}})
+    fn mirror_pods_are_not_counted_and_old_pods_have_another_reason() {
+        let pod = |created: &str, annotations: Value| -> ObjectMeta {
+            let metadata = json!({"namespace": "n", "name": "p", "creationTimestamp": created,
+                                  "annotations": annotations});
+            serde_json::from_value(metadata).expect("metadata")
         };
-        let since = "2026-11-21T12:00:00Z";
-        assert_eq!(reason(&pod("2026-11-21T11:59:59Z", json!({})), since), "before_install");
-        assert_eq!(reason(&pod("2026-11-21T12:00:00Z", json!({})), since), "missed");
-        assert!(wanted(&pod("", json!({}))).is_some());
-        assert!(wanted(&pod("", json!({"kubernetes.io/config.mirror": "x"}))).is_none());
+        let since = pod("2026-11-21T12:00:00Z", json!({})).creation_timestamp;
+        let reason = |created: &str| reason(&pod(created, json!({})), since.as_ref());
+        assert_eq!(reason("2026-11-21T11:59:59Z"), "before_install");
+        assert_eq!(reason("2026-11-21T12:00:00Z"), "missed");
+        assert!(concerned(&pod("2026-11-21T12:00:00Z", json!({}))).is_some());
+        let mirror = json!({"kubernetes.io/config.mirror": "x"});
+        assert!(concerned(&pod("2026-11-21T12:00:00Z", mirror)).is_none());
     }
 
     #[test]

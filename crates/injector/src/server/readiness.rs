@@ -2,8 +2,9 @@
 //! waiting for them. Unit: one process.
 
 use sidelight::clock::Clock;
+use sidelight::sync::lock;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// A webhook thread without progress for this long hangs. One review of the largest pod takes
@@ -14,8 +15,8 @@ const STALLED: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct Readiness {
     clock: Clock,
-    /// Whether API servers trust the served certificate, or the reason why not.
-    trust: Mutex<Result<(), String>>,
+    /// Why API servers do not trust the served certificate; `None` if they do.
+    distrust: Mutex<Option<String>>,
     leaving: AtomicBool,
     /// Whether the platform of the cluster is known or not needed.
     platform: AtomicBool,
@@ -26,23 +27,20 @@ pub struct Readiness {
 impl Readiness {
     /// Creates the state of a process that is not ready.
     pub fn new(clock: Clock) -> Readiness {
-        let trust = Mutex::new(Err("not looked at yet".to_owned()));
+        let distrust = Mutex::new(Some("not checked yet".to_owned()));
         let round = AtomicU64::new(clock.monotonic().as_nanos() as u64);
         let (leaving, platform) = (AtomicBool::new(false), AtomicBool::new(false));
-        Readiness { clock, trust, leaving, platform, round }
+        Readiness { clock, distrust, leaving, platform, round }
     }
 
-    /// Returns whether API servers trust the served certificate.
-    ///
-    /// # Errors
-    /// Returns why they do not.
-    pub fn trust(&self) -> Result<(), String> {
-        self.trust.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// Returns why API servers do not trust the served certificate; `None` if they do.
+    pub fn distrust(&self) -> Option<String> {
+        lock(&self.distrust).clone()
     }
 
-    /// Sets whether API servers trust the served certificate.
-    pub fn set_trust(&self, trust: Result<(), String>) {
-        *self.trust.lock().unwrap_or_else(PoisonError::into_inner) = trust;
+    /// Sets why API servers do not trust the served certificate; `None` if they do.
+    pub fn set_distrust(&self, distrust: Option<String>) {
+        *lock(&self.distrust) = distrust;
     }
 
     /// Records that the platform of the cluster is known, or is not needed.
@@ -66,7 +64,7 @@ impl Readiness {
     }
 
     /// Records progress of the webhook thread.
-    pub fn came_round(&self) {
+    pub fn record_progress(&self) {
         self.round.store(self.clock.monotonic().as_nanos() as u64, Ordering::Release);
     }
 

@@ -2,6 +2,7 @@
 //! a ConfigMap by changing a symbolic link. If the new file has errors, the loaded policy stays.
 //! Unit: one check.
 
+use super::files::{self, FileError};
 use super::metrics::Metrics;
 use super::webhook::Hook;
 use crate::inject::policy::Policy;
@@ -9,7 +10,7 @@ use sidelight::clock::Clock;
 use std::collections::hash_map::DefaultHasher;
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -21,9 +22,47 @@ pub const EVERY: Duration = Duration::from_secs(2);
 /// Maximum size of the file; a ConfigMap has at most 1 MiB.
 const FILE_BYTES_MAX: u64 = 2 * 1024 * 1024;
 
-/// Parses a policy, as `config` does, on which this module does not depend. The error text lists
-/// all errors.
-pub type Parse = Box<dyn Fn(&str) -> Result<Policy, String> + Send + Sync>;
+/// Parses a policy, as `config` does, on which this module does not depend.
+pub type Parse = Box<dyn Fn(&str) -> Result<Policy, InvalidPolicy> + Send + Sync>;
+
+/// All errors of a policy with their positions, for people.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct InvalidPolicy(pub String);
+
+impl fmt::Display for InvalidPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for InvalidPolicy {}
+
+/// Why there is no policy from a file.
+#[derive(Debug)]
+pub enum Error {
+    /// The file cannot be read.
+    File(FileError),
+    /// The file has errors.
+    Policy(InvalidPolicy),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::File(error) => write!(f, "{error}; --config names the file with the policy"),
+            Error::Policy(error) => write!(f, "{error}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Error::File(error) => Some(error),
+            Error::Policy(error) => Some(error),
+        }
+    }
+}
 
 /// The reloader of the policy's file.
 pub struct Reload {
@@ -51,23 +90,22 @@ impl Reload {
     ///
     /// # Errors
     /// Returns all errors of the file, and what to do.
-    pub fn first(&mut self) -> Result<Policy, String> {
+    pub fn first(&mut self) -> Result<Policy, Error> {
         let Some(path) = &self.file else {
             return Ok(self.loaded(Policy::default(), 0));
         };
-        let text =
-            read(path).map_err(|why| format!("{why}; --config names the file with the policy"))?;
-        let policy = (self.parse)(&text)?;
+        let text = files::read(path, FILE_BYTES_MAX).map_err(Error::File)?;
+        let policy = (self.parse)(&text).map_err(Error::Policy)?;
         let hash = hash(&text);
         self.seen = Some(text);
         Ok(self.loaded(policy, hash))
     }
 
-    /// Reads the file. Returns `None` if nothing changed, or if the new contents are invalid, which
+    /// Reads the file again. Returns `None` if nothing changed, or if the new contents are invalid, which
     /// is logged and counted.
-    pub fn look(&mut self) -> Option<Policy> {
+    pub fn reread(&mut self) -> Option<Policy> {
         let path = self.file.as_ref()?;
-        match read(path) {
+        match files::read(path, FILE_BYTES_MAX) {
             Ok(text) if self.seen.as_ref() == Some(&text) => None,
             Ok(text) => {
                 let policy = (self.parse)(&text);
@@ -75,12 +113,12 @@ impl Reload {
                 self.seen = Some(text);
                 match policy {
                     Ok(policy) => Some(self.loaded(policy, hash)),
-                    Err(why) => self.refused(&why),
+                    Err(why) => self.reject(&why),
                 }
             }
             Err(why) => {
                 // logged once, and again after the file was readable in between
-                if self.seen.take().is_some() { self.refused(&why) } else { self.unread() }
+                if self.seen.take().is_some() { self.reject(&why) } else { self.count_failure() }
             }
         }
     }
@@ -97,12 +135,12 @@ impl Reload {
         policy
     }
 
-    fn refused(&self, why: &str) -> Option<Policy> {
-        tracing::warn!(why, "the configuration was not taken; what was loaded before stays");
-        self.unread()
+    fn reject(&self, why: &dyn std::error::Error) -> Option<Policy> {
+        tracing::warn!(%why, "the configuration was not loaded; the previous one stays in use");
+        self.count_failure()
     }
 
-    fn unread(&self) -> Option<Policy> {
+    fn count_failure(&self) -> Option<Policy> {
         self.metrics.config_last_load_successful.set(0);
         None
     }
@@ -115,19 +153,10 @@ pub async fn watch(mut reload: Reload, hook: Arc<Hook>, mut stop: watch::Receive
             () = sleep(EVERY) => {}
             _ = stop.wait_for(|stopped| *stopped) => return,
         }
-        if let Some(policy) = reload.look() {
+        if let Some(policy) = reload.reread() {
             hook.put(policy);
         }
     }
-}
-
-fn read(path: &Path) -> Result<String, String> {
-    let shown = |why: String| format!("{}: {why}", path.display());
-    let size = std::fs::metadata(path).map_err(|error| shown(error.to_string()))?.len();
-    if size > FILE_BYTES_MAX {
-        return Err(shown(format!("larger than {FILE_BYTES_MAX} bytes")));
-    }
-    std::fs::read_to_string(path).map_err(|error| shown(error.to_string()))
 }
 
 /// Hashes a text to the same number in every replica and every build.
@@ -146,7 +175,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("config.yaml");
         let parse: Parse = Box::new(|text| match text {
-            "broken" => Err("line 1: broken".to_owned()),
+            "broken" => Err(InvalidPolicy("line 1: broken".to_owned())),
             image => Ok(Policy { image: image.to_owned(), ..Policy::default() }),
         });
         let metrics = Arc::new(Metrics::new());
@@ -158,8 +187,8 @@ mod tests {
             seen: None,
         };
         let successful = || metrics.config_last_load_successful.get();
-        assert!(reload.first().expect_err("no file").contains("--config"));
-        assert_eq!(reload.look(), None, "no file yet");
+        assert!(reload.first().expect_err("no file").to_string().contains("--config"));
+        assert_eq!(reload.reread(), None, "no file yet");
         assert_eq!(successful(), 0);
         for (text, taken, success) in [
             (Some("a"), true, 1),
@@ -174,7 +203,7 @@ mod tests {
                 Some(text) => std::fs::write(&file, text).expect("a file"),
                 None => std::fs::remove_file(&file).expect("gone"),
             }
-            let found = reload.look().map(|policy| policy.image);
+            let found = reload.reread().map(|policy| policy.image);
             assert_eq!(found.as_deref(), text.filter(|_| taken), "{text:?}");
             assert_eq!(successful(), success, "{text:?}");
         }

@@ -8,8 +8,9 @@ use super::cost;
 use crate::inject::names::reason;
 use crate::inject::plan;
 use crate::inject::policy::Policy;
-use crate::kube::base64;
 use crate::name::{Label, Name};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Map, Value, json};
 
 /// Maximum bytes of a review. An API server accepts requests of 3 MiB; the same pod is somewhat
@@ -60,7 +61,8 @@ impl Outcome {
     }
 }
 
-/// The object of an Event: the pod's controller, or the pod if it has a name and no controller.
+/// The object of an Event: the pod's controller. A pod without one gets no Event, because it does
+/// not exist yet; the warnings of its review reach the user who creates it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Subject {
     /// The API version of the object.
@@ -71,7 +73,7 @@ pub struct Subject {
     pub namespace: Label,
     /// The name of the object.
     pub name: Name,
-    /// The uid of the object; empty for a pod, which has none before it is created.
+    /// The uid of the object.
     pub uid: String,
 }
 
@@ -91,7 +93,7 @@ pub struct Reviewed {
 }
 
 /// The request of a review.
-struct Asked<'a> {
+struct AdmissionRequest<'a> {
     api_version: &'a str,
     uid: &'a str,
     request: &'a Map<String, Value>,
@@ -108,14 +110,14 @@ pub fn review(body: &[u8], policy: &Policy, cluster: &Cluster) -> Reviewed {
             return damaged(body, "malformed", &format!("the review is no JSON: {error}"));
         }
     };
-    let Some(asked) = asked(&value) else {
+    let Some(admission) = admission_request(&value) else {
         return damaged(body, "malformed", "the review has no request with a uid");
     };
-    if asked.api_version != "admission.k8s.io/v1" {
-        let said = format!("AdmissionReview of {} is not known, only v1", asked.api_version);
-        return error(asked.api_version, asked.uid, "version", &said);
+    if admission.api_version != "admission.k8s.io/v1" {
+        let said = format!("AdmissionReview of {} is not known, only v1", admission.api_version);
+        return error(admission.api_version, admission.uid, "version", &said);
     }
-    planned(&asked, policy, cluster)
+    answer_request(&admission, policy, cluster)
 }
 
 /// Answers a review that is longer than [`BODY_BYTES_MAX`]; `beginning` holds the bytes that were
@@ -130,26 +132,40 @@ pub fn late(beginning: &[u8]) -> Reviewed {
     damaged(beginning, "late", "the review came too late to be answered in time")
 }
 
-fn asked(value: &Value) -> Option<Asked<'_>> {
+fn admission_request(value: &Value) -> Option<AdmissionRequest<'_>> {
     let request = value.get("request")?.as_object()?;
     let uid = request.get("uid")?.as_str().filter(|uid| uid.len() <= UID_BYTES_MAX)?;
     let api_version = value.get("apiVersion").and_then(Value::as_str).unwrap_or("");
-    Some(Asked { api_version, uid, request })
+    Some(AdmissionRequest { api_version, uid, request })
 }
 
-fn planned(asked: &Asked<'_>, policy: &Policy, cluster: &Cluster) -> Reviewed {
-    let request = asked.request;
+fn answer_request(
+    admission: &AdmissionRequest<'_>,
+    policy: &Policy,
+    cluster: &Cluster,
+) -> Reviewed {
+    let request = admission.request;
     let text = |name: &str| request.get(name).and_then(Value::as_str).unwrap_or_default();
     let resource = request.get("resource").and_then(|r| r.get("resource")).and_then(Value::as_str);
     let is_pod = resource == Some("pods") && text("subResource").is_empty();
     if !is_pod || text("operation") != "CREATE" {
-        return reviewed(asked, Outcome::Skipped, "not_a_new_pod", &[], None);
+        return reviewed(admission, Outcome::Skipped, "not_a_new_pod", &[], None);
     }
     let Some(pod) = request.get("object").filter(|object| object.is_object()) else {
-        return error(asked.api_version, asked.uid, "no_object", "the review brings no pod");
+        return error(
+            admission.api_version,
+            admission.uid,
+            "no_object",
+            "the review contains no pod",
+        );
     };
     let Some(label) = Label::parse(text("namespace")) else {
-        return error(asked.api_version, asked.uid, "namespace", "the review names no namespace");
+        return error(
+            admission.api_version,
+            admission.uid,
+            "namespace",
+            "the review names no namespace",
+        );
     };
     let namespace = cluster.namespace(label.as_str());
     let plan = plan(pod, &namespace, policy);
@@ -167,16 +183,17 @@ fn planned(asked: &Asked<'_>, policy: &Policy, cluster: &Cluster) -> Reviewed {
     let patch = (!plan.patch.is_empty()).then(|| serde_json::to_vec(&plan.patch)).transpose();
     match patch {
         Ok(patch) => {
-            let mut reviewed = reviewed(asked, outcome, reason, &plan.warnings, patch.as_deref());
+            let mut reviewed =
+                reviewed(admission, outcome, reason, &plan.warnings, patch.as_deref());
             reviewed.subject = subject;
             reviewed
         }
-        Err(failed) => error(asked.api_version, asked.uid, "patch", &failed.to_string()),
+        Err(failed) => error(admission.api_version, admission.uid, "patch", &failed.to_string()),
     }
 }
 
 fn reviewed(
-    asked: &Asked<'_>,
+    admission: &AdmissionRequest<'_>,
     outcome: Outcome,
     reason: &'static str,
     warnings: &[String],
@@ -185,7 +202,7 @@ fn reviewed(
     // an Event and a log line keep them as well, and a pod can provoke any number of them
     let warnings = warnings.iter().take(WARNINGS_MAX).map(|warning| readable(warning));
     let warnings: Vec<String> = warnings.collect();
-    let answer = Some(answer(asked.api_version, asked.uid, &warnings, patch));
+    let answer = Some(answer(admission.api_version, admission.uid, &warnings, patch));
     Reviewed { answer, outcome, reason, subject: None, warnings }
 }
 
@@ -233,7 +250,7 @@ fn answer(api_version: &str, uid: &str, warnings: &[String], patch: Option<&[u8]
     }
     if let Some(patch) = patch {
         response["patchType"] = json!("JSONPatch");
-        response["patch"] = Value::String(base64::encode(patch));
+        response["patch"] = Value::String(BASE64.encode(patch));
     }
     // an API server accepts only the version that it sent
     let known = api_version.starts_with("admission.k8s.io/");
@@ -253,36 +270,24 @@ fn readable(warning: &str) -> String {
     text
 }
 
-/// Returns the object of an Event; `None` if it has a name that Kubernetes would not give. An API
-/// server has validated the names in its reviews, but any client that reaches the port can send a
-/// review.
+/// Returns the object of an Event; `None` if the pod has no controller, or one with a name that
+/// Kubernetes would not give. An API server has validated the names in its reviews, but any client
+/// that reaches the port can send a review.
 fn subject(pod: &Value, namespace: Label) -> Option<Subject> {
-    let metadata = pod.get("metadata")?;
-    let text = |of: &Value, name: &str| {
-        let text = of.get(name).and_then(Value::as_str)?;
+    let owners = pod.get("metadata")?.get("ownerReferences")?.as_array()?;
+    let is_controller = |owner: &&Value| owner.get("controller") == Some(&Value::Bool(true));
+    let controller = owners.iter().find(is_controller)?;
+    let text = |name: &str| {
+        let text = controller.get(name).and_then(Value::as_str)?;
         let fits = (1..=KIND_BYTES_MAX).contains(&text.len()) && text.bytes().all(is_plain);
         fits.then(|| text.to_owned())
     };
-    let named = |of: &Value| Name::parse(of.get("name").and_then(Value::as_str)?);
-    let owners = metadata.get("ownerReferences").and_then(Value::as_array);
-    let controller = owners.and_then(|owners| {
-        owners.iter().find(|owner| owner.get("controller") == Some(&Value::Bool(true)))
-    });
-    if let Some(owner) = controller {
-        return Some(Subject {
-            api_version: text(owner, "apiVersion")?,
-            kind: text(owner, "kind")?,
-            namespace,
-            name: named(owner)?,
-            uid: text(owner, "uid")?,
-        });
-    }
     Some(Subject {
-        api_version: "v1".to_owned(),
-        kind: "Pod".to_owned(),
+        api_version: text("apiVersion")?,
+        kind: text("kind")?,
         namespace,
-        name: named(metadata)?,
-        uid: String::new(),
+        name: Name::parse(controller.get("name")?.as_str()?)?,
+        uid: text("uid")?,
     })
 }
 

@@ -5,14 +5,15 @@
 //! Unit: one step.
 
 use super::certificate::{
-    Pair, Validity, authority, believed, certificates, first, leaf, pem, validity,
+    Error, Pair, Validity, authority, certificates, first, leaf, pem, validity, verify,
 };
 use super::serving::certified;
 use super::settings::Lifetimes;
-use crate::kube::base64;
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
 use rustls::pki_types::CertificateDer;
-use serde_json::{Value, json};
 use sidelight::clock::UnixNanos;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Number of authorities in one bundle: the newest and the one that it replaces. Only a Secret that
@@ -61,11 +62,8 @@ pub struct Moment<'a> {
 
 impl Material {
     /// Reads the contents of a Secret; `None` unless it has a chain with its key, and authorities.
-    pub fn read(secret: &Value) -> Option<Material> {
-        let field = |name: &str| {
-            let bytes = base64::decode(secret["data"][name].as_str()?)?;
-            String::from_utf8(bytes).ok()
-        };
+    pub fn read(secret: &Secret) -> Option<Material> {
+        let field = |name: &str| text(secret, name);
         let leaf = Pair { certificate: field("tls.crt")?, key: field("tls.key")? };
         certified(&leaf).ok()?;
         let authorities = authorities(secret);
@@ -74,14 +72,16 @@ impl Material {
     }
 
     /// Returns the `data` of the Secret.
-    pub fn data(&self) -> Value {
-        let coded = |text: &str| Value::String(base64::encode(text.as_bytes()));
-        json!({
-            "tls.crt": coded(&self.leaf.certificate),
-            "tls.key": coded(&self.leaf.key),
-            "ca.crt": coded(&self.bundle()),
-            "ca.key": coded(&self.authority_key),
-        })
+    pub fn data(&self) -> BTreeMap<String, ByteString> {
+        let bundle = self.bundle();
+        [
+            ("tls.crt", &self.leaf.certificate),
+            ("tls.key", &self.leaf.key),
+            ("ca.crt", &bundle),
+            ("ca.key", &self.authority_key),
+        ]
+        .map(|(name, text)| (name.to_owned(), ByteString(text.clone().into_bytes())))
+        .into()
     }
 
     /// Returns the authorities that API servers must trust, as PEM.
@@ -96,18 +96,20 @@ impl Material {
 
     fn is_signed_by(&self, authorities: &[CertificateDer<'static>], name: &str) -> bool {
         // verify at its creation time; expiry is checked separately
-        let Some(made) = self.served().map(Validity::made) else { return false };
-        believed(&certificates(&self.leaf.certificate), authorities, name, made).is_ok()
+        let Some(created) = self.served().map(Validity::created) else { return false };
+        verify(&certificates(&self.leaf.certificate), authorities, name, created).is_ok()
     }
 }
 
 /// Returns the authorities of a Secret, even if the rest of it is unusable.
-pub fn authorities(secret: &Value) -> Vec<CertificateDer<'static>> {
-    let coded = secret["data"]["ca.crt"].as_str().unwrap_or_default();
-    let text = base64::decode(coded).and_then(|bytes| String::from_utf8(bytes).ok());
-    let mut found = certificates(&text.unwrap_or_default());
+pub fn authorities(secret: &Secret) -> Vec<CertificateDer<'static>> {
+    let mut found = certificates(&text(secret, "ca.crt").unwrap_or_default());
     found.truncate(AUTHORITIES_MAX);
     found
+}
+
+fn text(secret: &Secret, name: &str) -> Option<String> {
+    String::from_utf8(secret.data.as_ref()?.get(name)?.0.clone()).ok()
 }
 
 /// Returns the step that is due now, if any.
@@ -133,7 +135,7 @@ pub fn next(material: Option<&Material>, at: Moment<'_>) -> Option<Step> {
         return Some(Step::Leaf);
     }
     if held.authorities.len() > 1 {
-        let in_use = now.since(served.made()) >= lifetimes.overlap && published.is_some();
+        let in_use = now.since(served.created()) >= lifetimes.overlap && published.is_some();
         return in_use.then_some(Step::Drop);
     }
     (newest.left(now) <= lifetimes.authority / 3).then_some(Step::Authority)
@@ -149,9 +151,9 @@ pub fn take(
     material: Option<&Material>,
     old: &[CertificateDer<'static>],
     at: Moment<'_>,
-) -> Result<Material, String> {
+) -> Result<Material, Error> {
     let Moment { now, names, lifetimes, .. } = at;
-    let held = || material.cloned().ok_or("there is nothing to go on from");
+    let held = || material.cloned().ok_or(Error::NoPredecessor);
     match step {
         Step::First => {
             let new = authority(now, lifetimes.authority)?;

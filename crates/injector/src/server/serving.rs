@@ -1,14 +1,15 @@
 //! The certificate for handshakes. It is replaced while connections stay open, without a restart.
 //! Unit: one handshake.
 
-use super::certificate::{Pair, certificates};
+use super::certificate::{Error, Pair, certificates};
 use rustls::crypto;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert, ServerConfig};
 use rustls::sign::CertifiedKey;
 use rustls::version;
-use std::sync::{Arc, PoisonError, RwLock};
+use sidelight::sync::ignore_poison;
+use std::sync::{Arc, RwLock};
 
 /// The current certificate; `None` before the first one.
 #[derive(Debug, Default)]
@@ -19,9 +20,9 @@ impl Serving {
     ///
     /// # Errors
     /// Fails if the text is not a chain with its key; the current certificate stays.
-    pub fn swap(&self, pair: &Pair) -> Result<bool, String> {
+    pub fn swap(&self, pair: &Pair) -> Result<bool, Error> {
         let key = certified(pair)?;
-        let mut held = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut held = ignore_poison(self.0.write());
         if held.as_ref().is_some_and(|held| held.cert == key.cert) {
             return Ok(false);
         }
@@ -31,14 +32,14 @@ impl Serving {
 
     /// Returns the served chain; empty before the first one.
     pub fn chain(&self) -> Vec<CertificateDer<'static>> {
-        let held = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let held = ignore_poison(self.0.read());
         held.as_ref().map(|held| held.cert.clone()).unwrap_or_default()
     }
 }
 
 impl ResolvesServerCert for Serving {
     fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+        ignore_poison(self.0.read()).clone()
     }
 }
 
@@ -46,15 +47,14 @@ impl ResolvesServerCert for Serving {
 ///
 /// # Errors
 /// Returns which part is missing, unreadable, or does not fit.
-pub fn certified(pair: &Pair) -> Result<CertifiedKey, String> {
+pub fn certified(pair: &Pair) -> Result<CertifiedKey, Error> {
     let chain = certificates(&pair.certificate);
     if chain.is_empty() {
-        return Err("tls.crt has no PEM certificate".to_owned());
+        return Err(Error::NoCertificate("tls.crt"));
     }
     let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes())
-        .map_err(|error| format!("tls.key is no PEM key: {error}"))?;
-    CertifiedKey::from_der(chain, key, &crypto::ring::default_provider())
-        .map_err(|error| format!("tls.crt and tls.key do not belong together: {error}"))
+        .map_err(|error| Error::Key("tls.key", error))?;
+    CertifiedKey::from_der(chain, key, &crypto::ring::default_provider()).map_err(Error::Mismatch)
 }
 
 /// Builds the TLS configuration: TLS 1.3 only, HTTP/1.1, no client certificates. A network policy
@@ -62,11 +62,10 @@ pub fn certified(pair: &Pair) -> Result<CertifiedKey, String> {
 ///
 /// # Errors
 /// Fails if the library rejects this combination, which no input changes.
-pub fn tls(serving: Arc<Serving>) -> Result<ServerConfig, String> {
+pub fn tls(serving: Arc<Serving>) -> Result<ServerConfig, rustls::Error> {
     let provider = Arc::new(crypto::ring::default_provider());
     let mut config = ServerConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&version::TLS13])
-        .map_err(|error| error.to_string())?
+        .with_protocol_versions(&[&version::TLS13])?
         .with_no_client_auth()
         .with_cert_resolver(serving);
     config.alpn_protocols = vec![b"http/1.1".to_vec()];

@@ -1,6 +1,7 @@
 //! Settings of the injector itself; `inject::policy` decides what it puts into pods. Unit: one
 //! process.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -36,25 +37,46 @@ impl Default for Lifetimes {
     }
 }
 
+/// Two lifetimes that do not fit together.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LifetimesError {
+    /// Within a third of its lifetime an authority must be published and used, and its predecessor
+    /// removed.
+    Overlap(Lifetimes),
+    /// The certificate would be valid for longer than its authority.
+    Leaf(Lifetimes),
+}
+
+impl fmt::Display for LifetimesError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LifetimesError::Overlap(of) => write!(
+                f,
+                "an overlap of {:?} does not fit into an authority's {:?}: make it a ninth or less",
+                of.overlap, of.authority
+            ),
+            LifetimesError::Leaf(of) => write!(
+                f,
+                "a leaf of {:?} outlives its authority of {:?}: make it shorter",
+                of.leaf, of.authority
+            ),
+        }
+    }
+}
+
+impl std::error::Error for LifetimesError {}
+
 impl Lifetimes {
     /// Checks that the lifetimes leave enough time for the steps of the rotation.
     ///
     /// # Errors
     /// Returns which two lifetimes do not fit, and what to do.
-    pub fn checked(self) -> Result<Lifetimes, String> {
-        // within a third of its life an authority must be published and used, and its predecessor
-        // removed
+    pub fn checked(self) -> Result<Lifetimes, LifetimesError> {
         if self.overlap * 9 > self.authority {
-            return Err(format!(
-                "an overlap of {:?} does not fit into an authority's {:?}: make it a ninth or less",
-                self.overlap, self.authority
-            ));
+            return Err(LifetimesError::Overlap(self));
         }
         if self.leaf > self.authority {
-            return Err(format!(
-                "a leaf of {:?} outlives its authority of {:?}: make it shorter",
-                self.leaf, self.authority
-            ));
+            return Err(LifetimesError::Leaf(self));
         }
         Ok(self)
     }

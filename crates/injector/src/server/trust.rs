@@ -3,20 +3,28 @@
 //! only field that it ever writes there. Every replica does this every few seconds. A replica that
 //! writes too late is refused by the resourceVersion and reads again. Unit: one round.
 
-use super::certificate::{Pair, believed, certificates, first, names, validity};
+use super::certificate::{self, Pair, certificates, first, names, validity, verify};
+use super::files::{self, FileError};
 use super::lease::Leader;
 use super::metrics::Metrics;
 use super::readiness::Readiness;
 use super::rotation::{self, Material, Moment};
 use super::serving::Serving;
 use super::settings::{Mode, TlsSettings};
-use crate::kube;
-use crate::kube::error::Error;
-use crate::kube::{Client, Patch, base64};
+use crate::apiserver::client::{Client, call};
+use crate::apiserver::error::Error as ApiError;
+use json_patch::jsonptr::PointerBuf;
+use json_patch::{AddOperation, PatchOperation, TestOperation};
+use k8s_openapi::ByteString;
+use k8s_openapi::api::admissionregistration::v1::{
+    MutatingWebhookConfiguration, WebhookClientConfig,
+};
+use k8s_openapi::api::core::v1::Secret;
+use kube::Api;
+use kube::api::{ObjectMeta, Patch, PatchParams, PostParams};
 use rustls::pki_types::CertificateDer;
-use serde_json::{Value, json};
 use sidelight::clock::Clock;
-use std::path::Path;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -38,7 +46,7 @@ pub struct CertificateManager {
     /// The settings of the certificate and its trust.
     pub settings: TlsSettings,
     /// The client of the API server; `None` without a cluster, as on a laptop.
-    pub client: Option<Arc<Client>>,
+    pub client: Option<Client>,
     /// The clock of validity and overlap.
     pub clock: Clock,
     /// The certificate for handshakes.
@@ -53,6 +61,53 @@ pub struct CertificateManager {
     pub published: Option<(String, Duration)>,
     /// The last complete contents of the Secret, so that trust survives if somebody deletes it.
     pub last: Option<Material>,
+}
+
+/// Why the certificate or the trust in it is not as it should be.
+#[derive(Debug)]
+enum Error {
+    /// The API server refuses, or does not answer.
+    Api(ApiError),
+    /// A certificate cannot be created, read or verified.
+    Certificate(certificate::Error),
+    /// A file of a certificate cannot be read.
+    File(FileError),
+    /// Self-managed certificates are stored in a cluster, and there is none.
+    NoCluster,
+    /// The webhook configuration of this name has no webhooks.
+    NoWebhooks(String),
+    /// An API server that calls the webhook with this index rejects the certificate.
+    Bundle(usize, certificate::Error),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Api(error) => write!(f, "{error}"),
+            Error::Certificate(error) => write!(f, "{error}"),
+            Error::File(error) => write!(f, "{error}"),
+            Error::NoCluster => f.write_str("self-managed certificates need a cluster"),
+            Error::NoWebhooks(name) => write!(f, "`{name}` has no webhooks"),
+            Error::Bundle(index, error) => write!(f, "caBundle of webhook {index}: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Error::Api(error) => Some(error),
+            Error::Certificate(error) | Error::Bundle(_, error) => Some(error),
+            Error::File(error) => Some(error),
+            Error::NoCluster | Error::NoWebhooks(_) => None,
+        }
+    }
+}
+
+impl From<ApiError> for Error {
+    fn from(error: ApiError) -> Error {
+        Error::Api(error)
+    }
 }
 
 /// One webhook of the webhook configuration.
@@ -71,7 +126,7 @@ impl CertificateManager {
         loop {
             self.round().await;
             // check more often while pods are admitted without the sidecar
-            let ready = self.readiness.trust().is_ok();
+            let ready = self.readiness.distrust().is_none();
             let wait = if ready { self.settings.every } else { self.settings.every.min(UNREADY) };
             tokio::select! {
                 () = sleep(wait) => {}
@@ -93,45 +148,46 @@ impl CertificateManager {
             if let Some(pair) = &pair {
                 self.serve(pair);
             }
-            return self.told(self.served_now());
+            return self.report(self.check_served());
         };
         let entries = match self.entries(&client, bundle.as_deref()).await {
             Ok(entries) => entries,
             Err(error) => {
-                self.failed("webhook_configuration", &error.to_string());
+                self.count_failure("webhook_configuration", &error);
                 self.published = None;
                 // an API server that is briefly unavailable says nothing about what the others
                 // trust
-                if self.readiness.trust().is_err() || error.is_not_found() {
-                    self.told(Err(error.to_string()));
+                if self.readiness.distrust().is_some() || error.is_not_found() {
+                    self.report(Err(error.into()));
                 }
                 return;
             }
         };
         self.note_published(&entries, bundle);
         if let Some(pair) = &pair {
-            let new = self.trusted(&certificates(&pair.certificate), &entries);
-            if new.is_ok() || self.trusted(&self.serving.chain(), &entries).is_err() {
+            let new = self.check_trust(&certificates(&pair.certificate), &entries);
+            if new.is_ok() || self.check_trust(&self.serving.chain(), &entries).is_err() {
                 self.serve(pair);
             }
         }
-        let trusted = self.trusted(&self.serving.chain(), &entries);
-        self.told(trusted);
+        let trust = self.check_trust(&self.serving.chain(), &entries);
+        self.report(trust);
     }
 
-    fn told(&self, trusted: Result<(), String>) {
-        self.metrics.ca_bundle_matches.set(i64::from(trusted.is_ok()));
-        if let Err(why) = &trusted {
-            tracing::warn!(why, "API servers do not believe the certificate");
-        } else if self.readiness.trust().is_err() {
-            tracing::info!("ready: API servers believe the certificate");
+    /// Publishes whether API servers trust the served certificate.
+    fn report(&self, trust: Result<(), Error>) {
+        self.metrics.ca_bundle_matches.set(i64::from(trust.is_ok()));
+        if let Err(why) = &trust {
+            tracing::warn!(%why, "API servers do not trust the certificate");
+        } else if self.readiness.distrust().is_some() {
+            tracing::info!("ready: API servers trust the certificate");
         }
-        self.readiness.set_trust(trusted);
+        self.readiness.set_distrust(trust.err().map(|why| why.to_string()));
     }
 
-    fn failed(&self, reason: &str, said: &str) {
+    fn count_failure(&self, reason: &str, error: &dyn std::error::Error) {
         self.metrics.certificate_failures.with_label_values(&[reason]).inc();
-        tracing::warn!(reason, said, "certificate not looked after");
+        tracing::warn!(reason, %error, "the certificate or the trust in it is not maintained");
     }
 
     fn serve(&self, pair: &Pair) {
@@ -142,65 +198,61 @@ impl CertificateManager {
                 let not_after = of.map_or(0, |of| of.not_after);
                 self.metrics.cert_not_after.set(not_after as i64);
                 self.metrics.cert_swaps.inc();
-                tracing::info!(not_after, "certificate taken into service");
+                tracing::info!(not_after, "another certificate is served");
             }
-            Err(why) => self.failed("files", &why),
+            Err(error) => self.count_failure("files", &error),
         }
     }
 
     /// Checks that there is a certificate and that it has not expired; used without a webhook
     /// configuration.
-    fn served_now(&self) -> Result<(), String> {
+    fn check_served(&self) -> Result<(), Error> {
         let chain = self.serving.chain();
-        let leaf = chain.first().ok_or("there is no serving certificate yet")?;
-        let of = validity(leaf).ok_or("the serving certificate does not read")?;
+        let leaf = chain.first().ok_or(certificate::Error::Missing).map_err(Error::Certificate)?;
+        let unreadable = certificate::Error::NotX509("the serving certificate");
+        let of = validity(leaf).ok_or(unreadable).map_err(Error::Certificate)?;
         if of.left(self.clock.now()).is_zero() {
-            return Err("the serving certificate is over".to_owned());
+            return Err(Error::Certificate(certificate::Error::Expired));
         }
         Ok(())
     }
 
+    /// Reads the certificate and, if it is published, the bundle from files.
     fn files(&self) -> (Option<Pair>, Option<String>) {
-        let directory = &self.settings.directory;
-        let read_pair = || -> Result<Pair, String> {
-            let certificate = read(&directory.join("tls.crt"))?;
-            Ok(Pair { certificate, key: read(&directory.join("tls.key"))? })
-        };
-        let pair = read_pair().map_err(|why| self.failed("files", &why)).ok();
-        let publish = self.settings.mode == Mode::Provided && self.settings.publish;
-        if !publish {
+        let file = |name: &str| files::read(&self.settings.directory.join(name), FILE_BYTES_MAX);
+        let read_pair =
+            || Ok::<_, FileError>(Pair { certificate: file("tls.crt")?, key: file("tls.key")? });
+        let count = |error| self.count_failure("files", &Error::File(error));
+        let pair = read_pair().map_err(count).ok();
+        if self.settings.mode != Mode::Provided || !self.settings.publish {
             return (pair, None);
         }
-        let bundle = read(&directory.join("ca.crt")).map_err(|why| self.failed("files", &why)).ok();
+        let bundle = file("ca.crt").map_err(count).ok();
         (pair, bundle.filter(|bundle| !certificates(bundle).is_empty()))
     }
 
     async fn secret(&mut self) -> (Option<Pair>, Option<String>) {
-        let Some(client) = self.client.clone() else {
-            self.failed("secret", "self-managed certificates need a cluster");
-            return (None, None);
+        let material = match self.client.clone() {
+            Some(client) => self.material(&client).await,
+            None => Err(Error::NoCluster),
         };
-        match self.material(&client).await {
+        match material {
             Ok(Some(material)) => {
                 let bundle = material.bundle();
                 (Some(material.leaf), Some(bundle))
             }
             Ok(None) => (None, None),
-            Err(why) => {
-                self.failed("secret", &why);
+            Err(error) => {
+                self.count_failure("secret", &error);
                 (None, None)
             }
         }
     }
 
     /// Returns the contents of the Secret, after the leader's step if one is due.
-    async fn material(&mut self, client: &Client) -> Result<Option<Material>, String> {
-        let path = self.secrets() + "/" + &self.settings.secret;
-        let secret = match client.get(&path).await {
-            Ok(secret) => Some(secret),
-            Err(error) if error.is_not_found() => None,
-            Err(error) => return Err(error.to_string()),
-        };
+    async fn material(&mut self, client: &Client) -> Result<Option<Material>, Error> {
+        let secrets: Api<Secret> = client.namespaced(&self.settings.namespace)?;
+        let secret = call("get the Secret", secrets.get_opt(&self.settings.secret)).await?;
         let read = secret.as_ref().and_then(Material::read);
         let lost = read.is_none();
         let held = read.clone().or_else(|| self.last.clone());
@@ -208,74 +260,75 @@ impl CertificateManager {
         if !self.leader.leads() {
             return Ok(read);
         }
-        let names = self.names();
-        let moment = Moment {
-            now: self.clock.now(),
-            published: held.as_ref().and_then(|held| self.published_for(&held.bundle())),
-            names: &names,
-            lifetimes: self.settings.lifetimes,
+        let Some(created) = self.step(secret.as_ref(), held.as_ref(), lost)? else {
+            return Ok(held);
         };
-        let step = rotation::next(held.as_ref(), moment);
-        let made = match (step, held) {
-            (None, Some(held)) if lost => held,
-            (None, held) => return Ok(held),
-            (Some(step), held) => {
-                let old = secret.as_ref().map(rotation::authorities).unwrap_or_default();
-                rotation::take(step, held.as_ref(), &old, moment)
-                    .map_err(|why| format!("{step:?}: {why}"))?
-            }
-        };
-        match self.write(client, &path, secret, &made).await {
+        match self.write(&secrets, secret, &created).await {
             Ok(()) => {
-                tracing::info!(?step, lost, "certificates written");
-                self.last = Some(made.clone());
-                Ok(Some(made))
+                tracing::info!(lost, "certificates written");
+                self.last = Some(created.clone());
+                Ok(Some(created))
             }
             // another replica was faster; the next round reads what it wrote
             Err(error) if error.is_conflict() => Ok(read),
-            Err(error) => Err(error.to_string()),
+            Err(error) => Err(error.into()),
         }
+    }
+
+    /// Returns the contents that the Secret should have: after the step that is due, or as they were
+    /// before they were lost. `None` if the Secret is as it should be.
+    fn step(
+        &self,
+        secret: Option<&Secret>,
+        held: Option<&Material>,
+        lost: bool,
+    ) -> Result<Option<Material>, Error> {
+        let names = self.names();
+        let moment = Moment {
+            now: self.clock.now(),
+            published: held.and_then(|held| self.published_for(&held.bundle())),
+            names: &names,
+            lifetimes: self.settings.lifetimes,
+        };
+        let Some(step) = rotation::next(held, moment) else {
+            return Ok(held.filter(|_| lost).cloned());
+        };
+        tracing::info!(?step, "a step of the rotation of certificates is due");
+        let old = secret.map(rotation::authorities).unwrap_or_default();
+        let created = rotation::take(step, held, &old, moment).map_err(Error::Certificate)?;
+        Ok(Some(created))
     }
 
     /// Writes the Secret with the resourceVersion that was read, so that a former leader is
     /// refused.
     async fn write(
         &self,
-        client: &Client,
-        path: &str,
-        secret: Option<Value>,
-        made: &Material,
-    ) -> Result<(), Error> {
-        match secret {
-            Some(mut secret) => {
-                // keep the chart's labels and everything else in the Secret
-                if !secret["data"].is_object() {
-                    secret["data"] = json!({});
-                }
-                for (name, value) in made.data().as_object().into_iter().flatten() {
-                    secret["data"][name] = value.clone();
-                }
-                client.update(path, &secret).await.map(drop)
-            }
-            None => {
-                let secret = json!({
-                    "apiVersion": "v1",
-                    "kind": "Secret",
-                    "type": "Opaque",
-                    "metadata": {
-                        "name": self.settings.secret,
-                        "namespace": self.settings.namespace,
-                        "labels": {"app.kubernetes.io/name": "sidelight-injector"},
-                    },
-                    "data": made.data(),
-                });
-                client.create(&self.secrets(), &secret).await.map(drop)
-            }
+        secrets: &Api<Secret>,
+        secret: Option<Secret>,
+        created: &Material,
+    ) -> Result<(), ApiError> {
+        let params = PostParams::default();
+        if let Some(mut secret) = secret {
+            // keep the chart's labels and everything else in the Secret
+            secret.data.get_or_insert_default().extend(created.data());
+            let name = &self.settings.secret;
+            return call("write the Secret", secrets.replace(name, &params, &secret))
+                .await
+                .map(drop);
         }
-    }
-
-    fn secrets(&self) -> String {
-        kube::path(&["api", "v1", "namespaces", &self.settings.namespace, "secrets"])
+        let label = ("app.kubernetes.io/name".to_owned(), "sidelight-injector".to_owned());
+        let secret = Secret {
+            metadata: ObjectMeta {
+                name: Some(self.settings.secret.clone()),
+                namespace: Some(self.settings.namespace.clone()),
+                labels: Some([label].into()),
+                ..ObjectMeta::default()
+            },
+            type_: Some("Opaque".to_owned()),
+            data: Some(created.data()),
+            ..Secret::default()
+        };
+        call("create the Secret", secrets.create(&params, &secret)).await.map(drop)
     }
 
     fn names(&self) -> Vec<String> {
@@ -302,9 +355,13 @@ impl CertificateManager {
     }
 
     /// Checks that the API server trusts this chain for every entry.
-    fn trusted(&self, chain: &[CertificateDer<'static>], entries: &[Entry]) -> Result<(), String> {
+    fn check_trust(
+        &self,
+        chain: &[CertificateDer<'static>],
+        entries: &[Entry],
+    ) -> Result<(), Error> {
         if entries.is_empty() {
-            return Err(format!("`{}` has no webhooks", self.settings.configuration));
+            return Err(Error::NoWebhooks(self.settings.configuration.clone()));
         }
         for entry in entries {
             let bundle = certificates(&entry.bundle);
@@ -314,41 +371,33 @@ impl CertificateManager {
                 // here
                 continue;
             }
-            believed(chain, &bundle, &entry.server, self.clock.now())
-                .map_err(|why| format!("caBundle of webhook {}: {why}", entry.index))?;
+            verify(chain, &bundle, &entry.server, self.clock.now())
+                .map_err(|why| Error::Bundle(entry.index, why))?;
         }
         Ok(())
     }
 
     /// Returns the entries of the webhook configuration, after the repair of their bundle if it is
     /// managed here.
-    async fn entries(&self, client: &Client, bundle: Option<&str>) -> Result<Vec<Entry>, Error> {
-        let path = format!(
-            "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/{}",
-            self.settings.configuration
-        );
-        let configuration = client.get(&path).await?;
-        let entries = self.read_entries(&configuration);
+    async fn entries(&self, client: &Client, bundle: Option<&str>) -> Result<Vec<Entry>, ApiError> {
+        let configurations: Api<MutatingWebhookConfiguration> = client.all();
+        let name = &self.settings.configuration;
+        let read = call("get the webhook configuration", configurations.get(name)).await?;
+        let entries = self.read_entries(&read);
         let Some(bundle) = bundle else { return Ok(entries) };
-        let strayed: Vec<usize> =
+        let changed: Vec<usize> =
             entries.iter().filter(|e| e.bundle != bundle).map(|entry| entry.index).collect();
-        if strayed.is_empty() {
+        if changed.is_empty() {
             return Ok(entries);
         }
-        // an index stays valid only as long as the list does not change
-        let version = &configuration["metadata"]["resourceVersion"];
-        let mut patch =
-            vec![json!({"op": "test", "path": "/metadata/resourceVersion", "value": version})];
-        let coded = base64::encode(bundle.as_bytes());
-        patch.extend(strayed.iter().map(|index| {
-            let path = format!("/webhooks/{index}/clientConfig/caBundle");
-            json!({"op": "add", "path": path, "value": coded})
-        }));
-        let path = format!("{path}?fieldManager={FIELD_MANAGER}");
-        match client.patch(&path, Patch::Json, &Value::Array(patch)).await {
+        let patch = Patch::Json::<()>(repair(&read, &changed, bundle));
+        let params =
+            PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let written = configurations.patch(name, &params, &patch);
+        match call("write the caBundle", written).await {
             Ok(configuration) => {
                 self.metrics.ca_bundle_writes.inc();
-                tracing::info!(webhooks = strayed.len(), "caBundle written");
+                tracing::info!(webhooks = changed.len(), "caBundle written");
                 Ok(self.read_entries(&configuration))
             }
             Err(error) if error.is_conflict() => Ok(entries),
@@ -356,36 +405,49 @@ impl CertificateManager {
         }
     }
 
-    fn read_entries(&self, configuration: &Value) -> Vec<Entry> {
-        let webhooks = configuration["webhooks"].as_array().map(Vec::as_slice).unwrap_or_default();
-        let entry = |(index, webhook): (usize, &Value)| {
-            let client = &webhook["clientConfig"];
-            let coded = client["caBundle"].as_str().unwrap_or_default();
-            let bundle = base64::decode(coded).unwrap_or_default();
-            let bundle = String::from_utf8_lossy(&bundle).into_owned();
-            Entry { index, server: server(client, &self.settings), bundle }
-        };
-        webhooks.iter().enumerate().map(entry).collect()
+    fn read_entries(&self, configuration: &MutatingWebhookConfiguration) -> Vec<Entry> {
+        let webhooks = configuration.webhooks.as_deref().unwrap_or_default();
+        let entries = webhooks.iter().enumerate().map(|(index, webhook)| {
+            let client = &webhook.client_config;
+            let bundle = client.ca_bundle.as_ref().map(|bundle| bundle.0.as_slice());
+            let bundle = String::from_utf8_lossy(bundle.unwrap_or_default()).into_owned();
+            Entry { index, server: server_name(client, &self.settings), bundle }
+        });
+        entries.collect()
     }
+}
+
+/// Returns the patch that replaces the caBundle of these webhooks. It applies only to the version
+/// that was read, because an index is valid only as long as the list does not change.
+fn repair(
+    read: &MutatingWebhookConfiguration,
+    webhooks: &[usize],
+    bundle: &str,
+) -> json_patch::Patch {
+    let version = read.metadata.resource_version.clone().unwrap_or_default();
+    let test = PatchOperation::Test(TestOperation {
+        path: PointerBuf::from_tokens(["metadata", "resourceVersion"]),
+        value: version.into(),
+    });
+    // the type encodes itself as Base64, and cannot fail
+    let coded = serde_json::to_value(ByteString(bundle.as_bytes().to_vec())).unwrap_or_default();
+    let add = |index: &usize| {
+        let index = index.to_string();
+        let path = PointerBuf::from_tokens(["webhooks", &index, "clientConfig", "caBundle"]);
+        PatchOperation::Add(AddOperation { path, value: coded.clone() })
+    };
+    json_patch::Patch([test].into_iter().chain(webhooks.iter().map(add)).collect())
 }
 
 /// Returns the name under which an API server calls a webhook.
-fn server(client: &Value, settings: &TlsSettings) -> String {
-    if let Some(url) = client["url"].as_str() {
+fn server_name(client: &WebhookClientConfig, settings: &TlsSettings) -> String {
+    if let Some(url) = &client.url {
         let host = url.parse::<hyper::Uri>().ok().and_then(|url| url.host().map(str::to_owned));
         return host.unwrap_or_default().trim_matches(['[', ']']).to_owned();
     }
-    let of = |name: &str, otherwise: &str| {
-        client["service"][name].as_str().unwrap_or(otherwise).to_owned()
+    let (name, namespace) = match &client.service {
+        Some(service) => (service.name.as_str(), service.namespace.as_str()),
+        None => (settings.service.as_str(), settings.namespace.as_str()),
     };
-    format!("{}.{}.svc", of("name", &settings.service), of("namespace", &settings.namespace))
-}
-
-fn read(path: &Path) -> Result<String, String> {
-    let shown = |why: String| format!("{}: {why}", path.display());
-    let size = std::fs::metadata(path).map_err(|error| shown(error.to_string()))?.len();
-    if size > FILE_BYTES_MAX {
-        return Err(shown(format!("larger than {FILE_BYTES_MAX} bytes")));
-    }
-    std::fs::read_to_string(path).map_err(|error| shown(error.to_string()))
+    format!("{name}.{namespace}.svc")
 }

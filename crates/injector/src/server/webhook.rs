@@ -3,7 +3,8 @@
 //! silent or hostile costs one of many connections and a limited amount of memory. Unit: one
 //! request.
 //!
-//! Decision: no HTTP/2. API servers speak HTTP/1.1 to webhooks, because connections are balanced
+//! Decision: no HTTP/2, and so hyper's connection of HTTP/1 instead of hyper-util's that detects the
+//! version. API servers speak HTTP/1.1 to webhooks, because connections are balanced
 //! over replicas and streams are not. HTTP/2 would add windows, streams and header tables of
 //! hostile clients, all of which would need limits.
 //!
@@ -24,14 +25,16 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, StatusCode, Version};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use sidelight::clock::Clock;
+use sidelight::serve::accept::next_connection;
 use sidelight::serve::respond::{Answer, TEXT, answer};
 use sidelight::serve::slots::{Slot, Slots};
+use sidelight::sync::lock;
 use std::convert::Infallible;
 use std::error::Error;
-use std::future::Future;
-use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::pin::pin;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
@@ -74,9 +77,6 @@ const BODY_OWN_BYTES: usize = 32 * 1024;
 
 /// Size of all bodies together beyond [`BODY_OWN_BYTES`], in KiB: two of the longest.
 const BODIES_KIB_MAX: usize = 8 * 1024;
-
-/// Delay before the next attempt after `accept` failed, mostly because no descriptors are left.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// How the port stops.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -121,12 +121,12 @@ impl Hook {
         if policy.platform == Platform::Auto && self.cluster.is_openshift() {
             policy.platform = Platform::OpenShift;
         }
-        *self.policy.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(policy);
+        *lock(&self.policy) = Arc::new(policy);
     }
 
     /// Returns the current policy.
     pub fn policy(&self) -> Arc<Policy> {
-        Arc::clone(&self.policy.lock().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&lock(&self.policy))
     }
 }
 
@@ -134,8 +134,8 @@ impl Hook {
 struct Ending {
     /// A stop was requested: the next answer is the last on its connection.
     leaves: watch::Receiver<bool>,
-    /// Connections without a request in flight must end now.
-    closing: watch::Receiver<bool>,
+    /// Ends the connection when it has no request in flight and everything closes.
+    watcher: Watcher,
 }
 
 /// The result of reading a body.
@@ -156,7 +156,7 @@ pub async fn serve(
     mut stop: watch::Receiver<bool>,
 ) {
     let slots = Arc::new(Slots::of(CONNECTIONS_MAX));
-    let (closing, _) = watch::channel(false);
+    let graceful = GracefulShutdown::new();
     let leaves = stop.clone();
     let until = async {
         // a closed channel is a stop, too
@@ -165,18 +165,10 @@ pub async fn serve(
     };
     let mut until = pin!(until);
     loop {
-        let accepted = tokio::select! {
-            biased;
-            () = &mut until => break,
-            accepted = listener.accept() => accepted,
-        };
-        let Ok((stream, _)) = accepted else {
-            sleep(ACCEPT_PAUSE).await;
-            continue;
-        };
-        let slot = slots.wait(|| refused(&hook, "evicted")).await;
+        let Some((stream, _)) = next_connection(&listener, until.as_mut()).await else { break };
+        let slot = slots.wait(|| count_refused(&hook, "evicted")).await;
         let (slots, hook, tls) = (Arc::clone(&slots), Arc::clone(&hook), tls.clone());
-        let ending = Ending { leaves: leaves.clone(), closing: closing.subscribe() };
+        let ending = Ending { leaves: leaves.clone(), watcher: graceful.watcher() };
         tokio::spawn(async move {
             hook.metrics.connections.inc();
             connection(stream, tls, &hook, &slots, &slot, ending).await;
@@ -187,12 +179,10 @@ pub async fn serve(
         tokio::task::yield_now().await;
     }
     drop(listener);
-    // each connection holds a receiver; the sender learns when the last one is gone
-    let _ = closing.send(true);
-    let _ = timeout(leaving.drain, closing.closed()).await;
+    let _ = timeout(leaving.drain, graceful.shutdown()).await;
 }
 
-fn refused(hook: &Hook, reason: &str) {
+fn count_refused(hook: &Hook, reason: &str) {
     hook.metrics.connections_refused.with_label_values(&[reason]).inc();
 }
 
@@ -204,7 +194,7 @@ async fn connection(
     slot: &Arc<Slot>,
     ending: Ending,
 ) {
-    let Ending { leaves, closing } = ending;
+    let Ending { leaves, watcher } = ending;
     // an answer is one write, which Nagle's algorithm would only delay
     let _ = stream.set_nodelay(true);
     let stream = match timeout(HANDSHAKE_MAX, tls.accept(stream)).await {
@@ -212,9 +202,9 @@ async fn connection(
         // an API server that does not trust our certificate reports it here and nowhere else
         Ok(Err(error)) => {
             tracing::debug!(%error, "handshake failed");
-            return refused(hook, "handshake");
+            return count_refused(hook, "handshake");
         }
-        Err(_) => return refused(hook, "handshake_timeout"),
+        Err(_) => return count_refused(hook, "handshake_timeout"),
     };
     let service = {
         let (hook, slots, slot) = (Arc::clone(hook), Arc::clone(slots), Arc::clone(slot));
@@ -233,23 +223,11 @@ async fn connection(
         .max_buf_size(READ_BUFFER_BYTES)
         .max_headers(HEADERS_MAX)
         .serve_connection(TokioIo::new(stream), service);
-    driven(pin!(served), http1::Connection::graceful_shutdown, slot, closing).await;
-}
-
-/// Drives a connection until it ends, is closed for another one, or everything closes.
-async fn driven<C: Future>(
-    mut served: Pin<&mut C>,
-    shut: impl Fn(Pin<&mut C>),
-    slot: &Slot,
-    mut closing: watch::Receiver<bool>,
-) {
     tokio::select! {
-        _ = &mut served => return, // a broken connection is not our error
-        () = slot.evicted() => return,
-        _ = closing.wait_for(|closing| *closing) => {}
+        // a broken connection is not our error
+        _ = watcher.watch(served) => {}
+        () = slot.evicted() => {}
     }
-    shut(served.as_mut());
-    let _ = served.await;
 }
 
 async fn answered(request: Request<Incoming>, hook: &Hook, last: bool) -> Answer {
@@ -282,11 +260,11 @@ async fn route(request: Request<Incoming>, hook: &Hook) -> Answer {
         Read::Torn => torn(),
     };
     hook.metrics.duration.observe(hook.clock.monotonic().saturating_sub(begun).as_secs_f64());
-    told(hook, reviewed)
+    respond(hook, reviewed)
 }
 
 /// Counts a review and builds its response.
-fn told(hook: &Hook, reviewed: Reviewed) -> Answer {
+fn respond(hook: &Hook, reviewed: Reviewed) -> Answer {
     let Reviewed { answer: bytes, outcome, reason, subject, warnings } = reviewed;
     hook.metrics.admissions.with_label_values(&[outcome.name(), reason]).inc();
     if outcome == Outcome::Error {

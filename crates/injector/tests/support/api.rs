@@ -13,8 +13,7 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Value, json};
-use sidelight_injector::kube::Client;
-use sidelight_injector::kube::access::{Access, Credential};
+use sidelight_injector::apiserver::access::Access;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -22,7 +21,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio_rustls::TlsAcceptor;
 
-const TOKEN: &str = "secret-token";
+pub(crate) const TOKEN: &str = "secret-token";
 
 /// The objects, and a record of the requests.
 #[derive(Debug, Default)]
@@ -35,6 +34,8 @@ pub(crate) struct State {
     pub(crate) reads: BTreeMap<String, u64>,
     /// Successful writes: method and path.
     pub(crate) writes: Vec<String>,
+    /// A token that is valid beside [`TOKEN`].
+    accepted: Option<String>,
     /// Number of writes that were refused because another writer was faster.
     pub(crate) conflicts: u64,
 }
@@ -85,22 +86,32 @@ impl Api {
         Api { state, address, authority: authority.pem(), _stop: stop }
     }
 
-    /// Returns a client with permission for everything that is not denied.
-    pub(crate) fn client(&self) -> Client {
-        self.client_with(TOKEN)
+    /// Returns an access with permission for everything that is not denied.
+    pub(crate) fn access(&self) -> Access {
+        self.access_with(TOKEN)
     }
 
-    pub(crate) fn client_with(&self, token: &str) -> Client {
-        Client::new(Access {
-            host: self.address.ip().to_string(),
-            port: self.address.port(),
-            prefix: String::new(),
-            server_name: None,
-            authorities: Some(self.authority.clone().into_bytes()),
-            credential: Credential::Token(token.to_owned()),
-            namespace: "sidelight-system".to_owned(),
-        })
-        .expect("a client")
+    pub(crate) fn access_with(&self, token: &str) -> Access {
+        let mut config = kube::Config::new(self.url().parse().expect("an address"));
+        let authority = CertificateDer::from_pem_slice(self.authority.as_bytes()).expect("PEM");
+        config.root_cert = Some(vec![authority.to_vec()]);
+        config.auth_info.token = Some(token.into());
+        "sidelight-system".clone_into(&mut config.default_namespace);
+        Access::new(config)
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("https://{}", self.address)
+    }
+
+    /// Returns the certificate of the server's authority, PEM.
+    pub(crate) fn authority(&self) -> &str {
+        &self.authority
+    }
+
+    /// Makes another token valid.
+    pub(crate) fn accept(&self, token: &str) {
+        self.state.lock().expect("not poisoned").accepted = Some(token.to_owned());
     }
 
     /// Stores an object, as another client would.
@@ -135,11 +146,14 @@ async fn serve(listener: std::net::TcpListener, tls: TlsAcceptor, state: Arc<Mut
                 async move {
                     let (parts, body) = request.into_parts();
                     let body = body.collect().await.expect("a body").to_bytes();
-                    let authorized = parts.headers.get("authorization").is_some_and(|value| {
-                        value.to_str().is_ok_and(|value| value == format!("Bearer {TOKEN}"))
-                    });
+                    let header = parts.headers.get("authorization");
+                    let token = header.and_then(|value| value.to_str().ok());
+                    let token = token.and_then(|value| value.strip_prefix("Bearer "));
                     let query = parts.uri.query().unwrap_or_default();
                     let mut state = state.lock().expect("not poisoned");
+                    let authorized = token.is_some_and(|token| {
+                        token == TOKEN || Some(token) == state.accepted.as_deref()
+                    });
                     let (status, value) = if authorized {
                         let kind = parts.headers.get("content-type");
                         let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
@@ -147,6 +161,7 @@ async fn serve(listener: std::net::TcpListener, tls: TlsAcceptor, state: Arc<Mut
                     } else {
                         (401, json!({"reason": "Unauthorized"}))
                     };
+                    let value = if status < 400 { value } else { failure(status, value) };
                     let text = if value.is_null() { String::new() } else { value.to_string() };
                     let mut answer = Response::new(Full::new(Bytes::from(text)));
                     *answer.status_mut() = StatusCode::from_u16(status).expect("a status");
@@ -156,6 +171,19 @@ async fn serve(listener: std::net::TcpListener, tls: TlsAcceptor, state: Arc<Mut
             let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
         });
     }
+}
+
+/// Completes a Status as API servers write it.
+fn failure(code: u16, mut status: Value) -> Value {
+    for (name, value) in [
+        ("apiVersion", json!("v1")),
+        ("kind", json!("Status")),
+        ("status", json!("Failure")),
+        ("code", json!(code)),
+    ] {
+        status[name] = value;
+    }
+    status
 }
 
 impl State {
@@ -178,12 +206,7 @@ impl State {
             Method::POST => self.create(path, body),
             Method::PUT => self.update(path, body),
             _ if kind == "application/json-patch+json" => self.patch(path, &body),
-            _ if kind == "application/merge-patch+json" => self.merge(path, &body),
-            _ => {
-                assert_eq!(kind, "application/apply-patch+yaml");
-                assert_eq!(query, "fieldManager=me%20too&force=true");
-                self.merge(path, &body)
-            }
+            _ => panic!("{method} with {kind} is not expected here"),
         };
         match status {
             200 | 201 => self.writes.push(format!("{method} {path}?{query}")),
@@ -194,11 +217,12 @@ impl State {
     }
 
     fn read(&self, path: &str, query: &str) -> (u16, Value) {
-        if query.contains("watch=1") {
-            return (200, Value::Null);
+        if query.contains("watch=true") {
+            return self.watch(query);
         }
         if path == "/apis" {
-            return (200, json!({"groups": []}));
+            let list = json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": []});
+            return (200, list);
         }
         if let Some(object) = self.objects.get(path) {
             return (200, object.clone());
@@ -215,7 +239,10 @@ impl State {
         let rest =
             if from + page.len() < all.len() { (from + limit).to_string() } else { String::new() };
         let version = self.version.to_string();
-        (200, json!({"items": page, "metadata": {"continue": rest, "resourceVersion": version}}))
+        let metadata = json!({"continue": rest, "resourceVersion": version});
+        // as an API server writes an empty list of metadata
+        let page = if page.is_empty() { Value::Null } else { json!(page) };
+        (200, json!({"apiVersion": "v1", "kind": "List", "items": page, "metadata": metadata}))
     }
 
     fn keep(&mut self, path: &str, mut object: Value) -> Value {
@@ -245,10 +272,14 @@ impl State {
         (200, self.keep(path, object))
     }
 
-    fn merge(&mut self, path: &str, patch: &Value) -> (u16, Value) {
-        let mut object = self.objects.get(path).cloned().unwrap_or_else(|| json!({}));
-        merge(&mut object, patch);
-        (200, self.keep(path, object))
+    /// A watch that ends at once; with a version that this server never had, it has to begin again.
+    fn watch(&self, query: &str) -> (u16, Value) {
+        let version = query.split('&').find_map(|pair| pair.strip_prefix("resourceVersion="));
+        let is_known = version.and_then(|version| version.parse::<u64>().ok());
+        match is_known {
+            Some(version) if version <= self.version => (200, Value::Null),
+            _ => (410, json!({"reason": "Expired", "message": "too old resource version"})),
+        }
     }
 
     fn patch(&mut self, path: &str, patch: &Value) -> (u16, Value) {
@@ -269,23 +300,5 @@ impl State {
             }
         }
         (200, self.keep(path, object))
-    }
-}
-
-/// Applies a JSON merge patch (RFC 7386).
-fn merge(into: &mut Value, patch: &Value) {
-    let Some(patch) = patch.as_object() else {
-        *into = patch.clone();
-        return;
-    };
-    if !into.is_object() {
-        *into = json!({});
-    }
-    for (name, value) in patch {
-        if value.is_null() {
-            into.as_object_mut().expect("an object").remove(name);
-        } else {
-            merge(&mut into[name], value);
-        }
     }
 }

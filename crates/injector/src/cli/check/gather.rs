@@ -4,16 +4,20 @@
 use super::monitor;
 use super::state::{Blind, Pod, Sidecar, State};
 use super::webhook::service;
+use crate::apiserver::client::{Client, call};
+use crate::apiserver::error::Error;
 use crate::inject::names::{CONTAINER, STATUS};
 use crate::inject::policy::Policy;
 use crate::inject::{Namespace, plan};
-use crate::kube::error::Error;
-use crate::kube::{self, Client, Shape, base64, escape};
+use k8s_openapi::api::admissionregistration::v1::{
+    MutatingAdmissionPolicy, MutatingAdmissionPolicyBinding, MutatingWebhookConfiguration,
+};
+use k8s_openapi::api::core::v1::{self, ConfigMap, Secret, Service};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use kube::Resource;
+use kube::api::{ApiResource, ListParams};
 use serde_json::Value;
 use std::collections::BTreeSet;
-
-const ADMISSION: &str = "/apis/admissionregistration.k8s.io/v1";
-const MONITORING: &str = "/apis/monitoring.coreos.com";
 
 /// Excludes pods that have ended.
 const FIELDS: &str = "status.phase!=Succeeded,status.phase!=Failed";
@@ -24,23 +28,24 @@ const FIELDS: &str = "status.phase!=Succeeded,status.phase!=Failed";
 /// Fails if the API server does not answer, or does not permit reading namespaces and pods.
 pub(super) async fn gather(client: &Client) -> Result<State, Error> {
     let mut state = State::default();
-    let each = |namespace: Value| {
-        let metadata = &namespace["metadata"];
+    let each = |mut namespace: Value| {
+        let metadata = namespace["metadata"].take();
         let labels = metadata["labels"].as_object().cloned().unwrap_or_default();
         state.namespaces.insert(metadata["name"].as_str().unwrap_or_default().to_owned(), labels);
     };
-    client.list("/api/v1/namespaces", "", Shape::Metadata, each).await?;
-    let path = format!("{ADMISSION}/mutatingwebhookconfigurations");
-    state.webhooks = seen(client, &path, &mut state.blind).await.unwrap_or_default();
-    let path = format!("{ADMISSION}/mutatingadmissionpolicybindings");
+    let namespaces = resource::<v1::Namespace>();
+    client.each_metadata(&namespaces, None, ListParams::default(), each).await?;
+    let webhooks = resource::<MutatingWebhookConfiguration>();
+    state.webhooks = list(client, &webhooks, &mut state.blind).await.unwrap_or_default();
     // a cluster before 1.36 has no such kind
-    let bindings = seen(client, &path, &mut state.blind).await.unwrap_or_default();
+    let bindings = resource::<MutatingAdmissionPolicyBinding>();
+    let bindings = list(client, &bindings, &mut state.blind).await.unwrap_or_default();
     state.bindings = bindings.into_iter().filter(is_our_binding).collect();
     absent(client, &mut state).await;
     let policy = Policy::default();
-    let query = format!("fieldSelector={}", escape(FIELDS));
     let each = |pod: Value| state.pods.extend(digest(&pod, &policy));
-    client.list("/api/v1/pods", &query, Shape::Whole, each).await?;
+    let params = ListParams::default().fields(FIELDS);
+    client.each(&resource::<v1::Pod>(), None, params, each).await?;
     let services: BTreeSet<_> = state.ours().filter_map(|(_, webhook)| service(webhook)).collect();
     for of in services {
         endpoints(client, &mut state, &of).await;
@@ -50,6 +55,29 @@ pub(super) async fn gather(client: &Client) -> Result<State, Error> {
     Ok(state)
 }
 
+/// Describes a kind that Kubernetes itself has.
+fn resource<K: Resource<DynamicType = ()>>() -> ApiResource {
+    ApiResource::erase::<K>(&())
+}
+
+/// Describes a kind of the Prometheus operator.
+fn monitoring(version: &str, kind: &str, plural: &str) -> ApiResource {
+    let group = "monitoring.coreos.com";
+    ApiResource {
+        group: group.to_owned(),
+        version: version.to_owned(),
+        api_version: format!("{group}/{version}"),
+        kind: kind.to_owned(),
+        plural: plural.to_owned(),
+    }
+}
+
+/// Names an object for people, as a path without its API group.
+fn shown(resource: &ApiResource, namespace: Option<&str>, name: &str) -> String {
+    let namespace = namespace.map(|namespace| format!("namespaces/{namespace}/"));
+    format!("{}{}/{name}", namespace.unwrap_or_default(), resource.plural)
+}
+
 fn is_our_binding(binding: &Value) -> bool {
     let policy = binding["spec"]["policyName"].as_str().unwrap_or_default();
     policy.starts_with("inject") && policy.ends_with(".sidelight.dev")
@@ -57,64 +85,63 @@ fn is_our_binding(binding: &Value) -> bool {
 
 /// Looks up the objects that bindings refer to, and records those that do not exist.
 async fn absent(client: &Client, state: &mut State) {
-    let mut paths = BTreeSet::new();
+    let mut objects = BTreeSet::new();
     for binding in &state.bindings {
         let spec = &binding["spec"];
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        paths.insert(kube::child(
-            &format!("{ADMISSION}/mutatingadmissionpolicies"),
-            &text(&spec["policyName"]),
-        ));
-        let (namespace, name) =
-            (text(&spec["paramRef"]["namespace"]), text(&spec["paramRef"]["name"]));
+        objects.insert((None, text(&spec["policyName"])));
+        let parameters = &spec["paramRef"];
+        let (namespace, name) = (text(&parameters["namespace"]), text(&parameters["name"]));
         if !name.is_empty() {
-            paths.insert(kube::path(&["api", "v1", "namespaces", &namespace, "configmaps", &name]));
+            objects.insert((Some(namespace), name));
         }
     }
-    for path in paths {
-        match client.get(&path).await {
-            Ok(_) => {}
-            Err(error) if error.is_not_found() => {
-                state.absent.push(path.rsplit("/v1/").next().unwrap_or(&path).to_owned());
-            }
-            Err(error) => note(&mut state.blind, &path, &error),
+    for (namespace, name) in objects {
+        let of = match namespace {
+            Some(_) => resource::<ConfigMap>(),
+            None => resource::<MutatingAdmissionPolicy>(),
+        };
+        let namespace = namespace.as_deref();
+        let what = shown(&of, namespace, &name);
+        match client.read(&of, namespace, &name).await {
+            Ok(Some(_)) => {}
+            Ok(None) => state.absent.push(what),
+            Err(error) => note(&mut state.blind, what, &error),
         }
     }
 }
 
 /// Returns a complete list. `None` if the cluster has no such kind, or if reading is forbidden,
 /// which is recorded.
-async fn seen(client: &Client, path: &str, blind: &mut Vec<Blind>) -> Option<Vec<Value>> {
+async fn list(client: &Client, of: &ApiResource, blind: &mut Vec<Blind>) -> Option<Vec<Value>> {
     let mut items = Vec::new();
-    match client.list(path, "", Shape::Whole, |item| items.push(item)).await {
-        Ok(_) => Some(items),
+    let read = client.each(of, None, ListParams::default(), |item| items.push(item)).await;
+    match read {
+        Ok(()) => Some(items),
         Err(error) if error.is_not_found() => None,
         Err(error) => {
-            note(blind, path, &error);
+            note(blind, of.plural.clone(), &error);
             None
         }
     }
 }
 
-fn note(blind: &mut Vec<Blind>, path: &str, error: &Error) {
-    let what = path.rsplit("/v1/").next().unwrap_or(path).to_owned();
+fn note(blind: &mut Vec<Blind>, what: String, error: &Error) {
     blind.push(Blind { what, why: error.to_string() });
 }
 
 async fn endpoints(client: &Client, state: &mut State, of: &(String, String)) {
-    let (namespace, name) = of;
-    let path = kube::path(&["api", "v1", "namespaces", namespace, "services", name]);
-    match client.get(&path).await {
-        Ok(_) => {}
-        Err(error) if error.is_not_found() => {
+    let (namespace, name) = (Some(of.0.as_str()), of.1.as_str());
+    let service = resource::<Service>();
+    match client.read(&service, namespace, name).await {
+        Ok(Some(_)) => {}
+        Ok(None) => {
             state.endpoints.insert(of.clone(), None);
             return;
         }
-        Err(error) => return note(&mut state.blind, &path, &error),
+        Err(error) => return note(&mut state.blind, shown(&service, namespace, name), &error),
     }
-    let path =
-        kube::path(&["apis", "discovery.k8s.io", "v1", "namespaces", namespace, "endpointslices"]);
-    let query = format!("labelSelector={}", escape(&format!("kubernetes.io/service-name={name}")));
+    let params = ListParams::default().labels(&format!("kubernetes.io/service-name={name}"));
     let mut ready = 0;
     let each = |slice: Value| {
         let endpoints = slice["endpoints"].as_array();
@@ -122,37 +149,41 @@ async fn endpoints(client: &Client, state: &mut State, of: &(String, String)) {
         let is_ready = |endpoint: &&Value| endpoint["conditions"]["ready"] != false;
         ready += endpoints.map_or(0, |endpoints| endpoints.iter().filter(is_ready).count());
     };
-    match client.list(&path, &query, Shape::Whole, each).await {
-        Ok(_) => drop(state.endpoints.insert(of.clone(), Some(ready))),
-        Err(error) => note(&mut state.blind, &path, &error),
+    let slices = resource::<EndpointSlice>();
+    match client.each(&slices, namespace, params, each).await {
+        Ok(()) => drop(state.endpoints.insert(of.clone(), Some(ready))),
+        Err(error) => note(&mut state.blind, shown(&slices, namespace, name), &error),
     }
 }
 
 async fn certificate(client: &Client, state: &mut State, of: (String, String)) {
-    let (namespace, name) = &of;
-    let path =
-        kube::path(&["api", "v1", "namespaces", namespace, "secrets", &format!("{name}-tls")]);
-    match client.get(&path).await {
+    let (namespace, name) = (of.0.as_str(), format!("{}-tls", of.1));
+    let read = async {
+        let secrets = client.namespaced::<Secret>(namespace)?;
+        call("get the Secret", secrets.get_opt(&name)).await
+    };
+    match read.await {
         Ok(secret) => {
-            let pem = secret["data"]["tls.crt"].as_str().and_then(base64::decode);
-            let pem = pem.and_then(|pem| String::from_utf8(pem).ok());
+            let data = secret.and_then(|secret| secret.data);
+            let pem = data.and_then(|mut data| String::from_utf8(data.remove("tls.crt")?.0).ok());
+            // provided certificates may be stored anywhere
             state.certificates.extend(pem.map(|pem| (of, pem)));
         }
-        // provided certificates may be stored anywhere
-        Err(error) if error.is_not_found() => {}
-        Err(error) => note(&mut state.blind, &path, &error),
+        Err(error) => {
+            let what = shown(&resource::<Secret>(), Some(namespace), &name);
+            note(&mut state.blind, what, &error);
+        }
     }
 }
 
 async fn prometheus(client: &Client, state: &mut State) {
     let blind = &mut state.blind;
-    let Some(mut all) = seen(client, &format!("{MONITORING}/v1/prometheuses"), blind).await else {
-        return;
-    };
+    let servers = monitoring("v1", "Prometheus", "prometheuses");
+    let Some(mut all) = list(client, &servers, blind).await else { return };
     // agents scrape, too
-    let agents = seen(client, &format!("{MONITORING}/v1alpha1/prometheusagents"), blind).await;
-    all.extend(agents.into_iter().flatten());
-    let monitors = seen(client, &format!("{MONITORING}/v1/podmonitors"), blind).await;
+    let agents = monitoring("v1alpha1", "PrometheusAgent", "prometheusagents");
+    all.extend(list(client, &agents, blind).await.into_iter().flatten());
+    let monitors = list(client, &monitoring("v1", "PodMonitor", "podmonitors"), blind).await;
     state.monitors = monitors.into_iter().flatten().filter(monitor::is_ours).collect();
     state.prometheuses = Some(all);
 }

@@ -1,7 +1,7 @@
 //! Checks the scraping: if no Prometheus selects a PodMonitor, its metrics are not collected. Unit:
 //! one cluster.
 
-use super::Finding;
+use super::finding::Finding;
 use super::selector::selects;
 use super::state::{State, named};
 use crate::inject::names::{INJECTED_LABEL, PORT};
@@ -36,7 +36,7 @@ pub(super) fn findings(state: &State) -> Vec<Finding> {
         let wanted: Vec<String> = prometheuses.iter().map(wanted).collect();
         Finding::error(
             format!("no Prometheus selects the PodMonitor {name}: {}", wanted.join("; ")),
-            "give it the labels that are asked for: podMonitor.labels in the chart's values",
+            "give it the labels that it selects: podMonitor.labels in the chart's values",
         )
     };
     state.monitors.iter().filter(unseen).map(finding).collect()

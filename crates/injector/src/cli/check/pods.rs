@@ -2,7 +2,7 @@
 //! native, and sidecars of another version or revision. Pods of one owner form one finding, because
 //! the remedy applies to the owner. Unit: one cluster.
 
-use super::Finding;
+use super::finding::Finding;
 use super::selector::selects;
 use super::state::{Chooser, Pod, Sidecar, State, is_ours, named, webhooks_of};
 use crate::inject::names::REVISION_LABEL;
@@ -27,7 +27,11 @@ impl<'s> Groups<'s> {
     }
 
     /// Adds one finding for each group; `make` gets namespace, owner, problem and the pods' names.
-    fn told(self, findings: &mut Vec<Finding>, make: impl Fn(&str, &str, &str, &str) -> Finding) {
+    fn push_findings(
+        self,
+        findings: &mut Vec<Finding>,
+        make: impl Fn(&str, &str, &str, &str) -> Finding,
+    ) {
         let more = self.names.len().saturating_sub(OWNERS_MAX);
         let mut last = None;
         for ((namespace, owner, why), names) in self.names.into_iter().take(OWNERS_MAX) {
@@ -64,12 +68,12 @@ pub(super) fn findings(state: &State) -> Vec<Finding> {
         }
     }
     let mut findings = Vec::new();
-    missing.told(&mut findings, |namespace, owner, why, pods| {
+    missing.push_findings(&mut findings, |namespace, owner, why, pods| {
         let what = format!("{namespace}: {owner} has no sidecar ({pods}): {why}");
         Finding::error(what, restart(namespace, owner))
     });
     let suspects = suspects(state);
-    lost.told(&mut findings, |namespace, owner, _, pods| {
+    lost.push_findings(&mut findings, |namespace, owner, _, pods| {
         let what = format!(
             "{namespace}: {owner} cannot start ({pods}): its init container `sidelight` lost `restartPolicy: \
              Always`, as when a webhook decodes a pod without knowing the field; {suspects}"
@@ -77,7 +81,7 @@ pub(super) fn findings(state: &State) -> Vec<Finding> {
         let first = "bring the webhook up to date that does it, or keep it from these pods; then";
         Finding::error(what, format!("{first} {}", restart(namespace, owner)))
     });
-    others.told(&mut findings, |namespace, owner, why, pods| {
+    others.push_findings(&mut findings, |namespace, owner, why, pods| {
         Finding::warning(format!("{namespace}: {owner} {why} ({pods})"), restart(namespace, owner))
     });
     findings
@@ -150,13 +154,13 @@ fn another(state: &State, pod: &Pod) -> Option<String> {
 
 /// Returns the revision of a chooser: the one in its label selector, or else the one of its object.
 fn revision_of<'s>(chooser: &Chooser<'s>) -> &'s str {
-    let asked = [chooser.pods, chooser.namespaces].into_iter().find_map(|selector| {
+    let selected = [chooser.pods, chooser.namespaces].into_iter().find_map(|selector| {
         let expressions = selector["matchExpressions"].as_array()?;
         let ours = |one: &&Value| one["key"] == REVISION_LABEL && one["operator"] == "In";
         expressions.iter().find(ours)?["values"][0].as_str()
     });
-    let said = chooser.object["metadata"]["labels"][REVISION_LABEL].as_str();
-    asked.or(said).unwrap_or("default")
+    let labelled = chooser.object["metadata"]["labels"][REVISION_LABEL].as_str();
+    selected.or(labelled).unwrap_or("default")
 }
 
 /// Returns the command that recreates the pods of an owner.

@@ -1,11 +1,12 @@
 //! Checks findings against objects in the form of an API server.
 
+use super::evaluate;
 use super::gather::digest;
-use super::judged;
 use super::state::{Blind, Sidecar, State};
 use crate::inject::policy::Policy;
-use crate::kube::base64;
 use crate::server::certificate::{authority, leaf};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
 use sidelight::clock::UnixNanos;
 use sidelight::config::fault::Level;
@@ -20,7 +21,7 @@ fn trust(lifetime: Duration) -> (String, String) {
     let above = authority(made, 365 * DAY).expect("an authority");
     let names = ["sidelight-injector.sidelight-system.svc".to_owned()];
     let served = leaf(&names, &above, made, lifetime).expect("a certificate");
-    (base64::encode(above.certificate.as_bytes()), served.certificate)
+    (BASE64.encode(above.certificate.as_bytes()), served.certificate)
 }
 
 fn webhook(name: &str, bundle: &str, revision: &Value) -> Value {
@@ -103,7 +104,7 @@ fn check(change: impl Fn(&mut State), expected: &[(Level, &[&str])]) {
     let mut state = well();
     state.namespaces.insert("sidelight-system".to_owned(), serde_json::Map::new());
     change(&mut state);
-    let findings = judged(&state, NOW);
+    let findings = evaluate(&state, NOW);
     let shown: Vec<String> = findings.iter().map(ToString::to_string).collect();
     assert_eq!(findings.len(), expected.len(), "{shown:#?}");
     for ((finding, shown), (level, words)) in findings.iter().zip(&shown).zip(expected) {
@@ -307,7 +308,7 @@ fn a_policy_without_what_it_leans_on() {
         |state| state.absent.push("configmaps/x".to_owned()),
         &[(
             Level::Error,
-            &["leans on configmaps/x, which does not exist", "sidelight inject policy"],
+            &["refers to configmaps/x, which does not exist", "sidelight inject policy"],
         )],
     );
 }

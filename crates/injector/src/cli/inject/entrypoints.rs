@@ -72,6 +72,7 @@ impl Entrypoints {
             return known.clone();
         }
         let found = self.runtime.block_on(command(image, &self.platform));
+        let found = found.map_err(|error| error.to_string());
         self.known.insert(image.to_owned(), found.clone());
         found
     }

@@ -6,7 +6,7 @@ use crate::manifest::workload::Workload;
 use serde_json::{Map, Value, json};
 
 /// Returns the pod of a workload: metadata and spec of its template.
-pub(super) fn process_status(document: &Value, workload: &Workload) -> Value {
+pub(super) fn pod_of(document: &Value, workload: &Workload) -> Value {
     let template = document.pointer(&workload.pointer).unwrap_or(&Value::Null);
     let mut pod = json!({"apiVersion": "v1", "kind": "Pod"});
     for key in ["metadata", "spec"] {

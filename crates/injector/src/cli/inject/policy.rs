@@ -24,7 +24,7 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> ExitCode {
     let place = Place { namespace: arguments.namespace.clone() };
     let made = load(arguments.config.as_deref())
-        .and_then(|policy| text(&policy, &place).map_err(|message| format!("error: {message}\n")));
+        .and_then(|policy| text(&policy, &place).map_err(|refused| format!("error: {refused}\n")));
     match made {
         Ok(text) => match output::write(&text) {
             Ok(()) => ExitCode::SUCCESS,

@@ -16,18 +16,17 @@ fn arguments(line: &str) -> Arguments {
 fn done(line: &str, text: &str) -> (Vec<Done>, Vec<Value>) {
     let arguments = arguments(line);
     let (documents, _) = read("f.yaml", text).expect("manifests");
-    let mut told = Vec::new();
+    let mut results = Vec::new();
     let mut values = Vec::new();
     for mut document in documents {
         for workload in workloads(&document.value) {
-            let mut policy = Policy::default();
-            policy.mode = arguments.mode.unwrap_or(policy.mode);
+            let policy = effective_policy(&arguments).expect("defaults");
             let one = one(&arguments, &policy, &mut document, &workload, None);
-            told.push(one.expect("done").0);
+            results.push(one.expect("done").0);
         }
         values.push(document.value);
     }
-    (told, values)
+    (results, values)
 }
 
 const DEPLOYMENT: &str = "
@@ -45,8 +44,8 @@ spec:
 
 #[test]
 fn a_template_gets_what_its_pods_would_and_loses_it_again() {
-    let (told, values) = done("-f x", DEPLOYMENT);
-    assert_eq!(told, [Done::Injected]);
+    let (results, values) = done("-f x", DEPLOYMENT);
+    assert_eq!(results, [Done::Injected]);
     let template = &values[0]["spec"]["template"];
     let keys =
         |value: &Value| value.as_object().expect("a map").keys().cloned().collect::<Vec<_>>();
@@ -63,9 +62,9 @@ fn a_template_gets_what_its_pods_would_and_loses_it_again() {
 
     let written = write::yaml(&values[0]);
     assert_eq!(done("-f x", &written), (vec![Done::Unchanged], values.clone()));
-    let (told, without) = done("-f x --uninject", &written);
+    let (results, without) = done("-f x --uninject", &written);
     let (_, before) = done("-f x --uninject", DEPLOYMENT);
-    assert_eq!(told, [Done::Removed]);
+    assert_eq!(results, [Done::Removed]);
     assert_eq!(without[0]["spec"]["template"]["spec"], before[0]["spec"]["template"]["spec"]);
     assert_eq!(done("-f x --uninject", DEPLOYMENT).0, [Done::Unchanged]);
 }
@@ -81,8 +80,8 @@ fn every_pod_of_a_list_and_the_mode() {
         {"apiVersion": "v1", "kind": "ConfigMap", "data": {"a": "b"}},
         pod("b", json!({"sidelight.dev/inject": "false"})),
     ]});
-    let (told, values) = done("-f x --mode classic", &list.to_string());
-    assert_eq!(told, [Done::Injected, Done::Skipped("opted_out")]);
+    let (results, values) = done("-f x --mode classic", &list.to_string());
+    assert_eq!(results, [Done::Injected, Done::Skipped("opted_out")]);
     assert_eq!(values[0]["items"][1], list["items"][1]);
     assert_eq!(values[0]["items"][2], list["items"][2]);
     assert_eq!(values[0]["items"][0]["spec"]["containers"][0]["name"], "sidelight");
@@ -101,8 +100,8 @@ fn kinds_of_others() {
         ("serving.knative.dev/v1", "Service", false),
     ] {
         let value = json!({"apiVersion": version, "kind": kind, "metadata": {"name": "a"}, "spec": template});
-        let (told, values) = done("-f x", &value.to_string());
-        assert_eq!(told, if injected { vec![Done::Injected] } else { Vec::new() }, "{kind}");
+        let (results, values) = done("-f x", &value.to_string());
+        assert_eq!(results, if injected { vec![Done::Injected] } else { Vec::new() }, "{kind}");
         assert_eq!(values[0] == value, !injected, "{kind}");
         assert_eq!(
             passed_over(&value).is_some_and(|why| why.contains("refuses")),
@@ -198,4 +197,26 @@ fn arguments_that_do_not_go_together() {
         assert!(crate::cli::CommandLine::try_parse_from(words).is_err(), "{line}");
     }
     assert!(arguments("policy --config x").instead.is_some());
+}
+
+/// Guarantees: with `--image-volume always` a manifest mounts the image, and loses it again.
+#[test]
+fn an_option_turns_image_volumes_on() {
+    let pod = "{apiVersion: v1, kind: Pod, metadata: {name: web, annotations: \
+               {sidelight.dev/config.tee: \"true\"}}, \
+               spec: {containers: [{name: app, image: x, command: [run]}]}}";
+    for (line, copier) in [
+        ("-f x", "/run/sidelight/bin/sidelight-tee"),
+        ("-f x --image-volume never", "/run/sidelight/bin/sidelight-tee"),
+        ("-f x --image-volume always", "/run/sidelight-image/sidelight-tee"),
+    ] {
+        let (_, values) = done(line, pod);
+        let spec = &values[0]["spec"];
+        assert_eq!(spec["containers"][0]["command"], json!([copier, "--", "run"]), "{line}");
+        let volumes = spec["volumes"].as_array().expect("volumes");
+        let image = volumes.iter().find(|volume| volume["name"] == "sidelight-image");
+        assert_eq!(image.is_some(), line.ends_with("always"), "{line}");
+        let (_, without) = done("-f x --uninject", &values[0].to_string());
+        assert_eq!(without[0]["spec"], read("pod.yaml", pod).expect("YAML").0[0].value["spec"]);
+    }
 }

@@ -1,6 +1,8 @@
 //! Checks the generated policy: the installer's decisions become its parameters.
 
-use super::super::policy::{Entrypoint, Group, Metrics, Mode, Otlp, Overrides, Policy, Protocol};
+use super::super::policy::{
+    Entrypoint, Group, ImageVolume, Metrics, Mode, Otlp, Overrides, Policy, Protocol, SecretKey,
+};
 use super::{Place, SPEC, text};
 use crate::manifest::read::read;
 use serde_json::Value;
@@ -28,12 +30,16 @@ fn everything() -> Policy {
         endpoint: Some("http://$(HOST_IP):4318".to_owned()),
         protocol: Some(Protocol::Grpc),
         headers: [("a".to_owned(), "b=c,d%".to_owned())].into(),
+        headers_secret: None,
     };
+    policy.image_volume = ImageVolume::Always;
     policy.metrics =
         Metrics { prefix: Some("app_".to_owned()), groups_off: [Group::Http, Group::Log].into() };
     policy.entrypoints.insert("x".to_owned(), Entrypoint::default());
-    let port = Overrides { port: Some(9000), ..Overrides::default() };
-    policy.namespaces.insert("shop".to_owned(), port);
+    let secret = SecretKey { name: "otlp".to_owned(), key: "headers".to_owned() };
+    let otlp = Otlp { headers_secret: Some(secret), ..policy.otlp.clone() };
+    let shop = Overrides { port: Some(9000), otlp: Some(otlp), ..Overrides::default() };
+    policy.namespaces.insert("shop".to_owned(), shop);
     policy
 }
 
@@ -68,14 +74,17 @@ fn the_specification_stands_in_the_policy_as_it_is() {
 /// Guarantees: no parameter is missing, because every expression that reads it would fail, and with
 /// it the injection.
 #[test]
-fn every_parameter_is_given_or_asked_for_with_care() {
+fn every_parameter_is_given_or_read_as_optional() {
     let given = |policy: &Policy| {
         let map = documents(policy).pop().expect("a ConfigMap");
         let keys = map["data"].as_object().expect("data").keys().cloned().collect::<Vec<_>>();
         assert!(map["data"].as_object().expect("data").values().all(Value::is_string));
         keys
     };
-    let (always, sometimes) = (given(&Policy::default()), given(&everything()));
+    let always = given(&Policy::default());
+    // those of a namespace come last; without it, those of all other namespaces do
+    let all = Policy { namespaces: std::collections::BTreeMap::new(), ..everything() };
+    let sometimes = [given(&everything()), given(&all)].concat();
     let mut seen = 0;
     for part in SPEC.split("params.data").skip(1) {
         let name =
@@ -99,13 +108,17 @@ fn every_parameter_is_given_or_asked_for_with_care() {
 #[test]
 fn what_it_cannot_do_is_refused() {
     let classic = Policy { mode: Mode::Classic, ..Policy::default() };
-    assert!(text(&classic, &place()).expect_err("refused").contains("`mode` is classic"));
+    assert!(
+        text(&classic, &place()).expect_err("refused").to_string().contains("`mode` is classic")
+    );
     let mut policy = Policy::default();
     let overrides = Overrides { mode: Some(Mode::Classic), ..Overrides::default() };
     policy.namespaces.insert("old".to_owned(), overrides);
-    assert!(text(&policy, &place()).expect_err("refused").contains("`namespaces.old.mode`"));
+    assert!(
+        text(&policy, &place()).expect_err("refused").to_string().contains("`namespaces.old.mode`")
+    );
     let large = Policy { defaults: Some("x".repeat(200_000)), ..Policy::default() };
-    assert!(text(&large, &place()).expect_err("refused").contains("`defaults`"));
+    assert!(text(&large, &place()).expect_err("refused").to_string().contains("`defaults`"));
 }
 
 /// Guarantees: only its own bindings select a namespace with overrides, and none selects an
@@ -139,4 +152,21 @@ fn namespaces_meet_one_set_of_parameters() {
         assert_eq!(binding["spec"]["paramRef"]["name"], "sidelight-inject-canary");
     }
     assert_eq!(all.last().expect("a ConfigMap")["data"]["port"], "9000");
+}
+
+/// Guarantees: with a Secret, no value of a header is in what is applied to the cluster.
+#[test]
+fn a_secret_replaces_the_headers() {
+    let mut policy = everything();
+    policy.otlp.headers.insert("authorization".to_owned(), "Bearer t0psecret".to_owned());
+    policy.namespaces.clear();
+    let plain = text(&policy, &place()).expect("a policy");
+    assert!(plain.contains("t0psecret"), "{plain}");
+    policy.otlp.headers_secret =
+        Some(SecretKey { name: "otlp".to_owned(), key: "headers".to_owned() });
+    let text = text(&policy, &place()).expect("a policy");
+    assert!(!text.contains("t0psecret") && !text.contains("otlp_headers:"), "{text}");
+    let data = &documents(&policy).pop().expect("a ConfigMap")["data"];
+    assert_eq!(data["otlp_headers_secret.name"], "otlp");
+    assert_eq!(data["otlp_headers_secret.key"], "headers");
 }

@@ -27,7 +27,7 @@ fn answered(reviewed: &Reviewed) -> Value {
 
 /// Guarantees: whatever the input is, the answer is "allowed" and carries the uid of the request.
 #[test]
-fn whatever_is_asked_is_allowed() {
+fn every_request_is_allowed() {
     let policy = Policy::default();
     for (with, outcome, reason) in [
         (json!({"operation": "UPDATE"}), Outcome::Skipped, "not_a_new_pod"),
@@ -110,8 +110,8 @@ fn every_cut_and_every_turned_byte_has_an_answer() {
 #[test]
 fn names_are_names() {
     for namespace in ["", "a/b", "sidelight-system/secrets?x=", "..", "UPPER"] {
-        let asked = request(&json!({"namespace": namespace}));
-        let reviewed = review(&asked, &Policy::default(), &Cluster::default());
+        let body = request(&json!({"namespace": namespace}));
+        let reviewed = review(&body, &Policy::default(), &Cluster::default());
         assert_eq!((reviewed.reason, &reviewed.subject), ("namespace", &None), "{namespace}");
         assert_eq!(answered(&reviewed)["response"]["allowed"], true);
     }
@@ -144,8 +144,10 @@ fn a_warning_is_short_and_plain() {
     assert!(long.len() <= WARNING_BYTES_MAX && long.ends_with("..."), "{}", long.len());
 }
 
+/// Guarantees: no Event about an object that is not the controller of the reviewed pod, and none
+/// for a dry run.
 #[test]
-fn an_event_is_about_the_controller_else_about_a_pod_with_a_name() {
+fn an_event_is_about_the_controller_or_there_is_none() {
     let owner = json!({"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "r", "uid": "u", "controller": true});
     let by_it =
         json!({"metadata": {"generateName": "p-", "ownerReferences": [{"kind": "X"}, owner]}});
@@ -155,11 +157,22 @@ fn an_event_is_about_the_controller_else_about_a_pod_with_a_name() {
         (found.kind.as_str(), found.name.as_str(), found.uid.as_str()),
         ("ReplicaSet", "r", "u")
     );
-    let alone = subject(&json!({"metadata": {"name": "p"}}), n()).expect("a subject");
-    assert_eq!((alone.kind.as_str(), alone.name.as_str(), alone.uid.as_str()), ("Pod", "p", ""));
-    assert_eq!(subject(&json!({"metadata": {"generateName": "p-"}}), n()), None);
-    let dry = review(&request(&json!({"dryRun": true})), &Policy::default(), &Cluster::default());
-    assert_eq!(dry.subject, None, "a dry run has no side effects");
-    let wet = review(&request(&json!({"dryRun": false})), &Policy::default(), &Cluster::default());
-    assert!(wet.subject.is_some());
+    let mut only_an_owner = by_it.clone();
+    only_an_owner["metadata"]["ownerReferences"][1]["controller"] = json!(false);
+    for none in [
+        only_an_owner,
+        json!({"metadata": {"name": "p"}}),
+        json!({"metadata": {"generateName": "p-"}}),
+        json!({}),
+    ] {
+        assert_eq!(subject(&none, n()), None, "{none}");
+    }
+    let mut object = by_it;
+    object["spec"] = json!({"hostNetwork": true, "containers": []});
+    let reviewed = |dry_run: bool| {
+        let body = request(&json!({"dryRun": dry_run, "object": object}));
+        review(&body, &Policy::default(), &Cluster::default()).subject
+    };
+    assert_eq!(reviewed(true), None, "a dry run has no side effects");
+    assert!(reviewed(false).is_some());
 }

@@ -4,6 +4,7 @@
 use super::*;
 use hyper::body::Frame;
 use std::collections::VecDeque;
+use std::pin::Pin;
 use std::task::{Context, Poll};
 
 /// A body in frames; after them it ends, or stays silent for ever.
