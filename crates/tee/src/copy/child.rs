@@ -128,7 +128,18 @@ fn exit_code(status: WaitStatus) -> Option<u8> {
     status.exit_status().or(signal).map(|code| code as u8)
 }
 
-/// Returns the exit code of a shell for a command that cannot be started.
-pub(crate) fn refusal(error: &io::Error) -> u8 {
-    if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 }
+/// The reason why the command could not be started.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    /// 127 if no command has this name, 126 if it cannot be run.
+    pub(crate) code: u8,
+    /// The error of the operating system.
+    pub(crate) error: io::Error,
+}
+
+impl From<io::Error> for Refused {
+    fn from(error: io::Error) -> Refused {
+        let code = if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 };
+        Refused { code, error }
+    }
 }

@@ -71,6 +71,11 @@ impl Flow {
         self.left = left.unwrap_or(0) as usize;
     }
 
+    /// Returns whether the pipe may still be written to and our output still has a reader.
+    pub(crate) fn is_open(&self) -> bool {
+        self.input.is_some()
+    }
+
     /// Returns whether bytes were read that are not written yet.
     pub(crate) fn has_pending(&self) -> bool {
         !self.pending.is_empty()
@@ -147,9 +152,9 @@ impl Flow {
 
 /// Returns whether a write of [`WRITE_BYTES_MAX`] would not block, or would fail at once.
 fn has_room(output: BorrowedFd<'_>) -> bool {
-    let mut asked = [PollFd::from_borrowed_fd(output, PollFlags::OUT)];
-    let asked = poll(&mut asked, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
-    asked.is_ok_and(|ready| ready > 0)
+    let mut polled = [PollFd::from_borrowed_fd(output, PollFlags::OUT)];
+    let ready = poll(&mut polled, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
+    ready.is_ok_and(|count| count > 0)
 }
 
 /// Returns the bytes for one write: whole lines, so that lines of another writer do not split them.

@@ -22,8 +22,8 @@ const LIFE_MIN: Duration = Duration::from_secs(5);
 /// The connection to one sidecar.
 #[derive(Debug)]
 pub(crate) struct Link {
-    /// `None` if the path is not valid for a socket.
-    address: Option<SocketAddrUnix>,
+    /// Where the sidecar may listen, tried in this order; without paths that no socket can have.
+    addresses: Vec<SocketAddrUnix>,
     socket: Option<OwnedFd>,
     since: Duration,
     wait: Duration,
@@ -32,9 +32,16 @@ pub(crate) struct Link {
 
 impl Link {
     /// Creates a link without a connection.
-    pub(crate) fn new(path: &Path) -> Link {
-        let address = SocketAddrUnix::new(path).ok();
-        Link { address, socket: None, since: Duration::ZERO, wait: WAIT_MIN, next: Duration::ZERO }
+    pub(crate) fn new<P: AsRef<Path>>(paths: &[P]) -> Link {
+        let addresses = paths.iter().filter_map(|path| SocketAddrUnix::new(path.as_ref()).ok());
+        let addresses = addresses.collect();
+        Link {
+            addresses,
+            socket: None,
+            since: Duration::ZERO,
+            wait: WAIT_MIN,
+            next: Duration::ZERO,
+        }
     }
 
     /// Returns the socket, while there is a connection.
@@ -44,23 +51,17 @@ impl Link {
 
     /// Returns when the next attempt is due, while there is no connection.
     pub(crate) fn due(&self) -> Option<Duration> {
-        (self.socket.is_none() && self.address.is_some()).then_some(self.next)
+        (self.socket.is_none() && !self.addresses.is_empty()).then_some(self.next)
     }
 
     /// Connects if there is no connection and an attempt is due.
     pub(crate) fn attempt(&mut self, now: Duration) {
-        let Some(address) =
-            self.address.as_ref().filter(|_| self.socket.is_none() && now >= self.next)
-        else {
+        if self.socket.is_some() || self.addresses.is_empty() || now < self.next {
             return;
-        };
-        // with NONBLOCK connect() does not block either; a full backlog of a sidecar that hangs
-        // counts as a failure
-        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-        let fresh = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None);
-        match fresh.and_then(|socket| connect(&socket, address).map(|()| socket)) {
-            Ok(socket) => (self.socket, self.since) = (Some(socket), now),
-            Err(_) => self.put_off(now),
+        }
+        match self.addresses.iter().find_map(|address| connected(address).ok()) {
+            Some(socket) => (self.socket, self.since) = (Some(socket), now),
+            None => self.put_off(now),
         }
     }
 
@@ -98,6 +99,14 @@ impl Link {
     }
 }
 
+/// Connects to one address without blocking. A full backlog of a sidecar that hangs counts as a
+/// failure.
+fn connected(address: &SocketAddrUnix) -> Result<OwnedFd, Errno> {
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    connect(&socket, address).map(|()| socket)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -110,7 +119,8 @@ mod tests {
     fn attempts_come_apart_and_a_sidecar_is_found_again() {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let path = directory.path().join("log.sock");
-        let mut link = Link::new(&path);
+        // nobody listens at the first path; the second is that of the sidecar
+        let mut link = Link::new(&[directory.path().join("other.sock"), path.clone()]);
         let mut now = Duration::ZERO;
         let mut waits = Vec::new();
         for _ in 0..8 {
@@ -142,7 +152,7 @@ mod tests {
 
     #[test]
     fn a_path_that_no_socket_can_have_is_never_tried() {
-        let mut link = Link::new(Path::new(&"x".repeat(200)));
+        let mut link = Link::new(&["x".repeat(200)]);
         link.attempt(Duration::ZERO);
         assert_eq!((link.due(), link.socket().is_none()), (None, true));
     }

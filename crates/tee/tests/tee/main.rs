@@ -1,0 +1,115 @@
+//! Runs `sidelight-tee` around real commands.
+#![allow(clippy::disallowed_methods)] // it waits for other processes, whose time is the real one
+
+mod command;
+mod in_place;
+
+use rustix::process::{Pid, Signal, getpid, kill_process, set_child_subreaper};
+use std::io::Read;
+use std::os::unix::net::UnixListener;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+/// The variable with the arguments of tee for [`becomes_a_subreaper`], separated by line feeds.
+const SUBREAPER: &str = "SIDELIGHT_TEE_TEST_SUBREAPER";
+
+/// Long enough for a loaded machine; a test that waits for so long has failed.
+const AMPLE: Duration = Duration::from_secs(20);
+
+fn tee(socket: &Path, command: &[&str]) -> Command {
+    let mut tee = Command::new(env!("CARGO_BIN_EXE_sidelight-tee"));
+    tee.arg("--socket").arg(socket).arg("--").args(command);
+    tee.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    tee
+}
+
+fn shell(socket: &Path, script: &str) -> Command {
+    tee(socket, &["sh", "-c", script])
+}
+
+fn end(child: Child) -> Output {
+    let (sender, ended) = channel();
+    let pid = Pid::from_child(&child);
+    std::thread::spawn(move || sender.send(child.wait_with_output()));
+    let Ok(output) = ended.recv_timeout(AMPLE) else {
+        kill_process(pid, Signal::KILL).expect("it runs");
+        panic!("it does not end")
+    };
+    output.expect("its output")
+}
+
+/// Starts a sidecar that keeps the bytes of each connection and sends them in the order in which
+/// the connections end.
+fn keeper(listener: UnixListener) -> Receiver<Vec<u8>> {
+    let (sender, connections) = channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let (mut stream, sender) = (stream.expect("a connection"), sender.clone());
+            std::thread::spawn(move || {
+                let mut bytes = Vec::new();
+                stream.read_to_end(&mut bytes).expect("a readable connection");
+                // the test may have ended
+                let _ = sender.send(bytes);
+            });
+        }
+    });
+    connections
+}
+
+fn directory() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a temporary directory")
+}
+
+/// Returns a command that runs tee as process 1 of a new process namespace, as in a container.
+/// `None` if the kernel refuses one and `SIDELIGHT_SKIPPED=allow` is set.
+fn first_process(arguments: &[&str]) -> Option<Command> {
+    let unshare = |flags: &[&str]| {
+        let mut unshare = Command::new("unshare");
+        unshare.args(flags).args(["--pid", "--fork", "--mount-proc"]);
+        unshare.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        unshare
+    };
+    // root of a container may be allowed one of them only
+    let flags = [&[][..], &["--user", "--map-root-user"]];
+    let works = |flags: &&&[&str]| {
+        unshare(flags).arg("true").output().is_ok_and(|output| output.status.success())
+    };
+    let Some(flags) = flags.iter().find(works) else {
+        let allowed = std::env::var_os("SIDELIGHT_SKIPPED").is_some_and(|value| value == "allow");
+        assert!(
+            allowed,
+            "`unshare --pid` is refused here; SIDELIGHT_SKIPPED=allow skips this test"
+        );
+        eprintln!("SKIPPED: `unshare --pid` is refused");
+        return None;
+    };
+    let mut command = unshare(flags);
+    command.arg(env!("CARGO_BIN_EXE_sidelight-tee")).args(arguments);
+    Some(command)
+}
+
+/// Returns a command that runs tee as a process to which the kernel gives orphans, like process 1.
+fn subreaper(arguments: &[&str]) -> Command {
+    let mut command = Command::new(std::env::current_exe().expect("this test"));
+    command.args(["--exact", "becomes_a_subreaper", "--nocapture"]);
+    command.env(SUBREAPER, arguments.join("\n"));
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// Not a test but the process that [`subreaper`] starts: the attribute survives exec only.
+#[test]
+fn becomes_a_subreaper() {
+    let Ok(arguments) = std::env::var(SUBREAPER) else { return };
+    set_child_subreaper(Some(getpid())).expect("every kernel has it");
+    let mut tee = Command::new(env!("CARGO_BIN_EXE_sidelight-tee"));
+    panic!("{}", tee.args(split(&arguments)).env_remove(SUBREAPER).exec());
+}
+
+/// Returns the arguments, of which the last one may have line feeds itself.
+fn split(arguments: &str) -> impl Iterator<Item = &str> {
+    arguments.splitn(6, '\n')
+}
