@@ -1,0 +1,130 @@
+//! Compares the matcher with regular expressions, which find the same by definition.
+
+use super::matcher::{Span, run};
+use super::program::{Escapes, Field, Literal, Padding, Program, Shape, Step};
+use proptest::prelude::*;
+use regex::bytes::Regex;
+
+fn step(shape: Shape, after: &str) -> Step {
+    Step {
+        shape,
+        padding: Padding::None,
+        after: Literal::new(after.as_bytes()),
+        field: Field::unwanted(),
+        written: Box::from("field"),
+    }
+}
+
+/// Returns the program of these fields, and the expression that means the same.
+fn both(head: &str, fields: &[(Shape, String)]) -> (Program, Regex) {
+    let mut expression = format!("(?s)^{}", regex_syntax::escape(head));
+    let mut steps = Vec::new();
+    for (number, (shape, after)) in fields.iter().enumerate() {
+        // only the last field may end with the line
+        let after = if number + 1 < fields.len() && after.is_empty() { " " } else { after };
+        expression.push_str(match shape {
+            Shape::Message => "(.*)",
+            Shape::Token => {
+                if after.is_empty() {
+                    "([^ ]*)"
+                } else {
+                    "([^ ]*?)"
+                }
+            }
+            Shape::Number => "([+-]?[0-9]+(?:\\.[0-9]+)?|-)",
+            _ => "(.*?)",
+        });
+        expression.push_str(&regex_syntax::escape(after));
+        steps.push(step(*shape, after));
+    }
+    expression.push('$');
+    let steps = steps.into_boxed_slice();
+    let program = Program { head: Literal::new(head.as_bytes()), steps, escapes: Escapes::None };
+    (program, Regex::new(&expression).expect("an expression"))
+}
+
+proptest! {
+    /// Guarantees: fields are where lazy groups of a regular expression are, and a message is where
+    /// a greedy one is.
+    #[test]
+    fn property_fields_are_where_a_regular_expression_finds_them(
+        head in prop::sample::select(vec!["", "[", "a "]),
+        shapes in prop::collection::vec(
+            (
+                prop::sample::select(vec![Shape::Text, Shape::Text, Shape::Message]),
+                prop::sample::select(vec!["", " - ", " ", "]", ": ", "[a literal of more than 16 bytes]"]),
+            ),
+            1..5,
+        ),
+        line in prop::collection::vec(
+            prop::sample::select(vec![
+                "a", "b ", " - ", " ", "]", "[", ": ", ":", "\u{fc}",
+                "[a literal of more than 16 bytes]", "[a literal of more than 17 bytes]",
+            ]),
+            0..12,
+        ),
+    ) {
+        // one message, as in a format
+        let mut has_message = false;
+        let fields: Vec<(Shape, String)> = shapes
+            .into_iter()
+            .map(|(shape, after)| {
+                let is_second = shape == Shape::Message && std::mem::replace(&mut has_message, true);
+                (if is_second { Shape::Text } else { shape }, after.to_owned())
+            })
+            .collect();
+        let (program, regex) = both(head, &fields);
+        let line = line.concat();
+        let mut spans = vec![Span::default(); fields.len()];
+        let found = run(&program, line.as_bytes(), &mut spans).is_ok();
+        let captures = regex.captures(line.as_bytes());
+        prop_assert_eq!(found, captures.is_some(), "{} on {:?}", regex, line);
+        if let Some(captures) = captures {
+            for (number, span) in spans.iter().enumerate() {
+                let group = captures.get(number + 1).expect("every group takes part");
+                prop_assert_eq!(
+                    (span.start as usize, span.end as usize),
+                    (group.start(), group.end()),
+                    "{} on {:?}", regex, line
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn tokens_numbers_and_padding() {
+    use Shape::{Level, List, Number, Token};
+    let text = |line: &str, fields: &[(Shape, &str)]| {
+        let fields: Vec<_> = fields.iter().map(|(s, after)| (*s, (*after).to_owned())).collect();
+        let (program, _) = both("", &fields);
+        let mut spans = vec![Span::default(); fields.len()];
+        run(&program, line.as_bytes(), &mut spans).ok()?;
+        let of = |span: &Span| line[span.start as usize..span.end as usize].to_owned();
+        Some(spans.iter().map(of).collect::<Vec<_>>())
+    };
+    let two = |a: &str, b: &str| Some(vec![a.to_owned(), b.to_owned()]);
+    assert_eq!(text("a-b - 12.5", &[(Token, " - "), (Number, "")]), two("a-b", "12.5"));
+    assert_eq!(text("a b - 12.5", &[(Token, " - "), (Number, "")]), None);
+    assert_eq!(text("- -", &[(Number, " "), (Number, "")]), two("-", "-"));
+    assert_eq!(text("-1 1.", &[(Number, " "), (Number, ".")]), two("-1", "1"));
+    assert_eq!(text("123456789012 x", &[(Number, " "), (Token, "")]), two("123456789012", "x"));
+    assert_eq!(text("0.1, 0.2 : - 3", &[(List, " "), (Number, "")]), two("0.1, 0.2 : -", "3"));
+    assert_eq!(text("\"a:1, b:2\" 3", &[(List, " "), (Number, "")]), two("\"a:1, b:2\"", "3"));
+    assert_eq!(text("Level 15: x", &[(Level, ": "), (Token, "")]), two("Level 15", "x"));
+    assert_eq!(text("7: x", &[(Level, ": "), (Token, "")]), None);
+    let mut padded = step(Shape::Level, "|");
+    padded.padding = Padding::After(8);
+    let program =
+        Program { head: Literal::default(), steps: Box::new([padded]), escapes: Escapes::None };
+    let mut spans = [Span::default()];
+    for (line, is_match) in [
+        ("INFO    |", true),
+        ("CRITICAL|", true),
+        ("CRITICALS|", true),
+        ("INFO   |", false),
+        ("INFO     |", false),
+    ] {
+        assert_eq!(run(&program, line.as_bytes(), &mut spans).is_ok(), is_match, "{line}");
+    }
+}
