@@ -1,49 +1,52 @@
-// A service that logs with log/slog to standard output and sends a copy to sidelight.
+// A service that logs one line a request with log/slog, or with zap (argument `zap`), to standard output and to
+// sidelight.
 package main
 
 import (
-	"fmt"
 	"io"
 	"log/slog"
-	"net"
+	"net/http"
 	"os"
 	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 )
 
-// patience is how long a line may wait for sidelight before it is dropped.
-const patience = 5 * time.Millisecond
-
-// copier writes lines to sidelight and never fails, so that the service is not disturbed.
-type copier struct {
-	conn net.Conn
+func slogLogger() func(method, path string, status int, duration time.Duration) {
+	out := io.MultiWriter(os.Stdout, NewCopier())
+	log := slog.New(slog.NewJSONHandler(out, nil)).With("service", "stock")
+	return func(method, path string, status int, duration time.Duration) {
+		log.Info("request", "method", method, "path", path, "status", status,
+			"duration_ms", float64(duration.Microseconds())/1e3)
+	}
 }
 
-func (c *copier) Write(line []byte) (int, error) {
-	if c.conn != nil {
-		_ = c.conn.SetWriteDeadline(time.Now().Add(patience))
-		if sent, err := c.conn.Write(line); err != nil && sent > 0 {
-			// the rest of this line must not become the beginning of the next one
-			c.conn.Close()
-			c.conn = nil
-		}
+func zapLogger() func(method, path string, status int, duration time.Duration) {
+	out := zapcore.NewMultiWriteSyncer(zapcore.Lock(os.Stdout), NewCopier())
+	encoder := zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig())
+	log := zap.New(zapcore.NewCore(encoder, out, zap.InfoLevel))
+	return func(method, path string, status int, duration time.Duration) {
+		log.Info("request", zap.String("method", method), zap.String("path", path), zap.Int("status", status),
+			zap.Float64("duration_seconds", duration.Seconds()))
 	}
-	return len(line), nil
 }
 
 func main() {
-	path := os.Getenv("SIDELIGHT_SOCKET")
-	if path == "" {
-		path = "/run/sidelight/log.sock"
+	log := slogLogger()
+	if len(os.Args) > 1 && os.Args[1] == "zap" {
+		log = zapLogger()
 	}
-	conn, err := net.Dial("unix", path)
-	if err != nil {
-		conn = nil // without sidelight the service continues
+	port := os.Getenv("PORT")
+	if port == "" {
+		port = "8080"
 	}
-	out := io.MultiWriter(os.Stdout, &copier{conn})
-	log := slog.New(slog.NewJSONHandler(out, nil)).With("service", "stock")
-	for number := 0; number < 20; number++ {
-		log.Info("request", "method", "GET", "path", fmt.Sprintf("/items/%d", number),
-			"status", 200, "duration_ms", 3.5)
+	handler := func(answer http.ResponseWriter, request *http.Request) {
+		start := time.Now()
+		_, _ = io.WriteString(answer, "hello\n")
+		log(request.Method, request.URL.Path, http.StatusOK, time.Since(start))
 	}
-	log.Error("item is gone", "error_type", "NotFoundError")
+	if err := http.ListenAndServe("127.0.0.1:"+port, http.HandlerFunc(handler)); err != nil {
+		os.Exit(1)
+	}
 }

@@ -207,8 +207,8 @@ def check(report):
 
         def policy():
             server.apply(inject("policy"))
-            asked(0, "0 errors, 0 warnings", without=["leans on"])
+            asked(0, "0 errors, 0 warnings", without=["refers to"])
             server.kubectl("delete", "configmap", "-n", SYSTEM, "sidelight-inject")
-            asked(1, "the admission policy leans on namespaces/sidelight-system/configmaps/sidelight-inject")
+            asked(1, "the admission policy refers to namespaces/sidelight-system/configmaps/sidelight-inject")
 
         report.check("a policy without its parameters", policy)

@@ -95,10 +95,10 @@ class Metrics:
 class Sidecar:
     """`sidelight run` with sockets in a folder of its own. To be used with `with`."""
 
-    def __init__(self, stdin=False, arguments=(), **environment):
+    def __init__(self, stdin=False, arguments=(), sockets=None, **environment):
         self.folder = tempfile.TemporaryDirectory(prefix="sidelight-peers-")
-        self.socket = os.path.join(self.folder.name, "lines.sock")
-        self.datagram_socket = os.path.join(self.folder.name, "datagrams.sock")
+        own = [os.path.join(self.folder.name, name) for name in ("lines.sock", "datagrams.sock")]
+        self.socket, self.datagram_socket = sockets or own
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.stderr = open(os.path.join(self.folder.name, "stderr"), "w+", encoding="utf-8")

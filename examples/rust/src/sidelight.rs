@@ -1,0 +1,82 @@
+//! Sends lines to sidelight: a `MakeWriter` for `tracing_subscriber`. One file to copy; only the standard library.
+
+use std::io::{self, Write};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// The time between two attempts to connect.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Never waits and never fails: what sidelight does not take at once is dropped. Reconnects by itself.
+#[derive(Clone, Default)]
+pub struct Copier(Arc<Mutex<Link>>);
+
+#[derive(Default)]
+struct Link {
+    stream: Option<UnixStream>,
+    last_attempt: Option<Instant>,
+    has_warned: bool,
+}
+
+/// SIDELIGHT_SOCKET, or else the default and the two directories that sidelight falls back to.
+fn paths() -> Vec<PathBuf> {
+    let named = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    if let Some(path) = named("SIDELIGHT_SOCKET") {
+        return vec![path];
+    }
+    let mut paths = vec![PathBuf::from("/run/sidelight/log.sock")];
+    paths.extend(named("XDG_RUNTIME_DIR").map(|directory| directory.join("log.sock")));
+    // the fallback of a process without that variable is /tmp/sidelight-UID: the owner of our own files names the UID
+    if let Ok(process) = std::fs::metadata("/proc/self") {
+        use std::os::unix::fs::MetadataExt;
+        paths.push(format!("/tmp/sidelight-{}/log.sock", process.uid()).into());
+    }
+    paths
+}
+
+impl Link {
+    fn connect(&mut self) {
+        if self.stream.is_some() || self.last_attempt.is_some_and(|at| at.elapsed() < RETRY) {
+            return;
+        }
+        self.last_attempt = Some(Instant::now());
+        let paths = paths();
+        self.stream = paths.iter().find_map(|path| UnixStream::connect(path).ok());
+        match &self.stream {
+            Some(stream) => drop(stream.set_nonblocking(true)),
+            None if !self.has_warned => {
+                self.has_warned = true;
+                eprintln!("sidelight does not listen at {paths:?}: no log line is copied until it does");
+            }
+            None => {}
+        }
+    }
+
+    fn send(&mut self, line: &[u8]) {
+        // a second attempt, on a new connection, if sidelight was restarted in between
+        for _ in 0..2 {
+            self.connect();
+            let Some(stream) = &mut self.stream else { return };
+            match stream.write(line) {
+                Ok(sent) if sent == line.len() => return,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                // the rest of this line must not become the head of the next
+                Ok(_) => return self.stream = None,
+                Err(_) => self.stream = None,
+            }
+        }
+    }
+}
+
+impl Write for Copier {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).send(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
