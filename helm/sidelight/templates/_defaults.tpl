@@ -28,7 +28,11 @@
     "otlp": {
       "endpoint": "",
       "protocol": "http/protobuf",
-      "headers": {}
+      "headers": {},
+      "headersSecret": {
+        "name": "",
+        "key": "headers"
+      }
     },
     "resources": {},
     "metrics": {
@@ -39,6 +43,9 @@
         "log": true,
         "functions": true
       }
+    },
+    "tee": {
+      "imageVolume": "auto"
     },
     "volumeSizeLimit": "",
     "startupProbe": {
@@ -125,6 +132,7 @@
     "enabled": true,
     "labels": {},
     "alertLabels": {},
+    "runbookUrl": "https://github.com/example/sidelight/blob/main/docs/alerts.md",
     "kubeStateMetrics": false,
     "disabled": []
   },

@@ -125,10 +125,14 @@ mesh: {{ $sidecar.mesh }}
 otlp:
   endpoint: {{ $sidecar.otlp.endpoint | quote }}
   protocol: {{ $sidecar.otlp.protocol }}
-  {{- with $sidecar.otlp.headers }}
-  headers: {{ toJson . }}
+  {{- if $sidecar.otlp.headersSecret.name }}
+  headers_secret: {{ toJson $sidecar.otlp.headersSecret }}
+  {{- else if $sidecar.otlp.headers }}
+  headers: {{ toJson $sidecar.otlp.headers }}
   {{- end }}
 {{- end }}
+tee:
+  image_volume: {{ include "sidelight.imageVolume" . }}
 {{- with $sidecar.resources }}
 resources:
   {{- toYaml . | nindent 2 }}
@@ -167,6 +171,12 @@ exclude_namespaces: {{ include "sidelight.excluded" . }}
 namespaces:
   {{- range $name, $of := . }}
   {{- $written := omit $of "finalScrape" }}
+  {{- if dig "otlp" "headersSecret" "name" "" $of }}
+  {{- $secret := dict "name" $of.otlp.headersSecret.name "key" ($of.otlp.headersSecret.key | default "headers") }}
+  {{- $_ := set $written "otlp" (set (omit $of.otlp "headersSecret") "headers_secret" $secret) }}
+  {{- else if hasKey ($of.otlp | default dict) "headersSecret" }}
+  {{- $_ := set $written "otlp" (omit $of.otlp "headersSecret") }}
+  {{- end }}
   {{- if hasKey $of "finalScrape" }}
   {{- $_ := set $written "final_scrape" $of.finalScrape }}
   {{- end }}
@@ -174,6 +184,38 @@ namespaces:
     {{- toYaml $written | nindent 4 }}
   {{- end }}
 {{- end }}
+{{- end }}
+
+{{/* Whether pods mount the image for `tee`: `always` or `never`. */}}
+{{- define "sidelight.imageVolume" -}}
+{{- $wanted := .Values.sidecar.tee.imageVolume }}
+{{- if ne $wanted "auto" }}
+{{- $wanted }}
+{{- else if semverCompare "<1.36-0" .Capabilities.KubeVersion.Version }}
+{{- "never" }}
+{{- else }}
+{{- include "sidelight.imageVolumeOfNodes" ((lookup "v1" "Node" "" "").items | default list) }}
+{{- end }}
+{{- end }}
+
+{{/* `always` if every node of a list has image volumes, because a pod with one does not start on any other. Windows
+     nodes do not matter: their pods are not injected. */}}
+{{- define "sidelight.imageVolumeOfNodes" -}}
+{{- $with := list }}
+{{- $without := list }}
+{{- range . }}
+{{- $info := .status.nodeInfo }}
+{{- $kubelet := regexFind "[0-9]+[.][0-9]+" $info.kubeletVersion | default "0.0" }}
+{{- $runtime := regexFind "[0-9]+[.][0-9]+" $info.containerRuntimeVersion | default "0.0" }}
+{{- $minimum := get (dict "containerd" "2.1" "cri-o" "1.36") (regexFind "^[a-z-]+" $info.containerRuntimeVersion) }}
+{{- if eq $info.operatingSystem "windows" }}
+{{- else if and $minimum (semverCompare ">=1.36" $kubelet) (semverCompare (printf ">=%s" ($minimum | default "999.0")) $runtime) }}
+{{- $with = append $with .metadata.name }}
+{{- else }}
+{{- $without = append $without .metadata.name }}
+{{- end }}
+{{- end }}
+{{- and (gt (len $with) 0) (eq (len $without) 0) | ternary "always" "never" }}
 {{- end }}
 
 {{/* The limit of series of a sidecar in the cluster's layer. */}}

@@ -38,11 +38,20 @@ def all_tested():
 
 
 def rendered():
-    """The PrometheusRule holds the file's alerts, word for word."""
+    """The PrometheusRule holds the file's alerts, word for word; each leads to the page that explains it."""
     rules = helm.documents(RULES.read_text())[0]["groups"]
-    found = helm.objects("--set", "forceKinds={monitoring},prometheusRule.kubeStateMetrics=true")
-    spec = helm.find(found, "PrometheusRule")["spec"]["groups"]
-    expect("alerts", json.dumps(spec, sort_keys=True), json.dumps(rules, sort_keys=True))
+    values = "forceKinds={monitoring},prometheusRule.kubeStateMetrics=true"
+
+    def groups(more):
+        return helm.find(helm.objects("--set", values + more), "PrometheusRule")["spec"]["groups"]
+
+    plain = groups(",prometheusRule.runbookUrl=")
+    expect("alerts", json.dumps(plain, sort_keys=True), json.dumps(rules, sort_keys=True))
+    linked = groups(",prometheusRule.runbookUrl=https://runbooks.example/alerts.md")
+    for rule in [rule for group in linked for rule in group["rules"]]:
+        url = "https://runbooks.example/alerts.md#" + rule["alert"].lower()
+        expect(f"the runbook of {rule['alert']}", rule["annotations"].pop("runbook_url"), url)
+    expect("the rest", json.dumps(linked, sort_keys=True), json.dumps(rules, sort_keys=True))
 
 
 def check(report):

@@ -115,7 +115,7 @@ def rights():
         rules["ClusterRole"],
         [
             (*webhooks, ("get", "patch")),
-            (("",), ("events",), (), ("create",)),
+            (("events.k8s.io",), ("events",), (), ("create",)),
             (("",), ("namespaces",), (), ("list", "watch")),
             (("",), ("pods",), (), ("list",)),
         ],
@@ -273,6 +273,36 @@ def notes():
     expect("without injection", "sidelight inject -f" in helm.notes("-f", CHART / "ci/none.yaml"), True)
 
 
+def image_volumes():
+    """`auto` uses image volumes only if every Linux node has them; without a cluster it does not."""
+    new, old = ("v1.36.3", "containerd://2.1.5", "linux"), ("v1.36.3", "containerd://1.7.29", "linux")
+    cases = [
+        ([], "never"),
+        ([new], "always"),
+        ([new, old], "never"),
+        ([new, ("v1.35.1", "containerd://2.2.0", "linux")], "never"),
+        ([("v1.36.0+k3s1", "containerd://2.1.5-k3s1", "linux"), ("v1.37.0", "cri-o://1.36.1", "linux")], "always"),
+        ([("v1.36.0", "cri-o://1.35.2", "linux")], "never"),
+        ([("v1.36.0", "docker://28.0.1", "linux")], "never"),
+        ([("v1.36.0", "containerd://v2.0.0~rc.1", "linux")], "never"),
+        ([("", "", "linux")], "never"),
+        ([new, ("v1.34.0", "containerd://1.7.1", "windows")], "always"),
+        ([("v1.36.0", "containerd://2.1.5", "windows")], "never"),
+    ]
+    for nodes, expected in cases:
+        keys = ("kubeletVersion", "containerRuntimeVersion", "operatingSystem")
+        items = [{"metadata": {"name": "n"}, "status": {"nodeInfo": dict(zip(keys, node))}} for node in nodes]
+        probe = '{{ include "sidelight.imageVolumeOfNodes" .Values.sidecar.defaults.nodes }}'
+        extra = [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "probe"}, "data": {"found": probe}}]
+        found = objects("--set-json", f"extraObjects={json.dumps(extra)}",
+                        "--set-json", f"sidecar.defaults.nodes={json.dumps(items)}")
+        expect(f"nodes {nodes}", find(found, "ConfigMap", "probe")["data"]["found"], expected)
+    for wanted, expected in (("auto", "never"), ("always", "always"), ("never", "never")):
+        found = objects("--set", f"sidecar.tee.imageVolume={wanted}")
+        text = find(found, "ConfigMap", "sidelight-injector")["data"]["injector.yaml"]
+        expect(wanted, documents(text)[0]["tee"], {"image_volume": expected})
+
+
 def check(report):
     """All of them."""
     helm.run("version")
@@ -287,5 +317,6 @@ def check(report):
     report.check("two revisions, 144 combinations of labels", revisions)
     report.check("Pod Security restricted", restricted)
     report.check("monitors and their limits", monitors)
+    report.check("image volumes only where all nodes have them", image_volumes)
     report.check("switches", switches)
     report.check("notes", notes)

@@ -132,6 +132,7 @@ def definitions():
                         "endpoint": {"type": "string", "pattern": ENDPOINT},
                         "protocol": {"enum": ["http/protobuf", "grpc"]},
                         "headers": strings,
+                        "headersSecret": strict({"name": {"type": "string"}, "key": {"type": "string"}}),
                     }
                 ),
                 "metrics": strict({"prefix": {"type": "string"}, "groups": strict(groups)}),

@@ -24,6 +24,7 @@ SIDELIGHT_INJECTOR = "localhost/sidelight-injector:local"
 SIDELIGHT_INJECTOR_PREVIOUS = "localhost/sidelight-injector:previous"
 PYTHON = "localhost/python:local"
 PYTHON_ENTRYPOINT = "localhost/python-entrypoint:local"
+PYTHON_INIT = "localhost/python-init:local"
 NGINX = "localhost/nginx:local"
 NGINX_ENTRYPOINT = "localhost/nginx-entrypoint:local"
 PROMETHEUS = "localhost/prometheus:local"
@@ -78,6 +79,7 @@ def load():
     }
     base = [debian(), image.files({"/etc/passwd": TREE / "etc/passwd", **programs})]
     node.load(image.Image(PYTHON, base))
+    node.load(image.Image(PYTHON_INIT, [*base, image.files({"/init": HERE / "programs/init.py"})]))
     node.load(
         image.Image(PYTHON_ENTRYPOINT, base, entrypoint=["python3"], command=["/programs/speak.py"])
     )

@@ -16,6 +16,7 @@ import image
 import pki
 from place import (
     BIN,
+    CONTAINERD,
     HERE,
     KUBECONFIG,
     KUBELET,
@@ -59,7 +60,7 @@ def up():
     pki.make()
     network()
     cgroups()
-    start("containerd", "-c", STATE / "containerd.toml", program="/usr/bin/containerd")
+    start("containerd", "-c", STATE / "containerd.toml", program=CONTAINERD / "containerd")
     start(
         "etcd",
         "--data-dir",
@@ -299,7 +300,7 @@ def start(name, *arguments, program=None):
 def environment():
     """What programs of the cluster see, and nothing else: a proxy of this machine is none of theirs."""
     return {
-        "PATH": f"{BIN}:/usr/sbin:/usr/bin:/sbin:/bin",
+        "PATH": f"{CONTAINERD}:{BIN}:/usr/sbin:/usr/bin:/sbin:/bin",
         "HOME": "/root",
         "KUBECONFIG": str(KUBECONFIG),
     }

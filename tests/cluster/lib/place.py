@@ -10,6 +10,7 @@ HERE = Path(__file__).resolve().parents[1]
 ROOT = HERE.parents[1]
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sidelight"
 BIN = CACHE / "bin"
+CONTAINERD = BIN / "containerd-2"
 
 STATE = Path("/var/lib") / NAME
 PKI = STATE / "pki"

@@ -1,6 +1,6 @@
 """An application that logs. It counts what it has said and says the count last.
 
-Environment: LINES how many (0: until it is told to leave), RATE a second, TO `socket` or `stdout`,
+Environment: LINES how many (0: until it is told to leave), RATE a second, TO `socket`, `datagrams` or `stdout`,
 SERVICE the first
 element of the paths, LINGER whether it stays after its last line, TERM_IS `leave` or `ignore`, STATUS
 of the requests,
@@ -60,6 +60,12 @@ class Speaker:
         if TO == "stdout":
             sys.stdout.buffer.write(text)
             sys.stdout.buffer.flush()
+            self.sent += len(lines)
+            return
+        if TO == "datagrams":
+            datagrams = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            for line in lines:
+                datagrams.sendto(line, os.environ["SIDELIGHT_DATAGRAM_SOCKET"])
             self.sent += len(lines)
             return
         if self.stream is None and not self.connect():

@@ -118,6 +118,15 @@ http {
 """
 
 
+def datagrams():
+    """An application finds the datagram socket by SIDELIGHT_DATAGRAM_SOCKET; every datagram is counted."""
+    with namespace("sl-datagrams") as where:
+        app = speaker(LINES=100, RATE=100, TO="datagrams", LINGER=1, SERVICE="datagrams")
+        running = start(pod("datagrams", app, terminationGracePeriodSeconds=5), where).ready()
+        running.received(100)
+        running.metrics().expect("http_requests_total", 100, endpoint="/datagrams", status_code="200")
+
+
 def nginx():
     """An nginx pod that logs to the datagram socket: as many requests counted as were made."""
     with namespace("sl-nginx") as where:

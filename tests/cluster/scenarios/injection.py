@@ -11,6 +11,8 @@ import node
 import observability
 import pods
 import release
+import stdout
+from place import STATE
 from pods import job, namespace, pod, speaker, start, until, would_be
 from report import Failure, expect, expect_within
 
@@ -286,8 +288,9 @@ def told(where):
 
 
 def policy():
-    """A MutatingAdmissionPolicy instead of the webhook: the sidecar is there, first, and counts."""
-    release.install(injection={"mode": "policy"})
+    """A MutatingAdmissionPolicy instead of the webhook: the sidecar is there, first, and counts, and a pod that uses
+    many features is the same as from `sidelight inject`."""
+    release.install(injection={"mode": "policy"}, sidecar={"otlp": {"headersSecret": {"name": "otlp"}}})
     try:
         until("no webhook", lambda: not api.get("MutatingWebhookConfiguration", None, release.WEBHOOK))
         with namespace("sl-policy") as where:
@@ -299,6 +302,7 @@ def policy():
                 initContainers=[speaker("migrate", LINES=20, RATE=200)],
             )
             running = start(wanted, where).ready()
+            same_as_injected(where)
             expect("the first", running.now()["spec"]["initContainers"][0]["name"], "sidelight")
             running.received(220)
             running.delete()
@@ -307,6 +311,42 @@ def policy():
     finally:
         release.install()
         release.trusted()
+
+
+def same_as_injected(where):
+    """What the policy makes of containers and volumes is what the plan makes of them, with image volumes and
+    without a `command`, with own variables and headers from a Secret."""
+    annotations = {"sidelight.dev/config.tee": "true", "sidelight.dev/config.tee-in-place": "always"}
+    own = {"SIDELIGHT_DATAGRAM_SOCKET": "/run/sidelight/log.dgram.sock"}
+    one, other = speaker("one"), pods.container("other", images.PYTHON, env=own)
+    wanted = pod("both", one, other, annotations=annotations, initContainers=[speaker("migrate")])
+    configuration = STATE / "policy.yaml"
+    endpoint = release.VALUES["sidecar"]["otlp"]["endpoint"]
+    configuration.write_text(
+        "tee: {image_volume: always}\n"
+        f"otlp: {{endpoint: '{endpoint}', protocol: http/protobuf, headers_secret: {{name: otlp, key: headers}}}}\n"
+        "final_scrape: {jobs: 15s}\nallow: [image, resources]\n",
+        encoding="utf-8",
+    )
+    theirs, ours = would_be(wanted, where), stdout.injected(wanted, "--config", configuration)
+
+    def essence(made):
+        """What injection may add, without what the API server adds."""
+        spec = made["spec"]
+        keys = ("name", "command", "env", "volumeMounts")
+        containers = [{key: one.get(key, []) for key in keys} for one in [*spec["initContainers"], *spec["containers"]]]
+        for one in containers:
+            one["volumeMounts"] = [each for each in one["volumeMounts"] if each["name"].startswith("sidelight-")]
+            one["env"] = [each for each in one["env"] if not each["name"].startswith("OTEL_RESOURCE")]
+            for each in one["env"]:
+                each.get("valueFrom", {}).get("fieldRef", {}).pop("apiVersion", None)
+        return containers, [one for one in spec["volumes"] if one["name"].startswith("sidelight-")]
+
+    for found, expected in zip(essence(theirs), essence(ours)):
+        expect("as from inject", found, expected)
+    status = [json.loads(made["metadata"]["annotations"]["sidelight.dev/status"]) for made in (theirs, ours)]
+    for key in ("volumes", "keptEnv", "keptDatagramEnv", "tee", "initContainers"):
+        expect(f"status {key}", status[0].get(key), status[1].get(key))
 
 
 def classic():

@@ -25,7 +25,13 @@ def with_command():
         command = [*images.NGINX_COMMAND, "-c", "/etc/web/nginx.conf"]
         served = start(web("web", images.NGINX, command, annotations=TEE), where)
         spoken.ready()
-        expect("wrapped", spoken.now()["spec"]["containers"][0]["command"][:2], ["/run/sidelight/bin/sidelight-tee", "--"])
+        made = spoken.now()["spec"]
+        # every node of this cluster has image volumes, and the chart has noticed it
+        expect("wrapped", made["containers"][0]["command"][:2], ["/run/sidelight-image/sidelight-tee", "--"])
+        mounted = [one["image"] for one in made["volumes"] if one["name"] == "sidelight-image"]
+        expect("image volume", mounted, [{"reference": images.SIDELIGHT, "pullPolicy": "IfNotPresent"}])
+        copied = [one["name"] for one in made["initContainers"][0]["env"] if "INSTALL" in one["name"]]
+        expect("nothing is copied", copied, [])
         until("its lines", lambda: requests_of(spoken, "/spoken") == 400)
         said = [
             json.loads(line)["number"]
@@ -73,6 +79,37 @@ def with_entrypoint():
         until("requests", lambda: served.metrics().total("http_requests_total", status_code="200") == 50)
 
 
+def copied_binary():
+    """Without image volumes, the sidecar copies the binary: every line is counted, and stdout has it as well."""
+    with namespace("sl-copied") as where:
+        app = speaker(LINES=200, RATE=200, TO="stdout", LINGER=1, SERVICE="copied")
+        made = injected(pod("copied", app, annotations=TEE, terminationGracePeriodSeconds=5), "--image-volume", "never")
+        command = made["spec"]["containers"][0]["command"][:2]
+        expect("wrapped", command, ["/run/sidelight/bin/sidelight-tee", "--"])
+        expect("volumes", [one["name"] for one in made["spec"]["volumes"] if one["name"] == "sidelight-image"], [])
+        running = start(made, where).ready()
+        until("its lines", lambda: requests_of(running, "/copied") == 200)
+
+
+def init_system():
+    """A program that refuses to be another process than the first runs, and every line of it is counted and on
+    stdout; where the user forbids that, it fails with its message."""
+    with namespace("sl-init") as where:
+        app = {
+            **speaker(image=images.PYTHON_INIT, LINES=200, RATE=200, TO="stdout", LINGER=1, SERVICE="first"),
+            "command": ["/init"],
+        }
+        running = start(pod("first", app, annotations=TEE, terminationGracePeriodSeconds=5), where)
+        never = {**TEE, "sidelight.dev/config.tee-in-place": "never"}
+        refused = start(pod("refused", app, annotations=never, restartPolicy="Never"), where)
+        running.ready()
+        until("its lines", lambda: requests_of(running, "/first") == 200)
+        numbers = [json.loads(line)["number"] for line in running.said(streams=("stdout",)) if line[:1] == "{"]
+        expect("numbers on stdout", numbers, list(range(200)))
+        expect("command", refused.now()["spec"]["containers"][0]["command"][1:], ["--in-place=never", "--", "/init"])
+        until("its message", lambda: "can only run as process 1" in refused.said(streams=("stderr",)))
+
+
 def registry():
     """The image's ENTRYPOINT and CMD are read from a registry and written into the manifest; the pod
     then speaks."""
@@ -94,24 +131,26 @@ def registry():
             ],
         }
         wanted = pod("resolved", app, annotations=TEE, terminationGracePeriodSeconds=5)
-        command = [images.BINARY, "inject", "-f", "-", "-o", "json", "--resolve-entrypoints"]
-        done = subprocess.run(
-            command, input=json.dumps(wanted), capture_output=True, text=True, check=False
-        )
-        if done.returncode:
-            raise Failure(f"sidelight inject: exit code {done.returncode}: {done.stderr}")
-        made = json.loads(done.stdout)
+        made = injected(wanted, "--resolve-entrypoints")
         written = made["spec"]["containers"][0]
         expect(
             "command",
             [*written["command"], *written.get("args", [])][-2:],
             ["python3", "/programs/speak.py"],
         )
-        for one in made["spec"]["initContainers"]:
-            one["image"] = images.SIDELIGHT
-        made["metadata"]["labels"]["sidelight.dev/inject"] = "false"
         running = start(made, where).ready()
         until("its lines", lambda: requests_of(running, "/entry") == 100)
+
+
+def injected(wanted, *options):
+    """A pod as `sidelight inject` writes it, which the webhook leaves alone."""
+    command = [images.BINARY, "inject", "-f", "-", "-o", "json", "--image", images.SIDELIGHT, *options]
+    done = subprocess.run(command, input=json.dumps(wanted), capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise Failure(f"sidelight inject: exit code {done.returncode}: {done.stderr}")
+    made = json.loads(done.stdout)
+    made["metadata"]["labels"]["sidelight.dev/inject"] = "false"
+    return made
 
 
 class Registry:

@@ -1,10 +1,17 @@
 """What leaves the pod: Prometheus finds it and counts right, a collector gets spans that say where
 they are from."""
 
+import http.server
+import json
+import threading
+
+import api
 import observability
 import pods
+import stdout
+from place import NODE_ADDRESS, STATE
 from pods import job, namespace, pod, speaker, start, until
-from report import expect, expect_within
+from report import Failure, expect, expect_within
 
 IDENTITY = {"app.kubernetes.io/name": "checkout"}
 
@@ -53,6 +60,51 @@ def collector():
         )
         expect("services", {span["of"].get("service.name") for span in found}, {"checkout"})
         expect("uids", {span["of"].get("k8s.pod.uid") for span in found}, {running.uid})
+
+
+class Collector(http.server.BaseHTTPRequestHandler):
+    """Accepts everything and remembers the header of authorization."""
+
+    seen = set()
+
+    def do_POST(self):
+        """Answers as a collector that took all spans."""
+        self.rfile.read(int(self.headers.get("content-length", 0)))
+        self.seen.add(self.headers.get("authorization"))
+        self.send_response(200)
+        self.send_header("content-type", "application/x-protobuf")
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    def log_message(self, *_):
+        """Says nothing."""
+
+
+def headers_from_secret():
+    """Spans carry the headers of a Secret of the pod's namespace, and the token is nowhere in the pod. Without the
+    Secret the pod starts all the same."""
+    server = http.server.ThreadingHTTPServer((NODE_ADDRESS, 0), Collector)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    configuration = STATE / "headers.yaml"
+    configuration.write_text(
+        f"otlp:\n  endpoint: http://{NODE_ADDRESS}:{server.server_port}\n"
+        "  headers_secret: {name: otlp, key: headers}\n",
+        encoding="utf-8",
+    )
+    for name, expected in (("with", "Bearer t0psecret"), ("without", None)):
+        with namespace(f"sl-secret-{name}") as where:
+            if expected:
+                data = {"headers": f"authorization={expected}"}
+                secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "otlp"}, "stringData": data}
+                api.create({**secret, "metadata": {"name": "otlp", "namespace": where}})
+            app = speaker(LINES=50, RATE=100, LINGER=1, SERVICE="secret")
+            made = stdout.injected(pod(name, app, terminationGracePeriodSeconds=5), "--config", configuration)
+            running = start(made, where).ready()
+            running.received(50)
+            until("spans with the header", lambda: expected in Collector.seen)
+            if "t0psecret" in json.dumps(running.now()):
+                raise Failure("the token is in the pod")
+    server.shutdown()
 
 
 def job_completes():

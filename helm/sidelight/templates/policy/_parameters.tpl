@@ -32,6 +32,11 @@ otlp_endpoint: {{ $otlp.endpoint | quote }}
 {{- with $otlp.protocol }}
 otlp_protocol: {{ . }}
 {{- end }}
+{{- $secret := $otlp.headersSecret | default dict }}
+{{- if $secret.name }}
+otlp_headers_secret.name: {{ $secret.name | quote }}
+otlp_headers_secret.key: {{ $secret.key | default "headers" | quote }}
+{{- else }}
 {{- with $otlp.headers }}
 {{- $pairs := list }}
 {{- range $name, $value := . }}
@@ -39,6 +44,10 @@ otlp_protocol: {{ . }}
 {{- end }}
 otlp_headers: {{ join "," $pairs | quote }}
 {{- end }}
+{{- end }}
+{{- end }}
+{{- if eq (include "sidelight.imageVolume" $context) "always" }}
+image_volume: always
 {{- end }}
 {{- range $kind := list "requests" "limits" }}
 {{- range $name, $quantity := get $resources $kind | default dict }}
@@ -69,8 +78,8 @@ defaults: |
 {{- end }}
 
 {{/* The ways of opting in, as JSON: name, and expressions of the namespace and of the pod. The pod's revision wins over
-     its namespace's, and who names none gets the default; the pod's wish wins over its namespace's. No pod meets two of
-     them, nor one of another revision. */}}
+     its namespace's, and a pod without one gets the default; the opt-in label of a pod wins over its namespace's. No pod
+     matches two of them, or one of another revision. */}}
 {{- define "sidelight.entries" -}}
 {{- $rev := "sidelight.dev/rev" }}
 {{- $absent := dict "key" $rev "operator" "DoesNotExist" }}
@@ -78,15 +87,15 @@ defaults: |
 {{- $enabled := dict "key" "sidelight.dev/injection" "operator" "In" "values" (list "enabled") }}
 {{- $notEnabled := dict "key" "sidelight.dev/injection" "operator" "NotIn" "values" (list "enabled") }}
 {{- $notOut := dict "key" "sidelight.dev/inject" "operator" "NotIn" "values" (list "false") }}
-{{- $asked := dict "key" "sidelight.dev/inject" "operator" "In" "values" (list "true") }}
+{{- $optedIn := dict "key" "sidelight.dev/inject" "operator" "In" "values" (list "true") }}
 {{- $entries := list }}
 {{- if not .Values.revision }}
 {{- $entries = append $entries (dict "name" "namespace" "namespace" (list $enabled $absent) "pod" (list $notOut $absent)) }}
-{{- $entries = append $entries (dict "name" "object" "namespace" (list $notEnabled $absent) "pod" (list $asked $absent)) }}
+{{- $entries = append $entries (dict "name" "object" "namespace" (list $notEnabled $absent) "pod" (list $optedIn $absent)) }}
 {{- end }}
 {{- $entries = append $entries (dict "name" "rev.namespace" "namespace" (list $enabled $ours) "pod" (list $notOut $absent)) }}
-{{- $entries = append $entries (dict "name" "rev.object" "namespace" (list $notEnabled $ours) "pod" (list $asked $absent)) }}
+{{- $entries = append $entries (dict "name" "rev.object" "namespace" (list $notEnabled $ours) "pod" (list $optedIn $absent)) }}
 {{- $entries = append $entries (dict "name" "pod-rev.namespace" "namespace" (list $enabled) "pod" (list $notOut $ours)) }}
-{{- $entries = append $entries (dict "name" "pod-rev.object" "namespace" (list $notEnabled) "pod" (list $asked $ours)) }}
+{{- $entries = append $entries (dict "name" "pod-rev.object" "namespace" (list $notEnabled) "pod" (list $optedIn $ours)) }}
 {{- toJson $entries }}
 {{- end }}
