@@ -4,10 +4,14 @@
 
 use rustix::time::{ClockId, clock_gettime};
 use serde::Deserialize;
+use sidelight::config::environment::Environment;
+use sidelight::config::{Flags, parse};
 use sidelight::decode::graph::LineGraph;
-use sidelight::decode::{Memory, decode, json, logfmt};
+use sidelight::decode::{Memory, decode, json, logfmt, walk};
 use sidelight::record::Decoded;
 use sidelight::record::field::FieldTable;
+use sidelight::rules::compile::dry_run;
+use sidelight::rules::set::RuleSet;
 use std::fmt::Write as _;
 use std::hint::black_box;
 
@@ -198,6 +202,65 @@ fn walked(
     sum
 }
 
+/// Lines in the layout that Python's `logging` and most tutorials have.
+fn python() -> String {
+    corpus(|dice, number| {
+        format!(
+            "2026-11-21 09:{:02}:{:02},{:03} - app.{} - {} - request {} completed in {} steps\n",
+            number / 60 % 60,
+            number % 60,
+            dice.roll(1000),
+            ["views", "middleware", "db"][dice.roll(3)],
+            LEVELS[dice.roll(4)],
+            dice.roll(1_000_000),
+            dice.roll(90),
+        )
+    })
+}
+
+fn nginx() -> String {
+    corpus(|dice, number| {
+        format!(
+            "10.0.{}.{} - - [21/Nov/2026:09:{:02}:{:02} +0000] \"{} {} HTTP/1.1\" {} {} \"-\" \"curl/8.5.0\" 0.{:03}\n",
+            dice.roll(256),
+            dice.roll(256),
+            number / 60 % 60,
+            number % 60,
+            METHODS[dice.roll(4)],
+            ROUTES[dice.roll(5)],
+            [200, 201, 404, 500][dice.roll(4)],
+            dice.roll(9000),
+            dice.roll(1000),
+        )
+    })
+}
+
+/// The same layouts as formats of one's own.
+const FORMATS: [(&str, &str); 2] = [
+    ("python", "formats: [{python: '%(asctime)s - %(name)s - %(levelname)s - %(message)s'}]"),
+    (
+        "nginx",
+        "formats: [{nginx: '$remote_addr - $remote_user [$time_local] \"$request\" $status \
+         $body_bytes_sent \"$http_referer\" \"$http_user_agent\" $request_time'}]",
+    ),
+];
+
+fn compiled(config: &str) -> RuleSet {
+    let loaded = parse("bench", config, &Flags::default(), &Environment::new());
+    assert!(loaded.is_valid(), "{:?}", loaded.faults);
+    dry_run(&loaded.config.rules, loaded.config.limits).expect("formats that compile")
+}
+
+/// Walks a block as a data thread does.
+fn walked_any(block: &str, rules: &RuleSet, memory: &mut Memory, into: &mut Decoded) -> u64 {
+    let (mut at, mut sum) = (0, 0);
+    while at < block.len() {
+        at = walk(block, at, &rules.fields, memory, into).expect("a reader that walks");
+        sum += into.slots.present;
+    }
+    sum
+}
+
 fn decoded(block: &str, wanted: &FieldTable, memory: &mut Memory, into: &mut Decoded) -> u64 {
     let (mut at, mut sum) = (0, 0);
     for end in memchr::memchr_iter(b'\n', block.as_bytes()) {
@@ -228,6 +291,9 @@ fn main() {
         ("json strange keys", strange(), json::walk),
         ("logfmt", pairs(), logfmt::walk),
     ];
+    let blocks = [python(), nginx()];
+    let sets = FORMATS.map(|(_, config)| compiled(config));
+    let built_in = compiled("{}");
     let mut jobs: Vec<Job<'_>> = Vec::new();
     for (name, block, walk) in &corpora {
         let (mut memory, mut into) = (Memory::default(), Decoded::new());
@@ -242,6 +308,13 @@ fn main() {
         let (mut memory, mut into) = (Memory::default(), Decoded::new());
         let run = Box::new(move || decoded(black_box(block), table, &mut memory, &mut into));
         jobs.push((format!("{name}: newline and decode"), bytes, run, Vec::new()));
+    }
+    for ((block, (name, _)), own) in blocks.iter().zip(FORMATS).zip(&sets) {
+        for (kind, rules) in [("built-in", &built_in), ("own format", own)] {
+            let (mut memory, mut into) = (Memory::new(&rules.formats), Decoded::new());
+            let run = Box::new(move || walked_any(black_box(block), rules, &mut memory, &mut into));
+            jobs.push((format!("{name}: {kind}"), block.len() / LINES, run, Vec::new()));
+        }
     }
     let run = Box::new(|| {
         let lines = black_box(&corpora[0].1).lines();

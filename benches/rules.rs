@@ -58,7 +58,7 @@ fn contender(count: usize, when: When) -> impl FnMut(&[u8]) {
     let own = (0..count).map(|number| rule(number, when(number))).collect();
     let settings = RulesSettings { own, ..RulesSettings::default() };
     let (mut pipeline, _) = process_status::pipeline_with(&settings);
-    let mut source = Source { id: 1, input: Input::Stream };
+    let mut source = Source::with_id(1, Input::Stream);
     let observed = UnixNanos(1_795_219_200_000_000_000);
     move |lines| {
         let mut rest = lines;

@@ -1,21 +1,22 @@
 //! Defines the command line in one place; each command is implemented in its own file. Without a
 //! command, the program runs the sidecar. Unit: one call.
 
+pub mod arguments;
 pub mod check;
 pub mod demo;
 pub mod explain;
 pub mod get;
 pub mod healthcheck;
 pub mod install;
+mod lines;
 pub(crate) mod programs;
 pub mod reference;
 pub mod replay;
 pub mod run;
-pub(crate) mod value;
+pub mod value;
 
 use crate::config::environment::Environment;
-use crate::console;
-use clap::error::ErrorKind;
+use arguments::parsed;
 use clap::{CommandFactory, Parser, Subcommand};
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -27,36 +28,36 @@ use std::process::ExitCode;
 #[derive(Clone, PartialEq, Debug, Parser)]
 #[command(name = "sidelight", version, args_conflicts_with_subcommands = true)]
 #[command(
-    after_help = "Every setting of `run` can stand in a file (--config), too; flags win over the \
-    environment, the environment over the file.\n\nPrograms beside this one: `sidelight tee` runs a command \
+    after_help = "Every setting of `run` can also be set in a file (--config). Flags override the \
+    environment, which overrides the file.\n\nOther programs of this project: `sidelight tee` runs a command \
     and copies its output to the socket; `sidelight inject` puts the sidecar into manifests; `sidelight \
     injector` serves the admission webhook."
 )]
 pub struct CommandLine {
-    /// What is to be done.
+    /// The command.
     #[command(subcommand)]
     pub command: Option<Command>,
-    /// The sidecar's own arguments, for a call without a command.
+    /// The arguments of `run`, which is the default command.
     #[command(flatten)]
     pub run: run::Arguments,
 }
 
-/// What is to be done.
+/// The commands.
 #[derive(Clone, PartialEq, Debug, Subcommand)]
 pub enum Command {
-    /// Run the sidecar (what happens without a command)
+    /// Run the sidecar (the default command)
     Run(run::Arguments),
-    /// Check a configuration: all errors at once, each with its line
+    /// Check a configuration and report all errors at once, each with its line
     Check(check::Arguments),
-    /// Play a web application into a sidecar and show what comes out
+    /// Run a demo web application with a sidecar and show the results
     Demo(demo::Arguments),
-    /// Put a log file through the rules: the metrics, spans and health it would have given
+    /// Apply the rules to a log file and print the metrics, spans and health verdict
     Replay(replay::Arguments),
-    /// Show what happens to one line: its format, its fields, its rules, its series
+    /// Show what happens to each line: readers, fields, rules, series; or summarise a file
     Explain(explain::Arguments),
-    /// Ask a running sidecar whether it is well; exit code 0 if so
+    /// Check whether a running sidecar is healthy; exit code 0 if it is
     Healthcheck(healthcheck::Arguments),
-    /// Copy sidelight-tee into a directory that other containers share
+    /// Copy sidelight-tee into a directory that other containers mount
     Install(install::Arguments),
     /// Print all settings, one of them, or the JSON Schema of a configuration file
     Reference(reference::Arguments),
@@ -70,19 +71,9 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: &Environ
     if let Some(code) = programs::run(&arguments, is_own) {
         return code;
     }
-    let arguments = match CommandLine::try_parse_from(arguments) {
+    let arguments: CommandLine = match parsed(arguments) {
         Ok(arguments) => arguments,
-        Err(error) => {
-            let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
-            let text = error.render().to_string();
-            if asked {
-                // a reader that closes early, such as head, is not an error
-                let _ = console::print(&text);
-                return ExitCode::SUCCESS;
-            }
-            console::diagnostic(&text);
-            return ExitCode::from(2);
-        }
+        Err(code) => return code,
     };
     match arguments.command.unwrap_or(Command::Run(arguments.run)) {
         Command::Run(arguments) => run::run(&arguments, environment),

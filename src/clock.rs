@@ -1,6 +1,8 @@
 //! Time as a value. Only `app` asks the system for the time and hands it to the modules below, so
 //! that a test moves the clock by hand and never sleeps. Unit: nanoseconds.
 
+use rustix::time::Timespec;
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -34,6 +36,20 @@ impl UnixNanos {
     pub fn after(self, span: Duration) -> UnixNanos {
         UnixNanos(self.0.saturating_add(span.as_nanos() as u64))
     }
+}
+
+/// Formats the time as RFC 3339 in UTC: with a precision, as in `{at:.3}`, with so many decimals of
+/// the second, otherwise with as many as needed.
+impl fmt::Display for UnixNanos {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let time = jiff::Timestamp::from_nanosecond(i128::from(self.0));
+        time.expect("the type ends long before the year 9999").fmt(f)
+    }
+}
+
+/// Converts a timeout for `poll` and its kind.
+pub fn timespec(timeout: Duration) -> Timespec {
+    Timespec { tv_sec: timeout.as_secs() as i64, tv_nsec: i64::from(timeout.subsec_nanos()) }
 }
 
 /// A source of time: the system's clock, or one that a test moves by hand.
@@ -110,6 +126,15 @@ impl Hand {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_time_is_formatted_as_rfc_3339() {
+        let at = UnixNanos(1_700_000_000_120_000_000);
+        assert_eq!(at.to_string(), "2023-11-14T22:13:20.12Z");
+        assert_eq!(format!("{at:.0} {at:.6}"), "2023-11-14T22:13:20Z 2023-11-14T22:13:20.120000Z");
+        assert_eq!(UnixNanos(0).to_string(), "1970-01-01T00:00:00Z");
+        assert_eq!(UnixNanos(u64::MAX).to_string(), "2554-07-21T23:34:33.709551615Z");
+    }
 
     #[test]
     fn a_wound_clock_moves_only_by_hand() {

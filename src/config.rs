@@ -1,16 +1,19 @@
-//! As written -> as used. A file, the environment and flags are laid over the defaults; whatever is
-//! wrong is told at once and with its place, and what is right stays in use. Nothing below knows YAML
-//! or the environment. The environment comes in as a map; the one thing read from outside are the files.
-//! Unit: one configuration.
+//! Turns configurations as they are written into the configuration that is used. Layers,
+//! environment and flags override the defaults. All errors are reported at once, with their
+//! positions; values without errors are used. No module below knows YAML or the environment. The
+//! environment is passed in as a map; only files are read from outside. Unit: one configuration.
 //!
-//! Every setting is a row of [`table`]; files, variables, printing, schema and documentation come from there.
+//! Every setting is a row of [`table`], from which files, variables, printing, schema and
+//! documentation come.
 //!
-//! Precedence, the later wins: defaults; names that the application shares with us (`LOG_LEVEL`,
-//! `METRICS_PORT`, `ENABLE_METRICS`, `ENVIRONMENT`); the layers of the cluster, the namespace and the pod;
-//! the file; `SIDELIGHT_*` and `OTEL_*`; flags. Layers are merged key by key, and their rules by name.
+//! Precedence, later ones win: defaults; names that the application shares with us (`LOG_LEVEL`,
+//! `METRICS_PORT`, `ENABLE_METRICS`, `ENVIRONMENT`); the layers of the cluster, the namespace and
+//! the pod; the file; `SIDELIGHT_*` and `OTEL_*`; flags. Layers are merged key by key, and their
+//! rules by name.
 //!
-//! Decision: a layer with errors never takes the others with it. At a reload what it said before stays; where
-//! there is no before, its settings count as far as they can be read and its rules do not.
+//! Decision: a layer with errors does not affect the others. At a reload, its previous contents
+//! stay in force. Without previous contents, those of its settings that can be read are used, and
+//! its rules are not.
 
 mod collector;
 mod configmap;
@@ -20,6 +23,7 @@ mod expand;
 pub mod fault;
 mod file;
 mod finals;
+mod formats;
 pub mod kind;
 pub mod layer;
 mod lint;
@@ -30,111 +34,110 @@ mod rules;
 pub mod setting;
 pub mod settings;
 pub mod table;
+pub mod text;
 pub mod tree;
 pub mod units;
 
 #[cfg(test)]
 mod tests;
 
-use crate::export::endpoint::Endpoint;
+use crate::encoding::Fnv1a;
 use crate::rules::settings::{RuleError, RulesSettings};
 use environment::Environment;
 use fault::{Fault, Faults, Level};
 use layer::{Layer, Places, Rank};
-use part::{Origin, Part, State};
+use part::{LayerState, Part, PartOrigin};
 use reader::Reader;
 use settings::{Config, LogLevel, Mode};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+pub use text::read as read_file;
 use tree::Node;
 use units::Refused;
 
-/// The text of a regular file that is no larger than a configuration may be by more than a byte; it is opened
-/// without waiting.
-///
-/// # Errors
-/// Why it cannot be read, in words.
-pub fn read_file(path: &Path) -> Result<String, String> {
-    layer::read(path)
-}
-
-/// Checks a configuration that is a value of another file, such as `defaults` of the injector's: its faults
-/// are added to the reader's.
+/// Checks a configuration that is a value in another file, such as `defaults` in the injector's
+/// configuration. Adds its faults to those of the reader.
 pub fn check_value(reader: &mut Reader<'_>, value: &Node) {
     file::apply(reader, value, &mut Config::default());
 }
 
-/// The base URL of an OTLP collector that sidecars are given: as `export.endpoint` accepts it, and with
-/// `$(NAME)` for what Kubernetes puts in.
+/// Checks the base URL of the OTLP collector for injected sidecars: a URL that `export.endpoint`
+/// accepts, which may contain `$(NAME)` for Kubernetes to replace.
 ///
 /// # Errors
-/// It is no URL that spans can be sent to.
+/// Fails if spans cannot be sent to the URL.
 pub fn otlp_endpoint(text: &str) -> Result<String, Refused> {
     collector::endpoint_template(text)
 }
 
-/// The value of a header of every OTLP request, as `export.headers` accepts it.
+/// Checks a header of OTLP requests, as `export.headers` does; returns its value.
 ///
 /// # Errors
-/// HTTP does not allow it, or it is one of those that frame a request.
+/// Fails if HTTP does not allow the header, or if it is one of those that frame a request.
 pub fn otlp_header(name: &str, value: &str) -> Result<String, Refused> {
     collector::header(name, value)
 }
 
-/// A prefix of metric names, as `metrics.prefix` accepts it.
+/// Checks a prefix of metric names, as `metrics.prefix` does.
 ///
 /// # Errors
-/// No metric can begin with it.
+/// Fails if the name of a metric cannot start with the prefix.
 pub fn metric_prefix(text: &str) -> Result<String, Refused> {
     rules::prefix(text)
 }
 
-/// What the command line says.
+/// The settings given on the command line.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Flags {
     /// The configuration file.
     pub config: Option<PathBuf>,
-    /// The stream socket's file.
+    /// The path of the stream socket.
     pub socket: Option<PathBuf>,
-    /// The datagram socket's file.
+    /// The path of the datagram socket.
     pub datagram_socket: Option<PathBuf>,
-    /// Where the admin port listens.
+    /// The address of the admin port.
     pub listen: Option<SocketAddr>,
-    /// How it leaves.
+    /// How the process reacts to SIGTERM.
     pub mode: Option<Mode>,
-    /// Lines are read from standard input, too.
+    /// Also reads lines from standard input.
     pub stdin: bool,
-    /// From which level our own log lines are written.
+    /// The minimum level of our own log lines.
     pub log_level: Option<LogLevel>,
 }
 
-/// A configuration, what is wrong with it, and where its rules stand.
+/// A configuration with its faults and the positions of its rules.
 #[derive(Clone, Debug)]
 pub struct Loaded {
-    /// Where a value is wrong, what was there before stays. Its rules are all that could be read,
-    /// half-read ones among them, so that `check` can compile them; to be used: [`Loaded::in_use`].
+    /// Contains the previous value wherever a value is wrong, and all rules that could be read,
+    /// even incomplete ones, so that `check` can compile them. Use [`Loaded::in_use`] to run it.
     pub config: Config,
-    /// What is wrong, in the order of the layers and their lines, then of the environment: the first
+    /// The faults, ordered by layer and line, then those of the environment: the first
     /// [`fault::FAULTS_MAX`], and a last one that counts the others.
     pub faults: Vec<Fault>,
-    /// The file that was read.
+    /// The name of the file that was read.
     pub file: Option<PathBuf>,
-    /// Shared, because texts and trees may be as large as all that is beside them.
+    /// Shared, because texts and trees may be larger than everything else here.
     request: Arc<Request>,
     parts: Vec<Arc<Part>>,
-    /// Where each of the rules comes from.
-    origins: Vec<Origin>,
+    /// The origin of each rule.
+    origins: Vec<PartOrigin>,
+    /// The origin of each format.
+    format_origins: Vec<PartOrigin>,
 }
 
-/// The texts that were in force, by the names of their layers: what stays where a newer one has errors.
+/// The beginning of the path of an error in a format.
+const FORMATS: &str = "formats[";
+
+/// The texts in force, by the names of their layers. They stay in force if newer texts have errors.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Good(BTreeMap<String, String>);
 
 impl Good {
-    /// The files that a directory had when it could still be read; any other layer as it is.
+    /// Returns the files that a directory contained when it could last be read; returns any other
+    /// layer unchanged.
     fn stand_in(&self, layer: Layer) -> Vec<Layer> {
         let Err(why) = &layer.text else { return vec![layer] };
         let directory = format!("{}/", layer.name);
@@ -145,55 +148,58 @@ impl Good {
     }
 }
 
-/// What a configuration is made of.
+/// The input of a configuration.
 #[derive(Clone, Default, Debug)]
 struct Request {
     flags: Flags,
     environment: Environment,
     layers: Vec<Layer>,
-    /// What was wrong before any layer could be read.
+    /// Faults found before any layer was read.
     faults: Faults,
     good: Good,
-    /// Earlier layers are not known: what these switch off may be there.
+    /// Earlier layers are unknown: they may contain the rules that these layers switch off.
     alone: bool,
-    /// Layers whose rules do not compile, with what is wrong.
+    /// Layers with rules that do not compile, and their faults.
     condemned: BTreeMap<String, Faults>,
 }
 
 impl Loaded {
-    /// The configuration to start with: what is wrong in a file must not keep an application from
-    /// starting, and so of a layer with errors the settings count that could be read, and no rule.
+    /// Returns the configuration to start with. An error in a file must not keep an application
+    /// from starting, so the readable settings of a layer with errors are used, but not its rules.
     pub fn usable(&self) -> Config {
         self.in_use().config
     }
 
-    /// The same, with where its rules come from.
+    /// Returns the same configuration with the origins of its rules.
     #[must_use]
     pub fn in_use(&self) -> Loaded {
         let mut used = self.clone();
         (used.config.rules.own, used.origins) = part::merge(&used.parts, false);
+        (used.config.rules.formats, used.format_origins) = part::merge_formats(&used.parts, false);
         used
     }
 
-    /// Whether nothing but warnings was found.
+    /// Returns whether there are no errors; there may be warnings.
     pub fn is_valid(&self) -> bool {
         self.faults.iter().all(|fault| fault.level == Level::Warning)
     }
 
-    /// An error of compiling the rules as a fault of the layer that they stand in.
+    /// Converts an error from compiling the rules to a fault in the layer that contains the rule.
     pub fn locate(&self, error: &RuleError) -> Fault {
         let (part, error) = match self.origin(error) {
             Some((part, error)) => (part, error),
-            // a prefix stands in the last layer that has one
+            // the prefix comes from the last layer that sets one
             None => match self.parts.iter().rev().find(|part| part.find(&error.path).is_some()) {
                 Some(part) => (&**part, error.clone()),
-                None => return rules::Places::default().locate(&tree::Source::default(), error),
+                None => {
+                    return rules::RulePositions::default().locate(&tree::Source::default(), error);
+                }
             },
         };
-        part.said.places.locate(&part.source, &error)
+        part.contents.places.locate(&part.source, &error)
     }
 
-    /// Errors of compiling as faults, the first of them and a count.
+    /// Converts errors from compiling to faults: the first ones, and a count of the others.
     pub fn locate_all(&self, errors: &[RuleError]) -> Vec<Fault> {
         let mut faults = Faults::default();
         for error in errors {
@@ -202,16 +208,19 @@ impl Loaded {
         faults.into_list()
     }
 
-    /// The layer of a rule's error, and the error with the rule's number there.
+    /// Returns the layer of a rule, and the error with the number of the rule in that layer.
     fn origin(&self, error: &RuleError) -> Option<(&Part, RuleError)> {
-        let (index, rest) = error.path.strip_prefix('[')?.split_once(']')?;
-        let origin = self.origins.get(index.parse::<usize>().ok()?)?;
-        let path = format!("[{}]{rest}", origin.rule);
+        let is_format = error.path.starts_with(FORMATS);
+        let (origins, prefix) =
+            if is_format { (&self.format_origins, FORMATS) } else { (&self.origins, "[") };
+        let (index, rest) = error.path.strip_prefix(prefix)?.split_once(']')?;
+        let origin = origins.get(index.parse::<usize>().ok()?)?;
+        let path = format!("{prefix}{}]{rest}", origin.rule);
         Some((&self.parts[origin.part], RuleError { path, ..error.clone() }))
     }
 
-    /// The same without the rules of the layers in which these errors lie; None where one lies in none that
-    /// could be left out.
+    /// Returns the configuration without the rules of the layers that contain these errors; `None`
+    /// if an error is in no layer that could be left out.
     #[must_use]
     fn without(&self, errors: &[RuleError]) -> Option<Loaded> {
         let mut request = (*self.request).clone();
@@ -225,8 +234,8 @@ impl Loaded {
         (!fewer).then(|| Loaded { file, ..assemble(request) }.in_use())
     }
 
-    /// Without the rules of layers in which `refuses` finds errors, as long as there are some that could be
-    /// left out; and the errors that lie in none.
+    /// Leaves out the rules of layers in which `refuses` finds errors, as long as there are such
+    /// layers. Also returns the errors that are in no layer.
     #[must_use]
     pub fn settled(
         mut self,
@@ -241,54 +250,55 @@ impl Loaded {
         }
     }
 
-    /// What stays of each layer where a later text of it has errors.
+    /// Returns the texts that stay in force if later texts have errors.
     pub fn good(&self) -> Good {
-        let good = self.parts.iter().filter(|part| part.state != State::LeftOut);
+        let good = self.parts.iter().filter(|part| part.state != LayerState::LeftOut);
         Good(good.map(|part| (part.source.name.clone(), part.source.text.clone())).collect())
     }
 
-    /// Layers that are not in force as they are written, and what counts in their stead.
-    pub fn broken(&self) -> impl Iterator<Item = (&str, State)> {
-        let broken = self.parts.iter().filter(|part| part.state != State::InForce);
+    /// Returns the layers that are not in force as written, and their states.
+    pub fn broken(&self) -> impl Iterator<Item = (&str, LayerState)> {
+        let broken = self.parts.iter().filter(|part| part.state != LayerState::InForce);
         broken.map(|part| (part.source.name.as_str(), part.state))
     }
 
-    /// The names of the layers that were read, the later wins.
+    /// Returns the names of the layers, in order of increasing precedence.
     pub fn layers(&self) -> impl Iterator<Item = &str> {
         self.parts.iter().map(|part| part.source.name.as_str())
     }
 
-    /// Where a fault stands: the number of its layer, line and column; those without a place behind all.
+    /// Returns the position of a fault: the number of its layer, its line and its column. Faults
+    /// without a position come last.
     pub fn order(&self, fault: &Fault) -> (usize, usize, usize) {
         let Some(located) = &fault.located else { return (usize::MAX, 0, 0) };
         let layer = self.parts.iter().position(|part| part.source.file() == located.file);
         (layer.unwrap_or(usize::MAX), located.line, located.column)
     }
 
-    /// A number for the texts in force, the same wherever the same texts are: 64 bits of FNV-1a in hexadecimal
-    /// digits.
+    /// Returns a hash of the texts in force: 64 bits of FNV-1a as hexadecimal digits. It is the
+    /// same in every process with the same texts.
     pub fn hash(&self) -> String {
-        let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-        let mut take = |byte: u8| hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-        for part in self.parts.iter().filter(|part| part.state != State::LeftOut) {
-            part.source.text.bytes().for_each(&mut take);
-            take(0);
+        let mut hash = Fnv1a::new();
+        for part in self.parts.iter().filter(|part| part.state != LayerState::LeftOut) {
+            hash.write(part.source.text.as_bytes());
+            hash.write(&[0]);
         }
-        format!("{hash:016x}")
+        format!("{:016x}", hash.finish())
     }
 }
 
-/// Where the flags and the environment say that there are layers.
+/// Returns the locations of the layers that flags and environment name.
 pub fn places(flags: &Flags, environment: &Environment) -> Places {
     Places::of(flags.config.as_deref(), environment)
 }
 
-/// Loads the layers that the flags and the environment name, and lays all over the defaults.
+/// Loads the layers that flags and environment name, and applies them to the defaults.
 pub fn load(flags: &Flags, environment: &Environment) -> Loaded {
     load_again(flags, environment, &Good::default())
 }
 
-/// The same in a process that runs: where a layer has errors, what it said before stays.
+/// Loads the layers again in a running process: the previous contents of a layer with errors stay
+/// in force.
 pub fn load_again(flags: &Flags, environment: &Environment, good: &Good) -> Loaded {
     let places = places(flags, environment);
     let (layers, faults) = places.read();
@@ -304,28 +314,31 @@ pub fn load_again(flags: &Flags, environment: &Environment, good: &Good) -> Load
     Loaded { file: places.file().map(Into::into), ..loaded }
 }
 
-/// The configuration without its files, for a start that could not wait for them any longer.
+/// Returns the configuration without its layers, for a start that could not wait any longer for
+/// them.
 pub fn without_layers(flags: &Flags, environment: &Environment, waited: Duration) -> Loaded {
     let waited = waited.as_secs();
     let fault = Fault {
         level: Level::Error,
         path: String::new(),
         message: format!("the configuration could not be read within {waited} s"),
-        hint: Some("it is taken over when it can be read, but for what needs a restart".to_owned()),
+        hint: Some(
+            "it is loaded as soon as it can be read; some settings then need a restart".to_owned(),
+        ),
         located: None,
     };
     let (flags, environment) = (flags.clone(), environment.clone());
     assemble(Request { flags, environment, faults: vec![fault].into(), ..Request::default() })
 }
 
-/// The same with a text in place of a file; `name` stands in its faults.
+/// Loads a text in place of a file; `name` appears in its faults.
 pub fn parse(name: &str, text: &str, flags: &Flags, environment: &Environment) -> Loaded {
     let layers = vec![Layer::new(Rank::File, name.to_owned(), Ok(text.to_owned()))];
     let (flags, environment) = (flags.clone(), environment.clone());
     assemble(Request { flags, environment, layers, ..Request::default() })
 }
 
-/// Several texts to be checked, each as it would be used by itself, or as layers over each other.
+/// Checks several files, each as if it were used alone, or as layers of one configuration.
 pub fn check(texts: &[PathBuf], as_layers: bool, environment: &Environment) -> Vec<Checked> {
     let request = |layers| Request {
         environment: variables(environment),
@@ -333,14 +346,14 @@ pub fn check(texts: &[PathBuf], as_layers: bool, environment: &Environment) -> V
         alone: false,
         ..Request::default()
     };
-    let mut units: Vec<configmap::Unit> =
+    let mut units: Vec<configmap::CheckUnit> =
         texts.iter().flat_map(|path| configmap::units(path)).collect();
     if as_layers {
         for (number, layer) in units.iter_mut().flat_map(|unit| &mut unit.layers).enumerate() {
             if number > 0 {
                 layer.rank = Rank::Mounted;
             } else {
-                // the first is the platform's
+                // the first layer is that of the platform
                 layer.has_variables = false;
             }
         }
@@ -353,7 +366,7 @@ pub fn check(texts: &[PathBuf], as_layers: bool, environment: &Environment) -> V
         let loaded = assemble(Request { faults, ..request(layers) });
         return vec![Checked { name: names.join(" + "), loaded }];
     }
-    let alone = |unit: configmap::Unit| {
+    let alone = |unit: configmap::CheckUnit| {
         let mounted = unit.layers.iter().any(|layer| layer.rank == Rank::Mounted);
         let (name, faults) = (unit.name, unit.faults);
         let loaded = assemble(Request { faults, alone: mounted, ..request(unit.layers) });
@@ -362,7 +375,8 @@ pub fn check(texts: &[PathBuf], as_layers: bool, environment: &Environment) -> V
     units.into_iter().map(alone).collect()
 }
 
-/// The environment without the layers that it names: another text is checked in their stead.
+/// Returns the environment without the layers that it names, because other texts are checked
+/// instead.
 fn variables(environment: &Environment) -> Environment {
     let mut variables = environment.clone();
     for name in [environment::DEFAULTS, environment::LAYERS, environment::CONFIG] {
@@ -371,12 +385,12 @@ fn variables(environment: &Environment) -> Environment {
     variables
 }
 
-/// One configuration that was checked.
+/// The result of checking one configuration.
 #[derive(Clone, Debug)]
 pub struct Checked {
-    /// The file, and the ConfigMap in it.
+    /// The name of the file, and of the ConfigMap in it.
     pub name: String,
-    /// What is right and wrong with it.
+    /// The configuration and its faults.
     pub loaded: Loaded,
 }
 
@@ -408,38 +422,29 @@ fn assemble(request: Request) -> Loaded {
     }
     let (own, origins) = part::merge(&parts, true);
     config.rules.own = own;
+    let format_origins;
+    (config.rules.formats, format_origins) = part::merge_formats(&parts, true);
     let mut faults = request.faults.clone();
     for part in &parts {
         faults.append(part.faults.clone());
     }
-    let unusable = unusable(&config, &parts, &request.environment);
+    let unusable = part::unusable_output(&config, &parts, &request.environment);
     for fault in shared.into_iter().chain(environment).chain(beyond).chain(unusable) {
         faults.push(fault);
     }
     let faults = faults.into_list();
-    Loaded { config, faults, file: None, request: Arc::new(request), parts, origins }
+    Loaded {
+        config,
+        faults,
+        file: None,
+        request: Arc::new(request),
+        parts,
+        origins,
+        format_origins,
+    }
 }
 
-/// What leaves an output without use although every value of it can be read. It is an error where it stands in
-/// a file, and does not take its layer with it: the rules beside it count.
-fn unusable(config: &Config, parts: &[Arc<Part>], environment: &Environment) -> Option<Fault> {
-    let export = &config.export;
-    let endpoint = export.endpoint.as_deref().filter(|_| config.traces.enabled)?;
-    let error = Endpoint::new(endpoint, export.protocol, &export.headers).err()?;
-    let variable = environment::endpoint_variable(environment);
-    let path = "export.endpoint";
-    let located = parts.iter().rev().find_map(|part| part.find(path));
-    Some(Fault {
-        // a variable was set for somebody else, who may be able to use it
-        level: if variable.is_some() { Level::Warning } else { Level::Error },
-        path: variable.unwrap_or(path).to_owned(),
-        message: format!("{error}: no span is built"),
-        hint: Some(error.hint().to_owned()),
-        located: located.filter(|_| variable.is_none()),
-    })
-}
-
-/// Lays a layer over `config`, or what it said before where it has errors.
+/// Applies a layer to `config`, or its previous contents if it has errors.
 fn lay(layer: &Layer, request: &Request, config: &mut Config) -> Part {
     let before = config.clone();
     let mut part = Part::read(layer, &request.environment, config);
@@ -448,14 +453,14 @@ fn lay(layer: &Layer, request: &Request, config: &mut Config) -> Part {
         && let Some(fault) = part::truncated(&layer.name, text, good)
     {
         part.faults.push(fault);
-        part.state = State::LeftOut;
+        part.state = LayerState::LeftOut;
     }
     if let Some(faults) = request.condemned.get(&layer.name) {
         part.faults.append(faults.clone());
-        part.state = State::LeftOut;
+        part.state = LayerState::LeftOut;
     }
     match good {
-        Some(good) if part.state == State::LeftOut => {
+        Some(good) if part.state == LayerState::LeftOut => {
             *config = before;
             let good = Layer { text: Ok(good.clone()), ..layer.clone() };
             Part::read(&good, &request.environment, config).keeping(part.faults)
@@ -464,14 +469,14 @@ fn lay(layer: &Layer, request: &Request, config: &mut Config) -> Part {
     }
 }
 
-/// Takes back what goes beyond the cluster's final settings.
+/// Reverts values that exceed the final settings of the cluster.
 fn held(
     cluster: &Part,
     most: &Config,
     config: &mut Config,
     place: impl Fn(&str) -> Option<fault::Located>,
 ) -> Vec<Fault> {
-    finals::hold(&cluster.said.finals, (&cluster.source, most), config, place)
+    finals::hold(&cluster.contents.finals, (&cluster.source, most), config, place)
 }
 
 fn set_flags(flags: &Flags, config: &mut Config) {

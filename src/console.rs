@@ -6,13 +6,14 @@
 //! that has the same pipe open. Instead the code calls `poll` before each piece, and a piece is no
 //! longer than `PIPE_BUF`: a pipe that polls as writable has that much space.
 
+use crate::sync::lock;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::BorrowedFd;
 use rustix::io::{Errno, write};
 use rustix::stdio::{stderr, stdout};
 use std::io;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 /// The size that Linux writes to a pipe in one piece; a pipe that polls as writable has space for
 /// it.
@@ -29,7 +30,7 @@ static WRITING: Mutex<()> = Mutex::new(());
 /// Writes a text to standard error without waiting; returns false if it could not be written
 /// completely. For processes that run beside an application.
 pub fn note(text: &str) -> bool {
-    let _whole = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
+    let _whole = lock(&WRITING);
     write_to(stderr(), text.as_bytes(), Some(&Timespec::default())).is_ok()
 }
 

@@ -5,9 +5,11 @@
 pub mod access;
 pub mod epoch;
 mod escape;
+pub mod formats;
 pub mod graph;
 pub mod json;
 pub mod logfmt;
+pub mod outline;
 mod resolve;
 mod scan;
 mod syslog;
@@ -17,6 +19,8 @@ mod wrapper;
 
 use crate::record::field::FieldTable;
 use crate::record::{Decoded, Format};
+use formats::{Formats, Readers};
+use std::sync::Arc;
 
 /// What a data thread has learned about the shapes of its lines. It is bounded, see
 /// [`graph::LineGraph`]. It never changes what a line means, and it is valid for one `FieldTable`
@@ -29,9 +33,16 @@ pub struct Memory {
     pub work: json::exact::Work,
     /// The headers of recent text lines.
     pub layouts: text::layouts::Layouts,
+    /// The readers of the user's own formats.
+    pub formats: formats::Readers,
 }
 
 impl Memory {
+    /// Creates a memory for lines in these formats, besides those that are built in.
+    pub fn new(formats: &Arc<Formats>) -> Memory {
+        Memory { formats: Readers::new(formats), ..Memory::default() }
+    }
+
     /// Forgets all shapes. Must be called before a different `FieldTable` is used.
     pub fn forget(&mut self) {
         self.graph.forget();
@@ -53,6 +64,13 @@ pub fn walk(
     // tries logfmt first if the previous line was logfmt; the first key refutes a wrong guess
     let was_logfmt = into.format == Format::Logfmt;
     into.clear();
+    if !memory.formats.is_empty() {
+        match own(block, start, memory, into) {
+            Own::Read(end) => return Some(end),
+            Own::Wrapped => return None,
+            Own::Declined => {}
+        }
+    }
     match &block.as_bytes()[start..] {
         // `decode` removes Docker's wrapper
         [b'{', b'"', b'l', b'o', b'g', b'"', b':', b'"', ..] => None,
@@ -91,6 +109,36 @@ pub fn walk(
     }
 }
 
+/// What the user's formats make of a line.
+enum Own {
+    /// One of them read it; the position after its end.
+    Read(usize),
+    /// Something has to be removed first.
+    Wrapped,
+    /// None of them matches.
+    Declined,
+}
+
+/// Reads the line at `start` of a block by the user's formats.
+#[inline(never)]
+fn own(block: &str, start: usize, memory: &mut Memory, into: &mut Decoded) -> Own {
+    let rest = &block.as_bytes()[start..];
+    let stop = scan::newline_or_escape(rest);
+    let end = match rest.get(stop) {
+        Some(b'\n') => start + stop + 1,
+        Some(_) => return Own::Wrapped,
+        None => start + stop,
+    };
+    let line = block[start..start + stop].trim_end_matches('\r');
+    if wrapper::may_surround(line.as_bytes()) {
+        return Own::Wrapped;
+    }
+    if !line.is_empty() && memory.formats.read(line, into) {
+        return Own::Read(end);
+    }
+    Own::Declined
+}
+
 /// Finds the wanted fields of one frame and records which reader understood it. A frame with more
 /// than one line is a text line with the traceback that follows it, or one datagram. Wrappers are
 /// removed first.
@@ -101,50 +149,80 @@ pub fn decode(line: &str, wanted: &FieldTable, memory: &mut Memory, into: &mut D
     let line = if is_rewritten { rewritten.as_str() } else { line };
     match wrapper::open(line) {
         Some((inside, found)) => {
-            unwrapped(&line[inside..], wanted, memory, into);
-            into.slots.shift(inside);
-            wrapper::add_found(&found, line, wanted, into);
+            if let Some(trail) = &mut into.trail {
+                trail.wrapper = inside;
+            }
+            let inner = &line[inside..];
+            let is_read = memory.formats.read(inner, into);
+            if is_read || memory.formats.is_empty() || !memory.formats.read_wrapped(line, into) {
+                if !is_read {
+                    unwrapped(inner, wanted, memory, into);
+                }
+                into.slots.shift(inside);
+                wrapper::add_found(&found, line, wanted, into);
+            }
         }
+        None if memory.formats.read(line, into) => {}
         None => unwrapped(line, wanted, memory, into),
     }
     into.rewritten = rewritten;
 }
 
-/// Decodes a line that has no wrappers.
+/// Decodes a line that has no wrappers by the built-in readers.
 fn unwrapped(line: &str, wanted: &FieldTable, memory: &mut Memory, into: &mut Decoded) {
     let trimmed = line.trim_start_matches([' ', '\t', '\r', '\n']);
     let json = trimmed.starts_with('{');
-    if json && json::read(line, wanted, &mut memory.graph, &mut memory.work, into) {
+    if line.starts_with('#') {
+        access::w3c::directive(line, into);
+    }
+    if json {
+        if json::read(line, wanted, &mut memory.graph, &mut memory.work, into) {
+            into.accepted("json");
+            return resolve::resolve(line, wanted, into);
+        }
+        into.declined("json");
+        if json::damaged::read(line, wanted, &mut memory.work, into) {
+            into.accepted("damaged json");
+            return resolve::resolve(line, wanted, into);
+        }
+        into.declined("damaged json");
+    }
+    if logfmt::read(line, wanted, &mut memory.graph, into) {
+        into.accepted("logfmt");
         return resolve::resolve(line, wanted, into);
     }
-    if json && json::damaged::read(line, wanted, &mut memory.work, into) {
-        return resolve::resolve(line, wanted, into);
-    }
-    if logfmt::starts(line) && logfmt::read(line, wanted, &mut memory.graph, into) {
-        return resolve::resolve(line, wanted, into);
-    }
-    // a time in brackets at the start is a logger's, unless the request follows at once (Envoy)
-    let is_access = match line.as_bytes() {
-        [b'[', rest @ ..] => match text::stamp::extent(rest) {
-            0 => true,
-            length => rest[length..].starts_with(b"] \""),
-        },
-        _ => true,
-    };
-    for (format, may_read, read) in [
-        (Format::Access, is_access, access::read as fn(&str, &mut Decoded) -> bool),
-        (Format::Epoch, true, epoch::read),
-        (Format::Text, true, text::read),
+    into.declined("logfmt");
+    for (format, read) in [
+        (Format::Access, access_unless_logger as fn(&str, &mut Decoded) -> bool),
+        (Format::Epoch, epoch::read),
+        (Format::Text, text::read),
     ] {
         into.clear();
         into.format = format;
-        if !json && may_read && read(line, into) {
-            return;
+        if json {
+            continue;
         }
+        if read(line, into) {
+            return into.accepted(format.name());
+        }
+        into.declined(format.name());
     }
     into.clear();
     text::plain(line, into);
+    into.accepted(Format::Plain.name());
     into.malformed = json;
+}
+
+/// Reads an access line, unless it begins with a time in brackets, as a logger's line does; only
+/// in Envoy's lines the request follows at once.
+fn access_unless_logger(line: &str, into: &mut Decoded) -> bool {
+    if let [b'[', rest @ ..] = line.as_bytes() {
+        let length = text::stamp::extent(rest);
+        if length > 0 && !rest[length..].starts_with(b"] \"") {
+            return into.decline::<()>(1 + length, "`] \"`, a request at once").is_some();
+        }
+    }
+    access::read(line, into)
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ use crate::outbox::{BatchSize, Chunk, Outbox};
 use crate::resource::Resource;
 use crate::telemetry::Telemetry;
 use crate::telemetry::outputs::OutputStatus;
-use answer::{Answer, Reason, Said};
+use answer::{Answer, AnswerText, Reason};
 use batch::Encoder;
 use bytes::Bytes;
 use client::{Client, Way};
@@ -305,8 +305,8 @@ impl Worker {
                 self.answers.count(sent_at.elapsed());
             }
             let (after, why) = match answer {
-                Answer::Accepted { rejected, said } => {
-                    self.accepted(request, rejected, &said);
+                Answer::Accepted { rejected, text } => {
+                    self.accepted(request, rejected, &text);
                     return true;
                 }
                 Answer::Rejected { why } => {
@@ -318,8 +318,8 @@ impl Worker {
             };
             self.counters.request("retry");
             if self.status.degraded(self.clock.now(), &why.what) {
-                let Reason { what, said } = &why;
-                tracing::warn!(why = what, %said, "the collector takes no spans, they wait");
+                let Reason { what, text } = &why;
+                tracing::warn!(why = what, answer = %text, "the collector accepts no spans; they are queued");
             }
             let wait = self.breaker.failed(after);
             let too_old = begun.elapsed() + wait > self.settings.waits.batch_max;
@@ -334,7 +334,7 @@ impl Worker {
         }
     }
 
-    fn accepted(&mut self, request: &Request, rejected: u64, said: &Said) {
+    fn accepted(&mut self, request: &Request, rejected: u64, text: &AnswerText) {
         let rejected = rejected.min(request.written);
         self.outbox.settle(request.taken);
         self.counters.sent.inc_by(request.written - rejected);
@@ -342,14 +342,14 @@ impl Worker {
         self.counters.request(if rejected == 0 { "ok" } else { "partial" });
         self.breaker.succeeded();
         if rejected > 0 {
-            tracing::warn!(rejected, %said, "the collector took only a part of the spans");
-        } else if !said.is_empty() {
-            tracing::info!(%said, "the collector took the spans, with a warning");
+            tracing::warn!(rejected, answer = %text, "the collector accepted only some of the spans");
+        } else if !text.is_empty() {
+            tracing::info!(answer = %text, "the collector accepted the spans with a warning");
         }
         if rejected > 0 && rejected == request.written {
-            self.status.degraded(self.clock.now(), "the collector took none of the spans");
+            self.status.degraded(self.clock.now(), "the collector accepted none of the spans");
         } else if self.status.works() {
-            tracing::info!("the collector takes spans again");
+            tracing::info!("the collector accepts spans again");
         }
     }
 
@@ -358,8 +358,8 @@ impl Worker {
         self.counters.request("rejected");
         self.breaker.succeeded();
         self.status.degraded(self.clock.now(), &why.what);
-        let Reason { what, said } = why;
-        tracing::warn!(why = what, %said, "the collector rejects spans");
+        let Reason { what, text } = why;
+        tracing::warn!(why = what, answer = %text, "the collector rejects spans");
     }
 
     fn drop_all(&self, reason: &str, request: &Request) {

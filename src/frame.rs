@@ -4,4 +4,5 @@
 //! is not a frame.
 
 pub mod count;
+pub mod cri;
 pub mod multiline;

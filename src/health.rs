@@ -6,11 +6,13 @@
 pub mod counters;
 pub mod evaluate;
 pub mod settings;
+pub mod unrecognised;
 pub mod verdict;
 pub mod window;
 
 use crate::clock::UnixNanos;
 use counters::Beats;
+use unrecognised::{Reports, Unrecognised};
 
 /// The counts of one batch of a data thread.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -23,6 +25,10 @@ pub struct Counts {
     pub requests: u64,
     /// Finished requests with a 5xx status.
     pub failed_requests: u64,
+    /// Records without a level; the line of a request needs none.
+    pub without_level: u64,
+    /// Records without a time.
+    pub without_time: u64,
 }
 
 /// What a rule reports to the health verdict.
@@ -39,31 +45,56 @@ pub enum Signal {
 /// samples. Times are arrival times of lines and are only displayed. The evaluator measures ages
 /// with its own monotonic clock, so that a step of the wall clock neither ages nor renews anything.
 #[derive(Debug, Default)]
-pub struct HealthCounters(Beats);
+pub struct HealthCounters {
+    beats: Beats,
+    unrecognised: Reports,
+}
 
 impl HealthCounters {
-    /// Adds a batch that arrived at `at`: four relaxed additions per batch.
+    /// Adds a batch that arrived at `at`: six relaxed additions per batch.
     pub fn add(&self, at: UnixNanos, counts: Counts) {
         if counts == Counts::default() {
             return;
         }
-        let Counts { records, errors, requests, failed_requests } = counts;
-        self.0.add(at, window::Totals { records, errors, requests, failed_requests });
+        let Counts { records, errors, requests, failed_requests, without_level, without_time } =
+            counts;
+        self.beats.add(
+            at,
+            window::Totals {
+                records,
+                errors,
+                requests,
+                failed_requests,
+                without_level,
+                without_time,
+            },
+        );
     }
 
     /// Counts a record of severity FATAL. `kind` is its exception type, or empty; never the text.
     /// Never waits.
     pub fn fatal(&self, at: UnixNanos, kind: &str) {
-        self.0.fatal(at, kind);
+        self.beats.fatal(at, kind);
     }
 
     /// Counts a heartbeat line.
     pub fn heartbeat(&self, at: UnixNanos) {
-        self.0.heartbeat(at);
+        self.beats.heartbeat(at);
     }
 
     /// Reads a snapshot of all counters for the evaluator.
     pub fn read(&self) -> counters::Snapshot {
-        self.0.read()
+        self.beats.read()
+    }
+
+    /// Reports a source with records that are not understood. Never waits: returns false if the
+    /// report could not be added now.
+    pub fn report_unrecognised(&self, make: impl FnOnce() -> Unrecognised) -> bool {
+        self.unrecognised.add(make)
+    }
+
+    /// Takes the reports about sources that are not understood.
+    pub fn take_unrecognised(&self) -> Vec<Unrecognised> {
+        self.unrecognised.take()
     }
 }

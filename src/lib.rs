@@ -41,6 +41,7 @@
 //! | [`console`] | writes to standard error and standard output without panicking or blocking |
 //! | [`cli`] | run, demo, check, replay, explain, healthcheck, install; finds other programs |
 //! | [`clock`], [`resource`] | time as a value; the service that the telemetry describes |
+//! | [`encoding`], [`sync`] | percent encoding and a stable hash; locks that survive a panic |
 //!
 //! Two more programs are crates of the same workspace: `crates/injector` adds the sidecar to pods
 //! (admission webhook, manifests, cluster check), `crates/tee` copies a command's output to the
@@ -86,6 +87,7 @@ pub mod clock;
 pub mod config;
 pub mod console;
 pub mod decode;
+pub mod encoding;
 pub mod export;
 pub mod forward;
 pub mod frame;
@@ -102,4 +104,5 @@ pub mod resource;
 pub mod rules;
 pub mod serve;
 pub mod spans;
+pub mod sync;
 pub mod telemetry;

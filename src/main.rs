@@ -2,11 +2,9 @@
 #![forbid(unsafe_code)]
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
+use sidelight::cli::arguments::environment;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let environment = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect();
-    sidelight::cli::main(std::env::args_os(), &environment)
+    sidelight::cli::main(std::env::args_os(), &environment())
 }

@@ -6,8 +6,9 @@
 //! that is being sent. A ring that overwrites its oldest items would need synchronization with its
 //! readers.
 
+use crate::sync::lock;
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
@@ -139,17 +140,17 @@ pub struct BatchSize {
 #[derive(Debug)]
 pub struct Outbox {
     capacity: Capacity,
-    state: Mutex<State>,
+    state: Mutex<Queue>,
     /// Wakes the taker when the first item arrives, when a batch is full, and at the close.
     wake: Notify,
 }
 
 #[derive(Debug, Default)]
-struct State {
-    queue: VecDeque<Chunk>,
+struct Queue {
+    chunks: VecDeque<Chunk>,
     /// Items of the front chunk that the taker already has.
     front_taken: usize,
-    /// Items and bytes in `queue` that the taker does not have yet.
+    /// Items and bytes in `chunks` that the taker does not have yet.
     items: usize,
     bytes: usize,
     /// Items that were taken and are not settled yet.
@@ -163,7 +164,7 @@ struct State {
 impl Outbox {
     /// Creates an empty outbox.
     pub fn new(capacity: Capacity) -> Arc<Outbox> {
-        let state = State { wake_at: 1, ..State::default() };
+        let state = Queue { wake_at: 1, ..Queue::default() };
         Arc::new(Outbox { capacity, state: Mutex::new(state), wake: Notify::new() })
     }
 
@@ -243,7 +244,7 @@ impl Outbox {
     pub fn abandon(&self) -> u64 {
         let mut state = self.lock();
         let held = state.items + state.in_flight;
-        *state = State { closed: true, wake_at: state.wake_at, ..State::default() };
+        *state = Queue { closed: true, wake_at: state.wake_at, ..Queue::default() };
         drop(state);
         self.wake.notify_one();
         held as u64
@@ -287,10 +288,10 @@ impl Outbox {
 
     /// Checks, in debug builds, that the counts agree with the chunks and that the outbox holds no
     /// more than its capacity.
-    fn check(&self, state: &State) {
+    fn check(&self, state: &Queue) {
         debug_assert_eq!(
             state.items + state.front_taken,
-            state.queue.iter().map(Chunk::len).sum::<usize>(),
+            state.chunks.iter().map(Chunk::len).sum::<usize>(),
             "items counted and queued"
         );
         let most = self.capacity.items_max;
@@ -300,12 +301,12 @@ impl Outbox {
 
     /// Locks the state. A poisoned lock is safe to use: the counts stay consistent after a panic,
     /// since no code under the lock calls out.
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        lock(&self.state)
     }
 }
 
-impl State {
+impl Queue {
     /// Returns how many items of `chunk`, from its first, fit.
     fn fitting(&self, capacity: Capacity, chunk: &Chunk) -> usize {
         let items = capacity.items_max.saturating_sub(self.items + self.in_flight);
@@ -318,10 +319,11 @@ impl State {
 
     /// Appends the first `count` items of `chunk`.
     fn push(&mut self, chunk: &mut Chunk, count: usize) {
+        debug_assert!(count <= chunk.len(), "{count} of {} items", chunk.len());
         let bytes = chunk.start(count);
         self.items += count;
         self.bytes += bytes;
-        if let Some(last) = self.queue.back_mut()
+        if let Some(last) = self.chunks.back_mut()
             && last.bytes.len() + bytes <= MERGE_BYTES_MAX
         {
             last.append(chunk, 0..count);
@@ -333,12 +335,12 @@ impl State {
         } else {
             fresh.append(chunk, 0..count);
         }
-        self.queue.push_back(fresh);
+        self.chunks.push_back(fresh);
     }
 
     /// Moves the oldest items to `into`, at most `most`.
     fn pop(&mut self, into: &mut Chunk, most: BatchSize) {
-        while let Some(front) = self.queue.front() {
+        while let Some(front) = self.chunks.front() {
             let space = most.bytes_max.saturating_sub(into.bytes.len());
             let from = front.start(self.front_taken);
             let fit = front.ends[self.front_taken..]
@@ -355,7 +357,7 @@ impl State {
             self.front_taken = to;
             if to == front.len() {
                 self.front_taken = 0;
-                let emptied = self.queue.pop_front().expect("the front that was just read");
+                let emptied = self.chunks.pop_front().expect("the front that was just read");
                 self.recycle(emptied);
             }
         }

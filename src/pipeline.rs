@@ -8,12 +8,15 @@
 
 mod batch;
 mod effects;
+pub mod explanation;
 pub mod input;
 mod label;
 mod memo;
 mod operation;
 mod outsider;
 mod plan;
+mod recognition;
+mod request;
 mod series;
 
 use crate::clock::UnixNanos;
@@ -93,12 +96,13 @@ impl Pipeline {
             parts.health_counters,
             parts.zone,
         );
+        let rules = parts.rules.current();
         Pipeline {
             enabled: parts.rules.enabled(),
-            rules: parts.rules.current(),
+            memory: Memory::new(&rules.formats),
+            rules,
             generation,
             published: parts.rules,
-            memory: Memory::default(),
             decoded: Decoded::new(),
             plans: Plans::default(),
             effects,
@@ -114,7 +118,7 @@ impl Pipeline {
     }
 
     /// Records the beginning of an oversized line. The caller has already handled its copy.
-    fn beginning(&mut self, source: &Source, prefix: &[u8], bytes: u64, observed: UnixNanos) {
+    fn beginning(&mut self, source: &mut Source, prefix: &[u8], bytes: u64, observed: UnixNanos) {
         debug_assert!(bytes >= prefix.len() as u64, "a line is at least as long as its beginning");
         if !self.enabled {
             return self.refuse(1);
@@ -140,7 +144,7 @@ impl Pipeline {
             self.generation = self.published.generation();
             self.rules = self.published.current();
             self.enabled = self.published.enabled();
-            self.memory.forget();
+            self.memory = Memory::new(&self.rules.formats);
             self.plans.forget();
             self.effects.forget();
         }
@@ -151,7 +155,7 @@ impl Pipeline {
     #[inline]
     fn walked(
         &mut self,
-        source: &Source,
+        source: &mut Source,
         text: &str,
         at: usize,
         observed: UnixNanos,
@@ -189,18 +193,43 @@ impl Pipeline {
             return first_end;
         }
         let (end, lines) = multiline::joined(block, at, first_end);
-        let stop = at + trimmed(&block[at..end]);
-        if stop == at {
+        if end == first_end || self.memory.formats.is_empty() {
+            self.part(source, text, (&block[at..end], at), lines, observed);
             return end;
         }
-        self.batch.joined += lines - 1;
-        if let Some(line) = text.and_then(|text| text.get(at..stop)) {
-            self.record(source, line, lines, observed);
-        } else {
-            let line = self.repaired(&block[at..stop]);
-            self.record(source, &line, lines, observed);
+        // a line that one of the user's formats matches starts a record
+        let mut from = at;
+        while from < end {
+            let rest = &block[from..end];
+            let first_end = memchr::memchr(b'\n', rest).map_or(rest.len(), |length| length + 1);
+            let (length, lines) = self.memory.formats.split(rest, first_end);
+            self.part(source, text, (&rest[..length], from), lines, observed);
+            from += length;
         }
         end
+    }
+
+    /// Processes one record, which starts at `at` of the block that `text` is.
+    #[inline]
+    fn part(
+        &mut self,
+        source: &mut Source,
+        text: Option<&str>,
+        (record, at): (&[u8], usize),
+        lines: u64,
+        observed: UnixNanos,
+    ) {
+        let length = trimmed(record);
+        if length == 0 {
+            return;
+        }
+        self.batch.joined += lines.saturating_sub(1);
+        if let Some(line) = text.and_then(|text| text.get(at..at + length)) {
+            self.record(source, line, lines, observed);
+        } else {
+            let line = self.repaired(&record[..length]);
+            self.record(source, &line, lines, observed);
+        }
     }
 
     /// Converts bytes to text; replaces and counts invalid UTF-8.
@@ -212,35 +241,44 @@ impl Pipeline {
 
     /// Decodes a frame and applies its effects.
     #[inline]
-    fn record(&mut self, source: &Source, line: &str, lines: u64, observed: UnixNanos) {
+    fn record(&mut self, source: &mut Source, line: &str, lines: u64, observed: UnixNanos) {
         self.decoded.clear();
         decode::decode(line, &self.rules.fields, &mut self.memory, &mut self.decoded);
         self.apply(source, line, lines, observed);
     }
 
+    /// Completes the record of a request's end with what the line of its start says.
+    #[cold]
+    fn join_request(&mut self, line: &str, observed: UnixNanos) {
+        let record = Record::new(line, &self.decoded, observed, Envelope::default());
+        if let Some(started) = self.effects.started_request(&record) {
+            started.complete(&mut self.decoded);
+        }
+    }
+
     /// Applies all effects of a decoded record.
     #[inline]
-    fn apply(&mut self, source: &Source, line: &str, lines: u64, observed: UnixNanos) {
+    fn apply(&mut self, source: &mut Source, line: &str, lines: u64, observed: UnixNanos) {
         if std::mem::take(&mut self.lose_record) {
             return;
         }
         if self.decoded.malformed {
             self.batch.malformed[malformed_as(line) as usize] += 1;
         }
-        // A field that a rule names falls back to the standard field that has this name as a key.
-        for &(own, standard) in self.rules.fields.aliases() {
-            if self.decoded.slots.get(own).is_none()
-                && let Some(&entry) = self.decoded.slots.get(standard)
-            {
-                self.decoded.slots.put(own, entry);
-            }
+        self.rules.add_aliases(&mut self.decoded);
+        if self.effects.has_open_requests() && request::may_be_end(self.decoded.slots.present) {
+            self.join_request(line, observed);
         }
         let record = Record::new(line, &self.decoded, observed, Envelope::default());
         let plan = self.plans.of(record.present(), &self.rules);
         let service = self.resource.service_name.as_str();
         let mut context = RecordContext { record: &record, service, phrase: None, captured: None };
         let counts = &mut self.batch.health;
-        self.effects.apply(&self.rules, plan, &mut context, source.id, counts);
+        let missing = self.effects.apply(&self.rules, plan, &mut context, source.id, counts);
+        if source.recognition.count(missing) {
+            let named = (source.id, source.input.name());
+            source.recognition.decide(named, record.line(), missing, self.effects.health());
+        }
         if self.skew_due
             && let Some(time) = self.effects.own_time(&record)
         {

@@ -3,14 +3,19 @@
 //! copied. Unit: one record, that is one line, one datagram, or a line with the traceback that
 //! follows it.
 
+pub mod attempt;
+pub mod columns;
 pub mod dictionary;
 pub mod field;
+pub mod method;
 pub mod number;
 pub mod sentinel;
 pub mod severity;
 pub mod slots;
 
 use crate::clock::UnixNanos;
+use attempt::{Attempt, Decline, Trail};
+use columns::Columns;
 use field::FieldId;
 use severity::Severity;
 use slots::{Entry, Kind, Place, Slots};
@@ -32,12 +37,21 @@ pub enum Format {
     Epoch,
     /// No format was recognised: the whole line is the body.
     Plain,
+    /// One of the formats of the configuration; [`Decoded::own`] is its number.
+    Own,
 }
 
 impl Format {
     /// All formats, in the order in which `telemetry` and the documents list them.
-    pub const ALL: [Format; 6] =
-        [Format::Json, Format::Logfmt, Format::Access, Format::Text, Format::Epoch, Format::Plain];
+    pub const ALL: [Format; 7] = [
+        Format::Json,
+        Format::Logfmt,
+        Format::Access,
+        Format::Text,
+        Format::Epoch,
+        Format::Plain,
+        Format::Own,
+    ];
 
     /// Returns the name used in `explain`, self-metrics and documents.
     pub fn name(self) -> &'static str {
@@ -48,6 +62,15 @@ impl Format {
             Format::Text => "text",
             Format::Epoch => "epoch",
             Format::Plain => "plain",
+            Format::Own => "own",
+        }
+    }
+
+    /// Returns whether lines of the format have a header before their message.
+    pub fn is_text(self) -> bool {
+        match self {
+            Format::Text | Format::Epoch | Format::Own => true,
+            Format::Json | Format::Logfmt | Format::Access | Format::Plain => false,
         }
     }
 }
@@ -69,9 +92,17 @@ pub struct Decoded {
     pub priority: Severity,
     /// The reader that understood the line.
     pub format: Format,
+    /// The number of the format of the configuration that matched the line.
+    pub own: Option<u16>,
     /// The line looked like a format but was not valid in it. It is counted as malformed and kept
     /// as plain text.
     pub malformed: bool,
+    /// The columns that the last `#Fields` directive named; kept from line to line.
+    pub columns: Columns,
+    /// Where and why the last reader declined.
+    pub decline: Decline,
+    /// Collects what was tried, for `explain`; `None` on data threads.
+    pub trail: Option<Box<Trail>>,
 }
 
 impl Decoded {
@@ -83,7 +114,34 @@ impl Decoded {
             rewritten: String::new(),
             priority: Severity::UNSPECIFIED,
             format: Format::Plain,
+            own: None,
             malformed: false,
+            columns: Columns::default(),
+            decline: Decline::default(),
+            trail: None,
+        }
+    }
+
+    /// Notes where and why a reader declines; returns `None` for it to return.
+    #[inline]
+    pub(crate) fn decline<T>(&mut self, at: usize, expected: &'static str) -> Option<T> {
+        self.decline = Decline { at, expected };
+        None
+    }
+
+    /// Adds a reader that declined to what was tried.
+    #[inline]
+    pub(crate) fn declined(&mut self, reader: &'static str) {
+        if let Some(trail) = &mut self.trail {
+            trail.attempts.push(Attempt { reader, declined: Some(self.decline) });
+        }
+    }
+
+    /// Adds the reader that read the line to what was tried.
+    #[inline]
+    pub(crate) fn accepted(&mut self, reader: &'static str) {
+        if let Some(trail) = &mut self.trail {
+            trail.attempts.push(Attempt { reader, declined: None });
         }
     }
 
@@ -94,7 +152,16 @@ impl Decoded {
         self.scratch.clear();
         self.rewritten.clear();
         self.priority = Severity::UNSPECIFIED;
+        self.own = None;
         self.malformed = false;
+    }
+
+    /// Adds a text that the line itself does not contain.
+    pub fn add_text(&mut self, field: FieldId, text: &str) {
+        let start = self.scratch.len();
+        self.scratch.push_str(text);
+        let end = self.scratch.len();
+        self.slots.put(field, Entry { place: Place::Scratch, ..Entry::text(start, end) });
     }
 }
 

@@ -7,6 +7,7 @@ pub mod seen;
 use crate::app::compose::zone;
 use crate::clock::UnixNanos;
 use crate::config::settings::Config;
+use crate::decode::formats::Formats;
 use crate::decode::{Memory, decode, json, time};
 use crate::frame::{count, multiline};
 use crate::health::HealthCounters;
@@ -26,6 +27,7 @@ use crate::spans::SpanMaker;
 use crate::telemetry::Telemetry;
 use crate::telemetry::ledger::Ledger;
 use prometheus::IntCounter;
+use prometheus::core::Collector as _;
 use seen::Spans;
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,6 +65,8 @@ pub struct Outcome {
     pub metrics: String,
     /// The spans, summed up by name.
     pub spans: Spans,
+    /// Why lines became no span: the values of the label `reason` that were counted.
+    pub spans_skipped: Vec<String>,
     /// The verdict after the last line.
     pub verdict: Verdict,
     /// Frames in and out; `sent` counts the spans that were read back.
@@ -90,10 +94,10 @@ impl Replay {
         let rules = compile_into(&config.rules, &registry)?;
         let telemetry = Arc::new(Telemetry::new());
         let outbox = Outbox::new(Capacity { items_max: usize::MAX, bytes_max: usize::MAX });
+        let clock = LineClock::new(zone(&config.time_zone), now, &rules.formats);
         let settings = config.traces.spans;
         let health_counters = Arc::new(HealthCounters::default());
         let spans = SpanMaker::new(settings, &config.resource, Arc::clone(&outbox), &telemetry);
-        let zone = zone(&config.time_zone);
         let pipeline = Pipeline::new(Parts {
             rules: Arc::new(Published::new(rules)),
             registry: Arc::clone(&registry),
@@ -103,18 +107,18 @@ impl Replay {
             passthrough: None,
             resource: Arc::new(config.resource.clone()),
             line_bytes_max: config.line_bytes_max,
-            zone: zone.clone(),
+            zone: zone(&config.time_zone),
         });
         Ok(Replay {
             pipeline,
-            source: Source { id: 1, input: Input::Stdin },
+            source: Source::with_id(1, Input::Stdin),
             registry,
             received: telemetry.received.with_label_values(&[Input::Stdin.name()]),
             sent: telemetry.sent.with_label_values(&["spans"]),
             telemetry,
             outbox,
             chunk: Chunk::default(),
-            clock: LineClock::new(zone, now),
+            clock,
             verdicts: Verdicts {
                 evaluator: Evaluator::new(config.health.clone()),
                 health_counters,
@@ -158,7 +162,7 @@ impl Replay {
 
     fn validate(&mut self, frame: &[u8], number: u64) {
         let told = match std::str::from_utf8(frame) {
-            Err(error) => format!("byte {} is no UTF-8", error.valid_up_to()),
+            Err(error) => format!("byte {} is not UTF-8", error.valid_up_to()),
             Ok(text) if text.trim_start().starts_with('{') => match json::validate(text.trim_end())
             {
                 Err((offset, message)) => format!("byte {offset}: {message}"),
@@ -196,10 +200,19 @@ impl Replay {
         expose::encode(&self.registry, &[], Encoding::Classic, options, &mut metrics);
         self.outcome.metrics = String::from_utf8_lossy(&metrics).into_owned();
         self.outcome.verdict = self.verdicts.evaluate(now);
+        self.outcome.spans_skipped = reasons(&self.telemetry);
         self.outcome.ledger = Ledger::read(&self.telemetry, self.outbox.held());
         self.outcome.between = self.clock.first.map(|first| (first, now));
         self.outcome
     }
+}
+
+/// Returns the reasons for which lines became no span.
+fn reasons(telemetry: &Telemetry) -> Vec<String> {
+    let families = telemetry.spans_skipped.collect();
+    let metrics = families.iter().flat_map(prometheus::proto::MetricFamily::get_metric);
+    let counted = metrics.filter(|metric| metric.get_counter().get_value() > 0.0);
+    counted.filter_map(|metric| Some(metric.get_label().first()?.value().to_owned())).collect()
 }
 
 /// The time of each line: its timestamp, or the time of the line before it. Never goes backwards,
@@ -216,12 +229,12 @@ struct LineClock {
 }
 
 impl LineClock {
-    fn new(zone: time::Zone, now: UnixNanos) -> LineClock {
+    fn new(zone: time::Zone, now: UnixNanos, formats: &Arc<Formats>) -> LineClock {
         LineClock {
             zone,
             minute: time::MinuteCache::default(),
             fields: FieldTable::standard(),
-            memory: Memory::default(),
+            memory: Memory::new(formats),
             decoded: Decoded::new(),
             first: None,
             last: now,

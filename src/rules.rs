@@ -7,6 +7,7 @@ pub mod action;
 pub mod compile;
 pub mod evaluate;
 pub mod extract;
+pub mod formats;
 pub mod select;
 pub mod set;
 pub mod settings;

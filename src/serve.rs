@@ -2,6 +2,7 @@
 //! state and never waits for a data thread or a backend. A slow, silent or misbehaving client uses
 //! one of a few slots until it is closed. Unit: one request.
 
+pub mod accept;
 mod connection;
 pub mod metrics;
 pub mod negotiate;
@@ -14,6 +15,7 @@ pub mod slots;
 pub mod state;
 mod unread;
 
+use accept::next_connection;
 use connection::{Accepted, SlotPools};
 use hyper::body::Body;
 use hyper::header::{self, HeaderValue};
@@ -29,7 +31,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, watch};
-use tokio::time::sleep;
 
 /// Slots for connections that request a probe first: a kubelet has three probes, a person one.
 const PROBE_CONNECTIONS_MAX: usize = 16;
@@ -42,9 +43,6 @@ const SILENT_DESCRIPTOR_SHARE: u64 = 8;
 
 /// How long answers in flight may take after the port closes.
 const CLOSING_MAX: Duration = Duration::from_millis(100);
-
-/// Pause after a failed `accept`, which usually means that no descriptors are left.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// The answer to `/` and to an unknown path.
 const PATHS: &str = "\
@@ -66,15 +64,7 @@ pub async fn serve(listener: TcpListener, state: Arc<AdminState>, until: impl Fu
     let (closing, _) = watch::channel(false);
     let mut until = pin!(until);
     loop {
-        let accepted = tokio::select! {
-            biased;
-            () = &mut until => break,
-            accepted = listener.accept() => accepted,
-        };
-        let Ok((stream, peer)) = accepted else {
-            sleep(ACCEPT_PAUSE).await;
-            continue;
-        };
+        let Some((stream, peer)) = next_connection(&listener, until.as_mut()).await else { break };
         let silent = tokio::select! {
             () = &mut until => break,
             slot = pools.silent.wait(|| refused(&state, "admin_evicted")) => slot,

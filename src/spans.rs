@@ -18,6 +18,7 @@ pub mod phrase;
 
 use crate::clock::UnixNanos;
 use crate::outbox::{Chunk, Outbox};
+use crate::record::method::{OTHER_METHOD, known_method};
 use crate::record::{Record, field};
 use crate::resource::Resource;
 use crate::telemetry::Telemetry;
@@ -338,14 +339,10 @@ fn context(
 /// Returns the method if the semantic conventions define it. Any other method becomes `_OTHER`, and
 /// `HTTP` in the name of a span.
 fn verb<'a>(work: &EndedWork<'a>) -> &'a str {
-    const METHODS: [&str; 10] =
-        ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"];
     match work.operation {
-        Operation::Request => METHODS
-            .iter()
-            .find(|method| method.eq_ignore_ascii_case(work.verb))
-            .copied()
-            .unwrap_or(if work.verb.is_empty() { "" } else { "_OTHER" }),
+        Operation::Request => {
+            known_method(work.verb).unwrap_or(if work.verb.is_empty() { "" } else { OTHER_METHOD })
+        }
         Operation::Query if phrase::is_identifier(work.verb) => work.verb,
         Operation::Query | Operation::Internal => "",
     }
@@ -363,7 +360,7 @@ fn subject<'a>(work: &EndedWork<'a>) -> &'a str {
 
 fn name<'a>(work: &EndedWork<'a>, verb: &'a str) -> (&'a str, &'a str) {
     match work.operation {
-        Operation::Request if matches!(verb, "" | "_OTHER") => ("HTTP", work.subject),
+        Operation::Request if matches!(verb, "" | OTHER_METHOD) => ("HTTP", work.subject),
         Operation::Query if verb.is_empty() && work.subject.is_empty() => ("query", ""),
         Operation::Request | Operation::Query => (verb, work.subject),
         Operation::Internal if work.subject.is_empty() => ("work", ""),

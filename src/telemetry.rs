@@ -23,7 +23,7 @@ const INPUT: Label =
     Label { name: "input", values: Values::Closed(&["stream", "datagram", "stdin"]) };
 const FORMAT: Label = Label {
     name: "format",
-    values: Values::Closed(&["json", "logfmt", "access", "text", "epoch", "plain"]),
+    values: Values::Closed(&["json", "logfmt", "access", "text", "epoch", "plain", "own"]),
 };
 const OUTPUT: Label = Label { name: "output", values: Values::Closed(&["spans", "stdout"]) };
 
@@ -35,7 +35,7 @@ const fn reason(values: &'static [&'static str]) -> Label {
 own_metrics! {
     build_info: IntGaugeVec = "build_info", "",
         [Label { name: "version", values: Values::Open("the version") }],
-        "1, with the version; pods keep theirs until they are re-created.";
+        "1, with the version; a running pod keeps its version until it is re-created.";
     received: IntCounterVec = "frames_received_total", "", [INPUT],
         "Frames received: lines of a stream, datagrams.";
     received_bytes: IntCounterVec = "received_bytes_total", "bytes", [INPUT], "Bytes received.";
@@ -43,15 +43,18 @@ own_metrics! {
         "Frames processed, by the format that was recognised; continuation lines count with their record.";
     refused: IntCounterVec = "frames_refused_total", "", [reason(&["disabled"])], "Frames refused.";
     malformed: IntCounterVec = "frames_malformed_total", "", [FORMAT],
-        "Frames that began like a format and were not; decoded as plain text.";
+        "Frames that start like a format, but are not valid; they are decoded as plain text.";
     invalid_utf8: IntCounter = "frames_invalid_utf8_total", "", [],
         "Frames whose invalid UTF-8 was replaced.";
     oversized: IntCounter = "frames_oversized_total", "", [],
         "Frames longer than the limit, of which the beginning was kept.";
     joined: IntCounter = "frames_joined_total", "", [],
         "Continuation lines joined to the record before them.";
+    records_incomplete: IntCounterVec = "records_incomplete_total", "",
+        [Label { name: "missing", values: Values::Closed(&["level", "time"]) }],
+        "Records without a level (lines of requests need none), and records without a time; a record without both counts twice.";
     torn: IntCounter = "frames_torn_total", "", [],
-        "Unfinished lines on connections that sidelight closed; not among the received.";
+        "Unfinished lines on connections that sidelight closed; not counted as received.";
     connections: IntCounterVec = "connections_total", "", [INPUT], "Connections accepted.";
     connections_open: IntGaugeVec = "connections_open", "", [INPUT], "Connections open now.";
     connections_refused: IntCounterVec = "connections_refused_total", "", [reason(&[
@@ -62,7 +65,7 @@ own_metrics! {
     offered: IntCounterVec = "items_offered_total", "", [OUTPUT],
         "Spans and lines given to a configured output.";
     sent: IntCounterVec = "items_sent_total", "", [OUTPUT],
-        "Items that a collector accepted or standard output took.";
+        "Items that a collector accepted, or that were written to standard output.";
     dropped: IntCounterVec = "items_dropped_total", "", [OUTPUT, reason(&[
         "queue_full", "closed", "deadline", "expired", "rejected", "partial", "oversized",
     ])], "Items dropped.";
@@ -73,11 +76,11 @@ own_metrics! {
         "1 while an output works, 0 while it is degraded or its configuration cannot be used.";
     spans_skipped: IntCounterVec = "spans_skipped_total", "",
         [reason(&["no_id", "already_traced", "unsampled", "bad_duration"])],
-        "Lines that became no span.";
+        "Lines that did not become a span.";
     starts_dropped: IntCounterVec = "starts_dropped_total", "", [reason(&["evicted", "expired"])],
-        "Lines that began a request or function and were dropped before its end came: too many waited (evicted), or for ten minutes (expired).";
-    series: IntGauge = "series", "", [], "Derived series alive.";
-    series_limit: IntGauge = "series_limit", "", [], "Derived series there may be.";
+        "Start lines of a request or function that were dropped before their end arrived: because there were too many (evicted), or after ten minutes (expired).";
+    series: IntGauge = "series", "", [], "Number of derived series.";
+    series_limit: IntGauge = "series_limit", "", [], "Maximum number of derived series.";
     label_overflow: IntCounterVec = "label_overflow_total", "", [
         Label { name: "family", values: Values::Open("a derived metric") },
         Label { name: "label", values: Values::Open("one of its labels") }
@@ -87,20 +90,20 @@ own_metrics! {
     thread_seconds: CounterVec = "data_thread_seconds_total", "seconds", [
         Label { name: "thread", values: Values::Closed(&["stream", "datagram", "stdin"]) },
         Label { name: "state", values: Values::Closed(&["busy", "sleep", "wait"]) }
-    ], "Time of the data threads, by what they did.";
+    ], "Time that the data threads spent in each state.";
     config_last_load_successful: IntGauge = "config_last_load_successful", "", [],
-        "1 when the last load of the configuration succeeded.";
+        "1 if the last load of the configuration succeeded.";
     config_last_load_timestamp: IntGauge = "config_last_load_success_timestamp_seconds", "seconds",
-        [], "When the configuration was last loaded with success.";
+        [], "Time of the last successful load of the configuration.";
     config_info: IntGaugeVec = "config_info", "",
-        [Label { name: "hash", values: Values::Open("of the texts in force") }],
+        [Label { name: "hash", values: Values::Open("hash of the configuration in force") }],
         "1, with the hash of the configuration in force.";
     config_reloads: IntCounterVec = "config_reloads_total", "", [Label {
         name: "outcome", values: Values::Closed(&["loaded", "partial", "refused"]),
     }],
-        "Loads of the configuration while it ran: loaded, partial (layers with errors stayed as they were) or refused.";
+        "Reloads of the configuration: loaded, partial (layers with errors kept their previous contents) or refused.";
     log_suppressed: IntCounter = "log_messages_suppressed_total", "", [],
-        "Own log messages not written because their cause was said too often.";
+        "Own log messages not written because their cause was logged too often.";
 }
 
 impl Telemetry {

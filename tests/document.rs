@@ -5,9 +5,15 @@ use clap::CommandFactory;
 use sidelight::cli::CommandLine;
 use sidelight::cli::check::faults;
 use sidelight::clock::UnixNanos;
+use sidelight::config::document::formats::examples as formats;
 use sidelight::config::document::{OPERATORS, page, schema};
 use sidelight::config::{Flags, parse, table};
+use sidelight::decode::{Memory, decode};
+use sidelight::record::field::{FieldId, STANDARD, Unit};
+use sidelight::record::{Decoded, Envelope, Format, Record};
 use sidelight::replay::Replay;
+use sidelight::rules::compile::dry_run;
+use sidelight::rules::settings::Notation;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
@@ -34,7 +40,7 @@ fn its_examples_pass_check() {
         .skip(1)
         .map(|rest| rest.split("```").next().expect("an end"))
         .collect();
-    assert_eq!(examples.len(), 3);
+    assert_eq!(examples.len(), 3 + formats().len());
     for example in examples {
         let loaded = parse("page", example, &Flags::default(), &BTreeMap::new());
         let faults = faults(&loaded);
@@ -67,6 +73,42 @@ fn operators_do_what_their_examples_say() {
     }
 }
 
+/// Guarantees: the line of every format is read to the fields beside it, and there is an example of each
+/// notation.
+#[test]
+fn formats_read_what_their_examples_say() {
+    let notations: BTreeSet<&str> = formats()
+        .iter()
+        .map(|example| {
+            let loaded = parse("format", example.config, &Flags::default(), &BTreeMap::new());
+            assert_eq!(faults(&loaded), [], "{}", example.title);
+            let rules = dry_run(&loaded.config.rules, loaded.config.limits).expect("checked");
+            let mut decoded = Decoded::new();
+            let mut memory = Memory::new(&rules.formats);
+            decode(example.line, &rules.fields, &mut memory, &mut decoded);
+            assert_eq!(decoded.format, Format::Own, "{}", example.line);
+            let now = UnixNanos(1_767_323_045_000_000_000);
+            let record = Record::new(example.line, &decoded, now, Envelope::default());
+            let fields = (0..STANDARD.len() as u16).map(FieldId).filter_map(|field| {
+                let unit = match record.entry(field)?.unit {
+                    Unit::None => "",
+                    Unit::Seconds => " s",
+                    Unit::Milliseconds => " ms",
+                    Unit::Microseconds => " us",
+                    Unit::Nanoseconds => " ns",
+                };
+                let name = rules.fields.name(field);
+                Some((name.to_owned(), format!("{}{unit}", record.text(field)?)))
+            });
+            let shown: Vec<(String, String)> =
+                example.fields.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
+            assert_eq!(fields.collect::<Vec<_>>(), shown, "{}", example.title);
+            loaded.config.rules.formats[0].notation.name()
+        })
+        .collect();
+    assert_eq!(notations.len(), Notation::ALL.len());
+}
+
 /// Guarantees: every flag of `run` that is a setting is in the table, and every flag of the table exists.
 #[test]
 fn flags_are_those_of_the_table() {
@@ -93,6 +135,11 @@ fn the_schema_knows_what_the_parser_knows() {
             at = &map["properties"][key];
         }
         assert!(at["description"].is_string(), "{}: {at}", setting.path);
+    }
+    let format = &schema["properties"]["formats"]["items"];
+    assert_eq!(format["oneOf"].as_array().map(Vec::len), Some(Notation::ALL.len()));
+    for notation in Notation::ALL {
+        assert!(format["properties"][notation.name()]["description"].is_string());
     }
     let rule = &schema["properties"]["rules"]["items"]["properties"];
     assert!(rule["counter"]["properties"]["labels"].is_object());

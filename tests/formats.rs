@@ -67,34 +67,14 @@ fn reads(line: &str, wanted: &FieldTable, memory: &mut Memory) -> String {
     parts.join(" | ")
 }
 
-/// Formats nanoseconds as the table writes a time: with no more digits than needed.
+/// Formats a time as the table writes it: with no more groups of three decimals than needed.
 fn rfc3339(at: UnixNanos) -> String {
-    let (days, rest) = (at.0 / 86_400_000_000_000, at.0 % 86_400_000_000_000);
-    let (seconds, nanos) = (rest / 1_000_000_000, rest % 1_000_000_000);
-    // Howard Hinnant's civil_from_days
-    let z = days as i64 + 719_468;
-    let (era, day_of_era) = (z.div_euclid(146_097), z.rem_euclid(146_097));
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    let (hour, minute, second) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
-    let mut text = format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}");
-    if nanos > 0 {
-        let digits = if nanos % 1_000_000 == 0 {
-            3
-        } else if nanos % 1_000 == 0 {
-            6
-        } else {
-            9
-        };
-        let _ = write!(text, ".{}", &format!("{nanos:09}")[..digits]);
+    match at.0 % 1_000_000_000 {
+        0 => at.to_string(),
+        nanos if nanos % 1_000_000 == 0 => format!("{at:.3}"),
+        nanos if nanos % 1_000 == 0 => format!("{at:.6}"),
+        _ => format!("{at:.9}"),
     }
-    text.push('Z');
-    text
 }
 
 /// Scenario: every example of the table, decoded by a reader without learned shapes, by one that

@@ -111,7 +111,7 @@ fn config(folder: &Path) -> Config {
 }
 
 fn source(input: Input) -> Source {
-    Source { id: 1, input }
+    Source::with_id(1, input)
 }
 
 /// Computes the results of a folder, by the name of the file with the expectation.

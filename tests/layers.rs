@@ -3,6 +3,7 @@
 
 use crate::process::{AMPLE, Setup, Sidecar};
 use crate::stand::Stand;
+use crate::volume::swap;
 use proptest::prelude::*;
 use sidelight::clock::UnixNanos;
 use sidelight::config::settings::Config;
@@ -10,9 +11,7 @@ use sidelight::pipeline::input::{FrameSink, Input, Source};
 use sidelight::telemetry::sum;
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixStream;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -44,15 +43,9 @@ impl Volume {
         let number =
             old.as_ref().and_then(|old| old.to_str()?.strip_prefix("..")?.parse::<u32>().ok());
         let version = format!("..{}", number.unwrap_or(0) + 1);
-        fs::create_dir(volume.join(&version)).expect("a new version");
-        fs::write(volume.join(&version).join("rules.yaml"), text).expect("a file");
-        symlink(&version, volume.join("..data_tmp")).expect("a link");
-        fs::rename(volume.join("..data_tmp"), &data).expect("swapped");
-        match old {
-            Some(old) => fs::remove_dir_all(volume.join(old)).expect("ours"),
-            None => {
-                symlink(Path::new("..data/rules.yaml"), volume.join("rules.yaml")).expect("a link");
-            }
+        swap(volume, &version, &[("rules.yaml", text)]);
+        if let Some(old) = old {
+            fs::remove_dir_all(volume.join(old)).expect("a directory that an earlier swap made");
         }
     }
 }
@@ -134,7 +127,10 @@ fn a_broken_layer_keeps_its_old_rules() {
     let (status, health) = sidecar.get("/health", "text/plain");
     assert_eq!(status, 200, "{health}");
     let at = format!("{}/rules.yaml:3:5: rules[0].whne", namespace.path());
-    assert!(health.contains(&at) && health.contains("what it said before stays"), "{health}");
+    assert!(
+        health.contains(&at) && health.contains("its previous contents stay in force"),
+        "{health}"
+    );
     namespace.swap("rules: [{name: a, counter: {name: a_total, labels: {shop: shop}}}]\n");
     sidecar.wait_metric("sidelight_config_reloads_total{outcome=\"partial\"} 3");
     sidecar.wait_said("`a_total` has labels [], not [shop]");
@@ -268,7 +264,7 @@ fn what_cannot_change_is_told() {
 fn counted(blocks: &[Vec<u8>], enabled: bool) -> [u64; 4] {
     let mut stand = Stand::new(&Config::default());
     stand.rules.switch(enabled);
-    let mut source = Source { id: 1, input: Input::Stream };
+    let mut source = Source::with_id(1, Input::Stream);
     let now = UnixNanos(1_800_000_000_000_000_000);
     for block in blocks {
         stand.pipeline.lines(&mut source, block, now);

@@ -70,7 +70,7 @@ fn receive(stand: &mut Stand, input: &[u8], cuts: &[usize]) {
     let bounds = Bounds { line_bytes_max: LINE_BYTES_MAX, tail_bytes_max };
     let mut buffer = Buffer::new(tail_bytes_max, 4096);
     let mut tail = Tail::default();
-    let mut source = Source { id: 1, input: Input::Stream };
+    let mut source = Source::with_id(1, Input::Stream);
     let mut meter = Meter::new(&stand.telemetry, Input::Stream, Duration::ZERO);
     let mut rest = input;
     let mut cuts = cuts.iter().cycle();
@@ -177,7 +177,7 @@ proptest! {
         datagrams in prop::collection::vec(prop::collection::vec(line(), 0..4), 0..20),
     ) {
         let mut stand = Stand::new(&Config::default());
-        let mut source = Source { id: 1, input: Input::Datagram };
+        let mut source = Source::with_id(1, Input::Datagram);
         let datagrams: Vec<Vec<u8>> =
             datagrams.iter().map(|lines| lines.join(&b'\n')).collect();
         let mut meter = Meter::new(&stand.telemetry, Input::Datagram, Duration::ZERO);

@@ -6,6 +6,8 @@ mod canaries;
 mod collector;
 #[allow(clippy::disallowed_methods)] // it waits for other processes, which run in real time
 mod console;
+#[allow(clippy::disallowed_methods)] // it waits for commands, which run in real time
+mod docs;
 mod document;
 mod formats;
 mod golden;
@@ -20,14 +22,18 @@ mod metrics;
 #[path = "support/outputs.rs"]
 #[allow(clippy::disallowed_methods)] // the same
 mod outputs;
+mod own_formats;
+#[path = "support/pages.rs"]
+mod pages;
+#[path = "support/pipeline.rs"]
+mod pipeline;
 #[path = "support/process.rs"]
 #[allow(dead_code, clippy::disallowed_methods)] // the same
 mod process;
-#[path = "support/pipeline.rs"]
-mod process_status;
 #[allow(clippy::disallowed_methods)] // it waits for other processes
 mod programs;
-mod readme;
+#[allow(clippy::disallowed_methods)] // it waits for another process, which runs in real time
+mod recognition;
 #[allow(clippy::disallowed_methods)] // it waits for another process, which runs in real time
 mod settings;
 #[path = "support/stand.rs"]
@@ -36,3 +42,5 @@ mod stand;
 mod stop;
 mod tidy;
 mod truth;
+#[path = "support/volume.rs"]
+mod volume;

@@ -114,10 +114,10 @@ fn unknown_values(row: Metric, behind: &str, file: &Path) -> Vec<String> {
     let mut wrong = Vec::new();
     for label in row.labels {
         let Values::Closed(values) = label.values else { continue };
-        let Some((_, asked)) = selector.0.split_once(&format!("{}=\"", label.name)) else {
+        let Some((_, rest)) = selector.0.split_once(&format!("{}=\"", label.name)) else {
             continue;
         };
-        let value = asked.split('"').next().unwrap_or_default();
+        let value = rest.split('"').next().unwrap_or_default();
         if !values.contains(&value) {
             wrong.push(format!("{}: {}{{{}={value:?}}}", file.display(), row.name, label.name));
         }

@@ -100,9 +100,9 @@ fn a_missing_program_is_named() {
     ] {
         let arguments: Vec<&str> = line.split(' ').collect();
         let output = run(&binary, "/nonexistent", &arguments);
-        let said = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(code), "{line}: {said}");
-        assert!(words.iter().all(|word| said.contains(word)), "{line}: {said}");
+        let stderr = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{line}: {stderr}");
+        assert!(words.iter().all(|word| stderr.contains(word)), "{line}: {stderr}");
     }
 }
 

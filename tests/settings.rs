@@ -24,8 +24,11 @@ fn hostile() -> Vec<(&'static str, String)> {
     let same = "- {name: a, when: '(', counter: {name: a_total}}\n".repeat(9_000);
     let patterns =
         "- {name: a, extract: '(?<x>[a-z]{900})', counter: {name: a_total}}\n".repeat(500);
+    let formats = "- {regex: '(?<x>[a-z]{900})'}\n- {grok: '%{B}', patterns: {A: '%{URI:u}%{URI:v}', B: '%{A}%{A}%{A}%{A}'}}\n";
+    let formats = formats.repeat(30);
     let text = "x".repeat(900_000);
     vec![
+        ("formats", format!("formats:\n{formats}")),
         ("final", format!("final: [{}z]\n", "z,".repeat(4_000))),
         ("minified", format!("{{{}}}", json.join(","))),
         ("keys", keys),
@@ -157,7 +160,7 @@ fn a_file_that_is_cut_keeps_its_rules() {
     for (cut, said) in [("", "says nothing"), ("rules:\n- counter: {name: a_total}\n- c", "")] {
         fs::write(&path, cut).expect("a writable folder");
         wait_metric(&sidecar, "sidelight_config_last_load_successful 0");
-        sidecar.wait_said("what it said before stays");
+        sidecar.wait_said("its previous contents stay in force");
         sidecar.wait_said("loaded again without the files that have errors");
         sidecar.wait_said(said);
         fs::write(&path, whole).expect("a writable folder");

@@ -4,7 +4,7 @@
 #[path = "support/corpus.rs"]
 #[allow(dead_code)] // the names on the command line are the bench's
 mod corpus;
-use crate::process_status;
+use crate::pipeline;
 use corpus::{Shape, corpus};
 use proptest::prelude::*;
 use sidelight::clock::UnixNanos;
@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 const AT: UnixNanos = UnixNanos(1_795_219_200_000_000_000);
 
 fn feed(pipeline: &mut Pipeline, block: &[u8]) {
-    let mut source = Source { id: 1, input: Input::Stream };
+    let mut source = Source::with_id(1, Input::Stream);
     pipeline.lines(&mut source, block, AT);
     pipeline.flush(AT);
 }
@@ -27,7 +27,7 @@ fn feed(pipeline: &mut Pipeline, block: &[u8]) {
 fn every_corpus_is_counted_as_it_was_made() {
     for shape in Shape::ALL {
         let corpus = corpus(shape, 4_000, 11);
-        let (mut pipeline, registry) = process_status::standard_pipeline();
+        let (mut pipeline, registry) = pipeline::standard_pipeline();
         let mut rest = corpus.bytes.as_slice();
         let mut size = 1;
         while !rest.is_empty() {
@@ -37,7 +37,7 @@ fn every_corpus_is_counted_as_it_was_made() {
             rest = &rest[end..];
             size = (size * 7) % 90_001 + 1;
         }
-        let difference = corpus.truth.compare(&process_status::render(&registry), 1.0);
+        let difference = corpus.truth.compare(&pipeline::render(&registry), 1.0);
         assert!(difference.samples.is_empty(), "{}: {difference:?}", shape.name());
     }
 }
@@ -105,18 +105,18 @@ proptest! {
     /// one pipeline for all lines gives the sum of a new pipeline for each line.
     #[test]
     fn property_memory_changes_nothing(lines in prop::collection::vec(line(), 1..60)) {
-        let (mut pipeline, registry) = process_status::pipeline_with(&RulesSettings::default());
+        let (mut pipeline, registry) = pipeline::pipeline_with(&RulesSettings::default());
         let mut sum = BTreeMap::<String, f64>::new();
         for line in &lines {
             let line = format!("{line}\n");
             feed(&mut pipeline, line.as_bytes());
-            let (mut fresh, alone) = process_status::pipeline_with(&RulesSettings::default());
+            let (mut fresh, alone) = pipeline::pipeline_with(&RulesSettings::default());
             feed(&mut fresh, line.as_bytes());
-            for (name, value) in samples(&process_status::render(&alone)) {
+            for (name, value) in samples(&pipeline::render(&alone)) {
                 *sum.entry(name).or_default() += value;
             }
         }
-        let together = samples(&process_status::render(&registry));
+        let together = samples(&pipeline::render(&registry));
         prop_assert_eq!(together.keys().collect::<Vec<_>>(), sum.keys().collect::<Vec<_>>());
         for (name, value) in &sum {
             prop_assert!((together[name] - value).abs() < 1e-9, "{}: {} and {}", name, together[name], value);

@@ -38,7 +38,7 @@ fn main() {
         });
     } else {
         let (mut pipeline, _registry) = process_status::standard_pipeline();
-        let mut source = Source { id: 1, input: Input::Stream };
+        let mut source = Source::with_id(1, Input::Stream);
         report("pipeline", rounds, || {
             for (block, end) in &blocks {
                 run_pipeline(&mut pipeline, &mut source, &block[..*end]);

@@ -109,7 +109,7 @@ impl Sidelight {
     fn new() -> Sidelight {
         let (pipeline, render) = sidelight_pipeline();
         let input = sidelight::pipeline::input::Input::Stream;
-        let source = sidelight::pipeline::input::Source { id: 1, input };
+        let source = sidelight::pipeline::input::Source::with_id(1, input);
         // the first time in the corpora
         let observed = sidelight::clock::UnixNanos(1_795_219_200_000_000_000);
         Sidelight { pipeline, source, render, observed }

@@ -103,7 +103,7 @@ fn send(pipeline: &mut Pipeline, input: &[u8], reads: &[u8]) {
     let bounds = Bounds { line_bytes_max: LINE_BYTES_MAX, tail_bytes_max: TAIL_BYTES_MAX };
     let mut buffer = Buffer::new(TAIL_BYTES_MAX, READ_BYTES);
     let mut tail = Tail::default();
-    let mut source = Source { id: 1, input: Input::Stream };
+    let mut source = Source::with_id(1, Input::Stream);
     let mut emit = |piece: Piece<'_>| match piece {
         Piece::Lines(block) => pipeline.lines(&mut source, block, ARRIVAL),
         Piece::Oversized { prefix, bytes } => {

@@ -5,13 +5,15 @@
 use crate::health::HealthCounters;
 use crate::health::evaluate::{Evaluator, Moment};
 use crate::health::settings::Settings;
+use crate::health::unrecognised::Unrecognised;
 use crate::health::verdict::Verdict;
 use crate::phase::Phase;
 use crate::serve;
 use crate::serve::state::AdminState;
+use crate::sync::lock;
 use std::io;
 use std::net::TcpListener;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval};
@@ -43,12 +45,12 @@ impl HealthPolicyHandle {
 
     /// Replaces the policy from the next verdict on.
     pub fn set(&self, settings: Settings, enabled: bool) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = (settings, enabled);
+        *lock(&self.0) = (settings, enabled);
     }
 
     /// Passes changed settings to the evaluator. Returns whether health evaluation is enabled.
     fn renew(&self, evaluator: &mut Evaluator) -> bool {
-        let now = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = lock(&self.0);
         let (settings, enabled) = &*now;
         if settings != evaluator.settings() {
             evaluator.adopt(settings.clone());
@@ -97,7 +99,23 @@ async fn evaluate(
             Verdict { at: now.wall, checks: Vec::new() }
         };
         state.verdict.publish(verdict);
+        health_counters.take_unrecognised().iter().for_each(log_unrecognised);
     }
+}
+
+/// Logs that the records of a source are not understood, and the command that shows why.
+fn log_unrecognised(source: &Unrecognised) {
+    let Unrecognised { source, input, records, without_level, without_time, shape } = source;
+    tracing::warn!(
+        source,
+        input,
+        records,
+        without_level,
+        without_time,
+        shape,
+        "most lines of a source have no level or no time that sidelight knows; \
+         `kubectl logs POD -c CONTAINER | sidelight explain -f -` shows why"
+    );
 }
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ use crate::rules::set::{Published, RuleSet};
 use crate::rules::settings::{RuleError, RulesSettings};
 use crate::serve::state::{AdminState, Ask, Exposition};
 use crate::spans::SpanMaker;
+use crate::sync::lock;
 use crate::telemetry::Telemetry;
 use crate::telemetry::log::Threshold;
 use crate::telemetry::outputs::OutputStatus;
@@ -32,7 +33,7 @@ use jiff::tz::TimeZone;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 /// The most bytes of spans that may wait for the collector.
 const QUEUE_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -123,7 +124,7 @@ pub fn compose(
 /// Compiles the standard rules only, with the configured prefix and groups if possible.
 fn built_in(rules: &RulesSettings, registry: &Registry) -> RuleSet {
     let own = Vec::new();
-    compile_into(&RulesSettings { own, ..rules.clone() }, registry)
+    compile_into(&RulesSettings { own, formats: Vec::new(), ..rules.clone() }, registry)
         .or_else(|_| compile_into(&RulesSettings::default(), registry))
         .expect(
             "the standard rules compile into any registry that did not refuse their names before",
@@ -316,7 +317,7 @@ fn exposition(registry: Arc<Registry>, telemetry: Arc<Telemetry>) -> Exposition 
         let replaced = registry.replaced_count();
         let before = replaced_before.swap(replaced, Ordering::Relaxed);
         telemetry.label_replaced.inc_by(replaced.saturating_sub(before));
-        let mut counted = folded.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counted = lock(&folded);
         for (family, label, count) in registry.overflows() {
             let counter = telemetry.label_overflow.with_label_values(&[&family, &label]);
             let before = counted.insert((family, label), count).unwrap_or(0);

@@ -7,7 +7,8 @@
 //! the deadline of the drain ends it anyway. SIGQUIT, or Ctrl-C pressed three times, ends the
 //! process at once.
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use crate::clock::timespec;
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::AsFd;
 use rustix::termios::isatty;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
@@ -116,10 +117,7 @@ impl Signals {
         loop {
             let mut polled = [&self.stop, &self.interrupt, &self.reload]
                 .map(|one| PollFd::from_borrowed_fd(one.as_fd(), PollFlags::IN));
-            let look = self.look.map(|look| Timespec {
-                tv_sec: look.as_secs() as i64,
-                tv_nsec: i64::from(look.subsec_nanos()),
-            });
+            let look = self.look.map(timespec);
             match poll(&mut polled, look.as_ref()) {
                 Ok(0) => return Ok(SignalEvent::Look),
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}

@@ -17,12 +17,13 @@ use crate::pipeline::input::Input;
 use crate::receive::bind::{Bound, SocketFile};
 use crate::receive::control::Control;
 use crate::receive::worker::Setup;
+use crate::sync::{ignore_poison, lock};
 use crate::telemetry::Telemetry;
 use crate::telemetry::process_status::{ListenerState, ProcessStatus};
 use rustix::termios::isatty;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -110,7 +111,7 @@ impl Supervisor {
     }
 
     fn state(&self) -> MutexGuard<'_, Supervised> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// Opens every listener that can be opened now, and starts the thread that watches them.
@@ -165,7 +166,7 @@ impl Supervisor {
             let waited = self
                 .changed
                 .wait_timeout_while(state, LOOK, |state| !state.leaving && !state.worker_ended);
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            state = ignore_poison(waited).0;
             if state.leaving {
                 return;
             }
@@ -370,7 +371,7 @@ impl Supervisor {
             let waited = self
                 .changed
                 .wait_timeout_while(self.state(), app_exit::LOOK, |state| !state.leaving);
-            if waited.unwrap_or_else(PoisonError::into_inner).0.leaving {
+            if ignore_poison(waited).0.leaving {
                 return;
             }
             let signs = Signs {

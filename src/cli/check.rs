@@ -14,6 +14,7 @@ use crate::config::{Checked, Flags, Loaded, check, load};
 use crate::console;
 use crate::rules::compile::dry_run;
 use crate::rules::set::Rule;
+use crate::rules::settings::FormatSettings;
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -22,24 +23,25 @@ use std::process::ExitCode;
 /// Arguments of `check`.
 #[derive(Clone, PartialEq, Debug, clap::Args)]
 pub struct Arguments {
-    /// Configuration files, or manifests whose ConfigMaps hold some; - is standard input [env:
-    /// SIDELIGHT_CONFIG, and the layers]
+    /// Configuration files, or manifests with ConfigMaps that contain some; - for standard input
+    /// [default: SIDELIGHT_CONFIG and the layers of the environment]
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
-    /// The files are layers, the later wins: check what comes of all of them together
+    /// Check the files as layers of one configuration, in which later ones override earlier ones
     #[arg(long, requires = "files")]
     pub layers: bool,
-    /// Warnings count as errors
+    /// Treat warnings as errors
     #[arg(long)]
     pub strict: bool,
-    /// Print the configuration as it is used: files, environment and defaults together
+    /// Print the resulting configuration, merged from files, environment and defaults
     #[arg(long)]
     pub print: bool,
-    /// Ask a cluster instead: pods without their sidecar and why, an injector that nobody can reach,
-    /// metrics that nobody scrapes; each with what to do
+    /// Check a cluster instead: pods without their sidecar, an unreachable injector, metrics that
+    /// nothing scrapes; each with its reason and remedy
     #[arg(long, conflicts_with_all = ["files", "print"])]
     pub cluster: bool,
-    /// How the cluster is reached [env: KUBECONFIG, else the service account, else ~/.kube/config]
+    /// Configuration for the access to the cluster [default: KUBECONFIG, the service account, or
+    /// ~/.kube/config]
     #[arg(long, value_name = "FILE", requires = "cluster")]
     pub kubeconfig: Option<PathBuf>,
 }
@@ -63,10 +65,10 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
     } else {
         check(&arguments.files, arguments.layers, environment)
     };
-    let mut told: Vec<Fault> = Vec::new();
+    let mut reported: Vec<Fault> = Vec::new();
     let mut wrong = false;
     for one in &checked {
-        wrong |= !tell(one, arguments, &mut told);
+        wrong |= !report(one, arguments, &mut reported);
     }
     if wrong { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
@@ -85,11 +87,11 @@ fn check_cluster(arguments: &Arguments) -> ExitCode {
 
 /// Reports what is wrong with one configuration, except for what was reported before: the
 /// environment is the same for all. Returns whether the configuration can be used.
-fn tell(checked: &Checked, arguments: &Arguments, told: &mut Vec<Fault>) -> bool {
+fn report(checked: &Checked, arguments: &Arguments, reported: &mut Vec<Fault>) -> bool {
     let Checked { name, loaded } = checked;
     let mut faults = faults(loaded);
     for fault in &faults {
-        if !told.contains(fault) {
+        if !reported.contains(fault) {
             console::diagnostic_line(fault);
         }
     }
@@ -102,7 +104,7 @@ fn tell(checked: &Checked, arguments: &Arguments, told: &mut Vec<Fault>) -> bool
         counted(warnings, "warning"),
         plural(rules, "rule")
     );
-    told.append(&mut faults);
+    reported.append(&mut faults);
     if errors > 0 || (arguments.strict && warnings > 0) {
         console::diagnostic_line(summary);
         return false;
@@ -112,9 +114,13 @@ fn tell(checked: &Checked, arguments: &Arguments, told: &mut Vec<Fault>) -> bool
         return true;
     }
     let mut result = format!("{summary}\n");
+    let formats: Vec<String> = loaded.config.rules.formats.iter().map(shown_format).collect();
+    if !formats.is_empty() {
+        let _ = writeln!(result, "formats, in the order they are tried: {}", formats.join(", "));
+    }
     let linear = linear(&loaded.config);
     if !linear.is_empty() {
-        let _ = writeln!(result, "asked for every line: {}", linear.join(", "));
+        let _ = writeln!(result, "evaluated for every line: {}", linear.join(", "));
     }
     write_result(&result);
     true
@@ -124,6 +130,10 @@ fn tell(checked: &Checked, arguments: &Arguments, told: &mut Vec<Fault>) -> bool
 /// result of the check or its exit code.
 fn write_result(text: &str) {
     let _ = console::print(text);
+}
+
+fn shown_format(format: &FormatSettings) -> String {
+    format!("{} ({})", format.name, format.notation.name())
 }
 
 /// Formats a count; no more than [`FAULTS_MAX`] faults are listed.

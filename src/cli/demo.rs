@@ -10,6 +10,7 @@ mod screen;
 use super::get::get;
 use crate::clock::Clock;
 use crate::config::environment::Environment;
+use crate::config::settings::LISTEN_PORT;
 use crate::config::units;
 use crate::console;
 use play::{Line, Play, Service};
@@ -39,20 +40,16 @@ const START_MAX: Duration = Duration::from_secs(5);
 /// Arguments of `demo`.
 #[derive(Clone, PartialEq, Debug, clap::Args)]
 pub struct Arguments {
-    /// End after this long, as in 30s; otherwise at Ctrl-C
-    #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
+    /// How long to run, as in 30s; by default until Ctrl-C
+    #[arg(long = "for", value_name = "DURATION", value_parser = units::duration)]
     pub duration: Option<Duration>,
-    /// Requests a second
+    /// Requests per second
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = rate())]
     pub rate: u32,
 }
 
 fn rate() -> impl clap::builder::TypedValueParser<Value = u32> {
     clap::value_parser!(u32).range(1..=100_000)
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    units::duration(text).map_err(|refused| refused.hint.unwrap_or(refused.message))
 }
 
 /// Plays until Ctrl-C or the end of the given time; then drains, and prints the final ledger of the
@@ -91,7 +88,7 @@ impl Stage {
         let folder = std::env::temp_dir().join(format!("sidelight-demo-{}", std::process::id()));
         std::fs::create_dir_all(&folder)?;
         let socket = folder.join("log.sock");
-        let admin = free_address(19464)?;
+        let admin = free_address(LISTEN_PORT)?;
         let collector = collector::start()?;
         let mut command = Command::new(std::env::current_exe()?);
         command
@@ -132,14 +129,14 @@ impl Stage {
     fn close(mut self) -> io::Result<(ExitCode, String)> {
         let pid = Pid::from_child(&self.child);
         kill_process(pid, Signal::TERM)?;
-        let mut said = String::new();
+        let mut output = String::new();
         if let Some(stderr) = self.child.stderr.take() {
-            BufReader::new(stderr).read_to_string(&mut said)?;
+            BufReader::new(stderr).read_to_string(&mut output)?;
         }
         let status = self.child.wait()?;
         // the folder belongs to the demo; a failure to remove it does not matter
         let _ = std::fs::remove_dir_all(&self.folder);
-        let last = said.lines().last().unwrap_or_default().to_owned();
+        let last = output.lines().last().unwrap_or_default().to_owned();
         let code = if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
         Ok((code, last))
     }
@@ -153,7 +150,7 @@ fn play(mut stage: Stage, arguments: &Arguments, stop: &AtomicBool) -> io::Resul
     }
     // output of the sidecar would disturb the screen, and its pipe must not fill up either
     let stderr = stage.child.stderr.take().map(BufReader::new);
-    let said = stderr.map(|stderr| std::thread::spawn(move || last_line(stderr)));
+    let ledger = stderr.map(|stderr| std::thread::spawn(move || last_line(stderr)));
     let mut shop = Shop::new(f64::from(arguments.rate), clock.now().0);
     let mut picture = Picture::new(&stage, io::stdout().is_terminal());
     let begun = clock.monotonic();
@@ -171,7 +168,7 @@ fn play(mut stage: Stage, arguments: &Arguments, stop: &AtomicBool) -> io::Resul
     // a closed terminal is not a failure of the demo
     let _ = console::print("draining ...\n");
     let (code, _) = stage.close()?;
-    let ledger = said.and_then(|thread| thread.join().ok()).unwrap_or_default();
+    let ledger = ledger.and_then(|thread| thread.join().ok()).unwrap_or_default();
     let _ = console::print(&format!("wrote    {} lines\n{ledger}\n", shop.written));
     Ok(code)
 }

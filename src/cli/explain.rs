@@ -1,5 +1,8 @@
-//! `sidelight explain`: shows what happens to one line: its format, its fields, its rules, its
-//! series and spans. It uses the code of a running sidecar; only the output is implemented here.
+//! `sidelight explain`: shows what happens to each line: the readers that were tried, its fields,
+//! its rules, its series and spans; or a summary of a file. It uses the code of a running sidecar;
+//! only the output is implemented here.
+
+mod summary;
 
 use crate::app::compose::zone;
 use crate::clock::{Clock, UnixNanos};
@@ -7,13 +10,14 @@ use crate::config::environment::Environment;
 use crate::config::settings::Config;
 use crate::config::{Flags, load};
 use crate::console;
+use crate::decode::formats::Decline as FormatDecline;
 use crate::decode::{Memory, decode, time};
-use crate::record::slots::{Entry, Kind};
+use crate::pipeline::explanation;
+use crate::record::attempt::{Attempt, Trail};
 use crate::record::{Decoded, Envelope, Record, field};
 use crate::replay::Replay;
 use crate::rules::compile::dry_run;
-use crate::rules::evaluate::Evaluation;
-use crate::rules::set::{Rule, RuleSet};
+use crate::rules::set::RuleSet;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Read};
 use std::path::PathBuf;
@@ -28,12 +32,16 @@ pub struct Arguments {
     /// The line; without one, lines are read from standard input
     #[arg(value_name = "LINE", trailing_var_arg = true, allow_hyphen_values = true)]
     pub line: Vec<String>,
+    /// Summarise a file: its formats, and an example of each kind of line that is not understood;
+    /// - for standard input
+    #[arg(long, short, value_name = "FILE", conflicts_with = "line")]
+    pub file: Option<PathBuf>,
     /// Configuration file in YAML [env: SIDELIGHT_CONFIG]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 }
 
-/// Explains lines.
+/// Explains lines, or summarises a file.
 pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
     let flags = Flags { config: arguments.config.clone(), ..Flags::default() };
     let loaded = load(&flags, environment);
@@ -50,29 +58,23 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let input = match input(&arguments.line) {
-        Ok(input) => input,
-        Err(error) => {
-            console::diagnostic_line(format_args!("explain: {error}"));
-            return ExitCode::from(2);
-        }
+    let explained = match &arguments.file {
+        Some(path) => summary::summarise(path, &loaded.config, &rules),
+        None => input(&arguments.line).map(|input| explain_all(&input, &loaded.config, &rules)),
     };
-    let mut out = String::new();
-    let now = Clock::system().now();
-    let mut rest = input.as_bytes();
-    while !rest.is_empty() {
-        let first_end = memchr::memchr(b'\n', rest).map_or(rest.len(), |end| end + 1);
-        let (end, _) = crate::frame::multiline::joined(rest, 0, first_end);
-        let frame = String::from_utf8_lossy(&rest[..end]);
-        let line = frame.trim_end_matches(['\n', '\r']);
-        if !line.is_empty() {
-            explain(line, &loaded.config, &rules, now, &mut out);
+    match explained {
+        Ok(text) => {
+            // a reader that closes early is not an error
+            let _ = console::print(&text);
+            ExitCode::SUCCESS
         }
-        rest = &rest[end..];
+        Err(error) => {
+            let file = arguments.file.as_ref().map(|file| format!("{}: ", file.display()));
+            let file = file.unwrap_or_default();
+            console::diagnostic_line(format_args!("explain: {file}{error}"));
+            ExitCode::from(2)
+        }
     }
-    // a reader that closes early is not an error
-    let _ = console::print(&out);
-    ExitCode::SUCCESS
 }
 
 fn input(words: &[String]) -> io::Result<String> {
@@ -87,102 +89,208 @@ fn input(words: &[String]) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// Describes one record completely.
-fn explain(line: &str, config: &Config, rules: &RuleSet, now: UnixNanos, out: &mut String) {
+/// Describes the records of the input one after the other.
+fn explain_all(input: &str, config: &Config, rules: &RuleSet) -> String {
+    let mut out = String::new();
+    let now = Clock::system().now();
     let mut decoded = Decoded::new();
-    decode(line, &rules.fields, &mut Memory::default(), &mut decoded);
-    for &(own, standard) in rules.fields.aliases() {
-        if decoded.slots.get(own).is_none()
-            && let Some(&entry) = decoded.slots.get(standard)
-        {
-            decoded.slots.put(own, entry);
+    let mut rest = input.as_bytes();
+    while !rest.is_empty() {
+        let first_end = memchr::memchr(b'\n', rest).map_or(rest.len(), |end| end + 1);
+        let (end, _) = crate::frame::multiline::joined(rest, 0, first_end);
+        let frame = String::from_utf8_lossy(&rest[..end]);
+        let line = frame.trim_end_matches(['\n', '\r']);
+        if !line.is_empty() {
+            explain(line, &mut decoded, config, rules, now, &mut out);
         }
+        rest = &rest[end..];
     }
-    let record = Record::new(line, &decoded, now, Envelope::default());
-    let malformed = if decoded.malformed { " (it begins like JSON and is not)" } else { "" };
-    let mut say = |head: &str, text: &str| {
+    out
+}
+
+/// Writes sections: a heading before the first of its lines.
+struct Writer<'a> {
+    out: &'a mut String,
+    head: &'static str,
+}
+
+impl Writer<'_> {
+    fn say(&mut self, head: &'static str, text: &str) {
+        let shown = if head == self.head { "" } else { head };
+        self.head = head;
         // writing to a string does not fail
-        let _ = writeln!(out, "{head:<9}{text}");
-    };
-    say("format", &format!("{}{malformed}", decoded.format.name()));
-    say(
-        "level",
-        &format!("{} (SeverityNumber {})", record.severity().short_name(), record.severity().0),
-    );
-    let zone = zone(&config.time_zone);
-    let stamp = record.text(field::TIMESTAMP);
-    let read =
-        stamp.and_then(|text| time::parse(text, &zone, now, &mut time::MinuteCache::default()));
-    match (stamp, read) {
-        (Some(text), Some(at)) => say("time", &format!("{} from {text:?}", rfc3339(at))),
-        (Some(text), None) => say("time", &format!("{text:?} cannot be read: the arrival counts")),
-        (None, _) => say("time", "none: the arrival counts"),
+        let _ = writeln!(self.out, "{shown:<9}{text}");
     }
-    let mut head = "fields";
-    for (name, entry) in fields(rules, &record) {
-        say(head, &format!("{name} = {}", shown(&record, entry)));
-        head = "";
+}
+
+/// Describes one record completely.
+fn explain(
+    line: &str,
+    decoded: &mut Decoded,
+    config: &Config,
+    rules: &RuleSet,
+    now: UnixNanos,
+    out: &mut String,
+) {
+    decoded.trail = Some(Box::default());
+    let mut memory = Memory::new(&rules.formats);
+    decode(line, &rules.fields, &mut memory, decoded);
+    rules.add_aliases(decoded);
+    let decoded = &*decoded;
+    let record = Record::new(line, decoded, now, Envelope::default());
+    let mut writer = Writer { out, head: "" };
+    if let Some(trail) = &decoded.trail {
+        wrappers(line, &record, trail, &mut writer);
+        for (name, decline) in memory.formats.declines(record.line()) {
+            // a format behind the one that was used may match, too
+            let Some(FormatDecline { at, expected }) = decline else { continue };
+            let place = place(record.line(), at);
+            writer.say("readers", &format!("{name}: no, expected {expected}{place}"));
+        }
+        readers(&record, trail, &mut writer);
     }
-    let mut head = "rules";
+    let own = decoded.own.and_then(|number| rules.formats.list.get(usize::from(number)));
+    let own = own.map_or(String::new(), |own| format!(": {} ({})", own.name, own.notation));
+    let malformed = if decoded.malformed { " (it begins like JSON and is not)" } else { "" };
+    writer.say("format", &format!("{}{own}{malformed}", decoded.format.name()));
+    let severity = record.severity();
+    let why = if severity.0 == 0 { level_absent(&record) } else { String::new() };
+    let level = format!("{} (SeverityNumber {}){why}", severity.short_name(), severity.0);
+    writer.say("level", &level);
+    writer.say("time", &stamp(&record, config, now));
+    let mut fields = explanation::fields(rules, &record);
+    if let Some(trail) = &decoded.trail {
+        fields.extend(explanation::refused(rules, &record, trail));
+    }
+    for field in fields {
+        let mut text = format!("{} = {}", field.name, field.value);
+        if let Some(key) = &field.key {
+            let _ = write!(text, " (key `{key}`)");
+        }
+        if let Some(unused) = &field.unused {
+            let _ = write!(text, "; not used: {unused}");
+        }
+        writer.say("fields", &text);
+    }
+    for (operation, text) in explanation::operations(&record) {
+        writer.say(operation, &text);
+    }
+    let service = &config.resource.service_name;
     for rule in rules.rules.iter().filter(|rule| !rule.standard) {
-        say(head, &format!("{}: {}", rule.name, verdict(rule, rules, &record)));
-        head = "";
+        let mut said = explanation::rule(rules, rule, &record, service).into_iter();
+        writer.say("rules", &format!("{}: {}", rule.name, said.next().unwrap_or_default()));
+        said.for_each(|action| writer.say("rules", &format!("  {action}")));
     }
-    effects(line, config, now, &mut say);
+    effects(line, config, now, &mut writer);
     out.push('\n');
 }
 
-fn effects(line: &str, config: &Config, now: UnixNanos, say: &mut impl FnMut(&str, &str)) {
+/// Says which wrappers were removed.
+fn wrappers(line: &str, record: &Record<'_>, trail: &Trail, writer: &mut Writer<'_>) {
+    let seen = record.line();
+    if seen != line {
+        let what = if line.starts_with("{\"log\":") { "Docker's JSON" } else { "colour codes" };
+        writer.say("wrapper", &format!("{what} removed"));
+    }
+    if trail.wrapper > 0 {
+        writer.say("wrapper", &format!("removed {:?}", &seen[..trail.wrapper]));
+    }
+}
+
+/// Says which built-in readers were tried.
+fn readers(record: &Record<'_>, trail: &Trail, writer: &mut Writer<'_>) {
+    let seen = record.line();
+    for Attempt { reader, declined } in &trail.attempts {
+        let text = match declined {
+            None => format!("{reader}: yes"),
+            Some(decline) => {
+                let expected = decline.expected;
+                format!(
+                    "{reader}: no, expected {expected}{}",
+                    place(seen, trail.wrapper + decline.at)
+                )
+            }
+        };
+        writer.say("readers", &text);
+    }
+}
+
+/// Describes a position: its column, and the text there.
+fn place(line: &str, at: usize) -> String {
+    let at = line.floor_char_boundary(at);
+    let column = line[..at].chars().count() + 1;
+    if at == line.len() {
+        return format!(" at column {column}, the end");
+    }
+    let found: String = line[at..].chars().take(16).collect();
+    let more = if found.len() < line.len() - at { "..." } else { "" };
+    format!(" at column {column}, found {found:?}{more}")
+}
+
+/// Says why a record has no level.
+fn level_absent(record: &Record<'_>) -> String {
+    if let Some(text) = record.text(field::SEVERITY) {
+        return format!(": {text:?} is no level that sidelight knows");
+    }
+    let entry = record.entry(field::BODY);
+    match entry.filter(|entry| entry.start > 0 && record.format().is_text()) {
+        Some(body) => {
+            let place = place(record.line(), body.start as usize);
+            format!(": the header has none; the message begins{place}")
+        }
+        None => ": the line has none".to_owned(),
+    }
+}
+
+/// Says which time counts, and why.
+fn stamp(record: &Record<'_>, config: &Config, now: UnixNanos) -> String {
+    let zone = zone(&config.time_zone);
+    let Some(text) = record.text(field::TIMESTAMP) else {
+        return "none: the arrival counts".to_owned();
+    };
+    let Some(at) = time::parse(text, &zone, now, &mut time::MinuteCache::default()) else {
+        return format!("{text:?} cannot be read: the arrival counts");
+    };
+    let mut said = format!("{at} from {text:?}");
+    if let Some(name) = time::ambiguous_zone(text) {
+        let configured = config.time_zone.iana_name().unwrap_or("a fixed offset");
+        let _ = write!(said, "; {name} means several zones, so `time_zone` ({configured}) counts");
+    }
+    said
+}
+
+/// Runs the record through the pipeline of a sidecar and prints its series and spans.
+fn effects(line: &str, config: &Config, now: UnixNanos, writer: &mut Writer<'_>) {
     let Ok(mut replay) = Replay::new(config, false, now) else { return };
     replay.feed(line.as_bytes(), 1);
     let outcome = replay.finish();
-    let mut head = "series";
     let lines = outcome.metrics.lines().filter(|line| !line.starts_with('#'));
     for sample in lines.filter(|line| !line.ends_with(" 0") && !line.contains("_bucket{")) {
-        say(head, sample);
-        head = "";
+        writer.say("series", sample);
     }
-    match outcome.spans.first.first() {
-        Some(span) => say("span", &span.to_string()),
-        None => say("span", "none: it takes a duration and an id of a trace or request"),
-    }
-}
-
-/// Returns the fields of the line, in the order of their numbers.
-fn fields<'a>(rules: &'a RuleSet, record: &Record<'a>) -> Vec<(&'a str, &'a Entry)> {
-    (0..rules.fields.len() as u16)
-        .map(field::FieldId)
-        .filter_map(|id| Some((rules.fields.name(id), record.entry(id)?)))
-        .collect()
-}
-
-fn shown(record: &Record<'_>, entry: &Entry) -> String {
-    match entry.kind {
-        Kind::Text => format!("{:?}", record.slice(entry)),
-        Kind::Number | Kind::True | Kind::False | Kind::Tree => record.slice(entry).to_owned(),
+    match (outcome.spans.first.first(), outcome.spans_skipped.first()) {
+        (Some(span), _) => writer.say("span", &span.to_string()),
+        (None, Some(reason)) => writer.say("span", &format!("none: {}", skipped(reason))),
+        (None, None) => writer.say(
+            "span",
+            "none: the line reports no request, query or function that ended with a duration",
+        ),
     }
 }
 
-/// Describes whether a rule applies, and if not, why.
-fn verdict(rule: &Rule, rules: &RuleSet, record: &Record<'_>) -> String {
-    let mut captures = None;
-    match rule.criteria.evaluate(record, &mut captures) {
-        Evaluation::Applies(None) => "yes".to_owned(),
-        Evaluation::Applies(Some(found)) => {
-            let caught = found.names().iter().enumerate().map(|(number, name)| {
-                format!("{name}={:?}", found.group(number).unwrap_or_default())
-            });
-            format!("yes, {}", caught.collect::<Vec<_>>().join(" "))
+/// Words a reason of `sidelight_spans_skipped_total`.
+fn skipped(reason: &str) -> &str {
+    match reason {
+        "no_id" => "the line has no id of a trace or a request",
+        "already_traced" => {
+            "the line has a trace id and a span id, so the application has made the span itself; a \
+             rule with `span` makes one all the same"
         }
-        Evaluation::FieldAbsent(field) => {
-            format!("no, the field `{}` is absent", rules.fields.name(field))
-        }
-        Evaluation::ConditionNotTrue => "no, its condition is not true".to_owned(),
-        Evaluation::PatternDoesNotMatch => "no, its pattern does not match".to_owned(),
+        "unsampled" => "its trace flags say that the trace is not sampled",
+        "bad_duration" => "its duration is negative or longer than 30 days",
+        other => other,
     }
 }
 
-fn rfc3339(at: UnixNanos) -> String {
-    let time = jiff::Timestamp::from_nanosecond(i128::from(at.0));
-    time.map_or_else(|_| "?".to_owned(), |time| time.to_string())
-}
+#[cfg(test)]
+mod tests;

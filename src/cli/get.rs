@@ -23,7 +23,7 @@ pub fn get(address: SocketAddr, path: &str, timeout: Duration) -> io::Result<(u1
     let mut answer = Vec::new();
     stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer)?;
     let answer = String::from_utf8_lossy(&answer);
-    let bad = || io::Error::new(io::ErrorKind::InvalidData, "the answer is no HTTP");
+    let bad = || io::Error::new(io::ErrorKind::InvalidData, "the response is not HTTP");
     let (head, body) = answer.split_once("\r\n\r\n").ok_or_else(bad)?;
     let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).ok_or_else(bad)?;
     Ok((status, body.to_owned()))

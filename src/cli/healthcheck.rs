@@ -24,13 +24,13 @@ const SAID_MAX: usize = 500;
 /// Arguments of `healthcheck`.
 #[derive(Clone, PartialEq, Debug, clap::Args)]
 pub struct Arguments {
-    /// The URL to check [default: /livez of the admin port that the environment names]
+    /// URL to query [default: /livez of the admin port that the environment names]
     #[arg(long, value_name = "URL", conflicts_with = "socket")]
     pub url: Option<String>,
-    /// Check only whether a process accepts lines at this socket
+    /// Check only this socket: does a process accept lines there?
     #[arg(long, value_name = "PATH")]
     pub socket: Option<PathBuf>,
-    /// Check readiness (/readyz) instead of /livez
+    /// Query readiness (/readyz) instead of liveness
     #[arg(long)]
     pub ready: bool,
 }
@@ -49,7 +49,7 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
         Err(line) => Some(Outcome { healthy: false, line }),
     };
     let outcome =
-        outcome.unwrap_or(Outcome { healthy: false, line: "no address to check".to_owned() });
+        outcome.unwrap_or(Outcome { healthy: false, line: "no target to query".to_owned() });
     // a closed standard output loses the line, but not the exit code
     let _ = console::print(&format!("{}\n", outcome.line));
     ExitCode::from(outcome.exit_code())
@@ -130,7 +130,7 @@ pub fn url(text: &str) -> Result<Url, String> {
     let at = rest.find(['/', '?']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(at);
     if authority.is_empty() || text.contains(|letter: char| letter.is_control() || letter == ' ') {
-        return Err(format!("{text:?} is no URL; write http://HOST:PORT/PATH"));
+        return Err(format!("{text:?} is not a URL; write http://HOST:PORT/PATH"));
     }
     let has_port = authority.rsplit_once(':').is_some_and(|(host, port)| {
         port.parse::<u16>().is_ok() && (!host.contains(':') || host.ends_with(']'))

@@ -22,7 +22,7 @@ const MODE: u32 = 0o755;
 /// Arguments of `install`.
 #[derive(Clone, PartialEq, Debug, clap::Args)]
 pub struct Arguments {
-    /// Where to; made if it is missing. The program's name there is `sidelight-tee`
+    /// Target directory, which is created if it is missing. The program is named `sidelight-tee` there
     #[arg(value_name = "DIR")]
     pub directory: PathBuf,
 }
@@ -66,7 +66,11 @@ impl fmt::Display for NotPlaced {
     }
 }
 
-impl std::error::Error for NotPlaced {}
+impl std::error::Error for NotPlaced {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.error)
+    }
+}
 
 /// Copies the program into a directory, and reports the result; exit code 0 if the program is
 /// there.
@@ -75,7 +79,7 @@ pub fn run(arguments: &Arguments, _environment: &Environment) -> ExitCode {
         Ok(Placed::Copied) => ExitCode::SUCCESS,
         Ok(Placed::Kept) => {
             console::diagnostic_line(format_args!(
-                "sidelight: it is in {} already",
+                "sidelight: {} already contains it",
                 arguments.directory.display()
             ));
             ExitCode::SUCCESS

@@ -1,7 +1,6 @@
 //! `sidelight reference`: prints all settings, one of them, or the JSON Schema of a configuration
 //! file. Unit: one call.
 
-use crate::cli::value::said;
 use crate::config::document;
 use crate::config::environment::Environment;
 use crate::console;
@@ -37,7 +36,7 @@ pub fn run(arguments: &Arguments, _environment: &Environment) -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(why) => {
-            console::diagnostic_line(format_args!("error: {}", said(why)));
+            console::diagnostic_line(format_args!("error: {why}"));
             ExitCode::from(2)
         }
     }

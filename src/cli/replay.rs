@@ -2,23 +2,16 @@
 //! that it would have given. The metrics go to standard output in Prometheus' text format;
 //! everything else is printed as comments, so that promtool can read the whole output.
 
+use super::lines;
 use crate::clock::Clock;
 use crate::config::environment::Environment;
 use crate::config::{Flags, load};
 use crate::console;
-use crate::health::verdict::Status;
+use crate::health::verdict::{Check, Status};
 use crate::replay::{Outcome, Replay};
 use clap::ValueEnum;
-use std::fs::File;
-use std::io::{self, IsTerminal, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
-
-/// How many bytes are read at once.
-const READ_BYTES: usize = 1 << 20;
-
-/// A line that does not end within this limit is passed on as it is.
-const LINE_BYTES_MAX: usize = 16 << 20;
 
 /// Arguments of `replay`.
 #[derive(Clone, PartialEq, Debug, clap::Args)]
@@ -29,18 +22,18 @@ pub struct Arguments {
     /// Configuration file in YAML [env: SIDELIGHT_CONFIG]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Check every line fully, and fail on a line that is not what it looks like
+    /// Validate every line in full, and fail if a line is damaged: invalid UTF-8 or invalid JSON
     #[arg(long)]
     pub strict: bool,
-    /// How the outcome is written
+    /// Format of the output
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
 }
 
-/// How the outcome is written.
+/// Format of the output.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 pub enum Format {
-    /// Prometheus' text format, then spans and the verdict in words
+    /// Metrics in Prometheus' text format, with spans and verdict as comments
     Text,
     /// One JSON object
     Json,
@@ -65,7 +58,9 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    if let Err(error) = feed(&arguments.file, &mut replay) {
+    let mut number = 1;
+    let read = lines::read(&arguments.file, |block| number = replay.feed(block, number));
+    if let Err(error) = read {
         console::diagnostic_line(format_args!("replay: {}: {error}", arguments.file.display()));
         return ExitCode::from(2);
     }
@@ -81,73 +76,12 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
     }
     if outcome.damaged_count > 0 {
         console::diagnostic_line(format_args!(
-            "replay: {} lines are not what they look like",
+            "replay: {} lines are damaged",
             outcome.damaged_count
         ));
         return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS
-}
-
-/// Reads the file in pieces of whole lines, with a progress bar on a terminal.
-fn feed(path: &Path, replay: &mut Replay) -> io::Result<()> {
-    let (mut input, whole): (Box<dyn Read>, Option<u64>) = if path == Path::new("-") {
-        (Box::new(io::stdin()), None)
-    } else {
-        let file = File::open(path)?;
-        let length = file.metadata().ok().filter(std::fs::Metadata::is_file).map(|m| m.len());
-        (Box::new(file), length)
-    };
-    let mut progress = Progress { whole, read: 0, shown: u64::MAX };
-    let mut buffer = Vec::new();
-    let mut number = 1;
-    loop {
-        let kept = buffer.len();
-        buffer.resize(kept + READ_BYTES, 0);
-        let read = input.read(&mut buffer[kept..])?;
-        buffer.truncate(kept + read);
-        progress.step(read as u64);
-        if read == 0 {
-            replay.feed(&buffer, number);
-            progress.end();
-            return Ok(());
-        }
-        let whole = memchr::memrchr(b'\n', &buffer).map_or(0, |at| at + 1);
-        let mut ready = crate::frame::multiline::settled(&buffer[..whole]);
-        if ready == 0 && buffer.len() > LINE_BYTES_MAX {
-            ready = if whole > 0 { whole } else { buffer.len() };
-        }
-        number = replay.feed(&buffer[..ready], number);
-        buffer.drain(..ready);
-    }
-}
-
-/// Creates a bar on standard error, if that is a terminal and the length is known.
-struct Progress {
-    whole: Option<u64>,
-    read: u64,
-    shown: u64,
-}
-
-impl Progress {
-    fn step(&mut self, read: u64) {
-        self.read += read;
-        let Some(whole) = self.whole.filter(|whole| *whole > 0) else { return };
-        let percent = (self.read.min(whole) * 100) / whole;
-        if percent == self.shown || !io::stderr().is_terminal() {
-            return;
-        }
-        self.shown = percent;
-        let full = percent as usize * 40 / 100;
-        let bar = "=".repeat(full);
-        console::note(&format!("\r[{bar:<40}] {percent:>3} %  {} MiB", self.read >> 20));
-    }
-
-    fn end(&self) {
-        if self.shown != u64::MAX {
-            console::note("\r\x1b[K");
-        }
-    }
 }
 
 fn text(outcome: &Outcome) -> String {
@@ -162,7 +96,7 @@ fn text(outcome: &Outcome) -> String {
     comment(format!("lines   {} read, {} refused", ledger.received, ledger.refused));
     if let Some((first, last)) = outcome.between {
         let seconds = last.since(first).as_secs_f64();
-        comment(format!("time    {} to {} ({seconds:.0} s)", stamp(first.0), stamp(last.0)));
+        comment(format!("time    {first:.0} to {last:.0} ({seconds:.0} s)"));
     }
     comment(format!("spans   {}", outcome.spans.count));
     for ((kind, name), (count, failed, took)) in &outcome.spans.by_name {
@@ -170,7 +104,10 @@ fn text(outcome: &Outcome) -> String {
         comment(format!("        {count} {kind} {name}, {failed} failed, {mean:.1} ms on average"));
     }
     comment(format!("health  {}", word(outcome.verdict.status())));
-    for check in outcome.verdict.checks.iter().filter(|check| check.status != Status::Pass) {
+    let is_shown = |check: &&Check| {
+        check.status != Status::Pass || (check.name == "levels" && !check.reason.is_empty())
+    };
+    for check in outcome.verdict.checks.iter().filter(is_shown) {
         comment(format!("        {}: {}", check.name, check.reason));
     }
     out
@@ -203,9 +140,4 @@ fn word(status: Status) -> &'static str {
         Status::Warn => "healthy, with warnings",
         Status::Fail => "unhealthy",
     }
-}
-
-fn stamp(nanos: u64) -> String {
-    let time = jiff::Timestamp::from_nanosecond(i128::from(nanos));
-    time.map_or_else(|_| "?".to_owned(), |time| time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
 }

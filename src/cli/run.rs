@@ -8,12 +8,13 @@ use crate::app::compose::{Composed, compose};
 use crate::app::reload::{Outcome, level};
 use crate::app::signals::Signals;
 use crate::cli::install;
-use crate::cli::value::{log_level, said};
+use crate::cli::value::log_level;
 use crate::clock::Clock;
 use crate::config::document::flag_help;
 use crate::config::environment::Environment;
 use crate::config::settings::{ListenSettings, LogLevel, Mode};
-use crate::config::{Flags, Loaded, units};
+use crate::config::units::{self, Refused};
+use crate::config::{Flags, Loaded};
 use crate::console;
 use crate::telemetry::Telemetry;
 use crate::telemetry::log::{Log, Sink, Threshold};
@@ -70,12 +71,12 @@ impl Arguments {
     }
 }
 
-fn listen(text: &str) -> Result<SocketAddr, String> {
-    units::listen(text, ListenSettings::default().address).map_err(said)
+fn listen(text: &str) -> Result<SocketAddr, Refused> {
+    units::listen(text, ListenSettings::default().address)
 }
 
-fn mode(text: &str) -> Result<Mode, String> {
-    units::choice(text, &units::MODES).map_err(said)
+fn mode(text: &str) -> Result<Mode, Refused> {
+    units::choice(text, &units::MODES)
 }
 
 /// Runs the sidecar until it is stopped.
@@ -84,7 +85,7 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
     let mut signals = match Signals::install() {
         Ok(signals) => signals,
         Err(error) => {
-            console::note(&format!("sidelight: no signal handler: {error}\n"));
+            console::note(&format!("sidelight: cannot install the signal handlers: {error}\n"));
             return ExitCode::FAILURE;
         }
     };
@@ -118,7 +119,7 @@ fn run_loaded(
     if let Some(directory) = &config.install_directory
         && let Err(error) = install::place(directory)
     {
-        tracing::warn!("{error}; what is to be wrapped with it cannot start");
+        tracing::warn!("{error}; containers that wrap their command with it cannot start");
     }
     let Composed { parts, mut reload, rule_errors } =
         compose(config, &clock, &telemetry, &threshold);

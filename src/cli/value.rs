@@ -2,20 +2,12 @@
 //! value.
 
 use crate::config::settings::LogLevel;
-use crate::config::units;
+use crate::config::units::{self, Refused};
 
 /// Parses the level from which our log lines are written.
 ///
 /// # Errors
 /// The text is not a level; the message lists the levels.
-pub(crate) fn log_level(text: &str) -> Result<LogLevel, String> {
-    units::choice(text, &units::LOG_LEVELS).map_err(said)
-}
-
-/// Formats a refusal in one line, as clap expects it.
-pub(crate) fn said(refused: units::Refused) -> String {
-    match refused.hint {
-        Some(hint) => format!("{}; {hint}", refused.message),
-        None => refused.message,
-    }
+pub fn log_level(text: &str) -> Result<LogLevel, Refused> {
+    units::choice(text, &units::LOG_LEVELS)
 }

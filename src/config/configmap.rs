@@ -1,42 +1,43 @@
-//! Manifests that carry configurations, read before they are mounted: every YAML key of a ConfigMap is a text
-//! of ours, and its errors are told where they stand in the manifest. Nothing else of one is looked at.
-//! Unit: one file.
+//! Reads ConfigMaps from manifests, to check configurations before they are mounted. Every YAML key
+//! of a ConfigMap is a configuration, and its faults get their positions in the manifest.
+//! Everything else in a manifest is ignored. Unit: one file.
 
 use super::fault::{Fault, Faults};
 use super::layer::{self, Layer, Rank, is_key};
+use super::text;
 use super::tree::{self, Inside, Node, Source, Value};
 use std::path::Path;
 use std::sync::Arc;
 
-/// Documents of one file: a rendered chart has a few dozen.
+/// Maximum number of documents in a file; a rendered chart has a few dozen.
 const DOCUMENTS_MAX: usize = 1_000;
 
-/// What is mounted together: a file by itself, or the keys of one ConfigMap.
+/// The configurations that are mounted together: one file, or the keys of one ConfigMap.
 #[derive(Clone, Debug)]
-pub(super) struct Unit {
+pub(super) struct CheckUnit {
     pub(super) name: String,
     pub(super) layers: Vec<Layer>,
     pub(super) faults: Faults,
 }
 
-/// The configurations of a file: itself, or the ConfigMaps in it.
-pub(super) fn units(path: &Path) -> Vec<Unit> {
+/// Returns the configurations of a file: the file itself, or the ConfigMaps in it.
+pub(super) fn units(path: &Path) -> Vec<CheckUnit> {
     let stdin = path == Path::new("-");
-    let text = if stdin { layer::standard_input() } else { layer::read(path) };
+    let text = if stdin { text::standard_input() } else { text::read(path) };
     let name = if stdin { "standard input".to_owned() } else { path.display().to_string() };
     match text.as_ref().ok().and_then(|text| manifest(&name, text)) {
         Some(units) => units,
         None => {
-            // it may be any layer: final settings are as good in it as variables
+            // the file may be meant for any layer, so final settings and variables are both allowed
             let layer = Layer::new(Rank::Cluster, name.clone(), text);
             let layers = vec![Layer { has_variables: true, ..layer }];
-            vec![Unit { name, layers, faults: Faults::default() }]
+            vec![CheckUnit { name, layers, faults: Faults::default() }]
         }
     }
 }
 
-/// The ConfigMaps of a text; None where no document of it is a manifest.
-pub(super) fn manifest(name: &str, text: &str) -> Option<Vec<Unit>> {
+/// Returns the ConfigMaps in a text; `None` if none of its documents is a manifest.
+pub(super) fn manifest(name: &str, text: &str) -> Option<Vec<CheckUnit>> {
     let mut units = Vec::new();
     let mut faults = Faults::default();
     let mut is_manifest = false;
@@ -58,18 +59,18 @@ pub(super) fn manifest(name: &str, text: &str) -> Option<Vec<Unit>> {
     }
     if units.is_empty() || !faults.is_empty() {
         let name = format!("{name} (manifest)");
-        units.insert(0, Unit { name, layers: Vec::new(), faults });
+        units.insert(0, CheckUnit { name, layers: Vec::new(), faults });
     }
     Some(units)
 }
 
-/// Where the documents of a text begin.
+/// Returns the byte offsets at which the documents of a text begin.
 fn beginnings(text: &str) -> Vec<usize> {
     let mut starts = vec![0];
     let mut at = 0;
     for line in text.split_inclusive('\n') {
         let rest = line.strip_prefix("---");
-        // at the beginning of a line nothing else can begin so, not even in a block of text
+        // three dashes at the start of a line always begin a document, even within a block of text
         if rest.is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n'])) {
             starts.push(at);
         }
@@ -78,7 +79,8 @@ fn beginnings(text: &str) -> Vec<usize> {
     starts
 }
 
-/// A document alone, with everything before it blanked out, so that its bytes stay where they are.
+/// Returns one document with everything before it replaced by spaces, so that byte offsets stay the
+/// same.
 fn document(name: &str, text: &str, start: usize, end: usize) -> Source {
     let blank = |byte: u8| if byte == b'\n' { '\n' } else { ' ' };
     let mut alone: String = text[..start].bytes().map(blank).collect();
@@ -87,7 +89,7 @@ fn document(name: &str, text: &str, start: usize, end: usize) -> Source {
 }
 
 /// Adds the ConfigMaps of an object, or of a list of objects.
-fn objects(file: &Source, root: &Node, units: &mut Vec<Unit>) {
+fn objects(file: &Source, root: &Node, units: &mut Vec<CheckUnit>) {
     match key(root, "kind").map(Node::key) {
         Some("ConfigMap") => units.extend(config_map(file, root)),
         Some(kind) if kind.ends_with("List") => {
@@ -105,8 +107,9 @@ fn is_object(node: &Node) -> bool {
     key(node, "kind").is_some() && key(node, "apiVersion").is_some()
 }
 
-/// The keys of a ConfigMap that are configurations, in the order in which they count; None where it has none.
-fn config_map(file: &Source, object: &Node) -> Option<Unit> {
+/// Returns the keys of a ConfigMap that are configurations, in order of precedence; `None` if there
+/// are none.
+fn config_map(file: &Source, object: &Node) -> Option<CheckUnit> {
     let Value::Map(data) = &key(object, "data")?.value else { return None };
     let (mut keys, others): (Vec<_>, Vec<_>) =
         data.iter().partition(|(name, _)| is_key(name.key()));
@@ -114,7 +117,7 @@ fn config_map(file: &Source, object: &Node) -> Option<Unit> {
     let name = key(object, "metadata").and_then(|metadata| key(metadata, "name"));
     let name = name.map(Node::key).unwrap_or_default();
     let mut faults = Faults::default();
-    // a ConfigMap of somebody else's has no key of ours and not our name
+    // a ConfigMap for another program has none of our keys and another name
     let is_ours = !keys.is_empty() || name.starts_with("sidelight");
     if let Some((other, _)) = others.first().filter(|_| is_ours) {
         let located = Some(file.find(other.start, other.end));
@@ -127,10 +130,10 @@ fn config_map(file: &Source, object: &Node) -> Option<Unit> {
     };
     let layers: Vec<Layer> = keys.into_iter().map(layer).collect();
     let name = format!("{} (ConfigMap {name})", file.name);
-    (!layers.is_empty() || !faults.is_empty()).then_some(Unit { name, layers, faults })
+    (!layers.is_empty() || !faults.is_empty()).then_some(CheckUnit { name, layers, faults })
 }
 
-/// The value of a key of a map.
+/// Returns the value of a key in a map.
 fn key<'n>(node: &'n Node, name: &str) -> Option<&'n Node> {
     let Value::Map(map) = &node.value else { return None };
     map.iter().find(|(known, _)| known.key() == name).map(|(_, value)| value)

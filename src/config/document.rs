@@ -1,6 +1,7 @@
-//! The table of settings as documents: a page, an entry of the reference, and a JSON Schema for
-//! editors. The keys of a rule are described here, too, because they are no settings.
-//! Unit: one document.
+//! Renders the table of settings as documents: a page, an entry of the reference, and a JSON Schema
+//! for editors. Also describes the keys of a rule, which are not settings. Unit: one document.
+
+pub mod formats;
 
 use super::environment::{OPENTELEMETRY, SHARED, SOURCES, Variable};
 use super::kind::Type;
@@ -11,18 +12,19 @@ use crate::rules::syntax::nearest;
 use serde_json::{Map, Value as Json, json};
 use std::fmt::Write;
 
-/// An operator of the rule language, with a line for which its condition holds and one for which it does not.
+/// An operator of the rule language, with a line that matches its example condition and one that
+/// does not.
 #[derive(Clone, Copy, Debug)]
 pub struct Operator {
     /// The operator.
     pub name: &'static str,
-    /// What it says.
+    /// What it does.
     pub help: &'static str,
     /// A condition.
     pub when: &'static str,
-    /// A line for which it holds.
+    /// A line that matches the condition.
     pub holds: &'static str,
-    /// A line for which it does not.
+    /// A line that does not match it.
     pub fails: &'static str,
 }
 
@@ -47,7 +49,7 @@ pub const OPERATORS: &[Operator] = &[
     ),
     operator(
         "!=",
-        "Not equal; unknown, and so no match, where the field is absent.",
+        "Not equal. If the field is absent, the result is unknown, which is no match.",
         "status != 200",
         "{\"status\":404}",
         "{\"msg\":\"no status\"}",
@@ -56,14 +58,14 @@ pub const OPERATORS: &[Operator] = &[
     operator("<=", "Below or equal.", "size <= 10", "{\"size\":10}", "{\"size\":11}"),
     operator(
         ">",
-        "Above; a duration is compared in seconds, and counts only where its unit is known.",
+        "Greater. Durations are compared in seconds; a duration without a known unit does not match.",
         "duration_ms > 250ms",
         "{\"duration_ms\":300}",
         "{\"duration_ms\":200}",
     ),
     operator(
         ">=",
-        "Above or equal; a level is compared by its severity.",
+        "Greater or equal. Levels are compared by their severities.",
         "level >= WARN",
         "{\"level\":\"error\"}",
         "{\"level\":\"info\"}",
@@ -77,42 +79,42 @@ pub const OPERATORS: &[Operator] = &[
     ),
     operator(
         "has",
-        "The field is there; always known.",
+        "The field is present. The result is never unknown.",
         "has(data.shop)",
         "{\"data\":{\"shop\":\"berlin\"}}",
         "{\"data\":{}}",
     ),
     operator(
         "contains",
-        "The text has another in it.",
+        "The text contains another one.",
         "msg.contains(\"timeout\")",
         "{\"msg\":\"a timeout after 3 s\"}",
         "{\"msg\":\"done\"}",
     ),
     operator(
         "startsWith",
-        "The text begins so.",
+        "The text starts with another one.",
         "job.startsWith(\"nightly-\")",
         "{\"job\":\"nightly-report\"}",
         "{\"job\":\"hourly-report\"}",
     ),
     operator(
         "endsWith",
-        "The text ends so.",
+        "The text ends with another one.",
         "file.endsWith(\".csv\")",
         "{\"file\":\"a.csv\"}",
         "{\"file\":\"a.csv.gz\"}",
     ),
     operator(
         "matches",
-        "A regular expression is found in the text (syntax of the regex crate, no Unicode classes).",
+        "The text contains a match of a regular expression (syntax of the regex crate, no Unicode classes).",
         "job.matches(\"^run-[0-9]+$\")",
         "{\"job\":\"run-17\"}",
         "{\"job\":\"run-x\"}",
     ),
     operator(
         "&&",
-        "Both; what is unknown counts only where it decides.",
+        "Both conditions hold. If one is unknown and the other is false, the result is false.",
         "event == \"paid\" && amount > 0",
         "{\"event\":\"paid\",\"amount\":5}",
         "{\"event\":\"paid\",\"amount\":0}",
@@ -126,23 +128,32 @@ pub const OPERATORS: &[Operator] = &[
     ),
     operator(
         "!",
-        "Not; what is unknown stays unknown.",
+        "The condition does not hold. The negation of unknown is unknown.",
         "!(kind == \"ping\")",
         "{\"kind\":\"pong\"}",
         "{\"msg\":\"no kind\"}",
     ),
 ];
 
-/// A key of a rule: its name, what it takes, and what it does.
+/// The keys of a rule: name, type and effect.
 const RULE_KEYS: &[(&str, &str, &str)] = &[
     (
         "name",
         "text",
-        "Its name: a later layer's rule of that name replaces it. The first metric's if left out.",
+        "The name of the rule. A rule with the same name in a later layer replaces it. Default: \
+         the name of its first metric.",
     ),
-    ("enabled", "true or false", "False: switches off the rule of that name in an earlier layer."),
-    ("when", "condition", "The records that it is about; every record if left out."),
-    ("extract", "pattern, or {field, pattern}", "Named groups become values; no match, no effect."),
+    (
+        "enabled",
+        "true or false",
+        "If false, switches off the rule with this name in an earlier layer.",
+    ),
+    ("when", "condition", "The records that the rule applies to. Default: all."),
+    (
+        "extract",
+        "pattern, or {field, pattern}",
+        "Named groups become values. Without a match, the rule has no effect.",
+    ),
     ("counter", "metric", "Counts records, or adds `by`."),
     ("gauge", "metric", "The newest `value`, or the sum of all with `add: true`."),
     ("histogram", "metric", "The distribution of `value` over `buckets`."),
@@ -151,7 +162,7 @@ const RULE_KEYS: &[(&str, &str, &str)] = &[
     ("health", "heartbeat", "The record is the line that health.heartbeat waits for."),
 ];
 
-/// `docs/configuration.md`.
+/// Renders `docs/configuration.md`.
 pub fn page() -> String {
     let mut out = String::new();
     // writing to a String cannot fail
@@ -175,7 +186,7 @@ fn write_page(out: &mut String) -> std::fmt::Result {
     }
     out.push_str("\n## Variables\n\nAn empty variable is none.\n");
     for (title, variables) in [
-        ("Our own that are no settings, or several", SOURCES),
+        ("Variables of sidelight that are not settings, or affect several", SOURCES),
         ("Shared with the application: weaker than a file, a wrong value is a warning", SHARED),
         ("OpenTelemetry's: stronger than a file, a wrong value is a warning", OPENTELEMETRY),
     ] {
@@ -185,13 +196,14 @@ fn write_page(out: &mut String) -> std::fmt::Result {
             writeln!(out, "- `{name}`{says}: {help}")?;
         }
     }
+    formats::write_chapter(out)?;
     out.push_str(include_str!("document/rules.md"));
     out.push_str("\n| key | takes | what it does |\n|---|---|---|\n");
     for (name, takes, help) in RULE_KEYS {
         writeln!(out, "| `{name}` | {takes} | {help} |")?;
     }
     out.push_str(
-        "\n### Operators\n\nEach with a line for which it holds and one for which it does not.\n",
+        "\n### Operators\n\nEach example has a line that matches and one that does not.\n",
     );
     for Operator { name, help, when, holds, fails } in OPERATORS {
         writeln!(out, "\n`{name}`: {help}\n")?;
@@ -200,7 +212,7 @@ fn write_page(out: &mut String) -> std::fmt::Result {
     Ok(())
 }
 
-/// Type, default, bounds, sources and what a change needs.
+/// Returns type, default, bounds, sources, and whether a change needs a restart.
 fn facts(setting: &Setting) -> Vec<String> {
     let code = |text: &str| format!("`{text}`");
     let mut facts = vec![setting.kind.name()];
@@ -217,10 +229,11 @@ fn facts(setting: &Setting) -> Vec<String> {
     facts
 }
 
-/// The entries of the reference for a path or all below it, a variable or a flag; all without a key.
+/// Returns the entries of the reference for a path and everything below it, for a variable or for a
+/// flag; returns all entries if there is no key.
 ///
 /// # Errors
-/// No setting has this path, variable or flag; the hint says which was meant.
+/// Fails if no setting has this path, variable or flag; the hint suggests the nearest name.
 pub fn reference(key: Option<&str>) -> Result<String, Refused> {
     let is_meant = |setting: &&Setting| {
         let Some(key) = key else { return true };
@@ -237,7 +250,7 @@ pub fn reference(key: Option<&str>) -> Result<String, Refused> {
             Some(meant) => format!("did you mean `{meant}`?"),
             None => "`sidelight reference` lists all".to_owned(),
         };
-        return Err(Refused::new(format!("no setting is called `{key}`"), hint));
+        return Err(Refused::new(format!("there is no setting `{key}`"), hint));
     }
     Ok(entries.join("\n"))
 }
@@ -264,7 +277,7 @@ fn entry(setting: &Setting) -> String {
     out
 }
 
-/// The JSON Schema of a configuration file.
+/// Returns the JSON Schema of a configuration file.
 pub fn schema() -> Json {
     let mut root = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -281,7 +294,7 @@ pub fn schema() -> Json {
         }
         put(&mut root, setting.path, one);
     }
-    // a socket may be its path alone
+    // a socket may be written as its path only
     for key in ["socket", "datagram_socket"] {
         let map = root["properties"][key].take();
         root["properties"][key] = json!({"anyOf": [map, {"type": "string"}]});
@@ -293,6 +306,7 @@ pub fn schema() -> Json {
         "type": "array",
         "items": {"type": "string", "examples": paths},
     });
+    root["properties"]["formats"] = json!({"type": ["array", "null"], "items": formats::schema()});
     root["properties"]["rules"] = json!({"type": ["array", "null"], "items": rule_schema()});
     root
 }
@@ -363,10 +377,10 @@ fn rule_schema() -> Json {
     json!({"type": "object", "properties": properties, "additionalProperties": false})
 }
 
-/// The help of a flag of `run`, from its row.
+/// Returns the help text of a flag of `run`, from the table.
 ///
 /// # Panics
-/// No row has this flag, which a test of the command line finds.
+/// Panics if no row has this flag, which a test of the command line excludes.
 pub fn flag_help(flag: &str) -> String {
     let setting = table::ALL.iter().find(|setting| setting.flag == Some(flag));
     let setting = setting.expect("every flag of `run` that is a setting has a row");
@@ -384,14 +398,14 @@ mod tests {
     use crate::config::settings::Config;
     use std::collections::BTreeSet;
 
-    /// Guarantees: a path stands in the table once, beside its group, with a help that is a sentence; every
-    /// default lies within its bounds and is read as what it is.
+    /// Guarantees: each path is in the table once, next to its group, with a full sentence as help;
+    /// every default is within its bounds and is parsed as itself.
     #[test]
     fn rows_are_sound() {
         let mut paths = BTreeSet::new();
         for setting in table::ALL {
             let path = setting.path;
-            assert!(paths.insert(path), "{path} stands there twice");
+            assert!(paths.insert(path), "{path} is in the table twice");
             assert!(setting.help.ends_with('.') && setting.help.len() > 10, "{path}");
             let is_map = matches!(setting.kind, Type::Headers | Type::Heartbeat);
             let Some(default) = setting.default_shown().filter(|_| !is_map) else { continue };
@@ -402,7 +416,7 @@ mod tests {
         }
     }
 
-    /// Guarantees: a word that is documented is a word that is read.
+    /// Guarantees: every documented word is accepted.
     #[test]
     fn documented_words_are_read() {
         for setting in table::ALL {
@@ -420,7 +434,7 @@ mod tests {
     fn an_entry_of_the_reference() {
         let expected = "\
 socket.line_bytes_max
-  The longest line; of a longer one the beginning is kept. Every connection may hold one.
+  The maximum length of a line. The beginning of a longer line is kept. Each connection may keep one unfinished line in memory.
   type      bytes, as in 4096, 64KiB, 1MiB
   default   65536
   bounds    1KiB to 16MiB

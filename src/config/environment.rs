@@ -1,14 +1,15 @@
-//! Variables of the environment, handed in as a map. Three kinds: our own (`SIDELIGHT_*`),
-//! OpenTelemetry's (`OTEL_*`), and names that the application shares with us (`LOG_LEVEL`,
-//! `METRICS_PORT`, ...), which are weaker than the file because they were set for somebody else.
-//! Nothing here is an error except a wrong value of our own; an empty value is none. Unit: one
-//! variable.
+//! Applies environment variables, which are passed in as a map. There are three kinds: our own
+//! (`SIDELIGHT_*`), OpenTelemetry's (`OTEL_*`), and names that the application shares with us
+//! (`LOG_LEVEL`, `METRICS_PORT`, ...). A file overrides the shared names, because they were set for
+//! the application. Only a wrong value of one of our own variables is an error; an empty value
+//! counts as unset. Unit: one variable.
 
 use super::collector::{endpoint, header};
 use super::fault::{Fault, Level};
 use super::settings::Config;
 use super::table;
 use super::units::{self, Refused};
+use crate::encoding::percent_decoded;
 use crate::export::endpoint::Given;
 use crate::rules::settings::Groups;
 use crate::rules::syntax::nearest;
@@ -16,33 +17,33 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// The variables of the process.
+/// The environment variables of the process.
 pub type Environment = BTreeMap<String, String>;
 
-/// The file, for those who start us without flags.
+/// The configuration file, if no flag names one.
 pub(super) const CONFIG: &str = "SIDELIGHT_CONFIG";
 
-/// The layer of the cluster: the text itself, because no volume of another namespace can be mounted.
+/// The layer of the cluster: the text itself, because a pod cannot mount a volume of another
+/// namespace.
 pub(super) const DEFAULTS: &str = "SIDELIGHT_DEFAULTS";
 
-/// The layers of the namespace and of the pod: directories or files, separated by colons.
+/// The layers of namespace and pod: directories or files, separated by colons.
 pub(super) const LAYERS: &str = "SIDELIGHT_CONFIG_LAYERS";
 
-/// The address of the admin port where nothing else names one: an image sets it, and a user's file is
-/// stronger.
+/// The default address of the admin port, which an image sets; a user's file overrides it.
 const LISTEN_DEFAULT: &str = "SIDELIGHT_LISTEN_DEFAULT";
 
-/// Groups of the standard metrics that are off: names, separated by commas.
+/// Groups of standard metrics that are off: names, separated by commas.
 const GROUPS_OFF: &str = "SIDELIGHT_METRICS_GROUPS_OFF";
 
-/// A variable that is no setting of the table.
+/// A variable that is not in the table of settings.
 #[derive(Clone, Copy, Debug)]
 pub struct Variable {
     /// Its name.
     pub name: &'static str,
-    /// The path of the setting that it says, where it says one.
+    /// The path of the setting that it affects, if there is one.
     pub setting: Option<&'static str>,
-    /// One sentence.
+    /// A description in one sentence.
     pub help: &'static str,
 }
 
@@ -54,29 +55,35 @@ const fn variable(
     Variable { name, setting, help }
 }
 
-/// Our own variables that are no settings: where configurations come from, and what an image says.
+/// Our own variables that are not settings: the sources of configurations, and the defaults of an
+/// image.
 pub const SOURCES: &[Variable] = &[
-    variable(CONFIG, None, "The configuration file; the flag --config is stronger."),
-    variable(DEFAULTS, None, "The platform's layer: the text of a configuration itself."),
+    variable(CONFIG, None, "The configuration file. The flag --config overrides it."),
+    variable(DEFAULTS, None, "The platform's layer: the text of a configuration."),
     variable(LAYERS, None, "Directories or files of further layers, separated by colons."),
-    variable(LISTEN_DEFAULT, Some("listen"), "Where an image listens; a file is stronger."),
+    variable(
+        LISTEN_DEFAULT,
+        Some("listen"),
+        "The default address in an image. A file overrides it.",
+    ),
     variable(GROUPS_OFF, Some("metrics.groups"), "Groups that are off, separated by commas."),
 ];
 
-/// Variables that the application may share with us: weaker than a file. Case does not matter in them.
+/// Variables that the application may share with us. A file overrides them; the case of values does
+/// not matter.
 pub const SHARED: &[Variable] = &[
-    variable("LOG_LEVEL", Some("log_level"), "As log_level; Python's words, too."),
+    variable("LOG_LEVEL", Some("log_level"), "As log_level; also accepts Python's names."),
     variable("METRICS_PORT", Some("listen"), "The port of `listen`, if it is free."),
-    variable("ENABLE_METRICS", Some("metrics.groups"), "False switches all groups off."),
+    variable("ENABLE_METRICS", Some("metrics.groups"), "False switches off all groups."),
     variable("ENVIRONMENT", None, "The resource attribute deployment.environment.name."),
 ];
 
-/// Variables of OpenTelemetry: stronger than a file. A wrong value is a warning, because they are set for
-/// SDKs, too.
+/// Variables of OpenTelemetry. They override files. A wrong value is a warning, because the
+/// variables are set for SDKs, too.
 pub const OPENTELEMETRY: &[Variable] = &[
     variable("OTEL_RESOURCE_ATTRIBUTES", None, "Resource attributes, as key1=value1,key2=value2."),
-    variable("OTEL_SDK_DISABLED", Some("traces.enabled"), "True: no span is made."),
-    variable("OTEL_TRACES_EXPORTER", Some("traces.enabled"), "none: no span is made."),
+    variable("OTEL_SDK_DISABLED", Some("traces.enabled"), "True: no spans are created."),
+    variable("OTEL_TRACES_EXPORTER", Some("traces.enabled"), "none: no spans are created."),
     variable("OTEL_EXPORTER_OTLP_ENDPOINT", Some("export.endpoint"), "A base URL."),
     variable("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", Some("export.endpoint"), "A whole URL."),
     variable("OTEL_EXPORTER_OTLP_PROTOCOL", Some("export.protocol"), "http/protobuf or grpc."),
@@ -90,7 +97,7 @@ pub const OPENTELEMETRY: &[Variable] = &[
     variable("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", Some("export.batch_spans_max"), "A number."),
 ];
 
-/// All variables that are ours.
+/// Returns the names of all variables of our own.
 fn own_names() -> Vec<&'static str> {
     let settings = table::ALL.iter().filter_map(|setting| setting.variable);
     let own = settings.filter(|name| name.starts_with("SIDELIGHT_"));
@@ -100,7 +107,7 @@ fn own_names() -> Vec<&'static str> {
     names
 }
 
-/// Reads variables and notes what is wrong with them.
+/// Reads variables and records their faults.
 struct Reader<'e> {
     environment: &'e Environment,
     faults: Vec<Fault>,
@@ -147,12 +154,13 @@ impl<'e> Reader<'e> {
     }
 }
 
-/// What Kubernetes puts into variables for a Service.
+/// Returns whether a value is one that Kubernetes sets for a Service.
 fn is_service_value(value: &str) -> bool {
     ["tcp://", "udp://", "sctp://"].iter().any(|scheme| value.starts_with(scheme))
 }
 
-/// Puts the names that the application shares with us over the defaults. Case does not matter in them.
+/// Applies the names that the application shares with us to the defaults. The case of values does
+/// not matter.
 pub(super) fn apply_shared(environment: &Environment, config: &mut Config) -> Vec<Fault> {
     let folded: Environment = environment
         .iter()
@@ -175,9 +183,9 @@ pub(super) fn apply_shared(environment: &Environment, config: &mut Config) -> Ve
     reader.foreign(&mut config.listen, "METRICS_PORT", |text| units::metrics_port(text, before));
     if reader.parsed(Level::Warning, "ENABLE_METRICS", units::flag) == Some(false) {
         config.rules.groups = Groups { http: false, database: false, log: false, functions: false };
-        let message = "it switches all standard metrics off";
+        let message = "it switches off all standard metrics";
         let hint =
-            "it is the application's own variable, too: metrics.groups in a file is stronger";
+            "the application may use this variable, too; metrics.groups in a file overrides it";
         reader.fault(Level::Warning, "ENABLE_METRICS", Refused::new(message, hint));
     }
     let attributes = &mut config.resource.attributes;
@@ -200,7 +208,7 @@ pub(super) fn apply_shared(environment: &Environment, config: &mut Config) -> Ve
     reader.faults
 }
 
-/// Puts our own variables and OpenTelemetry's over what the file says.
+/// Applies our own variables and those of OpenTelemetry, which override files.
 pub(super) fn apply(environment: &Environment, config: &mut Config) -> Vec<Fault> {
     let mut reader = Reader { environment, faults: Vec::new() };
     own(&mut reader, config);
@@ -212,11 +220,11 @@ pub(super) fn apply(environment: &Environment, config: &mut Config) -> Vec<Fault
 
 fn own(reader: &mut Reader<'_>, config: &mut Config) {
     for setting in table::ALL {
-        // a variable of OpenTelemetry's is read with its others
+        // variables of OpenTelemetry are read together below
         let Some(name) = setting.variable.filter(|name| name.starts_with("SIDELIGHT_")) else {
             continue;
         };
-        // one variable may say two settings, and is wrong once
+        // one variable may affect two settings, but is reported once
         if reader.faults.iter().all(|fault| fault.path != name) {
             reader.parsed(Level::Error, name, |text| setting.read(text, config));
         }
@@ -224,7 +232,7 @@ fn own(reader: &mut Reader<'_>, config: &mut Config) {
     groups_off(reader, &mut config.rules.groups);
 }
 
-/// Which groups of the standard metrics are off: names, separated by commas.
+/// Applies the list of groups of standard metrics that are off.
 fn groups_off(reader: &mut Reader<'_>, groups: &mut Groups) {
     let Some(value) = reader.get(GROUPS_OFF) else { return };
     for name in value.split(',').map(str::trim).filter(|name| !name.is_empty()) {
@@ -239,14 +247,14 @@ fn groups_off(reader: &mut Reader<'_>, groups: &mut Groups) {
                     Some(meant) => format!("did you mean `{meant}`?"),
                     None => format!("known are {}", known.join(", ")),
                 };
-                let message = format!("`{name}` is no group of the standard metrics");
+                let message = format!("`{name}` is not a group of standard metrics");
                 reader.fault(Level::Error, GROUPS_OFF, Refused::new(message, hint));
             }
         }
     }
 }
 
-/// Warns of every `SIDELIGHT_*` that is none of ours; those of a Service named sidelight in one breath.
+/// Warns about unknown `SIDELIGHT_*` variables; about those of a Service named sidelight once.
 fn unknown(reader: &mut Reader<'_>) {
     let (own, mut of_service) = (own_names(), Vec::new());
     for (name, value) in reader.environment {
@@ -265,7 +273,7 @@ fn unknown(reader: &mut Reader<'_>) {
     }
     if let Some(first) = of_service.first() {
         let message = format!("{} variables of a Kubernetes Service are ignored", of_service.len());
-        let hint = "set enableServiceLinks: false in the pod to be rid of them";
+        let hint = "set enableServiceLinks: false in the pod to remove them";
         reader.fault(Level::Warning, first, Refused::new(message, hint));
     }
 }
@@ -277,7 +285,7 @@ fn is_service_name(name: &str) -> bool {
         || ["_TCP", "_UDP", "_SCTP"].iter().any(|end| name.contains("_PORT_") && name.contains(end))
 }
 
-/// `OTEL_RESOURCE_ATTRIBUTES` and `OTEL_SERVICE_NAME`, the latter stronger.
+/// Applies `OTEL_RESOURCE_ATTRIBUTES` and `OTEL_SERVICE_NAME`; the latter overrides the former.
 fn resource(reader: &mut Reader<'_>, config: &mut Config) {
     let name = "OTEL_RESOURCE_ATTRIBUTES";
     let pairs = reader.parsed(Level::Warning, name, |text| pairs(text, "key1=value1,key2=value2"));
@@ -293,7 +301,7 @@ fn resource(reader: &mut Reader<'_>, config: &mut Config) {
     }
 }
 
-/// Sorted by key, each key once.
+/// Keeps the attributes sorted by key, with each key once.
 fn put(attributes: &mut Vec<(String, String)>, key: &str, value: &str) {
     match attributes.binary_search_by(|(known, _)| known.as_str().cmp(key)) {
         Ok(at) => value.clone_into(&mut attributes[at].1),
@@ -301,13 +309,13 @@ fn put(attributes: &mut Vec<(String, String)>, key: &str, value: &str) {
     }
 }
 
-/// The variables that name a collector, the later wins.
+/// The variables that name a collector; later ones win.
 const ENDPOINTS: [(&str, Given); 2] = [
     ("OTEL_EXPORTER_OTLP_ENDPOINT", Given::Base),
     ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", Given::Traces),
 ];
 
-/// The variable that the endpoint in use comes from, if it comes from one.
+/// Returns the variable that the endpoint in use comes from, if there is one.
 pub(super) fn endpoint_variable(environment: &Environment) -> Option<&'static str> {
     let reader = Reader { environment, faults: Vec::new() };
     let mut given = ENDPOINTS.iter().rev().filter(|(name, given)| {
@@ -316,7 +324,7 @@ pub(super) fn endpoint_variable(environment: &Environment) -> Option<&'static st
     given.next().map(|(name, _)| *name)
 }
 
-/// Where spans go: OpenTelemetry's exporter variables, the form for traces stronger than the general one.
+/// Applies OpenTelemetry's exporter variables; those for traces override the general ones.
 fn export(reader: &mut Reader<'_>, config: &mut Config) {
     let disabled = reader.parsed(Level::Warning, "OTEL_SDK_DISABLED", units::flag);
     let exporter = reader.parsed(Level::Warning, "OTEL_TRACES_EXPORTER", |text| {
@@ -327,7 +335,7 @@ fn export(reader: &mut Reader<'_>, config: &mut Config) {
     }
     let to = &mut config.export;
     let protocol = |text: &str| match text {
-        "http/json" => Err(Refused::new("http/json is not spoken here", "http/protobuf is used")),
+        "http/json" => Err(Refused::new("http/json is not supported", "http/protobuf is used")),
         _ => units::choice(text, &units::PROTOCOLS),
     };
     for name in ["OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"] {
@@ -355,8 +363,12 @@ fn export(reader: &mut Reader<'_>, config: &mut Config) {
     for name in ["OTEL_EXPORTER_OTLP_COMPRESSION", "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION"] {
         let compression = reader.get(name).filter(|value| *value != "none");
         if let Some(value) = compression {
-            let message = format!("compression `{value}` is not spoken here");
-            reader.fault(Level::Warning, name, Refused::new(message, "spans are sent as they are"));
+            let message = format!("compression `{value}` is not supported");
+            reader.fault(
+                Level::Warning,
+                name,
+                Refused::new(message, "spans are sent uncompressed"),
+            );
         }
     }
     reader.foreign(&mut to.delay, "OTEL_BSP_SCHEDULE_DELAY", milliseconds);
@@ -368,25 +380,31 @@ fn export(reader: &mut Reader<'_>, config: &mut Config) {
 fn milliseconds(text: &str) -> Result<Duration, Refused> {
     match text.parse::<u32>() {
         Ok(number) if number > 0 => Ok(Duration::from_millis(u64::from(number))),
-        _ => Err(Refused::new(format!("`{text}` are no milliseconds"), "a number without a unit")),
+        _ => Err(Refused::new(
+            format!("`{text}` is not a number of milliseconds"),
+            "write a number without a unit",
+        )),
     }
 }
 
 fn count(text: &str) -> Result<usize, Refused> {
     match text.parse::<u32>() {
         Ok(number) if number > 0 => Ok(number as usize),
-        _ => Err(Refused::new(format!("`{text}` is no number"), "a number above 0")),
+        _ => Err(Refused::new(format!("`{text}` is not a number"), "write a number above 0")),
     }
 }
 
-/// `key=value,key=value`, values percent-encoded.
+/// Parses `key=value,key=value` with percent-encoded values.
 fn pairs(text: &str, example: &str) -> Result<Vec<(String, String)>, Refused> {
     let mut found = Vec::new();
     for pair in text.split(',').map(str::trim).filter(|pair| !pair.is_empty()) {
         let pair = pair.split_once('=').filter(|(key, _)| !key.trim().is_empty());
-        // the value may be a secret: it is not repeated
+        // the value may be a secret, so the error does not contain it
         let Some((key, value)) = pair else {
-            return Err(Refused::new("no list of keys and values", format!("as in {example}")));
+            return Err(Refused::new(
+                "the value is not a list of key=value pairs",
+                format!("as in {example}"),
+            ));
         };
         found.push((decoded(key.trim()), decoded(value.trim())));
     }
@@ -394,19 +412,5 @@ fn pairs(text: &str, example: &str) -> Result<Vec<(String, String)>, Refused> {
 }
 
 fn decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [byte, tail @ ..] = rest {
-        let escaped = match (byte, tail) {
-            (b'%', [high, low, ..]) => hex(*high).zip(hex(*low)).map(|(h, l)| h * 16 + l),
-            _ => None,
-        };
-        bytes.push(escaped.unwrap_or(*byte));
-        rest = if escaped.is_some() { &tail[2..] } else { tail };
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
-fn hex(digit: u8) -> Option<u8> {
-    (digit as char).to_digit(16).map(|value| value as u8)
+    String::from_utf8_lossy(&percent_decoded(text.as_bytes())).into_owned()
 }

@@ -1,16 +1,17 @@
-//! Replaces `${NAME}` and `${NAME:-default}` in the values of a file by what the environment says,
-//! before any value is given its type. `$${` is `${` itself. Keys are not touched, and neither is the
-//! platform's layer, whose variables would be those of every pod. Unit: one file.
+//! Replaces `${NAME}` and `${NAME:-default}` in the values of a file by environment variables,
+//! before values get their types. `$${` becomes `${`. Keys are not changed, and neither is the
+//! platform's layer, because its variables would be those of every pod. Unit: one file.
 
 use super::environment::Environment;
 use super::fault::Level;
 use super::reader::{At, Reader};
 use super::tree::{FILE_BYTES_MAX, Node, Value};
+use crate::rules::settings::Notation;
 
-/// Puts the environment into every value below `node`; what is wrong is noted with its place.
+/// Expands the variables in every value below `node`; records faults with their positions.
 pub(super) fn expand(reader: &mut Reader<'_>, node: &mut Node, environment: &Environment) {
-    let mut room = FILE_BYTES_MAX;
-    walk(reader, node, String::new(), environment, &mut room);
+    let mut bytes_left = FILE_BYTES_MAX;
+    walk(reader, node, String::new(), environment, &mut bytes_left);
 }
 
 fn walk(
@@ -18,13 +19,14 @@ fn walk(
     node: &mut Node,
     path: String,
     environment: &Environment,
-    room: &mut usize,
+    bytes_left: &mut usize,
 ) {
     match &mut node.value {
         Value::Null => {}
-        Value::Text(text) if text.contains("${") => {
+        Value::Text(text) if text.contains("${") && !is_pattern(&path) => {
             let expanded = text_of(text, environment).and_then(|text| {
-                *room = room.checked_sub(text.len()).ok_or_else(|| too_long(room))?;
+                *bytes_left =
+                    bytes_left.checked_sub(text.len()).ok_or_else(|| too_long(bytes_left))?;
                 Ok(text)
             });
             match expanded {
@@ -38,7 +40,7 @@ fn walk(
         Value::Text(_) => {}
         Value::List(list) => {
             for (index, node) in list.iter_mut().enumerate() {
-                walk(reader, node, format!("{path}[{index}]"), environment, room);
+                walk(reader, node, format!("{path}[{index}]"), environment, bytes_left);
             }
         }
         Value::Map(map) => {
@@ -47,22 +49,30 @@ fn walk(
                     "" => key.key().to_owned(),
                     path => format!("{path}.{}", key.key()),
                 };
-                walk(reader, node, path, environment, room);
+                walk(reader, node, path, environment, bytes_left);
             }
         }
     }
 }
 
-/// What is wrong, and what to do.
+/// Returns whether the value at a path is the pattern of a format, which is written as in the
+/// application: a `${` in it belongs to the application.
+fn is_pattern(path: &str) -> bool {
+    let Some(rest) = path.strip_prefix("formats[") else { return false };
+    let key = rest.split_once("].").map_or("", |(_, key)| key);
+    key.starts_with("patterns.") || Notation::ALL.iter().any(|notation| notation.name() == key)
+}
+
+/// The message and the hint of a fault.
 type Wrong = (String, String);
 
-fn too_long(room: &mut usize) -> Wrong {
-    *room = 0;
+fn too_long(bytes_left: &mut usize) -> Wrong {
+    *bytes_left = 0;
     let message = format!("the variables make the file longer than {FILE_BYTES_MAX} bytes");
     (message, "use shorter values, or fewer of them".to_owned())
 }
 
-/// The text with its variables in place.
+/// Returns the text with its variables expanded.
 fn text_of(text: &str, environment: &Environment) -> Result<String, Wrong> {
     let mut out = String::new();
     let mut rest = text;
@@ -81,7 +91,7 @@ fn text_of(text: &str, environment: &Environment) -> Result<String, Wrong> {
             None => (inside, None),
         };
         if !is_name(name) {
-            return Err(malformed(&format!("`{name}` is no name of a variable")));
+            return Err(malformed(&format!("`{name}` is not the name of a variable")));
         }
         let value = environment.get(name).map(String::as_str);
         match (value, default) {
@@ -103,7 +113,7 @@ fn text_of(text: &str, environment: &Environment) -> Result<String, Wrong> {
 
 fn malformed(what: &str) -> Wrong {
     let hint = "write ${NAME} or ${NAME:-default}; $${ is the text ${ itself";
-    (format!("a variable is not written as one: {what}"), hint.to_owned())
+    (format!("a variable cannot be expanded: {what}"), hint.to_owned())
 }
 
 fn is_name(name: &str) -> bool {

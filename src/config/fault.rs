@@ -1,50 +1,50 @@
-//! What is wrong with a configuration: where, what, and what to do; with the line and a caret when it
-//! is shown. Unit: one fault.
+//! Describes the faults of a configuration: where, what, and what to do. Displays them with the
+//! line and a caret. Unit: one fault.
 
 use std::fmt;
 
-/// Whether a configuration with this fault can be used.
+/// The severity of a fault.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Level {
-    /// It can not.
+    /// The value cannot be used.
     Error,
-    /// It can, but probably means something else.
+    /// The value can be used, but is probably a mistake.
     Warning,
 }
 
-/// One thing that is wrong.
+/// A fault of a configuration.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Fault {
-    /// How bad it is.
+    /// The severity.
     pub level: Level,
-    /// The way to the value: `rules[0].counter.name`, or the name of a variable.
+    /// The path of the value, as in `rules[0].counter.name`, or the name of a variable.
     pub path: String,
     /// What is wrong.
     pub message: String,
     /// What to do.
     pub hint: Option<String>,
-    /// Where in a file it stands.
+    /// The position in a file.
     pub located: Option<Located>,
 }
 
-/// Faults that are listed; of more there is a count. A person reads the first ten, and every one costs
-/// memory beside an application.
+/// Maximum number of listed faults; the others are counted. People read the first ten, and each
+/// costs memory next to an application.
 pub const FAULTS_MAX: usize = 100;
-/// Bytes of a message, of a hint, and of a path; they quote what a file says.
+/// Maximum number of bytes of a message, a hint and a path, which quote the file.
 const TEXT_BYTES_MAX: usize = 400;
 
-/// The first [`FAULTS_MAX`] faults, and how many more there are.
+/// The first [`FAULTS_MAX`] faults and the number of further ones.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Faults {
-    /// At most [`FAULTS_MAX`].
+    /// At most [`FAULTS_MAX`] faults.
     listed: Vec<Fault>,
     errors_more: usize,
     warnings_more: usize,
 }
 
 impl Faults {
-    /// Adds a fault. `make` is not called when the list is full, because finding a place and what was
-    /// meant takes time.
+    /// Adds a fault. Does not call `make` if the list is full, because finding a position and a
+    /// suggestion takes time.
     pub fn add(&mut self, level: Level, make: impl FnOnce() -> Fault) {
         if self.listed.len() < FAULTS_MAX {
             self.listed.push(make().bounded());
@@ -53,12 +53,12 @@ impl Faults {
         }
     }
 
-    /// Adds a fault that is made already.
+    /// Adds a fault.
     pub fn push(&mut self, fault: Fault) {
         self.add(fault.level, || fault);
     }
 
-    /// Adds all of another list.
+    /// Adds all faults of another list.
     pub fn append(&mut self, other: Faults) {
         other.listed.into_iter().for_each(|fault| self.push(fault));
         self.count(Level::Error, other.errors_more);
@@ -72,33 +72,33 @@ impl Faults {
         }
     }
 
-    /// How many faults there are, listed or not.
+    /// Returns the number of faults, including those that are only counted.
     pub fn len(&self) -> usize {
         self.listed.len() + self.errors_more + self.warnings_more
     }
 
-    /// Whether nothing is wrong.
+    /// Returns whether there are no faults.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Whether one of them is an error.
+    /// Returns whether there is an error.
     pub fn has_errors(&self) -> bool {
         self.errors_more > 0 || self.listed.iter().any(|fault| fault.level == Level::Error)
     }
 
-    /// Those that are listed, to be changed in place.
+    /// Returns the listed faults.
     pub fn listed_mut(&mut self) -> &mut Vec<Fault> {
         &mut self.listed
     }
 
-    /// Sorts by place in the file.
+    /// Sorts the faults by position in the file.
     pub fn sort(&mut self) {
         let place = |fault: &Fault| fault.located.as_ref().map_or((0, 0), |l| (l.line, l.column));
         self.listed.sort_by_key(place);
     }
 
-    /// The list, with the count of those that are not in it as its last entry.
+    /// Returns the list; its last entry counts the faults that are not in it.
     pub fn into_list(self) -> Vec<Fault> {
         let Faults { mut listed, errors_more, warnings_more } = self;
         let message = match (errors_more, warnings_more) {
@@ -110,7 +110,7 @@ impl Faults {
             }
         };
         let level = if errors_more > 0 { Level::Error } else { Level::Warning };
-        let hint = Some("they may follow from those above: correct these first".to_owned());
+        let hint = Some("they may be caused by those above: fix these first".to_owned());
         listed.push(Fault { level, path: String::new(), message, hint, located: None });
         listed
     }
@@ -137,7 +137,7 @@ impl Fault {
     }
 }
 
-/// Shortens a text that quotes more of a file than anybody reads.
+/// Shortens a text that quotes a large part of a file.
 fn cut(text: &mut String) {
     if text.len() > TEXT_BYTES_MAX {
         text.truncate(text.floor_char_boundary(TEXT_BYTES_MAX));
@@ -146,28 +146,28 @@ fn cut(text: &mut String) {
     }
 }
 
-/// A place in a file.
+/// A position in a file.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Located {
-    /// The file's name.
+    /// The name of the file.
     pub file: String,
-    /// From 1.
+    /// The line, from 1.
     pub line: usize,
-    /// From 1, in characters.
+    /// The column in characters, from 1.
     pub column: usize,
-    /// How many characters are meant; from 1 to 120.
+    /// The number of characters to underline, from 1 to 120.
     pub width: usize,
-    /// The text of the line; of a long one what is around the place.
+    /// The text of the line; of a long line, the part around the position.
     pub snippet: String,
-    /// How many characters of the snippet stand before the place.
+    /// The number of characters of the snippet before the position.
     pub before: usize,
 }
 
-/// Characters of a line that are shown; a longer one is cut around the caret.
+/// Maximum number of characters shown of a line; a longer one is cut around the caret.
 const SNIPPET_CHARS_MAX: usize = 120;
 
 impl Located {
-    /// The place of some bytes in a text.
+    /// Finds the position of a range of bytes in a text.
     pub(super) fn find(file: &str, text: &str, start: usize, end: usize) -> Located {
         let start = floor(text, start);
         let end = floor(text, end.max(start));
@@ -190,7 +190,7 @@ impl Located {
     }
 }
 
-/// The last character boundary not behind `at`.
+/// Returns the last character boundary at or before `at`.
 fn floor(text: &str, at: usize) -> usize {
     let mut at = at.min(text.len());
     while !text.is_char_boundary(at) {
@@ -231,8 +231,8 @@ impl fmt::Display for Fault {
     }
 }
 
-/// The line, and what stands below it before the caret: a tab stays a tab, so that the caret stays in
-/// its column.
+/// Returns the line, and the text below it before the caret. A tab stays a tab, so that the caret
+/// is in the right column.
 fn shown(located: &Located) -> (String, String) {
     let clean = |c: char| if c.is_control() && c != '\t' { ' ' } else { c };
     let snippet: String = located.snippet.chars().map(clean).collect();
@@ -281,7 +281,8 @@ mod tests {
         assert_eq!(fault.to_string(), expected.join("\n"));
     }
 
-    /// Guarantees: faults cost a bounded number of bytes, whatever they quote; none is lost uncounted.
+    /// Guarantees: faults use a bounded number of bytes, whatever they quote, and none is lost
+    /// without being counted.
     #[test]
     fn faults_are_bounded_and_counted() {
         let text = "x".repeat(1_000_000);

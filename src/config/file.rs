@@ -1,53 +1,60 @@
-//! The keys of a configuration file, laid over what is there already: what a file does not say stays as it
-//! was. Unit: one file.
+//! Applies the keys of a configuration file to a configuration. Settings that the file does not
+//! contain keep their values. Unit: one file.
 
 use super::collector;
 use super::fault::Level;
 use super::finals::Final;
-use super::kind::{Kind, LONGER_THAN_ZERO, Span, Type};
+use super::formats;
+use super::kind::{LONGER_THAN_ZERO, SettingKind, Span, Type};
 use super::reader::{At, Reader};
-use super::rules::{self, Places, Written};
+use super::rules::{self, RulePositions, Written};
 use super::setting::Setting;
 use super::settings::Config;
 use super::table;
 use super::tree::{Node, Value};
 use super::units;
 use crate::health::settings::Heartbeat;
+use crate::rules::settings::FormatSettings;
 use crate::rules::syntax::nearest;
 use std::time::Duration;
 
-/// What a file says beside its settings.
+/// The contents of a file other than its settings.
 #[derive(Clone, Debug, Default)]
 pub(super) struct FileContents {
-    /// Its rules.
+    /// The rules.
     pub(super) rules: Vec<Written>,
-    /// Where the values of its rules stand.
-    pub(super) places: Places,
-    /// Settings that no later layer may raise or change.
+    /// The formats of lines; one without a name is named by its place in the list.
+    pub(super) formats: Vec<FormatSettings>,
+    /// The positions of the values of its rules and formats.
+    pub(super) places: RulePositions,
+    /// Settings that later layers may not raise or change.
     pub(super) finals: Vec<Final>,
 }
 
-/// Puts the settings of a file over `config`; returns what else it says.
+/// Applies the settings of a file to `config`; returns the rest of its contents.
 pub(super) fn apply(reader: &mut Reader<'_>, root: &Node, config: &mut Config) -> FileContents {
-    let mut said = FileContents::default();
+    let mut contents = FileContents::default();
     let at = At { node: root, path: String::new() };
-    let Some(mut keys) = reader.keys(&at) else { return said };
+    let Some(mut keys) = reader.keys(&at) else { return contents };
     for key in children("") {
         if let Some(at) = keys.take(key) {
-            value(reader, &at, key, config, &mut said.places);
+            value(reader, &at, key, config, &mut contents.places);
         }
     }
     if let Some(at) = keys.take("rules") {
-        said.rules = rules::read(reader, &at, &mut said.places);
+        contents.rules = rules::read(reader, &at, &mut contents.places);
+    }
+    if let Some(at) = keys.take("formats") {
+        contents.formats = formats::read(reader, &at, &mut contents.places);
     }
     if let Some(at) = keys.take("final") {
-        said.finals = finals(reader, &at);
+        contents.finals = finals(reader, &at);
     }
     reader.finish(&keys);
-    said
+    contents
 }
 
-/// The keys of the table right below a path, each once, in its order.
+/// Returns the keys directly below a path of the table, each once, in its order.
 fn children(path: &str) -> Vec<&'static str> {
     let mut keys: Vec<&'static str> = Vec::new();
     for setting in table::ALL.iter().filter(|setting| setting.in_file) {
@@ -63,18 +70,19 @@ fn children(path: &str) -> Vec<&'static str> {
     keys
 }
 
-/// Reads what stands at a path of the table: a setting, or a map of some. `path` is the table's, which in the
-/// configuration of another file is not the whole way to the value.
+/// Reads the value at a path of the table: a setting, or a map of settings. `path` is the path in
+/// the table, which is only the end of the path to the value if the configuration is part of
+/// another file.
 fn value(
     reader: &mut Reader<'_>,
     at: &At<'_>,
     path: &str,
     config: &mut Config,
-    places: &mut Places,
+    places: &mut RulePositions,
 ) {
     let is_text = matches!(at.node.value, Value::Text(_));
     let path = match path {
-        // a path alone
+        // written as a path only
         "socket" if is_text => "socket.path",
         "datagram_socket" if is_text => "datagram_socket.path",
         path => path,
@@ -95,7 +103,7 @@ fn value(
         _ => return,
     };
     if ratio.warn > ratio.fail {
-        reader.refuse(at, "it fails before it warns", "`warn` must not be above `fail`");
+        reader.refuse(at, "`warn` is above `fail`", "`warn` must not be larger than `fail`");
     }
 }
 
@@ -105,7 +113,7 @@ fn one(
     at: &At<'_>,
     setting: &Setting,
     config: &mut Config,
-    places: &mut Places,
+    places: &mut RulePositions,
 ) {
     match setting.kind {
         Type::Headers => return headers(reader, at, &mut config.export.headers),
@@ -129,7 +137,7 @@ fn one(
     }
 }
 
-/// The settings that are final, by their paths; a path stands for all below it.
+/// Reads the list of final settings, by path; a path includes everything below it.
 fn finals(reader: &mut Reader<'_>, at: &At<'_>) -> Vec<Final> {
     let mut found = Vec::new();
     for at in reader.list(at) {
@@ -141,11 +149,11 @@ fn finals(reader: &mut Reader<'_>, at: &At<'_>) -> Vec<Final> {
                 Some(meant) => format!("did you mean `{meant}`?"),
                 None => "as in metrics.limits.series, export or socket".to_owned(),
             };
-            reader.refuse(&at, format!("`{text}` is no setting"), &hint);
+            reader.refuse(&at, format!("there is no setting `{text}`"), &hint);
         }
         let Node { start, end, .. } = *at.node;
         for setting in settings {
-            // a setting that is named twice is as final as one that is named once
+            // a setting may be listed twice
             if !found.iter().any(|one: &Final| one.setting.path == setting.path) {
                 found.push(Final { setting, start, end });
             }
@@ -160,7 +168,7 @@ fn set<T>(to: &mut T, value: Option<T>) {
     }
 }
 
-/// How often the line must come, and how late it may be: half of it where no grace is given.
+/// Reads how often the line must come, and how late it may be: by default half of that time.
 fn heartbeat(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Heartbeat> {
     let mut keys = reader.keys(at)?;
     let every = keys.take("every");
@@ -175,10 +183,10 @@ fn heartbeat(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Heartbeat> {
     Some(Heartbeat { every, grace: grace.unwrap_or(every / 2) })
 }
 
-/// Headers of a request: a token, a tenant, and what a proxy wants.
+/// Maximum number of headers of a request: a token, a tenant, and what a proxy needs.
 const HEADERS_MAX: usize = 64;
 
-/// Adds headers to those that are there; a name counts once, whatever its case.
+/// Adds headers to the existing ones; replaces a header of the same name, ignoring case.
 fn headers(reader: &mut Reader<'_>, at: &At<'_>, to: &mut Vec<(String, String)>) {
     let Some(headers) = reader.keys(at) else { return };
     let all = headers.all();

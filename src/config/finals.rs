@@ -1,15 +1,15 @@
-//! Settings that the platform made final, held against later layers. Unit: one configuration.
+//! Enforces the settings that the platform made final. Unit: one configuration.
 //!
-//! Decision: a final number, size, share or duration cannot be raised, but lowered; a final word, text, flag
-//! or list cannot be changed at all. A limit is there to bound what a pod costs, and whoever wants less of it
-//! may have less; of a word nobody knows which way is up.
+//! Decision: a final number, size, share or duration can be lowered, but not raised; a final word,
+//! text, flag or list cannot be changed at all. A limit bounds what a pod may use, and using less
+//! is always allowed. Words have no such order.
 
 use super::fault::{Fault, Level, Located};
 use super::setting::Setting;
 use super::settings::Config;
 use super::tree::Source;
 
-/// A setting that is final, and where that is said.
+/// A final setting, and the position that declares it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Final {
     pub(super) setting: &'static Setting,
@@ -17,7 +17,8 @@ pub(super) struct Final {
     pub(super) end: usize,
 }
 
-/// Takes back what goes beyond the final settings of `cluster`; `place` finds where it was said.
+/// Reverts values that exceed the final settings of `cluster`. `place` returns the position of a
+/// value.
 pub(super) fn hold(
     finals: &[Final],
     cluster: (&Source, &Config),
@@ -42,7 +43,9 @@ pub(super) fn hold(
             level: Level::Warning,
             path: setting.path.to_owned(),
             message: format!("the platform made this final ({file}:{line}:{column}): {stays}"),
-            hint: Some("the platform's value stays; ask who keeps it".to_owned()),
+            hint: Some(
+                "the platform's value stays in force; only the platform can change it".to_owned(),
+            ),
             located: place(setting.path),
         });
     }

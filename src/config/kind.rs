@@ -1,5 +1,5 @@
-//! Kinds of settings: how a value is read, shown, bounded and described. The same for a file, a variable and
-//! a flag. Unit: one value.
+//! Defines the kinds of settings: how a value is parsed, displayed, bounded and described, in
+//! files, variables and flags alike. Unit: one value.
 
 use super::collector;
 use super::rules;
@@ -13,10 +13,10 @@ use serde_json::{Value as Json, json};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// The least and the most that a number may be: a count, bytes, or milliseconds.
+/// The minimum and maximum of a number: a count, bytes, or milliseconds.
 pub type Bounds = (u64, u64);
 
-/// What a value is, for people and editors.
+/// The type of a value, for documents and editors.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Type {
     /// True or false.
@@ -29,7 +29,7 @@ pub enum Type {
     Share,
     /// A duration with its unit.
     Duration,
-    /// A duration; seconds where it has no unit.
+    /// A duration; in seconds if it has no unit.
     Seconds,
     /// One of some words.
     Word(&'static [&'static str]),
@@ -43,18 +43,18 @@ pub enum Type {
     Address,
     /// A time zone.
     Zone,
-    /// The beginning of a metric's name.
+    /// The prefix of a metric name.
     Prefix,
     /// A URL.
     Url,
-    /// A map of names and texts.
+    /// A map from names to texts.
     Headers,
-    /// A duration, or a map of two.
+    /// A duration, or a map of two durations.
     Heartbeat,
 }
 
 impl Type {
-    /// In words, with the unit.
+    /// Describes the type and its unit.
     pub fn name(self) -> String {
         match self {
             Type::Switch => "true or false".to_owned(),
@@ -76,12 +76,13 @@ impl Type {
         }
     }
 
-    /// Whether a final value bounds those of later layers; others cannot be changed at all.
+    /// Returns whether a final value is an upper bound for later layers; other values cannot be
+    /// changed at all.
     pub fn is_bound(self) -> bool {
         matches!(self, Type::Count | Type::Size | Type::Share | Type::Duration | Type::Seconds)
     }
 
-    /// A number with its unit.
+    /// Formats a number with its unit.
     pub fn amount(self, number: u64) -> String {
         match self {
             Type::Size => size(number),
@@ -90,7 +91,8 @@ impl Type {
         }
     }
 
-    /// JSON Schema. A text may be given by a variable, so that every kind may be a text, too.
+    /// Returns the JSON Schema. Every kind also accepts a text, because a text may contain a
+    /// variable.
     pub fn schema(self, bounds: Option<Bounds>) -> Json {
         let variable = json!({"type": "string", "pattern": r"\$\{"});
         let number = |kind: &str| {
@@ -128,73 +130,46 @@ impl Type {
 }
 
 /// A kind of setting.
-pub(super) trait Kind {
-    /// As it is used.
+pub(super) trait SettingKind {
+    /// The type of the value.
     type Value: Clone + PartialEq;
-    /// What it is.
+    /// The type in documents.
     const TYPE: Type;
 
-    /// Reads a text; `before` is the value that it replaces.
+    /// Parses a text; `before` is the value that it replaces.
     fn parse(
         text: &str,
         bounds: Option<Bounds>,
         before: &Self::Value,
     ) -> Result<Self::Value, Refused>;
 
-    /// The value as a file would say it; None where it is unset.
+    /// Formats the value as in a file; `None` if it is unset.
     fn show(value: &Self::Value) -> Option<String>;
 
-    /// Whether a value goes beyond a final one.
+    /// Returns whether a value exceeds a final one.
     fn exceeds(wanted: &Self::Value, most: &Self::Value) -> bool {
         wanted != most
     }
 }
 
-/// Implements a kind that has no bounds and is shown as text.
-macro_rules! kind {
-    ($(#[$doc:meta])* $name:ident, $value:ty, $type:expr, $parse:expr, $show:expr) => {
+/// Implements a kind from its parser, which gets the bounds and the value of lower layers, its
+/// formatter, and the comparison with a final value.
+macro_rules! kind_of {
+    ($(#[$doc:meta])* $name:ident, $value:ty, $type:expr, $parse:expr, $show:expr, $exceeds:expr) => {
         $(#[$doc])*
         pub(super) struct $name;
 
-        impl Kind for $name {
-            type Value = $value;
-            const TYPE: Type = $type;
-
-            fn parse(
-                text: &str,
-                _: Option<Bounds>,
-                before: &Self::Value,
-            ) -> Result<Self::Value, Refused> {
-                let parse: fn(&str, &$value) -> Result<$value, Refused> = $parse;
-                parse(text, before)
-            }
-
-            fn show(value: &Self::Value) -> Option<String> {
-                let show: fn(&$value) -> Option<String> = $show;
-                show(value)
-            }
-        }
-    };
-}
-
-/// Implements a kind of numbers.
-macro_rules! number {
-    ($name:ident, $value:ty, $type:expr, $parse:expr, $show:expr) => {
-        pub(super) struct $name;
-
-        impl Kind for $name {
+        impl SettingKind for $name {
             type Value = $value;
             const TYPE: Type = $type;
 
             fn parse(
                 text: &str,
                 bounds: Option<Bounds>,
-                _: &Self::Value,
+                before: &Self::Value,
             ) -> Result<Self::Value, Refused> {
-                let parse: fn(&str) -> Result<(u128, $value), Refused> = $parse;
-                let (number, value) = parse(text)?;
-                within(text, number, Self::TYPE, bounds)?;
-                Ok(value)
+                let parse: fn(&str, Option<Bounds>, &$value) -> Result<$value, Refused> = $parse;
+                parse(text, bounds, before)
             }
 
             fn show(value: &Self::Value) -> Option<String> {
@@ -203,15 +178,53 @@ macro_rules! number {
             }
 
             fn exceeds(wanted: &Self::Value, most: &Self::Value) -> bool {
-                wanted > most
+                let exceeds: fn(&$value, &$value) -> bool = $exceeds;
+                exceeds(wanted, most)
             }
         }
     };
 }
 
+/// Implements a kind without bounds: every value other than the final one exceeds it.
+macro_rules! kind {
+    ($(#[$doc:meta])* $name:ident, $value:ty, $type:expr, $parse:expr, $show:expr) => {
+        kind_of!(
+            $(#[$doc])*
+            $name,
+            $value,
+            $type,
+            |text, _, before| {
+                let parse: fn(&str, &$value) -> Result<$value, Refused> = $parse;
+                parse(text, before)
+            },
+            $show,
+            |wanted, most| wanted != most
+        );
+    };
+}
+
+/// Implements a kind of numbers, which has bounds.
+macro_rules! number {
+    ($name:ident, $value:ty, $type:expr, $parse:expr, $show:expr) => {
+        kind_of!(
+            $name,
+            $value,
+            $type,
+            |text, bounds, _| {
+                let parse: fn(&str) -> Result<(u128, $value), Refused> = $parse;
+                let (number, value) = parse(text)?;
+                within(text, number, $type, bounds)?;
+                Ok(value)
+            },
+            $show,
+            |wanted, most| wanted > most
+        );
+    };
+}
+
 fn within(text: &str, number: u128, of: Type, bounds: Option<Bounds>) -> Result<(), Refused> {
     let Some((least, most)) = bounds else { return Ok(()) };
-    // durations are compared in nanoseconds, so that 1 ns is not taken for 0 ms
+    // durations are compared in nanoseconds, so that 1 ns is not treated as 0 ms
     let unit = if matches!(of, Type::Duration | Type::Seconds) { 1_000_000 } else { 1 };
     if number < u128::from(least) * unit || number > u128::from(most) * unit {
         let hint = format!("from {} to {}", of.amount(least), of.amount(most));
@@ -222,7 +235,7 @@ fn within(text: &str, number: u128, of: Type, bounds: Option<Bounds>) -> Result<
 
 fn whole(text: &str) -> Result<u64, Refused> {
     let number = text.replace('_', "").parse();
-    number.map_err(|_| Refused::new(format!("`{text}` is no whole number"), "write digits alone"))
+    number.map_err(|_| Refused::new(format!("`{text}` is not a whole number"), "write only digits"))
 }
 
 fn count(text: &str) -> Result<(u128, usize), Refused> {
@@ -263,10 +276,10 @@ number!(Share, f64, Type::Share, |text| units::share(text).map(|share| (0, share
     share.to_string()
 ));
 
-/// The number of route templates, whose default the standard rules know.
+/// The number of route templates; the standard rules define its default.
 pub(super) struct Routes;
 
-impl Kind for Routes {
+impl SettingKind for Routes {
     type Value = Option<usize>;
     const TYPE: Type = Type::Count;
 
@@ -292,7 +305,7 @@ kind!(
     |mode| Some(mode.name().to_owned())
 );
 kind!(
-    /// `off` and `stdout`; the former would be a truth value without its quotes.
+    /// `off` and `stdout`; `off` needs quotes, otherwise YAML reads it as false.
     PassthroughWord,
     Passthrough,
     Type::Word(&["off", "stdout"]),
@@ -352,7 +365,7 @@ kind!(
     |url| url.as_deref().map(quoted)
 );
 kind!(
-    /// A map in a file, and read there; a text names no headers.
+    /// A map, which the reader of files parses; a text is not a map.
     Headers,
     Vec<(String, String)>,
     Type::Headers,
@@ -364,7 +377,7 @@ kind!(
     }
 );
 kind!(
-    /// A duration alone; of a map the file's reader makes it.
+    /// A duration only; the reader of files parses a map.
     HeartbeatKind,
     Option<Heartbeat>,
     Type::Heartbeat,
@@ -378,17 +391,17 @@ kind!(
     })
 );
 
-/// Milliseconds of a duration that must not be 0, up to the longest of all.
+/// The bounds of a duration that must not be 0, in milliseconds.
 pub(super) const LONGER_THAN_ZERO: Bounds = (1, DURATION_MS_MAX);
-/// Milliseconds of the longest duration: a week.
+/// The longest duration in milliseconds: a week.
 pub(super) const DURATION_MS_MAX: u64 = 7 * 24 * 3_600_000;
 
-/// A string as JSON writes it, which YAML reads.
+/// Formats a string as in JSON, which YAML accepts.
 pub(super) fn quoted(text: &str) -> String {
     Json::from(text).to_string()
 }
 
-/// A duration in the largest unit in which it is a whole number.
+/// Formats a duration in the largest unit in which it is a whole number.
 pub(super) fn duration(duration: Duration) -> String {
     let nanos = duration.as_nanos();
     if nanos == 0 {

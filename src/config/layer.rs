@@ -1,62 +1,63 @@
-//! Where a configuration comes from: the cluster's text in the environment, directories and files of the
-//! namespace and the pod, the file of the command line; and whether one of them changed. Reading only; what
-//! is not there is no fault but for a file that was asked for by name. Unit: one layer.
+//! Finds and reads the layers of a configuration: the cluster's text in the environment,
+//! directories and files of namespace and pod, and the file of the command line. Notices when one
+//! of them changes. A missing file is a fault only if it was named explicitly. Unit: one layer.
 //!
-//! Decision: a look a second with `stat`, no inotify: kubelet swaps the link `..data`, an editor renames, a
-//! volume may be a network's; a stat sees all of it, for one system call a volume and second.
+//! Decision: one check per second with `stat` instead of inotify. kubelet replaces the link
+//! `..data`, editors rename files, and a volume may be on a network; `stat` notices all of these
+//! changes for one system call per volume and second.
 
 use super::environment::{self, Environment};
 use super::fault::{Fault, Faults, Level};
+use super::text::{TextError, read};
 use super::tree::{FILE_BYTES_MAX, Inside};
-use rustix::fs::OFlags;
-use std::fs::{self, Metadata, OpenOptions};
-use std::io::{self, ErrorKind, Read};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Files of all layers together: a namespace that keeps one a team has a dozen.
+/// Maximum number of files in all layers; a namespace with one file per team has a dozen.
 const FILES_MAX: usize = 64;
-/// Directories and files that can be named.
+/// Maximum number of directories and files that can be named.
 const PLACES_MAX: usize = 16;
-/// Entries of a directory that are looked at; a ConfigMap is one file a key.
+/// Maximum number of entries read from a directory; a ConfigMap has one file per key.
 const ENTRIES_MAX: usize = 4096;
-/// How often a directory is read again because it was swapped meanwhile.
+/// How often a directory is read again if it is replaced while it is read.
 const READS_MAX: usize = 3;
-/// What kubelet points at the version of a volume that is in force.
+/// The link that kubelet points at the current version of a volume.
 const DATA: &str = "..data";
 
-/// Whose layer it is, the later wins.
+/// The owner of a layer; later ones override earlier ones.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum Rank {
-    /// The platform's: the only one that can make settings final.
+    /// The platform, the only owner that can make settings final.
     Cluster,
-    /// A mounted ConfigMap: the namespace's, then the pod's.
+    /// A mounted ConfigMap: first that of the namespace, then that of the pod.
     Mounted,
     /// The file of `--config`.
     File,
 }
 
-/// One text, or why it cannot be read.
+/// One text, or the error from reading it.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Layer {
     pub(super) rank: Rank,
-    /// The file, or the variable.
+    /// The name of the file or variable.
     pub(super) name: String,
-    pub(super) text: Result<String, String>,
-    /// `${NAME}` in it means a variable.
+    pub(super) text: Result<String, TextError>,
+    /// Expands `${NAME}` in the text.
     pub(super) has_variables: bool,
-    /// The text is a value of a manifest.
+    /// The position of the text in a manifest.
     pub(super) inside: Option<Arc<Inside>>,
 }
 
 impl Layer {
-    pub(super) fn new(rank: Rank, name: String, text: Result<String, String>) -> Layer {
+    pub(super) fn new(rank: Rank, name: String, text: Result<String, TextError>) -> Layer {
         Layer { rank, name, text, has_variables: rank != Rank::Cluster, inside: None }
     }
 }
 
-/// Where to look, in the order of the layers.
+/// The locations of the layers, in their order.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Places {
     cluster: Option<String>,
@@ -65,7 +66,7 @@ pub struct Places {
 }
 
 impl Places {
-    /// What the environment and the command line name.
+    /// Returns the locations that environment and command line name.
     pub(super) fn of(config: Option<&Path>, environment: &Environment) -> Places {
         let get = |name| environment.get(name).filter(|value| !value.trim().is_empty());
         let mounted = get(environment::LAYERS).map(String::as_str).unwrap_or_default();
@@ -78,17 +79,17 @@ impl Places {
         }
     }
 
-    /// The file of the command line.
+    /// Returns the file of the command line.
     pub(super) fn file(&self) -> Option<&Path> {
         self.file.as_deref()
     }
 
-    /// Whether anything here can change while the process runs.
+    /// Returns whether a layer can change while the process runs.
     pub fn can_change(&self) -> bool {
         !self.mounted.is_empty() || self.file.is_some()
     }
 
-    /// Reads all there is.
+    /// Reads all layers.
     pub(super) fn read(&self) -> (Vec<Layer>, Faults) {
         let (mut layers, mut faults) = (Vec::new(), Faults::default());
         if let Some(text) = &self.cluster {
@@ -103,7 +104,7 @@ impl Places {
             if let Err(error) = mounted(path, &mut layers, &mut faults) {
                 layers.truncate(before);
                 let name = path.display().to_string();
-                layers.push(Layer::new(Rank::Mounted, name, Err(error.to_string())));
+                layers.push(Layer::new(Rank::Mounted, name, Err(error.into())));
             }
         }
         if let Some(path) = &self.file {
@@ -122,7 +123,7 @@ impl Places {
         self.mounted.iter().take(PLACES_MAX)
     }
 
-    /// What can be seen from outside of everything that can change.
+    /// Returns the metadata of everything that can change.
     pub fn look(&self) -> Trace {
         let mut trace = Trace::default();
         for path in self.mounted().chain(&self.file) {
@@ -139,11 +140,11 @@ impl Places {
     }
 }
 
-/// Equal traces: nothing changed.
+/// The metadata of all files. If it is equal, nothing has changed.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Trace(Vec<Mark>);
 
-/// What `stat` says of a file, or of the version of a volume.
+/// The metadata of a file, or of the version of a volume.
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Mark {
     path: PathBuf,
@@ -154,7 +155,7 @@ struct Mark {
 }
 
 impl Trace {
-    /// Adds what stands at a path; false where nothing does.
+    /// Adds the metadata of a path; returns false if there is no such file.
     fn mark(&mut self, path: &Path) -> bool {
         let Ok(found) = fs::metadata(path) else { return false };
         self.0.push(Mark {
@@ -168,7 +169,7 @@ impl Trace {
     }
 }
 
-/// Adds a file, or every file of a directory, as one version of it.
+/// Adds a file, or all files of one version of a directory.
 fn mounted(path: &Path, layers: &mut Vec<Layer>, faults: &mut Faults) -> io::Result<()> {
     match fs::metadata(path) {
         Ok(found) if found.is_dir() => {}
@@ -184,7 +185,7 @@ fn mounted(path: &Path, layers: &mut Vec<Layer>, faults: &mut Faults) -> io::Res
     let mut ignored = None;
     for _ in 0..READS_MAX {
         layers.truncate(before);
-        // a version is removed only after the link points to the next one
+        // kubelet removes a version only after the link points to the next one
         let version = fs::canonicalize(path.join(DATA)).ok();
         let directory = version.as_deref().unwrap_or(path);
         let (names, others) = keys(directory)?;
@@ -204,18 +205,18 @@ fn mounted(path: &Path, layers: &mut Vec<Layer>, faults: &mut Faults) -> io::Res
     Ok(())
 }
 
-/// A file that lies among configurations and is none by its name.
+/// Returns the fault of a file that is ignored because of its name.
 pub(super) fn not_read(name: &str) -> Fault {
     Fault {
         level: Level::Warning,
         path: name.to_owned(),
-        message: "it is not read: its name does not end in .yaml or .yml".to_owned(),
+        message: "the file is ignored, because its name does not end in .yaml or .yml".to_owned(),
         hint: Some("rename the file, or the key of the ConfigMap".to_owned()),
         located: None,
     }
 }
 
-/// The files of a directory that are configurations, sorted by name, and the first that is none.
+/// Returns the configurations of a directory, sorted by name, and the first file that is not one.
 fn keys(directory: &Path) -> io::Result<(Vec<String>, Option<String>)> {
     let (mut names, mut ignored) = (Vec::new(), None);
     for entry in fs::read_dir(directory)?.take(ENTRIES_MAX) {
@@ -233,7 +234,8 @@ fn keys(directory: &Path) -> io::Result<(Vec<String>, Option<String>)> {
     Ok((names, ignored))
 }
 
-/// Whether a file of this name in a directory, or a key of a ConfigMap, is a configuration.
+/// Returns whether a file with this name in a directory, or a key of a ConfigMap, is a
+/// configuration.
 pub(super) fn is_key(name: &str) -> bool {
     let yaml = Path::new(name).extension().is_some_and(|end| end == "yaml" || end == "yml");
     yaml && !name.starts_with('.')
@@ -243,77 +245,37 @@ fn absent(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }
 
-/// Takes the text from the first layer with which all are too large together, and from those after it.
+/// Discards the text of the first layer with which all layers together are too large, and of the
+/// layers after it.
 fn bound_bytes(layers: &mut [Layer]) {
     let mut bytes = 0;
     for layer in layers {
         bytes += layer.text.as_ref().map_or(0, String::len);
-        // a file that is too large alone is refused with its own message
+        // a file that is too large by itself gets a separate message
         let alone = layer.text.as_ref().is_ok_and(|text| text.len() > FILE_BYTES_MAX);
         if bytes > FILE_BYTES_MAX && !alone {
-            let why = format!("with it all layers together are larger than {FILE_BYTES_MAX} bytes");
-            layer.text = Err(why);
+            layer.text = Err(TextError::TooMuch);
         }
     }
-}
-
-/// The text of a regular file, at most one byte more than the limit, which `tree` then refuses. It is
-/// opened without waiting: a FIFO would wait for its writer, and a device may do anything.
-pub(super) fn read(path: &Path) -> Result<String, String> {
-    let refused = |error: io::Error| error.to_string();
-    // before it is opened, because opening a device can have effects
-    regular(&fs::metadata(path).map_err(refused)?)?;
-    let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits();
-    let file = OpenOptions::new().read(true).custom_flags(flags as i32).open(path);
-    let file = file.map_err(refused)?;
-    // and after it, because another one may have taken its place
-    regular(&file.metadata().map_err(refused)?)?;
-    text(file)
-}
-
-fn regular(found: &Metadata) -> Result<(), String> {
-    let kind = found.file_type();
-    let what = match () {
-        () if kind.is_file() => return Ok(()),
-        () if kind.is_dir() => "a directory",
-        () if kind.is_fifo() => "a pipe",
-        () if kind.is_socket() => "a socket",
-        () => "a device",
-    };
-    Err(format!("it is {what}, and only regular files are read"))
-}
-
-/// The same of standard input.
-pub(super) fn standard_input() -> Result<String, String> {
-    text(io::stdin())
-}
-
-fn text(from: impl Read) -> Result<String, String> {
-    let mut bytes = Vec::new();
-    from.take(FILE_BYTES_MAX as u64 + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| error.to_string())?;
-    String::from_utf8(bytes)
-        .map_err(|error| format!("byte {} is no UTF-8", error.utf8_error().valid_up_to()))
 }
 
 fn too_many(most: usize, what: &str, path: &str) -> Fault {
     Fault {
         level: Level::Error,
         path: path.to_owned(),
-        message: format!("more than {most} {what}; those from here on are not read"),
-        hint: Some("put several into one".to_owned()),
+        message: format!("more than {most} {what}; this and the following ones are not read"),
+        hint: Some("merge some of them".to_owned()),
         located: None,
     }
 }
 
-/// A file or directory that is there and cannot be read.
-pub(super) fn unreadable(name: &str, why: &str) -> Fault {
+/// Returns the fault of a file or directory that exists but cannot be read.
+pub(super) fn unreadable(name: &str, why: &dyn std::fmt::Display) -> Fault {
     Fault {
         level: Level::Error,
         path: name.to_owned(),
         message: format!("the configuration cannot be read: {why}"),
-        hint: Some("the built-in rules and the defaults need no file".to_owned()),
+        hint: Some("without it, the built-in rules and the defaults are used".to_owned()),
         located: None,
     }
 }
@@ -321,29 +283,14 @@ pub(super) fn unreadable(name: &str, why: &str) -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::symlink;
-
-    /// A volume as kubelet makes it: versions in directories of their own, links to the keys.
-    fn swap(volume: &Path, version: &str, files: &[(&str, &str)]) {
-        let directory = volume.join(version);
-        fs::create_dir(&directory).expect("a new version");
-        for (name, text) in files {
-            fs::write(directory.join(name), text).expect("a file");
-            let link = volume.join(name);
-            if fs::symlink_metadata(&link).is_err() {
-                symlink(Path::new(DATA).join(name), link).expect("a link");
-            }
-        }
-        symlink(version, volume.join("..data_tmp")).expect("a link");
-        fs::rename(volume.join("..data_tmp"), volume.join(DATA)).expect("swapped");
-    }
+    use crate::config::tests::volume::swap;
 
     fn places(path: &Path) -> Places {
         Places { mounted: vec![path.to_owned()], ..Places::default() }
     }
 
-    /// Guarantees: every YAML key of a volume is read, in the order of names, and nothing else; each is called
-    /// by the path that the pod's manifest names.
+    /// Guarantees: every YAML key of a volume is read in the order of names, and nothing else; each
+    /// has the path that the pod's manifest mounts.
     #[test]
     fn a_volume_gives_its_keys_by_name() {
         let folder = tempfile::tempdir().expect("a folder");
@@ -361,8 +308,8 @@ mod tests {
         assert_eq!(faults.into_list(), [not_read(&path("notes.txt"))]);
     }
 
-    /// Guarantees: a swap is seen, a key that is gone is gone at once though its link still stands, and
-    /// nothing is seen where nothing changed.
+    /// Guarantees: a new version is noticed, a removed key disappears at once although its link
+    /// still exists, and nothing is noticed if nothing changed.
     #[test]
     fn a_swap_is_seen() {
         let folder = tempfile::tempdir().expect("a folder");
@@ -377,7 +324,8 @@ mod tests {
         assert_eq!(places.read().0.len(), 1);
     }
 
-    /// Guarantees: in a plain directory and of a plain file a new text is seen, and a file that comes or goes.
+    /// Guarantees: in a plain directory and for a plain file, a new text is noticed, and so is a
+    /// file that is added or removed.
     #[test]
     fn plain_files_are_seen_to_change() {
         let folder = tempfile::tempdir().expect("a folder");
@@ -400,7 +348,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         fs::write(folder.path().join("a.yaml"), b"\xff").expect("written");
         let (layers, _) = places(folder.path()).read();
-        assert!(layers[0].text.as_ref().is_err_and(|why| why.contains("UTF-8")));
+        assert!(layers[0].text.as_ref().is_err_and(|why| why.to_string().contains("UTF-8")));
         let many = vec![folder.path().to_owned(); PLACES_MAX + 1];
         let (layers, faults) = Places { mounted: many, ..Places::default() }.read();
         assert_eq!((layers.len(), faults.len()), (PLACES_MAX, 1));
@@ -411,31 +359,8 @@ mod tests {
         assert_eq!((layers.len(), faults.len()), (FILES_MAX, 1));
     }
 
-    /// Guarantees: what is no regular file is refused with what it is, and nobody waits for it.
-    #[test]
-    fn only_regular_files_are_read() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let fifo = folder.path().join("fifo");
-        let mode = rustix::fs::Mode::RWXU;
-        rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, mode, 0)
-            .expect("a FIFO");
-        let socket = folder.path().join("socket");
-        let _listener = std::os::unix::net::UnixListener::bind(&socket).expect("a socket");
-        let link = folder.path().join("link");
-        symlink(&fifo, &link).expect("a link");
-        for (path, kind) in [
-            (fifo.as_path(), "a pipe"),
-            (&link, "a pipe"),
-            (folder.path(), "a directory"),
-            (&socket, "a socket"),
-            (Path::new("/dev/zero"), "a device"),
-        ] {
-            let why = read(path).expect_err("no regular file");
-            assert!(why.contains(kind), "{}: {why}", path.display());
-        }
-    }
-
-    /// Guarantees: all layers together are no larger than one may be; those before the limit are read.
+    /// Guarantees: the layers together are bounded like a single one, and those before the limit
+    /// are read.
     #[test]
     fn layers_are_bounded_together() {
         let folder = tempfile::tempdir().expect("a folder");

@@ -1,13 +1,13 @@
-//! What is allowed in a user's rules and yet probably not meant. Unit: one label.
+//! Warns about labels that are allowed, but probably a mistake. Unit: one label.
 
 use crate::record::field::{self, FieldTable};
 use std::sync::LazyLock;
 
-/// Which keys mean what; made once, because a thousand rules may have a thousand labels.
+/// The dictionary of keys; created once, because a thousand rules may have a thousand labels.
 static STANDARD: LazyLock<FieldTable> = LazyLock::new(FieldTable::standard);
 
-/// Labels that Prometheus and its operators set on every target: a metric's own label of that name is
-/// renamed to `exported_...` when it is scraped.
+/// Labels that Prometheus and its operators set on every target. They rename a metric's label of
+/// the same name to `exported_...`.
 const SCRAPER: [&str; 9] = [
     "job",
     "instance",
@@ -20,17 +20,17 @@ const SCRAPER: [&str; 9] = [
     "prometheus",
 ];
 
-/// Message and hint for a label that scrapers set themselves.
+/// Returns message and hint for a label that scrapers set themselves.
 pub(super) fn scraper_label(name: &str) -> Option<(String, String)> {
     SCRAPER.contains(&name).then(|| {
         (
             format!("scrapers set the label `{name}` themselves"),
-            format!("it would arrive as `exported_{name}`: call it otherwise"),
+            format!("it would be renamed to `exported_{name}`: choose another name"),
         )
     })
 }
 
-/// Message and hint for a label whose values have no end.
+/// Returns message and hint for a label with an unlimited number of values.
 pub(super) fn free_text(name: &str) -> Option<(String, String)> {
     let binding = STANDARD.binding(name)?;
     let what = match binding.field {
@@ -46,14 +46,14 @@ pub(super) fn free_text(name: &str) -> Option<(String, String)> {
         | field::REQUEST_ID => "an id that is new with every request",
         field::TIMESTAMP | field::DURATION => "a number that never repeats",
         field::CLIENT_ADDRESS => "an address",
-        field::URL_PATH => "a path as it was asked for",
+        field::URL_PATH => "a path as it was requested",
         _ => return None,
     };
     let hint = match binding.field {
         field::URL_PATH => "use http.route, where ids are {id}".to_owned(),
         _ => "use a field with few values, or `extract` the part that has".to_owned(),
     };
-    Some((format!("`{name}` is {what}: nearly every line would be a series of its own"), hint))
+    Some((format!("`{name}` is {what}: nearly every line would create a new series"), hint))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
-//! One layer read and laid over those before it, and the rules of all merged by name. Unit: one layer.
+//! Applies one layer to those before it, and merges the rules of all layers by name. Unit: one
+//! layer.
 
-use super::environment::Environment;
+use super::environment::{self, Environment};
 use super::expand;
 use super::fault::{Fault, Faults, Level, Located};
 use super::file::{self, FileContents};
@@ -8,23 +9,24 @@ use super::layer::{Layer, Rank, unreadable};
 use super::reader::Reader;
 use super::settings::Config;
 use super::tree::{self, Node, Source, Value};
-use crate::rules::settings::{RuleError, RuleSettings};
+use crate::export::endpoint::Endpoint;
+use crate::rules::settings::{FormatSettings, RuleError, RuleSettings};
 use crate::rules::syntax::nearest;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-/// Own rules of all layers together: a thousand are planned for.
+/// Maximum number of user rules in all layers; a thousand are expected.
 const RULES_MAX: usize = 10_000;
 
-/// What became of a layer.
+/// The state of a layer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum State {
-    /// All that it says counts.
+pub enum LayerState {
+    /// All of its contents are in force.
     InForce,
-    /// It has errors: what it said before them stays.
+    /// It has errors, and its previous contents are in force.
     Kept,
-    /// It has errors and never said anything else: its settings count as far as they can be read, its rules
-    /// do not.
+    /// It has errors and no previous contents: its readable settings are in force, its rules are
+    /// not.
     LeftOut,
 }
 
@@ -32,39 +34,39 @@ pub enum State {
 #[derive(Clone, Debug)]
 pub(super) struct Part {
     pub(super) rank: Rank,
-    /// The text in force; the one with errors where there is no other.
+    /// The text in force, or the text with errors if there is no other.
     pub(super) source: Source,
-    pub(super) said: FileContents,
+    pub(super) contents: FileContents,
     pub(super) faults: Faults,
-    pub(super) state: State,
+    pub(super) state: LayerState,
     root: Option<Node>,
 }
 
-/// Where a merged rule comes from.
+/// The origin of a merged rule or format.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Origin {
-    /// The layer, by its place in the list.
+pub(super) struct PartOrigin {
+    /// The index of the layer.
     pub(super) part: usize,
-    /// The rule, by its place in the layer.
+    /// The index of the rule or format in the layer.
     pub(super) rule: usize,
 }
 
 impl Part {
-    /// Lays a layer over `config`.
+    /// Applies a layer to `config`.
     pub(super) fn read(layer: &Layer, environment: &Environment, config: &mut Config) -> Part {
         let name = layer.name.clone();
         let mut part = Part {
             rank: layer.rank,
             source: Source { name, text: String::new(), inside: layer.inside.clone() },
-            said: FileContents::default(),
+            contents: FileContents::default(),
             faults: Faults::default(),
-            state: State::InForce,
+            state: LayerState::InForce,
             root: None,
         };
         match &layer.text {
             Ok(text) => part.source.text.clone_from(text),
             Err(why) => {
-                part.state = State::LeftOut;
+                part.state = LayerState::LeftOut;
                 part.faults.push(unreadable(&layer.name, why));
                 return part;
             }
@@ -78,48 +80,50 @@ impl Part {
             if layer.has_variables {
                 expand::expand(&mut reader, root, environment);
             }
-            part.said = file::apply(&mut reader, root, config);
+            part.contents = file::apply(&mut reader, root, config);
             part.faults = reader.faults;
             part.faults.sort();
         }
         if part.faults.has_errors() {
-            part.state = State::LeftOut;
+            part.state = LayerState::LeftOut;
         }
         part.only_the_cluster_is_final();
         part
     }
 
-    /// The same in the place of a newer text with these faults.
+    /// Returns this layer in place of a newer text with these faults.
     pub(super) fn keeping(self, faults: Faults) -> Part {
-        Part { faults, state: State::Kept, ..self }
+        Part { faults, state: LayerState::Kept, ..self }
     }
 
-    /// What another layer calls final is no setting of its own, and no reason to leave it out.
+    /// Ignores, with a warning, the final settings of any layer other than the cluster's.
     fn only_the_cluster_is_final(&mut self) {
         if self.rank == Rank::Cluster {
             return;
         }
-        if let Some(first) = self.said.finals.first() {
+        if let Some(first) = self.contents.finals.first() {
             let (start, end) = (first.start, first.end);
             let located = Some(self.source.find(start, end));
             self.faults.push(Fault {
                 level: Level::Warning,
                 path: "final".to_owned(),
-                message: "only the cluster's layer can make settings final".to_owned(),
-                hint: Some("remove it; the platform says it in SIDELIGHT_DEFAULTS".to_owned()),
+                message:
+                    "only the cluster's layer can make settings final, so this list is ignored"
+                        .to_owned(),
+                hint: Some("remove it; the platform sets it in SIDELIGHT_DEFAULTS".to_owned()),
                 located,
             });
         }
-        self.said.finals.clear();
+        self.contents.finals.clear();
     }
 
-    /// Where the value at a path stands, or what is nearest around it.
+    /// Returns the position of the value at a path, or of the nearest value around it.
     pub(super) fn find(&self, path: &str) -> Option<Located> {
         let mut node = self.root.as_ref()?;
         let mut found = None;
         for key in path.split('.') {
             let Value::Map(map) = &node.value else { break };
-            // of a key that stands there twice the last one counts nowhere: the file is refused
+            // duplicate keys do not matter here, because such a file is refused
             let Some((_, value)) = map.iter().find(|(known, _)| known.key() == key) else { break };
             node = value;
             found = Some(value);
@@ -128,8 +132,33 @@ impl Part {
     }
 }
 
-/// Whether a text is what is left of the one before: a file that is written in place is empty for a moment,
-/// and a disk that is full ends it in the middle of a line. Neither says that all rules are to go.
+/// Returns a fault if an output cannot be used although all of its values are valid. It is an error
+/// if the values come from a file, but does not put the layer out of force: the rules in it still
+/// count.
+pub(super) fn unusable_output(
+    config: &Config,
+    parts: &[Arc<Part>],
+    environment: &Environment,
+) -> Option<Fault> {
+    let export = &config.export;
+    let endpoint = export.endpoint.as_deref().filter(|_| config.traces.enabled)?;
+    let error = Endpoint::new(endpoint, export.protocol, &export.headers).err()?;
+    let variable = environment::endpoint_variable(environment);
+    let path = "export.endpoint";
+    let located = parts.iter().rev().find_map(|part| part.find(path));
+    Some(Fault {
+        // the variable may be meant for an SDK that can use it
+        level: if variable.is_some() { Level::Warning } else { Level::Error },
+        path: variable.unwrap_or(path).to_owned(),
+        message: format!("{error}: no span is built"),
+        hint: Some(error.hint().to_owned()),
+        located: located.filter(|_| variable.is_none()),
+    })
+}
+
+/// Returns a fault if a text is the beginning of the previous one. A file that is written in place
+/// is empty for a moment, and a full disk cuts it in the middle of a line. Neither means that all
+/// rules are to be removed.
 pub(super) fn truncated(name: &str, text: &str, before: &str) -> Option<Fault> {
     let rest = before.strip_prefix(text);
     let is_cut = !text.is_empty()
@@ -145,31 +174,31 @@ pub(super) fn truncated(name: &str, text: &str, before: &str) -> Option<Fault> {
         level: Level::Error,
         path: name.to_owned(),
         message: message.to_owned(),
-        hint: Some("write it whole; a file without settings says {}".to_owned()),
+        hint: Some("write the file as a whole; a file without settings contains {}".to_owned()),
         located: None,
     })
 }
 
-/// Whether a text has nothing but comments and marks of a document.
+/// Returns whether a text consists only of comments and document markers.
 fn says_nothing(text: &str) -> bool {
     let is_nothing = |line: &str| line.is_empty() || line.starts_with('#') || line == "---";
     text.lines().map(str::trim).all(is_nothing)
 }
 
-/// The rules of all layers: one of a later layer takes the place of those with its name in earlier ones, or
-/// switches them off. `broken`: those of layers with errors, too.
-pub(super) fn merge(parts: &[Arc<Part>], broken: bool) -> (Vec<RuleSettings>, Vec<Origin>) {
-    let mut merged: Vec<Option<(RuleSettings, Origin)>> = Vec::new();
+/// Merges the rules of all layers. A rule replaces those with its name in earlier layers, or
+/// switches them off. `broken` includes the rules of layers with errors.
+pub(super) fn merge(parts: &[Arc<Part>], broken: bool) -> (Vec<RuleSettings>, Vec<PartOrigin>) {
+    let mut merged: Vec<Option<(RuleSettings, PartOrigin)>> = Vec::new();
     let mut count = 0;
-    // the places of the rules of earlier layers, by name
+    // the indices of the rules of earlier layers, by name
     let mut earlier: HashMap<String, Vec<usize>> = HashMap::new();
     for (part, of) in parts.iter().enumerate() {
-        if of.state == State::LeftOut && !broken {
+        if of.state == LayerState::LeftOut && !broken {
             continue;
         }
         let begin = merged.len();
-        for (rule, written) in of.said.rules.iter().enumerate() {
-            let entry = (written.rule.clone(), Origin { part, rule });
+        for (rule, written) in of.contents.rules.iter().enumerate() {
+            let entry = (written.rule.clone(), PartOrigin { part, rule });
             let replaced = if written.named {
                 earlier.remove(&written.rule.name).unwrap_or_default()
             } else {
@@ -200,11 +229,38 @@ pub(super) fn merge(parts: &[Arc<Part>], broken: bool) -> (Vec<RuleSettings>, Ve
     merged.into_iter().flatten().unzip()
 }
 
-/// Warns of rules that switch off what nobody has.
+/// Merges the formats of all layers in the order in which they are tried: those of later layers
+/// first, and of each name only the last layer's. `broken`: also those of layers with errors.
+pub(super) fn merge_formats(
+    parts: &[Arc<Part>],
+    broken: bool,
+) -> (Vec<FormatSettings>, Vec<PartOrigin>) {
+    let mut names: HashSet<&str> = HashSet::new();
+    let mut merged = Vec::new();
+    for (part, of) in parts.iter().enumerate().rev() {
+        if of.state == LayerState::LeftOut && !broken {
+            continue;
+        }
+        let written = of.contents.formats.iter().enumerate();
+        let new = written.filter(|(_, one)| one.name.is_empty() || !names.contains(&*one.name));
+        merged.extend(new.map(|(rule, one)| (one.clone(), PartOrigin { part, rule })));
+        let named = of.contents.formats.iter().map(|one| &*one.name);
+        names.extend(named.filter(|name| !name.is_empty()));
+    }
+    let number = |(number, (mut one, origin)): (usize, (FormatSettings, PartOrigin))| {
+        if one.name.is_empty() {
+            one.name = format!("format {}", number + 1);
+        }
+        (one, origin)
+    };
+    merged.into_iter().enumerate().map(number).unzip()
+}
+
+/// Warns about rules that switch off a rule that no layer contains.
 pub(super) fn idle_switches(parts: &mut [Arc<Part>]) {
     let mut known: HashSet<String> = HashSet::new();
     for part in parts {
-        let written = part.said.rules.iter().enumerate();
+        let written = part.contents.rules.iter().enumerate();
         let idle: Vec<usize> = written
             .filter(|(_, one)| {
                 one.named && !one.enabled && !one.does && !known.contains(&one.rule.name)
@@ -215,7 +271,7 @@ pub(super) fn idle_switches(parts: &mut [Arc<Part>]) {
         for index in idle {
             faults.add(Level::Warning, || idle_switch(part, index, &known));
         }
-        known.extend(part.said.rules.iter().map(|one| one.rule.name.clone()));
+        known.extend(part.contents.rules.iter().map(|one| one.rule.name.clone()));
         if !faults.is_empty() {
             Arc::make_mut(part).faults.append(faults);
         }
@@ -223,7 +279,7 @@ pub(super) fn idle_switches(parts: &mut [Arc<Part>]) {
 }
 
 fn idle_switch(part: &Part, index: usize, known: &HashSet<String>) -> Fault {
-    let name = &part.said.rules[index].rule.name;
+    let name = &part.contents.rules[index].rule.name;
     let mut sorted: Vec<&str> = known.iter().map(String::as_str).collect();
     sorted.sort_unstable();
     let hint = match nearest(name, sorted) {
@@ -236,7 +292,7 @@ fn idle_switch(part: &Part, index: usize, known: &HashSet<String>) -> Fault {
         message: format!("no earlier layer has a rule `{name}` to switch off"),
         hint: Some(hint),
     };
-    let fault = part.said.places.locate(&part.source, &error);
+    let fault = part.contents.places.locate(&part.source, &error);
     Fault { level: Level::Warning, ..fault }
 }
 

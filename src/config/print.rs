@@ -1,15 +1,17 @@
-//! A configuration as it is used -> the file that would say the same. Values of headers are left out:
-//! they are secrets. Unit: one configuration.
+//! Prints a configuration as the file that would produce it, without the values of headers, which
+//! are secrets. Unit: one configuration.
 
-use super::kind::quoted;
+use super::kind::{SettingKind, Zone, quoted};
 use super::settings::Config;
 use super::table;
 use crate::health::Signal;
-use crate::rules::settings::{MetricKind, MetricSettings, RuleSettings, ValueSettings};
+use crate::rules::settings::{
+    FormatSettings, MetricKind, MetricSettings, RuleSettings, ValueSettings,
+};
 use crate::spans::Operation;
 use std::fmt::Write;
 
-/// The file that says what `config` is.
+/// Returns the file that would produce `config`.
 pub fn print(config: &Config) -> String {
     let mut out = String::new();
     // writing to a String cannot fail
@@ -43,10 +45,40 @@ fn settings(out: &mut String, config: &Config) -> std::fmt::Result {
         let value = (setting.shown)(config).unwrap_or_else(|| "unset".to_owned());
         writeln!(out, "# {}: {value}", setting.variable.unwrap_or(setting.path))?;
     }
+    if !config.rules.formats.is_empty() {
+        writeln!(out, "formats:")?;
+    }
+    config.rules.formats.iter().try_for_each(|one| format_of_lines(out, one))?;
     if !config.rules.own.is_empty() {
         writeln!(out, "rules:")?;
     }
     config.rules.own.iter().try_for_each(|one| rule(out, one))
+}
+
+fn format_of_lines(out: &mut String, format: &FormatSettings) -> std::fmt::Result {
+    writeln!(out, "  - name: {}", quoted(&format.name))?;
+    writeln!(out, "    {}: {}", format.notation.name(), quoted(&format.pattern))?;
+    let zone = format.time_zone.as_ref().and_then(<Zone as SettingKind>::show);
+    let style = format.style.map(String::from);
+    for (key, value) in [
+        ("datefmt", format.datefmt.as_deref().map(quoted)),
+        ("style", style.as_deref().map(quoted)),
+        ("escape", format.escape.as_deref().map(quoted)),
+        ("time_zone", zone),
+    ] {
+        if let Some(value) = value {
+            writeln!(out, "    {key}: {value}")?;
+        }
+    }
+    for (key, map) in
+        [("fields", &format.fields), ("levels", &format.levels), ("patterns", &format.patterns)]
+    {
+        let pairs = map.iter().map(|(name, value)| format!("{}: {}", quoted(name), quoted(value)));
+        if !map.is_empty() {
+            writeln!(out, "    {key}: {{{}}}", pairs.collect::<Vec<_>>().join(", "))?;
+        }
+    }
+    Ok(())
 }
 
 fn rule(out: &mut String, rule: &RuleSettings) -> std::fmt::Result {

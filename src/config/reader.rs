@@ -1,5 +1,6 @@
-//! A tree -> typed values. Whatever is wrong is noted with its place and reading goes on, so that all
-//! faults of a file are told at once. A key that nobody asked for is unknown. Unit: one file.
+//! Converts a tree to typed values. Records faults with their positions and goes on, so that all
+//! faults of a file are reported at once. Keys that the caller does not take are unknown. Unit: one
+//! file.
 
 use super::fault::{Fault, Faults, Level};
 use super::tree::{Node, Source, Value};
@@ -7,18 +8,18 @@ use super::units::Refused;
 use crate::rules::syntax::nearest;
 use std::collections::HashSet;
 
-/// Notes faults while a tree is read.
+/// Reads a tree and records its faults.
 #[derive(Debug)]
 pub struct Reader<'s> {
-    /// The file, for the places of faults.
+    /// The file, for the positions of faults.
     pub source: &'s Source,
     /// All faults so far, in the order in which values were read.
     pub faults: Faults,
-    /// Where values begin of which no second fault is to be said.
+    /// The start of values that already have a fault, so that each has only one.
     pub(super) refused_before: HashSet<usize>,
 }
 
-/// A value with the way to it.
+/// A value and its path.
 #[derive(Clone, Debug)]
 pub struct At<'t> {
     /// The value.
@@ -27,7 +28,7 @@ pub struct At<'t> {
     pub path: String,
 }
 
-/// The keys of a map, as they are asked for.
+/// The keys of a map, from which the caller takes those that it knows.
 #[derive(Debug)]
 pub struct Keys<'t> {
     path: String,
@@ -36,12 +37,12 @@ pub struct Keys<'t> {
 }
 
 impl<'s> Reader<'s> {
-    /// Starts without faults.
+    /// Creates a reader without faults.
     pub fn new(source: &'s Source) -> Reader<'s> {
         Reader { source, faults: Faults::default(), refused_before: HashSet::new() }
     }
 
-    /// Notes a fault of a value.
+    /// Records a fault of a value.
     pub fn fault(
         &mut self,
         level: Level,
@@ -56,7 +57,7 @@ impl<'s> Reader<'s> {
         self.fault_between(level, &at.path, start..end, message.into(), hint);
     }
 
-    /// Notes an error of a value.
+    /// Records an error of a value.
     pub fn refuse(&mut self, at: &At<'_>, message: impl Into<String>, hint: &str) {
         let hint = (!hint.is_empty()).then(|| hint.to_owned());
         self.fault(Level::Error, at, message, hint);
@@ -77,13 +78,13 @@ impl<'s> Reader<'s> {
         });
     }
 
-    /// The keys of a map; of nothing none. Duplicates are refused.
+    /// Returns the keys of a map, or none for an empty value. Refuses duplicates.
     pub fn keys<'t>(&mut self, at: &At<'t>) -> Option<Keys<'t>> {
         let map = match &at.node.value {
             Value::Map(map) => map.as_slice(),
             Value::Null => &[],
             Value::Text(_) | Value::List(_) => {
-                self.refuse(at, format!("a map is expected here, not {}", at.node.kind()), "");
+                self.refuse(at, format!("expected a map, found {}", at.node.kind()), "");
                 return None;
             }
         };
@@ -91,7 +92,7 @@ impl<'s> Reader<'s> {
         for (key, _) in map {
             if !seen.insert(key.key()) {
                 let path = join(&at.path, key.key());
-                let message = format!("`{}` stands here twice", key.key());
+                let message = format!("the key `{}` is given twice", key.key());
                 let hint = Some("remove one of the two".to_owned());
                 self.fault_between(Level::Error, &path, key.start..key.end, message, hint);
             }
@@ -99,7 +100,7 @@ impl<'s> Reader<'s> {
         Some(Keys { path: at.path.clone(), map, known: Vec::new() })
     }
 
-    /// Refuses every key that was not asked for.
+    /// Refuses every key that was not taken.
     pub fn finish(&mut self, keys: &Keys<'_>) {
         for (key, _) in keys.map {
             let name = key.key();
@@ -123,7 +124,7 @@ impl<'s> Reader<'s> {
         }
     }
 
-    /// The elements of a list.
+    /// Returns the elements of a list.
     pub fn list<'t>(&mut self, at: &At<'t>) -> Vec<At<'t>> {
         match &at.node.value {
             Value::List(list) => {
@@ -132,29 +133,29 @@ impl<'s> Reader<'s> {
             }
             Value::Null => Vec::new(),
             Value::Text(_) | Value::Map(_) => {
-                self.refuse(at, format!("a list is expected here, not {}", at.node.kind()), "");
+                self.refuse(at, format!("expected a list, found {}", at.node.kind()), "");
                 Vec::new()
             }
         }
     }
 
-    /// The text of a value.
+    /// Returns the text of a value.
     pub fn text<'t>(&mut self, at: &At<'t>) -> Option<&'t str> {
         match &at.node.value {
             Value::Text(text) => Some(text),
             Value::Null => {
-                self.refuse(at, "a value is missing here", "");
+                self.refuse(at, "the value is missing", "");
                 None
             }
             Value::List(_) | Value::Map(_) => {
                 let kind = at.node.kind();
-                self.refuse(at, format!("a single value is expected here, not {kind}"), "");
+                self.refuse(at, format!("expected a single value, found {kind}"), "");
                 None
             }
         }
     }
 
-    /// A value that `parse` understands.
+    /// Returns the value that `parse` returns.
     pub fn parsed<T>(
         &mut self,
         at: &At<'_>,
@@ -170,7 +171,7 @@ impl<'s> Reader<'s> {
         }
     }
 
-    /// A whole number within bounds.
+    /// Returns a whole number within bounds.
     pub fn integer(
         &mut self,
         at: &At<'_>,
@@ -179,11 +180,11 @@ impl<'s> Reader<'s> {
         self.parsed(at, |text| within(text, text.replace('_', "").parse().ok(), &bounds))
     }
 
-    /// A finite number.
+    /// Returns a finite number.
     pub fn number(&mut self, at: &At<'_>) -> Option<f64> {
         self.parsed(at, |text| match text.parse::<f64>() {
             Ok(number) if number.is_finite() => Ok(number),
-            _ => Err(Refused { message: format!("`{text}` is no number"), hint: None }),
+            _ => Err(Refused { message: format!("`{text}` is not a number"), hint: None }),
         })
     }
 }
@@ -201,21 +202,21 @@ fn within(
             format!("from {least} to {most}"),
         )),
         None => Err(Refused::new(
-            format!("`{text}` is no whole number"),
+            format!("`{text}` is not a whole number"),
             format!("from {least} to {most}"),
         )),
     }
 }
 
 impl<'t> Keys<'t> {
-    /// The value of a key, which is known from now on.
+    /// Returns the value of a key, which is known from now on.
     pub fn take(&mut self, name: &'static str) -> Option<At<'t>> {
         self.known.push(name);
         let (_, node) = self.map.iter().find(|(key, _)| key.key() == name)?;
         Some(At { node, path: join(&self.path, name) })
     }
 
-    /// All keys and values, whatever they are called: for maps whose keys are the user's own.
+    /// Returns all keys and values, for maps with arbitrary keys.
     pub fn all(self) -> Vec<(&'t Node, At<'t>)> {
         let path = self.path;
         let of = |(key, node): &'t (Node, Node)| (key, At { node, path: join(&path, key.key()) });

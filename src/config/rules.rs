@@ -1,4 +1,4 @@
-//! The list of own rules, and where each of their values stands. Unit: one rule.
+//! Reads the list of user rules, and records the positions of their values. Unit: one rule.
 
 use super::fault::{Fault, Level};
 use super::lint;
@@ -6,47 +6,45 @@ use super::reader::{At, Reader};
 use super::tree::{Node, Source, Value};
 use super::units::{self, Refused};
 use crate::health::Signal;
+use crate::metrics::LABELS_MAX;
 use crate::rules::settings::{
-    ExtractSettings, MetricKind, MetricSettings, RuleError, RuleSettings, ValueSettings,
+    ExtractSettings, MetricKind, MetricSettings, Notation, RuleError, RuleSettings, ValueSettings,
 };
+use crate::rules::standard::SECONDS_BUCKETS;
 use crate::spans::{Operation, SpanRule};
 use std::collections::HashMap;
 
-/// Rules of one file: a thousand are planned for.
+/// Maximum number of rules in a file; a thousand are expected.
 const RULES_MAX: usize = 10_000;
-/// Bounds of a histogram: every one is a series more.
+/// Maximum number of bounds of a histogram, because each adds a series.
 const BUCKETS_MAX: usize = 64;
-/// Labels of a metric.
-const LABELS_MAX: usize = 16;
-/// Bounds where a rule names none: those of the standard durations, in seconds.
-const BUCKETS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
-/// One rule as a file has it.
+/// A rule as it is written.
 #[derive(Clone, Debug)]
 pub(super) struct Written {
-    /// What it says; its name is that of its first metric where it has none of its own.
+    /// The rule. If it has no name, it gets that of its first metric.
     pub(super) rule: RuleSettings,
-    /// It has a name by which another layer can mean it.
+    /// It has a name, by which other layers can refer to it.
     pub(super) named: bool,
-    /// False: a rule of an earlier layer with this name is switched off.
+    /// If false, a rule with this name in an earlier layer is switched off.
     pub(super) enabled: bool,
-    /// It says what to do, and not only that it is off.
+    /// It has an effect, besides being switched off.
     pub(super) does: bool,
 }
 
-/// Where the values of the rules stand, by the paths of [`RuleError`].
+/// The positions of the values of rules, by the paths of [`RuleError`].
 #[derive(Clone, Debug, Default)]
-pub(super) struct Places(HashMap<String, Place>);
+pub(super) struct RulePositions(HashMap<String, ValuePosition>);
 
 #[derive(Clone, Debug)]
-struct Place {
-    /// The value; of a list or map only its place.
+struct ValuePosition {
+    /// The value; without its contents if it is a list or a map.
     node: Node,
-    /// The path as it is written in the file.
+    /// The path in the file.
     written: String,
 }
 
-impl Places {
+impl RulePositions {
     pub(super) fn put(&mut self, path: String, at: &At<'_>) {
         let Node { start, end, ref value } = *at.node;
         let value = match value {
@@ -54,10 +52,11 @@ impl Places {
             Value::Null | Value::List(_) | Value::Map(_) => Value::Null,
         };
         let node = Node { start, end, value };
-        self.0.insert(path, Place { node, written: at.path.clone() });
+        self.0.insert(path, ValuePosition { node, written: at.path.clone() });
     }
 
-    /// An error of compiling as a fault of the file: at its byte, or at the nearest value around it.
+    /// Converts an error from compiling to a fault of the file, at its byte or at the nearest value
+    /// around it.
     pub(super) fn locate(&self, source: &Source, error: &RuleError) -> Fault {
         let mut path = error.path.as_str();
         let mut found = self.0.get(path);
@@ -66,14 +65,16 @@ impl Places {
             found = self.0.get(path);
         }
         let exact = path == error.path;
-        let located = found.map(|Place { node, .. }| {
+        let located = found.map(|ValuePosition { node, .. }| {
             let text = node.key();
             let offset = if exact { error.offset.min(text.len()) } else { 0 };
             let rest = text.get(offset..).unwrap_or_default();
             let word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.');
-            // a word where one begins, one character elsewhere; all of a value that is no text of ours
+            // underline a word if one begins here, else one character; underline the whole value if
+            // it is not code
             let key = path.rsplit('.').next().unwrap_or_default();
-            let is_code = matches!(key, "when" | "pattern");
+            let is_format = Notation::ALL.iter().any(|notation| notation.name() == key);
+            let is_code = is_format || matches!(key, "when" | "pattern" | "datefmt");
             let width = match rest.find(|c| !word(c)) {
                 _ if !is_code => node.end.saturating_sub(node.start),
                 Some(0) | None if rest.is_empty() => 1,
@@ -99,8 +100,12 @@ impl Places {
     }
 }
 
-/// Reads the list of own rules, and notes where their values stand.
-pub(super) fn read(reader: &mut Reader<'_>, at: &At<'_>, places: &mut Places) -> Vec<Written> {
+/// Reads the list of user rules, and records the positions of their values.
+pub(super) fn read(
+    reader: &mut Reader<'_>,
+    at: &At<'_>,
+    places: &mut RulePositions,
+) -> Vec<Written> {
     let mut rules = Vec::new();
     let list = reader.list(at);
     if list.len() > RULES_MAX {
@@ -116,7 +121,7 @@ pub(super) fn read(reader: &mut Reader<'_>, at: &At<'_>, places: &mut Places) ->
     rules
 }
 
-/// Refuses a name that an earlier rule of the file has: another layer could mean either.
+/// Refuses a name that an earlier rule of the file has, because other layers could refer to either.
 fn refuse_duplicate<'t>(
     reader: &mut Reader<'_>,
     at: &At<'t>,
@@ -129,9 +134,9 @@ fn refuse_duplicate<'t>(
     }
     if let Some(first) = names.get(name.key()) {
         let line = reader.source.find(first.start, first.end).line;
-        let message = format!("the rule in line {line} has the name `{}`, too", name.key());
+        let message = format!("the rule in line {line} has the same name `{}`", name.key());
         let at = At { node: name, path: format!("{}.name", at.path) };
-        reader.refuse(&at, message, "give each rule of a file a name of its own");
+        reader.refuse(&at, message, "give each rule of a file a different name");
         return;
     }
     names.insert(name.key(), name);
@@ -139,8 +144,8 @@ fn refuse_duplicate<'t>(
 
 struct RuleReader<'r, 's> {
     reader: &'r mut Reader<'s>,
-    places: &'r mut Places,
-    /// The path of the rule as [`RuleError`] says it.
+    places: &'r mut RulePositions,
+    /// The path of the rule as in [`RuleError`].
     path: String,
 }
 
@@ -199,7 +204,7 @@ impl RuleReader<'_, '_> {
         }
         if !named && !enabled {
             let hint = "`name: orders` switches off the rule `orders` of an earlier layer";
-            self.reader.refuse(at, "it is not said which rule is off", hint);
+            self.reader.refuse(at, "the rule that is switched off has no name", hint);
         }
         Written { rule, named, enabled, does }
     }
@@ -209,7 +214,7 @@ impl RuleReader<'_, '_> {
         self.reader.text(at).map(str::to_owned)
     }
 
-    /// A pattern over the message, or a map that names the field.
+    /// Reads a pattern for the message, or a map that names the field.
     fn extract(&mut self, at: &At<'_>) -> Option<ExtractSettings> {
         self.places.put(format!("{}.extract", self.path), at);
         if let Value::Text(pattern) = &at.node.value {
@@ -228,7 +233,7 @@ impl RuleReader<'_, '_> {
         Some(ExtractSettings { field, pattern })
     }
 
-    /// An element of `metrics`: a map with one of three keys.
+    /// Reads an element of `metrics`: a map with one of three keys.
     fn one_of_metrics(&mut self, at: &At<'_>, metrics: &mut Vec<MetricSettings>) {
         let Some(mut keys) = self.reader.keys(at) else { return };
         let before = self.reader.faults.len();
@@ -242,7 +247,7 @@ impl RuleReader<'_, '_> {
         self.reader.finish(&keys);
         if found != 1 && self.reader.faults.len() == before {
             let hint = "as in `- counter: {name: orders_total}`";
-            self.reader.refuse(at, "one of counter, gauge and histogram is expected", hint);
+            self.reader.refuse(at, "expected one of counter, gauge and histogram", hint);
         }
     }
 
@@ -273,14 +278,14 @@ impl RuleReader<'_, '_> {
             "gauge" => {
                 let add = keys.take("add").and_then(|at| self.reader.parsed(&at, units::flag));
                 let value = keys.take("value").map(|at| self.value(&at, ".value", true));
-                let value = self.wanted(at, value)?;
+                let value = self.require_value(at, value)?;
                 value.map(|value| MetricKind::Gauge { value, add: add.unwrap_or(false) })
             }
             _ => {
                 let buckets = keys.take("buckets").map(|at| self.buckets(&at));
-                let buckets = buckets.unwrap_or_else(|| BUCKETS.to_vec());
+                let buckets = buckets.unwrap_or_else(|| SECONDS_BUCKETS.to_vec());
                 let value = keys.take("value").map(|at| self.value(&at, ".value", true));
-                let value = self.wanted(at, value)?;
+                let value = self.require_value(at, value)?;
                 value.map(|value| MetricKind::Histogram { value, buckets })
             }
         };
@@ -294,20 +299,20 @@ impl RuleReader<'_, '_> {
         let (help, unit) = (help.unwrap_or_default(), unit.unwrap_or_default());
         let is_histogram = matches!(kind, Some(MetricKind::Histogram { .. }));
         if is_histogram && labels.iter().any(|(label, _)| label == "le") {
-            self.reader.refuse(at, "`le` is the label of the buckets", "call it otherwise");
+            self.reader.refuse(at, "`le` is the label of the buckets", "choose another name");
         }
         Some(MetricSettings { kind: kind?, name, help, unit, labels })
     }
 
-    /// Notes a missing `value`; an outer `None` ends the metric.
+    /// Records a missing `value`; an outer `None` ends the metric.
     #[allow(clippy::option_option)] // absent, present and wrong, present and right
-    fn wanted(
+    fn require_value(
         &mut self,
         at: &At<'_>,
         value: Option<Option<ValueSettings>>,
     ) -> Option<Option<ValueSettings>> {
         if value.is_none() {
-            let hint = "the field that holds it, as in `value: duration_ms`";
+            let hint = "name the field that contains it, as in `value: duration_ms`";
             self.reader.refuse(at, "`value` is missing", hint);
         }
         value
@@ -343,14 +348,15 @@ impl RuleReader<'_, '_> {
         labels
     }
 
-    /// A field's name, or a map with one of `field`, `value` and `capture`; a number where one is wanted.
+    /// Reads a field name, or a map with one of `field`, `value` and `capture`, or a number if
+    /// `number` is set.
     fn value(&mut self, at: &At<'_>, under: &str, number: bool) -> Option<ValueSettings> {
         self.places.put(format!("{}{under}", self.path), at);
         if let Value::Text(text) = &at.node.value {
             let is_number = text.parse::<f64>().is_ok();
             if text.is_empty() || (is_number && !number) {
-                let hint = format!("a constant is written {{value: \"{text}\"}}");
-                self.reader.refuse(at, format!("`{text}` is no field's name"), &hint);
+                let hint = format!("write a constant as {{value: \"{text}\"}}");
+                self.reader.refuse(at, format!("`{text}` is not a field name"), &hint);
                 return None;
             }
             let text = text.clone();
@@ -372,8 +378,8 @@ impl RuleReader<'_, '_> {
         }
         self.reader.finish(&keys);
         if found.len() != 1 && self.reader.faults.len() == before {
-            let hint = "a field's name, {value: constant} or {capture: group}";
-            self.reader.refuse(at, "one of field, value and capture is expected", hint);
+            let hint = "write a field name, {value: constant} or {capture: group}";
+            self.reader.refuse(at, "expected one of field, value and capture", hint);
         }
         found.pop()
     }
@@ -382,14 +388,18 @@ impl RuleReader<'_, '_> {
         self.places.put(format!("{}.buckets", self.path), at);
         let list = self.reader.list(at);
         if list.is_empty() || list.len() > BUCKETS_MAX {
-            let message = format!("from 1 to {BUCKETS_MAX} bounds are expected");
-            self.reader.refuse(at, message, "as in [0.1, 0.5, 1, 5]; +Inf is added");
+            let message = format!("expected 1 to {BUCKETS_MAX} bounds");
+            self.reader.refuse(at, message, "as in [0.1, 0.5, 1, 5]; +Inf is added automatically");
         }
         let mut bounds: Vec<f64> = Vec::new();
         for at in &list {
             let Some(bound) = self.reader.number(at) else { continue };
             if bounds.last().is_some_and(|last| *last >= bound) {
-                self.reader.refuse(at, "the bounds do not ascend", "each must be above the last");
+                self.reader.refuse(
+                    at,
+                    "the bounds do not ascend",
+                    "each bound must be larger than the one before",
+                );
             }
             bounds.push(bound);
         }
@@ -419,33 +429,33 @@ impl RuleReader<'_, '_> {
     }
 }
 
-/// A prefix of metric names; empty for none.
+/// Parses a prefix of metric names; it may be empty.
 pub(super) fn prefix(text: &str) -> Result<String, Refused> {
     if text.is_empty() { Ok(String::new()) } else { metric_name(text) }
 }
 
 fn metric_name(text: &str) -> Result<String, Refused> {
     if text.starts_with("sidelight_") {
-        let hint = "names that begin with sidelight_ are its own";
-        return Err(Refused::new(format!("`{text}` is taken"), hint));
+        let hint = "names that start with sidelight_ are reserved for sidelight's own metrics";
+        return Err(Refused::new(format!("`{text}` is reserved"), hint));
     }
     let inner = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':');
     if !text.bytes().all(inner) || text.bytes().next().is_none_or(|b| b.is_ascii_digit()) {
-        let hint = "letters, digits and _, no digit first";
-        return Err(Refused::new(format!("`{text}` is no name of a metric"), hint));
+        let hint = "use letters, digits and _, and no digit first";
+        return Err(Refused::new(format!("`{text}` is not a valid metric name"), hint));
     }
     Ok(text.to_owned())
 }
 
 fn label_name(text: &str) -> Result<(), Refused> {
     if text.starts_with("__") {
-        let hint = "names that begin with __ are Prometheus' own";
-        return Err(Refused::new(format!("`{text}` is no name of a label"), hint));
+        let hint = "names that start with __ are reserved for Prometheus";
+        return Err(Refused::new(format!("`{text}` is not a valid label name"), hint));
     }
     let inner = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     if !text.bytes().all(inner) || text.bytes().next().is_none_or(|b| b.is_ascii_digit()) {
-        let hint = "letters, digits and _, no digit first";
-        return Err(Refused::new(format!("`{text}` is no name of a label"), hint));
+        let hint = "use letters, digits and _, and no digit first";
+        return Err(Refused::new(format!("`{text}` is not a valid label name"), hint));
     }
     Ok(())
 }
@@ -458,11 +468,14 @@ fn unit(text: &str) -> Result<String, Refused> {
         _ => None,
     };
     if let Some(base) = base {
-        let hint = format!("Prometheus wants base units: did you mean `{base}`?");
-        return Err(Refused::new(format!("`{text}` is no base unit"), hint));
+        let hint = format!("Prometheus expects base units: did you mean `{base}`?");
+        return Err(Refused::new(format!("`{text}` is not a base unit"), hint));
     }
     if !text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
-        return Err(Refused::new(format!("`{text}` is no unit"), "as in seconds or bytes"));
+        return Err(Refused::new(
+            format!("`{text}` is not a valid unit"),
+            "as in seconds or bytes",
+        ));
     }
     Ok(text.to_owned())
 }

@@ -1,5 +1,5 @@
-//! One row of the table of settings: what it is, and how its value is read, shown and held.
-//! Unit: one setting.
+//! One row of the table of settings: its description, and how its value is parsed, displayed and
+//! limited. Unit: one setting.
 
 use super::kind::{Bounds, Type};
 use super::settings::Config;
@@ -9,29 +9,30 @@ use std::fmt;
 /// One setting.
 #[derive(Clone, Copy)]
 pub struct Setting {
-    /// The way to it in a file; of a setting that no file has, the name that it would have.
+    /// The path in a file. A setting that cannot be in a file has the path that it would have.
     pub path: &'static str,
-    /// A file can say it.
+    /// A file may contain it.
     pub in_file: bool,
-    /// Our variable for it.
+    /// Its environment variable.
     pub variable: Option<&'static str>,
     /// The flag of `run`, without its dashes.
     pub flag: Option<&'static str>,
-    /// What its value is, and in which unit.
+    /// The type of its value, with the unit.
     pub kind: Type,
-    /// The least and the most; of a duration in milliseconds.
+    /// The minimum and maximum; in milliseconds for a duration.
     pub bounds: Option<Bounds>,
-    /// A running process takes it over; the others wait for a restart.
+    /// A change takes effect in a running process; others need a restart.
     pub live: bool,
-    /// One sentence on what it does.
+    /// A description of what it does.
     pub help: &'static str,
-    /// Reads a text into a configuration.
+    /// Parses a text into a configuration.
     pub(super) parse: fn(&str, Option<Bounds>, &mut Config) -> Result<(), Refused>,
-    /// The value as a file would say it; None where it is unset. Of headers only the names.
+    /// Formats the value as in a file; `None` if it is unset. Contains only the names of headers.
     pub(super) shown: fn(&Config) -> Option<String>,
-    /// Whether it differs between two configurations.
+    /// Returns whether it differs between two configurations.
     pub(super) differs: fn(&Config, &Config) -> bool,
-    /// Puts the first configuration's value into the second where that one goes too far; says whether it did.
+    /// Copies the value of the first configuration to the second one if that exceeds it; returns
+    /// whether it did.
     pub(super) hold: fn(&Config, &mut Config) -> bool,
 }
 
@@ -42,17 +43,17 @@ impl fmt::Debug for Setting {
 }
 
 impl Setting {
-    /// Reads a text into a configuration.
+    /// Parses a text into a configuration.
     pub(super) fn read(&self, text: &str, config: &mut Config) -> Result<(), Refused> {
         (self.parse)(text, self.bounds, config)
     }
 
-    /// The value that it has where nobody says anything; None where it is unset.
+    /// Returns the default value; `None` if it is unset by default.
     pub fn default_shown(&self) -> Option<String> {
         (self.shown)(&Config::default())
     }
 
-    /// The bounds with their units; None where there are none worth saying.
+    /// Returns the bounds with their units; `None` if there are no relevant ones.
     pub fn bounds_shown(&self) -> Option<String> {
         let (least, most) = self.bounds?;
         Some(format!("{} to {}", self.kind.amount(least), self.kind.amount(most)))

@@ -1,9 +1,10 @@
-//! The configuration as it is used: plain values with defaults that work untouched. No YAML, no
-//! environment.
+//! The configuration as it is used: plain values, with defaults that work unchanged. Knows neither
+//! YAML nor the environment.
 
 use crate::export::endpoint::Protocol;
 use crate::health;
 use crate::metrics::Limits;
+use crate::receive::limits::{CONNECTIONS_DEFAULT, LINE_BYTES_DEFAULT};
 use crate::resource::Resource;
 use crate::rules::settings::RulesSettings;
 use crate::spans;
@@ -12,60 +13,60 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// The admin port by hand; 9464 is where OpenTelemetry's SDKs put their own exporter.
+/// The default admin port; 9464 is where OpenTelemetry's SDKs put their own exporter.
 pub const LISTEN_PORT: u16 = 19464;
 
-/// Everything that can be set.
+/// All settings.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Config {
-    /// False: lines are read, counted and refused, and nothing else is done with them.
+    /// If false, lines are read, counted and refused, and have no other effect.
     pub enabled: bool,
     /// The stream socket.
     pub socket: SocketSettings,
     /// The datagram socket.
     pub datagram_socket: SocketSettings,
-    /// The directory of a logged-in user (`XDG_RUNTIME_DIR`): where sockets go that have no path and
+    /// The directory of a logged-in user (`XDG_RUNTIME_DIR`), for sockets without a path that
     /// cannot be in `/run/sidelight`.
     pub runtime_directory: Option<PathBuf>,
-    /// The longest line in bytes; of a longer one the beginning is kept.
+    /// The maximum length of a line in bytes; the beginning of a longer line is kept.
     pub line_bytes_max: usize,
-    /// Connections at once.
+    /// The maximum number of simultaneous connections.
     pub connections_max: usize,
-    /// Where the admin port listens.
+    /// The address of the admin port.
     pub listen: ListenSettings,
-    /// How it leaves.
+    /// How the process reacts to SIGTERM.
     pub mode: Mode,
-    /// Between SIGTERM and SIGKILL: `terminationGracePeriodSeconds` of the pod.
+    /// The time between SIGTERM and SIGKILL: `terminationGracePeriodSeconds` of the pod.
     pub grace: Duration,
-    /// Lines are read from standard input, too.
+    /// Also reads lines from standard input.
     pub stdin: bool,
-    /// Where received lines are copied to.
+    /// The destination of copies of received lines.
     pub passthrough: Passthrough,
-    /// From which level our own log lines are written.
+    /// The minimum level of our own log lines.
     pub log_level: LogLevel,
-    /// The zone of times that name none.
+    /// The time zone of times without a zone.
     pub time_zone: TimeZone,
-    /// Who we speak for.
+    /// The service that the telemetry describes.
     pub resource: Resource,
-    /// What series may cost.
+    /// The limits of series.
     pub limits: Limits,
-    /// Creation times are exposed as `_created` series without being asked for.
+    /// Exposes creation times as `_created` series on every scrape.
     pub created_timestamps: bool,
     /// The rules.
     pub rules: RulesSettings,
-    /// The verdict on the application.
+    /// The policy of the health verdict.
     pub health: health::settings::Settings,
-    /// What becomes a span.
+    /// The spans to create.
     pub traces: TracesSettings,
-    /// Where spans are sent.
+    /// The destination of spans.
     pub export: ExportSettings,
-    /// What the end waits for.
+    /// The wait for a final scrape.
     pub final_scrape: FinalScrapeSettings,
-    /// Where the binary is copied to before the socket is bound, for containers that wrap their command
-    /// with `tee`.
+    /// The directory that sidelight-tee is copied to before the socket is bound, for containers
+    /// that wrap their command with it.
     pub install_directory: Option<PathBuf>,
-    /// Leave when every connection of the application is gone: in a Job an ordinary container that stays
-    /// keeps the pod from completing.
+    /// Ends the process when all connections of the application are closed: an ordinary container
+    /// that keeps running prevents a Job from completing.
     pub exit_with_app: bool,
 }
 
@@ -76,8 +77,8 @@ impl Default for Config {
             socket: SocketSettings::default(),
             datagram_socket: SocketSettings::default(),
             runtime_directory: None,
-            line_bytes_max: 64 * 1024,
-            connections_max: 2048,
+            line_bytes_max: LINE_BYTES_DEFAULT,
+            connections_max: CONNECTIONS_DEFAULT,
             listen: ListenSettings::default(),
             mode: Mode::Native,
             grace: Duration::from_secs(30), // the default of a pod
@@ -99,14 +100,14 @@ impl Default for Config {
     }
 }
 
-/// One Unix socket.
+/// A Unix socket.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SocketSettings {
-    /// Its file; unset: in the default directory.
+    /// The path; if unset, it is in the default directory.
     pub path: Option<PathBuf>,
     /// Permission bits of the file.
     pub mode: u32,
-    /// Its group, by name or number.
+    /// The group, by name or number.
     pub group: Option<String>,
 }
 
@@ -119,10 +120,10 @@ impl Default for SocketSettings {
 /// The admin port.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ListenSettings {
-    /// Where to listen.
+    /// The address.
     pub address: SocketAddr,
-    /// Where to listen instead if that port is taken: the address that `METRICS_PORT` replaced. The
-    /// variable is the application's too, and the application may mean a port of its own by it.
+    /// The address if that port is taken: the one that `METRICS_PORT` replaced. The variable may
+    /// also mean a port of the application.
     pub fallback: Option<SocketAddr>,
 }
 
@@ -133,18 +134,19 @@ impl Default for ListenSettings {
     }
 }
 
-/// How it leaves on SIGTERM.
+/// How the process reacts to SIGTERM.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Mode {
-    /// A native sidecar: SIGTERM comes after the application is gone, so it leaves at once.
+    /// A native sidecar: SIGTERM arrives after the application has ended, so the process ends at
+    /// once.
     Native,
-    /// An ordinary container: SIGTERM comes together with the application's, so it stays for its last
-    /// lines.
+    /// An ordinary container: SIGTERM arrives at the same time as the application's, so the process
+    /// waits for the last lines.
     Classic,
 }
 
 impl Mode {
-    /// The word in flags, files and the environment.
+    /// Returns the name in flags, files and the environment.
     pub fn name(self) -> &'static str {
         match self {
             Mode::Native => "native",
@@ -153,17 +155,17 @@ impl Mode {
     }
 }
 
-/// Where received lines are copied to, unchanged.
+/// The destination of unchanged copies of received lines.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Passthrough {
-    /// Nowhere.
+    /// No copies.
     Off,
-    /// To our standard output; a full pipe drops the copy.
+    /// Our standard output; if its pipe is full, the copy is dropped.
     Stdout,
 }
 
 impl Passthrough {
-    /// The word in flags, files and the environment.
+    /// Returns the name in flags, files and the environment.
     pub fn name(self) -> &'static str {
         match self {
             Passthrough::Off => "off",
@@ -172,23 +174,23 @@ impl Passthrough {
     }
 }
 
-/// How much sidelight says about itself.
+/// The level of sidelight's own log lines.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum LogLevel {
     /// Data was lost.
     Error,
-    /// Something is wrong, nothing is lost.
+    /// Something is wrong, but no data was lost.
     Warn,
-    /// What it does when it starts and leaves.
+    /// Steps of the start and the end of the process.
     Info,
-    /// Why.
+    /// Reasons for decisions.
     Debug,
     /// Every step.
     Trace,
 }
 
 impl LogLevel {
-    /// The word in flags, files and the environment.
+    /// Returns the name in flags, files and the environment.
     pub fn name(self) -> &'static str {
         match self {
             LogLevel::Error => "error",
@@ -200,12 +202,12 @@ impl LogLevel {
     }
 }
 
-/// What becomes a span, given somewhere to send it.
+/// The spans to create, if there is a destination.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TracesSettings {
-    /// Any at all.
+    /// Creates spans.
     pub enabled: bool,
-    /// Which, and what leaves with them.
+    /// The kinds of spans, and their attributes.
     pub spans: spans::Settings,
 }
 
@@ -215,28 +217,29 @@ impl Default for TracesSettings {
     }
 }
 
-/// Where spans are sent, and how.
+/// The destination of spans and the batches to it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ExportSettings {
-    /// The URL to send spans to, complete: with `/v1/traces` for HTTP. Unset: no exporter, no span.
+    /// The complete URL: with `/v1/traces` for HTTP. If unset, there is no exporter, and no spans
+    /// are created.
     pub endpoint: Option<String>,
     /// The transport.
     pub protocol: Protocol,
-    /// Headers (metadata) of every request.
+    /// The headers (metadata) of every request.
     pub headers: Vec<(String, String)>,
-    /// How long one request may take.
+    /// The timeout of one request.
     pub timeout: Duration,
-    /// Spans that may wait.
+    /// The maximum number of queued spans.
     pub queue_spans_max: usize,
-    /// Spans of one request.
+    /// The maximum number of spans in one request.
     pub batch_spans_max: usize,
-    /// How long a span waits for others at most.
+    /// The maximum time that a span waits for others.
     pub delay: Duration,
 }
 
 impl Default for ExportSettings {
-    /// OpenTelemetry's defaults (SDK environment variables, OTLP exporter configuration), except that a
-    /// span waits one second and not five: what a crash takes with it is less.
+    /// OpenTelemetry's defaults (SDK environment variables, OTLP exporter configuration), except
+    /// that a span waits one second instead of five, because a crash then loses less.
     fn default() -> Self {
         ExportSettings {
             endpoint: None,
@@ -250,12 +253,12 @@ impl Default for ExportSettings {
     }
 }
 
-/// The last scrape: the values of the end are held until they were fetched.
+/// The wait for a final scrape, which fetches the last values.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct FinalScrapeSettings {
-    /// How long they are held at most; zero holds nothing up.
+    /// The maximum wait; zero does not wait.
     pub wait: Duration,
-    /// How many different scrapers fetch them: two for a pair of Prometheus servers.
+    /// The number of different scrapers to wait for: two for a pair of Prometheus servers.
     pub scrapers: usize,
 }
 

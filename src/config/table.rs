@@ -1,16 +1,17 @@
-//! THE TABLE OF ALL SETTINGS. A setting that is not here does not exist: parsing, variables, flags, printing,
-//! the schema, the reference and `docs/configuration.md` come from these rows. Unit: one row.
+//! The table of all settings. Parsing, variables, flags, printing, the schema, the reference and
+//! `docs/configuration.md` come from its rows; a setting that is not here does not exist. Unit: one
+//! row.
 
 use super::kind::{
-    Count, Count64, DURATION_MS_MAX, Directory, Group, Headers, HeartbeatKind, Kind,
-    LONGER_THAN_ZERO, LevelWord, Listen, ModeWord, PassthroughWord, Permissions, Prefix,
-    ProtocolWord, Routes, Seconds, Share, Size, SocketPath, Span, Switch, Text, Url, Zone,
+    Count, Count64, DURATION_MS_MAX, Directory, Group, Headers, HeartbeatKind, LONGER_THAN_ZERO,
+    LevelWord, Listen, ModeWord, PassthroughWord, Permissions, Prefix, ProtocolWord, Routes,
+    Seconds, SettingKind, Share, Size, SocketPath, Span, Switch, Text, Url, Zone,
 };
 use super::setting::Setting;
 use super::settings::Config;
 use crate::health::settings::WINDOW_MAX;
 
-/// A row: path, kind, field of the configuration, help, and what else is not as usual.
+/// A row: path, kind, field of the configuration, help, and any other properties.
 macro_rules! setting {
     ($path:literal, $kind:ident, $($field:ident).+, $help:literal $(, $key:ident: $value:expr)*) => {
         Setting {
@@ -20,22 +21,22 @@ macro_rules! setting {
                 in_file: true,
                 variable: None,
                 flag: None,
-                kind: <$kind as Kind>::TYPE,
+                kind: <$kind as SettingKind>::TYPE,
                 bounds: None,
                 live: false,
                 help: $help,
                 parse: |text, bounds, config| {
                     let before = &config.$($field).+;
-                    config.$($field).+ = <$kind as Kind>::parse(text, bounds, before)?;
+                    config.$($field).+ = <$kind as SettingKind>::parse(text, bounds, before)?;
                     Ok(())
                 },
-                shown: |config| <$kind as Kind>::show(&config.$($field).+),
+                shown: |config| <$kind as SettingKind>::show(&config.$($field).+),
                 differs: |a, b| {
                     let (a, b) = (&a.$($field).+, &b.$($field).+);
-                    <$kind as Kind>::exceeds(a, b) || <$kind as Kind>::exceeds(b, a)
+                    <$kind as SettingKind>::exceeds(a, b) || <$kind as SettingKind>::exceeds(b, a)
                 },
                 hold: |most, config| {
-                    let exceeds = <$kind as Kind>::exceeds(&config.$($field).+, &most.$($field).+);
+                    let exceeds = <$kind as SettingKind>::exceeds(&config.$($field).+, &most.$($field).+);
                     if exceeds {
                         config.$($field).+.clone_from(&most.$($field).+);
                     }
@@ -46,21 +47,21 @@ macro_rules! setting {
     };
 }
 
-/// All of them, in the order of a file.
+/// All settings, in the order of a file.
 pub const ALL: &[Setting] = &[
     setting!(
         "enabled",
         Switch,
         enabled,
-        "False: lines are read, counted and refused, and nothing else is done with them.",
+        "If false, lines are read, counted and refused, and have no other effect.",
         live: true
     ),
     setting!(
         "socket.path",
         SocketPath,
         socket.path,
-        "The stream socket for log lines; unset: log.sock in /run/sidelight, in \
-         $XDG_RUNTIME_DIR/sidelight, or in a private directory below /tmp.",
+        "The path of the stream socket for log lines. Default: log.sock in /run/sidelight, in \
+         $XDG_RUNTIME_DIR, or in a private directory below /tmp.",
         variable: Some("SIDELIGHT_SOCKET"),
         flag: Some("socket")
     ),
@@ -68,36 +69,37 @@ pub const ALL: &[Setting] = &[
         "socket.mode",
         Permissions,
         socket.mode,
-        "Who may write to the stream socket.",
+        "The permission bits of the stream socket: who may write to it.",
         variable: Some("SIDELIGHT_SOCKET_MODE")
     ),
     setting!(
         "socket.group",
         Group,
         socket.group,
-        "The group of the stream socket's file, by name or number; unset: our own."
+        "The group of the stream socket, by name or number. Default: the group of the process."
     ),
     setting!(
         "socket.line_bytes_max",
         Size,
         line_bytes_max,
-        "The longest line; of a longer one the beginning is kept. Every connection may hold \
-         one.",
+        "The maximum length of a line. The beginning of a longer line is kept. Each connection \
+         may keep one unfinished line in memory.",
         bounds: Some((1024, 16 << 20))
     ),
     setting!(
         "socket.connections_max",
         Count,
         connections_max,
-        "Connections at once; one more is accepted and closed, and counted as refused.",
+        "The maximum number of simultaneous connections. A further one is accepted, closed and \
+         counted as refused.",
         bounds: Some((1, 65_536))
     ),
     setting!(
         "datagram_socket.path",
         SocketPath,
         datagram_socket.path,
-        "The datagram socket for log lines and syslog; unset: log.dgram.sock beside the \
-         stream socket's default.",
+        "The path of the datagram socket for log lines and syslog. Default: log.dgram.sock in \
+         the default directory of the stream socket.",
         variable: Some("SIDELIGHT_DATAGRAM_SOCKET"),
         flag: Some("datagram-socket")
     ),
@@ -105,20 +107,21 @@ pub const ALL: &[Setting] = &[
         "datagram_socket.mode",
         Permissions,
         datagram_socket.mode,
-        "Who may write to the datagram socket.",
+        "The permission bits of the datagram socket: who may write to it.",
         variable: Some("SIDELIGHT_SOCKET_MODE")
     ),
     setting!(
         "datagram_socket.group",
         Group,
         datagram_socket.group,
-        "The group of the datagram socket's file, by name or number; unset: our own."
+        "The group of the datagram socket, by name or number. Default: the group of the \
+         process."
     ),
     setting!(
         "listen",
         Listen,
         listen,
-        "The address of /metrics, /health and the probes; :PORT is every address, PORT alone \
+        "The address of /metrics, /health and the probes. :PORT listens on every address; PORT \
          keeps the host.",
         variable: Some("SIDELIGHT_LISTEN"),
         flag: Some("listen")
@@ -127,9 +130,9 @@ pub const ALL: &[Setting] = &[
         "mode",
         ModeWord,
         mode,
-        "How it leaves on SIGTERM: native, when the application is gone before (a native \
-         sidecar); classic, when the application gets the signal at the same time, so that \
-         its last lines are waited for.",
+        "How sidelight ends on SIGTERM: native if the application has ended before (a native \
+         sidecar); classic if the application gets the signal at the same time, so that \
+         sidelight waits for its last lines.",
         variable: Some("SIDELIGHT_MODE"),
         flag: Some("mode")
     ),
@@ -145,7 +148,7 @@ pub const ALL: &[Setting] = &[
         "stdin",
         Switch,
         stdin,
-        "Lines are read from standard input, too.",
+        "Also read lines from standard input.",
         variable: Some("SIDELIGHT_STDIN"),
         flag: Some("stdin")
     ),
@@ -153,7 +156,7 @@ pub const ALL: &[Setting] = &[
         "passthrough",
         PassthroughWord,
         passthrough,
-        "Where received lines are copied to, unchanged; stdout, so that kubectl logs shows \
+        "The destination of unchanged copies of received lines. With stdout, kubectl logs shows \
          them.",
         variable: Some("SIDELIGHT_PASSTHROUGH")
     ),
@@ -161,25 +164,25 @@ pub const ALL: &[Setting] = &[
         "log_level",
         LevelWord,
         log_level,
-        "From which level sidelight's own log lines are written to standard error.",
+        "The minimum level of sidelight's own log lines on standard error.",
         live: true,
         variable: Some("SIDELIGHT_LOG_LEVEL"),
         flag: Some("log-level")
     ),
-    setting!("time_zone", Zone, time_zone, "The zone of times in log lines that name none."),
+    setting!("time_zone", Zone, time_zone, "The time zone of times in log lines without a zone."),
     setting!(
         "service",
         Text,
         resource.service_name,
-        "The name of the application in what is exported; where it is unset, \
-         OTEL_RESOURCE_ATTRIBUTES may give it.",
+        "The name of the application in exported telemetry. Default: service.name in \
+         OTEL_RESOURCE_ATTRIBUTES.",
         variable: Some("OTEL_SERVICE_NAME")
     ),
     setting!(
         "metrics.prefix",
         Prefix,
         rules.prefix,
-        "Put before the name of every metric made of log lines.",
+        "The prefix of the names of all metrics that are derived from log lines.",
         live: true,
         variable: Some("SIDELIGHT_METRICS_PREFIX")
     ),
@@ -215,43 +218,43 @@ pub const ALL: &[Setting] = &[
         "metrics.limits.series",
         Count,
         limits.series_max,
-        "Series of all families together; beyond it an overflow series counts.",
+        "The maximum number of series of all families. An overflow series counts the rest.",
         bounds: Some((1, 1_000_000))
     ),
     setting!(
         "metrics.limits.label_sets",
         Count,
         limits.label_sets_max,
-        "Label sets of one family; beyond it an overflow series counts.",
+        "The maximum number of label sets of a family. An overflow series counts the rest.",
         bounds: Some((1, 1_000_000))
     ),
     setting!(
         "metrics.limits.routes",
         Routes,
         rules.routes_max,
-        "Route templates, and operations and tables of a database; beyond it they count as \
-         _other.",
+        "The maximum number of route templates, and of operations and tables of a database. \
+         Further ones count as _other.",
         bounds: Some((1, 10_000))
     ),
     setting!(
         "metrics.limits.label_value_bytes",
         Size,
         limits.label_value_bytes_max,
-        "The longest value of a label; a longer one is cut, and a hash of the whole is \
-         appended.",
+        "The maximum length of a label value. A longer value is cut, and a hash of the whole \
+         value is appended.",
         bounds: Some((32, 4096))
     ),
     setting!(
         "metrics.created_timestamps",
         Switch,
         created_timestamps,
-        "Creation times are exposed as _created series without being asked for."
+        "Expose creation times as _created series on every scrape."
     ),
     setting!(
         "health.window",
         Span,
         health.window,
-        "How far the shares of failures look back.",
+        "The window over which the shares of failures are computed.",
         bounds: Some((5_000, WINDOW_MAX.as_millis() as u64)),
         live: true
     ),
@@ -259,21 +262,21 @@ pub const ALL: &[Setting] = &[
         "health.error_ratio.warn",
         Share,
         health.errors.warn,
-        "From this share of records at ERROR and above on, the application is degraded.",
+        "The application is degraded from this share of records at ERROR and above.",
         live: true
     ),
     setting!(
         "health.error_ratio.fail",
         Share,
         health.errors.fail,
-        "From this share of records at ERROR and above on, the application is unhealthy.",
+        "The application is unhealthy from this share of records at ERROR and above.",
         live: true
     ),
     setting!(
         "health.error_ratio.events_min",
         Count64,
         health.errors.events_min,
-        "With fewer records in the window nothing is judged.",
+        "With fewer records in the window, the share has no effect.",
         bounds: Some((1, 1_000_000)),
         live: true
     ),
@@ -281,21 +284,21 @@ pub const ALL: &[Setting] = &[
         "health.http_error_ratio.warn",
         Share,
         health.http_errors.warn,
-        "From this share of 5xx answers on, the application is degraded.",
+        "The application is degraded from this share of 5xx responses.",
         live: true
     ),
     setting!(
         "health.http_error_ratio.fail",
         Share,
         health.http_errors.fail,
-        "From this share of 5xx answers on, the application is unhealthy.",
+        "The application is unhealthy from this share of 5xx responses.",
         live: true
     ),
     setting!(
         "health.http_error_ratio.events_min",
         Count64,
         health.http_errors.events_min,
-        "With fewer requests in the window nothing is judged.",
+        "With fewer requests in the window, the share has no effect.",
         bounds: Some((1, 1_000_000)),
         live: true
     ),
@@ -303,7 +306,7 @@ pub const ALL: &[Setting] = &[
         "health.fatal",
         Span,
         health.fatal_for,
-        "How long a FATAL record makes the application unhealthy; 0: never.",
+        "How long a FATAL record makes the application unhealthy. With 0, it does not.",
         bounds: Some((0, DURATION_MS_MAX)),
         live: true
     ),
@@ -311,7 +314,7 @@ pub const ALL: &[Setting] = &[
         "health.recover",
         Span,
         health.recover_after,
-        "How long a share must stay below half of its threshold until it counts as recovered.",
+        "How long a share must stay below half of its threshold before it has recovered.",
         bounds: Some((0, DURATION_MS_MAX)),
         live: true
     ),
@@ -319,78 +322,84 @@ pub const ALL: &[Setting] = &[
         "health.heartbeat",
         HeartbeatKind,
         health.heartbeat,
-        "How often a line of a rule with `health: heartbeat` must come, and how late it may \
-         be (half of that where `grace` is left out); unset: none is expected.",
+        "How often a line of a rule with `health: heartbeat` must arrive, and how late it may \
+         be (`grace`, by default half of `every`). Default: no heartbeat is expected.",
         live: true
     ),
     setting!(
         "traces.enabled",
         Switch,
         traces.enabled,
-        "False: no span is made, with an endpoint neither."
+        "If false, no spans are created, even with an endpoint."
     ),
     setting!(
         "traces.internal_spans",
         Switch,
         traces.spans.internal,
-        "Calls of functions become spans, too."
+        "Also create spans for function calls."
     ),
     setting!(
         "traces.exception_text",
         Switch,
         traces.spans.exception_text,
-        "Messages and stack traces of exceptions leave with the spans; they may hold what is \
-         private."
+        "Export messages and stack traces of exceptions with the spans. They may contain \
+         personal data."
     ),
     setting!(
         "export.endpoint",
         Url,
         export.endpoint,
-        "Where spans are sent: for HTTP the whole URL, with /v1/traces; unset: no span is \
-         made."
+        "The destination of spans: for HTTP the complete URL, with /v1/traces. Default: no \
+         spans are created."
     ),
-    setting!("export.protocol", ProtocolWord, export.protocol, "How spans are sent."),
+    setting!(
+        "export.protocol",
+        ProtocolWord,
+        export.protocol,
+        "The protocol of the destination of spans."
+    ),
     setting!(
         "export.headers",
         Headers,
         export.headers,
-        "Headers (for gRPC: metadata) of every request; later layers add to them. Values are \
-         never shown."
+        "The headers (for gRPC: metadata) of every request. Later layers add to them. Their \
+         values are never displayed."
     ),
     setting!(
         "export.timeout",
         Span,
         export.timeout,
-        "How long one request may take.",
+        "The timeout of a request.",
         bounds: Some(LONGER_THAN_ZERO)
     ),
     setting!(
         "export.queue_spans_max",
         Count,
         export.queue_spans_max,
-        "Spans that wait for the collector; one more is dropped and counted.",
+        "The maximum number of spans that wait for the collector. Further ones are dropped and \
+         counted.",
         bounds: Some((1, 1_000_000))
     ),
     setting!(
         "export.batch_spans_max",
         Count,
         export.batch_spans_max,
-        "Spans of one request; never more than the queue has.",
+        "The maximum number of spans in a request; at most the length of the queue.",
         bounds: Some((1, 65_536))
     ),
     setting!(
         "export.delay",
         Span,
         export.delay,
-        "How long a span waits for others at most.",
+        "The maximum time that a span waits for others.",
         bounds: Some(LONGER_THAN_ZERO)
     ),
     setting!(
         "final_scrape.wait",
         Span,
         final_scrape.wait,
-        "How long the end waits for a last scrape; a scrape interval and 5 s are enough, 0 \
-         waits for none.",
+        "How long sidelight waits for a final scrape before it ends. A scrape interval plus 5 s \
+         is enough; with 0, it does not wait.",
         bounds: Some((0, 600_000)),
         variable: Some("SIDELIGHT_FINAL_SCRAPE_WAIT")
     ),
@@ -398,7 +407,7 @@ pub const ALL: &[Setting] = &[
         "final_scrape.scrapers",
         Count,
         final_scrape.scrapers,
-        "How many different scrapers fetch the last values; 2 for a pair of Prometheus \
+        "The number of scrapers that must fetch the last values: 2 for a pair of Prometheus \
          servers.",
         bounds: Some((1, 4)),
         variable: Some("SIDELIGHT_SCRAPERS")
@@ -407,8 +416,8 @@ pub const ALL: &[Setting] = &[
         "install_directory",
         Directory,
         install_directory,
-        "Where the binary is copied to before the socket is bound, for containers that wrap \
-         their command with tee.",
+        "The directory that sidelight-tee is copied to before the socket is bound, for \
+         containers that wrap their command with it.",
         variable: Some("SIDELIGHT_INSTALL_DIR"),
         in_file: false
     ),
@@ -416,21 +425,23 @@ pub const ALL: &[Setting] = &[
         "exit_with_app",
         Switch,
         exit_with_app,
-        "In classic mode: leave when every connection of the application is gone, so that a \
+        "In classic mode, end when all connections of the application are closed, so that a \
          Job completes.",
         variable: Some("SIDELIGHT_EXIT_WITH_APP"),
         in_file: false
     ),
 ];
 
-/// The setting of this path, or all below it; what no file can say cannot be final.
+/// Returns the setting at this path, or all settings below it. A setting that cannot be in a file
+/// cannot be final.
 pub(super) fn below(path: &str) -> Vec<&'static Setting> {
     let under = |of: &str| of.strip_prefix(path).is_some_and(|rest| rest.starts_with('.'));
     let meant = |one: &&Setting| one.in_file && (one.path == path || under(one.path));
     ALL.iter().filter(meant).collect()
 }
 
-/// The settings in which `wanted` differs from what runs, and that wait for a restart.
+/// Returns the settings in which `wanted` differs from the running configuration and that need a
+/// restart.
 pub fn waiting(running: &Config, wanted: &Config) -> Vec<&'static str> {
     let waits = |one: &&Setting| !one.live && (one.differs)(running, wanted);
     ALL.iter().filter(waits).map(|one| one.path).collect()
@@ -451,7 +462,7 @@ mod tests {
         assert_eq!(paths("install_directory"), [""; 0], "no file can say it");
     }
 
-    /// Every setting is found to differ when it does, by itself alone.
+    /// Every setting is reported as changed when it is the only one that has changed.
     #[test]
     fn what_waits_for_a_restart() {
         let running = Config::default();
@@ -464,6 +475,10 @@ mod tests {
         wanted.rules.routes_max = Some(41);
         assert_eq!(waiting(&running, &wanted), ["socket.line_bytes_max", "metrics.limits.routes"]);
         wanted.rules.routes_max = Some(standard::ROUTES_MAX);
-        assert_eq!(waiting(&running, &wanted), ["socket.line_bytes_max"], "said is not changed");
+        assert_eq!(
+            waiting(&running, &wanted),
+            ["socket.line_bytes_max"],
+            "a default that is written is no change"
+        );
     }
 }

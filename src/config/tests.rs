@@ -1,6 +1,8 @@
 //! Layers over each other, and the environment. Files in every shape of wrong are golden cases.
 
 mod layers;
+#[path = "../../tests/support/volume.rs"]
+pub(super) mod volume;
 
 use super::environment::Environment;
 use super::fault::{Fault, Level};
@@ -23,7 +25,7 @@ fn of(text: &str, pairs: &[(&str, &str)]) -> Loaded {
     parse("f.yaml", text, &Flags::default(), &environment(pairs))
 }
 
-fn told(faults: &[Fault]) -> Vec<(Level, &str)> {
+fn summary(faults: &[Fault]) -> Vec<(Level, &str)> {
     faults.iter().map(|fault| (fault.level, fault.path.as_str())).collect()
 }
 
@@ -69,7 +71,7 @@ fn shared_names_are_weaker_than_the_file() {
         ("LOG_FORMAT", "json"),
     ];
     let loaded = of("", &shared);
-    assert_eq!(told(&loaded.faults), [(Level::Warning, "ENABLE_METRICS")], "it is said");
+    assert_eq!(summary(&loaded.faults), [(Level::Warning, "ENABLE_METRICS")], "it is reported");
     let config = loaded.config;
     assert_eq!(config.listen.address.to_string(), "127.0.0.1:9090");
     assert_eq!(config.listen.fallback.map(|a| a.to_string()).as_deref(), Some("127.0.0.1:19464"));
@@ -98,7 +100,7 @@ fn shared_names_are_weaker_than_the_file() {
     assert_eq!(listen("listen: 127.0.0.1:2\n", &[image]), "127.0.0.1:2");
     assert_eq!(listen("", &[image, ("SIDELIGHT_LISTEN", "127.0.0.1:5")]), "127.0.0.1:5");
     let wrong = of("", &[("SIDELIGHT_LISTEN_DEFAULT", "nowhere")]);
-    assert_eq!(told(&wrong.faults), [(Level::Error, "SIDELIGHT_LISTEN_DEFAULT")]);
+    assert_eq!(summary(&wrong.faults), [(Level::Error, "SIDELIGHT_LISTEN_DEFAULT")]);
 }
 
 /// Guarantees: variables in values are put in before they are read as what they mean, an unset one is one error
@@ -152,7 +154,7 @@ fn what_kubernetes_sets_for_services_is_ignored() {
     assert!(loaded.is_valid());
     assert_eq!(loaded.config, Config::default());
     let expected = ["METRICS_PORT", "SIDELIGHT_LISTEN", "SIDELIGHT_SOKCET", "SIDELIGHT_PORT"];
-    assert_eq!(told(&loaded.faults), expected.map(|name| (Level::Warning, name)));
+    assert_eq!(summary(&loaded.faults), expected.map(|name| (Level::Warning, name)));
     assert_eq!(loaded.faults[2].hint.as_deref(), Some("did you mean `SIDELIGHT_SOCKET`?"));
     assert!(loaded.faults[3].message.starts_with("4 variables"));
 }
@@ -160,7 +162,7 @@ fn what_kubernetes_sets_for_services_is_ignored() {
 #[test]
 fn a_wrong_value_of_our_own_is_an_error_and_the_rest_stays() {
     let loaded = of("", &[("SIDELIGHT_MODE", "clasic"), ("SIDELIGHT_GRACE_SECONDS", "60")]);
-    assert_eq!(told(&loaded.faults), [(Level::Error, "SIDELIGHT_MODE")]);
+    assert_eq!(summary(&loaded.faults), [(Level::Error, "SIDELIGHT_MODE")]);
     assert_eq!(loaded.config.grace, Duration::from_mins(1));
     assert_eq!(loaded.config.mode, Mode::Native);
 }
@@ -232,20 +234,20 @@ fn an_endpoint_that_cannot_be_used_is_told() {
         };
         let file = format!("log_level: debug\nexport: {{endpoint: \"{endpoint}\"{headers}}}\n");
         let loaded = of(&file, &[]);
-        assert_eq!(told(&loaded.faults), [(Level::Error, path)], "{file}");
-        let located = loaded.faults[0].located.as_ref().expect("it stands in the file");
+        assert_eq!(summary(&loaded.faults), [(Level::Error, path)], "{file}");
+        let located = loaded.faults[0].located.as_ref().expect("a position in the file");
         assert_eq!(located.line, 2, "{file}");
         assert_eq!(loaded.config.log_level, LogLevel::Debug, "{file}");
         let broken = loaded.broken().count();
         assert_eq!(broken, usize::from(!endpoint.starts_with("https://c")), "{file}");
         if headers.is_empty() {
             let loaded = of("", &[(variable, endpoint)]);
-            assert_eq!(told(&loaded.faults), [(Level::Warning, variable)], "{endpoint}");
+            assert_eq!(summary(&loaded.faults), [(Level::Warning, variable)], "{endpoint}");
             assert!(!loaded.faults[0].to_string().contains("hunter2"));
         }
     }
     let loaded = of("", &[("OTEL_EXPORTER_OTLP_HEADERS", "te=x")]);
-    assert_eq!(told(&loaded.faults), [(Level::Warning, "OTEL_EXPORTER_OTLP_HEADERS")]);
+    assert_eq!(summary(&loaded.faults), [(Level::Warning, "OTEL_EXPORTER_OTLP_HEADERS")]);
     let loaded = of("export: {endpoint: \"https://c\"}\n", &[(variable, "http://c")]);
     assert_eq!(loaded.faults, [], "the variable is stronger, and can be used");
 }
@@ -318,7 +320,7 @@ fn what_a_pod_sets() {
         ("SIDELIGHT_EXIT_WITH_APP", "perhaps"),
     ] {
         let loaded = of("", &[(name, value)]);
-        assert_eq!(told(&loaded.faults), [(Level::Error, name)]);
+        assert_eq!(summary(&loaded.faults), [(Level::Error, name)]);
         assert_eq!(loaded.config, Config::default(), "{name}");
     }
 }

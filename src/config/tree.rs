@@ -1,6 +1,6 @@
-//! YAML -> a tree in which every value knows where it stands. The one module that knows `serde_yaml`:
-//! text, numbers and truth values all stay text as they are written, because only the setting knows
-//! what it wants. Unit: one file.
+//! Parses YAML into a tree in which every value knows its position. The only module that knows
+//! `serde_yaml`. Text, numbers and truth values all stay text as written, because only the setting
+//! knows which type it needs. Unit: one file.
 
 use super::fault::{Fault, Level, Located};
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -8,48 +8,48 @@ use serde_yaml::Spanned;
 use std::fmt;
 use std::sync::Arc;
 
-/// Bytes of a file: a thousand rules need 300 KiB.
+/// Maximum size of a file; a thousand rules need 300 KiB.
 pub const FILE_BYTES_MAX: usize = 1 << 20;
-/// Collections within each other: no setting lies deeper than eight, and reading recurses with large
+/// Maximum depth; no setting is deeper than eight levels, and the parser recurses with large
 /// frames.
 const DEPTH_MAX: usize = 24;
-/// Values of a file, those of repeated aliases among them.
+/// Maximum number of values in a file, including those of repeated aliases.
 const NODES_MAX: usize = 100_000;
-/// Uses of anchors.
+/// Maximum number of aliases.
 const ALIASES_MAX: usize = 1_000;
 
-/// A file's name and text.
+/// The name and the text of a file.
 #[derive(Clone, PartialEq, Default, Debug)]
 pub struct Source {
-    /// As places name it.
+    /// The name in positions.
     pub name: String,
-    /// All of it, at most [`FILE_BYTES_MAX`] bytes where it can be read.
+    /// The whole text; a file of more than [`FILE_BYTES_MAX`] bytes is refused.
     pub text: String,
-    /// The text is a value of another file: places are told there.
+    /// The position in another file, if the text is a value there.
     pub inside: Option<Arc<Inside>>,
 }
 
-/// The file that holds a text, and the value that is it.
+/// A file, and the value in it that is the text.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Inside {
     /// The file.
     pub file: Source,
-    /// The value in it.
+    /// The value.
     pub node: Node,
 }
 
 impl Source {
-    /// A file of its own.
+    /// Creates a source that is a file.
     pub fn new(name: &str, text: &str) -> Source {
         Source { name: name.to_owned(), text: text.to_owned(), inside: None }
     }
 
-    /// The file that its places name.
+    /// Returns the file name of its positions.
     pub fn file(&self) -> &str {
         self.inside.as_ref().map_or(&self.name, |inside| &inside.file.name)
     }
 
-    /// The place of some bytes of the text.
+    /// Finds the position of a range of bytes of the text.
     pub fn find(&self, start: usize, end: usize) -> Located {
         let Some(inside) = &self.inside else {
             return Located::find(&self.name, &self.text, start, end);
@@ -59,14 +59,14 @@ impl Source {
     }
 }
 
-/// A value and the bytes that it was written with.
+/// A value, and its range of bytes.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Node {
-    /// Byte offset of its first byte in the file.
+    /// The offset of its first byte in the file.
     pub start: usize,
-    /// Byte offset behind its last byte.
+    /// The offset after its last byte.
     pub end: usize,
-    /// What was written there.
+    /// The value.
     pub value: Value,
 }
 
@@ -75,16 +75,16 @@ pub struct Node {
 pub enum Value {
     /// Nothing, `~` or `null`.
     Null,
-    /// Text, or what may be read as a number or a truth value.
+    /// Text, including numbers and truth values.
     Text(String),
     /// The elements in their order.
     List(Vec<Node>),
-    /// Keys and values in the order of the file, duplicates among them.
+    /// Keys and values in the order of the file, including duplicates.
     Map(Vec<(Node, Node)>),
 }
 
 impl Node {
-    /// What it is, for messages.
+    /// Describes the kind of value, for messages.
     pub fn kind(&self) -> &'static str {
         match self.value {
             Value::Null => "nothing",
@@ -94,7 +94,7 @@ impl Node {
         }
     }
 
-    /// The text of a key.
+    /// Returns the text of a key.
     pub fn key(&self) -> &str {
         match &self.value {
             Value::Text(text) => text,
@@ -102,7 +102,7 @@ impl Node {
         }
     }
 
-    /// Where the byte at `offset` of its text stands in the file.
+    /// Returns the offset in the file of the byte at `offset` of the value.
     pub fn offset_in(&self, source: &Source, offset: usize) -> usize {
         match &self.value {
             Value::Text(text) => align(&source.text, self.start..self.end, text, offset),
@@ -111,10 +111,10 @@ impl Node {
     }
 }
 
-/// Reads a file; an empty one has no tree.
+/// Parses a file. Returns `None` if it is empty.
 ///
 /// # Errors
-/// It is no YAML, or larger, deeper or fuller than a configuration may be; the fault has its place.
+/// Fails if the file is not YAML, or exceeds a limit; the fault has a position.
 pub fn read(source: &Source) -> Result<Option<Node>, Box<Fault>> {
     let text = source.text.as_str();
     if text.len() > FILE_BYTES_MAX {
@@ -127,11 +127,11 @@ pub fn read(source: &Source) -> Result<Option<Node>, Box<Fault>> {
             max_events: 4 * NODES_MAX,
             max_aliases: ALIASES_MAX,
             max_anchors: ALIASES_MAX,
-            // repeated aliases included, so that a long text is not multiplied
+            // includes repeated aliases, so that they do not multiply a long text
             max_total_scalar_bytes: 2 * FILE_BYTES_MAX,
             max_documents: 2, // the second is refused with a better message
         },
-        // all pairs are handed over, and told to be duplicates together with all other faults
+        // keeps duplicate keys, so that they are reported together with all other faults
         duplicate_keys: serde_yaml::DuplicateKeyPolicy::LastWins,
         with_snippet: false,
     };
@@ -157,7 +157,7 @@ fn fault(source: &Source, at: usize, message: String) -> Box<Fault> {
     })
 }
 
-/// The parser's message without its own way of saying where.
+/// Removes the position from a message of the parser.
 fn clean(message: &str) -> String {
     let first = message.lines().next().unwrap_or(message);
     let first = first.strip_prefix("error: ").unwrap_or(first);
@@ -177,7 +177,7 @@ fn clean(message: &str) -> String {
     }
 }
 
-/// Line and column, in characters from 1, as a byte.
+/// Converts a line and a column, in characters from 1, to a byte offset.
 fn byte_of(text: &str, line: usize, column: usize) -> usize {
     let start = match line {
         0 | 1 => 0,
@@ -188,10 +188,10 @@ fn byte_of(text: &str, line: usize, column: usize) -> usize {
     at.map_or(text.len(), |at| start + at)
 }
 
-/// A value as the deserializer tells it: with its type, which is forgotten again.
+/// A value as the deserializer returns it; its type is discarded.
 enum Raw {
     Null,
-    /// A number or a truth value: its text stands in the file.
+    /// A number or a truth value, whose text is read from the file.
     Written,
     Text(String),
     List(Vec<Spanned<Raw>>),
@@ -271,7 +271,7 @@ impl<'de> Deserialize<'de> for Raw {
 }
 
 fn node(text: &str, raw: Spanned<Raw>) -> Node {
-    // an alias shows what it stands for
+    // an alias has the value of its anchor
     let (start, end) = bytes_of(text, &raw.defined);
     let value = match raw.value {
         Raw::Null => Value::Null,
@@ -302,8 +302,8 @@ fn bytes_of(text: &str, place: &serde_yaml::Location) -> (usize, usize) {
     (start, (start + length).min(text.len()))
 }
 
-/// Walks a value and the bytes that it was written with side by side to the byte `offset` of the value:
-/// quotes, escapes, line ends that became spaces and the indentation of blocks are stepped over.
+/// Walks a value and its written form side by side up to byte `offset` of the value, skipping
+/// quotes, escapes, line ends that became spaces, and the indentation of blocks.
 fn align(text: &str, span: std::ops::Range<usize>, value: &str, offset: usize) -> usize {
     let written = text.get(span.clone()).unwrap_or_default();
     let line_start = text[..span.start].rfind('\n').map_or(0, |at| at + 1);
@@ -332,7 +332,8 @@ fn align(text: &str, span: std::ops::Range<usize>, value: &str, offset: usize) -
     span.start + at.min(written.len())
 }
 
-/// Whether a value that begins behind `margin` is a block of lines as they are: the line above ends with `|`.
+/// Returns whether a value that begins after `margin` is a literal block: the line above ends with
+/// `|`.
 fn is_literal(above: &str, margin: &str) -> bool {
     let header = above.trim_end().rsplit('\n').next().unwrap_or_default();
     let header = header.split(" #").next().unwrap_or_default().trim_end();
@@ -340,7 +341,8 @@ fn is_literal(above: &str, margin: &str) -> bool {
     header.ends_with('|') && margin.bytes().all(|byte| byte == b' ')
 }
 
-/// In such a block every line of the value is a line of the file, less the indentation.
+/// Finds an offset in a literal block, in which every line of the value is a line of the file
+/// without the indentation.
 fn align_literal(written: &str, indent: usize, value: &str, offset: usize) -> usize {
     let before = &value.as_bytes()[..offset];
     let number = memchr::memchr_iter(b'\n', before).count();
@@ -357,7 +359,7 @@ fn align_literal(written: &str, indent: usize, value: &str, offset: usize) -> us
     written.len()
 }
 
-/// Steps over at most `most` blanks; over a line end only where there is no bound.
+/// Skips at most `most` blanks; skips line ends only if there is no limit.
 fn skip(bytes: &[u8], from: usize, most: usize) -> usize {
     let blank = |byte: &u8| *byte == b' ' || (most == usize::MAX && byte.is_ascii_whitespace());
     from + bytes[from..].iter().take(most).take_while(|byte| blank(byte)).count()
@@ -389,7 +391,7 @@ mod tests {
         &map.iter().find(|(known, _)| known.key() == key).expect("the key").1
     }
 
-    /// Every value stays as it is written, with its place.
+    /// Every value is kept as written, with its position.
     #[test]
     fn values_and_places() {
         let text =
@@ -427,7 +429,7 @@ mod tests {
         assert_eq!(at(&node, "b"), at(&node, "a"));
     }
 
-    /// Bytes of a value are found again in every style of writing.
+    /// The bytes of a value are found in every style of writing.
     #[test]
     fn bytes_of_a_value_in_the_file() {
         for (text, needle) in [

@@ -1,13 +1,16 @@
-//! Text -> values with units, and back. The same in files, variables and flags. Unit: one value.
+//! Parses values with units, and formats them, in files, variables and flags alike. Unit: one
+//! value.
 
 use super::settings::{ListenSettings, LogLevel, Mode, Passthrough};
 use crate::export::endpoint::Protocol;
+use crate::receive::bind::error::PATH_BYTES_MAX;
 use jiff::tz::TimeZone;
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// What is wrong with a value.
+/// A value that was refused.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Refused {
     /// What is wrong.
@@ -16,23 +19,33 @@ pub struct Refused {
     pub hint: Option<String>,
 }
 
+impl fmt::Display for Refused {
+    /// Writes both on one line, as clap expects it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        self.hint.as_ref().map_or(Ok(()), |hint| write!(f, "; {hint}"))
+    }
+}
+
+impl std::error::Error for Refused {}
+
 impl Refused {
-    /// A refusal with what to do about it.
+    /// Creates a refusal with a hint.
     pub fn new(message: impl Into<String>, hint: impl Into<String>) -> Refused {
         Refused { message: message.into(), hint: Some(hint.into()) }
     }
 }
 
-/// The longest duration: more is a slip of the pen.
+/// The longest duration; a longer one is a mistake.
 const DURATION_MAX: Duration = Duration::from_hours(7 * 24);
 
-/// `30s`, `5m`, `250ms`, `1h30m`; `0` needs no unit.
+/// Parses `30s`, `5m`, `250ms`, `1h30m`; `0` needs no unit.
 ///
 /// # Errors
-/// It is no duration, names no unit, or is longer than a week.
+/// Fails if the text is not a duration, has no unit, or is longer than a week.
 pub fn duration(text: &str) -> Result<Duration, Refused> {
     let example = "write a unit: 250ms, 30s, 5m, 1h30m";
-    let refused = || Refused::new(format!("`{text}` is no duration"), example);
+    let refused = || Refused::new(format!("`{text}` is not a duration"), example);
     if text == "0" {
         return Ok(Duration::ZERO);
     }
@@ -61,25 +74,26 @@ pub fn duration(text: &str) -> Result<Duration, Refused> {
         rest = tail.trim_start();
     }
     if nanos > DURATION_MAX.as_nanos() {
-        return Err(Refused::new(format!("`{text}` is too long"), "7d is the longest"));
+        return Err(Refused::new(format!("`{text}` is too long"), "the longest duration is 7d"));
     }
     Ok(Duration::from_nanos(nanos as u64))
 }
 
-/// Seconds without a unit, or a duration with one: for settings whose name ends in `seconds`.
+/// Parses seconds without a unit, or a duration with one, for settings with a name that ends in
+/// `seconds`.
 ///
 /// # Errors
-/// As [`duration`].
+/// Fails like [`duration`].
 pub fn seconds(text: &str) -> Result<Duration, Refused> {
     if text.parse::<f64>().is_ok() { duration(&format!("{text}s")) } else { duration(text) }
 }
 
-/// `4096`, `64KiB`, `1MiB`, `1MB`.
+/// Parses `4096`, `64KiB`, `1MiB`, `1MB`.
 ///
 /// # Errors
-/// It is no size.
+/// Fails if the text is not a size.
 pub fn size(text: &str) -> Result<usize, Refused> {
-    let refused = || Refused::new(format!("`{text}` is no size"), "write 4096, 64KiB or 1MiB");
+    let refused = || Refused::new(format!("`{text}` is not a size"), "write 4096, 64KiB or 1MiB");
     let text = text.trim();
     let digits = text.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
@@ -97,7 +111,7 @@ pub fn size(text: &str) -> Result<usize, Refused> {
     usize::try_from(bytes).map_err(|_| refused())
 }
 
-/// A decimal number of at most nine places times a unit, without rounding through a double.
+/// Multiplies a decimal number of at most nine places by a unit, without the rounding of a double.
 fn scaled(number: &str, unit: u64) -> Option<u128> {
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
     if (whole.is_empty() && fraction.is_empty()) || whole.len() > 12 || fraction.len() > 9 {
@@ -109,10 +123,10 @@ fn scaled(number: &str, unit: u64) -> Option<u128> {
     Some(of(whole)? * unit + of(fraction)? * unit / places)
 }
 
-/// `true`, `false`, and what YAML 1.1 and shells say for it.
+/// Parses `true` and `false`, and the words of YAML 1.1 and shells for them.
 ///
 /// # Errors
-/// It is neither.
+/// Fails if the text is neither.
 pub fn flag(text: &str) -> Result<bool, Refused> {
     match text.to_ascii_lowercase().as_str() {
         "true" | "yes" | "on" | "1" => Ok(true),
@@ -123,35 +137,35 @@ pub fn flag(text: &str) -> Result<bool, Refused> {
     }
 }
 
-/// Permission bits of a socket, in octal: `0660`, `660`, `0o660`.
+/// Parses the permission bits of a socket, in octal: `0660`, `660`, `0o660`.
 ///
 /// # Errors
-/// It is no octal number up to 0777.
+/// Fails if the text is not an octal number up to 0777.
 pub fn mode_bits(text: &str) -> Result<u32, Refused> {
     let digits = text.strip_prefix("0o").unwrap_or(text);
     match u32::from_str_radix(digits, 8) {
         Ok(bits) if bits <= 0o777 && digits.len() >= 3 => Ok(bits),
         _ => Err(Refused::new(
-            format!("`{text}` are no permission bits"),
+            format!("`{text}` is not a set of permission bits"),
             "write them in octal: \"0660\"",
         )),
     }
 }
 
-/// `HOST:PORT`, `:PORT` (every address) or `PORT` (the host stays).
+/// Parses `HOST:PORT`, `:PORT` (every address) or `PORT` (keeps the host).
 ///
 /// # Errors
-/// It is no address that can be listened on.
+/// Fails if the text is not an address to listen on.
 pub fn listen(text: &str, before: SocketAddr) -> Result<SocketAddr, Refused> {
     let refused = || {
         Refused::new(
-            format!("`{text}` is no address to listen on"),
+            format!("`{text}` is not an address to listen on"),
             "write HOST:PORT, as in 127.0.0.1:19464 or [::]:19464",
         )
     };
     if text.contains("://") {
         let hint = "Kubernetes sets such values for Services; write HOST:PORT";
-        return Err(Refused::new(format!("`{text}` is a URL, no address to listen on"), hint));
+        return Err(Refused::new(format!("`{text}` is a URL, not an address to listen on"), hint));
     }
     if let Ok(address) = text.parse::<SocketAddr>() {
         return Ok(address);
@@ -169,30 +183,30 @@ pub fn listen(text: &str, before: SocketAddr) -> Result<SocketAddr, Refused> {
     Ok(SocketAddr::new(host, port))
 }
 
-/// The admin address of `METRICS_PORT`: the port, on the host that was there before, which stays the
+/// Parses `METRICS_PORT`: the port replaces that of the previous address, which becomes the
 /// fallback.
 ///
 /// # Errors
-/// It is no port.
+/// Fails if the text is not a port.
 pub fn metrics_port(text: &str, before: ListenSettings) -> Result<ListenSettings, Refused> {
     match text.parse::<u16>() {
         Ok(port) if port > 0 => Ok(ListenSettings {
             address: SocketAddr::new(before.address.ip(), port),
             fallback: Some(before.address),
         }),
-        _ => Err(Refused::new(format!("`{text}` is no port"), "a port is a number up to 65535")),
+        _ => Err(Refused::new(format!("`{text}` is not a port"), "a port is a number up to 65535")),
     }
 }
 
-/// `UTC`, `+02:00` or a name such as `Europe/Berlin`.
+/// Parses `UTC`, `+02:00` or a name such as `Europe/Berlin`.
 ///
 /// # Errors
-/// No such zone is known.
+/// Fails if the zone is unknown.
 pub fn time_zone(text: &str) -> Result<TimeZone, Refused> {
     let refused = || {
         let hint = "write UTC, an offset such as +02:00, or a name such as Europe/Berlin; names need \
                     the zone files of the system (/usr/share/zoneinfo)";
-        Refused::new(format!("no time zone `{text}` is known"), hint)
+        Refused::new(format!("the time zone `{text}` is unknown"), hint)
     };
     if text.eq_ignore_ascii_case("utc") || text == "Z" {
         return Ok(TimeZone::UTC);
@@ -212,7 +226,7 @@ pub fn time_zone(text: &str) -> Result<TimeZone, Refused> {
     TimeZone::get(text).map_err(|_| refused())
 }
 
-/// The name or the offset of a zone, as [`time_zone`] reads it.
+/// Returns the name or the offset of a zone, as [`time_zone`] parses it.
 pub fn zone_name(zone: &TimeZone) -> String {
     if *zone == TimeZone::UTC {
         return "UTC".to_owned();
@@ -226,17 +240,17 @@ pub fn zone_name(zone: &TimeZone) -> String {
     format!("{sign}{:02}:{:02}", minutes / 60, minutes % 60)
 }
 
-/// The longest path of a Unix socket: `sun_path` with its closing NUL.
-pub(super) const SOCKET_PATH_BYTES_MAX: usize = 107;
-
-/// A path that a Unix socket can have.
+/// Parses the path of a Unix socket.
 pub(super) fn socket_path(text: &str) -> Result<PathBuf, Refused> {
     if text.is_empty() {
-        return Err(Refused::new("a path is missing", "as in /run/sidelight/log.sock"));
+        return Err(Refused::new("the path is missing", "as in /run/sidelight/log.sock"));
     }
-    if text.len() > SOCKET_PATH_BYTES_MAX {
-        let message = format!("the path is longer than {SOCKET_PATH_BYTES_MAX} bytes");
-        return Err(Refused::new(message, "the kernel's limit for sockets: use a shorter one"));
+    if text.len() > PATH_BYTES_MAX {
+        let message = format!("the path is longer than {PATH_BYTES_MAX} bytes");
+        return Err(Refused::new(
+            message,
+            "the kernel allows no longer path for a socket: use a shorter one",
+        ));
     }
     Ok(PathBuf::from(text))
 }
@@ -245,10 +259,10 @@ pub(super) fn socket_path(text: &str) -> Result<PathBuf, Refused> {
 pub(super) const PROTOCOLS: [(&str, Protocol); 2] =
     [("http/protobuf", Protocol::Http), ("grpc", Protocol::Grpc)];
 
-/// A share from 0 to 1, or in per cent.
+/// Parses a share from 0 to 1, or in per cent.
 ///
 /// # Errors
-/// It is no share.
+/// Fails if the text is not a share.
 pub fn share(text: &str) -> Result<f64, Refused> {
     let (digits, whole) = match text.strip_suffix('%') {
         Some(digits) => (digits.trim(), 100.0),
@@ -257,7 +271,7 @@ pub fn share(text: &str) -> Result<f64, Refused> {
     let share = digits.parse::<f64>().ok().map(|number| number / whole);
     share
         .filter(|share| (0.0..=1.0).contains(share))
-        .ok_or_else(|| Refused::new(format!("`{text}` is no share"), "write 0.05 or 5%"))
+        .ok_or_else(|| Refused::new(format!("`{text}` is not a share"), "write 0.05 or 5%"))
 }
 
 /// The words for [`Mode`].
@@ -267,7 +281,7 @@ pub const MODES: [(&str, Mode); 2] = [("native", Mode::Native), ("classic", Mode
 pub const PASSTHROUGHS: [(&str, Passthrough); 2] =
     [("off", Passthrough::Off), ("stdout", Passthrough::Stdout)];
 
-/// The words for [`LogLevel`]; Python's, too, because `LOG_LEVEL` is set for applications.
+/// The words for [`LogLevel`], including Python's, because `LOG_LEVEL` is set for applications.
 pub const LOG_LEVELS: [(&str, LogLevel); 8] = [
     ("error", LogLevel::Error),
     ("warn", LogLevel::Warn),
@@ -279,10 +293,10 @@ pub const LOG_LEVELS: [(&str, LogLevel); 8] = [
     ("fatal", LogLevel::Error),
 ];
 
-/// One of some words, in any case.
+/// Parses one of several words, ignoring case.
 ///
 /// # Errors
-/// It is none of them; the hint says which was meant.
+/// Fails if the text is none of them; the hint suggests the nearest one.
 pub fn choice<T: Copy>(text: &str, words: &[(&'static str, T)]) -> Result<T, Refused> {
     if let Some((_, value)) = words.iter().find(|(word, _)| word.eq_ignore_ascii_case(text)) {
         return Ok(*value);
@@ -292,7 +306,7 @@ pub fn choice<T: Copy>(text: &str, words: &[(&'static str, T)]) -> Result<T, Ref
         Some(meant) => format!("did you mean `{meant}`?"),
         None => format!("one of {}", names.collect::<Vec<_>>().join(", ")),
     };
-    Err(Refused::new(format!("`{text}` is none of the known values"), hint))
+    Err(Refused::new(format!("`{text}` is not a known value"), hint))
 }
 
 #[cfg(test)]

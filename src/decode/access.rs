@@ -2,8 +2,10 @@
 //! short form. The reader jumps four times from quote to quote. It validates only what
 //! distinguishes an access line from other lines, and reads no value. Unit: one line.
 
+pub(super) mod columns;
 mod server;
 mod trailing;
+pub(super) mod w3c;
 
 use crate::decode::scan;
 use crate::record::field::{
@@ -11,13 +13,11 @@ use crate::record::field::{
 };
 use crate::record::slots::{Entry, Place, Slots};
 use crate::record::{Decoded, Format};
+use columns::is_method;
 use memchr::{memchr, memrchr};
 
 /// Length of `[21/Nov/2026:10:00:00 +0000] "`, from the bracket to the quote.
 const CLF_TIME_BYTES: usize = 29;
-
-/// The longest method: `VERSION-CONTROL` has 15 letters.
-const METHOD_BYTES_MAX: usize = 16;
 
 /// Reads an access line; leaves `into` unchanged for any other line.
 #[inline]
@@ -25,7 +25,9 @@ pub fn read(line: &str, into: &mut Decoded) -> bool {
     let bytes = line.as_bytes();
     // a line that starts with a level word or a date is not an access line; no address starts so
     match bytes {
-        [b'A'..=b'Z', ..] | [] => return false,
+        [b'A'..=b'Z', ..] | [] => {
+            return into.decline::<()>(0, "an address, which no capital letter begins").is_some();
+        }
         [b'0'..=b'9', _, _, _, b'-' | b'/', ..] => return server::read(line, into),
         _ => {}
     }
@@ -84,18 +86,25 @@ struct Fields {
 
 #[inline]
 fn fields<const IN: bool>(bytes: &[u8], into: &mut Decoded) -> Option<Fields> {
-    let (client, open, quote) = head::<IN>(bytes)?;
+    let Some((client, open, quote)) = head::<IN>(bytes) else {
+        let quote = quote::<IN>(bytes).unwrap_or(bytes.len());
+        return into.decline(quote, "`[time] \"` before a request in quotes");
+    };
     let request = quote + 1;
-    let closing = closing::<IN>(bytes, request)?;
+    let Some(closing) = closing::<IN>(bytes, request) else {
+        return into.decline(bytes.len(), "the quote that ends the request");
+    };
     let status = closing + 2;
     let behind = scan::window(bytes, closing);
     if !is_status(behind as u64 >> 16) || behind as u16 != u16::from_le_bytes(*b"\" ") {
-        return None;
+        return into.decline(closing, "`\" ` and a status of three digits");
     }
     into.format = Format::Access;
     let slots = &mut into.slots;
     if client > 0 {
-        slots.put(CLIENT_ADDRESS, Entry::text(0, client));
+        let (from, to) =
+            if may_have_port(bytes, client) { address(&bytes[..client]) } else { (0, client) };
+        slots.put(CLIENT_ADDRESS, Entry::text(from, to));
     }
     slots.put(TIMESTAMP, Entry::text(open + 1, quote - 2));
     if let Some((method, path)) = request_line(&bytes[request..closing]) {
@@ -137,6 +146,34 @@ fn head<const IN: bool>(bytes: &[u8]) -> Option<(usize, usize, usize)> {
     }
     let (client, open) = before(bytes, quote)?;
     Some((client, open, quote))
+}
+
+/// Returns whether a colon is among the last bytes of the client's address: no port is longer.
+#[inline]
+fn may_have_port(bytes: &[u8], end: usize) -> bool {
+    const COLONS: u64 = u64::from_le_bytes([b':'; 8]);
+    let Some(word) = bytes[..end].last_chunk::<8>() else { return true };
+    let colons = u64::from_le_bytes(*word) ^ COLONS;
+    // a byte that is zero now was a colon
+    colons.wrapping_sub(0x0101_0101_0101_0101) & !colons & 0x8080_8080_8080_8080 != 0
+}
+
+/// Returns where the address is in `address:port`, `[address]:port` or an address alone. Servers
+/// that write an IPv6 address and its port without brackets (uvicorn, hypercorn) make it ambiguous:
+/// only a last part of five digits, which no address has, is taken for a port. Systems give clients
+/// ports from 32768 on.
+#[cold]
+pub(super) fn address(text: &[u8]) -> (usize, usize) {
+    if let [b'[', inside @ ..] = text
+        && let Some(close) = memchr(b']', inside)
+    {
+        return (1, 1 + close);
+    }
+    let Some(colon) = memrchr(b':', text) else { return (0, text.len()) };
+    let port = &text[colon + 1..];
+    let is_single = !text[..colon].contains(&b':');
+    let is_long = port.len() == 5 && port.iter().all(u8::is_ascii_digit);
+    if is_single || is_long { (0, colon) } else { (0, text.len()) }
 }
 
 /// Returns the position of the next quote; in a block, of the next quote in the line.
@@ -256,13 +293,6 @@ fn bare_version(request: &[u8]) -> usize {
 fn method(request: &[u8]) -> Option<usize> {
     let length = memchr(b' ', request)?;
     is_method(&request[..length]).then_some(length)
-}
-
-/// Returns whether a word may be a method: upper-case letters.
-pub(super) fn is_method(word: &[u8]) -> bool {
-    (1..=METHOD_BYTES_MAX).contains(&word.len())
-        && word[0] != b'-'
-        && word.iter().all(|byte| byte.is_ascii_uppercase() || *byte == b'-')
 }
 
 /// Reads what follows the status: size, referrer, user agent. Returns the start and end of the

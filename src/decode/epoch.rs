@@ -10,32 +10,40 @@ use crate::record::{Decoded, Format};
 /// Number of digits before the point: 10 seconds, 13 milliseconds, 16 microseconds, 19 nanoseconds.
 const EPOCH_DIGITS: [usize; 4] = [10, 13, 16, 19];
 
+/// What is expected after the digits.
+const BAR: &str = "` | ` after the time";
+
 /// Reads a line of this format; leaves `into` unchanged for any other line.
 #[inline]
 pub fn read(line: &str, into: &mut Decoded) -> bool {
     // a date has its dash at the fifth place: this check rejects most lines
     match line.as_bytes() {
-        [b'1'..=b'9', _, _, _, b'0'..=b'9', _, _, _, _, b'0'..=b'9', ..] => fields(line, into),
-        _ => false,
+        [b'1'..=b'9', _, _, _, b'0'..=b'9', _, _, _, _, b'0'..=b'9', ..] => {
+            fields(line, into).is_some()
+        }
+        _ => into.decline::<()>(0, "seconds since 1970 in 10, 13, 16 or 19 digits").is_some(),
     }
 }
 
-fn fields(line: &str, into: &mut Decoded) -> bool {
+fn fields(line: &str, into: &mut Decoded) -> Option<()> {
     let record = line;
     let line = record.split_once('\n').map_or(record, |(first, _)| first);
-    let Some((time, rest)) = line.split_once(" | ") else { return false };
+    let digits = line.bytes().take_while(|b| b.is_ascii_digit() || *b == b'.').count();
+    let Some((time, rest)) = line.split_once(" | ") else { return into.decline(digits, BAR) };
     let (whole, fraction) = time.split_once('.').unwrap_or((time, "0"));
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     if !EPOCH_DIGITS.contains(&whole.len()) || !is_number(whole) || !is_number(fraction) {
-        return false;
+        return into.decline(digits, BAR);
     }
-    let Some((level, rest)) = rest.split_once(" | ") else { return false };
+    let level_at = time.len() + 3;
+    let Some((level, rest)) = rest.split_once(" | ") else {
+        return into.decline(line.len(), "` | ` after the level");
+    };
     if level.is_empty() || !level.trim().bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-        return false;
+        return into.decline(level_at, "a level: one word");
     }
     let end = line.len();
     let body_at = end - rest.len();
-    let level_at = time.len() + 3;
     let level_end = level_at + level.trim_end().len();
     into.format = Format::Epoch;
     into.slots.put(TIMESTAMP, Entry::text(0, time.len()));
@@ -51,7 +59,7 @@ fn fields(line: &str, into: &mut Decoded) -> bool {
     });
     let Some((message, service, trace)) = tail else {
         into.slots.put(BODY, Entry::text(body_at, end));
-        return true;
+        return Some(());
     };
     into.slots.put(BODY, Entry::text(body_at, body_at + message.len()));
     if !is_sentinel(service) {
@@ -64,7 +72,7 @@ fn fields(line: &str, into: &mut Decoded) -> bool {
             Entry::text(end - trace.len(), end - trace.len() + trace.trim_end().len()),
         );
     }
-    true
+    Some(())
 }
 
 #[cfg(test)]

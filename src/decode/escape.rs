@@ -73,6 +73,29 @@ fn push(raw: &str, from: usize, to: usize, into: &mut String) {
     }
 }
 
+/// Appends a value as web servers escape it: what JSON escapes, and `\x22` for other bytes. A byte
+/// outside of ASCII stays escaped, because alone it is no character.
+pub(crate) fn undo_logged(raw: &str, into: &mut String) {
+    let mut rest = raw;
+    while let Some(at) = rest.find("\\x") {
+        let digits = rest.get(at + 2..at + 4);
+        let byte = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        let is_escaped = rest[..at].bytes().rev().take_while(|b| *b == b'\\').count() % 2 == 0;
+        match byte.filter(|byte| byte.is_ascii() && is_escaped) {
+            Some(byte) => {
+                undo(&rest[..at], into);
+                into.push(char::from(byte));
+                rest = &rest[at + 4..];
+            }
+            None => {
+                undo(&rest[..at + 2], into);
+                rest = &rest[at + 2..];
+            }
+        }
+    }
+    undo(rest, into);
+}
+
 /// Appends a value of RFC 5424's structured data: only `\"`, `\\` and `\]` are escapes (section
 /// 6.3.3).
 pub(crate) fn undo_parameter(raw: &str, into: &mut String) {
@@ -134,6 +157,21 @@ mod tests {
             (r"\u12", "\\u12"),
         ] {
             assert_eq!(undone(raw), expected, "{raw}");
+        }
+    }
+
+    #[test]
+    fn escapes_of_servers() {
+        for (raw, expected) in [
+            (r"a\x22b\x5C", "a\"b\\"),
+            (r"\xC3\xBC", r"\xC3\xBC"),
+            (r"\\x22", "\\x22"),
+            (r#"a\"b\x2"#, "a\"b\\x2"),
+            (r"\x0a\x", "\n\\x"),
+        ] {
+            let mut text = String::new();
+            undo_logged(raw, &mut text);
+            assert_eq!(text, expected, "{raw}");
         }
     }
 

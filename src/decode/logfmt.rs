@@ -31,14 +31,25 @@ pub fn walk(
 ) -> Option<usize> {
     into.clear();
     into.format = Format::Logfmt;
-    let walked = graph.walk(NodeId::LOGFMT, block.get(start..)?, wanted, into, read_unknown)?;
+    let block_here = block.get(start..)?;
+    let Some(walked) = graph.walk(NodeId::LOGFMT, block_here, wanted, into, read_unknown) else {
+        return into.decline(into.decline.at, "`key=value` pairs up to the end");
+    };
     let any_wanted = into.slots.present != 0 || !into.slots.extended().is_empty();
-    (walked.values >= 2 || any_wanted).then_some(block.len() - walked.left)
+    let end = block.len() - walked.left;
+    if walked.values < 2 && !any_wanted {
+        return into.decline(end - start, "a second pair, or a key that sidelight knows");
+    }
+    Some(end)
 }
 
 /// Decodes one line, or the first of several. Returns `false` if it is not logfmt.
 pub fn read(line: &str, wanted: &FieldTable, graph: &mut LineGraph, into: &mut Decoded) -> bool {
-    starts(line) && walk(line, 0, wanted, graph, into).is_some()
+    if !starts(line) {
+        let at = key_end(line.as_bytes(), 0);
+        return into.decline::<()>(at, "a key and `=`").is_some();
+    }
+    walk(line, 0, wanted, graph, into).is_some()
 }
 
 /// Reads what the graph does not know: see [`LiteralRead`].

@@ -25,6 +25,11 @@ const RARE: u64 = REQUEST_LINE.bit()
 
 const LEVELS: u64 = SEVERITY.bit() | SEVERITY_NUMBER.bit() | PYTHON_LEVEL.bit();
 
+/// Fields that name a request: a line that has one of them describes its request in keys. A status
+/// alone does not (Django's runserver adds one to the access line in its message).
+const REQUEST: u64 =
+    HTTP_METHOD.bit() | HTTP_ROUTE.bit() | URL_PATH.bit() | REQUEST_LINE.bit() | DB_QUERY.bit();
+
 /// Returns the rank from which a key of the field comes from the dictionary, or is inside a
 /// wrapper.
 const fn dictionary_rank(field: FieldId) -> u8 {
@@ -37,10 +42,28 @@ const TAKEN_APART: u8 = 126;
 /// Resolves the keys of a line. Positions in `into` refer to `line`.
 #[inline]
 pub(super) fn resolve(line: &str, wanted: &FieldTable, into: &mut Decoded) {
+    if into.slots.present & (BODY.bit() | REQUEST) == BODY.bit() {
+        request_in_message(line, into);
+    }
     if is_usual(line, wanted, into) && best_are_readable(line, wanted, into) {
         return;
     }
     settle(line, wanted, into);
+}
+
+/// Reads the request in the message: a JSON logger writes the access lines of uvicorn, Django or
+/// morgan as messages.
+#[inline]
+fn request_in_message(line: &str, into: &mut Decoded) {
+    let entry = into.slots.planned(BODY);
+    let (start, end) = (entry.start as usize, (entry.start + entry.len) as usize);
+    let text = match entry.place {
+        Place::Line => line,
+        Place::Scratch => into.scratch.as_str(),
+    };
+    if let Some(message) = text.as_bytes().get(..end) {
+        text::request_in(message, start, entry.place, &mut into.slots);
+    }
 }
 
 /// Returns whether every value is one that most applications write, so that nothing has to be
@@ -154,7 +177,7 @@ fn settle(line: &str, wanted: &FieldTable, into: &mut Decoded) {
         if into.slots.present & field.bit() == 0 {
             continue;
         }
-        let Decoded { slots, scratch, .. } = into;
+        let Decoded { slots, scratch, trail, .. } = into;
         slots.choose(field, |entry| {
             if wanted.is_foreign(field, entry.rank, framework) {
                 return false;
@@ -165,8 +188,35 @@ fn settle(line: &str, wanted: &FieldTable, into: &mut Decoded) {
                     wanted.framed(field, entry.rank).find(|of| Some(of.framework) == framework);
                 entry.unit = own.map_or(Unit::None, |of| of.unit);
             }
-            is_readable(text, entry)
+            let is_read = is_readable(text, entry);
+            if !is_read && let Some(trail) = trail {
+                trail.refused.push((field, *entry));
+            }
+            is_read
         });
+    }
+    listed_exception(line, into);
+}
+
+/// Reads type and message of the first exception in structlog's list of exceptions,
+/// `[{"exc_type": "ValueError", "exc_value": "no stock", ...}]`, if no key names them.
+fn listed_exception(line: &str, into: &mut Decoded) {
+    let Some(&list) = into.slots.get(EXCEPTION_STACKTRACE) else { return };
+    if list.kind != Kind::Tree || list.place != Place::Line {
+        return;
+    }
+    let (from, to) = (list.start as usize, (list.start + list.len) as usize);
+    for (key, field) in [("\"exc_type\"", EXCEPTION_TYPE), ("\"exc_value\"", EXCEPTION_MESSAGE)] {
+        let Some(text) = line.get(from..to) else { return };
+        let Some(at) = text.find(key).map(|at| at + key.len()) else { return };
+        let value = text[at..].trim_start_matches([':', ' ']);
+        let Some(value) = value.strip_prefix('"') else { return };
+        let Some(length) = value.find(['"', '\\']) else { return };
+        if !value[length..].starts_with('"') || into.slots.get(field).is_some() {
+            continue;
+        }
+        let start = to - value.len();
+        into.slots.put(field, Entry::text(start, start + length));
     }
 }
 

@@ -60,6 +60,19 @@ pub(crate) fn newline_or_escape(bytes: &[u8]) -> usize {
     run(bytes, 0, |text| kernel::is(text, b'\n') | kernel::is(text, 0x1b))
 }
 
+/// Returns the position of the first `wanted` byte at or after `at`, or the length if there is none.
+#[inline(always)]
+pub(crate) fn byte_stop(bytes: &[u8], at: usize, wanted: u8) -> usize {
+    run(bytes, at, |text| kernel::is(text, wanted))
+}
+
+/// Returns the position of the first space or `wanted` byte at or after `at`, or the length if there
+/// is none.
+#[inline(always)]
+pub(crate) fn space_or(bytes: &[u8], at: usize, wanted: u8) -> usize {
+    run(bytes, at, |text| kernel::is(text, wanted) | kernel::is(text, b' '))
+}
+
 #[inline(always)]
 fn run(bytes: &[u8], at: usize, stops: impl Fn(u8x16) -> u8x16) -> usize {
     let mut rest = bytes.get(at..).unwrap_or_default();
@@ -273,6 +286,8 @@ mod tests {
             prop_assert_eq!(word_stop(&bytes, 0), naive(&bytes, |b| b <= 0x20));
             prop_assert_eq!(quote_or_newline(&bytes), naive(&bytes, |b| b == b'"' || b == b'\n'));
             prop_assert_eq!(newline_or_escape(&bytes), naive(&bytes, |b| b == b'\n' || b == 0x1b));
+            prop_assert_eq!(byte_stop(&bytes, 0, b'/'), naive(&bytes, |b| b == b'/'));
+            prop_assert_eq!(space_or(&bytes, 0, b'/'), naive(&bytes, |b| b == b'/' || b == b' '));
             for len in FIXED_MIN..bytes.len() {
                 prop_assert_eq!(is_string(&bytes, len), stop == len && bytes[len] == b'"');
                 prop_assert_eq!(is_word(&bytes, len), naive(&bytes, |b| b <= 0x20) == len);

@@ -11,7 +11,7 @@ mod group;
 mod header;
 mod ids;
 pub mod layouts;
-mod level;
+pub(super) mod level;
 mod out;
 mod request;
 pub(super) mod stamp;
@@ -37,9 +37,13 @@ pub fn read(line: &str, into: &mut Decoded) -> bool {
         return read_lines(line, into);
     }
     let mut out = Out { slots: &mut into.slots, place: Place::Line };
-    let Some(body) = header::read(bytes, &mut out) else {
-        into.slots.present = 0;
-        return false;
+    let body = match header::read(bytes, &mut out) {
+        Ok(body) => body,
+        Err(decline) => {
+            into.slots.present = 0;
+            into.decline = decline;
+            return false;
+        }
     };
     out.put(BODY, body, bytes.len());
     into.format = Format::Text;
@@ -94,18 +98,31 @@ pub fn plain(line: &str, into: &mut Decoded) {
     }
 }
 
+/// Reads the stack trace after the first line of a record. Returns the end of the message, which
+/// may have several lines.
+pub(super) fn read_rest(text: &str, slots: &mut Slots) -> usize {
+    let parts = traceback::split(text);
+    if let Some(at) = parts.traceback.filter(|at| *at > 0) {
+        traceback::write(text, at, Place::Line, slots);
+    }
+    parts.message_end
+}
+
 /// Reads a line with further lines after it.
 #[cold]
 fn read_lines(text: &str, into: &mut Decoded) -> bool {
     let parts = traceback::split(text);
     let mut out = Out { slots: &mut into.slots, place: Place::Line };
+    let mut declined = None;
     let body = if parts.traceback == Some(0) {
         // an uncaught exception: no message precedes it; Ruby writes the type after the message
         traceback::exception_of(text)
             .map(|(name, message)| (name.start.min(message.start), message.end.max(name.end)))
     } else {
         let first_end = text.find('\n').unwrap_or(text.len()).min(parts.message_end);
-        let body = header::read(&text.as_bytes()[..first_end], &mut out);
+        let header = header::read(&text.as_bytes()[..first_end], &mut out);
+        declined = header.err();
+        let body = header.ok();
         let has_level = out.slots.present & SEVERITY.bit() != 0;
         let second =
             if has_level { None } else { traceback::second_line(text, Place::Line, out.slots) };
@@ -113,6 +130,7 @@ fn read_lines(text: &str, into: &mut Decoded) -> bool {
     };
     let Some((from, to)) = body else {
         into.slots.clear();
+        into.decline = declined.unwrap_or_default();
         return false;
     };
     out.put(BODY, from, to);
@@ -128,6 +146,12 @@ fn read_lines(text: &str, into: &mut Decoded) -> bool {
 /// (`ValueError: no`).
 pub fn exception_of(traceback: &str) -> Option<(Range<usize>, Range<usize>)> {
     traceback::exception_of(traceback)
+}
+
+/// Reads the request in the message that starts at `from` and ends with `bytes`.
+#[inline]
+pub(super) fn request_in(bytes: &[u8], from: usize, place: Place, slots: &mut Slots) {
+    request::read(bytes, from, &mut Out { slots, place });
 }
 
 /// Reads the duration and the statement that PostgreSQL writes into a message between two

@@ -5,6 +5,7 @@
 
 mod civil;
 mod other;
+pub mod pattern;
 pub(crate) mod shape;
 mod zones;
 
@@ -91,6 +92,12 @@ pub fn parse(
     unix(seconds - east as i64, nanos)
 }
 
+/// Returns the abbreviation of a zone in the text of a time if several zones share it; the
+/// configured zone counts then.
+pub fn ambiguous_zone(text: &str) -> Option<&str> {
+    zones::ambiguous(text)
+}
+
 /// Parses the date and the minute into the cache: `2026-01-02T15:04`, `2026/01/02 15:04`,
 /// `02/Jan/2026:15:0`.
 fn learn(prefix: &[u8; 16], rest: &[u8], cache: &mut MinuteCache) -> bool {
@@ -158,7 +165,7 @@ fn parse_other(text: &str, zone: &Zone, observed: UnixNanos) -> Option<UnixNanos
 /// Returns the seconds east of UTC of a civil time in a zone; in a gap or a fold as RFC 5545
 /// chooses.
 #[cold]
-fn offset_of(zone: &Zone, seconds: i64) -> Option<i32> {
+pub(super) fn offset_of(zone: &Zone, seconds: i64) -> Option<i32> {
     match zone {
         Zone::Utc => Some(0),
         Zone::Fixed(east) => Some(*east),

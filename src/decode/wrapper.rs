@@ -8,6 +8,7 @@ mod ansi;
 use super::syslog::{self, Found};
 use super::text::stamp;
 use super::{escape, logfmt};
+use crate::frame::cri;
 use crate::record::Decoded;
 use crate::record::field::{BODY, FieldTable, SERVICE, TIMESTAMP};
 use crate::record::sentinel::is_sentinel;
@@ -20,6 +21,9 @@ const LAYERS_MAX: usize = 5;
 
 /// The longest time that a wrapper writes, `2026-01-02T03:04:05.123456789+01:00`.
 const TIME_BYTES_MAX: usize = 36;
+
+/// The longest name of a Heroku process that is looked for.
+const HEROKU_BYTES_MAX: usize = 64;
 
 /// The rank of a wrapper's metadata: every key of the line itself is better.
 const RANK: u8 = u8::MAX;
@@ -86,6 +90,22 @@ pub(super) fn may_open(line: &[u8]) -> bool {
     )
 }
 
+/// Returns whether a line may have a wrapper. Cheap, and never false if [`open`] or [`rewrite`]
+/// finds one.
+#[inline]
+pub(super) fn may_surround(line: &[u8]) -> bool {
+    match line {
+        [0xef, ..] | [b'<', b'0'..=b'9', ..] | [b'{', b'"', b'l', b'o', b'g', b'"', ..] => true,
+        [b'0'..=b'9', _, _, _, b'-', _, _, b'-', _, _, b'T', ..] => may_open(line),
+        [b'0'..=b'9', rest @ ..] => {
+            let space = rest.iter().take(6).position(|byte| *byte == b' ');
+            space.is_some_and(|space| rest.get(space + 1) == Some(&b'<'))
+        }
+        [b'A'..=b'S', b'a'..=b'u', b'b'..=b'y', b' ', ..] => true,
+        _ => false,
+    }
+}
+
 /// Removes one wrapper.
 fn layer(line: &str, at: usize, found: &mut Found) -> Option<usize> {
     match line.as_bytes().get(at..)? {
@@ -107,7 +127,7 @@ fn layer(line: &str, at: usize, found: &mut Found) -> Option<usize> {
 }
 
 /// Reads `time stdout F line` (CRI), `time line` (kubectl), `time host program[7]: line` (journald,
-/// rsyslog).
+/// rsyslog), `time app[web.1]: line` (Heroku).
 fn behind_time(line: &str, at: usize, found: &mut Found) -> Option<usize> {
     let bytes = line.as_bytes();
     let [_, _, _, _, b'-', _, _, b'-', _, _, b'T', ..] = bytes[at..] else { return None };
@@ -124,6 +144,11 @@ fn behind_time(line: &str, at: usize, found: &mut Found) -> Option<usize> {
         // kubectl writes all nine digits, and so may a logger: then the inner text must be a
         // complete line
         _ if has_nanoseconds(&bytes[at..end]) && begins_line(&line[end + 1..]) => end + 1,
+        // Heroku: the dyno's name, `app[web.1]: `, or a part of the platform, `heroku[router]: `
+        [b'a', b'p', b'p', b'[', ..] | [b'h', b'e', b'r', b'o', b'k', b'u', b'[', ..] => {
+            let near = &rest[..rest.len().min(HEROKU_BYTES_MAX)];
+            end + 1 + near.windows(3).position(|part| part == b"]: ")? + 3
+        }
         _ => return syslog::without_priority(line, at, found),
     };
     if found.time.is_none() {
@@ -163,15 +188,30 @@ pub(super) fn rewrite(line: &str, to: &mut String) -> bool {
     to.clear();
     let is_docker = line.starts_with("{\"log\":\"") && docker(line, to);
     if !is_docker {
-        if memchr(0x1b, line.as_bytes()).is_none() {
+        let is_wrapped =
+            cri::prefix(line.as_bytes()) > 0 && memchr(b'\n', line.as_bytes()).is_some();
+        if !is_wrapped && memchr(0x1b, line.as_bytes()).is_none() {
             return false;
         }
-        to.push_str(line);
+        if is_wrapped {
+            push_inner_lines(line, to);
+        } else {
+            to.push_str(line);
+        }
     }
     if memchr(0x1b, to.as_bytes()).is_some() {
         ansi::strip(to);
     }
     true
+}
+
+/// Copies the lines of a record of which each has the prefix of CRI: the first line as it is, the
+/// others without the prefix.
+fn push_inner_lines(record: &str, to: &mut String) {
+    for (number, line) in record.split_inclusive('\n').enumerate() {
+        let prefix = if number == 0 { 0 } else { cri::prefix(line.as_bytes()) };
+        to.push_str(&line[prefix..]);
+    }
 }
 
 /// Rewrites `{"log":"line\n","stream":"stdout","time":"2026-01-02T03:04:05.25Z"}`, with or without

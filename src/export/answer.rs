@@ -6,7 +6,7 @@ use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 /// Maximum number of bytes of a collector's text that our log repeats.
-const SAID_BYTES_MAX: usize = 256;
+const ANSWER_TEXT_BYTES_MAX: usize = 256;
 
 /// The meaning of an answer, or of a missing answer.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -16,7 +16,7 @@ pub enum Answer {
         /// Spans that the collector rejected for good.
         rejected: u64,
         /// The collector's text about the rejected spans; empty if it sent none.
-        said: Said,
+        text: AnswerText,
     },
     /// The collector did not accept the request now; the same request may be sent again.
     Retry {
@@ -43,25 +43,25 @@ pub struct Reason {
     /// Our own description, for the log and for `/health`.
     pub what: String,
     /// The collector's text, for the log only.
-    pub said: Said,
+    pub text: AnswerText,
 }
 
 /// The beginning of a text that a collector wrote.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
-pub struct Said(String);
+pub struct AnswerText(String);
 
-impl Said {
+impl AnswerText {
     /// Keeps the beginning of `bytes` and replaces what is not UTF-8.
-    pub fn new(bytes: &[u8]) -> Said {
-        let start = &bytes[..bytes.len().min(SAID_BYTES_MAX)];
+    pub fn new(bytes: &[u8]) -> AnswerText {
+        let start = &bytes[..bytes.len().min(ANSWER_TEXT_BYTES_MAX)];
         let text = String::from_utf8_lossy(start);
-        let cut = if bytes.len() > SAID_BYTES_MAX { "..." } else { "" };
-        Said(format!("{}{cut}", text.trim()))
+        let cut = if bytes.len() > ANSWER_TEXT_BYTES_MAX { "..." } else { "" };
+        AnswerText(format!("{}{cut}", text.trim()))
     }
 
     /// Reads the message (2) of a `google.rpc.Status`, the form in which a collector reports an
     /// error. Treats any other body as text.
-    pub fn in_body(body: &[u8], is_protobuf: bool) -> Said {
+    pub fn in_body(body: &[u8], is_protobuf: bool) -> AnswerText {
         let mut message = None;
         let mut fields = otlp::fields(body);
         for (field, value) in &mut fields {
@@ -70,9 +70,9 @@ impl Said {
             }
         }
         match message {
-            Some(message) if is_protobuf && fields.is_sound() => Said::new(message),
-            _ if is_protobuf && !body.is_empty() && fields.is_sound() => Said::default(),
-            _ => Said::new(body),
+            Some(message) if is_protobuf && fields.is_sound() => AnswerText::new(message),
+            _ if is_protobuf && !body.is_empty() && fields.is_sound() => AnswerText::default(),
+            _ => AnswerText::new(body),
         }
     }
 
@@ -82,7 +82,7 @@ impl Said {
     }
 }
 
-impl fmt::Display for Said {
+impl fmt::Display for AnswerText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
@@ -91,7 +91,7 @@ impl fmt::Display for Said {
 impl Reason {
     /// Creates a reason with our own description.
     pub fn new(what: impl Into<String>) -> Reason {
-        Reason { what: what.into(), said: Said::default() }
+        Reason { what: what.into(), text: AnswerText::default() }
     }
 
     /// Describes an error with all its causes, because hyper's own text says only that something
@@ -117,8 +117,8 @@ impl Answer {
 
 /// Reads an `ExportTraceServiceResponse`: `partial_success` (1) with `rejected_spans` (1) and
 /// `error_message` (2). Returns None if the body is not legal protobuf and so not this message.
-pub fn response(body: &[u8]) -> Option<(u64, Said)> {
-    let (mut rejected, mut said) = (0, Said::default());
+pub fn response(body: &[u8]) -> Option<(u64, AnswerText)> {
+    let (mut rejected, mut text) = (0, AnswerText::default());
     let mut fields = otlp::fields(body);
     for (field, value) in &mut fields {
         let (1, Value::Bytes(partial)) = (field, value) else { continue };
@@ -129,7 +129,7 @@ pub fn response(body: &[u8]) -> Option<(u64, Said)> {
                 (1, Value::Number(number)) => {
                     rejected = u64::try_from(number as i64).unwrap_or(0);
                 }
-                (2, Value::Bytes(text)) => said = Said::new(text),
+                (2, Value::Bytes(bytes)) => text = AnswerText::new(bytes),
                 _ => {}
             }
         }
@@ -137,7 +137,7 @@ pub fn response(body: &[u8]) -> Option<(u64, Said)> {
             return None;
         }
     }
-    fields.is_sound().then_some((rejected, said))
+    fields.is_sound().then_some((rejected, text))
 }
 
 #[cfg(test)]
@@ -159,12 +159,12 @@ mod tests {
             };
             let expected = u64::try_from(rejected).unwrap_or(0);
             let body = answer.encode_to_vec();
-            assert_eq!(response(&body), Some((expected, Said::new(b"too old"))));
+            assert_eq!(response(&body), Some((expected, AnswerText::new(b"too old"))));
             if rejected > 0 {
                 assert_eq!(response(&body[..body.len() - 1]), None, "cut short");
             }
         }
-        assert_eq!(response(b""), Some((0, Said::default())));
+        assert_eq!(response(b""), Some((0, AnswerText::default())));
         for wrong in [&b"<html>"[..], b"{}", b"OK", b"\x0a\xff"] {
             assert_eq!(response(wrong), None, "{wrong:?}");
         }
@@ -184,8 +184,11 @@ mod tests {
             (b"", true, ""),
             (b"\x08\x03", true, ""),
         ] {
-            assert_eq!(Said::in_body(body, is_protobuf).to_string(), expected, "{body:?}");
+            assert_eq!(AnswerText::in_body(body, is_protobuf).to_string(), expected, "{body:?}");
         }
-        assert_eq!(Said::new(&[b'x'; 1000]).to_string(), "x".repeat(SAID_BYTES_MAX) + "...");
+        assert_eq!(
+            AnswerText::new(&[b'x'; 1000]).to_string(),
+            "x".repeat(ANSWER_TEXT_BYTES_MAX) + "..."
+        );
     }
 }

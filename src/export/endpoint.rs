@@ -159,7 +159,7 @@ impl fmt::Display for EndpointError {
                 write!(f, "the endpoint `{endpoint}` has no valid port")
             }
             EndpointError::Malformed(endpoint) => {
-                write!(f, "`{endpoint}` is no URL to send spans to")
+                write!(f, "`{endpoint}` is not a URL that spans can be sent to")
             }
             EndpointError::Header(name) => write!(f, "the header `{name}` is not allowed in HTTP"),
             EndpointError::Framing(name) => write!(f, "the header `{name}` cannot be set"),

@@ -1,9 +1,10 @@
 //! OTLP over gRPC on plain HTTP/2: one unary call and the meaning of its status (OTLP
 //! specification, "OTLP/gRPC Response"; gRPC over HTTP2). Unit: one call.
 
-use super::answer::{Answer, Reason, Said, response};
+use super::answer::{Answer, AnswerText, Reason, response};
 use super::endpoint::Endpoint;
 use super::http::{ANSWER_BYTES_MAX, replace};
+use crate::encoding::percent_decoded;
 use crate::otlp::{self, Value};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
@@ -55,7 +56,7 @@ pub async fn answer(answer: Response<Incoming>) -> Answer {
             200 => "no gRPC answer: is this a gRPC port?".to_owned(),
             _ => format!("HTTP status {status} in place of a gRPC answer"),
         };
-        let why = Reason { what, said: Said::new(kind) };
+        let why = Reason { what, text: AnswerText::new(kind) };
         return match status {
             429 | 502 | 503 | 504 => Answer::Retry { after: None, why },
             _ => Answer::Rejected { why },
@@ -80,11 +81,12 @@ fn judge(headers: &HeaderMap, body: &[u8]) -> Answer {
         .get("grpc-status-details-bin")
         .and_then(|value| retry_info(&base64(value.as_bytes())?));
     let message = headers.get("grpc-message").map_or(&b""[..], |value| value.as_bytes());
-    let said = Said::new(&percent_decoded(message));
-    let why = Reason { what: format!("gRPC status {code}"), said };
+    // gRPC over HTTP2, "Responses": the message is percent-encoded
+    let text = AnswerText::new(&percent_decoded(message));
+    let why = Reason { what: format!("gRPC status {code}"), text };
     match code {
         0 => match message_of(body).and_then(response) {
-            Some((rejected, said)) => Answer::Accepted { rejected, said },
+            Some((rejected, text)) => Answer::Accepted { rejected, text },
             None => Answer::lost("gRPC status 0 without a whole message"),
         },
         // CANCELLED, DEADLINE_EXCEEDED, ABORTED, OUT_OF_RANGE, UNAVAILABLE, DATA_LOSS
@@ -99,27 +101,6 @@ fn judge(headers: &HeaderMap, body: &[u8]) -> Answer {
 fn message_of(body: &[u8]) -> Option<&[u8]> {
     let (head, message) = body.split_first_chunk::<FRAME_BYTES>()?;
     (*head == frame(message.len())).then_some(message)
-}
-
-/// Decodes the percent encoding of `grpc-message` (gRPC over HTTP2, "Responses").
-fn percent_decoded(text: &[u8]) -> Vec<u8> {
-    let mut plain = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let [byte, tail @ ..] = rest {
-        let digits = tail.get(..2).filter(|_| *byte == b'%');
-        let digits = digits.and_then(|digits| std::str::from_utf8(digits).ok());
-        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            Some(decoded) => {
-                plain.push(decoded);
-                rest = &tail[2..];
-            }
-            None => {
-                plain.push(*byte);
-                rest = tail;
-            }
-        }
-    }
-    plain
 }
 
 /// Returns the delay of a `google.rpc.RetryInfo` among the details (3) of a `google.rpc.Status`.
@@ -235,7 +216,7 @@ mod tests {
         let why = |code: u32| Reason::new(format!("gRPC status {code}"));
         let retry = |code: u32, after| Answer::Retry { after, why: why(code) };
         let rejected = |code: u32| Answer::Rejected { why: why(code) };
-        check("0", None, &Answer::Accepted { rejected: 0, said: Said::default() });
+        check("0", None, &Answer::Accepted { rejected: 0, text: AnswerText::default() });
         for code in [1, 4, 10, 11, 14, 15] {
             check(&code.to_string(), None, &retry(code, None));
         }
@@ -265,7 +246,7 @@ mod tests {
         headers.insert("grpc-status", "16".parse().expect("a header"));
         headers.insert("grpc-message", "no%20token%21%zz%2".parse().expect("a header"));
         let Answer::Rejected { why } = judge(&headers, &[]) else { panic!("it is final") };
-        assert_eq!(why.said.to_string(), "no token!%zz%2");
+        assert_eq!(why.text.to_string(), "no token!%zz%2");
     }
 
     #[test]

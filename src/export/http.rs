@@ -1,7 +1,7 @@
 //! OTLP over HTTP with protobuf bodies: the request and the meaning of its answer (OTLP
 //! specification, "OTLP/HTTP Response"). Unit: one exchange.
 
-use super::answer::{Answer, Reason, Said, response};
+use super::answer::{Answer, AnswerText, Reason, response};
 use super::endpoint::Endpoint;
 use super::retry::retry_after;
 use crate::clock::UnixNanos;
@@ -55,18 +55,18 @@ pub async fn answer(answer: Response<Incoming>, now: UnixNanos) -> Answer {
         (200, Some(body)) => {
             let is_plain = !head.headers.contains_key(header::CONTENT_ENCODING);
             match response(&body).filter(|_| is_plain && (is_protobuf || body.is_empty())) {
-                Some((rejected, said)) => Answer::Accepted { rejected, said },
+                Some((rejected, text)) => Answer::Accepted { rejected, text },
                 None => Answer::Rejected {
                     why: Reason {
                         what: "HTTP status 200 without an OTLP answer: is this a collector?".into(),
-                        said: Said::new(kind),
+                        text: AnswerText::new(kind),
                     },
                 },
             }
         }
         (_, body) => {
-            let said = body.map(|body| Said::in_body(&body, is_protobuf)).unwrap_or_default();
-            let why = Reason { what: format!("HTTP status {status}{}", meaning(status)), said };
+            let text = body.map(|body| AnswerText::in_body(&body, is_protobuf)).unwrap_or_default();
+            let why = Reason { what: format!("HTTP status {status}{}", meaning(status)), text };
             let after = head.headers.get(header::RETRY_AFTER);
             let after = after.and_then(|value| retry_after(value.to_str().ok()?, now));
             match status {

@@ -20,7 +20,7 @@ use std::{fmt, io};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
-use wire::{Kind, Outcome};
+use wire::{Lookup, RecordType};
 
 /// Maximum number of bytes read of a file with addresses.
 const FILE_BYTES_MAX: u64 = 256 * 1024;
@@ -83,7 +83,14 @@ impl fmt::Display for ResolveError {
     }
 }
 
-impl std::error::Error for ResolveError {}
+impl std::error::Error for ResolveError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            ResolveError::Unanswered(_, error) => Some(error),
+            ResolveError::Malformed(_) | ResolveError::Unknown(_) => None,
+        }
+    }
+}
 
 impl Resolver {
     /// Returns the addresses of a host, the likeliest first; never an empty list.
@@ -124,23 +131,23 @@ impl Resolver {
 
     /// Returns the addresses of exactly this name.
     async fn of(&self, name: &str, conf: &Conf) -> io::Result<Vec<IpAddr>> {
-        let mut addresses = match self.ask(name, Kind::V4, conf).await? {
-            Outcome::NoSuchName => return Ok(Vec::new()),
-            Outcome::Addresses(addresses) => addresses,
+        let mut addresses = match self.ask(name, RecordType::V4, conf).await? {
+            Lookup::NoSuchName => return Ok(Vec::new()),
+            Lookup::Addresses(addresses) => addresses,
         };
-        let second = self.ask(name, Kind::V6, conf);
+        let second = self.ask(name, RecordType::V6, conf);
         if addresses.is_empty() {
-            if let Outcome::Addresses(found) = second.await? {
+            if let Lookup::Addresses(found) = second.await? {
                 addresses = found;
             }
-        } else if let Ok(Ok(Outcome::Addresses(found))) = timeout(SECOND_KIND, second).await {
+        } else if let Ok(Ok(Lookup::Addresses(found))) = timeout(SECOND_KIND, second).await {
             addresses.extend(found);
         }
         Ok(addresses)
     }
 
     /// Sends one question to one server after the other, as often as the configuration says.
-    async fn ask(&self, name: &str, kind: Kind, conf: &Conf) -> io::Result<Outcome> {
+    async fn ask(&self, name: &str, kind: RecordType, conf: &Conf) -> io::Result<Lookup> {
         let mut failed = io::Error::from(io::ErrorKind::TimedOut);
         for _ in 0..conf.attempts {
             for server in &conf.servers {
@@ -157,7 +164,7 @@ impl Resolver {
 }
 
 /// Asks one server by datagram, and by TCP if the answer does not fit into a datagram.
-async fn exchange(server: SocketAddr, name: &str, kind: Kind) -> io::Result<Outcome> {
+async fn exchange(server: SocketAddr, name: &str, kind: RecordType) -> io::Result<Lookup> {
     // The id is random and the port is new, so that only a host that has received the question can
     // answer it.
     let id = RandomState::new().build_hasher().finish() as u16;

@@ -11,12 +11,12 @@
 //! nothing.
 
 use super::stdout::OUTPUT;
-use crate::clock::Clock;
+use crate::clock::{Clock, timespec};
 use crate::outbox::{BatchSize, Chunk, Outbox};
 use crate::telemetry::Telemetry;
 use crate::telemetry::outputs::OutputStatus;
 use prometheus::{IntCounter, IntCounterVec};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags, poll};
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -172,7 +172,7 @@ impl Work {
                 }
                 Err(error) if retriable(&error) => {}
                 Err(error) => {
-                    tracing::warn!(%error, "standard output cannot be written, lines do not pass");
+                    tracing::warn!(%error, "standard output cannot be written; lines are not copied");
                     self.status.degraded(self.clock.now(), &error.to_string());
                     self.broken = true;
                     break;
@@ -184,10 +184,7 @@ impl Work {
 
     /// Waits for space for a limited time and writes one piece. Returns 0 if there was no space.
     fn step(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let timeout = Timespec {
-            tv_sec: POLL_MS_MAX.as_secs() as i64,
-            tv_nsec: i64::from(POLL_MS_MAX.subsec_nanos()),
-        };
+        let timeout = timespec(POLL_MS_MAX);
         let mut descriptors = [PollFd::new(&self.target, PollFlags::OUT)];
         if poll(&mut descriptors, Some(&timeout))? == 0 {
             return Ok(0);

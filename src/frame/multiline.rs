@@ -3,13 +3,14 @@
 //! cut, the records are the same, because only the lines of a record decide whether it continues.
 //! JSON, logfmt and access lines are never joined to other lines and never held. Unit: one record.
 
+mod beginnings;
 mod grammar;
 mod header;
 pub mod line;
 
-use super::count;
-use grammar::{Pending, State, Step};
-use line::Line;
+use super::{count, cri};
+use grammar::{GrammarState, Pending, Step};
+use line::LineKind;
 use memchr::{memchr, memrchr};
 
 /// The most bytes of a joined record: half of the limit of one line, so that a held record and the
@@ -49,7 +50,9 @@ pub fn joined(block: &[u8], start: usize, first_end: usize) -> (usize, u64) {
         return (first_end, 1);
     }
     // such a line starts a record, unless the previous line belongs to the report of a runtime
-    let is_start = matches!(block[first_end], b'0'..=b'9' | b'{')
+    let is_digit = block[first_end].is_ascii_digit();
+    let is_start = is_digit && cri::prefix(&block[first_end..]) == 0
+        || block[first_end] == b'{'
         || matches!(block.get(first_end..first_end + 2), Some([b'[' | b'<', b'0'..=b'9']));
     let is_report = matches!(block.get(start), Some(b't' | b'f' | b'n' | b'/' | b'=' | 0x1b));
     if is_start && !is_report || block.get(start) == Some(&b'{') {
@@ -86,18 +89,19 @@ struct Scan {
 /// Reads the record at `start` line by line.
 fn scan(block: &[u8], start: usize) -> Scan {
     let mut at = line_end(block, start);
-    let first = Line::of(&block[start..at]);
+    let first = LineKind::of(&block[start..at]);
     let mut found = Scan { end: at, lines: count::frames(&block[start..at]), is_open: false };
-    let mut state = grammar::first_state(first, &block[start..at]);
+    let inside = start + cri::prefix(&block[start..at]);
+    let mut state = grammar::first_state(first, &block[inside..at]);
     let mut pending = Pending::None;
     let (mut held, mut held_filled) = (0, 0);
-    while state != State::Closed && found.lines + held_filled < JOINED_LINES_MAX as u64 {
+    while state != GrammarState::Closed && found.lines + held_filled < JOINED_LINES_MAX as u64 {
         if at >= block.len() {
             found.is_open = true;
             return found;
         }
         let end = line_end(block, at);
-        let line = Line::of(&block[at..end]);
+        let line = LineKind::of(&block[at..end]);
         if end - start > JOINED_BYTES_MAX {
             break;
         }
@@ -137,8 +141,8 @@ fn last_start(block: &[u8]) -> usize {
         }
         let start = line_start(block, end);
         let before = line_start(block, start);
-        let line = Line::of(&block[start..end]);
-        if !grammar::could_continue(line, Line::of(&block[before..start])) {
+        let line = LineKind::of(&block[start..end]);
+        if !grammar::could_continue(line, LineKind::of(&block[before..start])) {
             return start;
         }
         if let Some(start) = candidate.after(line, start) {
@@ -160,8 +164,8 @@ struct Candidate {
 impl Candidate {
     /// Reads the next line backwards. Returns the candidate if so many such lines precede it that
     /// no record can still hold it: then it starts a record.
-    fn after(&mut self, line: Line, start: usize) -> Option<usize> {
-        let is_thrown = matches!(line, Line::Thrown | Line::BareThrown);
+    fn after(&mut self, line: LineKind, start: usize) -> Option<usize> {
+        let is_thrown = matches!(line, LineKind::Thrown | LineKind::BareThrown);
         if !grammar::is_only_held(line) {
             self.start = None;
         } else if self.start.is_none() || is_thrown && !self.is_thrown {

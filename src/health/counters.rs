@@ -67,6 +67,8 @@ pub struct Beats {
     errors: AtomicU64,
     requests: AtomicU64,
     failed_requests: AtomicU64,
+    without_level: AtomicU64,
+    without_time: AtomicU64,
     last_line: AtomicU64,
     fatals: AtomicU64,
     last_fatal: AtomicU64,
@@ -81,6 +83,8 @@ impl Beats {
         self.errors.fetch_add(batch.errors, Relaxed);
         self.requests.fetch_add(batch.requests, Relaxed);
         self.failed_requests.fetch_add(batch.failed_requests, Relaxed);
+        self.without_level.fetch_add(batch.without_level, Relaxed);
+        self.without_time.fetch_add(batch.without_time, Relaxed);
         self.last_line.store(at.0, Relaxed);
     }
 
@@ -106,10 +110,14 @@ impl Beats {
     pub fn read(&self) -> Snapshot {
         let errors = self.errors.load(Relaxed);
         let failed_requests = self.failed_requests.load(Relaxed);
+        let without_level = self.without_level.load(Relaxed);
+        let without_time = self.without_time.load(Relaxed);
         let totals = Totals {
             errors,
             failed_requests,
-            records: self.records.load(Relaxed).max(errors),
+            without_level,
+            without_time,
+            records: self.records.load(Relaxed).max(errors).max(without_level).max(without_time),
             requests: self.requests.load(Relaxed).max(failed_requests),
         };
         Snapshot {

@@ -5,8 +5,9 @@
 use crate::clock::UnixNanos;
 use crate::health::counters::{Kind, Snapshot};
 use crate::health::settings::{Heartbeat, Ratio, Settings, WINDOW_MAX};
+use crate::health::unrecognised::RECORDS_MIN;
 use crate::health::verdict::{Check, Status, Verdict};
-use crate::health::window::Window;
+use crate::health::window::{LastRecords, Totals, Window};
 use std::time::Duration;
 
 /// The time of an evaluation, on both clocks.
@@ -23,6 +24,7 @@ pub struct Moment {
 pub struct Evaluator {
     settings: Settings,
     window: Window,
+    last_records: LastRecords,
     errors: Latch,
     http_errors: Latch,
     fatal: Seen,
@@ -35,6 +37,7 @@ impl Evaluator {
     pub fn new(settings: Settings) -> Evaluator {
         Evaluator {
             window: Window::new(settings.window.clamp(Duration::from_secs(1), WINDOW_MAX)),
+            last_records: LastRecords::new(),
             settings,
             errors: Latch::default(),
             http_errors: Latch::default(),
@@ -90,6 +93,7 @@ impl Evaluator {
             checks.push(heartbeat(age, expected));
         }
         checks.push(lines(seen, recent.records, span));
+        checks.push(levels(self.last_records.slide(seen.totals)));
         Verdict { at: now.wall, checks }
     }
 }
@@ -231,6 +235,35 @@ fn lines(seen: &Snapshot, recent: u64, span: u64) -> Check {
     let mut check = Check::new("lines", Status::Pass, reason).observing(recent as f64, "records");
     check.time = Some(seen.last_line);
     check
+}
+
+/// Reports that most of the last records have no level or no time. Never a reason to be unhealthy:
+/// a line that is not understood says nothing about the application.
+fn levels(last: Totals) -> Check {
+    let is_most = |count: u64| {
+        last.records >= u64::from(RECORDS_MIN) && count.saturating_mul(2) > last.records
+    };
+    let mut found = Vec::new();
+    if is_most(last.without_level) {
+        found.push(format!("{} have no level", last.without_level));
+    }
+    if is_most(last.without_time) {
+        found.push(format!("{} have no time (their arrival counts)", last.without_time));
+    }
+    let reason = if found.is_empty() {
+        String::new()
+    } else {
+        let found = found.join(" and ");
+        format!(
+            "of the last {} records, {found}: `sidelight explain -f FILE` shows why for a file of \
+             the application's lines",
+            last.records
+        )
+    };
+    let share =
+        |count: u64| if last.records == 0 { 0.0 } else { count as f64 / last.records as f64 };
+    let worst = last.without_level.max(last.without_time);
+    Check::new("levels", Status::Pass, reason).observing(share(worst), "ratio")
 }
 
 #[cfg(test)]

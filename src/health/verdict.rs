@@ -2,7 +2,8 @@
 //! the text of a log line never becomes part of it.
 
 use crate::clock::UnixNanos;
-use std::sync::{Arc, Mutex, PoisonError};
+use crate::sync::lock;
+use std::sync::{Arc, Mutex};
 
 /// The status of one check, best first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -66,11 +67,11 @@ pub struct Published(Mutex<Arc<Verdict>>);
 impl Published {
     /// Replaces the verdict.
     pub fn publish(&self, verdict: Verdict) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(verdict);
+        *lock(&self.0) = Arc::new(verdict);
     }
 
     /// Returns the last published verdict.
     pub fn get(&self) -> Arc<Verdict> {
-        Arc::clone(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&lock(&self.0))
     }
 }

@@ -16,6 +16,10 @@ pub struct Totals {
     pub requests: u64,
     /// Finished requests with a 5xx status.
     pub failed_requests: u64,
+    /// Records without a level; the line of a request needs none.
+    pub without_level: u64,
+    /// Records without a time.
+    pub without_time: u64,
 }
 
 impl Totals {
@@ -26,7 +30,47 @@ impl Totals {
             errors: self.errors.saturating_sub(earlier.errors),
             requests: self.requests.saturating_sub(earlier.requests),
             failed_requests: self.failed_requests.saturating_sub(earlier.failed_requests),
+            without_level: self.without_level.saturating_sub(earlier.without_level),
+            without_time: self.without_time.saturating_sub(earlier.without_time),
         }
+    }
+}
+
+/// The last records by their number, not by their time. Memory is bounded: two samples are at least
+/// [`SAMPLE_RECORDS`] records apart.
+#[derive(Debug)]
+pub struct LastRecords {
+    samples: VecDeque<Totals>,
+}
+
+/// How many records [`LastRecords`] covers: at least these, and all of one sample more.
+pub const LAST_RECORDS: u64 = 1_000;
+
+const SAMPLE_RECORDS: u64 = 50;
+
+impl LastRecords {
+    /// Creates a window that begins with the process.
+    pub fn new() -> LastRecords {
+        LastRecords { samples: VecDeque::from([Totals::default()]) }
+    }
+
+    /// Adds the present totals and returns what was counted among the last records.
+    pub fn slide(&mut self, totals: Totals) -> Totals {
+        let newest = self.samples.back().map_or(0, |last| last.records);
+        if totals.records >= newest + SAMPLE_RECORDS {
+            self.samples.push_back(totals);
+        }
+        let reaches = |from: &Totals| totals.records.saturating_sub(from.records) >= LAST_RECORDS;
+        while self.samples.get(1).is_some_and(reaches) {
+            self.samples.pop_front();
+        }
+        self.samples.front().map_or(totals, |first| totals.since(*first))
+    }
+}
+
+impl Default for LastRecords {
+    fn default() -> LastRecords {
+        LastRecords::new()
     }
 }
 
@@ -96,6 +140,29 @@ mod tests {
                 prop_assert!(window.samples.len() as u64 <= span + 2);
             }
         }
+    }
+
+    /// Guarantees: the last records are at least the number promised, as few more as the batches
+    /// allow, and memory is bounded.
+    #[test]
+    fn the_last_records_are_counted_by_number() {
+        let mut window = LastRecords::new();
+        let mut totals = Totals::default();
+        for batch in 0..5_000u64 {
+            totals.records += 7;
+            totals.without_level += if batch < 4_000 { 7 } else { 0 };
+            let found = window.slide(totals);
+            let expected = totals.records.min(LAST_RECORDS);
+            assert!(found.records >= expected && found.records < LAST_RECORDS + 60, "{found:?}");
+            assert!(window.samples.len() <= 24, "{}", window.samples.len());
+            if batch < 4_000 {
+                assert_eq!(found.without_level, found.records);
+            }
+        }
+        assert_eq!(window.slide(totals).without_level, 0);
+        // a batch larger than the window is covered whole
+        totals.records += 10_000;
+        assert!((10_000..10_060).contains(&window.slide(totals).records));
     }
 
     #[test]

@@ -3,8 +3,9 @@
 //! order.
 
 use super::exemplar::Exemplars;
+use crate::sync::lock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 
 /// Number of cells in a chunk: 8 KiB, so that a shard with few series uses two pages, and 10,000
 /// counters use ten chunks.
@@ -28,18 +29,12 @@ pub(super) struct Shard {
 impl Shard {
     /// Creates chunks up to the one with `cell`, then copies the handles that `known` lacks.
     pub(super) fn grow(&self, known: &mut Vec<Arc<Chunk>>, cell: u32) {
-        let mut chunks = held(&self.chunks);
+        let mut chunks = lock(&self.chunks);
         while chunks.len() <= cell as usize / CHUNK_CELLS {
             chunks.push(Arc::new([const { AtomicU64::new(0) }; CHUNK_CELLS]));
         }
         known.extend(chunks.iter().skip(known.len()).cloned());
     }
-}
-
-/// Locks a mutex even if a holder has panicked. Every value under these locks is consistent after
-/// each statement, and a scrape must not fail because another thread has panicked.
-pub(super) fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The cells of all shards for one scrape.
@@ -51,7 +46,7 @@ pub(super) struct View {
 impl View {
     /// Returns a view of the live cells; each cell is read on access.
     pub(super) fn of(shards: &[Arc<Shard>]) -> View {
-        View { shards: shards.iter().map(|shard| held(&shard.chunks).clone()).collect() }
+        View { shards: shards.iter().map(|shard| lock(&shard.chunks).clone()).collect() }
     }
 
     fn each(&self, cell: u32) -> impl Iterator<Item = &AtomicU64> {

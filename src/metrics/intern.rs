@@ -2,6 +2,7 @@
 //! lookup takes a borrowed key, compares it as a whole, and does not allocate. The process-wide
 //! table and each shard have separate copies.
 
+use crate::encoding::Fnv1a;
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 use std::hash::BuildHasher;
@@ -127,11 +128,9 @@ pub(super) fn cut<'a>(value: &'a str, bytes_max: usize, scratch: &'a mut String)
         return value;
     }
     let kept = value.floor_char_boundary(bytes_max.saturating_sub(CUT_MARK_BYTES));
-    // FNV-1a, folded to 32 bits
-    let hash = value.bytes().fold(0xcbf29ce484222325u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x100000001b3)
-    });
-    let folded = (hash >> 32) as u32 ^ hash as u32;
+    let mut hash = Fnv1a::new();
+    hash.write(value.as_bytes());
+    let folded = (hash.finish() >> 32) as u32 ^ hash.finish() as u32;
     scratch.clear();
     scratch.push_str(&value[..kept]);
     scratch.push('~');

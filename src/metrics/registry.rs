@@ -3,11 +3,12 @@
 //! chunks.
 
 use super::admission::Admission;
-use super::cells::{Shard, View, held};
+use super::cells::{Shard, View};
 use super::declare::SERIES_MAX;
 use super::exemplar::Exemplar;
 use super::family::{FamilyConflict, FamilyId, FamilySpec, Limits};
 use super::rendered::Rendered;
+use crate::sync::lock;
 use std::cmp::Reverse;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -96,13 +97,13 @@ impl Registry {
     }
 
     pub(super) fn admission(&self) -> MutexGuard<'_, Admission> {
-        held(&self.admission)
+        lock(&self.admission)
     }
 
     /// Returns a shard without a writer, or a new one. The numbers of a former writer stay in its
     /// shard.
     pub(super) fn shard(&self) -> Arc<Shard> {
-        let mut shards = held(&self.shards);
+        let mut shards = lock(&self.shards);
         let free = shards.iter().find(|shard| !shard.held.swap(true, Ordering::Acquire));
         if let Some(free) = free {
             return Arc::clone(free);
@@ -115,14 +116,14 @@ impl Registry {
 
     #[cfg(test)]
     pub(super) fn shard_count(&self) -> usize {
-        held(&self.shards).len()
+        lock(&self.shards).len()
     }
 
     /// Returns what a scrape reads: the current text of every series, and the cells of all shards.
     /// Blocks other scrapes while the texts are borrowed, and a data thread only while handles are
     /// copied.
     pub(super) fn scrape(&self) -> (MutexGuard<'_, Rendered>, View) {
-        let mut rendered = held(&self.rendered);
+        let mut rendered = lock(&self.rendered);
         let new_series = {
             let mut admission = self.admission();
             for entry in admission.entries() {
@@ -131,7 +132,7 @@ impl Registry {
             admission.take_new_series()
         };
         rendered.register(&new_series);
-        let view = View::of(&held(&self.shards));
+        let view = View::of(&lock(&self.shards));
         (rendered, view)
     }
 
@@ -140,10 +141,10 @@ impl Registry {
     /// another. At most [`EXEMPLARS_KEPT_MAX`], the newest. The caller must hold the lock of a
     /// scrape.
     pub(super) fn exemplars(&self) -> MutexGuard<'_, Vec<(u32, Exemplar)>> {
-        let mut kept = held(&self.exemplars);
+        let mut kept = lock(&self.exemplars);
         let epoch = self.epoch.fetch_add(1, Ordering::Relaxed);
         let mut newer = Vec::new();
-        for shard in held(&self.shards).iter() {
+        for shard in lock(&self.shards).iter() {
             if let Some(exemplars) = shard.exemplars.get() {
                 exemplars.take(epoch, &mut newer);
             }

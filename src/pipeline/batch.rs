@@ -28,6 +28,8 @@ pub(super) struct Totals {
     joined: IntCounter,
     oversized: IntCounter,
     invalid_utf8: IntCounter,
+    without_level: IntCounter,
+    without_time: IntCounter,
     disabled: IntCounter,
     evicted: IntCounter,
     expired: IntCounter,
@@ -41,6 +43,8 @@ impl Totals {
             joined: telemetry.joined.clone(),
             oversized: telemetry.oversized.clone(),
             invalid_utf8: telemetry.invalid_utf8.clone(),
+            without_level: telemetry.records_incomplete.with_label_values(&["level"]),
+            without_time: telemetry.records_incomplete.with_label_values(&["time"]),
             disabled: telemetry.refused.with_label_values(&["disabled"]),
             evicted: telemetry.starts_dropped.with_label_values(&["evicted"]),
             expired: telemetry.starts_dropped.with_label_values(&["expired"]),
@@ -59,6 +63,8 @@ impl Totals {
         self.joined.inc_by(batch.joined);
         self.oversized.inc_by(batch.oversized);
         self.invalid_utf8.inc_by(batch.invalid_utf8);
+        self.without_level.inc_by(batch.health.without_level);
+        self.without_time.inc_by(batch.health.without_time);
         self.disabled.inc_by(batch.disabled);
         self.evicted.inc_by(batch.evicted);
         self.expired.inc_by(batch.expired);

@@ -6,6 +6,8 @@ use super::label::{self, RecordContext};
 use super::memo::Facts;
 use super::operation::{CompletedOperation, OpenOperations, RecordTimes};
 use super::plan::Plan;
+use super::recognition::Missing;
+use super::request::RequestLine;
 use super::series::SeriesRecorder;
 use crate::clock::UnixNanos;
 use crate::decode::time::Zone;
@@ -62,7 +64,12 @@ impl RecordEffects {
         self.captures.clear();
     }
 
-    /// Applies all effects of one record.
+    /// Returns the counters of the health verdict.
+    pub(super) fn health(&self) -> &HealthCounters {
+        &self.health
+    }
+
+    /// Applies all effects of one record. Returns what it lacks.
     #[inline]
     pub(super) fn apply(
         &mut self,
@@ -71,7 +78,7 @@ impl RecordEffects {
         context: &mut RecordContext<'_>,
         source: u64,
         counts: &mut Counts,
-    ) {
+    ) -> Missing {
         self.series.begin(plan.has_span_id || self.spans.enabled());
         let seconds = self.request_seconds(plan, context.record);
         let Facts { severity, status_code, .. } =
@@ -82,7 +89,9 @@ impl RecordEffects {
             Some(CompletedOperation::request(seconds, status_code))
         };
         self.update_active_requests(rules, context.record.observed);
-        count_health(counts, severity, status_code);
+        let has_time = context.record.present() & field::TIMESTAMP.bit() != 0;
+        let missing = Missing::of(severity, status_code, has_time);
+        count_health(counts, severity, status_code, missing);
         if severity >= Severity::ERROR || plan.has_exception {
             self.record_error(rules, context, severity);
         }
@@ -102,6 +111,7 @@ impl RecordEffects {
         {
             self.link_span(context.record, &operation, source);
         }
+        missing
     }
 
     /// Publishes a batch: the health counts and the spans. Returns how many starts were dropped
@@ -125,6 +135,17 @@ impl RecordEffects {
     /// Returns the record's own timestamp, if it has a readable one.
     pub(super) fn own_time(&mut self, record: &Record<'_>) -> Option<UnixNanos> {
         self.times.own(record)
+    }
+
+    /// Returns whether a request has started and not ended.
+    #[inline]
+    pub(super) fn has_open_requests(&self) -> bool {
+        self.operations.has_requests()
+    }
+
+    /// Returns what the start of the record's request says about it, while it is open.
+    pub(super) fn started_request(&self, record: &Record<'_>) -> Option<RequestLine> {
+        self.operations.started_request(record)
     }
 
     #[inline]
@@ -264,8 +285,10 @@ impl RecordEffects {
 
 /// Counts the records, errors and requests on which the health verdict is based.
 #[inline]
-fn count_health(counts: &mut Counts, severity: Severity, status_code: u16) {
+fn count_health(counts: &mut Counts, severity: Severity, status_code: u16, missing: Missing) {
     counts.records += 1;
+    counts.without_level += u64::from(missing.level);
+    counts.without_time += u64::from(missing.time);
     counts.errors += u64::from(severity >= Severity::ERROR);
     if status_code != 0 {
         counts.requests += 1;

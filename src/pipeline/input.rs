@@ -1,6 +1,7 @@
 //! The interface between `receive` and the pipeline: the source of lines, and the five methods that
 //! a data thread calls. Unit: all whole lines of one read, one oversized line, or one datagram.
 
+use super::recognition::Recognition;
 use crate::clock::UnixNanos;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -34,6 +35,8 @@ pub struct Source {
     pub id: u64,
     /// The input to which it belongs.
     pub input: Input,
+    /// Whether its records have levels and times.
+    pub(super) recognition: Recognition,
 }
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
@@ -41,7 +44,12 @@ static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 impl Source {
     /// Creates a source with a new id.
     pub fn new(input: Input) -> Source {
-        Source { id: NEXT_ID.fetch_add(1, Ordering::Relaxed), input }
+        Source::with_id(NEXT_ID.fetch_add(1, Ordering::Relaxed), input)
+    }
+
+    /// Creates a source with a given id: for a process with one source, and for tests.
+    pub fn with_id(id: u64, input: Input) -> Source {
+        Source { id, input, recognition: Recognition::default() }
     }
 }
 

@@ -4,6 +4,7 @@
 
 use crate::decode::text::exception_of;
 use crate::record::field::FieldId;
+use crate::record::method::{OTHER_METHOD, known_method};
 use crate::record::sentinel::is_sentinel;
 use crate::record::slots::Kind;
 use crate::record::{Record, field};
@@ -11,12 +12,7 @@ use crate::rules::action::Label;
 use crate::rules::evaluate::Match;
 use crate::rules::{sql, template};
 use crate::spans::identify::is_id;
-use crate::spans::phrase::{Phrase, PhraseKind};
-
-/// Methods that become label values (OpenTelemetry, `http.request.method`); all others become
-/// `_OTHER`.
-const METHODS: [&str; 10] =
-    ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "CONNECT", "TRACE", "QUERY"];
+use crate::spans::phrase::Phrase;
 
 /// The longest name of an exception class that is kept, in bytes.
 const TYPE_BYTES_MAX: usize = 100;
@@ -62,7 +58,7 @@ impl<'a> RecordContext<'a> {
             Label::ErrorType => out.push_str(error_type(record)),
             Label::ErrorKind => out.push_str(error_kind(record)),
             Label::Function => match self.phrase {
-                Some(phrase) if is_function(&phrase) => out.push_str(phrase.subject),
+                Some(phrase) if !is_id(phrase.subject) => out.push_str(phrase.subject),
                 Some(_) | None => return false,
             },
         }
@@ -86,21 +82,12 @@ fn plain_text<'a>(record: &Record<'a>, field: FieldId) -> Option<&'a str> {
     (is_plain && (is_number || !is_sentinel(text))).then_some(text)
 }
 
-/// Returns true if a phrase names a function, in contrast to `Request failed` or an id.
-fn is_function(phrase: &Phrase<'_>) -> bool {
-    let mut bytes = phrase.subject.bytes();
-    let is_capitalised = bytes.next().is_some_and(|byte| byte.is_ascii_uppercase())
-        && bytes.all(|byte| byte.is_ascii_lowercase());
-    let is_sentence = phrase.kind == PhraseKind::Failed && is_capitalised;
-    !is_id(phrase.subject) && !is_sentence
-}
-
 /// The longest name of a service in bytes: the length of a DNS label.
 const SERVICE_BYTES_MAX: usize = 63;
 
 /// Returns true for a name as deployments have it: letters, digits and separators, but neither a
 /// token nor a sentence.
-fn is_service(name: &str) -> bool {
+pub(super) fn is_service(name: &str) -> bool {
     let is_fine =
         |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'/' | b':' | b' ');
     (1..=SERVICE_BYTES_MAX).contains(&name.len())
@@ -115,7 +102,7 @@ fn is_service(name: &str) -> bool {
 /// Returns the method as a label value.
 pub(super) fn method(record: &Record<'_>) -> &'static str {
     let text = record.text(field::HTTP_METHOD).unwrap_or_default();
-    METHODS.into_iter().find(|known| text.eq_ignore_ascii_case(known)).unwrap_or("_OTHER")
+    known_method(text).unwrap_or(OTHER_METHOD)
 }
 
 /// Writes the route: the route field if there is one, otherwise the template of the path. Returns

@@ -3,6 +3,7 @@
 
 use super::label::{self, RecordContext};
 use super::plan::Plan;
+use super::request::RequestLine;
 use crate::clock::UnixNanos;
 use crate::decode::time::{self, MinuteCache, Zone};
 use crate::record::severity::Severity;
@@ -112,9 +113,11 @@ impl<'a> CompletedOperation<'a> {
 #[derive(Debug, Default)]
 pub(super) struct OpenOperations {
     functions: Pairs,
-    requests: Pairs,
+    requests: Pairs<RequestLine>,
     /// The number of open requests that the gauge shows.
     published_requests: usize,
+    /// Scratch memory for a path.
+    path: String,
 }
 
 impl OpenOperations {
@@ -167,7 +170,7 @@ impl OpenOperations {
             Key::new(source, logger, found.subject)
         };
         if found.kind == PhraseKind::Started {
-            self.functions.started(key(), times.of(record), record.observed);
+            self.functions.started(key(), times.of(record), record.observed, ());
             return None;
         }
         if !self.functions.is_empty()
@@ -186,8 +189,20 @@ impl OpenOperations {
     #[cold]
     fn start_request(&mut self, record: &Record<'_>, times: &mut RecordTimes) {
         if let Some(key) = request_key(record) {
-            self.requests.started(key, times.of(record), record.observed);
+            let line = RequestLine::of(record, &mut self.path);
+            self.requests.started(key, times.of(record), record.observed, line);
         }
+    }
+
+    /// Returns whether a request has started and not ended.
+    #[inline]
+    pub(super) fn has_requests(&self) -> bool {
+        !self.requests.is_empty()
+    }
+
+    /// Returns what the start of the record's request says about it, while it is open.
+    pub(super) fn started_request(&self, record: &Record<'_>) -> Option<RequestLine> {
+        self.requests.newest(request_key(record)?)
     }
 
     /// Returns the duration of a request: the one in its record, otherwise the time since its start
@@ -273,9 +288,9 @@ fn request_key(record: &Record<'_>) -> Option<Key> {
 }
 
 /// Returns true if a message reports a start: `Request started`, `Started GET "/"`,
-/// `request.start`.
+/// `request.start`, `incoming request`.
 fn says_start(body: &str) -> bool {
-    const WORDS: [&str; 4] = ["started", "starting", "start", "begin"];
+    const WORDS: [&str; 5] = ["started", "starting", "start", "begin", "incoming"];
     let first = body.split([' ', ':']).next().unwrap_or_default();
     let last = body.rsplit([' ', '.', '_']).next().unwrap_or_default();
     WORDS.iter().any(|word| first.eq_ignore_ascii_case(word) || last.eq_ignore_ascii_case(word))

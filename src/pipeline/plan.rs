@@ -167,9 +167,15 @@ impl Plans {
             }
         }
         evaluated.dedup();
+        let has_exception = has(field::EXCEPTION_STACKTRACE) || has(field::EXCEPTION_TYPE);
+        // An error line names the request in which the error occurred. The request's own line has
+        // its duration; counting both would count it twice, and counting only the errors would
+        // make every request a failed one.
+        let is_error_line = has_exception && !has(field::DURATION);
         let is_request = has(field::HTTP_METHOD)
             && has(field::HTTP_STATUS)
-            && (has(field::HTTP_ROUTE) || has(field::URL_PATH));
+            && (has(field::HTTP_ROUTE) || has(field::URL_PATH))
+            && !is_error_line;
         // Requests are recognised for spans and health even if their metrics are off.
         merge(&mut request.inputs, Some(vec![field::HTTP_STATUS]));
         let every = base.measures.len();
@@ -188,7 +194,7 @@ impl Plans {
                 && !has(field::HTTP_STATUS)
                 && (has(field::REQUEST_ID) || has(field::TRACE_ID)),
             may_be_query: has(field::DB_QUERY) || has(field::DB_OPERATION),
-            has_exception: has(field::EXCEPTION_STACKTRACE) || has(field::EXCEPTION_TYPE),
+            has_exception,
             has_span_id: has(field::SPAN_ID) || has(field::TRACEPARENT),
             evaluated,
             switches,

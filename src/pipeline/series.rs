@@ -6,10 +6,10 @@ use super::memo::{Facts, Key, Memo, Pending};
 use super::outsider;
 use super::plan::Group;
 use crate::clock::UnixNanos;
-use crate::metrics::{Exemplar, SeriesId, ShardWriter};
+use crate::metrics::{Exemplar, LABELS_MAX, SeriesId, ShardWriter};
 use crate::record::field::Unit;
 use crate::record::{field, number};
-use crate::rules::action::{LABELS_MAX, Measure, MeasureKind, Value};
+use crate::rules::action::{Measure, MeasureKind, Value};
 use crate::rules::set::{On, RuleSet};
 use crate::rules::template;
 use crate::spans::SpanRef;
@@ -313,7 +313,7 @@ impl SeriesRecorder {
 }
 
 /// Returns true if the value of a measure is the duration of the work.
-fn is_duration(measure: &Measure) -> bool {
+pub(super) fn is_duration(measure: &Measure) -> bool {
     measure.kind == MeasureKind::Observe && measure.value == Value::Duration
 }
 
@@ -345,7 +345,11 @@ fn record(
 
 /// Returns the value of a measure; None if the record has none.
 #[inline]
-fn value(value: &Value, context: &RecordContext<'_>, seconds: Option<f64>) -> Option<f64> {
+pub(super) fn value(
+    value: &Value,
+    context: &RecordContext<'_>,
+    seconds: Option<f64>,
+) -> Option<f64> {
     let capture = |number: &usize| context.captured.as_ref().and_then(|c| c.group(*number));
     match value {
         Value::Duration => seconds,

@@ -1,12 +1,13 @@
 //! Controls a data thread from other threads: stops it, wakes it to load new rules, or replaces its
 //! socket. Costs the thread no system call unless it is used. Unit: one data thread.
 
+use crate::sync::lock;
 use crate::telemetry::process_status::ThreadHeartbeat;
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// The control handle of one data thread.
@@ -54,12 +55,12 @@ impl Control {
     /// Passes the thread a socket that replaces its current one, after the socket file has
     /// disappeared or the path has changed. Open connections are kept.
     pub fn replace(&self, socket: OwnedFd) {
-        self.replacements.lock().unwrap_or_else(PoisonError::into_inner).push(socket);
+        lock(&self.replacements).push(socket);
         self.wake();
     }
 
     pub(super) fn take_replacements(&self) -> Vec<OwnedFd> {
-        std::mem::take(&mut *self.replacements.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *lock(&self.replacements))
     }
 
     /// Returns when bytes last arrived, on the monotonic clock.

@@ -7,7 +7,7 @@ use crate::pipeline::input::{FrameSink, Input, Source};
 use crate::receive::coalesce::{DATAGRAMS_HELD, SLEEP_MAX_DATAGRAM, Sweep};
 use crate::receive::control::Control;
 use crate::receive::limits::{DATAGRAM_BYTES_MAX, Limits};
-use crate::receive::worker::{self, Reader, Round, Setup, timespec};
+use crate::receive::worker::{self, Reader, Round, Setup, poll_timeout};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
@@ -49,7 +49,7 @@ impl Reader for DatagramReader {
     }
 
     fn wait(&mut self, control: &Control, timeout: Option<Duration>) -> io::Result<bool> {
-        let timeout = timeout.map(timespec);
+        let timeout = timeout.map(poll_timeout);
         let mut polled = [
             PollFd::new(&self.socket, PollFlags::IN),
             PollFd::from_borrowed_fd(control.fd(), PollFlags::IN),

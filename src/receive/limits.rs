@@ -6,6 +6,12 @@ use std::time::Duration;
 /// The largest configurable line length; a read buffer holds one line.
 pub const LINE_BYTES_CEILING: usize = 16 * 1024 * 1024;
 
+/// The longest line that is kept whole, unless a setting says otherwise.
+pub const LINE_BYTES_DEFAULT: usize = 64 * 1024;
+
+/// The most connections at once, unless a setting says otherwise.
+pub const CONNECTIONS_DEFAULT: usize = 2048;
+
 /// The number of bytes requested from the kernel per read. A stream socket with the default buffer
 /// holds at most 233 KB, and 200-byte lines fill it at 33 KB; a larger read gains nothing
 /// (measured: 64 KiB and 256 KiB are equal).
@@ -44,9 +50,9 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Limits {
-            line_bytes_max: 64 * 1024,
+            line_bytes_max: LINE_BYTES_DEFAULT,
             tails_bytes_max: 8 * 1024 * 1024,
-            connections_max: 2048,
+            connections_max: CONNECTIONS_DEFAULT,
             connections_per_uid_max: 1024,
             sleep_max: Duration::from_millis(10),
             hold_max: Duration::from_millis(300),
@@ -67,7 +73,8 @@ impl Limits {
     }
 }
 
-const _: () = assert!(READ_BYTES >= 2 * 64 * 1024, "a read holds two lines of the default limit");
+const _: () =
+    assert!(READ_BYTES >= 2 * LINE_BYTES_DEFAULT, "a read holds two lines of the default limit");
 
 #[cfg(test)]
 mod tests {

@@ -7,7 +7,7 @@ use crate::receive::coalesce::{LARGE_READ_BYTES, Sweep, pipe_fill};
 use crate::receive::control::Control;
 use crate::receive::intake::{Bounds, Buffer, Piece, Tail};
 use crate::receive::limits::{Limits, READ_BYTES};
-use crate::receive::worker::{self, End, Reader, Round, Setup, timespec};
+use crate::receive::worker::{self, End, Reader, Round, Setup, poll_timeout};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::io::Errno;
@@ -85,7 +85,7 @@ impl Reader for StdinReader<'_> {
     }
 
     fn wait(&mut self, control: &Control, timeout: Option<Duration>) -> io::Result<bool> {
-        let timeout = timeout.map(timespec);
+        let timeout = timeout.map(poll_timeout);
         let mut polled = [
             PollFd::from_borrowed_fd(self.input, PollFlags::IN),
             PollFd::from_borrowed_fd(control.fd(), PollFlags::IN),
@@ -136,7 +136,7 @@ impl Reader for StdinReader<'_> {
         while !self.has_ended {
             let now = clock.monotonic();
             round.setup.control.beat.busy(now);
-            let timeout = timespec(QUIET_MAX.min(latest.saturating_sub(now)));
+            let timeout = poll_timeout(QUIET_MAX.min(latest.saturating_sub(now)));
             let mut polled = [PollFd::from_borrowed_fd(self.input, PollFlags::IN)];
             match poll(&mut polled, Some(&timeout)) {
                 Err(Errno::INTR) => continue,

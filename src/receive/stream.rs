@@ -11,7 +11,7 @@ use crate::receive::control::Control;
 use crate::receive::intake::{Bounds, Buffer, Piece, Tail};
 use crate::receive::limits::{Limits, READ_BYTES};
 use crate::receive::meter::Refusal;
-use crate::receive::worker::{self, Reader, Round, Setup, timespec};
+use crate::receive::worker::{self, Reader, Round, Setup, poll_timeout};
 use acceptor::{Accepted, Acceptor};
 use connections::Connections;
 use memchr::memchr_iter;
@@ -321,7 +321,7 @@ impl Reader for StreamReader {
     }
 
     fn wait(&mut self, control: &Control, timeout: Option<Duration>) -> io::Result<bool> {
-        let timeout = timeout.map(timespec);
+        let timeout = timeout.map(poll_timeout);
         self.events.clear();
         let space = rustix::buffer::spare_capacity(&mut self.events);
         match epoll::wait(&self.epoll, space, timeout.as_ref()) {

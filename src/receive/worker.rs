@@ -6,7 +6,7 @@
 //! of epoll and then reads everything at once (`coalesce` explains why and how long), so that a
 //! write of the application does not wake a thread.
 
-use crate::clock::{Clock, UnixNanos};
+use crate::clock::{Clock, UnixNanos, timespec};
 use crate::pipeline::input::{FrameSink, Input, Source};
 use crate::receive::coalesce::{Coalescer, Next, Sweep};
 use crate::receive::control::Control;
@@ -204,7 +204,7 @@ fn wait(
 
 /// Converts a timeout for the kernel. A timeout above zero becomes at least a millisecond, because
 /// a shorter one would only lead to repeated calls.
-pub(super) fn timespec(timeout: Duration) -> Timespec {
+pub(super) fn poll_timeout(timeout: Duration) -> Timespec {
     let timeout = if timeout.is_zero() { timeout } else { timeout.max(Duration::from_millis(1)) };
-    Timespec { tv_sec: timeout.as_secs() as i64, tv_nsec: i64::from(timeout.subsec_nanos()) }
+    timespec(timeout)
 }

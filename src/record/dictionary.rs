@@ -16,7 +16,7 @@ pub struct Framework {
     /// Keys that only this framework writes; one of them identifies it.
     pub marks: Vec<&'static str>,
     /// Its keys for standard fields.
-    pub keys: Vec<Key>,
+    pub keys: Vec<DictionaryKey>,
     /// The level of its records that contain no level.
     pub level: Option<&'static str>,
     /// Lines as it writes them, each with the fields that are read from it.
@@ -25,7 +25,7 @@ pub struct Framework {
 
 /// The key of one field.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Key {
+pub struct DictionaryKey {
     /// OpenTelemetry's name of the standard field.
     pub field: &'static str,
     /// The dotted path of the key.
@@ -122,7 +122,7 @@ pub fn parse(source: &'static str) -> Result<Vec<Framework>, (usize, String)> {
 }
 
 /// Parses `path`, `path:unit` or `path!`.
-fn key_of(field: &'static str, text: &'static str) -> Option<Key> {
+fn key_of(field: &'static str, text: &'static str) -> Option<DictionaryKey> {
     let (text, is_private) = match text.strip_suffix('!') {
         Some(text) => (text, true),
         None => (text, false),
@@ -131,7 +131,7 @@ fn key_of(field: &'static str, text: &'static str) -> Option<Key> {
     if !["", "s", "ms", "us", "ns"].contains(&unit) {
         return None;
     }
-    Some(Key { field, path, unit, is_private })
+    Some(DictionaryKey { field, path, unit, is_private })
 }
 
 #[cfg(test)]

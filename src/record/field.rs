@@ -3,7 +3,7 @@
 //! that a user's rules name. It is built once when rules are compiled, and only read while lines
 //! are processed.
 
-use super::dictionary::{DICTIONARY, Framework, Key, WRAPPERS};
+use super::dictionary::{DICTIONARY, DictionaryKey, Framework, WRAPPERS};
 use foldhash::fast::RandomState;
 use std::collections::{HashMap, HashSet};
 
@@ -315,7 +315,7 @@ impl FieldTable {
     /// framework defines a unit for a bare number, the table records that for lines of the
     /// framework.
     fn bind_framework(&mut self, number: usize, framework: &'static Framework, counts: &mut [u8]) {
-        for Key { field: name, path, unit, is_private } in &framework.keys {
+        for DictionaryKey { field: name, path, unit, is_private } in &framework.keys {
             let Some(place) = STANDARD.iter().position(|(known, _)| known == name) else {
                 debug_assert!(false, "{}: `{name}` is no standard field", framework.name);
                 continue;
@@ -496,7 +496,7 @@ mod tests {
 
     #[test]
     fn every_standard_field_has_a_bit_and_its_name_is_a_key_or_a_concept() {
-        assert!(STANDARD.len() <= 48, "room for rules' own fields in the mask");
+        assert!(STANDARD.len() <= 48, "bits for rules' own fields in the mask");
         let table = FieldTable::standard();
         for (number, (name, keys)) in STANDARD.iter().enumerate() {
             assert_eq!(table.name(FieldId(number as u16)), *name);

@@ -93,6 +93,7 @@ impl Severity {
             // levels of npm, mapped as by OpenTelemetry's winston transport
             b'h' if is(&["http"]) => Severity(7),
             b's' if is(&["silly"]) => Severity::TRACE,
+            b's' if is(&["system"]) => Severity::INFO, // MySQL: starts and stops
             // PostgreSQL's LOG is meant for administrators; only its readers distinguish it from
             // NOTICE
             b'l' if is(&["log"]) => Severity::INFO,

@@ -6,9 +6,6 @@ use crate::metrics::FamilyId;
 use crate::record::field::{self, FieldId};
 use crate::spans::SpanRule;
 
-/// The most labels of one family; a use that needs more needs a log instead.
-pub const LABELS_MAX: usize = 16;
-
 /// One effect of a rule.
 #[derive(Clone, Debug)]
 pub enum Action {

@@ -1,9 +1,10 @@
 //! Compiles settings into a [`RuleSet`]. Reports all errors at once, each with the rule, the key,
 //! and the position in its text.
 
-use super::action::{Action, LABELS_MAX, Label, Measure, MeasureKind, Value};
+use super::action::{Action, Label, Measure, MeasureKind, Value};
 use super::evaluate::Criteria;
 use super::extract::Extract;
+use super::formats;
 use super::select::Condition;
 use super::set::{On, Rule, RuleSet};
 use super::settings::{
@@ -11,10 +12,11 @@ use super::settings::{
 };
 use super::standard::{self, Standard};
 use crate::metrics::{
-    FamilyConflict, FamilyId, FamilyKind, FamilySpec, LabelSpec, Limits, Registry,
+    FamilyConflict, FamilyId, FamilyKind, FamilySpec, LABELS_MAX, LabelSpec, Limits, Registry,
 };
 use crate::record::field::{self, FieldTable};
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// Declares a family and returns its id, from the registry or from that of a dry run.
 pub type Declare<'a> = &'a mut dyn FnMut(&FamilySpec) -> Result<FamilyId, FamilyConflict>;
@@ -30,6 +32,7 @@ pub fn compile(written: &RulesSettings, declare: Declare<'_>) -> Result<RuleSet,
         declare,
         set: RuleSet {
             fields: FieldTable::standard(),
+            formats: Arc::default(),
             rules: Vec::new(),
             families: Vec::new(),
             by_extended: HashMap::new(),
@@ -42,6 +45,10 @@ pub fn compile(written: &RulesSettings, declare: Declare<'_>) -> Result<RuleSet,
     for (index, rule) in written.own.iter().enumerate() {
         compiler.own(index, rule);
     }
+    // after the rules, because a format fills the fields that they name
+    let (formats, errors) = formats::compile(&written.formats, &mut compiler.set.fields);
+    compiler.set.formats = Arc::new(formats);
+    compiler.errors.extend(errors);
     if compiler.errors.is_empty() { Ok(compiler.set) } else { Err(compiler.errors) }
 }
 

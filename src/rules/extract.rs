@@ -10,6 +10,8 @@ use regex_syntax::hir::{Hir, HirKind};
 
 /// The longest text of a pattern, in bytes.
 const PATTERN_BYTES_MAX: usize = 4 * 1024;
+/// The longest text of a grok pattern with all its names replaced.
+const EXPANDED_BYTES_MAX: usize = 64 * 1024;
 /// The most bytes that a compiled pattern may occupy. A thousandth of it is usual, and 1,000 rules
 /// may have one each.
 const COMPILED_BYTES_MAX: usize = 1 << 20;
@@ -106,6 +108,21 @@ impl Extract {
     }
 }
 
+/// An expression, and the text that every match of it contains.
+type WithLiteral = (Regex, Option<Box<[u8]>>);
+
+/// Compiles a pattern of a format, which may be longer than one of a rule because grok expands it.
+/// Returns the text that every match contains, too.
+///
+/// # Errors
+/// Returns an error if the pattern is not a regular expression or is too large.
+pub(super) fn format_pattern(pattern: &str) -> Result<WithLiteral, SyntaxError> {
+    let bounds = Bounds { text_bytes: EXPANDED_BYTES_MAX, compiled_bytes: COMPILED_BYTES_MAX / 2 };
+    let (regex, hir) = compile_within(pattern, bounds)?;
+    let literal = literal(&hir).map(Box::from);
+    Ok((regex, literal))
+}
+
 /// Compiles a pattern; its groups are not used.
 ///
 /// # Errors
@@ -115,9 +132,22 @@ pub fn pattern(pattern: &str) -> Result<Regex, SyntaxError> {
 }
 
 fn compile(pattern: &str) -> Result<(Regex, Hir), SyntaxError> {
-    if pattern.len() > PATTERN_BYTES_MAX {
-        let message = format!("the pattern is longer than {PATTERN_BYTES_MAX} bytes");
-        return Err(SyntaxError::new(PATTERN_BYTES_MAX, message));
+    let bounds = Bounds { text_bytes: PATTERN_BYTES_MAX, compiled_bytes: COMPILED_BYTES_MAX };
+    compile_within(pattern, bounds)
+}
+
+/// How large a pattern may be.
+#[derive(Clone, Copy)]
+struct Bounds {
+    text_bytes: usize,
+    compiled_bytes: usize,
+}
+
+fn compile_within(pattern: &str, bounds: Bounds) -> Result<(Regex, Hir), SyntaxError> {
+    let Bounds { text_bytes, compiled_bytes } = bounds;
+    if pattern.len() > text_bytes {
+        let message = format!("the pattern is longer than {text_bytes} bytes");
+        return Err(SyntaxError::new(text_bytes, message));
     }
     // Parsed separately for the position of an error and for the literal, which the compiled form
     // does not provide.
@@ -131,14 +161,11 @@ fn compile(pattern: &str) -> Result<(Regex, Hir), SyntaxError> {
     let regex = RegexBuilder::new(pattern)
         .unicode(false)
         .nest_limit(NESTING_MAX)
-        .size_limit(COMPILED_BYTES_MAX)
+        .size_limit(compiled_bytes)
         .build()
         .map_err(|_| {
-            SyntaxError::new(
-                0,
-                format!("the compiled pattern takes over {COMPILED_BYTES_MAX} bytes"),
-            )
-            .hint("use smaller repetitions than {n,m} with large n or m")
+            SyntaxError::new(0, format!("the compiled pattern takes over {compiled_bytes} bytes"))
+                .hint("use smaller repetitions than {n,m} with large n or m")
         })?;
     Ok((regex, hir))
 }

@@ -2,11 +2,14 @@
 
 use super::action::{Action, Measure};
 use super::evaluate::Criteria;
+use crate::decode::formats::Formats;
 use crate::metrics::FamilySpec;
+use crate::record::Decoded;
 use crate::record::field::{FieldId, FieldTable};
+use crate::sync::lock;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 /// The event that a rule applies to; its condition is evaluated afterwards.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -64,6 +67,8 @@ impl Rule {
 pub struct RuleSet {
     /// The fields that decoding searches for.
     pub fields: FieldTable,
+    /// The user's own formats of lines.
+    pub formats: Arc<Formats>,
     /// Standard rules first, then the user's rules, in order.
     pub rules: Vec<Rule>,
     /// The families that the rules feed, as declared.
@@ -81,6 +86,19 @@ impl RuleSet {
     /// Returns the standard rules: a handful, at the front.
     pub fn standard(&self) -> impl Iterator<Item = &Rule> {
         self.rules.iter().take_while(|rule| rule.standard)
+    }
+
+    /// Adds the fields of rules that the line does not have under their own name: such a field
+    /// falls back to the standard field that has this name as a key.
+    #[inline]
+    pub fn add_aliases(&self, decoded: &mut Decoded) {
+        for &(own, standard) in self.fields.aliases() {
+            if decoded.slots.get(own).is_none()
+                && let Some(&entry) = decoded.slots.get(standard)
+            {
+                decoded.slots.put(own, entry);
+            }
+        }
     }
 }
 
@@ -116,7 +134,7 @@ impl Published {
 
     /// Puts new rules in force.
     pub fn publish(&self, rules: RuleSet) {
-        *self.rules.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
+        *lock(&self.rules) = Arc::new(rules);
         self.generation.fetch_add(1, Ordering::Release);
     }
 
@@ -129,6 +147,6 @@ impl Published {
 
     /// Returns the rules now in force.
     pub fn current(&self) -> Arc<RuleSet> {
-        Arc::clone(&self.rules.lock().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&lock(&self.rules))
     }
 }

@@ -2,6 +2,8 @@
 
 use crate::health::Signal;
 use crate::spans::SpanRule;
+use jiff::tz::TimeZone;
+use std::fmt;
 
 /// All settings of the rules.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -14,6 +16,83 @@ pub struct RulesSettings {
     pub routes_max: Option<usize>,
     /// The user's rules, in order.
     pub own: Vec<RuleSettings>,
+    /// The user's formats of lines, in the order in which they are tried.
+    pub formats: Vec<FormatSettings>,
+}
+
+/// One format of lines, as an application or a server is configured with it.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct FormatSettings {
+    /// Its name, for `explain`.
+    pub name: String,
+    /// The notation of the pattern.
+    pub notation: Notation,
+    /// The pattern as it is written in the application.
+    pub pattern: String,
+    /// The form of times, as `strftime` takes it; of `python`, `regex` and `grok`.
+    pub datefmt: Option<String>,
+    /// Which of Python's three styles the pattern has: `%`, `{` or `$`; guessed if unset.
+    pub style: Option<char>,
+    /// How nginx escapes values: `default`, `json` or `none`.
+    pub escape: Option<String>,
+    /// The zone of times that name none.
+    pub time_zone: Option<TimeZone>,
+    /// The meaning of names in the pattern: (name, field).
+    pub fields: Vec<(String, String)>,
+    /// The levels of words that are not the usual names: (word, level).
+    pub levels: Vec<(String, String)>,
+    /// Patterns of the user's own for `grok`: (name, pattern).
+    pub patterns: Vec<(String, String)>,
+}
+
+/// The notation of a format.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum Notation {
+    /// The format of Python's `logging`.
+    #[default]
+    Python,
+    /// The format of loguru.
+    Loguru,
+    /// nginx `log_format`.
+    Nginx,
+    /// Apache `LogFormat`.
+    Apache,
+    /// A layout pattern of logback.
+    Logback,
+    /// A layout pattern of log4j 2.
+    Log4j2,
+    /// A regular expression with named groups.
+    Regex,
+    /// A grok pattern.
+    Grok,
+}
+
+impl Notation {
+    /// All notations.
+    pub const ALL: [Notation; 8] = [
+        Notation::Python,
+        Notation::Loguru,
+        Notation::Nginx,
+        Notation::Apache,
+        Notation::Logback,
+        Notation::Log4j2,
+        Notation::Regex,
+        Notation::Grok,
+    ];
+
+    /// Returns the key of the pattern in a configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Notation::Python => "python",
+            Notation::Loguru => "loguru",
+            Notation::Nginx => "nginx",
+            Notation::Apache => "apache",
+            Notation::Logback => "logback",
+            Notation::Log4j2 => "log4j2",
+            Notation::Regex => "regex",
+            Notation::Grok => "grok",
+        }
+    }
 }
 
 /// The groups of standard rules.
@@ -116,7 +195,8 @@ pub enum ValueSettings {
 /// An error in a rule, and its position.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RuleError {
-    /// The path from the list of user rules to the value: `[2].when`, `[0].metrics[1].labels.shop`.
+    /// The path from the list of user rules to the value: `[2].when`, `[0].metrics[1].labels.shop`;
+    /// of a format `formats[0].nginx`.
     pub path: String,
     /// The byte offset in the value, for conditions and patterns.
     pub offset: usize,
@@ -125,3 +205,12 @@ pub struct RuleError {
     /// What to do.
     pub hint: Option<String>,
 }
+
+impl fmt::Display for RuleError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: at byte {}: {}", self.path, self.offset, self.message)?;
+        self.hint.as_ref().map_or(Ok(()), |hint| write!(f, "; {hint}"))
+    }
+}
+
+impl std::error::Error for RuleError {}

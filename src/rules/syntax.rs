@@ -1,6 +1,8 @@
 //! An error in a text that a user wrote, and a suggestion of the word that the user probably meant.
 //! Unit: one condition, one pattern, one key.
 
+use std::fmt;
+
 /// An error in the text of a condition or a pattern.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SyntaxError {
@@ -11,6 +13,15 @@ pub struct SyntaxError {
     /// What to do.
     pub hint: Option<String>,
 }
+
+impl fmt::Display for SyntaxError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "at byte {}: {}", self.offset, self.message)?;
+        self.hint.as_ref().map_or(Ok(()), |hint| write!(f, "; {hint}"))
+    }
+}
+
+impl std::error::Error for SyntaxError {}
 
 impl SyntaxError {
     /// Creates an error without a hint.

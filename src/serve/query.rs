@@ -1,5 +1,7 @@
 //! Parses query strings, as far as the admin port needs them.
 
+use crate::encoding::percent_decoded;
+
 /// Returns the decoded pairs of a query. A pair without `=` has an empty value.
 pub fn pairs(query: Option<&str>) -> impl Iterator<Item = (String, String)> {
     query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()).map(|pair| {
@@ -13,29 +15,10 @@ pub fn switch(query: Option<&str>, name: &str) -> bool {
     pairs(query).any(|(key, value)| key == name && !matches!(value.as_str(), "0" | "false" | "no"))
 }
 
-/// Decodes percent encoding; keeps a `%` that is not part of a valid sequence.
+/// Decodes a name or value of a query, in which `+` is a space.
 fn decode(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        let hex = |byte: Option<&u8>| byte.and_then(|byte| char::from(*byte).to_digit(16));
-        match (bytes[at], hex(bytes.get(at + 1)), hex(bytes.get(at + 2))) {
-            (b'%', Some(high), Some(low)) => {
-                out.push((high * 16 + low) as u8);
-                at += 3;
-            }
-            (b'+', _, _) => {
-                out.push(b' ');
-                at += 1;
-            }
-            (byte, _, _) => {
-                out.push(byte);
-                at += 1;
-            }
-        }
-    }
-    String::from_utf8_lossy(&out).into_owned()
+    let spaced = text.replace('+', " ");
+    String::from_utf8_lossy(&percent_decoded(spaced.as_bytes())).into_owned()
 }
 
 #[cfg(test)]

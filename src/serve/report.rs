@@ -6,11 +6,11 @@ use crate::clock::UnixNanos;
 use crate::health::verdict::{Check, Status};
 use crate::serve::negotiate::Report;
 use crate::serve::respond::{Answer, TEXT, answer};
-use crate::serve::state::{AdminState, rfc3339};
+use crate::serve::state::AdminState;
+use crate::sync::lock;
 use hyper::StatusCode;
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
-use std::sync::PoisonError;
 use std::time::Duration;
 
 /// Maximum age of a verdict. An older one has missed ten evaluations: the evaluation hangs.
@@ -66,7 +66,7 @@ fn find(state: &AdminState) -> Findings {
 /// Returns the checks of the sidecar. A problem that does not affect the application is a warning.
 fn sidecar(state: &AdminState) -> Vec<Check> {
     let (sockets, why) = state.sockets();
-    let warnings = state.warnings.lock().unwrap_or_else(PoisonError::into_inner).join("; ");
+    let warnings = lock(&state.warnings).join("; ");
     let (exporter, degraded) = state.outputs();
     let (overload, full) = state.overload();
     let warn = |bad: bool| if bad { Status::Warn } else { Status::Pass };
@@ -98,7 +98,7 @@ fn plain(findings: &Findings, worst: Status) -> Value {
             one.insert(key.to_owned(), check.reason.as_str().into());
         }
         if let Some(time) = check.time {
-            one.insert("time".to_owned(), rfc3339(time).into());
+            one.insert("time".to_owned(), format!("{time:.0}").into());
         }
         checks.insert(check.name.to_owned(), one.into());
     }
@@ -117,7 +117,7 @@ fn ietf(findings: &Findings, worst: Status) -> Value {
             one.insert("observedUnit".to_owned(), unit.into());
         }
         if let Some(time) = check.time {
-            one.insert("time".to_owned(), rfc3339(time).into());
+            one.insert("time".to_owned(), format!("{time:.0}").into());
         }
         if !check.reason.is_empty() {
             one.insert("output".to_owned(), check.reason.as_str().into());
@@ -147,7 +147,7 @@ fn text(findings: &Findings, worst: Status) -> String {
     let passed = if worst == Status::Fail { "unhealthy" } else { "healthy" };
     let _ = match findings.at {
         UnixNanos(0) => writeln!(out, "{passed}"),
-        at => writeln!(out, "{passed} as of {}", rfc3339(at)),
+        at => writeln!(out, "{passed} as of {at:.0}"),
     };
     out
 }

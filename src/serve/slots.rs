@@ -3,8 +3,9 @@
 //! keep a scraper or a kubelet out. Each connection has [`GRACE`] to send its request first, so
 //! that clients that reconnect again and again do not displace one before its request is read.
 
+use crate::sync::lock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
@@ -53,7 +54,7 @@ impl Slots {
     /// Fails if all slots are taken and none may be taken away; returns the time until one may be.
     pub fn take(&self) -> Result<(Arc<Slot>, bool), Duration> {
         let now = self.now();
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = lock(&self.held);
         let full = held.len() >= self.most;
         if full {
             let active = |at: &usize| held[*at].active.load(Ordering::Relaxed);
@@ -98,7 +99,7 @@ impl Slots {
 
     /// Frees the slot of a connection that has ended.
     pub fn free(&self, slot: &Arc<Slot>) {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = lock(&self.held);
         held.retain(|other| !Arc::ptr_eq(other, slot));
     }
 

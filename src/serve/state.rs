@@ -1,16 +1,17 @@
 //! The shared state from which the admin port answers; `app` fills it. Reading it never waits for a
 //! data thread or an exporter.
 
-use crate::clock::{Clock, UnixNanos};
+use crate::clock::Clock;
 use crate::health::verdict::{Published, Status};
 use crate::metrics::expose::{Encoding, Options};
 use crate::phase::Phase;
 use crate::serve::page::Pages;
+use crate::sync::lock;
 use crate::telemetry::Telemetry;
 use crate::telemetry::outputs::Condition;
 use crate::telemetry::process_status::{self, ListenerState, ProcessStatus};
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 /// A function that writes the whole exposition.
 pub type Exposition = Box<dyn Fn(Encoding, Options, &mut Vec<u8>) + Send + Sync>;
@@ -60,7 +61,7 @@ impl AdminState {
 
     /// Replaces the warnings about the configuration.
     pub fn warn(&self, warnings: Vec<String>) {
-        *self.warnings.lock().unwrap_or_else(PoisonError::into_inner) = warnings;
+        *lock(&self.warnings) = warnings;
     }
 
     /// Checks the fullest queue of all outputs: warns from half full on.
@@ -81,7 +82,7 @@ impl AdminState {
             match output.condition() {
                 Condition::Working => {}
                 Condition::Degraded { since, reason } => {
-                    reasons.push(format!("{} since {}: {reason}", output.name, rfc3339(since)));
+                    reasons.push(format!("{} since {:.0}: {reason}", output.name, since));
                 }
                 Condition::Unusable { reason } => {
                     reasons.push(format!("{} cannot be sent: {reason}", output.name));
@@ -124,13 +125,6 @@ impl AdminState {
             None => (Status::Pass, String::new()),
         }
     }
-}
-
-/// Formats a time for a report, to the second.
-pub(crate) fn rfc3339(at: UnixNanos) -> String {
-    jiff::Timestamp::from_nanosecond(i128::from(at.0))
-        .map(|time| format!("{time:.0}"))
-        .unwrap_or_default()
 }
 
 impl fmt::Debug for AdminState {

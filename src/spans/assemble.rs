@@ -31,15 +31,18 @@ impl Key {
 
 /// A start that was joined to its end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Started {
+pub struct Started<T = ()> {
     /// Time at which the work began, from the line.
     pub at: UnixNanos,
+    /// What its line says about the work.
+    pub work: T,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Slot {
+struct Slot<T> {
     key: Key,
     at: UnixNanos,
+    work: T,
     observed: UnixNanos,
     /// Number of the previous start of the same key, which may have been dropped since.
     older: Option<u64>,
@@ -47,11 +50,11 @@ struct Slot {
     open: bool,
 }
 
-/// The open starts.
+/// The open starts, each with what its line says about the work (`T`).
 #[derive(Debug, Default)]
-pub struct Pairs {
+pub struct Pairs<T = ()> {
     /// Starts in the order of arrival; the first has number `first`.
-    slots: VecDeque<Slot>,
+    slots: VecDeque<Slot<T>>,
     first: u64,
     /// The number of the newest open start of each key.
     newest: HashMap<Key, u64, foldhash::fast::FixedState>,
@@ -69,14 +72,14 @@ pub struct Dropped {
     pub expired: u64,
 }
 
-impl Pairs {
+impl<T: Copy + Default> Pairs<T> {
     /// Creates an empty set of open starts.
-    pub fn new() -> Pairs {
+    pub fn new() -> Pairs<T> {
         Pairs::default()
     }
 
     /// Adds a start: the work began at `at`, and its line arrived at `observed`.
-    pub fn started(&mut self, key: Key, at: UnixNanos, observed: UnixNanos) {
+    pub fn started(&mut self, key: Key, at: UnixNanos, observed: UnixNanos, work: T) {
         if self.open == STARTS_MAX {
             self.drop_ended();
             self.drop_oldest();
@@ -86,24 +89,31 @@ impl Pairs {
         }
         let number = self.first + self.slots.len() as u64;
         let older = self.newest.insert(key, number);
-        self.slots.push_back(Slot { key, at, observed, older, open: true });
+        self.slots.push_back(Slot { key, at, work, observed, older, open: true });
         self.open += 1;
     }
 
+    /// Returns what the newest open start of a key says about the work.
+    pub fn newest(&self, key: Key) -> Option<T> {
+        let number = self.newest.get(&key)?;
+        self.slots.get((number - self.first) as usize).map(|slot| slot.work)
+    }
+
     /// Removes and returns the newest open start of work that has ended.
-    pub fn ended(&mut self, key: Key) -> Option<Started> {
+    pub fn ended(&mut self, key: Key) -> Option<Started<T>> {
         let number = self.newest.remove(&key)?;
         let index = (number - self.first) as usize;
         let slot = &mut self.slots[index];
         debug_assert!(slot.open && slot.key == key);
         slot.open = false;
-        let (at, older) = (slot.at, slot.older.filter(|older| *older >= self.first));
+        let (at, work) = (slot.at, slot.work);
+        let older = slot.older.filter(|older| *older >= self.first);
         if let Some(older) = older {
             self.newest.insert(key, older);
         }
         self.open -= 1;
         self.drop_ended();
-        Some(Started { at })
+        Some(Started { at, work })
     }
 
     /// Drops starts that have waited too long.
@@ -193,7 +203,7 @@ mod tests {
         /// Guarantees: the pairs agree with a plain list that is searched from its end.
         #[test]
         fn property_equals_a_list(steps in prop::collection::vec(step(), 0..60)) {
-            let mut pairs = Pairs::new();
+            let mut pairs = Pairs::<()>::new();
             let mut list: Vec<(Key, UnixNanos)> = Vec::new();
             let mut now = UnixNanos(1_000_000_000_000);
             let (mut evicted, mut expired) = (0, 0);
@@ -203,7 +213,7 @@ mod tests {
                     Step::Many(name, count) => (name, count),
                     Step::End(name) => {
                         let at = list.iter().rposition(|(of, _)| *of == key(name));
-                        let expected = at.map(|at| Started { at: list.remove(at).1 });
+                        let expected = at.map(|at| Started { at: list.remove(at).1, work: () });
                         prop_assert_eq!(pairs.ended(key(name)), expected);
                         continue;
                     }
@@ -218,7 +228,7 @@ mod tests {
                 };
                 for _ in 0..count {
                     now = UnixNanos(now.0 + 1);
-                    pairs.started(key(name), now, now);
+                    pairs.started(key(name), now, now, ());
                     if list.len() == STARTS_MAX {
                         list.remove(0);
                         evicted += 1;
@@ -236,13 +246,13 @@ mod tests {
     /// Guarantees: ended pairs do not displace a long job among many short ones.
     #[test]
     fn ended_pairs_take_no_room() {
-        let mut pairs = Pairs::new();
-        pairs.started(key(0), UnixNanos(7), UnixNanos(7));
+        let mut pairs = Pairs::<()>::new();
+        pairs.started(key(0), UnixNanos(7), UnixNanos(7), ());
         for at in 0..50_000 {
-            pairs.started(key(1), UnixNanos(at), UnixNanos(at));
-            assert_eq!(pairs.ended(key(1)), Some(Started { at: UnixNanos(at) }));
+            pairs.started(key(1), UnixNanos(at), UnixNanos(at), ());
+            assert_eq!(pairs.ended(key(1)), Some(Started { at: UnixNanos(at), work: () }));
         }
-        assert_eq!(pairs.ended(key(0)), Some(Started { at: UnixNanos(7) }));
+        assert_eq!(pairs.ended(key(0)), Some(Started { at: UnixNanos(7), work: () }));
         assert_eq!((pairs.take_dropped(), pairs.is_empty()), (Dropped::default(), true));
     }
 

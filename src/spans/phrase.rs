@@ -74,8 +74,14 @@ pub fn phrase(body: &str, may_fail: bool) -> Option<Phrase<'_>> {
     if found.is_some() {
         return found;
     }
-    if first == b'S' && bytes.starts_with(b"Starting ") {
-        return starting(body);
+    match first {
+        b'S' if bytes.starts_with(b"Starting ") => return starting(body),
+        b'T' if bytes.starts_with(b"Task ") => {
+            if let Some(found) = celery(body) {
+                return Some(found);
+            }
+        }
+        _ => {}
     }
     if may_fail { failed(body) } else { None }
 }
@@ -182,6 +188,24 @@ fn starting(body: &str) -> Option<Phrase<'_>> {
     Some(Phrase { kind: PhraseKind::Started, subject: subject(text)?, seconds: None })
 }
 
+/// Parses `Task NAME[ID] succeeded in 0.25s: RESULT`, `Task NAME[ID] raised unexpected: ERROR`, as
+/// Celery writes them. Ignores the result and the error.
+#[cold]
+fn celery(body: &str) -> Option<Phrase<'_>> {
+    let (name, rest) = body.strip_prefix("Task ")?.split_once('[')?;
+    let (_, rest) = rest.split_once("] ")?;
+    let (kind, seconds) = match rest.strip_prefix("succeeded in ") {
+        // a short time is written with an exponent
+        Some(time) => {
+            let seconds: f64 = time.split_once("s: ")?.0.parse().ok()?;
+            (PhraseKind::Completed, Some(seconds).filter(|s| s.is_finite() && *s >= 0.0))
+        }
+        None if rest.starts_with("raised ") => (PhraseKind::Failed, None),
+        None => return None,
+    };
+    is_identifier(name).then_some(Phrase { kind, subject: name, seconds })
+}
+
 /// Parses `X failed - err`, `X failed: err`, `X failed after 0.3s: err`. Ignores the error text.
 #[cold]
 fn failed(body: &str) -> Option<Phrase<'_>> {
@@ -206,15 +230,24 @@ fn failed(body: &str) -> Option<Phrase<'_>> {
 fn subject(text: &str) -> Option<&str> {
     // the text is only the name: by far the most frequent case
     if is_identifier(text) {
-        return Some(text);
+        return (!is_plain_word(text)).then_some(text);
     }
     let text = text.trim();
     let (before, name) = text.rsplit_once(' ').unwrap_or(("", text));
     let name = name.trim_matches(['\'', '"', '`']);
     let name = name.strip_suffix("()").unwrap_or(name);
     let before = before.trim();
-    let plain = before.is_empty() || PREFIXES.contains(&before);
+    let plain = (before.is_empty() && !is_plain_word(name)) || PREFIXES.contains(&before);
     (plain && is_identifier(name)).then_some(name)
+}
+
+/// Returns whether a word without a prefix is a sentence's subject and no name: `Request completed
+/// in 3s` says that some request did. A capitalised word begins a sentence.
+fn is_plain_word(word: &str) -> bool {
+    const WORDS: [&str; 5] = ["request", "response", "query", "connection", "transaction"];
+    let mut bytes = word.bytes();
+    let is_capitalised = bytes.next().is_some_and(|byte| byte.is_ascii_uppercase());
+    is_capitalised && bytes.all(|byte| byte.is_ascii_lowercase()) || WORDS.contains(&word)
 }
 
 #[cfg(test)]
@@ -239,8 +272,17 @@ mod tests {
             ("Function 'shop.cart' took 12ms", Completed, "shop.cart", Some(0.012)),
             ("refresh() took 12 ms", Completed, "refresh", Some(0.012)),
             ("sync finished in 250us", Completed, "sync", Some(0.00025)),
-            ("Request completed in 3 seconds", Completed, "Request", Some(3.0)),
+            ("Function Request completed in 3 seconds", Completed, "Request", Some(3.0)),
+            ("function request took 3s", Completed, "request", Some(3.0)),
             ("Task tasks.add<int> succeeded in 7s", Completed, "tasks.add<int>", Some(7.0)),
+            (
+                "Task shop.charge[1e-4f] succeeded in 0.25s: {'a': 1}",
+                Completed,
+                "shop.charge",
+                Some(0.25),
+            ),
+            ("Task f[1e-4f] succeeded in 7.8e-05s: None", Completed, "f", Some(7.8e-5)),
+            ("Task shop.charge[1e-4f] raised unexpected: E('x')", Failed, "shop.charge", None),
             ("import completed", Completed, "import", None),
             ("import started", Started, "import", None),
             ("Starting import", Started, "import", None),
@@ -270,6 +312,16 @@ mod tests {
             "listening on 3 sockets",
             "12 apples",
             "Starting up the server",
+            "Task shop.charge[1e-4f] received",
+            "Task shop.charge[1e-4f] succeeded in a moment: 3",
+            "Task shop charge[1e-4f] succeeded in 0.25s: 3",
+            "Request completed in 3 seconds",
+            "request completed",
+            "request took 12ms",
+            "Query finished in 5 ms",
+            "Import failed: no disk",
+            "Request failed after 0.3s",
+            "'Response' took 2 ms",
             "payment failed on card 4111111111111111",
             "took 12ms",
             "f completed in s",

@@ -5,10 +5,11 @@
 
 use crate::clock::{Clock, UnixNanos};
 use crate::console;
+use crate::sync::lock;
 use prometheus::IntCounter;
 use std::fmt::{self, Debug, Write as _};
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tracing::callsite::Identifier;
 use tracing::field::{Field, Visit};
@@ -125,7 +126,7 @@ impl Log {
 
     fn admit(&self, callsite: Identifier) -> Admission {
         let now = self.clock.monotonic();
-        let mut causes = self.causes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut causes = lock(&self.causes);
         let known = causes.iter().position(|cause| cause.callsite == callsite);
         let at = match known {
             Some(at) => at,
@@ -154,7 +155,7 @@ impl Log {
         match &self.sink {
             Sink::Stderr => console::note(line),
             Sink::Memory(lines) => {
-                let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut lines = lock(lines);
                 lines.extend_from_slice(line.as_bytes());
                 true
             }
@@ -173,7 +174,7 @@ impl Subscriber for Log {
             self.suppressed.inc();
             return;
         };
-        let mut line = Line::new(self.clock.now(), metadata);
+        let mut line = LogLine::new(self.clock.now(), metadata);
         event.record(&mut line);
         if !self.write(&line.finish(before)) {
             self.suppressed.inc();
@@ -190,19 +191,16 @@ impl Subscriber for Log {
 }
 
 /// The text of one line: `time LEVEL target: message key=value ...`
-struct Line {
+struct LogLine {
     head: String,
     message: String,
     fields: String,
 }
 
-impl Line {
-    fn new(at: UnixNanos, metadata: &Metadata<'_>) -> Line {
-        let time = jiff::Timestamp::from_nanosecond(i128::from(at.0))
-            .map(|time| format!("{time:.3}"))
-            .unwrap_or_default();
-        let head = format!("{time} {} {}: ", metadata.level(), metadata.target());
-        Line { head, message: String::new(), fields: String::new() }
+impl LogLine {
+    fn new(at: UnixNanos, metadata: &Metadata<'_>) -> LogLine {
+        let head = format!("{at:.3} {} {}: ", metadata.level(), metadata.target());
+        LogLine { head, message: String::new(), fields: String::new() }
     }
 
     fn text(&mut self, field: &Field, value: &str) {
@@ -238,7 +236,7 @@ impl Line {
     }
 }
 
-impl Visit for Line {
+impl Visit for LogLine {
     fn record_str(&mut self, field: &Field, value: &str) {
         self.text(field, value);
     }

@@ -2,8 +2,9 @@
 //! publishes each change; `/health`, `/readyz` and the metrics only read it. Unit: one output.
 
 use crate::clock::UnixNanos;
+use crate::sync::lock;
 use prometheus::{IntGauge, IntGaugeVec};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 /// The condition of an output.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
@@ -98,7 +99,7 @@ impl OutputStatus {
 
     /// Locks the condition. It is consistent even if a thread panicked while it held the lock.
     fn lock(&self) -> MutexGuard<'_, Condition> {
-        self.condition.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.condition)
     }
 }
 

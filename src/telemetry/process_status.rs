@@ -5,10 +5,11 @@
 use super::outputs::OutputStatus;
 use super::scrapers::Scrapers;
 use crate::phase::{Phase, PhaseCell};
+use crate::sync::lock;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// A busy data thread that has not reported progress for this long hangs (the kubelet probes every
@@ -149,18 +150,18 @@ impl ProcessStatus {
     /// Sets the state of `kind`. [`ProcessStatus::is_ready`] considers a listener from the first call
     /// on.
     pub fn set_listener(&self, kind: ListenerKind, state: ListenerState) {
-        self.listeners.lock().unwrap_or_else(PoisonError::into_inner).insert(kind, state);
+        lock(&self.listeners).insert(kind, state);
     }
 
     /// Returns all configured listeners and their states.
     pub fn listeners(&self) -> Vec<(ListenerKind, ListenerState)> {
-        let listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
+        let listeners = lock(&self.listeners);
         listeners.iter().map(|(kind, state)| (*kind, state.clone())).collect()
     }
 
     /// Returns true once every configured listener is open; ignores the phase (`/startupz`).
     pub fn is_started(&self) -> bool {
-        let listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
+        let listeners = lock(&self.listeners);
         !listeners.is_empty()
             && listeners.values().all(|state| matches!(state, ListenerState::Open(_)))
     }
@@ -198,12 +199,12 @@ impl ProcessStatus {
 
     /// Adds an output.
     pub fn add_output(&self, output: Arc<OutputStatus>) {
-        self.outputs.lock().unwrap_or_else(PoisonError::into_inner).push(output);
+        lock(&self.outputs).push(output);
     }
 
     /// Returns all configured outputs.
     pub fn outputs(&self) -> Vec<Arc<OutputStatus>> {
-        self.outputs.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.outputs).clone()
     }
 
     /// Returns the output with the fullest queue, and how full it is: from 0 to 1.
@@ -214,7 +215,7 @@ impl ProcessStatus {
 
     /// Watches a data thread; replaces an earlier one of the same name.
     pub fn watch(&self, beat: Arc<ThreadHeartbeat>) {
-        let mut beats = self.beats.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut beats = lock(&self.beats);
         beats.retain(|known| known.thread != beat.thread);
         beats.push(beat);
     }
@@ -222,7 +223,7 @@ impl ProcessStatus {
     /// Describes the first data thread that hangs at `now` (time on the monotonic clock), or that
     /// has ended without being restarted. Returns None if there is none (`/livez`).
     pub fn hanging(&self, now: Duration) -> Option<String> {
-        let beats = self.beats.lock().unwrap_or_else(PoisonError::into_inner);
+        let beats = lock(&self.beats);
         let beat = beats.iter().find(|beat| !beat.is_alive(now))?;
         let what = if beat.failed.load(Ordering::Relaxed) {
             "has ended and cannot be started again"

@@ -9,9 +9,10 @@
 //! never counts. Two scrapers with one address and one name (a pair behind a mesh's proxy) count as
 //! one; then the wait takes the whole time allowed.
 
+use crate::sync::lock;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 /// Maximum number of remembered clients: a pair of Prometheus servers, an agent, and a dozen people
 /// with a browser.
@@ -33,10 +34,10 @@ pub struct Client<'a> {
 
 /// All clients that have fetched the metrics.
 #[derive(Debug, Default)]
-pub struct Scrapers(Mutex<Vec<Seen>>);
+pub struct Scrapers(Mutex<Vec<KnownScraper>>);
 
 #[derive(Debug)]
-struct Seen {
+struct KnownScraper {
     address: IpAddr,
     /// Hash of the `User-Agent`, because a client chooses its length.
     agent: u64,
@@ -71,7 +72,7 @@ impl Scrapers {
                 clients.swap_remove(least);
             }
             let address = client.address;
-            clients.push(Seen {
+            clients.push(KnownScraper {
                 address,
                 agent,
                 scrapes: 0,
@@ -97,8 +98,8 @@ impl Scrapers {
         self.lock().iter().filter(|one| one.is_scraper && one.has_final).count()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Seen>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Vec<KnownScraper>> {
+        lock(&self.0)
     }
 }
 

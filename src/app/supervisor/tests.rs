@@ -126,7 +126,7 @@ fn an_admin_port_whose_thread_ended_is_opened_again() {
         let ends = Arc::clone(&ends);
         std::thread::Builder::new().spawn(move || {
             let _open = listener;
-            let _ = ends.lock().unwrap_or_else(PoisonError::into_inner).recv();
+            let _ = lock(&ends).recv();
         })
     }));
     let supervisor = supervisor(Path::new("/nowhere/log.sock"), admin);

@@ -25,18 +25,18 @@ fn golden_configurations() {
         let text = std::fs::read_to_string(&path).expect("a readable case");
         let name = path.file_name().expect("a name").to_string_lossy().into_owned();
         let loaded = parse(&name, &text, &Flags::default(), &Environment::new());
-        let told: Vec<_> = faults(&loaded).iter().map(ToString::to_string).collect();
-        let told = if told.is_empty() { "valid\n".to_owned() } else { told.join("\n") };
+        let output: Vec<_> = faults(&loaded).iter().map(ToString::to_string).collect();
+        let output = if output.is_empty() { "valid\n".to_owned() } else { output.join("\n") };
         let expectation = path.with_extension("txt");
         let expected = std::fs::read_to_string(&expectation).unwrap_or_default();
-        if told == expected {
+        if output == expected {
             continue;
         }
         if update || expected.is_empty() {
-            std::fs::write(&expectation, &told).expect("a writable case");
+            std::fs::write(&expectation, &output).expect("a writable case");
         }
         if !update {
-            let _ = writeln!(wrong, "{name}: expected\n{expected}\nfound\n{told}");
+            let _ = writeln!(wrong, "{name}: expected\n{expected}\nfound\n{output}");
         }
     }
     assert!(wrong.is_empty(), "{wrong}");
@@ -60,23 +60,23 @@ fn golden_checks(folder: &str, as_layers: bool) {
             files = inside.map(|entry| entry.expect("an entry").path()).collect();
             files.sort();
         }
-        let mut told = String::new();
+        let mut output = String::new();
         for Checked { name, loaded } in check(&files, as_layers, &Environment::new()) {
-            let _ = writeln!(told, "== {name}");
+            let _ = writeln!(output, "== {name}");
             for fault in faults(&loaded) {
-                let _ = writeln!(told, "{fault}");
+                let _ = writeln!(output, "{fault}");
             }
             let printed = print(&loaded.in_use().config);
             let rules = printed.find("\nrules:").map_or("", |at| &printed[at + 1..]);
-            let _ = writeln!(told, "{rules}");
+            let _ = writeln!(output, "{rules}");
         }
         let expectation = case.with_extension("txt");
         let expected = std::fs::read_to_string(&expectation).unwrap_or_default();
         if update || expected.is_empty() {
-            std::fs::write(&expectation, &told).expect("a writable case");
+            std::fs::write(&expectation, &output).expect("a writable case");
         }
-        if !update && told != expected {
-            let _ = writeln!(wrong, "{}: expected\n{expected}\nfound\n{told}", case.display());
+        if !update && output != expected {
+            let _ = writeln!(wrong, "{}: expected\n{expected}\nfound\n{output}", case.display());
         }
     }
     assert!(wrong.is_empty(), "{wrong}");

@@ -154,7 +154,7 @@ impl Play {
         let method = route.method;
         if !route.table.is_empty() {
             let query_ms = took.as_secs_f64() * 1e3 * 0.4;
-            let stamp = rfc3339(at.after(took.mul_f64(0.5)));
+            let stamp = format!("{:.6}", at.after(took.mul_f64(0.5)));
             let (verb, table) =
                 (if method == "GET" { "SELECT * FROM" } else { "INSERT INTO" }, route.table);
             let text = format!(
@@ -163,7 +163,7 @@ impl Play {
             );
             lines.push(Line { service: Service::Shop, after: took.mul_f64(0.5), text });
         }
-        let stamp = rfc3339(at.after(*took));
+        let stamp = format!("{:.6}", at.after(*took));
         if *status == 500 {
             let (kind, text) = self.failure();
             let line = format!(
@@ -183,7 +183,7 @@ impl Play {
     fn payment(&mut self, request: &Request<'_>, lines: &mut Vec<Line>) {
         let waits = self.below(10) == 0;
         let took = if waits { self.latency(1_400.0) } else { request.took.mul_f64(0.6) };
-        let stamp = rfc3339(request.at.after(took));
+        let stamp = format!("{:.6}", request.at.after(took));
         let (level, note) = if waits { ("warn", "the bank was slow") } else { ("info", "charged") };
         let text = format!(
             r#"ts={stamp} level={level} service=payments msg="{note}" method=POST path=/v1/charges status=200 duration={:.4}s trace_id={}"#,
@@ -292,10 +292,6 @@ struct Request<'a> {
     id: String,
     trace: String,
     route: &'a Route,
-}
-
-fn rfc3339(at: UnixNanos) -> String {
-    stamp(at, "%Y-%m-%dT%H:%M:%S%.6fZ")
 }
 
 fn python(at: UnixNanos) -> String {

@@ -47,8 +47,8 @@ fn the_status_decides() {
             ": 503 [-]shutdown failed: process is reading",
         ),
         ("HTTP/1.1 503 X\r\n\r\n[-]a\u{1b}[31m\n[-]b\n", false, ": 503 [-]a[31m, [-]b"),
-        ("SSH-2.0-OpenSSH\r\n", false, ": the answer is no HTTP"),
-        ("HTTP/1.", false, ": the answer is no HTTP"),
+        ("SSH-2.0-OpenSSH\r\n", false, ": the response is not HTTP"),
+        ("HTTP/1.", false, ": the response is not HTTP"),
         ("", false, " did not answer within 300 ms"),
     ] {
         let timeout = if answer.is_empty() { Duration::from_millis(300) } else { AMPLE };

@@ -3,7 +3,7 @@
 
 use crate::config::Loaded;
 use crate::config::fault::Fault;
-use crate::config::part::State;
+use crate::config::part::LayerState;
 use crate::rules::settings::RuleError;
 
 /// Reports what is wrong with the configuration; returns it in short form for `/health`.
@@ -15,8 +15,8 @@ pub(super) fn report(loaded: &Loaded, write: &mut dyn FnMut(&str)) -> Vec<String
     }
     for (layer, state) in loaded.broken() {
         let consequence = match state {
-            State::Kept => "what it said before stays",
-            State::InForce | State::LeftOut => "its rules are not used",
+            LayerState::Kept => "its previous contents stay in force",
+            LayerState::InForce | LayerState::LeftOut => "its rules are not in force",
         };
         write(&format!("sidelight: {layer} has errors; {consequence}\n"));
         complaints.push(format!("{layer} has errors; {consequence}"));

@@ -202,7 +202,7 @@ impl ConfigWatcher {
                 let complaints = rule_complaints(&loaded, &errors, complaints, &mut write);
                 reload.loaded(complaints, Outcome::Refused, &hash);
                 tracing::warn!(
-                    "configuration not loaded: its rules have errors, all stays as it was"
+                    "configuration not loaded: its rules have errors; the previous configuration stays in force"
                 );
                 false
             }

@@ -1,7 +1,7 @@
 //! Layers over each other: keys, rules by their names, what is final, and what happens to a layer with
 //! errors.
 
-use super::super::part::State;
+use super::super::part::LayerState;
 use super::super::{Flags, Good, Loaded, load, load_again};
 use super::*;
 use crate::metrics::Registry;
@@ -70,7 +70,7 @@ fn layers_are_merged_key_by_key() {
     pod.put("pod/notes.txt", "service: [");
     let loaded = pod.load();
     let notes = pod.folder.path().join("pod/notes.txt").display().to_string();
-    assert_eq!(told(&loaded.faults), [(Level::Warning, notes.as_str())], "it is not read");
+    assert_eq!(summary(&loaded.faults), [(Level::Warning, notes.as_str())], "it is not read");
     let config = &loaded.config;
     assert_eq!(config.log_level, LogLevel::Warn);
     assert_eq!((config.limits.series_max, config.limits.label_sets_max), (900, 90));
@@ -109,7 +109,7 @@ fn rules_are_merged_by_name() {
                 - {name: bb, enabled: false}\n";
     pod.put("pod/a.yaml", last);
     let loaded = pod.load();
-    assert_eq!(told(&loaded.faults), [(Level::Warning, "rules[4].name")]);
+    assert_eq!(summary(&loaded.faults), [(Level::Warning, "rules[4].name")]);
     let warning = loaded.faults[0].to_string();
     assert!(warning.contains("pod/a.yaml:6:10"), "{warning}");
     assert!(warning.contains("did you mean `b`?"), "{warning}");
@@ -117,12 +117,12 @@ fn rules_are_merged_by_name() {
     assert_eq!(rules(&loaded), pairs(&expected));
     let by = &loaded.config.rules.own[1].metrics[0].kind;
     assert!(matches!(by, MetricKind::Counter { by: Some(_) }), "the later one counts");
-    let of = |text: &str| told(&super::of(text, &[]).faults).len();
+    let of = |text: &str| summary(&super::of(text, &[]).faults).len();
     assert_eq!(of("rules: [{enabled: false}]\n"), 1, "which rule is not said");
     assert_eq!(of("rules: [{name: x, enabled: true}]\n"), 1, "it does nothing");
     let twice = format!("rules:\n{}{}", counter("b", "b1"), counter("b", "b2"));
     let faults = super::of(&twice, &[]).faults;
-    assert_eq!(told(&faults), [(Level::Error, "rules[1].name")]);
+    assert_eq!(summary(&faults), [(Level::Error, "rules[1].name")]);
     assert!(faults[0].message.contains("line 2"), "{}", faults[0]);
     let unnamed =
         "rules: [{counter: {name: n}, when: x == 1}, {counter: {name: n}, when: x == 2}]\n";
@@ -164,7 +164,7 @@ fn what_is_final_stays() {
     pod.put("pod/a.yaml", "service: x\nmetrics:\n  limits:\n    series: 901\n    routes: 40\n");
     let loaded = pod.load();
     let paths = ["metrics.limits.label_sets", "metrics.limits.series"];
-    assert_eq!(told(&loaded.faults), paths.map(|path| (Level::Warning, path)));
+    assert_eq!(summary(&loaded.faults), paths.map(|path| (Level::Warning, path)));
     assert_eq!((loaded.config.limits.series_max, loaded.config.limits.label_sets_max), (900, 500));
     let warning = loaded.faults[1].to_string();
     for part in ["pod/a.yaml:4:13", "SIDELIGHT_DEFAULTS:2:9", "901 is more than 900"] {
@@ -182,7 +182,7 @@ fn what_is_final_stays() {
     pod.put("namespace/a.yaml", "").put("pod/a.yaml", "");
     let loaded = loud.load();
     let paths = ["metrics.prefix", "export.endpoint"];
-    assert_eq!(told(&loaded.faults), paths.map(|path| (Level::Warning, path)));
+    assert_eq!(summary(&loaded.faults), paths.map(|path| (Level::Warning, path)));
     let config = loaded.config;
     assert_eq!((config.rules.prefix.as_str(), config.export.endpoint), ("all_", None));
     assert_eq!(config.log_level, LogLevel::Debug);
@@ -193,7 +193,7 @@ fn only_the_cluster_says_what_is_final() {
     let pod = Pod::new("final: [metrics.limits.sereis]\n");
     pod.put("pod/a.yaml", "final: [log_level]\nlog_level: debug\n");
     let loaded = pod.load();
-    assert_eq!(told(&loaded.faults), [(Level::Error, "final[0]"), (Level::Warning, "final")]);
+    assert_eq!(summary(&loaded.faults), [(Level::Error, "final[0]"), (Level::Warning, "final")]);
     assert_eq!(loaded.faults[0].hint.as_deref(), Some("did you mean `metrics.limits.series`?"));
     assert_eq!(loaded.config.log_level, LogLevel::Debug);
 }
@@ -207,11 +207,11 @@ fn a_layer_with_errors_takes_no_other_with_it() {
     pod.put("namespace/a.yaml", &broken);
     pod.put("pod/a.yaml", &format!("rules:\n{}", counter("b", "b1")));
     let namespace = pod.folder.path().join("namespace/a.yaml").display().to_string();
-    let state = |loaded: &Loaded| -> Vec<State> {
+    let state = |loaded: &Loaded| -> Vec<LayerState> {
         loaded.broken().map(|(name, state)| (name == namespace, state)).map(|(_, s)| s).collect()
     };
     let first = pod.load().in_use();
-    assert_eq!(state(&first), [State::LeftOut]);
+    assert_eq!(state(&first), [LayerState::LeftOut]);
     assert_eq!(rules(&first), pairs(&[("a", "a1"), ("b", "b1")]));
     assert_eq!(first.config.resource.service_name, "x", "what could be read of it counts");
     pod.put("namespace/a.yaml", &broken.replace("clasic", "classic"));
@@ -221,7 +221,7 @@ fn a_layer_with_errors_takes_no_other_with_it() {
     pod.put("namespace/a.yaml", "service: [\n");
     pod.put("pod/a.yaml", &format!("rules:\n{}", counter("b", "b2")));
     let kept = pod.again(&good.good()).in_use();
-    assert_eq!(state(&kept), [State::Kept]);
+    assert_eq!(state(&kept), [LayerState::Kept]);
     assert_eq!(rules(&kept), pairs(&[("a", "a2"), ("b", "b2")]));
     assert_eq!(
         (kept.config.resource.service_name.as_str(), kept.config.mode),
@@ -268,7 +268,7 @@ fn rules_that_do_not_compile_are_left_out() {
     assert_eq!(errors, []);
     assert_eq!(rules(&loaded), pairs(&[("a", "a1")]));
     let paths = ["rules[0].when", "rules[0].counter.name"].map(|path| (Level::Error, path));
-    assert_eq!(told(&loaded.faults), paths);
+    assert_eq!(summary(&loaded.faults), paths);
     assert_eq!(loaded.broken().count(), 2);
     pod.put("namespace/a.yaml", "rules:\n- {name: b, when: a == 1, counter: {name: b1}}\n");
     let (good, errors) = pod.again(&loaded.good()).in_use().settled(refused);

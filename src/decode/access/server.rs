@@ -2,7 +2,11 @@
 //! and contain their values in columns: HAProxy, AWS ELB and ALB, IIS, PostgreSQL's csvlog. Each
 //! format has a different unit of time. Unit: one line.
 
+use super::columns::{columns, is_status, put};
 use super::request_line;
+use super::w3c;
+use crate::record::attempt::Decline;
+use crate::record::columns::COLUMNS_MAX;
 use crate::record::field::{
     BODY, CLIENT_ADDRESS, DB_QUERY, DURATION, HTTP_METHOD, HTTP_STATUS, SERVICE, SEVERITY,
     TIMESTAMP, URL_PATH, USER_AGENT, Unit,
@@ -11,9 +15,6 @@ use crate::record::slots::{Entry, Place, Slots};
 use crate::record::{Decoded, Format, number};
 use memchr::{memchr, memmem};
 use std::fmt::Write as _;
-
-/// Limit of columns; the longest format, csvlog, has 26.
-const COLUMNS_MAX: usize = 32;
 
 /// Returns whether a line that begins with a date may be ELB's
 /// (`2026-01-02T03:04:04.250000Z name`), IIS' (`2026-01-02 03:04:04 10.0.0.1 `) or csvlog's
@@ -24,6 +25,19 @@ pub(super) fn is_candidate(bytes: &[u8]) -> bool {
         Some([b'T', .., b'Z', b' ', _, _, _, _]) => true,
         Some([b' ', _, _, b':', _, _, b':', _, _, b' ', b'0'..=b'9' | b':', ..]) => true,
         Some([b' ', _, _, b':', _, _, b':', _, _, b'.', rest @ ..]) => rest.contains(&b','),
+        _ => is_directed(bytes),
+    }
+}
+
+/// Returns whether the method or the site follows the time, where a `#Fields` directive may put
+/// them.
+fn is_directed(bytes: &[u8]) -> bool {
+    const FIRST: [&[u8]; 8] =
+        [b"GET ", b"POST ", b"PUT ", b"HEAD ", b"DELETE ", b"OPTIONS ", b"PATCH ", b"W3SVC"];
+    match bytes.get(10..) {
+        Some([b' ', _, _, b':', _, _, b':', _, _, b' ', word @ ..]) => {
+            FIRST.iter().any(|first| word.starts_with(first))
+        }
         _ => false,
     }
 }
@@ -39,7 +53,7 @@ pub(super) fn read(line: &str, into: &mut Decoded) -> bool {
         } else if bytes[19] == b'.' {
             csvlog(line, into)
         } else {
-            iis(line, into)
+            w3c::read(line, into)
         }
     } else {
         // the first byte rejects nearly every other line
@@ -52,6 +66,9 @@ pub(super) fn read(line: &str, into: &mut Decoded) -> bool {
     };
     if found.is_none() {
         into.slots.clear();
+        if is_date {
+            into.decline = Decline { at: 0, expected: "the columns of ELB, IIS or csvlog" };
+        }
         return false;
     }
     true
@@ -65,39 +82,11 @@ fn typed(line: &str, into: &mut Decoded) -> Option<()> {
     balancer(line, kind + 1, into)
 }
 
-/// Returns the positions of the columns between spaces, without their quotes.
-fn columns(bytes: &[u8], from: usize) -> ([(usize, usize); COLUMNS_MAX], usize) {
-    let mut all = [(0, 0); COLUMNS_MAX];
-    let (mut count, mut at) = (0, from);
-    while count < COLUMNS_MAX && at < bytes.len() {
-        if bytes[at] == b' ' {
-            at += 1;
-            continue;
-        }
-        let is_quoted = bytes[at] == b'"';
-        let start = at + usize::from(is_quoted);
-        let end = if is_quoted { b'"' } else { b' ' };
-        let length = memchr(end, &bytes[start..]).unwrap_or(bytes.len() - start);
-        all[count] = (start, start + length);
-        count += 1;
-        at = start + length + 1;
-    }
-    (all, count)
-}
-
-fn put(slots: &mut Slots, field: crate::record::field::FieldId, span: (usize, usize)) {
-    slots.put(field, Entry::text(span.0, span.1));
-}
-
 fn put_request(bytes: &[u8], span: (usize, usize), slots: &mut Slots) {
     if let Some((method, path)) = request_line(&bytes[span.0..span.1]) {
         put(slots, HTTP_METHOD, (span.0, span.0 + method));
         put(slots, URL_PATH, (span.0 + method + 1, span.0 + path));
     }
-}
-
-fn is_status(text: &[u8]) -> bool {
-    matches!(text, [b'1'..=b'5', b'0'..=b'9', b'0'..=b'9'])
 }
 
 /// Returns the address without its port.
@@ -175,38 +164,6 @@ fn balancer(line: &str, from: usize, into: &mut Decoded) -> Option<()> {
         let entry = Entry::text(start, into.scratch.len());
         into.slots.put(DURATION, Entry { unit: Unit::Seconds, place: Place::Scratch, ..entry });
     }
-    into.format = Format::Access;
-    Some(())
-}
-
-/// Reads IIS' format, W3C with its default fields: `date time s-ip cs-method cs-uri-stem
-/// cs-uri-query s-port cs-username c-ip cs(User-Agent) [cs(Referer)] sc-status sc-substatus
-/// sc-win32-status time-taken`. The last is in milliseconds.
-fn iis(line: &str, into: &mut Decoded) -> Option<()> {
-    let bytes = line.as_bytes();
-    let (all, count) = columns(bytes, 0);
-    let text = |number: usize| &line[all[number].0..all[number].1];
-    let is_integer = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    if !matches!(count, 14 | 15) || !(count - 4..count).all(|number| is_integer(text(number))) {
-        return None;
-    }
-    if !super::is_method(text(3).as_bytes()) || !text(4).starts_with('/') || !is_integer(text(6)) {
-        return None;
-    }
-    if !is_status(text(count - 4).as_bytes()) {
-        return None;
-    }
-    let slots = &mut into.slots;
-    put(slots, TIMESTAMP, (0, all[1].1));
-    put(slots, HTTP_METHOD, all[3]);
-    put(slots, URL_PATH, all[4]);
-    put(slots, CLIENT_ADDRESS, all[8]);
-    if text(9) != "-" {
-        put(slots, USER_AGENT, all[9]);
-    }
-    put(slots, HTTP_STATUS, all[count - 4]);
-    let (start, end) = all[count - 1];
-    slots.put(DURATION, Entry { unit: Unit::Milliseconds, ..Entry::text(start, end) });
     into.format = Format::Access;
     Some(())
 }
@@ -369,6 +326,7 @@ mod tests {
         for line in [
             "2026-01-02 03:04:04 10 orders placed",
             "2026-01-02 03:04:04 10.0.0.1 GET /orders/17 - 80 - 192.0.2.7 curl/8 - 200 0 0 slow",
+            "2026-01-02 03:04:04 GET /orders/17 200 12",
             "2026-01-02 03:04:04.250 UTC,\"shop\"",
             "2026-01-02 03:04:04.250 [main] INFO a, b",
             "2015-05-13T23:39:43.945958Z a b c d e f g h i j k l m",

@@ -102,6 +102,17 @@ fn has_unit(text: &[u8]) -> bool {
     digits > 0 && matches!(&text[digits..], b"ms" | b"us" | b"ns" | b"s")
 }
 
+/// Returns the end of a unit that follows a number at `end` after a space (morgan's `12.5 ms`);
+/// `end` if there is none.
+fn unit_after(bytes: &[u8], end: usize) -> usize {
+    let word = bytes.get(end + 1..).unwrap_or_default();
+    let word = &word[..word.iter().position(|byte| *byte == b' ').unwrap_or(word.len())];
+    match word {
+        b"ms" | b"us" | b"ns" | b"s" => end + 1 + word.len(),
+        _ => end,
+    }
+}
+
 /// Reads the columns of Envoy and Istio: `200 FLAGS ... RECEIVED SENT DURATION UPSTREAM "..."
 /// "agent" "request id"`. The duration is in milliseconds. Returns false if the line is of another
 /// format.
@@ -167,10 +178,18 @@ fn fields(bytes: &[u8], from: usize, place: Place, slots: &mut Slots) {
         if at >= bytes.len() {
             return;
         }
-        let end = end_of(bytes, at);
+        let mut end = end_of(bytes, at);
         let (key, from, to) = split(bytes, at, end);
         let value = &bytes[from..to];
+        let unit_end = unit_after(bytes, end);
         match key {
+            b"" | b"duration" if unit_end > end && is_number(value) => {
+                if !has_time {
+                    slots.put(DURATION, Entry { place, ..Entry::text(from, unit_end) });
+                }
+                has_time = true;
+                end = unit_end;
+            }
             b"" if !has_time && bytes[at] != b'"' && is_seconds(value) => {
                 put_duration(slots, place, from, to);
                 has_time = true;

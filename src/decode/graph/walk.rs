@@ -70,7 +70,15 @@ impl LineGraph {
         let mut position = Position { previous: from, text: block.as_bytes(), seen: 0, values: 0 };
         loop {
             let ended = self.run(&mut position, block.len(), &mut into.slots);
-            if ended || self.step(&mut position, block, wanted, into, read_unknown)? {
+            let ended = ended
+                || match self.step(&mut position, block, wanted, into, read_unknown) {
+                    Some(ended) => ended,
+                    None => {
+                        into.decline.at = block.len() - position.text.len();
+                        return None;
+                    }
+                };
+            if ended {
                 return Some(Walked { left: position.text.len(), values: position.values });
             }
         }

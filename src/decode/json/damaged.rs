@@ -41,7 +41,10 @@ pub(in crate::decode) fn read(
     }
     into.format = Format::Json;
     into.malformed = true;
-    into.slots.present != 0 || !into.slots.extended().is_empty()
+    if into.slots.present == 0 && into.slots.extended().is_empty() {
+        return into.decline::<()>(line.len(), "a key that sidelight knows").is_some();
+    }
+    true
 }
 
 struct Reading<'a> {

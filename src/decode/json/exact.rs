@@ -68,7 +68,8 @@ pub(super) fn read(line: &str, wanted: &FieldTable, work: &mut Work, into: &mut 
     work.paths.clear();
     let mut reading = Reading { line, bytes: line.as_bytes(), at: 0, wanted, work, into };
     if reading.object().is_none() {
-        return false;
+        let at = reading.at.min(line.len());
+        return into.decline::<()>(at, "a JSON object, in which something else is here").is_some();
     }
     for Member { bound, value, .. } in &work.members {
         // a key that only has wanted keys below it has a value too, but no field

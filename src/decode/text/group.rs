@@ -220,11 +220,12 @@ fn last(bytes: &[u8], from: usize, to: usize) -> Option<(usize, usize)> {
     (end == to && !word.is_weak && is_named && !name.is_empty()).then_some((from + at + 1, end))
 }
 
-/// Reads `[I]` after a function (Gitea), `(0x0040): ` (SSSD).
+/// Reads `[I]` after a function (Gitea), `(0x0040): ` (SSSD), `[System] [MY-010116]` (MySQL).
 fn sign(header: &Header<'_>, group: &Group) -> Option<(usize, usize)> {
     let bytes = header.bytes;
     let found = match &bytes[group.from..group.to] {
         [b'D' | b'I' | b'W' | b'E' | b'C' | b'F' | b'T'] => bytes[..group.at].ends_with(b"() "),
+        b"System" => bytes[group.end + 1..].starts_with(b" [MY-"),
         [b'0', b'x', digits @ ..] => {
             let is_level = digits.len() == 4 && digits.iter().all(u8::is_ascii_hexdigit);
             is_level && header.byte(group.end + 1) == b':'

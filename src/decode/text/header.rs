@@ -7,22 +7,26 @@
 use super::layouts::Layouts;
 use super::out::Out;
 use super::state::Header;
-use super::{forms, group, ids, request, tail};
+use super::{forms, group, ids, level, request, tail};
+use crate::record::attempt::Decline;
 use crate::record::field::LOGGER;
 
 /// Limit of parts before a message; layouts in use have up to ten.
 const PARTS_MAX: usize = 16;
 
-/// Reads what precedes the message. Returns the start of the message, or `None` if no part is
-/// certain.
+/// Reads what precedes the message. Returns the start of the message.
+///
+/// # Errors
+/// No part is certain: returns where the reader stopped, and what it expected there.
 #[inline]
-pub(super) fn read(bytes: &[u8], out: &mut Out<'_>) -> Option<usize> {
+pub(super) fn read(bytes: &[u8], out: &mut Out<'_>) -> Result<usize, Decline> {
     let header = parse(bytes);
-    let body = write(&header, out)?;
-    Some(message(&header, body, out))
+    let Some(body) = write(&header, out) else { return Err(decline(&header)) };
+    Ok(message(&header, body, out))
 }
 
-/// Does the same, but parses a header that is not among the remembered ones only.
+/// Does the same, but parses a header that is not among the remembered ones only. Returns `None` if no
+/// part is certain.
 #[inline]
 pub(super) fn read_remembered(
     bytes: &[u8],
@@ -54,7 +58,22 @@ fn parse(bytes: &[u8]) -> Header<'_> {
         debug_assert!(next > at, "a part has bytes");
         at = next;
     }
+    header.stopped = at;
     header
+}
+
+/// Says what was expected where the parser stopped.
+#[cold]
+fn decline(header: &Header<'_>) -> Decline {
+    let at = header.stopped.min(header.bytes.len());
+    let expected = if level::at(header.bytes, at).is_some() {
+        "this word in brackets, between bars, before a colon, or in capitals behind a time"
+    } else if header.waiting > 0 {
+        "a level or a time after the parts before"
+    } else {
+        "a time, a level, or the header of a known program"
+    };
+    Decline { at, expected }
 }
 
 /// Reads the part at `at`; returns the start of the next part.

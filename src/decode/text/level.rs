@@ -4,9 +4,9 @@ use crate::decode::scan;
 
 /// A level word in a line.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Level {
+pub(crate) struct Level {
     /// Its length in bytes, including slog's `+4`.
-    pub(super) length: usize,
+    pub(crate) length: usize,
     /// It begins with two capitals: `error` may be a word of a sentence, `ERROR` is not.
     pub(super) is_upper: bool,
     /// The word has so many other meanings that it is a level only inside brackets or bars.
@@ -15,7 +15,7 @@ pub(super) struct Level {
 
 /// Finds the level word at `at`, followed by a byte that does not continue a word.
 #[inline]
-pub(super) fn at(bytes: &[u8], at: usize) -> Option<Level> {
+pub(crate) fn at(bytes: &[u8], at: usize) -> Option<Level> {
     let window = scan::window(bytes, at) as u64;
     // converts letters to lower case; no other byte becomes a letter
     let lower = window | u64::from_le_bytes([0x20; 8]);

@@ -6,7 +6,8 @@
 //! message.
 
 use super::out::Out;
-use crate::decode::access::{self, is_method};
+use crate::decode::access;
+use crate::decode::access::columns::is_method;
 use crate::record::field::{
     CLIENT_ADDRESS, DB_QUERY, DURATION, HTTP_METHOD, HTTP_STATUS, URL_PATH, Unit,
 };
@@ -90,9 +91,10 @@ fn quoted(bytes: &[u8], at: usize, out: &mut Out<'_>) -> Option<()> {
         return None;
     }
     let client = bytes[at..open - 1].iter().position(|byte| *byte == b' ').unwrap_or(0);
-    let client = without_port(&bytes[at..at + client]);
-    if client > 0 && bytes[at] != b'[' && &bytes[at..at + client] != b"-" {
-        out.put(CLIENT_ADDRESS, at, at + client);
+    let (from, to) = access::address(&bytes[at..at + client]);
+    let is_address = bytes[at] != b'[' || bytes[at + from..at + to].contains(&b':');
+    if from < to && is_address && &bytes[at + from..at + to] != b"-" {
+        out.put(CLIENT_ADDRESS, at + from, at + to);
     }
     out.put(HTTP_METHOD, open, open + method);
     out.put(URL_PATH, open + method + 1, open + path);
@@ -312,15 +314,6 @@ impl Iterator for Words<'_> {
     }
 }
 
-/// Returns the length of an address without `:port`. An address with more than one colon is IPv6,
-/// either in brackets or, as uvicorn writes it, with the port after one more colon.
-fn without_port(address: &[u8]) -> usize {
-    match address.iter().rposition(|byte| *byte == b':') {
-        Some(colon) if address[0] == b'[' || !address[..colon].contains(&b':') => colon,
-        _ => address.len(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -351,11 +344,17 @@ mod tests {
         let took = |text| ("duration", text);
         for (message, more) in [
             ("192.0.2.7:47026 - \"GET /orders/17 HTTP/1.1\" 200 OK", vec![CLIENT]),
+            ("::1:35892 - \"GET /orders/17 HTTP/1.1\" 200 OK", vec![("client.address", "::1")]),
+            // three digits may belong to the address
             (
-                "::1:35892 - \"GET /orders/17 HTTP/1.1\" 200 OK",
-                vec![("client.address", "::1:35892")],
+                "2001:db8::7:443 - \"GET /orders/17 HTTP/1.1\" 200 OK",
+                vec![("client.address", "2001:db8::7:443")],
             ),
-            ("[::1]:35892 - \"GET /orders/17 HTTP/1.1\" 200 OK", vec![]),
+            (
+                "2001:db8::7 - \"GET /orders/17 HTTP/1.1\" 200 OK",
+                vec![("client.address", "2001:db8::7")],
+            ),
+            ("[::1]:35892 - \"GET /orders/17 HTTP/1.1\" 200 OK", vec![("client.address", "::1")]),
             ("- \"GET /orders/17 HTTP/1.1\" 200 OK", vec![]),
             ("unix: - \"GET /orders/17 HTTP/1.1\" 200 OK", vec![("client.address", "unix")]),
             (

@@ -35,6 +35,8 @@ pub(super) struct Header<'a> {
     pub(super) waiting: usize,
     /// The message starts at `body`, whatever follows.
     pub(super) is_done: bool,
+    /// Where the parser found no further part.
+    pub(super) stopped: usize,
 }
 
 /// The position of the level.
@@ -64,6 +66,7 @@ impl<'a> Header<'a> {
             plain_words: 0,
             waiting: 0,
             is_done: false,
+            stopped: 0,
         }
     }
 

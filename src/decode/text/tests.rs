@@ -1,5 +1,6 @@
 //! Layouts of text lines, including tracebacks, and the fields that are found in each.
 
+mod layouts;
 mod tracebacks;
 
 use super::fixture::{all_of, expected as fields};

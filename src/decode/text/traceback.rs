@@ -6,7 +6,7 @@ mod other;
 mod parts;
 mod python;
 
-use crate::frame::multiline::line::Line;
+use crate::frame::multiline::line::LineKind;
 use crate::record::field::{
     EXCEPTION_MESSAGE, EXCEPTION_STACKTRACE, EXCEPTION_TYPE, FieldId, SEVERITY,
 };
@@ -27,7 +27,7 @@ pub(crate) struct Parts {
 pub(crate) fn split(text: &str) -> Parts {
     // `logging` writes these lines after the message if no exception is handled
     let aside = lines(text).skip(1).find(|(_, line)| {
-        matches!(Line::of(line.as_bytes()), Line::StackHeader | Line::NoException)
+        matches!(LineKind::of(line.as_bytes()), LineKind::StackHeader | LineKind::NoException)
     });
     match (find(text), aside) {
         (Some(found), _) => {
@@ -59,8 +59,8 @@ pub(crate) fn second_line(text: &str, place: Place, slots: &mut Slots) -> Option
     let mut lines = lines(text);
     let (_, first) = lines.next()?;
     let (at, second) = lines.next()?;
-    let is_java = Line::of(first.as_bytes()) == Line::JavaDate
-        && Line::of(second.as_bytes()) == Line::LevelAndMessage;
+    let is_java = LineKind::of(first.as_bytes()) == LineKind::JavaDate
+        && LineKind::of(second.as_bytes()) == LineKind::LevelAndMessage;
     let length = second.find(':').filter(|_| is_java)?;
     slots.put(SEVERITY, Entry { place, ..Entry::text(at, at + length) });
     Some((at + length + 2).min(at + second.len()))
@@ -85,7 +85,7 @@ fn first_line(text: &str) -> Option<Thrown> {
     let (at, line) = lines(text).find(|(_, line)| !line.trim().is_empty())?;
     let (name, message) = type_line(line)?;
     let end = lines(text)
-        .find(|(_, line)| Line::of(line.as_bytes()) == Line::StackHeader)
+        .find(|(_, line)| LineKind::of(line.as_bytes()) == LineKind::StackHeader)
         .map_or(text.len(), |(at, _)| at);
     let end = trimmed(text, end).max(at + message);
     Some((at..at + name, at + message..end))

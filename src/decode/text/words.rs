@@ -76,7 +76,9 @@ impl Header<'_> {
         let is_first = self.waiting == 0 && (self.has_time || self.body.is_none());
         // one ordinary word may name a logger after a time
         let is_placed = self.plain_words == 0 || (self.plain_words == 1 && self.has_time);
-        let is_free = word.is_upper && !word.is_weak && is_placed;
+        // `logrotate: ALERT exited abnormally`: without a time, this word begins a sentence
+        let is_alert = self.bytes[at] == b'A' && !self.has_time;
+        let is_free = word.is_upper && !word.is_weak && is_placed && !is_alert;
         let next = match self.byte(end) {
             b':' if word.is_upper && !word.is_weak && !self.ends(end + 1) => {
                 return self.basic(at, end);

@@ -71,3 +71,9 @@ pub(super) fn abbreviation(bytes: &[u8]) -> Option<usize> {
     let known = ZONES.iter().any(|(known, _)| *known == name) || AMBIGUOUS_ZONES.contains(&name);
     (known && ends).then_some(length)
 }
+
+/// Returns the abbreviation in a text that several zones share.
+pub(super) fn ambiguous(text: &str) -> Option<&str> {
+    let mut words = text.split(|c: char| !c.is_ascii_alphanumeric());
+    words.find(|word| AMBIGUOUS_ZONES.contains(&word.as_bytes()))
+}

@@ -96,11 +96,11 @@ fn errors_say_what_to_do_and_keep_secrets() {
         ("http://u:hunter2@host", "password"),
         ("ftp://u:hunter2@host", "not http"),
         ("http://host:x", "port"),
-        ("http://", "no URL"),
+        ("http://", "not a URL"),
     ] {
         let error = used(text, Protocol::Http).expect_err(text);
-        let said = format!("{error} {}", error.hint());
-        assert!(said.contains(part) && !said.contains("hunter2"), "{said}");
+        let text = format!("{error} {}", error.hint());
+        assert!(text.contains(part) && !text.contains("hunter2"), "{text}");
     }
     let header = |name: &str, value: &str| {
         Endpoint::new("http://host", Protocol::Http, &[(name.to_owned(), value.to_owned())])

@@ -58,14 +58,14 @@ proptest! {
         v6: bool,
         records in prop::collection::vec((any::<bool>(), given()), 0..12),
     ) {
-        let query = question(id, &name, if v6 { Kind::V6 } else { Kind::V4 });
+        let query = question(id, &name, if v6 { RecordType::V6 } else { RecordType::V4 });
         let expected: Vec<IpAddr> = records.iter().filter_map(|(_, given)| match given {
             Given::V4(data) if !v6 => Some(IpAddr::from(*data)),
             Given::V6(data) if v6 => Some(IpAddr::from(*data)),
             _ => None,
         }).collect();
         let reply = written(&query, 0, &records);
-        let outcome = Some(Outcome::Addresses(expected));
+        let outcome = Some(Lookup::Addresses(expected));
         prop_assert_eq!(answer(&reply, &query), Some(Answer { truncated: false, outcome }));
         // not ours: a different id, a different question, or not an answer
         let mut other = reply.clone();
@@ -77,7 +77,7 @@ proptest! {
         prop_assert_eq!(answer(&query, &query), None);
         prop_assert_eq!(answer(&written(&query, 2, &[]), &query).map(|a| a.outcome), Some(None));
         let none = answer(&written(&query, 3, &records), &query).and_then(|a| a.outcome);
-        prop_assert_eq!(none, Some(Outcome::NoSuchName));
+        prop_assert_eq!(none, Some(Lookup::NoSuchName));
     }
 
     /// Guarantees: damaged and truncated answers give at most the maximum of addresses, and never a
@@ -89,7 +89,7 @@ proptest! {
         cut: prop::sample::Index,
         noise in prop::collection::vec(any::<u8>(), 0..200),
     ) {
-        let query = question(7, "otel.infra", Kind::V4);
+        let query = question(7, "otel.infra", RecordType::V4);
         let mut reply = written(&query, 0, &records);
         reply[6] = 0xff;
         for (at, byte) in damage {
@@ -100,7 +100,7 @@ proptest! {
         }
         reply.truncate(cut.index(reply.len()) + 1);
         for hostile in [&reply, &noise] {
-            if let Some(Answer { outcome: Some(Outcome::Addresses(found)), .. }) = answer(hostile, &query) {
+            if let Some(Answer { outcome: Some(Lookup::Addresses(found)), .. }) = answer(hostile, &query) {
                 prop_assert!(found.len() <= 16);
             }
         }

@@ -20,25 +20,25 @@ const CLASS_INTERNET: u16 = 1;
 
 /// The record type of a question.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Kind {
+pub(super) enum RecordType {
     /// IPv4 addresses.
     V4,
     /// IPv6 addresses.
     V6,
 }
 
-impl Kind {
+impl RecordType {
     fn code(self) -> u16 {
         match self {
-            Kind::V4 => 1,
-            Kind::V6 => 28,
+            RecordType::V4 => 1,
+            RecordType::V6 => 28,
         }
     }
 }
 
 /// The result of a question.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Outcome {
+pub(super) enum Lookup {
     /// The addresses of the name; empty if it has none of this type.
     Addresses(Vec<IpAddr>),
     /// The name does not exist, for any type.
@@ -51,7 +51,7 @@ pub(super) struct Answer {
     /// The answer did not fit into the datagram.
     pub(super) truncated: bool,
     /// The result; None if the server failed or refused.
-    pub(super) outcome: Option<Outcome>,
+    pub(super) outcome: Option<Lookup>,
 }
 
 /// Returns whether a text is a valid name for a question.
@@ -61,7 +61,7 @@ pub(super) fn is_name(name: &str) -> bool {
 }
 
 /// Encodes a question for a name that passes [`is_name`], with recursion desired.
-pub(super) fn question(id: u16, name: &str, kind: Kind) -> Vec<u8> {
+pub(super) fn question(id: u16, name: &str, kind: RecordType) -> Vec<u8> {
     let mut message = Vec::with_capacity(HEADER_BYTES + name.len() + 6);
     message.extend_from_slice(&id.to_be_bytes());
     message.extend_from_slice(&[1, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
@@ -91,9 +91,9 @@ pub(super) fn answer(message: &[u8], question: &[u8]) -> Option<Answer> {
         0 => {
             let kind = u16_at(question, question.len() - 4)?;
             let count = usize::from(u16_at(header, 6)?).min(RECORDS_MAX);
-            Some(Outcome::Addresses(addresses(message, question.len(), count, kind)))
+            Some(Lookup::Addresses(addresses(message, question.len(), count, kind)))
         }
-        3 => Some(Outcome::NoSuchName),
+        3 => Some(Lookup::NoSuchName),
         _ => None,
     };
     Some(Answer { truncated, outcome })
@@ -120,10 +120,10 @@ fn record(message: &[u8], at: usize, kind: u16) -> Option<(Option<IpAddr>, usize
     let data = message.get(at + 10..at + 10 + length)?;
     let is_wanted = (u16_at(message, at)?, u16_at(message, at + 2)?) == (kind, CLASS_INTERNET);
     let address = match data.len() {
-        4 if is_wanted && kind == Kind::V4.code() => {
+        4 if is_wanted && kind == RecordType::V4.code() => {
             <[u8; 4]>::try_from(data).ok().map(|bytes| Ipv4Addr::from(bytes).into())
         }
-        16 if is_wanted && kind == Kind::V6.code() => {
+        16 if is_wanted && kind == RecordType::V6.code() => {
             <[u8; 16]>::try_from(data).ok().map(|bytes| Ipv6Addr::from(bytes).into())
         }
         _ => None,

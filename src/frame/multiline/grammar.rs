@@ -4,11 +4,11 @@
 //! one line.
 
 use super::header;
-use super::line::{Line, without_end};
+use super::line::{LineKind, without_end};
 
 /// What may follow in a record.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum State {
+pub(super) enum GrammarState {
     /// A text line without time and level; a stack trace may follow directly.
     Plain,
     /// A text line with a time or a level; more of its message may follow, then a stack trace.
@@ -81,7 +81,7 @@ impl Pending {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Step {
     /// The line and the held lines belong to the record.
-    Join(State),
+    Join(GrammarState),
     /// A later line decides.
     Pend(Pending),
     /// Neither the line nor the held lines belong to the record.
@@ -89,10 +89,10 @@ pub(super) enum Step {
 }
 
 use Step::{End, Join, Pend};
-use {Line as L, State as S};
+use {GrammarState as S, LineKind as L};
 
 /// Returns the state after a first line.
-pub(super) fn first_state(first: Line, bytes: &[u8]) -> State {
+pub(super) fn first_state(first: LineKind, bytes: &[u8]) -> GrammarState {
     match first {
         L::Header => S::Frames,
         L::GroupHeader => S::Group,
@@ -126,7 +126,7 @@ pub(super) fn first_state(first: Line, bytes: &[u8]) -> State {
 }
 
 /// Decides what `line` is to a record in this state with these held lines.
-pub(super) fn next(state: State, pending: Pending, line: Line) -> Step {
+pub(super) fn next(state: GrammarState, pending: Pending, line: LineKind) -> Step {
     if !matches!(state, S::NodePlace | S::RustPanic)
         && matches!(
             line,
@@ -171,7 +171,7 @@ pub(super) fn next(state: State, pending: Pending, line: Line) -> Step {
 }
 
 /// Handles the state after a text line, more of its message, or an exception without frames so far.
-fn behind_text(state: State, pending: Pending, line: Line) -> Step {
+fn behind_text(state: GrammarState, pending: Pending, line: LineKind) -> Step {
     let holds = state != S::Plain;
     if pending != Pending::None && !holds {
         return End;
@@ -209,7 +209,7 @@ fn emptied(pending: Pending) -> Pending {
 /// Handles Python tracebacks. An unindented line continues a message only if no logger starts a
 /// record with a line of its kind: PostgreSQL's `DETAIL: `, SQLAlchemy's `[SQL: ` and what follows
 /// it, and a bare field name (pydantic) before an indented line.
-fn in_python(state: State, pending: Pending, line: Line) -> Step {
+fn in_python(state: GrammarState, pending: Pending, line: LineKind) -> Step {
     let held = pending != Pending::None;
     match (state, line) {
         (S::Chained, L::Header) if pending.is_empty() => Join(S::Frames),
@@ -241,7 +241,7 @@ fn in_python(state: State, pending: Pending, line: Line) -> Step {
 }
 
 /// Handles the stacks of Java, .NET, Go, Node, Ruby, PHP, Rust and Elixir.
-fn in_stack(state: State, pending: Pending, line: Line) -> Step {
+fn in_stack(state: GrammarState, pending: Pending, line: LineKind) -> Step {
     let held = pending != Pending::None;
     match line {
         L::Frame
@@ -267,7 +267,7 @@ fn in_stack(state: State, pending: Pending, line: Line) -> Step {
     }
 }
 
-fn in_go_panic(line: Line, pending: Pending) -> Step {
+fn in_go_panic(line: LineKind, pending: Pending) -> Step {
     match line {
         L::Goroutine => Join(S::Stack),
         L::StackMore if pending == Pending::None => Join(S::GoPanic),
@@ -279,7 +279,7 @@ fn in_go_panic(line: Line, pending: Pending) -> Step {
     }
 }
 
-fn in_rust_panic(line: Line, pending: Pending) -> Step {
+fn in_rust_panic(line: LineKind, pending: Pending) -> Step {
     match line {
         L::StackTitle | L::StackMore => Join(S::Stack),
         L::LevelAndMessage | L::ErlangTerm | L::IndentedLevel => End,
@@ -290,7 +290,7 @@ fn in_rust_panic(line: Line, pending: Pending) -> Step {
     }
 }
 
-fn in_report(state: State, pending: Pending, line: Line) -> Step {
+fn in_report(state: GrammarState, pending: Pending, line: LineKind) -> Step {
     match line {
         _ if pending != Pending::None => End,
         L::IndentedLevel => End,
@@ -304,7 +304,7 @@ fn in_report(state: State, pending: Pending, line: Line) -> Step {
 
 /// Returns whether some state joins or holds `line` after `before`. It may return true too often,
 /// but never false by mistake.
-pub(super) fn could_continue(line: Line, before: Line) -> bool {
+pub(super) fn could_continue(line: LineKind, before: LineKind) -> bool {
     if matches!(before, L::NodePlace | L::RustPanic) {
         return true;
     }
@@ -324,7 +324,7 @@ pub(super) fn could_continue(line: Line, before: Line) -> bool {
 
 /// Returns whether no record joins many lines of this kind in a row: such a line is held for a later
 /// one, or joined once.
-pub(super) fn is_only_held(line: Line) -> bool {
+pub(super) fn is_only_held(line: LineKind) -> bool {
     matches!(
         line,
         L::Other

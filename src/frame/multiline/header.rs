@@ -61,6 +61,24 @@ pub(super) fn behind_colours(mut line: &[u8]) -> &[u8] {
     line
 }
 
+/// Copies the line without its colour codes, as far as it fits; returns the length of the copy.
+pub(super) fn without_colours(mut line: &[u8], to: &mut [u8]) -> usize {
+    let mut length = 0;
+    while length < to.len() && !line.is_empty() {
+        let plain = behind_colours(line);
+        if plain.len() < line.len() {
+            line = plain;
+            continue;
+        }
+        let next = 1 + memchr::memchr(0x1b, &line[1..]).unwrap_or(line.len() - 1);
+        let copied = next.min(to.len() - length);
+        to[length..length + copied].copy_from_slice(&line[..copied]);
+        length += copied;
+        line = &line[next..];
+    }
+    length
+}
+
 /// Returns whether an unindented line begins a record.
 pub(super) fn begins_record(line: &[u8]) -> bool {
     match line {

@@ -1,15 +1,17 @@
 //! Classifies a line by its bytes alone, for the grammar of stack traces. Unit: one line.
 
+use super::beginnings::{ASYNCIO, ELIXIR_MORE, MESSAGE_MORE, STACK_MORE};
 use super::header;
+use crate::frame::cri;
 
 /// The kinds of lines that the grammar of a record distinguishes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Line {
+pub enum LineKind {
     /// Nothing but a line end.
     Empty,
     /// Begins a record whatever precedes it: a time, a level, JSON, `key=`.
     Start,
-    /// `SEVERE: text`, the second line of a java.util.logging record; elsewhere as [`Line::Start`].
+    /// `SEVERE: text`, the second line of a java.util.logging record; elsewhere as [`LineKind::Start`].
     LevelAndMessage,
     /// Starts with a space and is none of the kinds below.
     Indented,
@@ -89,91 +91,54 @@ pub enum Line {
     Other,
 }
 
-/// Beginnings of lines that continue an exception's message; no logger starts a record like this.
-const MESSAGE_MORE: [&[u8]; 20] = [
-    b"DETAIL: ",
-    b"HINT: ",
-    b"CONTEXT: ",
-    b"QUERY: ",
-    b"LINE 1:",
-    b"[SQL: ",
-    b"[parameters: ",
-    b"[raw parameters: ",
-    b"(Background on this error at: ",
-    b"FROM ",
-    b"WHERE ",
-    b"ORDER BY ",
-    b"GROUP BY ",
-    b"HAVING ",
-    b"LIMIT ",
-    b"VALUES ",
-    b"SET ",
-    b"RETURNING ",
-    b"LEFT OUTER JOIN ",
-    b"JOIN ",
-];
-
-/// The keys of asyncio's exception context that have objects as values.
-const ASYNCIO: [&[u8]; 5] =
-    [b"future: <", b"task: <", b"handle: <", b"protocol: <", b"transport: <"];
-
-/// Beginnings of the lines of an Elixir report after its stack.
-const ELIXIR_MORE: [&[u8]; 7] = [
-    b"Last message",
-    b"State: ",
-    b"Function: ",
-    b"Initial Call: ",
-    b"Ancestors: ",
-    b"Queue: ",
-    b"Client #PID<",
-];
-
-/// Beginnings of lines that only continue a stack trace.
-const STACK_MORE: [&[u8]; 12] = [
-    b"--- End of ",
-    b"Next ",
-    b"[previous exception] ",
-    b"\"} ",
-    b"\"}",
-    b"Node.js v",
-    b"exit status ",
-    b"note: run with `RUST_BACKTRACE",
-    b"note: Some details are omitted",
-    b"[signal ",
-    b"...additional frames elided...",
-    b"Location:",
-];
-
 /// The longest name of an exception or of a field that is examined.
 const NAME_BYTES_MAX: usize = 200;
+
+/// How much of a line with colour codes is classified.
+const PLAIN_BYTES_MAX: usize = 512;
 
 /// The characters that rich uses for the corners and sides of a box.
 const BOX_TOP: &[u8] = b"\xe2\x95\xad\xe2\x94\x80";
 const BOX_SIDE: &[u8] = b"\xe2\x94\x82";
 const BOX_BOTTOM: &[u8] = b"\xe2\x95\xb0\xe2\x94\x80";
 
-impl Line {
-    /// Classifies a line, with or without its end. Ignores colour codes before it.
-    pub fn of(line: &[u8]) -> Line {
+impl LineKind {
+    /// Classifies a line, with or without its end. Ignores colour codes if it begins with one.
+    pub fn of(line: &[u8]) -> LineKind {
         let line = without_end(line);
-        let line = header::behind_colours(line);
-        let Some(first) = line.first() else { return Line::Empty };
+        if line.first() == Some(&0x1b) {
+            let mut plain = [0; PLAIN_BYTES_MAX];
+            let length = header::without_colours(line, &mut plain);
+            return LineKind::of_plain(&plain[..length]);
+        }
+        LineKind::of_plain(line)
+    }
+
+    /// Classifies a line that does not begin with a colour code.
+    fn of_plain(line: &[u8]) -> LineKind {
+        let Some(first) = line.first() else { return LineKind::Empty };
         match first {
             b' ' | b'\t' => indented(line),
-            b'T' if line == b"Traceback (most recent call last):" => Line::Header,
-            b'T' | b'D' if is_chain(line) => Line::Chain,
-            b'S' if line == b"Stack (most recent call last):" => Line::StackHeader,
-            b'S' | b's' | b'P' if is_stack_title(line) => Line::StackTitle,
-            b'N' if line == b"NoneType: None" => Line::NoException,
-            b'>' if line.starts_with(b"> File \"") => Line::MarkedFrame,
-            b'{' if is_erlang_term(line) => Line::ErlangTerm,
-            b'0'..=b'9' | b'{' => Line::Start,
+            b'T' if line == b"Traceback (most recent call last):" => LineKind::Header,
+            b'T' | b'D' if is_chain(line) => LineKind::Chain,
+            b'S' if line == b"Stack (most recent call last):" => LineKind::StackHeader,
+            b'S' | b's' | b'P' if is_stack_title(line) => LineKind::StackTitle,
+            b'N' if line == b"NoneType: None" => LineKind::NoException,
+            b'>' if line.starts_with(b"> File \"") => LineKind::MarkedFrame,
+            b'{' if is_erlang_term(line) => LineKind::ErlangTerm,
+            b'0'..=b'9' => match cri::prefix(line) {
+                0 => LineKind::Start,
+                // not stripped twice: a line of prefixes only would recurse as deep as it is long
+                length if line.get(length).is_some_and(u8::is_ascii_digit) => LineKind::Start,
+                length => LineKind::of(&line[length..]),
+            },
+            b'{' => LineKind::Start,
             b'=' => erlang_report(line),
-            b'*' if line.starts_with(b"** (") => Line::StackTitle,
-            b'*' if line.starts_with(b"** ") => Line::ErlangMore,
-            b'#' if is_php_frame(line) => Line::StackTitle,
-            b'[' if line == b"[stacktrace]" => Line::StackTitle,
-            b'}' | b']' if line.len() <= 2 => Line::StackMore,
+            b'*' if line.starts_with(b"** (") => LineKind::StackTitle,
+            b'*' if line.starts_with(b"** ") => LineKind::ErlangMore,
+            b'#' if is_php_frame(line) => LineKind::StackTitle,
+            b'[' if line == b"[stacktrace]" => LineKind::StackTitle,
+            b'}' | b']' if line.len() <= 2 => LineKind::StackMore,
             b'/' => place(line),
             0xe2 => boxed(line),
             b'+' | b'|' => ascii_box(line),
@@ -185,12 +150,12 @@ impl Line {
     pub(super) fn is_indented(self) -> bool {
         matches!(
             self,
-            Line::Indented
-                | Line::Tabbed
-                | Line::IndentedDigit
-                | Line::IndentedLevel
-                | Line::Frame
-                | Line::GroupHeader
+            LineKind::Indented
+                | LineKind::Tabbed
+                | LineKind::IndentedDigit
+                | LineKind::IndentedLevel
+                | LineKind::Frame
+                | LineKind::GroupHeader
         )
     }
 
@@ -198,14 +163,14 @@ impl Line {
     pub fn opens_stack(self) -> bool {
         matches!(
             self,
-            Line::Frame
-                | Line::Header
-                | Line::GroupHeader
-                | Line::BoxTop
-                | Line::Cause
-                | Line::Goroutine
-                | Line::RubyFrame
-                | Line::StackTitle
+            LineKind::Frame
+                | LineKind::Header
+                | LineKind::GroupHeader
+                | LineKind::BoxTop
+                | LineKind::Cause
+                | LineKind::Goroutine
+                | LineKind::RubyFrame
+                | LineKind::StackTitle
         )
     }
 }
@@ -216,87 +181,87 @@ pub(super) fn without_end(line: &[u8]) -> &[u8] {
     line.strip_suffix(b"\r").unwrap_or(line)
 }
 
-fn unindented(line: &[u8]) -> Line {
+fn unindented(line: &[u8]) -> LineKind {
     if STACK_MORE.iter().any(|key| line.starts_with(key)) {
-        return Line::StackMore;
+        return LineKind::StackMore;
     }
     if MESSAGE_MORE.iter().any(|key| line.starts_with(key)) {
-        return Line::MessageMore;
+        return LineKind::MessageMore;
     }
     if ASYNCIO.iter().any(|key| line.starts_with(key)) {
-        return Line::AsyncioContext;
+        return LineKind::AsyncioContext;
     }
     if ELIXIR_MORE.iter().any(|key| line.starts_with(key)) {
-        return Line::ElixirMore;
+        return LineKind::ElixirMore;
     }
     match opener(line) {
-        Line::Other => {}
+        LineKind::Other => {}
         found => return found,
     }
     if header::is_java_level(line) {
-        return Line::LevelAndMessage;
+        return LineKind::LevelAndMessage;
     }
     if header::begins_record(line) {
-        return Line::Start;
+        return LineKind::Start;
     }
     if is_go_call(line) {
-        return Line::GoCall;
+        return LineKind::GoCall;
     }
     match ruby(line) {
-        Line::Other => named(line),
+        LineKind::Other => named(line),
         found => found,
     }
 }
 
 /// Classifies lines with which a runtime begins the report of an uncaught exception.
-fn opener(line: &[u8]) -> Line {
+fn opener(line: &[u8]) -> LineKind {
     let starts = |all: &[&[u8]]| all.iter().any(|start| line.starts_with(start));
     match line[0] {
-        b'E' if starts(&[b"Exception in thread \""]) => Line::Uncaught,
-        b'U' if starts(&[b"Unhandled exception. ", b"Unhandled Exception: "]) => Line::Uncaught,
-        b'C' if starts(&[b"Caused by:"]) => Line::Cause,
-        b'W' if starts(&[b"Wrapped by: "]) => Line::Cause,
-        b'p' if starts(&[b"panic: "]) => Line::GoPanic,
-        b'f' if starts(&[b"fatal error: "]) => Line::GoPanic,
+        b'E' if starts(&[b"Exception in thread \""]) => LineKind::Uncaught,
+        b'U' if starts(&[b"Unhandled exception. ", b"Unhandled Exception: "]) => LineKind::Uncaught,
+        b'C' if starts(&[b"Caused by:"]) => LineKind::Cause,
+        b'W' if starts(&[b"Wrapped by: "]) => LineKind::Cause,
+        b'p' if starts(&[b"panic: "]) => LineKind::GoPanic,
+        b'f' if starts(&[b"fatal error: "]) => LineKind::GoPanic,
         b'f' if starts(&[b"file:///"]) => place(line),
         b'n' if starts(&[b"node:internal/"]) => place(line),
-        b'g' if starts(&[b"goroutine "]) && line.ends_with(b"]:") => Line::Goroutine,
+        b'g' if starts(&[b"goroutine "]) && line.ends_with(b"]:") => LineKind::Goroutine,
         b't' if starts(&[b"thread '"]) && has(line, b"' panicked at ") => {
             if line.ends_with(b":") {
-                Line::RustPanic
+                LineKind::RustPanic
             } else {
-                Line::RustPanicOld
+                LineKind::RustPanicOld
             }
         }
-        b't' if starts(&[b"thread '"]) && has(line, b") panicked at ") => Line::RustPanic,
+        b't' if starts(&[b"thread '"]) && has(line, b") panicked at ") => LineKind::RustPanic,
         b'J' | b'F' | b'M' | b'A' | b'S' | b'O' | b'N' | b'D' if header::is_java_date(line) => {
-            Line::JavaDate
+            LineKind::JavaDate
         }
-        _ => Line::Other,
+        _ => LineKind::Other,
     }
 }
 
-fn indented(line: &[u8]) -> Line {
+fn indented(line: &[u8]) -> LineKind {
     if line == b"  + Exception Group Traceback (most recent call last):" {
-        return Line::GroupHeader;
+        return LineKind::GroupHeader;
     }
     let blanks = line.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
     let rest = &line[blanks..];
-    if is_frame(rest) {
-        return Line::Frame;
+    if is_frame(rest) || line[0] == b'\t' && is_go_place(rest) {
+        return LineKind::Frame;
     }
     if rest.starts_with(BOX_TOP) && has(rest, b" Traceback (most recent call last) ") {
-        return Line::BoxTop;
+        return LineKind::BoxTop;
     }
     if header::level_at(rest) {
-        return Line::IndentedLevel;
+        return LineKind::IndentedLevel;
     }
     match rest.first() {
-        _ if line[0] == b'\t' => Line::Tabbed,
-        Some(b'0'..=b'9' | b'<') => Line::IndentedDigit,
-        Some(b'[') if matches!(rest.get(1), Some(b'0'..=b'9')) => Line::IndentedDigit,
-        Some(_) if header::has_level(rest) => Line::IndentedDigit,
-        _ => Line::Indented,
+        _ if line[0] == b'\t' => LineKind::Tabbed,
+        Some(b'0'..=b'9' | b'<') => LineKind::IndentedDigit,
+        Some(b'[') if matches!(rest.get(1), Some(b'0'..=b'9')) => LineKind::IndentedDigit,
+        Some(_) if header::has_level(rest) => LineKind::IndentedDigit,
+        _ => LineKind::Indented,
     }
 }
 
@@ -319,6 +284,15 @@ fn is_frame(rest: &[u8]) -> bool {
         }
         _ => false,
     }
+}
+
+/// Matches `module/file.go:12`, as binaries write it that were built with `-trimpath`, and the
+/// offset that a panic adds: `module/file.go:12 +0x1d`.
+fn is_go_place(rest: &[u8]) -> bool {
+    let Some(at) = rest.windows(4).position(|part| part == b".go:") else { return false };
+    let digits = rest[at + 4..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let behind = &rest[at + 4 + digits..];
+    digits > 0 && (behind.is_empty() || behind.starts_with(b" +0x")) && !rest[..at].contains(&b' ')
 }
 
 /// Returns whether `at ` precedes a call with parentheses or a location, as in no sentence.
@@ -362,19 +336,19 @@ fn is_erlang_term(line: &[u8]) -> bool {
     matches!(line, [b'{', b'a'..=b'z' | b'{' | b'\'', ..]) && has(line, b",")
 }
 
-fn erlang_report(line: &[u8]) -> Line {
+fn erlang_report(line: &[u8]) -> LineKind {
     let is_report = line[1..].first().is_some_and(u8::is_ascii_uppercase)
         && (has(line, b" REPORT==== ") || has(line, b" REPORT===="));
-    if is_report { Line::ErlangReport } else { Line::Other }
+    if is_report { LineKind::ErlangReport } else { LineKind::Other }
 }
 
 /// Matches `/app/x.js:3`, `node:internal/x:3`; `/app/x.rb:3:in 'f'`; gin's `/x.go:3 (0x1)`.
-fn place(line: &[u8]) -> Line {
+fn place(line: &[u8]) -> LineKind {
     if has(line, b".go:") && line.ends_with(b")") {
-        return Line::StackTitle;
+        return LineKind::StackTitle;
     }
     match ruby(line) {
-        Line::Other => {}
+        LineKind::Other => {}
         found => return found,
     }
     let digits = line.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
@@ -383,43 +357,47 @@ fn place(line: &[u8]) -> Line {
         .iter()
         .any(|end| path.ends_with(end))
         || path.starts_with(b"node:") && path.ends_with(b":");
-    if digits > 0 && is_script && !path.contains(&b' ') { Line::NodePlace } else { Line::Other }
+    if digits > 0 && is_script && !path.contains(&b' ') {
+        LineKind::NodePlace
+    } else {
+        LineKind::Other
+    }
 }
 
 /// Matches `x.rb:3:in 'f'`, with or without an exception.
-fn ruby(line: &[u8]) -> Line {
+fn ruby(line: &[u8]) -> LineKind {
     let near = &line[..line.len().min(2 * NAME_BYTES_MAX)];
-    let Some(at) = memchr::memmem::find(near, b":in ") else { return Line::Other };
+    let Some(at) = memchr::memmem::find(near, b":in ") else { return LineKind::Other };
     let path = &line[..at];
     let digits = path.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
     let is_numbered = digits > 0 && path[..path.len() - digits].ends_with(b":");
     if !is_numbered || path.contains(&b' ') {
-        return Line::Other;
+        return LineKind::Other;
     }
     let is_quote = |byte: &u8| matches!(byte, b'\'' | b'`');
     if !line.get(at + 4).is_some_and(is_quote) {
-        return Line::Other;
+        return LineKind::Other;
     }
-    if line.ends_with(b"'") { Line::RubyFrame } else { Line::RubyThrown }
+    if line.ends_with(b"'") { LineKind::RubyFrame } else { LineKind::RubyThrown }
 }
 
-fn boxed(line: &[u8]) -> Line {
+fn boxed(line: &[u8]) -> LineKind {
     if line.starts_with(BOX_TOP) {
         let is_traceback = has(line, b" Traceback (most recent call last) ");
-        return if is_traceback { Line::BoxTop } else { Line::Box };
+        return if is_traceback { LineKind::BoxTop } else { LineKind::Box };
     }
     let is_box = line.starts_with(BOX_SIDE) || line.starts_with(BOX_BOTTOM);
-    if is_box { Line::Box } else { Line::Other }
+    if is_box { LineKind::Box } else { LineKind::Other }
 }
 
 /// Matches the same box drawn in ASCII.
-fn ascii_box(line: &[u8]) -> Line {
+fn ascii_box(line: &[u8]) -> LineKind {
     if line.starts_with(b"+---") && has(line, b" Traceback (most recent call last) ") {
-        return Line::BoxTop;
+        return LineKind::BoxTop;
     }
     let is_box = line.starts_with(b"|") && line.ends_with(b"|") && line.len() > 1
         || line.starts_with(b"+---") && line.ends_with(b"---+");
-    if is_box { Line::Box } else { Line::Other }
+    if is_box { LineKind::Box } else { LineKind::Other }
 }
 
 /// Matches `main.f(...)`, `(*conn).serve(0x1, ...)`, `created by x`; zap's without arguments.
@@ -446,27 +424,27 @@ fn is_go_call(line: &[u8]) -> bool {
 }
 
 /// Classifies a line that starts with a name.
-fn named(line: &[u8]) -> Line {
+fn named(line: &[u8]) -> LineKind {
     let is_name =
         |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'<' | b'>' | b'$' | b'\\');
     if !matches!(line[0], b'A'..=b'Z' | b'a'..=b'z' | b'_' | b'\\') {
-        return Line::Other;
+        return LineKind::Other;
     }
     let length = line.iter().take(NAME_BYTES_MAX).take_while(|byte| is_name(byte)).count();
     let name = &line[..length];
     match &line[length..] {
-        [] if is_exception(name) => Line::BareThrown,
-        [b':'] | [b':', b' ', ..] if is_exception(name) => Line::Thrown,
+        [] if is_exception(name) => LineKind::BareThrown,
+        [b':'] | [b':', b' ', ..] if is_exception(name) => LineKind::Thrown,
         // Node: `Error [ERR_X]: text`; Rails: `Error (text):`
-        [b' ', b'[' | b'(', rest @ ..] if is_exception(name) && has(rest, b":") => Line::Thrown,
-        [] => Line::Type,
-        [b':'] | [b':', b' ', ..] => Line::TypeAndMessage,
+        [b' ', b'[' | b'(', rest @ ..] if is_exception(name) && has(rest, b":") => LineKind::Thrown,
+        [] => LineKind::Type,
+        [b':'] | [b':', b' ', ..] => LineKind::TypeAndMessage,
         rest if rest.len() < NAME_BYTES_MAX
             && rest.iter().all(|b| is_name(b) || matches!(b, b'[' | b']' | b'-')) =>
         {
-            Line::Field
+            LineKind::Field
         }
-        _ => Line::Other,
+        _ => LineKind::Other,
     }
 }
 

@@ -9,7 +9,7 @@ fn records(block: &[u8]) -> Vec<(String, u64)> {
     let mut start = 0;
     while start < block.len() {
         let first_end = line_end(block, start);
-        if Line::of(&block[start..first_end]) == Line::Empty {
+        if LineKind::of(&block[start..first_end]) == LineKind::Empty {
             start = first_end;
             continue;
         }
@@ -310,7 +310,7 @@ fn marked(stream: &str) -> String {
     let mut start = 0;
     while start < stream.len() {
         let first_end = line_end(stream.as_bytes(), start);
-        let is_empty = Line::of(&stream.as_bytes()[start..first_end]) == Line::Empty;
+        let is_empty = LineKind::of(&stream.as_bytes()[start..first_end]) == LineKind::Empty;
         let end = if is_empty { first_end } else { joined(stream.as_bytes(), start, first_end).0 };
         out.push_str(&stream[start..first_end]);
         for line in stream[first_end..end].split_inclusive('\n') {
@@ -398,5 +398,98 @@ fn every_frame_is_a_line_of_a_record() {
             start = end;
         }
         assert_eq!(lines, count::frames(bytes), "{block:?}");
+    }
+}
+
+/// Scenario: loguru with `colorize=True`, the default on a terminal and in many containers.
+/// Guarantees: codes around and inside of the lines of a traceback do not separate it.
+#[test]
+fn colours_in_a_traceback() {
+    let escape = |text: &str| text.replace('~', "\u{1b}[");
+    check(&escape(
+        "~32m2026-11-30 01:21:07.423~0m | ~31m~1mERROR   ~0m | ~36ma~0m:~36mb~0m:~36m22~0m - ~31m~1mno~0m
+=~33m~1mTraceback (most recent call last):~0m
+=
+=  File \"~32m/srv/~0m~32m~1ma.py~0m\", line ~33m147~0m, in ~35m<module>~0m
+=    ~1mglobals~0m~1m(~0m~1m)~0m
+=    ~36m    ~0m~36m~1m<module 'sys' (built-in)>~0m
+=
+=> File \"~32m/srv/~0m~32m~1ma.py~0m\", line ~33m20~0m, in ~35mfour~0m
+=    ~1mfail~0m~1m(~0m~1m)~0m
+=
+=~31m~1mValueError~0m:~1m no stock~0m
+~32m2026-11-30 01:21:07.445~0m | ~1mINFO    ~0m | ~36ma~0m:~36mb~0m:~36m23~0m - ~1mon~0m
+",
+    ));
+}
+
+#[test]
+fn colours_are_removed_before_a_line_is_classified() {
+    for (line, expected) in [
+        ("\u{1b}[33m\u{1b}[1mTraceback (most recent call last):\u{1b}[0m", LineKind::Header),
+        ("\u{1b}[31m\u{1b}[1mValueError\u{1b}[0m:\u{1b}[1m no stock\u{1b}[0m\n", LineKind::Thrown),
+        ("\u{1b}[0m\n", LineKind::Empty),
+        ("\u{1b}", LineKind::Other),
+    ] {
+        assert_eq!(LineKind::of(line.as_bytes()), expected, "{line:?}");
+    }
+    let long = format!("\u{1b}[1m{}", "x".repeat(5_000));
+    assert_eq!(LineKind::of(long.as_bytes()), LineKind::Other);
+}
+
+/// Scenario: lines as a container runtime stores them, each with its time and stream.
+/// Guarantees: they are joined as the lines inside would be, wherever the stream is cut.
+#[test]
+fn lines_with_the_prefix_of_a_container_runtime() {
+    let wrap = |text: &str| {
+        let prefix = "2026-01-02T03:04:05.123456789Z stderr F ";
+        let lines = text.lines().map(|line| match line.strip_prefix('=') {
+            Some(line) => format!("={prefix}{line}\n"),
+            None => format!("{prefix}{line}\n"),
+        });
+        lines.collect::<String>()
+    };
+    check(&wrap(
+        "2026-01-02 03:04:05,123 ERROR app no
+=Traceback (most recent call last):
+=  File \"a.py\", line 1, in f
+=ValueError: no
+2026-01-02 03:04:06,123 INFO app on
+{\"level\":\"info\"}
+order placed
+panic: no
+=
+=goroutine 1 [running]:
+=main.main()
+=\t/srv/a.go:3 +0x1d
+level=info msg=on
+",
+    ));
+}
+
+/// Scenario: zap's stack in a binary built with `-trimpath`, in which no path begins with a slash.
+#[test]
+fn stacks_of_go_without_absolute_paths() {
+    check(
+        "2026-01-02T03:04:05.461Z\tWARN\tshop\tshop/main.go:23\tlow
+=main.withZap
+=\tlocaldev/shop/main.go:23
+=runtime.main
+=\truntime/proc.go:290
+2026-01-02T03:04:05.461Z\tINFO\tshop\tshop/main.go:24\ton
+",
+    );
+    for line in ["\tsee main.go:23", "\tmain.go:", "\tmain.go:2 of 3"] {
+        assert_ne!(LineKind::of(line.as_bytes()), LineKind::Frame, "{line}");
+    }
+}
+
+/// Scenario: a line that consists of prefixes of a container runtime only.
+/// Guarantees: its classification does not recurse as deep as the line is long.
+#[test]
+fn nested_prefixes_do_not_exhaust_the_stack() {
+    for code in ["", "\u{1b}[1m"] {
+        let line = format!("2026-01-02T03:04:05.123456789Z stdout F {code}").repeat(30_000);
+        assert_eq!(LineKind::of(line.as_bytes()), LineKind::Start);
     }
 }

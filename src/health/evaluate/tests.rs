@@ -178,3 +178,41 @@ fn a_heartbeat_is_not_owed_while_nothing_is_looked_at() {
     assert_eq!(status(&mut evaluator, 100), Status::Pass);
     assert_eq!(status(&mut evaluator, 120), Status::Fail);
 }
+
+/// Scenario: records without a level or without a time.
+/// Guarantees: the check `levels` stays healthy, has a message exactly if most of the last records
+/// lack something, and forgets older records.
+#[test]
+fn levels_are_reported_and_never_unhealthy() {
+    for (records, without_level, without_time, expected) in [
+        (0, 0, 0, ""),
+        (49, 49, 49, ""), // too few to say anything
+        (50, 25, 25, ""),
+        (50, 26, 0, "of the last 50 records, 26 have no level: "),
+        (100, 0, 51, "of the last 100 records, 51 have no time (their arrival counts): "),
+        (
+            90,
+            80,
+            70,
+            "80 have no level and 70 have no time (their arrival counts): `sidelight explain -f",
+        ),
+    ] {
+        let mut evaluator = Evaluator::new(Settings::default());
+        let totals = Totals { records, without_level, without_time, ..Totals::default() };
+        let verdict = evaluator.evaluate(&Snapshot { totals, ..Snapshot::default() }, seconds(1));
+        let check = find(&verdict, "levels");
+        assert_eq!((check.status, verdict.status()), (Status::Pass, Status::Pass));
+        assert_eq!(check.reason.is_empty(), expected.is_empty(), "{}", check.reason);
+        assert!(check.reason.contains(expected), "{}", check.reason);
+    }
+    let mut evaluator = Evaluator::new(Settings::default());
+    let mut reason = |records, without_level| {
+        let totals = Totals { records, without_level, ..Totals::default() };
+        let verdict =
+            evaluator.evaluate(&Snapshot { totals, ..Snapshot::default() }, seconds(records));
+        find(&verdict, "levels").reason.clone()
+    };
+    assert!(reason(2_000, 2_000).contains("2000 have no level"), "all that came at once");
+    assert!(reason(2_600, 2_000).contains("of the last 2600"), "whole batches are covered");
+    assert!(reason(3_000, 2_000).is_empty(), "the last 1,000 have one");
+}

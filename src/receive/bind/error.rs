@@ -105,7 +105,29 @@ impl fmt::Display for Owner {
     }
 }
 
-impl std::error::Error for BindError {}
+impl std::error::Error for BindError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.problem {
+            Problem::Parent { errno, .. }
+            | Problem::Directory { errno, .. }
+            | Problem::Stale { errno, .. }
+            | Problem::Group { errno, .. }
+            | Problem::Mode(errno)
+            | Problem::Swapped(errno)
+            | Problem::Socket(errno) => Some(errno),
+            Problem::TooLong { .. }
+            | Problem::NoName
+            | Problem::NoParent
+            | Problem::DirectoryLink
+            | Problem::Foreign
+            | Problem::Link
+            | Problem::NotASocket(_)
+            | Problem::InUse
+            | Problem::Locked(_)
+            | Problem::NoGroup(_) => None,
+        }
+    }
+}
 
 impl fmt::Display for BindError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -2,7 +2,7 @@
 
 use super::super::connection::{HEADER_READ_TIMEOUT, UNREAD_MAX};
 use super::*;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 #[tokio::test]
 async fn a_connection_is_kept_for_further_requests() {

@@ -54,9 +54,9 @@ fn one_cause_is_told_five_times_a_minute() {
     let (log, bench) = log(Level::INFO);
     with_default(log, || {
         (0..17).for_each(fail);
-        let told = bench.take();
-        assert_eq!(told.lines().count(), 5);
-        assert!(told.ends_with("collector unreachable attempt=4\n"), "{told}");
+        let text = bench.take();
+        assert_eq!(text.lines().count(), 5);
+        assert!(text.ends_with("collector unreachable attempt=4\n"), "{text}");
         assert_eq!(bench.suppressed.get(), 12);
 
         tracing::info!("another cause");
@@ -65,11 +65,11 @@ fn one_cause_is_told_five_times_a_minute() {
         bench.hand.wind(PERIOD);
         fail(17);
         fail(18);
-        let told = bench.take();
-        let mut lines = told.lines();
+        let text = bench.take();
+        let mut lines = text.lines();
         let resumed = lines.next().expect("a line");
-        assert!(resumed.ends_with("attempt=17 (and 12 more like it)"), "{told}");
-        assert!(lines.next().is_some_and(|line| line.ends_with("attempt=18")), "{told}");
+        assert!(resumed.ends_with("attempt=17 (and 12 more like it)"), "{text}");
+        assert!(lines.next().is_some_and(|line| line.ends_with("attempt=18")), "{text}");
     });
 }
 
@@ -80,10 +80,10 @@ fn nothing_from_outside_forges_a_line() {
         let path = "a\nERROR forged\u{1b}[31m\u{202e}\u{85}";
         tracing::info!(path, "strange\rname");
     });
-    let told = bench.take();
-    assert_eq!(told.lines().count(), 1);
+    let text = bench.take();
+    assert_eq!(text.lines().count(), 1);
     let expected = "strange\\rname path=\"a\\nERROR forged\\u{1b}[31m\\u{202e}\\u{85}\"\n";
-    assert!(told.ends_with(expected), "{told}");
+    assert!(text.ends_with(expected), "{text}");
 }
 
 #[test]
@@ -94,10 +94,10 @@ fn a_long_line_is_cut_at_a_character() {
         tracing::info!(long, "cut");
         tracing::info!(?long, "bounded");
     });
-    let told = bench.take();
-    assert_eq!(told.lines().count(), 2);
-    assert!(told.lines().all(|line| line.len() < LINE_BYTES_MAX), "too long");
-    assert!(told.lines().next().is_some_and(|line| line.ends_with("\u{e9}...")));
+    let text = bench.take();
+    assert_eq!(text.lines().count(), 2);
+    assert!(text.lines().all(|line| line.len() < LINE_BYTES_MAX), "too long");
+    assert!(text.lines().next().is_some_and(|line| line.ends_with("\u{e9}...")));
 }
 
 /// Guarantees: a new level applies from the next line on, in both directions.

@@ -13,7 +13,7 @@ fn read(line: &[u8], layouts: Option<&mut Layouts>) -> Read {
     let mut out = Out { slots: &mut slots, place: Place::Line };
     let body = match layouts {
         Some(layouts) => header::read_remembered(line, layouts, &mut out),
-        None => header::read(line, &mut out),
+        None => header::read(line, &mut out).ok(),
     };
     let fields = (0..64).filter_map(|field| Some((field, *slots.get(FieldId(field))?)));
     (body, if body.is_some() { fields.collect() } else { Vec::new() })

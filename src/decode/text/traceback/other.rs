@@ -1,67 +1,67 @@
 //! Reads the stack traces of Java, .NET, Go, Node, Ruby, PHP, Rust and Elixir. Unit: one record.
 
 use super::parts::{Found, Thrown, lines, trimmed, type_line};
-use crate::frame::multiline::line::{Line, is_exception};
+use crate::frame::multiline::line::{LineKind, is_exception};
 use std::ops::Range;
 
 /// Finds the stack trace in a text, if there is one.
 pub(super) fn find(text: &str) -> Option<Found> {
-    let first = Line::of(text.as_bytes().split(|byte| *byte == b'\n').next()?);
+    let first = LineKind::of(text.as_bytes().split(|byte| *byte == b'\n').next()?);
     let opener = opener(text);
     let frames = opener.map_or(text.len(), |(at, _)| at);
     match first {
-        Line::Uncaught => Some(Found { stack: 0, thrown: uncaught(text, frames) }),
-        Line::GoPanic => {
+        LineKind::Uncaught => Some(Found { stack: 0, thrown: uncaught(text, frames) }),
+        LineKind::GoPanic => {
             let message = text.find(": ")? + 2;
             let end = trimmed(text, frames).max(message);
             Some(Found { stack: 0, thrown: Some((0..5, message..end)) })
         }
-        Line::RustPanic | Line::RustPanicOld => {
+        LineKind::RustPanic | LineKind::RustPanicOld => {
             Some(Found { stack: 0, thrown: rust(text, first, frames) })
         }
-        Line::NodePlace => {
+        LineKind::NodePlace => {
             let found = lines(text).skip(1).find(|(_, line)| is_thrown(line));
             Some(Found { stack: 0, thrown: found.and_then(|(at, _)| at_line(text, at, frames)) })
         }
-        Line::RubyThrown => Some(Found { stack: 0, thrown: ruby(text, 0, frames) }),
+        LineKind::RubyThrown => Some(Found { stack: 0, thrown: ruby(text, 0, frames) }),
         _ => behind_text(text, opener?),
     }
 }
 
 /// Finds the first line that occurs only in a stack trace.
-fn opener(text: &str) -> Option<(usize, Line)> {
+fn opener(text: &str) -> Option<(usize, LineKind)> {
     let mut call = None;
     for (at, line) in lines(text) {
-        let kind = Line::of(line.as_bytes());
+        let kind = LineKind::of(line.as_bytes());
         match (kind, call) {
             // zap's stack begins with a function
-            (Line::Frame, Some(call)) => return Some((call, Line::GoCall)),
+            (LineKind::Frame, Some(call)) => return Some((call, LineKind::GoCall)),
             // a stack without an exception
-            (Line::StackHeader, _) => return None,
+            (LineKind::StackHeader, _) => return None,
             _ if kind.opens_stack() => return Some((at, kind)),
             _ => {}
         }
-        call = (kind == Line::GoCall).then_some(at);
+        call = (kind == LineKind::GoCall).then_some(at);
     }
     None
 }
 
-fn behind_text(text: &str, (opener, kind): (usize, Line)) -> Option<Found> {
+fn behind_text(text: &str, (opener, kind): (usize, LineKind)) -> Option<Found> {
     let here = |thrown| Some(Found { stack: opener, thrown });
     let opening = line_at(text, opener);
     if opening.trim_start().starts_with("** (") {
         return here(elixir(text, opener));
     }
     match kind {
-        Line::RubyFrame => {
+        LineKind::RubyFrame => {
             let rails = before(text, opener).skip(1).find_map(|(at, _)| rails(text, at));
             if let Some(thrown) = rails {
                 return Some(Found { stack: thrown.0.start, thrown: Some(thrown) });
             }
             return here(ruby(text, 0, opener));
         }
-        Line::Goroutine | Line::GoCall => return here(None),
-        Line::StackTitle => {
+        LineKind::Goroutine | LineKind::GoCall => return here(None),
+        LineKind::StackTitle => {
             if let Some(thrown) = php(text) {
                 let stack = if text.starts_with("PHP Fatal") { 0 } else { opener };
                 return Some(Found { stack, thrown: Some(thrown) });
@@ -72,7 +72,7 @@ fn behind_text(text: &str, (opener, kind): (usize, Line)) -> Option<Found> {
     // the line that names the exception; the message before it may have several lines
     let named = before(text, opener).find(|(at, line)| *at > 0 && is_thrown(line));
     let last = before(text, opener).last().filter(|(at, line)| {
-        *at > 0 && type_line(line.trim_start()).is_some() && kind == Line::Frame
+        *at > 0 && type_line(line.trim_start()).is_some() && kind == LineKind::Frame
     });
     if let Some((at, _)) = named {
         return Some(Found { stack: at, thrown: at_line(text, at, opener) });
@@ -99,7 +99,7 @@ fn line_at(text: &str, at: usize) -> &str {
 
 /// Returns whether a line is `pkg.Error: message`, indented or not.
 fn is_thrown(line: &str) -> bool {
-    matches!(Line::of(line.trim_start().as_bytes()), Line::Thrown | Line::BareThrown)
+    matches!(LineKind::of(line.trim_start().as_bytes()), LineKind::Thrown | LineKind::BareThrown)
 }
 
 /// Reads type and message of the line at `at`; the message extends to the frames.
@@ -148,11 +148,11 @@ fn inline(text: &str, first_end: usize, frames: usize) -> Option<Thrown> {
 }
 
 /// Reads the message of a Rust panic; the type is the word `panic` of the first line.
-fn rust(text: &str, first: Line, frames: usize) -> Option<Thrown> {
+fn rust(text: &str, first: LineKind, frames: usize) -> Option<Thrown> {
     let at = text.find("panicked at ")?;
     let name = at..at + "panic".len();
     let line = line_at(text, 0);
-    if first == Line::RustPanicOld {
+    if first == LineKind::RustPanicOld {
         let from = at + "panicked at '".len();
         let to = line.rfind("', ").filter(|to| *to >= from)?;
         return Some((name, from..to));

@@ -1,7 +1,7 @@
 //! Reads Python's traceback, as CPython, loguru and rich write it. Unit: one record.
 
 use super::parts::{Found, Thrown, lines, type_line};
-use crate::frame::multiline::line::Line;
+use crate::frame::multiline::line::LineKind;
 
 /// Sentences between chained exceptions.
 const CHAINS: [&str; 2] = [
@@ -27,12 +27,12 @@ pub(super) fn find(text: &str) -> Option<Found> {
     let mut thrown: Option<Thrown> = None;
     let mut state = State::Between;
     for (at, line) in lines(text) {
-        state = match (Line::of(line.as_bytes()), state) {
-            (Line::Header, _) => State::Frames,
-            (Line::GroupHeader, _) => State::Group,
-            (Line::BoxTop, _) => State::Box,
+        state = match (LineKind::of(line.as_bytes()), state) {
+            (LineKind::Header, _) => State::Frames,
+            (LineKind::GroupHeader, _) => State::Group,
+            (LineKind::BoxTop, _) => State::Box,
             _ if CHAINS.contains(&line.trim()) => State::Between,
-            (Line::Empty | Line::MarkedFrame, State::Frames) => state,
+            (LineKind::Empty | LineKind::MarkedFrame, State::Frames) => state,
             (_, State::Frames) if line.starts_with([' ', '\t']) => state,
             (_, State::Frames) => match type_line(line) {
                 Some((name, message)) => {

@@ -1,0 +1,232 @@
+//! Tests of what `explain` prints.
+
+use super::*;
+use crate::config::parse;
+use std::collections::BTreeMap;
+use std::io::Write as _;
+
+fn config(text: &str) -> Config {
+    let loaded = parse("rules.yaml", text, &Flags::default(), &BTreeMap::new());
+    assert!(loaded.faults.is_empty(), "{:?}", loaded.faults);
+    loaded.usable()
+}
+
+fn explained(rules: &str, input: &str) -> String {
+    let config = config(rules);
+    let compiled = dry_run(&config.rules, config.limits).expect("valid rules");
+    explain_all(input, &config, &compiled)
+}
+
+/// Checks that the explanation of a line has these lines; blanks at both ends do not matter.
+fn check(rules: &str, line: &str, expected: &[&str]) {
+    let found = explained(rules, line);
+    for text in expected {
+        assert!(found.lines().any(|line| line.contains(text)), "no {text:?} in\n{found}");
+    }
+}
+
+/// Guarantees: every reader that was tried is named, with the position and what it expected.
+#[test]
+fn each_reader_says_why_it_declined() {
+    check(
+        "{}",
+        "10 orders placed",
+        &[
+            "logfmt: no, expected a key and `=` at column 3, found \" orders placed\"",
+            "access: no, expected `[time] \"` before a request in quotes at column 17, the end",
+            "epoch: no, expected seconds since 1970",
+            "text: no, expected a level or a time after the parts before at column 4",
+            "plain: yes",
+        ],
+    );
+    check(
+        "{}",
+        "a=1 b=\"2",
+        &["logfmt: no, expected `key=value` pairs up to the end at column 4, found \" b=\\\"2\""],
+    );
+    check("{}", "a=1", &["logfmt: no, expected a second pair, or a key that sidelight knows"]);
+    check(
+        "{}",
+        "{\"level\":\"info\" \"a\":1}",
+        &[
+            "json: no, expected a JSON object, in which something else is here at column 1",
+            "damaged json: yes",
+        ],
+    );
+    check("{}", "{\"a\":1", &["damaged json: no, expected a key that sidelight knows"]);
+    check(
+        "{}",
+        "10.0.0.1 - - [21/Nov/2026:10:00:00 +0000] \"GET / HTTP/1.1\" ok",
+        &[
+            "access: no, expected `\" ` and a status of three digits at column 58, found \"\\\" ok\"",
+        ],
+    );
+    check(
+        "{}",
+        "1795255200 | two words | a",
+        &["epoch: no, expected a level: one word at column 14"],
+    );
+    check(
+        "{}",
+        "order placed",
+        &["text: no, expected a time, a level, or the header of a known program at column 1"],
+    );
+    check("{}", "error in the pump", &["text: no, expected this word in brackets"]);
+}
+
+/// Guarantees: wrappers are removed as in a running sidecar, and named; positions count in the line
+/// with its wrappers.
+#[test]
+fn wrappers_are_removed_and_named() {
+    let cri = "2026-01-02T03:04:05.123456789Z stdout F ";
+    check(
+        "{}",
+        &format!("{cri}{{\"level\":\"error\",\"msg\":\"x\"}}"),
+        &["removed \"2026-01-02T03:04:05.123456789Z stdout F \"", "json: yes", "level    ERROR"],
+    );
+    check("{}", &format!("{cri}10 orders"), &["at column 41, found \"10 orders\""]);
+    check("{}", "\u{1b}[32mINFO\u{1b}[0m: x", &["wrapper  colour codes removed", "text: yes"]);
+    check(
+        "{}",
+        "{\"log\":\"ERROR: no\\n\",\"stream\":\"stderr\",\"time\":\"2026-01-02T03:04:05.25Z\"}",
+        &["wrapper  Docker's JSON removed", "level    ERROR"],
+    );
+}
+
+/// Guarantees: a missing level or time is explained, and an ambiguous zone is named.
+#[test]
+fn level_and_time() {
+    check(
+        "{}",
+        "2026-01-02 03:04:05 order placed",
+        &[
+            "level    UNSPECIFIED (SeverityNumber 0): the header has none; the message begins at column \
+         21, found \"order placed\"",
+        ],
+    );
+    check(
+        "{}",
+        "{\"level\":\"loud\",\"msg\":\"x\"}",
+        &["\"loud\" is no level that sidelight knows"],
+    );
+    check("{}", "order placed", &["time     none: the arrival counts"]);
+    check(
+        "time_zone: Asia/Kolkata\n",
+        "2026-01-02 03:04:05 IST INFO x",
+        &["2026-01-01T21:34:05Z from \"2026-01-02 03:04:05 IST\"; IST means several zones, so \
+         `time_zone` (Asia/Kolkata) counts"],
+    );
+}
+
+/// Guarantees: a duration without a unit says which name it needs, and every operation says why it
+/// is none.
+#[test]
+fn fields_and_operations_say_why_they_are_not_used() {
+    let line =
+        "{\"level\":\"info\",\"method\":\"GET\",\"path\":\"/a\",\"duration\":12,\"msg\":\"x\"}";
+    check(
+        "{}",
+        line,
+        &[
+            "duration = 12 (key `duration`); not used: the unit is missing: name the key `duration_ms` or \
+         `duration_s`, or write the unit, as in `12ms`",
+            "http.request.method = \"GET\" (key `method`)",
+            "request  no: the line has no status",
+            "query    no: the line has no SQL statement",
+            "function no: the message names no function",
+            "error    no: the level is INFO and there is no stack trace",
+        ],
+    );
+    check(
+        "{}",
+        "method=GET path=/a status=ok latency=fast",
+        &["ok (key `status`); not used: it is no status", "not used: it is no duration"],
+    );
+    check(
+        "{}",
+        "method=GET path=/a/17 status=500 duration_ms=12",
+        &["request  yes: GET /a/{id} 500, 0.012 s"],
+    );
+}
+
+/// Guarantees: the span says why there is none; the reason is the one that a sidecar counts.
+#[test]
+fn spans_say_why_there_is_none() {
+    let ids = "\"trace_id\":\"0af7651916cd43dd8448eb211c80319c\",\"span_id\":\"b7ad6b7169203331\"";
+    let request = "\"level\":\"info\",\"method\":\"GET\",\"path\":\"/a\",\"status\":200";
+    for (line, expected) in [
+        (
+            format!("{{{request},\"duration_ms\":3,{ids}}}"),
+            "the application has made the span itself",
+        ),
+        (format!("{{{request},\"duration_ms\":3}}"), "the line has no id of a trace or a request"),
+        (
+            format!("{{{request},{ids}}}"),
+            "no request, query or function that ended with a duration",
+        ),
+        (format!("{{{request},\"duration_ms\":3,{ids},\"trace_flags\":\"00\"}}"), "not sampled"),
+        (
+            format!("{{{request},\"duration_ms\":3,\"request_id\":\"17\"}}"),
+            "span     SERVER GET /a",
+        ),
+    ] {
+        check("{}", &line, &[expected]);
+    }
+}
+
+/// Guarantees: a rule says what it records, and which labels and values are absent.
+#[test]
+fn rules_say_what_they_record_and_what_is_absent() {
+    let rules = "
+rules:
+  - name: sold
+    when: 'event == \"sold\"'
+    counter: {name: sold_total, labels: {shop: shop, clerk: clerk}}
+  - name: weight
+    histogram: {name: weight, value: weight}
+";
+    check(
+        rules,
+        "{\"event\":\"sold\",\"shop\":\"A\",\"weight\":\"heavy\"}",
+        &[
+            "sold: yes",
+            "sold_total{shop=\"A\",clerk=\"\"} 1; label `clerk` is empty: `clerk` is absent or no value",
+            "weight: no, `weight` is \"heavy\", which is no number",
+        ],
+    );
+    check(
+        rules,
+        "{\"event\":\"kept\"}",
+        &["sold: no, its condition is not true", "weight: no, the field `weight` is absent"],
+    );
+}
+
+/// Guarantees: the summary of a file gives the shares of formats, levels and times, and one example
+/// of each kind that is not understood, however often it occurs.
+#[test]
+fn a_file_is_summarised() {
+    let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
+    for number in 0..300 {
+        writeln!(file, "{{\"time\":\"2026-01-02T03:04:05Z\",\"level\":\"info\",\"n\":{number}}}")
+            .expect("room");
+        writeln!(file, "~~ {number} orders").expect("room");
+        writeln!(file, "10.0.0.1 - - [21/Nov/2026:10:00:00 +0000] \"GET / HTTP/1.1\" 200 5")
+            .expect("room");
+    }
+    writeln!(file, "2026-01-02 03:04:05 x\u{7}y\nERROR:a:no\nTraceback (most recent call last):\n  File \"x\", line 1\nE: m").expect("room");
+    let config = Config::default();
+    let rules = dry_run(&config.rules, config.limits).expect("valid rules");
+    let found = summary::summarise(file.path(), &config, &rules).expect("a readable file");
+    for text in [
+        "902 records in 905 lines",
+        "json            300  33.3 %      100.0 %     100.0 %          0",
+        "access          300  33.3 %        0.0 %     100.0 %        300",
+        "plain           300  33.3 %        0.0 %       0.0 %          0",
+        "300 records without level and time: ? number word\n  line 2: ~~ 0 orders",
+        "1 records without level: time word?word\n  line 901: 2026-01-02 03:04:05 x\\u{7}y",
+        "1 records without time: level:word:word\n  line 902: ERROR:a:no",
+    ] {
+        assert!(found.contains(text), "no {text:?} in\n{found}");
+    }
+    assert_eq!(found.matches("records without").count(), 3, "{found}");
+}
