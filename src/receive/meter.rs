@@ -141,7 +141,8 @@ impl Meter {
         self.publish();
     }
 
-    fn publish(&mut self) {
+    /// Publishes the accumulated counts.
+    pub fn publish(&mut self) {
         if self.bytes > 0 {
             self.received_bytes.inc_by(std::mem::take(&mut self.bytes));
         }

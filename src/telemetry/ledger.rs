@@ -32,10 +32,13 @@ impl Ledger {
     /// Reads the counters; `held` is the number of items in the outboxes now.
     pub fn read(telemetry: &Telemetry, held: u64) -> Ledger {
         let sum = super::sum;
+        // Read before `received`, which a data thread publishes first: a thread that still works
+        // can only make frames look unfinished, never more than there are.
+        let (decoded, refused) = (sum(&telemetry.decoded), sum(&telemetry.refused));
         let mut ledger = Ledger {
             received: sum(&telemetry.received),
-            decoded: sum(&telemetry.decoded),
-            refused: sum(&telemetry.refused),
+            decoded,
+            refused,
             offered: sum(&telemetry.offered),
             sent: sum(&telemetry.sent),
             dropped: sum(&telemetry.dropped),
