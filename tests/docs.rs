@@ -242,7 +242,15 @@ impl<'a> Session<'a> {
         let text = block.text.replace("19464", &self.port.to_string());
         // a signal reaches the program itself, which the shell would not wait for
         let exec = if block.mark == "run in background" { "exec " } else { "" };
-        Command::new("sh")
+        let mut shell = Command::new("sh");
+        // variables of the caller are not on the page, and sidelight warns about unknown ones
+        let foreign = |name: &std::ffi::OsStr| {
+            ["SIDELIGHT_", "OTEL_"].iter().any(|own| name.to_string_lossy().starts_with(own))
+        };
+        for (name, _) in std::env::vars_os().filter(|(name, _)| foreign(name)) {
+            shell.env_remove(name);
+        }
+        shell
             .args(["-c", &format!("exec 2>&1\n{exec}{text}")])
             .current_dir(self.folder.path())
             .env("PATH", &self.path)
