@@ -197,7 +197,7 @@ def check(report):
             expect("command", result.get("command"), None)
             expect(f"{words} in {told.strip()}", all(word in told for word in words), True)
 
-        report.check("an image that is not there is told", unknown, ":none", "has no team/web:none", "is not copied")
+        report.check("an image that is not there is told", unknown, ":none", "the registry has no ", "team/web:none", "is not copied")
 
         def guarded():
             gate = Guarded(registry.address)
