@@ -5,6 +5,7 @@ operator's own code generates for the chart's monitors. Every query of every das
 What kubelet and controllers would do is done by hand: a pod's status, a Service's endpoints, the processes.
 """
 
+import datetime
 import http.server
 import json
 import os
@@ -275,6 +276,9 @@ class Stage:
                     lines += [{"level": "info", "method": "GET", "path": f"/p{beat}/a{n}", "status": 200, "duration_ms": 1} for n in range(20)]
                 # a span needs a request id; one line has none
                 lines = [{**line, "request_id": f"{name}-{beat}-{n}"} for n, line in enumerate(lines)] + LINES[:1]
+                # most lines have a time: lines that are not understood are no trouble of this stage
+                now = datetime.datetime.now(datetime.timezone.utc).isoformat()
+                lines = [{**line, "time": now} for line in lines]
                 text = "".join(json.dumps(line) + "\n" for line in lines).encode() + b'{"broken": \xff\n'
                 with socket.socket(socket.AF_UNIX) as stream:
                     stream.connect(path)
@@ -374,8 +378,9 @@ ON_STAGE = {
 
 
 def operand(expression):
-    """What an alert compares, without the comparison of its last line."""
-    return re.sub(r"\s(>|<|==)\s[^<>=]*$", "", expression.strip())
+    """What an alert compares: without a further condition (`and on`), and without the comparison of its last line."""
+    compared = re.split(r"\n\s*and on ", expression.strip())[0]
+    return re.sub(r"\s(>|<|==)\s[^<>=]*$", "", compared)
 
 
 def alert(stage, rule):
