@@ -175,19 +175,22 @@ mod tests {
         let (source, directory) = (home.path().join("exe"), home.path().join("run/bin"));
         let target = directory.join(NAME);
         fs::write(&source, vec![7u8; 100_000]).expect("a writable directory");
-        assert_eq!(copy(&source, &directory).expect("room"), Placed::Copied);
-        assert_eq!(copy(&source, &directory).expect("room"), Placed::Kept);
+        assert_eq!(copy(&source, &directory).expect("a buffer with free space"), Placed::Copied);
+        assert_eq!(copy(&source, &directory).expect("a buffer with free space"), Placed::Kept);
         assert_eq!((mode(&target), fs::read(&target).expect("it is there").len()), (MODE, 100_000));
         for differs in [vec![7u8; 99_999], vec![8u8; 100_000], vec![7u8; 100_001], Vec::new()] {
             fs::write(&target, &differs).expect("ours");
             // a program that is running from there keeps its bytes
             let running = File::open(&target).expect("it is there");
-            assert_eq!(copy(&source, &directory).expect("room"), Placed::Copied);
+            assert_eq!(
+                copy(&source, &directory).expect("a buffer with free space"),
+                Placed::Copied
+            );
             assert_eq!(running.metadata().expect("open").len(), differs.len() as u64);
             assert_eq!(fs::read(&target).expect("it is there"), vec![7u8; 100_000]);
         }
         fs::set_permissions(&target, Permissions::from_mode(0o644)).expect("ours");
-        assert_eq!(copy(&source, &directory).expect("room"), Placed::Copied);
+        assert_eq!(copy(&source, &directory).expect("a buffer with free space"), Placed::Copied);
         assert_eq!(mode(&target), MODE);
         assert_eq!(
             fs::read_dir(&directory).expect("a directory").count(),
@@ -210,7 +213,7 @@ mod tests {
         for link in [directory.join(NAME), fresh] {
             symlink(&precious, link).expect("a writable directory");
         }
-        assert_eq!(copy(&source, &directory).expect("room"), Placed::Copied);
+        assert_eq!(copy(&source, &directory).expect("a buffer with free space"), Placed::Copied);
         assert_eq!(fs::read_to_string(&precious).expect("it is there"), "precious");
         assert_eq!(fs::read_to_string(directory.join(NAME)).expect("it is there"), "binary");
         let error = place(&precious).expect_err("a file is no directory").to_string();

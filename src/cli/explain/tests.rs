@@ -208,12 +208,12 @@ fn a_file_is_summarised() {
     let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
     for number in 0..300 {
         writeln!(file, "{{\"time\":\"2026-01-02T03:04:05Z\",\"level\":\"info\",\"n\":{number}}}")
-            .expect("room");
-        writeln!(file, "~~ {number} orders").expect("room");
+            .expect("a buffer with free space");
+        writeln!(file, "~~ {number} orders").expect("a buffer with free space");
         writeln!(file, "10.0.0.1 - - [21/Nov/2026:10:00:00 +0000] \"GET / HTTP/1.1\" 200 5")
-            .expect("room");
+            .expect("a buffer with free space");
     }
-    writeln!(file, "2026-01-02 03:04:05 x\u{7}y\nERROR:a:no\nTraceback (most recent call last):\n  File \"x\", line 1\nE: m").expect("room");
+    writeln!(file, "2026-01-02 03:04:05 x\u{7}y\nERROR:a:no\nTraceback (most recent call last):\n  File \"x\", line 1\nE: m").expect("a buffer with free space");
     let config = Config::default();
     let rules = dry_run(&config.rules, config.limits).expect("valid rules");
     let found = summary::summarise(file.path(), &config, &rules).expect("a readable file");

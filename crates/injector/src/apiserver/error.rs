@@ -18,9 +18,9 @@ pub enum Error {
         /// What is wrong with it.
         source: Box<kube::config::KubeconfigError>,
     },
-    /// A file of a kubeconfig is larger than any.
+    /// A file that a kubeconfig names is too large to be read.
     KubeconfigBytes {
-        /// The file.
+        /// Path of that file.
         place: PathBuf,
         /// The largest size that is read.
         most: u64,
@@ -37,7 +37,7 @@ pub enum Error {
     Pages(String),
     /// The API server refused the call, or it cannot be reached.
     Call {
-        /// The call.
+        /// Verb and object for the error text, as `get nodes`.
         what: String,
         /// What the `kube` crate says about it.
         source: kube::Error,

@@ -18,9 +18,9 @@ pub enum Error {
     Redirections(String),
     /// The registry cannot be reached, or the connection broke.
     Unreachable {
-        /// Host and port.
+        /// The registry as `host:port`, without user and path.
         authority: String,
-        /// What failed.
+        /// The error of the connection, TLS or HTTP.
         source: Box<dyn Source + Send + Sync>,
     },
     /// The registry answers with something that is not JSON.

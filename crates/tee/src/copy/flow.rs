@@ -210,7 +210,7 @@ mod tests {
         let (reader, output) = pipe_with(PipeFlags::CLOEXEC).expect("a pipe");
         let mut flow = Flow::new(input, output).expect("a flow");
         drop(reader);
-        rustix::io::write(&command, b"x\n").expect("room");
+        rustix::io::write(&command, b"x\n").expect("a buffer with free space");
         assert!(flow.read(&mut |_| ()));
         flow.write();
         assert!(flow.watch().0.is_none() && !flow.has_pending());
@@ -225,9 +225,9 @@ mod tests {
         let (input, command) = pipe_with(PipeFlags::NONBLOCK | PipeFlags::CLOEXEC).expect("a pipe");
         let (_reader, output) = pipe_with(PipeFlags::CLOEXEC).expect("a pipe");
         let mut flow = Flow::new(input, output).expect("a flow");
-        rustix::io::write(&command, b"last words\n").expect("room");
+        rustix::io::write(&command, b"last words\n").expect("a buffer with free space");
         flow.last();
-        rustix::io::write(&command, b"a stranger\n").expect("room");
+        rustix::io::write(&command, b"a stranger\n").expect("a buffer with free space");
         let mut got = Vec::new();
         for _ in 0..3 {
             flow.read(&mut |bytes| got.extend_from_slice(bytes));

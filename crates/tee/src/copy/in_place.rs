@@ -141,11 +141,11 @@ mod tests {
             inputs.push(OwnedFd::from(reader));
             ends.push(writer);
         }
-        send(&ours, &inputs).expect("room");
+        send(&ours, &inputs).expect("a buffer with free space");
         let received = receive(theirs.as_fd()).expect("descriptors");
         assert_eq!(received.len(), 2);
         for (number, (mut end, input)) in ends.into_iter().zip(received).enumerate() {
-            write!(end, "{number}").expect("room");
+            write!(end, "{number}").expect("a buffer with free space");
             drop(end);
             let mut text = String::new();
             std::fs::File::from(input).read_to_string(&mut text).expect("text");

@@ -9,7 +9,7 @@ pub(super) struct Finding {
     pub(super) level: Level,
     /// The problem, with the names of the objects that it concerns.
     pub(super) what: String,
-    /// What to do.
+    /// A sentence that tells the operator how to fix it.
     pub(super) remedy: String,
 }
 

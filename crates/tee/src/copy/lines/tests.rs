@@ -165,7 +165,7 @@ fn a_long_line_that_finds_no_room_tears_the_connection() {
         Ok::<usize, ()>(bytes.len())
     };
     let piece = vec![b'x'; PIECE_BYTES_MIN];
-    lines.take(&piece, &mut all).expect("room");
+    lines.take(&piece, &mut all).expect("a buffer with free space");
     assert_eq!(got.len(), PIECE_BYTES_MIN, "a long line goes out in pieces");
     let mut none = |_: &[u8]| Ok::<usize, ()>(0);
     for _ in 0..=HELD_BYTES_MAX / PIECE_BYTES_MIN {
