@@ -125,7 +125,6 @@ pub async fn write(
 ) {
     let reporter =
         Reporter { controller: "sidelight.dev/injector".to_owned(), instance: Some(instance) };
-    let recorder = Recorder::new(client.kube(), reporter);
     let mut limits = Limits::new(clock.monotonic());
     let mut quiet_until = Duration::ZERO;
     while let Some(event) = queue.recv().await {
@@ -136,6 +135,9 @@ pub async fn write(
             continue;
         }
         let (content, object) = (content(&event), reference(&event.subject));
+        // A recorder that has already written about the object would patch that Event: the role does
+        // not allow this, and the note would stay the old one.
+        let recorder = Recorder::new(client.kube(), reporter.clone());
         let result = match call("create an Event", recorder.publish(&content, &object)).await {
             Ok(()) => "written",
             Err(error) => {
