@@ -221,14 +221,38 @@ impl fmt::Display for Fault {
         if !self.path.is_empty() {
             write!(f, " ({})", self.path)?;
         }
-        let (snippet, before) = shown(located);
-        let carets = "^".repeat(located.width);
-        writeln!(f, "\n{margin} |\n{line} | {snippet}\n{margin} | {before}{carets}")?;
+        if may_hold_credential(&self.path, &located.snippet) {
+            writeln!(f, "\n{margin} |\n{line} | (not shown, because it may hold a credential)")?;
+        } else {
+            let (snippet, before) = shown(located);
+            let carets = "^".repeat(located.width);
+            writeln!(f, "\n{margin} |\n{line} | {snippet}\n{margin} | {before}{carets}")?;
+        }
         match &self.hint {
             Some(hint) => writeln!(f, "{margin} = hint: {hint}"),
             None => Ok(()),
         }
     }
+}
+
+/// Keys with values that must not get into a log.
+const CREDENTIAL_KEYS: [&str; 8] =
+    ["headers", "authorization", "token", "password", "secret", "api-key", "api_key", "apikey"];
+
+/// Returns whether a line of a configuration may hold a credential: the value of a header, a key
+/// that names one, or a URL with a user name or a password.
+fn may_hold_credential(path: &str, line: &str) -> bool {
+    let line = line.to_lowercase();
+    let is_key = |(at, key): (usize, &str)| {
+        line[at + key.len()..].trim_start_matches(['"', '\'', ' ']).starts_with(':')
+    };
+    let has_userinfo = line
+        .split("://")
+        .skip(1)
+        .any(|rest| rest.split(['/', '"', '\'', ' ']).next().is_some_and(|one| one.contains('@')));
+    path.contains("headers.")
+        || has_userinfo
+        || CREDENTIAL_KEYS.iter().any(|key| line.match_indices(key).any(is_key))
 }
 
 /// Returns the line, and the text below it before the caret. A tab stays a tab, so that the caret
@@ -279,6 +303,29 @@ mod tests {
             "  = hint: did you mean `value`?\n",
         ];
         assert_eq!(fault.to_string(), expected.join("\n"));
+    }
+
+    /// Guarantees: a credential in the line of a fault does not get into the log, whichever value of
+    /// the line is wrong; a line without one is shown.
+    #[test]
+    fn a_line_with_a_credential_is_not_shown() {
+        for (path, line, is_shown) in [
+            ("export.endpoint", "export: {endpoint: 'http://user:hunter2@c:4318'}", false),
+            ("export.headers.x-key", "    x-key: \"hunter2\u{1}\"", false),
+            ("export.endpiont", "export: {endpiont: x, headers: {a: hunter2}}", false),
+            ("", "  Authorization : \"Bearer hunter2", false),
+            ("", "  \"x-api-key\": 'hunter2", false),
+            ("export.endpoint", "export: {endpoint: 'http://c:99999'}", true),
+            ("rules[0].when", "  - when: message.contains(\"token\") &&", true),
+            ("rules[0].when", "  - when: host == \"http://a/b@c\" &&", true),
+        ] {
+            let located = Some(Located::find("f.yaml", line, 0, 3));
+            let (message, hint) = ("no".to_owned(), None);
+            let fault =
+                Fault { level: Level::Error, path: path.to_owned(), message, hint, located };
+            assert_eq!(fault.to_string().contains(line.trim_end()), is_shown, "{fault}");
+            assert!(!fault.to_string().contains("hunter2"), "{fault}");
+        }
     }
 
     /// Guarantees: faults use a bounded number of bytes, whatever they quote, and none is lost
