@@ -10,6 +10,10 @@
 //! Decision: the second process is started as a child and gets the pipes through a socket on its
 //! standard input, because a fork without exec needs unsafe code.
 //!
+//! The command starts when the second process has confirmed that its signal handlers are installed.
+//! Without this, an init system that sends SIGTERM to all others at once would end the second
+//! process, and nobody would read the pipes.
+//!
 //! The second process outlives the command only outside a container: the kernel kills every process
 //! of a container together with process 1. It therefore passes everything on at once. Bytes that
 //! are in the pipes at that instant are lost, also for the original outputs.
@@ -22,23 +26,30 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::fcntl_dupfd_cloexec;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
+    SendAncillaryMessage, SendFlags, recvmsg, send, sendmsg,
 };
 use rustix::stdio::{dup2_stderr, stderr, stdin};
 use std::ffi::{OsStr, OsString};
-use std::io::{self, IoSlice, IoSliceMut};
+use std::io::{self, IoSlice, IoSliceMut, Read};
 use std::mem::MaybeUninit;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 /// The argument of the second process. It is no option for users.
 pub(crate) const ARGUMENT: &[u8] = b"--copy-pipes";
 
 /// Our program, also if it was deleted or is not in PATH.
 const OUR_PROGRAM: &str = "/proc/self/exe";
+
+/// How long the command waits for the second process. It usually takes a millisecond.
+const READY: Duration = Duration::from_secs(1);
+
+/// What each process sends: the first one together with the pipes, the second one when it is ready.
+const BYTE: &[u8] = &[0];
 
 /// Starts the second process, and replaces this one by `command`, a name and its arguments. Returns
 /// only if the command cannot be started. If the second process cannot be started, the command runs
@@ -62,11 +73,12 @@ pub(crate) fn run(command: &[OsString], sockets: &[PathBuf]) -> Refused {
     Refused::from(error)
 }
 
-/// Starts the second process. Returns the command's ends of the pipes that it reads.
+/// Starts the second process and waits until it is ready, at most [`READY`]. Returns the command's
+/// ends of the pipes that it reads.
 fn start_copy(sockets: &[PathBuf]) -> io::Result<(OwnedFd, OwnedFd)> {
     let Pipes { ends, inputs } = Pipes::open()?;
     let (ours, theirs) = UnixStream::pair()?;
-    send(&ours, &inputs)?;
+    send_pipes(&ours, &inputs)?;
     let name = std::env::args_os().next().unwrap_or_default();
     let start = |program: &OsStr, theirs: UnixStream| {
         let mut process = Command::new(program);
@@ -81,7 +93,19 @@ fn start_copy(sockets: &[PathBuf]) -> io::Result<(OwnedFd, OwnedFd)> {
     let again = theirs.try_clone()?;
     // without /proc only the path by which we were started is left
     start(OsStr::new(OUR_PROGRAM), theirs).or_else(|_| start(&name, again))?;
+    wait_until_ready(ours)?;
     Ok(ends)
+}
+
+/// # Errors
+/// Fails if the second process has ended. One that takes longer than [`READY`] is no error: it has
+/// the pipes, and copies when it gets processor time.
+fn wait_until_ready(mut from: UnixStream) -> io::Result<()> {
+    from.set_read_timeout(Some(READY))?;
+    match from.read_exact(&mut [0]) {
+        Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// Copies the pipes that the first process sent, until nobody can write into them any more. Returns
@@ -90,25 +114,27 @@ fn start_copy(sockets: &[PathBuf]) -> io::Result<(OwnedFd, OwnedFd)> {
 /// # Errors
 /// Fails if no pipes were sent, or if there are no descriptors left.
 pub(crate) fn copy(sockets: &[PathBuf], clock: &Clock) -> io::Result<u64> {
-    let inputs = receive(stdin())?;
+    let inputs = receive_pipes(stdin())?;
     let mut session = Session::new(inputs, sockets, Signals::install()?)?;
+    // the first process may have stopped waiting
+    let _ = send(stdin(), BYTE, SendFlags::NOSIGNAL);
     session.follow(clock);
     session.last_words(clock);
     Ok(session.dropped())
 }
 
 /// Sends one or two descriptors to the second process. They wait in the socket until it is read.
-fn send(to: &UnixStream, inputs: &[OwnedFd]) -> io::Result<()> {
+fn send_pipes(to: &UnixStream, inputs: &[OwnedFd]) -> io::Result<()> {
     let descriptors: Vec<BorrowedFd<'_>> = inputs.iter().map(AsFd::as_fd).collect();
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
     let mut control = SendAncillaryBuffer::new(&mut space);
-    let has_room = control.push(SendAncillaryMessage::ScmRights(&descriptors));
-    debug_assert!(has_room, "there are at most two descriptors");
-    sendmsg(to, &[IoSlice::new(&[0])], &mut control, SendFlags::NOSIGNAL)?;
+    let fits = control.push(SendAncillaryMessage::ScmRights(&descriptors));
+    debug_assert!(fits, "there are at most two descriptors");
+    sendmsg(to, &[IoSlice::new(BYTE)], &mut control, SendFlags::NOSIGNAL)?;
     Ok(())
 }
 
-fn receive(from: BorrowedFd<'_>) -> io::Result<Vec<OwnedFd>> {
+fn receive_pipes(from: BorrowedFd<'_>) -> io::Result<Vec<OwnedFd>> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let mut byte = [0];
@@ -141,8 +167,8 @@ mod tests {
             inputs.push(OwnedFd::from(reader));
             ends.push(writer);
         }
-        send(&ours, &inputs).expect("a buffer with free space");
-        let received = receive(theirs.as_fd()).expect("descriptors");
+        send_pipes(&ours, &inputs).expect("a buffer with free space");
+        let received = receive_pipes(theirs.as_fd()).expect("descriptors");
         assert_eq!(received.len(), 2);
         for (number, (mut end, input)) in ends.into_iter().zip(received).enumerate() {
             write!(end, "{number}").expect("a buffer with free space");
@@ -152,7 +178,7 @@ mod tests {
             assert_eq!(text, number.to_string());
         }
         drop(ours);
-        let error = receive(theirs.as_fd()).expect_err("nothing was sent");
+        let error = receive_pipes(theirs.as_fd()).expect_err("nothing was sent");
         assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
     }
 }

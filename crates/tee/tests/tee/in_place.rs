@@ -1,11 +1,12 @@
 //! Commands that run in place of tee, because they must be process 1 of their container.
 
-use super::{AMPLE, directory, end, first_process, keeper, tee};
+use super::{AMPLE, directory, end, first_process, keeper, tee, within_ample};
 use rustix::fs::Mode;
+use rustix::process::Pid;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{ChildStdout, Command, Stdio};
 
 fn in_place(socket: &Path, command: &[&str]) -> Command {
     let mut tee = Command::new(env!("CARGO_BIN_EXE_sidelight-tee"));
@@ -24,14 +25,19 @@ fn init(directory: &Path, script: &str) -> String {
     path.to_str().expect("text").to_owned()
 }
 
-fn line_of(output: &mut BufReader<ChildStdout>) -> String {
-    let mut line = String::new();
-    output.read_line(&mut line).expect("text");
-    line
-}
-
-fn output_of(child: &mut Child) -> BufReader<ChildStdout> {
-    BufReader::new(child.stdout.take().expect("piped"))
+/// Reads the next line, or the rest if `to_end`, and returns both the reader and the text.
+fn read(
+    pid: Pid,
+    mut output: BufReader<ChildStdout>,
+    to_end: bool,
+) -> (BufReader<ChildStdout>, String) {
+    within_ample(pid, move || {
+        let mut text = String::new();
+        let read =
+            if to_end { output.read_to_string(&mut text) } else { output.read_line(&mut text) };
+        read.expect("text");
+        (output, text)
+    })
 }
 
 /// Guarantees: the command is the process that was started; standard input, both outputs, both
@@ -104,13 +110,13 @@ fn an_init_system_is_process_1() {
     let socket = socket.to_str().expect("text");
     let Some(mut command) = first_process(&["--socket", socket, "--", &init]) else { return };
     let mut child = command.stdin(Stdio::piped()).spawn().expect("unshare");
-    let mut output = output_of(&mut child);
+    let (pid, output) = (Pid::from_child(&child), child.stdout.take().expect("piped"));
     let mut stdin = child.stdin.take().expect("piped");
     stdin.write_all(b"go\n").expect("it reads");
-    assert_eq!(line_of(&mut output), "stopped\n");
+    let (output, line) = read(pid, BufReader::new(output), false);
+    assert_eq!(line, "stopped\n");
     stdin.write_all(b"go\n").expect("it reads");
-    let mut rest = String::new();
-    output.read_to_string(&mut rest).expect("text");
+    let (_, rest) = read(pid, output, true);
     assert_eq!((end(child).status.code(), rest.as_str()), (Some(6), ""));
     let mut copied: Vec<Vec<u8>> =
         (0..2).map(|_| copies.recv_timeout(AMPLE).expect("a copy")).collect();

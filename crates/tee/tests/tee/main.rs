@@ -31,14 +31,18 @@ fn shell(socket: &Path, script: &str) -> Command {
 }
 
 fn end(child: Child) -> Output {
-    let (sender, ended) = channel();
     let pid = Pid::from_child(&child);
-    std::thread::spawn(move || sender.send(child.wait_with_output()));
-    let Ok(output) = ended.recv_timeout(AMPLE) else {
+    within_ample(pid, move || child.wait_with_output()).expect("its output")
+}
+
+/// Returns what `read` returns. If that takes too long, ends the process `pid` and panics.
+fn within_ample<T: Send + 'static>(pid: Pid, read: impl FnOnce() -> T + Send + 'static) -> T {
+    let (sender, done) = channel();
+    std::thread::spawn(move || sender.send(read()));
+    done.recv_timeout(AMPLE).unwrap_or_else(|_| {
         kill_process(pid, Signal::KILL).expect("it runs");
-        panic!("it does not end")
-    };
-    output.expect("its output")
+        panic!("the output or the end of the process does not come")
+    })
 }
 
 /// Starts a sidecar that keeps the bytes of each connection and sends them in the order in which
