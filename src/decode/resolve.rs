@@ -66,6 +66,15 @@ fn request_in_message(line: &str, into: &mut Decoded) {
     }
 }
 
+/// Returns whether a number of the line may be too large for a float, as `1e999` is.
+#[inline]
+fn may_be_infinite(line: &str, entry: &Entry) -> bool {
+    // the shortest such number has five bytes, and the usual durations have four or less
+    let (start, len) = (entry.start as usize, entry.len as usize);
+    let text = line.as_bytes().get(start..start + len).unwrap_or_default();
+    len > 300 || (len > 4 && text.iter().any(|byte| byte | 0x20 == b'e'))
+}
+
 /// Returns whether every value is one that most applications write, so that nothing has to be
 /// decided, except between several values of one field.
 #[inline]
@@ -100,7 +109,8 @@ fn is_usual(line: &str, wanted: &FieldTable, into: &Decoded) -> bool {
     }
     if has(DURATION) {
         let (entry, byte) = first(DURATION);
-        if entry.unit == Unit::None || !byte.is_ascii_digit() {
+        let is_number = entry.kind == Kind::Number && byte.is_ascii_digit();
+        if entry.unit == Unit::None || !is_number || may_be_infinite(line, entry) {
             return false;
         }
     }
@@ -450,6 +460,33 @@ mod tests {
                 format!("\"{key}\":{value}")
             }
         })
+    }
+
+    /// Bug: a number that is no duration stayed, as if it were one, if its key was the only one.
+    #[test]
+    fn a_duration_that_cannot_be_read_does_not_stay() {
+        let digits = format!("1{}", "0".repeat(400));
+        for (value, expected) in [
+            ("1e999", None),
+            ("123456789012345678901234567890e400", None),
+            (&*digits, None),
+            ("\"5 apples\"", None),
+            ("-5", None),
+            ("1.25e1", Some(0.0125)),
+            ("12.5", Some(0.0125)),
+            ("\"12.5\"", Some(0.0125)),
+        ] {
+            let line = format!("{{\"path\":\"/a\",\"duration_ms\":{value}}}");
+            let (wanted, mut into) = (FieldTable::standard(), Decoded::new());
+            let (mut graph, mut work) = (LineGraph::new(), json::exact::Work::default());
+            assert!(json::read(&line, &wanted, &mut graph, &mut work, &mut into), "{line}");
+            resolve(&line, &wanted, &mut into);
+            let found = into.slots.get(DURATION).map(|entry| {
+                let (start, len) = (entry.start as usize, entry.len as usize);
+                number::seconds(&line[start..start + len], entry.unit)
+            });
+            assert_eq!(found, expected.map(Some), "{line}");
+        }
     }
 
     proptest! {
