@@ -2,20 +2,20 @@
 //! client, and the processor time of that thread. Client and webhook run on separate cores if there
 //! are two, so that neither waits for the other. Run: `cargo bench --bench admission`.
 
+#[path = "support/client.rs"]
+mod client;
+
 use bytes::Bytes;
+use client::{SERVER, certificates, review};
 use http_body_util::{BodyExt, Full};
 use hyper::Request;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use rustix::thread::{CpuSet, sched_setaffinity};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
-use serde_json::{Value, json};
+use rustls::pki_types::ServerName;
 use sidelight::clock::Clock;
 use sidelight_injector::inject::policy::Policy;
 use sidelight_injector::server::Parts;
-use sidelight_injector::server::certificate;
 use sidelight_injector::server::lease::{EVERY, Named};
 use sidelight_injector::server::metrics::Metrics;
 use sidelight_injector::server::missing::Counting;
@@ -29,8 +29,6 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 
-const SERVER: &str = "sidelight-injector.sidelight-system.svc";
-const DAY: Duration = Duration::from_hours(24);
 /// Reviews of one measurement.
 const REVIEWS: usize = 20_000;
 /// Number of rounds; the one with the least processor time counts.
@@ -39,16 +37,10 @@ const ROUNDS: usize = 3;
 fn main() {
     let clock = Clock::system();
     let folder = tempfile::tempdir().expect("a folder");
-    let authority = certificate::authority(clock.now(), DAY).expect("an authority");
-    let names = certificate::names("sidelight-injector", "sidelight-system");
-    let leaf = certificate::leaf(&names, &authority, clock.now(), DAY).expect("a leaf");
-    for (name, text) in [("tls.crt", &leaf.certificate), ("tls.key", &leaf.key)] {
-        std::fs::write(folder.path().join(name), text).expect("a file");
-    }
+    let tls = certificates(&clock, folder.path());
     pin(0);
     let (at, running) = start(&clock, folder.path().to_owned());
     pin(1);
-    let tls = believing(&authority.certificate);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.expect("a runtime");
     println!("| pod | connections | reviews/s | p50 | p99 | p99.9 | CPU of the webhook a review |");
@@ -138,70 +130,6 @@ fn start(
     (at, parts.spawn().expect("threads"))
 }
 
-/// Returns a review of a pod as an API server sends it, with defaults filled in.
-fn review(containers: usize, variables: usize) -> Vec<u8> {
-    let container = |index: usize| {
-        let variables: Vec<Value> = (0..variables)
-            .map(|n| json!({"name": format!("SETTING_{n}"), "value": format!("https://service-{n}.shop.svc:8080/v1")}))
-            .collect();
-        json!({
-            "name": format!("app-{index}"),
-            "image": "registry.example.com/shop/app@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
-            "command": ["/app", "--listen", ":8080"],
-            "env": variables,
-            "ports": [{"containerPort": 8080 + index, "protocol": "TCP"}],
-            "resources": {"limits": {"memory": "256Mi"}, "requests": {"cpu": "100m", "memory": "256Mi"}},
-            "readinessProbe": {"httpGet": {"path": "/ready", "port": 8080, "scheme": "HTTP"},
-                "timeoutSeconds": 1, "periodSeconds": 10, "successThreshold": 1, "failureThreshold": 3},
-            "volumeMounts": [{"name": "token", "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount", "readOnly": true}],
-            "terminationMessagePath": "/dev/termination-log",
-            "terminationMessagePolicy": "File",
-            "imagePullPolicy": "IfNotPresent",
-        })
-    };
-    let owner = json!({"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web-5d9c", "uid": "u",
-        "controller": true, "blockOwnerDeletion": true});
-    let resource = json!({"group": "", "version": "v1", "resource": "pods"});
-    json!({
-        "kind": "AdmissionReview",
-        "apiVersion": "admission.k8s.io/v1",
-        "request": {
-            "uid": "705ab4f5-6393-11e8-b7cc-42010a800002",
-            "kind": {"group": "", "version": "v1", "kind": "Pod"},
-            "resource": resource, "requestResource": resource,
-            "namespace": "shop", "operation": "CREATE",
-            "userInfo": {"username": "system:serviceaccount:kube-system:replicaset-controller"},
-            "object": {
-                "kind": "Pod", "apiVersion": "v1",
-                "metadata": {"generateName": "web-5d9c-", "namespace": "shop",
-                    "labels": {"app": "web", "pod-template-hash": "5d9c"}, "ownerReferences": [owner]},
-                "spec": {
-                    "containers": (0..containers).map(container).collect::<Vec<_>>(),
-                    "volumes": [{"name": "token", "projected": {"sources": [
-                        {"serviceAccountToken": {"expirationSeconds": 3607, "path": "token"}}], "defaultMode": 420}}],
-                    "restartPolicy": "Always", "terminationGracePeriodSeconds": 30, "dnsPolicy": "ClusterFirst",
-                    "serviceAccountName": "default", "securityContext": {}, "schedulerName": "default-scheduler",
-                },
-            },
-            "oldObject": null, "dryRun": false,
-        },
-    })
-    .to_string()
-    .into_bytes()
-}
-
-fn believing(authority: &str) -> TlsConnector {
-    let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_slice(authority.as_bytes()).expect("PEM")).expect("a root");
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .expect("a version")
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    TlsConnector::from(Arc::new(config))
-}
-
 type Sender = SendRequest<Full<Bytes>>;
 
 async fn connect(at: SocketAddr, tls: &TlsConnector) -> Sender {
@@ -221,7 +149,7 @@ async fn connect(at: SocketAddr, tls: &TlsConnector) -> Sender {
     panic!("nobody serves")
 }
 
-async fn ask(sender: &mut Sender, body: &Bytes) {
+async fn send(sender: &mut Sender, body: &Bytes) {
     let request = Request::post("/mutate").header("host", SERVER);
     let request = request.header("content-type", "application/json").body(Full::new(body.clone()));
     sender.ready().await.expect("kept alive");
@@ -255,7 +183,7 @@ async fn storm(
     let mut senders = Vec::new();
     for _ in 0..connections {
         let mut sender = connect(at, tls).await;
-        ask(&mut sender, &body).await;
+        send(&mut sender, &body).await;
         senders.push(sender);
     }
     let before = cpu();
@@ -268,7 +196,7 @@ async fn storm(
             let mut micros = Vec::with_capacity(each);
             for _ in 0..each {
                 let begun = clock.monotonic();
-                ask(&mut sender, &body).await;
+                send(&mut sender, &body).await;
                 micros.push(clock.monotonic().saturating_sub(begun).as_secs_f64() * 1e6);
             }
             micros

@@ -2,7 +2,10 @@
 
 use super::generate::{self, TOKEN};
 use super::{normal, patched};
+use k8s_openapi::api::core::v1::{Container, Volume};
 use proptest::prelude::*;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use sidelight_injector::inject::{Namespace, Owner, plan, plan_for, uninject};
 
@@ -38,16 +41,28 @@ fn untouched(before: &Value, after: &Value) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// Checks that the API's types have every field of `ours`, with its type: reading and writing it
+/// loses nothing.
+fn of_the_schema<T: Serialize + DeserializeOwned>(ours: &Value) -> Result<(), TestCaseError> {
+    let typed: T = serde_json::from_value(ours.clone())
+        .map_err(|error| TestCaseError::fail(format!("{error} in {ours}")))?;
+    prop_assert_eq!(&serde_json::to_value(typed).expect("JSON"), ours);
+    Ok(())
+}
+
 /// Checks the requirements of the API server and of Pod Security for the resulting pod.
 fn admissible(before: &Value, after: &Value) -> Result<(), TestCaseError> {
     let ours: Vec<&Value> = containers(after).map(|(c, _)| c).filter(|c| is_ours(c)).collect();
     prop_assert!((1..=2).contains(&ours.len()));
     for sidecar in ours {
+        of_the_schema::<Container>(sidecar)?;
         let security = &sidecar["securityContext"];
         prop_assert_eq!(&security["runAsNonRoot"], &json!(true));
         prop_assert_eq!(&security["allowPrivilegeEscalation"], &json!(false));
         prop_assert_eq!(&security["capabilities"], &json!({"drop": ["ALL"]}));
         prop_assert_eq!(&security["seccompProfile"]["type"], &json!("RuntimeDefault"));
+        prop_assert_eq!(&security["privileged"], &Value::Null);
+        prop_assert_eq!(&security["readOnlyRootFilesystem"], &json!(true));
         for port in sidecar["ports"].as_array().into_iter().flatten() {
             let port = &port["containerPort"];
             let taken = containers(before).any(|(container, _)| {
@@ -70,17 +85,34 @@ fn admissible(before: &Value, after: &Value) -> Result<(), TestCaseError> {
             paths.push(path);
         }
     }
+    for volume in volumes
+        .iter()
+        .filter(|volume| volume["name"].as_str().is_some_and(|name| name.starts_with("sidelight-")))
+    {
+        of_the_schema::<Volume>(volume)?;
+        // Pod Security, restricted: `hostPath` and most other types are refused
+        let allowed = ["name", "emptyDir", "configMap", "secret", "image", "downwardAPI"];
+        let keys = volume.as_object().expect("a volume").keys();
+        prop_assert!(keys.into_iter().all(|key| allowed.contains(&key.as_str())), "{}", volume);
+    }
     let named = volumes.iter().filter(|volume| volume["name"] == "sidelight-run");
     prop_assert_eq!(named.count(), 1);
     Ok(())
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+/// Number of pods: 2,000, or `PROPTEST_CASES` of them.
+fn config() -> ProptestConfig {
+    let from_environment = std::env::var_os("PROPTEST_CASES").is_some();
+    let config = ProptestConfig::default();
+    if from_environment { config } else { ProptestConfig { cases: 2_000, ..config } }
+}
 
-    /// Guarantees: for any pod the patch applies, has no header that a Secret replaces, is the same every time, leaves the
-    /// application's containers as they were, gives a pod that can be admitted, and is empty
-    /// the second time. Removing the additions restores the pod.
+proptest! {
+    #![proptest_config(config())]
+
+    /// Guarantees: for any pod the patch applies, has no header that a Secret replaces, is the same
+    /// every time, leaves the application's containers as they were, gives a pod that can be
+    /// admitted, and is empty the second time. Removing the additions restores the pod.
     #[test]
     fn property_of_any_pod(pod in generate::pod(), policy in generate::policy(), known in any::<bool>()) {
         let mut namespace = Namespace { name: "shop".to_owned(), ..Namespace::default() };
