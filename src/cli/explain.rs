@@ -5,6 +5,7 @@
 mod summary;
 
 use crate::app::compose::zone;
+use crate::cli::lines::Records;
 use crate::clock::{Clock, UnixNanos};
 use crate::config::environment::Environment;
 use crate::config::settings::Config;
@@ -93,19 +94,22 @@ fn input(words: &[String]) -> io::Result<String> {
 fn explain_all(input: &str, config: &Config, rules: &RuleSet) -> String {
     let mut out = String::new();
     let now = Clock::system().now();
-    let mut decoded = Decoded::new();
-    let mut rest = input.as_bytes();
-    while !rest.is_empty() {
-        let first_end = memchr::memchr(b'\n', rest).map_or(rest.len(), |end| end + 1);
-        let (end, _) = crate::frame::multiline::joined(rest, 0, first_end);
-        let frame = String::from_utf8_lossy(&rest[..end]);
+    let mut reader = LineReader { memory: Memory::new(&rules.formats), decoded: Decoded::new() };
+    let mut records = Records::new(input.as_bytes());
+    while let Some(record) = records.next(&mut reader.memory.formats) {
+        let frame = String::from_utf8_lossy(record);
         let line = frame.trim_end_matches(['\n', '\r']);
         if !line.is_empty() {
-            explain(line, &mut decoded, config, rules, now, &mut out);
+            explain(line, &mut reader, config, rules, now, &mut out);
         }
-        rest = &rest[end..];
     }
     out
+}
+
+/// What is kept from one record to the next.
+struct LineReader {
+    memory: Memory,
+    decoded: Decoded,
 }
 
 /// Writes sections: a heading before the first of its lines.
@@ -126,15 +130,14 @@ impl Writer<'_> {
 /// Describes one record completely.
 fn explain(
     line: &str,
-    decoded: &mut Decoded,
+    LineReader { memory, decoded }: &mut LineReader,
     config: &Config,
     rules: &RuleSet,
     now: UnixNanos,
     out: &mut String,
 ) {
     decoded.trail = Some(Box::default());
-    let mut memory = Memory::new(&rules.formats);
-    decode(line, &rules.fields, &mut memory, decoded);
+    decode(line, &rules.fields, memory, decoded);
     rules.add_aliases(decoded);
     let decoded = &*decoded;
     let record = Record::new(line, decoded, now, Envelope::default());

@@ -1,7 +1,9 @@
-//! Reads a file of lines in blocks of whole records, with a progress bar on a terminal. Memory is
-//! bounded by one block and one line. Unit: one block.
+//! Reads a file of lines in blocks of whole records, with a progress bar on a terminal, and divides
+//! a block into records. Memory is bounded by one block and one line. Unit: one block.
 
 use crate::console;
+use crate::decode::formats::Readers;
+use crate::frame::multiline;
 use std::fs::File;
 use std::io::{self, IsTerminal, Read};
 use std::path::Path;
@@ -38,12 +40,43 @@ pub(super) fn read(path: &Path, mut feed: impl FnMut(&[u8])) -> io::Result<()> {
             return Ok(());
         }
         let whole = memchr::memrchr(b'\n', &buffer).map_or(0, |at| at + 1);
-        let mut ready = crate::frame::multiline::settled(&buffer[..whole]);
+        let mut ready = multiline::settled(&buffer[..whole]);
         if ready == 0 && buffer.len() > LINE_BYTES_MAX {
             ready = if whole > 0 { whole } else { buffer.len() };
         }
         feed(&buffer[..ready]);
         buffer.drain(..ready);
+    }
+}
+
+/// The records of a block of whole lines, delimited as by a sidecar: lines are joined, and a line
+/// that one of the user's formats matches starts a record.
+pub(super) struct Records<'a> {
+    block: &'a [u8],
+    at: usize,
+    /// The end of the lines that are joined at `at`.
+    joined: usize,
+}
+
+impl<'a> Records<'a> {
+    /// Starts at the first line.
+    pub(super) fn new(block: &'a [u8]) -> Records<'a> {
+        Records { block, at: 0, joined: 0 }
+    }
+
+    /// Returns the next record with its line ends.
+    pub(super) fn next(&mut self, formats: &mut Readers) -> Option<&'a [u8]> {
+        let rest = &self.block[self.at..];
+        if rest.is_empty() {
+            return None;
+        }
+        let first_end = memchr::memchr(b'\n', rest).map_or(rest.len(), |end| end + 1);
+        if self.at >= self.joined {
+            (self.joined, _) = multiline::joined(self.block, self.at, self.at + first_end);
+        }
+        let (length, _) = formats.split(&rest[..self.joined - self.at], first_end);
+        self.at += length;
+        Some(&rest[..length])
     }
 }
 

@@ -5,7 +5,7 @@
 pub(super) mod columns;
 mod server;
 mod trailing;
-pub(super) mod w3c;
+pub(crate) mod w3c;
 
 use crate::decode::scan;
 use crate::record::field::{

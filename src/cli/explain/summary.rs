@@ -3,13 +3,13 @@
 //! a limited number of kinds. Unit: one file.
 
 use crate::app::compose::zone;
-use crate::cli::lines;
+use crate::cli::lines::{self, Records};
 use crate::clock::{Clock, UnixNanos};
 use crate::config::settings::Config;
+use crate::decode::access::w3c;
 use crate::decode::outline::outline;
 use crate::decode::time::{MinuteCache, Zone};
 use crate::decode::{Memory, decode, time};
-use crate::frame::multiline;
 use crate::pipeline::explanation;
 use crate::record::{Decoded, Envelope, Format, Record, field};
 use crate::rules::set::RuleSet;
@@ -76,7 +76,7 @@ pub(super) fn summarise(path: &Path, config: &Config, rules: &RuleSet) -> io::Re
         rules,
         zone: zone(&config.time_zone),
         now: Clock::system().now(),
-        memory: Memory::default(),
+        memory: Memory::new(&rules.formats),
         decoded: Decoded::new(),
         minute: MinuteCache::default(),
         lines: 0,
@@ -91,18 +91,14 @@ pub(super) fn summarise(path: &Path, config: &Config, rules: &RuleSet) -> io::Re
 impl Summary<'_> {
     /// Adds whole lines.
     fn feed(&mut self, block: &[u8]) {
-        let mut at = 0;
-        while at < block.len() {
-            let rest = &block[at..];
-            let first_end = memchr::memchr(b'\n', rest).map_or(block.len(), |end| at + end + 1);
-            let (end, _) = multiline::joined(block, at, first_end);
-            let frame = String::from_utf8_lossy(&block[at..end]);
+        let mut records = Records::new(block);
+        while let Some(record) = records.next(&mut self.memory.formats) {
+            let frame = String::from_utf8_lossy(record);
             let line = frame.trim_end_matches(['\n', '\r']);
             if !line.is_empty() {
                 self.add(line);
             }
-            self.lines += memchr::memchr_iter(b'\n', &block[at..end]).count().max(1) as u64;
-            at = end;
+            self.lines += memchr::memchr_iter(b'\n', record).count().max(1) as u64;
         }
     }
 
@@ -119,6 +115,10 @@ impl Summary<'_> {
         share.with_level += u64::from(has_level);
         share.with_time += u64::from(has_time);
         share.requests += u64::from(is_request);
+        // names the columns of other lines
+        if self.decoded.format != Format::Own && w3c::is_directive(line) {
+            return;
+        }
         // the line of a request has its status in place of a level
         let lacks = match (has_level || is_request, has_time) {
             (true, true) => return,

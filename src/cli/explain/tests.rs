@@ -201,6 +201,17 @@ rules:
     );
 }
 
+/// Guarantees: the records are those of a sidecar: a line that a format matches starts one.
+#[test]
+fn records_are_those_of_a_sidecar() {
+    let found = explained(
+        "formats:\n  - {name: mine, python: '%(message)s (%(levelname)s)'}\n",
+        "ERROR:a:no\nTraceback (most recent call last):\n  File \"x\", line 1\n  sold (INFO)\n",
+    );
+    assert_eq!(found.matches("level    ").count(), 2, "{found}");
+    assert!(found.contains("format   own: mine (python)"), "{found}");
+}
+
 /// Guarantees: the summary of a file gives the shares of formats, levels and times, and one example
 /// of each kind that is not understood, however often it occurs.
 #[test]
@@ -214,14 +225,22 @@ fn a_file_is_summarised() {
             .expect("a buffer with free space");
     }
     writeln!(file, "2026-01-02 03:04:05 x\u{7}y\nERROR:a:no\nTraceback (most recent call last):\n  File \"x\", line 1\nE: m").expect("a buffer with free space");
-    let config = Config::default();
+    // a directive is understood, although it has no time
+    writeln!(file, "#Fields: date time cs-method cs-uri-stem sc-status").expect("free space");
+    let own = "formats:\n  - {python: '  <%(levelname)s> at=%(asctime)s %(message)s'}\n";
+    // the second starts a record, although a traceback precedes it
+    for _ in 0..2 {
+        writeln!(file, "  <INFO> at=2026-01-02 03:04:05,678 order").expect("free space");
+    }
+    let config = config(own);
     let rules = dry_run(&config.rules, config.limits).expect("valid rules");
     let found = summary::summarise(file.path(), &config, &rules).expect("a readable file");
     for text in [
-        "902 records in 905 lines",
-        "json            300  33.3 %      100.0 %     100.0 %          0",
-        "access          300  33.3 %        0.0 %     100.0 %        300",
-        "plain           300  33.3 %        0.0 %       0.0 %          0",
+        "905 records in 908 lines",
+        "json            300  33.1 %      100.0 %     100.0 %          0",
+        "access          300  33.1 %        0.0 %     100.0 %        300",
+        "plain           301  33.3 %        0.0 %       0.0 %          0",
+        "own               2   0.2 %      100.0 %     100.0 %          0",
         "300 records without level and time: ? number word\n  line 2: ~~ 0 orders",
         "1 records without level: time word?word\n  line 901: 2026-01-02 03:04:05 x\\u{7}y",
         "1 records without time: level:word:word\n  line 902: ERROR:a:no",

@@ -9,6 +9,16 @@ use crate::record::field::{
 use crate::record::slots::Entry;
 use crate::record::{Decoded, Format};
 
+/// The directives of the extended log file format.
+const DIRECTIVES: &[&str] =
+    &["Version", "Fields", "Software", "Start-Date", "End-Date", "Date", "Remark"];
+
+/// Returns whether a line is a directive, which describes the lines after it.
+pub(crate) fn is_directive(line: &str) -> bool {
+    let name = line.strip_prefix('#').and_then(|rest| rest.split_once(':'));
+    name.is_some_and(|(name, _)| DIRECTIVES.contains(&name))
+}
+
 /// Remembers the columns that a line `#Fields: date time ...` names.
 #[cold]
 pub(crate) fn directive(line: &str, into: &mut Decoded) {
