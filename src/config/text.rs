@@ -44,7 +44,8 @@ impl fmt::Display for TextError {
 impl Error for TextError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            TextError::Io(error) => Some(error.as_ref()),
+            // its text is the text of this error, so that only its causes remain
+            TextError::Io(error) => error.source(),
             TextError::NotUtf8(error) => Some(error),
             TextError::NotRegular(_) | TextError::TooMuch => None,
         }
@@ -139,7 +140,10 @@ mod tests {
     fn an_error_has_its_cause() {
         let folder = tempfile::tempdir().expect("a folder");
         let absent = read(&folder.path().join("absent")).expect_err("no file");
-        assert!(absent.source().is_some_and(<dyn Error>::is::<io::Error>), "{absent}");
+        assert!(absent.source().is_none(), "a chain would print it twice: {absent}");
+        let inner = io::Error::other(TextError::TooMuch);
+        let outer = TextError::from(io::Error::other(inner));
+        assert!(outer.source().is_some_and(<dyn Error>::is::<TextError>), "{outer:?}");
         let file = folder.path().join("a.yaml");
         fs::write(&file, b"a: \xff").expect("written");
         let binary = read(&file).expect_err("not UTF-8");

@@ -76,9 +76,8 @@ impl fmt::Display for ResolveError {
                 let names = names[..names.len().min(TOLD_MAX)].join(", ");
                 write!(f, "no name server knows {names}{more}")
             }
-            ResolveError::Unanswered(name, error) => {
-                write!(f, "no name server answers for {name}: {error}")
-            }
+            // the source says what happened last
+            ResolveError::Unanswered(name, _) => write!(f, "no name server answers for {name}"),
         }
     }
 }
