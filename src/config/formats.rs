@@ -1,16 +1,15 @@
-//! The list of one's own formats of lines. What a pattern says is compiled by `rules`; here are its keys.
-//! Unit: one format.
+//! Reads the keys of the user's formats of lines. `rules` compiles what a pattern says. Unit: one
+//! format.
 
 use super::kind::{SettingKind, Zone};
 use super::reader::{At, Keys, Reader};
 use super::rules::RulePositions;
 use super::units;
+use crate::decode::formats::FORMATS_MAX;
 use crate::rules::settings::{FormatSettings, Notation};
 use jiff::tz::TimeZone;
 use std::collections::HashSet;
 
-/// Formats of one file; of all layers together fewer are compiled.
-const FORMATS_MAX: usize = 64;
 /// Entries of a map of a format.
 const ENTRIES_MAX: usize = 200;
 
@@ -38,7 +37,7 @@ pub(super) fn read(
         if !format.name.is_empty() && !names.insert(format.name.clone()) {
             let message =
                 format!("an earlier format of the file has the name `{}`, too", format.name);
-            reader.refuse(at, message, "give each format of a file a name of its own");
+            reader.refuse(at, message, "give each format of a file another name");
         }
         formats.push(format);
     }
@@ -79,6 +78,7 @@ fn format(
     found.escape = escape.map(str::to_owned);
     let zone = keys.take("time_zone");
     found.time_zone = zone.and_then(|at| {
+        places.put(format!("{path}.time_zone"), &at);
         reader.parsed(&at, |text| <Zone as SettingKind>::parse(text, None, &TimeZone::UTC))
     });
     found.fields = map(reader, &mut keys, "fields", path, places);

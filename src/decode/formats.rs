@@ -8,8 +8,8 @@
 //!   are tried in the order of the configuration, and then the built-in readers. A line whose
 //!   wrapper none of them describes is tried with it, too, but only by formats that begin with a
 //!   time and by regular expressions: their own header may look like that of a transport.
-//! - The first format whose whole pattern matches reads the line. Half a match reads nothing, and
-//!   a line that no format matches goes to the built-in readers.
+//! - The first format that matches the whole line reads it. Half a match reads nothing, and a line
+//!   that no format matches goes to the built-in readers.
 //! - The meaning of a field comes from its name in the pattern, never from its text. A value that
 //!   cannot be what the name says (a date that does not exist, a status without three digits) costs
 //!   that field only. A word that is no level leaves the level unspecified.
@@ -214,20 +214,19 @@ impl Scratch {
             return false;
         }
         into.slots.clear();
-        let number_of = number as u16;
         match &format.reader {
             Reader::Program(program) => {
                 for (step, span) in program.steps.iter().zip(&self.spans) {
                     if step.field.is_wanted() {
                         let span = (span.start as usize, span.end as usize);
-                        self.values.put((&step.field, number_of), line, span, into);
+                        self.values.put(&step.field, line, span, into);
                     }
                 }
             }
             Reader::Pattern(pattern) => {
                 let captures = self.captures.get(number).and_then(Option::as_ref);
                 for (field, start, end) in captures.iter().flat_map(|c| pattern.fields(line, c)) {
-                    self.values.put((field, number_of), line, (start, end), into);
+                    self.values.put(field, line, (start, end), into);
                 }
             }
         }

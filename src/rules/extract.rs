@@ -11,7 +11,7 @@ use regex_syntax::hir::{Hir, HirKind};
 /// The longest text of a pattern, in bytes.
 const PATTERN_BYTES_MAX: usize = 4 * 1024;
 /// The longest text of a grok pattern with all its names replaced.
-const EXPANDED_BYTES_MAX: usize = 64 * 1024;
+pub(super) const EXPANDED_BYTES_MAX: usize = 64 * 1024;
 /// The most bytes that a compiled pattern may occupy. A thousandth of it is usual, and 1,000 rules
 /// may have one each.
 const COMPILED_BYTES_MAX: usize = 1 << 20;

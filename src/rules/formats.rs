@@ -19,7 +19,7 @@ use super::syntax::SyntaxError;
 use crate::decode::formats::{FORMATS_MAX, Formats, OwnFormat, Reader};
 use crate::record::field::FieldTable;
 use crate::record::severity::Severity;
-use notation::Context;
+use notation::{Context, Wrong};
 
 /// The longest pattern, in bytes.
 const PATTERN_BYTES_MAX: usize = 4 * 1024;
@@ -71,9 +71,6 @@ pub(super) fn compile(
     (formats, errors)
 }
 
-/// An error, and the key of the value that it is in; the pattern if there is none.
-type Wrong = (Option<&'static str>, SyntaxError);
-
 fn reader(one: &FormatSettings, fields: &mut FieldTable) -> Result<Reader, Wrong> {
     let in_pattern = |error: SyntaxError| (None, error);
     if let Some((word, level)) =
@@ -100,10 +97,8 @@ fn reader(one: &FormatSettings, fields: &mut FieldTable) -> Result<Reader, Wrong
         Notation::Nginx => nginx::parse(&context),
         Notation::Apache => apache::parse(&context),
         Notation::Logback | Notation::Log4j2 => java::parse(&context),
-        Notation::Regex => {
-            return expression::compile(&one.pattern, &[], &context, fields).map_err(in_pattern);
-        }
-        Notation::Grok => return grok::compile(&context, fields).map_err(in_pattern),
+        Notation::Regex => return expression::compile(&one.pattern, &[], &context, fields),
+        Notation::Grok => return grok::compile(&context, fields),
     };
     let pieces = pieces.map_err(in_pattern)?;
     builder::program(pieces, &context, fields).map(Reader::Program).map_err(in_pattern)

@@ -11,21 +11,31 @@ use crate::record::field::{
 use crate::record::sentinel::is_sentinel;
 use crate::record::slots::{Entry, Place};
 use crate::record::{Decoded, number};
+use jiff::tz::TimeZone;
 use memchr::memchr;
 
 /// What is remembered between values: the offset of a zone in the minute of the last time, because
 /// lines of one minute share it.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Values {
-    offset: Option<(u16, i64, Option<i32>)>,
+    offset: Option<LastOffset>,
+}
+
+/// The offset of a zone in one minute.
+#[derive(Clone, Debug)]
+struct LastOffset {
+    zone: TimeZone,
+    /// Minutes since 1970 on the wall clock.
+    minute: i64,
+    east: Option<i32>,
 }
 
 impl Values {
-    /// Writes the value between two positions of the line. `format` is the number of the format.
+    /// Writes the value between two positions of the line.
     #[inline]
     pub(super) fn put(
         &mut self,
-        (field, format): (&Field, u16),
+        field: &Field,
         line: &str,
         (start, end): (usize, usize),
         into: &mut Decoded,
@@ -40,16 +50,18 @@ impl Values {
             entry.place = Place::Scratch;
         }
         match field.meaning {
-            Meaning::Time => return self.put_time(field, format, value, entry, into),
+            Meaning::Time => self.put_time(field, value, entry, into),
             Meaning::Level => return put_level(field, value, entry, into),
             _ => {}
         }
+        let written = entry;
         let Decoded { slots, scratch, .. } = into;
         let value = match entry.place {
             Place::Line => value,
             Place::Scratch => &scratch[entry.start as usize..],
         };
         match field.meaning {
+            Meaning::Time => {}
             Meaning::Message => slots.put(BODY, entry),
             Meaning::Request => {
                 if let Some((method, path)) = access::request_line(value.as_bytes()) {
@@ -66,25 +78,18 @@ impl Values {
             _ => slots.put(field.to, entry),
         }
         if field.also != FieldId::NONE && !matches!(value, "" | "-") {
-            slots.put(field.also, Entry { len: value.len() as u32, rank: 0, ..entry });
+            slots.put(field.also, Entry { rank: 0, ..written });
         }
     }
 
-    /// Writes a time: where it stands, or in a form that has one meaning.
-    fn put_time(
-        &mut self,
-        field: &Field,
-        format: u16,
-        value: &str,
-        entry: Entry,
-        into: &mut Decoded,
-    ) {
+    /// Writes a time: as it is in the line, or in a form that has one meaning.
+    fn put_time(&mut self, field: &Field, value: &str, entry: Entry, into: &mut Decoded) {
         let Some(form) = field.time.as_deref().filter(|form| form.is_rewritten) else {
             into.slots.put(TIMESTAMP, entry);
             return;
         };
         let Some(found) = form.pattern.read(value) else { return };
-        let east = self.offset(form, format, &found);
+        let east = self.offset(form, &found);
         let from = into.scratch.len();
         pattern::write(&found, east, &mut into.scratch);
         let place = Place::Scratch;
@@ -93,18 +98,18 @@ impl Values {
     }
 
     /// Returns the offset of the zone that the format defines.
-    fn offset(&mut self, form: &TimeForm, format: u16, found: &Civil) -> Option<i32> {
+    fn offset(&mut self, form: &TimeForm, found: &Civil) -> Option<i32> {
         let zone = match form.zone.as_ref()? {
             Zone::Utc => return Some(0),
             Zone::Fixed(east) => return Some(*east),
-            zone @ Zone::Named(_) => zone,
+            Zone::Named(zone) => zone,
         };
         let minute = found.seconds()?.div_euclid(60);
-        match self.offset {
-            Some((of, at, east)) if (of, at) == (format, minute) => east,
+        match &self.offset {
+            Some(last) if last.minute == minute && last.zone == *zone => last.east,
             _ => {
-                let east = offset_of(zone, minute * 60);
-                self.offset = Some((format, minute, east));
+                let east = offset_of(&Zone::Named(zone.clone()), minute * 60);
+                self.offset = Some(LastOffset { zone: zone.clone(), minute, east });
                 east
             }
         }

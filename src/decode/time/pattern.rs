@@ -74,10 +74,13 @@ impl Part {
 const FIXED_BYTES_MAX: usize = 32;
 const WORD: usize = 8;
 
-/// A time in which every digit has its place: it is compared eight bytes at a time.
+/// The first parts of a time, as far as every digit has its place: they are compared eight bytes at
+/// a time.
 #[derive(Clone, Copy, Debug)]
 struct Fixed {
     length: usize,
+    /// How many parts are compared; an offset, for example, is not, because it has several forms.
+    parts: usize,
     /// The literal bytes, zeros elsewhere.
     literals: [u64; FIXED_BYTES_MAX / WORD],
     /// All bits of the literal bytes.
@@ -139,10 +142,11 @@ impl TimePattern {
     /// exists is not checked.
     #[inline]
     pub fn end(&self, bytes: &[u8], at: usize) -> Option<usize> {
-        if let Some(fixed) = &self.fixed {
-            return fixed.end(bytes, at);
-        }
-        self.parts.iter().try_fold(at, |at, part| part.end(bytes, at))
+        let (at, parts) = match &self.fixed {
+            Some(fixed) => (fixed.end(bytes, at)?, &self.parts[fixed.parts..]),
+            None => (at, &*self.parts),
+        };
+        parts.iter().try_fold(at, |at, part| part.end(bytes, at))
     }
 
     /// Reads a time of this form. Returns `None` if the date or the time of day does not exist.
@@ -169,9 +173,9 @@ impl TimePattern {
                 Item::Second => found.clock.2 = number(),
                 Item::Fraction => found.nanos = civil::fraction(text)?.0,
                 Item::HalfDay => afternoon = Some(text[0] | 0x20 == b'p'),
-                Item::Offset | Item::ZoneName => {
-                    found.offset = zone_at(text).and_then(|(_, zone)| zone.offset);
-                }
+                // the id of a zone, `America/New_York`, has no offset that could be read here
+                Item::ZoneName if text.contains(&b'/') => return None,
+                Item::Offset | Item::ZoneName => found.offset = offset_in(text),
                 Item::Byte(_) | Item::Weekday | Item::Ignored => {}
                 Item::Epoch => return None,
             }
@@ -196,8 +200,10 @@ impl TimePattern {
         Some(found)
     }
 
-    /// Writes a time in this form, for tests of the pattern at the time of compiling.
+    /// Writes a time in this form, for tests of the pattern at the time of compiling. Its offset is
+    /// zero or an hour.
     pub fn show(&self, of: &Civil) -> String {
+        let is_utc = of.offset.is_none_or(|east| east == 0);
         let (month, day) = of.month_day.unwrap_or((1, 1));
         let (hour, minute, second) = of.clock;
         let mut out = String::new();
@@ -229,8 +235,8 @@ impl TimePattern {
                     out.push_str(&digits[..usize::from(part.max.min(9))]);
                 }
                 Item::HalfDay => out.push_str(if hour < 12 { "AM" } else { "PM" }),
-                Item::Offset => out.push_str("+0000"),
-                Item::ZoneName => out.push_str("UTC"),
+                Item::Offset => out.push_str(if is_utc { "+0000" } else { "+0100" }),
+                Item::ZoneName => out.push_str(if is_utc { "UTC" } else { "GMT+01:00" }),
                 Item::Epoch => {
                     out.push_str(&of.seconds().unwrap_or(0).to_string());
                     let zeros = usize::from(part.min).saturating_sub(10);
@@ -346,6 +352,19 @@ impl Part {
     }
 }
 
+/// Returns the offset that a zone names: `+01:00`, `CET`, or Java's `GMT+01:00` and `GMT+1`.
+fn offset_in(text: &[u8]) -> Option<i32> {
+    let known = |text: &[u8]| zone_at(text).and_then(|(_, zone)| zone.offset);
+    match text.strip_prefix(b"GMT").or_else(|| text.strip_prefix(b"UTC")) {
+        Some([sign, hour]) => known(&[*sign, b'0', *hour]),
+        Some([sign, hour, b':', minutes @ ..]) => {
+            known(&[&[*sign, b'0', *hour, b':'], minutes].concat())
+        }
+        Some(offset @ [b'+' | b'-', ..]) => known(offset),
+        _ => known(text),
+    }
+}
+
 /// Returns the length of `Z`, `+01`, `+0100`, `+01:00`; 0 if there is no offset.
 fn offset(rest: &[u8]) -> usize {
     let is_digit = |at: usize| rest.get(at).is_some_and(u8::is_ascii_digit);
@@ -362,42 +381,44 @@ fn offset(rest: &[u8]) -> usize {
 }
 
 impl Fixed {
-    /// Returns the whole words of a pattern in which every part has one length.
+    /// Returns the whole words of the parts before the first that has several lengths.
     fn of(parts: &[Part]) -> Option<Fixed> {
         let mut bytes = [0; FIXED_BYTES_MAX];
         let mut is_literal = [0; FIXED_BYTES_MAX];
         let mut is_free = [0; FIXED_BYTES_MAX];
         let mut length = 0;
+        let mut compared = 0;
         for part in parts {
-            let is_text = matches!(part.item, Item::Weekday | Item::HalfDay | Item::ZoneName);
+            let is_text =
+                matches!(part.item, Item::Weekday | Item::HalfDay | Item::Offset | Item::ZoneName);
             let count = usize::from(part.max);
             let fits = length + count <= FIXED_BYTES_MAX;
             if is_text || !fits || part.min != part.max || part.is_padded {
-                return None;
+                break;
             }
             match part.item {
                 Item::Byte(byte) => {
                     bytes[length] = byte;
                     is_literal[length] = 0xff;
                 }
-                // letters, and the sign of an offset: only reading the value checks them
+                // only reading the value checks the letters
                 Item::MonthName => is_free[length..length + count].fill(0xff),
-                Item::Offset => is_free[length] = 0xff,
                 _ => {}
             }
             length += count;
+            compared += 1;
         }
         let words = |bytes: [u8; FIXED_BYTES_MAX]| {
+            let (chunks, _) = bytes.as_chunks::<WORD>();
             let mut words = [0; FIXED_BYTES_MAX / WORD];
-            for (word, chunk) in words.iter_mut().zip(bytes.chunks_exact(WORD)) {
-                let mut eight = [0; WORD];
-                eight.copy_from_slice(chunk);
-                *word = u64::from_le_bytes(eight);
+            for (word, chunk) in words.iter_mut().zip(chunks) {
+                *word = u64::from_le_bytes(*chunk);
             }
             words
         };
         (length >= WORD).then(|| Fixed {
             length,
+            parts: compared,
             literals: words(bytes),
             is_literal: words(is_literal),
             is_free: words(is_free),
@@ -445,43 +466,52 @@ impl Fixed {
 mod tests {
     use super::*;
 
-    fn usual() -> TimePattern {
-        let part = |item, count| Part::digits(item, count);
-        TimePattern::new(vec![
-            part(Item::Year, 4),
-            Part::byte(b'-'),
-            part(Item::Month, 2),
-            Part::byte(b'-'),
-            part(Item::Day, 2),
-            Part::byte(b' '),
-            part(Item::Hour, 2),
-            Part::byte(b':'),
-            part(Item::Minute, 2),
-            Part::byte(b':'),
-            part(Item::Second, 2),
-            Part::byte(b','),
-            part(Item::Fraction, 3),
-        ])
+    fn digits(item: Item, count: u8) -> Part {
+        Part::digits(item, count)
+    }
+
+    /// The parts of `2026-01-02 03:04:05`, with more behind them.
+    fn usual(more: &[Part]) -> TimePattern {
+        let mut parts = vec![digits(Item::Year, 4)];
+        for (byte, item) in [
+            (b'-', Item::Month),
+            (b'-', Item::Day),
+            (b' ', Item::Hour),
+            (b':', Item::Minute),
+            (b':', Item::Second),
+        ] {
+            parts.extend([Part::byte(byte), digits(item, 2)]);
+        }
+        parts.extend(more);
+        TimePattern::new(parts)
     }
 
     /// Guarantees: comparing whole words finds what comparing byte by byte finds, for every byte in
     /// every place.
     #[test]
     fn words_agree_with_bytes() {
-        let pattern = usual();
-        assert!(pattern.fixed.is_some());
-        let slow = TimePattern { fixed: None, ..pattern.clone() };
-        let text = b"2026-01-02 03:04:05,678 - x";
-        assert_eq!(pattern.end(text, 0), Some(23));
-        for place in 0..23 {
-            for byte in 0..=255 {
-                let mut changed = *text;
-                changed[place] = byte;
-                assert_eq!(pattern.end(&changed, 0), slow.end(&changed, 0), "{place} {byte}");
+        let milliseconds = [Part::byte(b','), digits(Item::Fraction, 3)];
+        for (pattern, text) in [
+            (usual(&milliseconds), "2026-01-02 03:04:05,678"),
+            (usual(&[digits(Item::Offset, 5)]), "2026-01-02 03:04:05+0100"),
+            (usual(&[digits(Item::Offset, 6)]), "2026-01-02 03:04:05+01:00"),
+            (usual(&[digits(Item::Offset, 6), Part::byte(b']')]), "2026-01-02 03:04:05-01:00]"),
+        ] {
+            assert!(pattern.fixed.is_some());
+            let slow = TimePattern { fixed: None, ..pattern.clone() };
+            let line = format!("{text} - x").into_bytes();
+            assert_eq!(pattern.end(&line, 0), Some(text.len()), "{text}");
+            for place in 0..line.len() {
+                for byte in 0..=255 {
+                    let mut changed = line.clone();
+                    changed[place] = byte;
+                    let found = (pattern.end(&changed, 0), slow.end(&changed, 0));
+                    assert_eq!(found.0, found.1, "{text}: {place} {byte}");
+                }
             }
-        }
-        for end in 0..text.len() {
-            assert_eq!(pattern.end(&text[..end], 0), slow.end(&text[..end], 0), "{end}");
+            for end in 0..line.len() {
+                assert_eq!(pattern.end(&line[..end], 0), slow.end(&line[..end], 0), "{end}");
+            }
         }
     }
 

@@ -3,7 +3,7 @@
 
 use super::dates;
 use super::notation::{Context, Draft, Piece};
-use crate::decode::formats::program::{Meaning, Shape};
+use crate::decode::formats::program::Shape;
 use crate::record::field::{
     CLIENT_ADDRESS, DURATION, HTTP_METHOD, HTTP_STATUS, REQUEST_ID, REQUEST_LINE, TIMESTAMP,
     TRACEPARENT, URL_PATH, USER_AGENT, Unit,
@@ -192,11 +192,7 @@ fn time(argument: Option<&str>, draft: Draft) -> Result<Vec<Piece>, SyntaxError>
         return Ok(vec![Piece::literal("["), time.piece(), Piece::literal("]")]);
     };
     let form = argument.strip_prefix("begin:").or_else(|| argument.strip_prefix("end:"));
-    let number = |draft: Draft, rank| Draft {
-        meaning: Some(Meaning::Time),
-        rank,
-        ..draft.of(TIMESTAMP).shaped(Shape::Number)
-    };
+    let number = |draft: Draft, rank| Draft { rank, ..draft.of(TIMESTAMP).shaped(Shape::Number) };
     let draft = match form.unwrap_or(argument) {
         "sec" => number(draft, 4),
         "msec" => number(draft, 1),

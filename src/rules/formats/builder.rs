@@ -7,7 +7,7 @@ use crate::decode::formats::program::{
     Escapes, Field, Literal, Meaning, Padding, Program, STEPS_MAX, Shape, Step,
 };
 use crate::decode::time::pattern::{Item, Part};
-use crate::record::field::{FieldId, FieldTable, HTTP_STATUS, SEVERITY};
+use crate::record::field::{FieldId, FieldTable, SEVERITY};
 use crate::record::severity::Severity;
 use crate::rules::settings::Notation;
 use crate::rules::syntax::SyntaxError;
@@ -33,7 +33,7 @@ pub(super) fn program(
     let mut steps: Vec<Step> = Vec::new();
     let mut head = Literal::default();
     let mut blank = false;
-    let mut last: Option<(Shape, String, usize)> = None;
+    let mut last: Option<(Shape, String)> = None;
     for piece in pieces {
         match piece {
             Piece::Literal(text) => {
@@ -57,7 +57,7 @@ pub(super) fn program(
             }
             Piece::LineEnd(_) => {}
             Piece::Field(draft) => {
-                if let Some((shape, before, _)) = &last
+                if let Some((shape, before)) = &last
                     && !is_delimited(*shape, &draft)
                 {
                     let message = format!(
@@ -69,9 +69,9 @@ pub(super) fn program(
                         .hint("put a separator between them, or give the first a fixed width"));
                 }
                 blank = false;
-                let (written, offset) = (draft.written.clone(), draft.offset);
+                let written = draft.written.clone();
                 let made = step(*draft, context, fields, is_escaped)?;
-                last = Some((made.shape, written, offset));
+                last = Some((made.shape, written));
                 steps.push(made);
             }
         }
@@ -150,13 +150,10 @@ fn step(
     is_escaped: bool,
 ) -> Result<Step, SyntaxError> {
     let mut field = resolve::field(&draft.key, draft.to, context, fields);
-    if let Some(meaning) = draft.meaning {
-        field.meaning = meaning;
-    }
     if draft.unit != crate::record::field::Unit::None {
         field.unit = draft.unit;
     }
-    field.rank = draft.rank;
+    field.rank = field.rank.max(draft.rank);
     field.is_escaped = is_escaped;
     let mut shape = draft.shape;
     // the settings may give a field of any form another meaning
@@ -166,13 +163,10 @@ fn step(
     if field.meaning == Meaning::Level && field.to == SEVERITY {
         add_levels(&mut field, &draft);
     }
-    if field.to == HTTP_STATUS && draft.meaning.is_none() {
-        field.meaning = Meaning::Status;
-    }
     if let Some(parts) = draft.time {
         let zone = draft.zone.as_ref().or(context.settings.time_zone.as_ref());
+        // the form says where the value ends, even where it is not the time of the record
         field.time = Some(Box::new(resolve::time(parts, zone, draft.offset)?));
-        field.meaning = Meaning::Time;
     }
     let is_text = matches!(shape, Shape::Text | Shape::Message | Shape::Token);
     if let Some(most) = draft.most

@@ -50,6 +50,10 @@ pub(super) fn strftime(text: &str) -> Result<Vec<Part>, SyntaxError> {
         let from = cursor.at - 1;
         // glibc's flag for a number without its zero
         let is_short = cursor.take("-");
+        // the offset with a colon, which Python writes since 3.12
+        if cursor.rest().starts_with(":z") {
+            cursor.next();
+        }
         let Some(letter) = cursor.next() else {
             return Err(SyntaxError::new(from, "`%` at the end of the format of times"));
         };
@@ -142,6 +146,7 @@ pub(super) fn java(text: &str, base: usize) -> Result<Vec<Part>, SyntaxError> {
             's' => number(Item::Second),
             'S' | 'n' => part(Item::Fraction, count, count),
             'a' => part(Item::HalfDay, 2, 2),
+            'Z' if count == 4 => part(Item::ZoneName, 1, 40),
             'Z' | 'X' | 'x' => part(Item::Offset, 1, 6),
             'z' | 'V' | 'O' => part(Item::ZoneName, 1, 40),
             'D' => part(Item::Ignored, count, 3.max(count)),

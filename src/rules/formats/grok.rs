@@ -3,11 +3,12 @@
 //! one here, and look-around is refused. Unit: one format.
 
 use super::expression::{self, Group};
-use super::notation::Context;
+use super::notation::{Context, Wrong};
 use crate::decode::formats::Reader;
 use crate::record::field::{
     CLIENT_ADDRESS, FieldId, FieldTable, HTTP_METHOD, HTTP_STATUS, SEVERITY, URL_PATH, USER_AGENT,
 };
+use crate::rules::extract::EXPANDED_BYTES_MAX;
 use crate::rules::syntax::{SyntaxError, nearest};
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -17,8 +18,6 @@ const LIBRARY: &str = include_str!("grok.txt");
 
 /// How deep names may refer to others.
 const DEPTH_MAX: usize = 24;
-/// The longest expanded pattern; the compiler of expressions has a bound on its size too.
-const EXPANDED_BYTES_MAX: usize = 64 * 1024;
 
 /// The library by name.
 static NAMES: LazyLock<HashMap<&'static str, &'static str>> = LazyLock::new(|| {
@@ -44,20 +43,22 @@ const FIELDS: &[(&str, FieldId)] = &[
 ///
 /// # Errors
 /// Returns the position of a name that is unknown, or of what is no regular expression.
-pub(super) fn compile(
-    context: &Context<'_>,
-    fields: &mut FieldTable,
-) -> Result<Reader, SyntaxError> {
+pub(super) fn compile(context: &Context<'_>, fields: &mut FieldTable) -> Result<Reader, Wrong> {
     let mut expander = Expander { own: &context.settings.patterns, groups: Vec::new() };
     let pattern = context.settings.pattern.as_str();
     let mut expanded = String::new();
     let mut origins = Vec::new();
-    expander.expand(pattern, 0, &mut expanded, &mut |at, from| origins.push((at, from)))?;
-    expression::compile(&expanded, &expander.groups, context, fields).map_err(|error| {
+    expander
+        .expand(pattern, 0, &mut expanded, &mut |at, from| origins.push((at, from)))
+        .map_err(|error| (None, error))?;
+    expression::compile(&expanded, &expander.groups, context, fields).map_err(|(key, error)| {
+        if key.is_some() {
+            return (key, error);
+        }
         // the position in the expanded text, as one in the text that was written
         let before = origins.iter().rev().find(|(at, _)| *at <= error.offset);
         let offset = before.map_or(error.offset, |(at, from)| from + (error.offset - at));
-        SyntaxError { offset: offset.min(pattern.len()), ..error }
+        (None, SyntaxError { offset: offset.min(pattern.len()), ..error })
     })
 }
 
@@ -67,8 +68,8 @@ struct Expander<'a> {
 }
 
 impl Expander<'_> {
-    /// Appends a pattern with its names replaced. `origin` is told which position of the result
-    /// comes from which of the pattern.
+    /// Appends a pattern with its names replaced. `origin` receives a position of the
+    /// result, and the one of the pattern from which it comes.
     fn expand(
         &mut self,
         pattern: &str,

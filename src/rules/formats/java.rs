@@ -25,8 +25,7 @@ pub(super) fn parse(context: &Context<'_>) -> Result<Vec<Piece>, SyntaxError> {
     let is_log4j2 = context.settings.notation == Notation::Log4j2;
     let parser = Parser { is_log4j2, words: if is_log4j2 { LOG4J2 } else { LOGBACK } };
     let mut cursor = Cursor::new(&context.settings.pattern);
-    let pieces = parser.pieces(&mut cursor, None, 0)?;
-    Ok(pieces)
+    parser.pieces(&mut cursor, None, 0)
 }
 
 struct Parser {
@@ -245,7 +244,7 @@ impl Parser {
             C::Number => Draft { key: String::new(), ..draft.shaped(Shape::Number) },
             // the time since the start of the application is the duration of nothing
             C::Relative => Draft { unit: Unit::Milliseconds, ..draft.shaped(Shape::Number) },
-            C::Text => Draft { key: word.to_owned(), ..draft },
+            C::Text => draft,
             C::Context => {
                 let key = option.split(":-").next().unwrap_or_default();
                 let is_single = !key.contains(',');

@@ -4,7 +4,7 @@
 use super::dates;
 use super::notation::{Context, Draft, Piece};
 use super::python::misspelt;
-use crate::decode::formats::program::{Meaning, Shape};
+use crate::decode::formats::program::Shape;
 use crate::decode::time::pattern::{Item, Part};
 use crate::record::field::{
     CLIENT_ADDRESS, DURATION, HTTP_METHOD, HTTP_STATUS, REQUEST_ID, REQUEST_LINE, SPAN_ID,
@@ -141,7 +141,7 @@ const TOKENS: &[&str] = &[
     "ssl_session_reused",
 ];
 
-/// Variables with a value for each server that was asked.
+/// Variables with a value for each server that got the request.
 const LISTS: &[&str] = &[
     "upstream_addr",
     "upstream_bytes_received",
@@ -256,12 +256,10 @@ fn variable(name: &str, at: usize, context: &Context<'_>) -> Result<Draft, Synta
         "time_local" => Draft { rank: 2, ..draft.timed(dates::common_log()) },
         "time_iso8601" => {
             let mut parts = dates::strftime("%Y-%m-%dT%H:%M:%S").unwrap_or_default();
-            parts.push(Part { item: Item::Offset, min: 6, max: 6, is_padded: false });
+            parts.push(Part::digits(Item::Offset, 6));
             Draft { rank: 2, ..draft.timed(parts) }
         }
-        "msec" => {
-            Draft { meaning: Some(Meaning::Time), ..draft.of(TIMESTAMP) }.shaped(Shape::Number)
-        }
+        "msec" => draft.of(TIMESTAMP).shaped(Shape::Number),
         "status" => draft.of(HTTP_STATUS).shaped(Shape::Number),
         "request" => draft.of(REQUEST_LINE),
         "request_time" => seconds(draft).shaped(Shape::Number),

@@ -1,7 +1,7 @@
 //! What the parser of a notation returns: literals and drafts of fields, each with its position in
 //! the pattern. Unit: one piece of a pattern.
 
-use crate::decode::formats::program::{Meaning, Padding, Shape};
+use crate::decode::formats::program::{Padding, Shape};
 use crate::decode::time::pattern::Part;
 use crate::record::field::{FieldId, Unit};
 use crate::rules::settings::FormatSettings;
@@ -23,6 +23,9 @@ impl Context<'_> {
         self.settings.fields.iter().any(|(known, _)| known == name)
     }
 }
+
+/// An error, and the key of the value that it is in; the pattern if there is none.
+pub(super) type Wrong = (Option<&'static str>, SyntaxError);
 
 /// A part of a pattern.
 #[derive(Debug)]
@@ -57,8 +60,6 @@ pub(super) struct Draft {
     pub(super) key: String,
     /// What the notation defines it to be.
     pub(super) to: Option<FieldId>,
-    /// How the value is read, if that does not follow from its field.
-    pub(super) meaning: Option<Meaning>,
     /// The unit that the notation defines.
     pub(super) unit: Unit,
     /// The rank among fields of the same meaning; 0 is best.
@@ -86,7 +87,6 @@ impl Draft {
             most: None,
             key: key.to_owned(),
             to: None,
-            meaning: None,
             unit: Unit::None,
             rank: 0,
             time: None,

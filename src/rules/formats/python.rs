@@ -4,11 +4,12 @@
 use super::builder::padding;
 use super::dates;
 use super::notation::{Context, Cursor, Draft, Piece};
-use crate::decode::formats::program::{Meaning, Padding, Shape};
+use crate::decode::formats::program::{Padding, Shape};
 use crate::record::field::{
     BODY, CLIENT_ADDRESS, CODE_FILE, CODE_LINE, FUNCTION, HTTP_STATUS, LOGGER, PYTHON_LEVEL,
     REQUEST_LINE, SEVERITY, THREAD, TIMESTAMP,
 };
+use crate::rules::settings::Notation;
 use crate::rules::syntax::{SyntaxError, nearest};
 
 /// The attributes of a LogRecord; a format may name others, which the application adds.
@@ -63,9 +64,7 @@ pub(super) fn parse(context: &Context<'_>) -> Result<Vec<Piece>, SyntaxError> {
 /// # Errors
 /// Returns the first thing that is no format.
 pub(super) fn parse_loguru(context: &Context<'_>) -> Result<Vec<Piece>, SyntaxError> {
-    let pieces = braces(&context.settings.pattern, context, loguru_attribute)?;
-    // the default handler appends both itself; in a format they only end it
-    Ok(pieces)
+    braces(&context.settings.pattern, context, loguru_attribute)
 }
 
 /// What a field is written with.
@@ -133,7 +132,7 @@ fn braces(
     context: &Context<'_>,
     attribute: Attribute,
 ) -> Result<Vec<Piece>, SyntaxError> {
-    let is_loguru = context.settings.notation == crate::rules::settings::Notation::Loguru;
+    let is_loguru = context.settings.notation == Notation::Loguru;
     let mut cursor = Cursor::new(text);
     let mut pieces = Vec::new();
     while let Some(character) = cursor.peek() {
@@ -198,15 +197,14 @@ fn braced(
 ) -> Result<(), SyntaxError> {
     let (name, spec_text) = inside.split_once(':').unwrap_or((inside, ""));
     let name = name.split('!').next().unwrap_or_default();
-    let is_loguru = context.settings.notation == crate::rules::settings::Notation::Loguru;
+    let is_loguru = context.settings.notation == Notation::Loguru;
+    let spec_at = from + 1 + inside.len() - spec_text.len();
     if is_loguru && name == "time" {
-        let at = from + 1 + inside.len() - spec_text.len();
-        let (parts, zone) = dates::loguru(spec_text, at)?;
+        let (parts, zone) = dates::loguru(spec_text, spec_at)?;
         let draft = Draft { zone, ..Draft::text("time", written, from).timed(parts) };
         pieces.push(draft.piece());
         return Ok(());
     }
-    let spec_at = from + 1 + inside.len() - spec_text.len();
     let spec = format_spec(spec_text, spec_at, is_number(name))?;
     attribute(name, from + 1, spec, written, context, pieces)
 }
@@ -312,8 +310,7 @@ fn attribute(
             let parts = context.datefmt.clone().unwrap_or_else(dates::python_default);
             draft.timed(parts)
         }
-        "created" => Draft { meaning: Some(Meaning::Time), rank: 2, ..draft.of(TIMESTAMP) }
-            .shaped(Shape::Number),
+        "created" => Draft { rank: 2, ..draft.of(TIMESTAMP).shaped(Shape::Number) },
         "msecs" => Draft { is_milliseconds: spec.kind == 'd', ..draft.shaped(Shape::Number) },
         "levelname" => draft.of(SEVERITY).shaped(Shape::Level),
         "levelno" => draft.of(PYTHON_LEVEL).shaped(Shape::Number),
@@ -391,7 +388,7 @@ fn loguru_attribute(
                     let message = format!("a record of loguru has no `{root}`");
                     let hint = match nearest(root, KNOWN.iter().copied()) {
                         Some(meant) => format!("did you mean `{meant}`?"),
-                        None => "fields of one's own are written {extra[NAME]}".to_owned(),
+                        None => "your own fields are written {extra[NAME]}".to_owned(),
                     };
                     return Err(SyntaxError::new(at, message).hint(hint));
                 }
@@ -404,11 +401,11 @@ fn loguru_attribute(
 }
 
 fn draft(name: &str, at: usize, spec: Spec, written: &str) -> Draft {
-    let padding = match spec.width {
-        Some(_) if spec.kind != 's' && !spec.is_left_aligned => padding(spec.width, false),
-        width => padding(width, spec.is_left_aligned),
+    let padding = if spec.most == Some(0) {
+        Padding::None
+    } else {
+        padding(spec.width, spec.is_left_aligned)
     };
-    let padding = if spec.most == Some(0) { Padding::None } else { padding };
     Draft { padding, most: spec.most, ..Draft::text(name, written, at) }
 }
 

@@ -7,8 +7,8 @@ use crate::decode::formats::program::{Field, Meaning, TimeForm};
 use crate::decode::time::pattern::{Civil, Item, Part, TimePattern, write};
 use crate::decode::time::{MinuteCache, Zone, parse};
 use crate::record::field::{
-    BODY, CLIENT_ADDRESS, DURATION, FRAMEWORK, FieldId, FieldTable, HTTP_STATUS, REQUEST_LINE,
-    SEVERITY, TIMESTAMP, URL_PATH, Unit,
+    BODY, CLIENT_ADDRESS, DURATION, FIRST_OWN, FRAMEWORK, FieldId, FieldTable, HTTP_STATUS,
+    REQUEST_LINE, SEVERITY, TIMESTAMP, URL_PATH, Unit,
 };
 use crate::rules::syntax::SyntaxError;
 use jiff::tz::TimeZone;
@@ -39,8 +39,10 @@ pub(super) fn field(
     let binding = fields.binding(name).filter(|_| name.len() > 1);
     let mapped = context.settings.fields.iter().find(|(known, _)| known == name);
     if let Some((_, meant)) = mapped {
-        field.to = fields.intern(meant);
-        field.unit = Unit::of_suffix(name);
+        map_to(meant, &mut field, fields);
+        if field.unit == Unit::None {
+            field.unit = Unit::of_suffix(name);
+        }
     } else if let Some(to) = to {
         field.to = to;
     } else if let Some(binding) = binding.filter(|binding| binding.field != FRAMEWORK) {
@@ -49,19 +51,36 @@ pub(super) fn field(
     }
     if let Some(binding) = binding {
         // a rule may name the key as it is written
-        let own = [binding.field, binding.also].into_iter().find(|of| {
-            *of != FieldId::NONE && of.0 >= crate::record::field::FIRST_OWN && *of != field.to
-        });
-        field.also = own.unwrap_or(FieldId::NONE);
+        let own = [binding.field, binding.also]
+            .into_iter()
+            .find(|of| *of != FieldId::NONE && of.0 >= FIRST_OWN && *of != field.to);
+        field.also = own.unwrap_or(field.also);
     }
     field.meaning = meaning_of(field.to);
-    let usual = context.settings.levels.iter();
     if field.meaning == Meaning::Level {
-        field.levels = usual
+        let levels = context.settings.levels.iter();
+        field.levels = levels
             .filter_map(|(word, level)| Some((Box::from(word.as_str()), level_name(level)?)))
             .collect();
     }
     field
+}
+
+/// Gives a field the meaning that the settings name: a field by its name, or by one of the keys of
+/// structured lines.
+fn map_to(meant: &str, field: &mut Field, fields: &mut FieldTable) {
+    let standard = (0..FIRST_OWN).map(FieldId).find(|of| fields.name(*of) == meant);
+    let binding = fields.binding(meant).filter(|_| meant.len() > 1);
+    match (standard, binding) {
+        (Some(standard), _) => field.to = standard,
+        (None, Some(binding)) if binding.field != FRAMEWORK => {
+            field.to = binding.field;
+            field.also = binding.also;
+            field.unit = binding.unit;
+            field.rank = binding.rank;
+        }
+        _ => field.to = fields.intern(meant),
+    }
 }
 
 /// Returns the usual name of a level.
@@ -119,19 +138,19 @@ pub(super) fn time(
 /// not at all.
 fn is_ambiguous(pattern: &TimePattern) -> bool {
     let samples = [
-        ((2026, 1, 2), (3, 4, 5), 6_007_008),
-        ((2026, 11, 21), (15, 16, 17), 890_000_000),
-        ((2025, 12, 31), (23, 59, 58), 999_999_999),
-        ((2026, 5, 4), (12, 5, 9), 0),
-        ((2027, 7, 12), (0, 30, 0), 123_000_000),
+        ((2026, 1, 2), (3, 4, 5), 6_007_008, 0),
+        ((2026, 11, 21), (15, 16, 17), 890_000_000, 3600),
+        ((2025, 12, 31), (23, 59, 58), 999_999_999, 0),
+        ((2026, 5, 4), (12, 5, 9), 0, 3600),
+        ((2027, 7, 12), (0, 30, 0), 123_000_000, 0),
     ];
-    samples.into_iter().any(|((year, month, day), clock, nanos)| {
+    samples.into_iter().any(|((year, month, day), clock, nanos, east)| {
         let sample = Civil {
             year: Some(year),
             month_day: Some((month, day)),
             clock,
             nanos,
-            offset: Some(0),
+            offset: Some(east),
         };
         let now = sample.seconds().unwrap_or(0).unsigned_abs() * 1_000_000_000;
         let shown = pattern.show(&sample);
