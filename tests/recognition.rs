@@ -43,6 +43,9 @@ fn lines_without_a_level_are_reported_once_per_source() {
         .write_all("~~ canary <7> placed canaryorder=9\n".repeat(3_000).as_bytes())
         .expect("open");
     sidecar.wait_metric("sidelight_records_incomplete_total{missing=\"level\"} 3700");
+    // an evaluation logs after its verdict is published: the second follows the log of the first
+    sidecar.wait_evaluation();
+    sidecar.wait_evaluation();
     drop((strange, usual));
     let ending = sidecar.stop();
     let reports = ending.said.iter().filter(|line| line.contains("most lines of a source"));

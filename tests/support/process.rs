@@ -13,7 +13,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// Long enough for a loaded machine: a test whose wait takes this long fails. No test asserts on a
+/// Long enough for a loaded machine: a test that waits this long fails. No test asserts on a
 /// shorter time.
 pub(crate) const AMPLE: Duration = Duration::from_mins(1);
 
@@ -183,6 +183,20 @@ impl Sidecar {
         let until = Instant::now() + AMPLE;
         while !self.metrics().contains(text) {
             assert!(Instant::now() < until, "no {text:?} in\n{}", self.metrics());
+            std::thread::sleep(LOOK);
+        }
+    }
+
+    /// Waits until the health verdict is evaluated once more, which happens every second.
+    pub(crate) fn wait_evaluation(&self) {
+        let evaluated = || {
+            let (_, health) = self.get("/health", "text/plain");
+            let time = health.lines().find_map(|line| line.split_once("healthy as of "));
+            time.map(|(_, time)| time.to_owned())
+        };
+        let (before, until) = (evaluated(), Instant::now() + AMPLE);
+        while evaluated() == before {
+            assert!(Instant::now() < until, "no evaluation after {before:?}");
             std::thread::sleep(LOOK);
         }
     }
