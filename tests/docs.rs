@@ -174,7 +174,7 @@ fn commands_print_what_the_pages_show() {
     assert!(count > 10, "commands were run: {count}");
 }
 
-/// One page whose commands are run, with sockets and a port of its own.
+/// One page whose commands are run, with its own sockets and port.
 struct Session<'a> {
     page: &'a str,
     folder: tempfile::TempDir,
@@ -303,7 +303,11 @@ fn matches(shown: &str, found: &str) -> bool {
         }
         rest = &rest[at + part.len()..];
     }
-    parts.len() > 1 || rest.trim().is_empty()
+    match parts.as_slice() {
+        [_] => rest.trim().is_empty(),
+        [.., last] => last.is_empty() || found.ends_with(last),
+        [] => true,
+    }
 }
 
 /// Replaces numbers, and blanks by one.
@@ -336,6 +340,8 @@ fn what_matches() {
         ("a", "a b", false),
         ("b", "a b", false),
         ("a\n...", "a", true),
+        ("a\n...\nb", "a\nx\nb c", false),
+        ("a\n...\nb", "a\nb\nx\nb", true),
     ] {
         assert_eq!(matches(shown, found), expected, "{shown:?} {found:?}");
     }
