@@ -24,7 +24,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Long enough for a loaded machine; a test whose wait takes this long fails.
+/// Long enough for a loaded machine; a test that waits this long fails.
 const AMPLE: Duration = Duration::from_secs(20);
 
 struct Bench {

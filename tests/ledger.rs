@@ -196,7 +196,7 @@ proptest! {
     }
 }
 
-/// Long enough for a loaded machine; a test whose wait takes this long fails.
+/// Long enough for a loaded machine; a test that waits this long fails.
 const AMPLE: Duration = Duration::from_mins(1);
 
 /// Sends ten requests through the socket of a whole process that may lose something on purpose,

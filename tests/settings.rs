@@ -9,7 +9,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// Long enough for a loaded machine: a test whose wait takes this long fails.
+/// Long enough for a loaded machine: a test that waits this long fails.
 const AMPLE: Duration = Duration::from_mins(2);
 
 /// Limit of the anonymous memory of the process, well below the 64 MiB limit of a sidecar.

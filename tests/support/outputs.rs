@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use std::process::Child;
 use std::time::{Duration, Instant};
 
-/// Long enough for a loaded machine: a test whose wait takes this long fails.
+/// Long enough for a loaded machine: a test that waits this long fails.
 pub(crate) const AMPLE: Duration = Duration::from_secs(30);
 
 /// An output that accepts no bytes.

@@ -30,7 +30,7 @@ pub(crate) struct Recording {
     pub(crate) ticks: u64,
 }
 
-/// Long enough for a loaded machine: a test whose wait takes this long fails. No test asserts on a
+/// Long enough for a loaded machine: a test that waits this long fails. No test asserts on a
 /// shorter time.
 pub(crate) const AMPLE: Duration = Duration::from_mins(1);
 

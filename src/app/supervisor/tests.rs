@@ -16,7 +16,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::mpsc::sync_channel;
 
-/// Long enough for a loaded machine; a test whose wait takes this long fails.
+/// Long enough for a loaded machine; a test that waits this long fails.
 const AMPLE: Duration = Duration::from_mins(1);
 
 fn sockets(stream: &Path, mode: u32) -> Sockets {

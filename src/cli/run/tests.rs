@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::mpsc::{channel, sync_channel};
 use std::time::Duration;
 
-/// Long enough for a loaded machine; a test whose wait takes this long fails.
+/// Long enough for a loaded machine; a test that waits this long fails.
 const AMPLE: Duration = Duration::from_mins(1);
 
 fn metrics(admin: SocketAddr) -> String {

@@ -1,5 +1,5 @@
-//! The chapter on formats of one's own: the keys of a format, and an example of each notation that a test
-//! reads. Unit: one chapter.
+//! The chapter on the user's formats: the keys of a format, and an example of each notation that a
+//! test reads. Unit: one chapter.
 
 use crate::rules::settings::Notation;
 use serde_json::{Value as Json, json};
@@ -65,19 +65,20 @@ const KEYS: &[(&str, &str, &str)] = &[
     (
         "time_zone",
         "zone",
-        "The zone of times that name none; `time_zone` of all lines if left out.",
+        "The zone of times that name none; `time_zone` of all lines if left out. Beside `regex` and \
+         `grok` it needs `datefmt`.",
     ),
     (
         "fields",
         "map of names and fields",
-        "What a name in the pattern means, as in `{lvl: severity_text}`.",
+        "What a name in the pattern means: a field, or a key of structured lines, as in `{lvl: level}`.",
     ),
     (
         "levels",
         "map of words and levels",
         "The levels of words that are no usual names, as in `{AUDIT: notice}`.",
     ),
-    ("patterns", "map of names and expressions", "Names of one's own for `grok`."),
+    ("patterns", "map of names and expressions", "More names for `grok`."),
 ];
 
 /// Writes the chapter.

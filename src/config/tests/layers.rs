@@ -129,7 +129,7 @@ fn rules_are_merged_by_name() {
     assert_eq!(of(unnamed), 0, "two rules may feed one metric");
 }
 
-/// Guarantees: an error of compiling is told at its place in its own layer, whatever its number in the whole.
+/// Guarantees: an error of compiling is reported at its place in its own layer, whatever its number in the whole.
 #[test]
 fn errors_of_compiling_find_their_layer() {
     let pod = Pod::new(&format!("rules:\n{}{}", counter("a", "a1"), counter("b", "b1")));
