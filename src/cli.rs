@@ -13,6 +13,8 @@ pub(crate) mod programs;
 pub mod reference;
 pub mod replay;
 pub mod run;
+mod scrape;
+pub mod style;
 pub mod value;
 
 use crate::config::environment::Environment;

@@ -4,10 +4,10 @@
 
 mod collector;
 mod play;
-mod scrape;
 mod screen;
 
 use super::get::get;
+use super::scrape::Scrape;
 use crate::clock::Clock;
 use crate::config::environment::Environment;
 use crate::config::settings::LISTEN_PORT;
@@ -15,7 +15,6 @@ use crate::config::units;
 use crate::console;
 use play::{Line, Play, Service};
 use rustix::process::{Pid, Signal, kill_process};
-use scrape::Scrape;
 use screen::View;
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, IsTerminal, Read, Write};

@@ -16,18 +16,58 @@ use crate::rules::set::{Rule, RuleSet};
 use crate::spans::identify;
 use crate::spans::phrase::phrase;
 use std::fmt::Write as _;
+use std::ops::Range;
 
 /// A field of a record, with what is wrong with its value.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct FieldUse {
     /// OpenTelemetry's name, or the name that a rule uses.
     pub name: String,
-    /// The value as it is written.
+    /// The value as it is written, without quotes and escapes.
     pub value: String,
+    /// The value is text, not a number, a truth value or a tree.
+    pub is_text: bool,
+    /// The place of the value in the line, in bytes; `None` if the line contains it only escaped,
+    /// or not at all.
+    pub at: Option<Range<usize>>,
     /// The key of the line, if it differs from the name.
     pub key: Option<String>,
     /// Why the value is not used.
     pub unused: Option<String>,
+}
+
+impl FieldUse {
+    /// Returns the value as `explain` shows it: text in quotes.
+    pub fn shown(&self) -> String {
+        if self.is_text { format!("{:?}", self.value) } else { self.value.clone() }
+    }
+}
+
+/// What a rule makes of a record.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RuleUse {
+    /// The name of the rule.
+    pub name: String,
+    /// Why the rule does not apply; `None` if it does.
+    pub refused: Option<String>,
+    /// The groups of its pattern, by name.
+    pub captures: Vec<(String, String)>,
+    /// What each of its actions does.
+    pub actions: Vec<String>,
+}
+
+impl RuleUse {
+    /// Returns whether the rule applies, with its captures or the reason.
+    pub fn verdict(&self) -> String {
+        match &self.refused {
+            Some(why) => format!("no, {why}"),
+            None => self.captures.iter().fold("yes".to_owned(), |mut text, (name, value)| {
+                // writing to a string does not fail
+                let _ = write!(text, ", {name}={value:?}");
+                text
+            }),
+        }
+    }
 }
 
 /// The fields of a record, in the order of their numbers.
@@ -37,14 +77,18 @@ pub fn fields(rules: &RuleSet, record: &Record<'_>) -> Vec<FieldUse> {
         let entry = record.entry(id)?;
         let name = rules.fields.name(id).to_owned();
         let key = key_before(record, entry).filter(|key| *key != name).map(str::to_owned);
-        let value = match entry.kind {
-            Kind::Text => format!("{:?}", record.slice(entry)),
-            Kind::Number | Kind::True | Kind::False | Kind::Tree => record.slice(entry).to_owned(),
-        };
         let unused = unused(rules, record, id, entry, key.as_deref());
-        Some(FieldUse { name, value, key, unused })
+        let value = record.slice(entry).to_owned();
+        let (is_text, at) = (entry.kind == Kind::Text, place(entry));
+        Some(FieldUse { name, value, is_text, at, key, unused })
     })
     .collect()
+}
+
+/// Returns the place of a value in the line.
+fn place(entry: &Entry) -> Option<Range<usize>> {
+    let start = entry.start as usize;
+    (entry.place == Place::Line).then(|| start..start + entry.len as usize)
 }
 
 /// Returns the key before a value of a JSON or logfmt line.
@@ -73,6 +117,8 @@ pub fn refused(rules: &RuleSet, record: &Record<'_>, trail: &Trail) -> Vec<Field
         FieldUse {
             name: rules.fields.name(id).to_owned(),
             value: record.slice(&entry).to_owned(),
+            is_text: false,
+            at: place(&entry),
             key: key.map(str::to_owned),
             unused: Some(unused),
         }
@@ -192,35 +238,48 @@ fn request(record: &Record<'_>) -> String {
 }
 
 /// Says whether a user's rule applies, and what each of its actions does.
-pub fn rule(rules: &RuleSet, rule: &Rule, record: &Record<'_>, service: &str) -> Vec<String> {
+pub fn rule(rules: &RuleSet, rule: &Rule, record: &Record<'_>, service: &str) -> RuleUse {
+    let mut explained = RuleUse {
+        name: rule.name.to_string(),
+        refused: None,
+        captures: Vec::new(),
+        actions: Vec::new(),
+    };
     let mut captures = None;
     let captured = match rule.criteria.evaluate(record, &mut captures) {
         Evaluation::Applies(captured) => captured,
-        Evaluation::FieldAbsent(field) => {
-            return vec![format!("no, the field `{}` is absent", rules.fields.name(field))];
-        }
-        Evaluation::ConditionNotTrue => return vec!["no, its condition is not true".to_owned()],
-        Evaluation::PatternDoesNotMatch => {
-            return vec!["no, its pattern does not match".to_owned()];
+        declined => {
+            explained.refused = Some(refusal(rules, &declined));
+            return explained;
         }
     };
+    explained.captures = captured.as_ref().map(captures_of).unwrap_or_default();
     let context = RecordContext { record, service, phrase: None, captured };
-    let mut said = vec![format!("yes{}", captured.as_ref().map_or(String::new(), captures_of))];
-    for action in &rule.actions {
-        said.push(match action {
-            Action::Measure(measure) => measured(rules, measure, &context),
-            Action::Span(_) => "requests a span".to_owned(),
-            Action::Health(_) => "is a heartbeat".to_owned(),
-        });
-    }
-    said
+    explained.actions.extend(rule.actions.iter().map(|action| match action {
+        Action::Measure(measure) => measured(rules, measure, &context),
+        Action::Span(_) => "requests a span".to_owned(),
+        Action::Health(_) => "is a heartbeat".to_owned(),
+    }));
+    explained
 }
 
-fn captures_of(found: &Match<'_>) -> String {
-    let caught = found.names().iter().enumerate();
-    let caught = caught
-        .map(|(number, name)| format!(", {name}={:?}", found.group(number).unwrap_or_default()));
-    caught.collect()
+/// Words why a rule does not apply.
+fn refusal(rules: &RuleSet, evaluation: &Evaluation<'_>) -> String {
+    match evaluation {
+        Evaluation::FieldAbsent(field) => {
+            format!("the field `{}` is absent", rules.fields.name(*field))
+        }
+        Evaluation::ConditionNotTrue => "its condition is not true".to_owned(),
+        Evaluation::PatternDoesNotMatch => "its pattern does not match".to_owned(),
+        Evaluation::Applies(_) => String::new(),
+    }
+}
+
+fn captures_of(found: &Match<'_>) -> Vec<(String, String)> {
+    let names = found.names().iter().enumerate();
+    names
+        .map(|(number, name)| (name.clone(), found.group(number).unwrap_or_default().to_owned()))
+        .collect()
 }
 
 /// Says what a measure records: its value, its labels, and which of them are absent.

@@ -1,6 +1,6 @@
 //! Draws the screen of the demo from two scrapes and a health report. Pure.
 
-use super::scrape::{Scrape, quantile};
+use crate::cli::scrape::{Scrape, quantile};
 use std::fmt::Write as _;
 use std::time::Duration;
 

@@ -66,7 +66,8 @@ pub(super) fn quantile(buckets: &[(f64, f64)], q: f64) -> Option<f64> {
     Some(from + (bound - from) * (rank - before) / (count - before))
 }
 
-fn sample(line: &str) -> Option<Sample> {
+/// Reads one line of the text format; returns `None` for a comment or a damaged line.
+pub(super) fn sample(line: &str) -> Option<Sample> {
     let (name, rest) = match line.find('{') {
         Some(open) => (&line[..open], &line[open + 1..]),
         None => {

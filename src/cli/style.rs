@@ -1,0 +1,135 @@
+//! Colours of the commands: only on a terminal, and never if `NO_COLOR` is set (no-color.org) or
+//! the terminal is `dumb`. Unit: one text.
+
+use crate::config::environment::Environment;
+use rustix::fd::AsFd;
+use rustix::termios::{isatty, tcgetwinsize};
+
+/// The width that is used if the terminal does not say its width.
+const COLUMNS: usize = 80;
+
+/// What a piece of text is; each has one look everywhere.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Look {
+    /// A title, or the head of a table.
+    Title,
+    /// Something that helps to find one's way and is not the result.
+    Aside,
+    /// A success.
+    Good,
+    /// A warning.
+    Warn,
+    /// An error.
+    Bad,
+}
+
+impl Look {
+    fn code(self) -> &'static str {
+        match self {
+            Look::Title => "1",
+            Look::Aside => "2",
+            Look::Good => "32",
+            Look::Warn => "33",
+            Look::Bad => "31",
+        }
+    }
+}
+
+/// Whether and how a command may format its text for a terminal.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Style {
+    /// Colours are allowed.
+    pub colour: bool,
+    /// The width of the terminal in columns; `None` if the text goes somewhere else.
+    pub columns: Option<usize>,
+}
+
+impl Style {
+    /// The style of text that no person looks at: a pipe, a file.
+    pub const PLAIN: Style = Style { colour: false, columns: None };
+
+    /// Returns the style of what is written to this descriptor.
+    pub fn of(descriptor: impl AsFd, environment: &Environment) -> Style {
+        if !isatty(&descriptor) {
+            return Style::PLAIN;
+        }
+        let columns = tcgetwinsize(&descriptor).map_or(0, |size| usize::from(size.ws_col));
+        let columns = if columns == 0 { COLUMNS } else { columns };
+        Style { colour: allows_colour(environment), columns: Some(columns) }
+    }
+
+    /// Formats a text by its look.
+    pub fn paint(self, look: Look, text: &str) -> String {
+        self.code(look.code(), text)
+    }
+
+    /// Formats a text by the parameters of an SGR sequence (ECMA-48).
+    pub fn code(self, code: &str, text: &str) -> String {
+        if self.colour && !text.is_empty() {
+            format!("\x1b[{code}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
+    }
+}
+
+/// Returns whether the environment allows colours.
+fn allows_colour(environment: &Environment) -> bool {
+    let is_refused = environment.get("NO_COLOR").is_some_and(|value| !value.is_empty());
+    !is_refused && environment.get("TERM").is_none_or(|term| term != "dumb")
+}
+
+/// Replaces the characters that would control a terminal; keeps line ends.
+pub fn printable(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_control() && character != '\n' {
+            out.extend(character.escape_default());
+        } else {
+            out.push(character);
+        }
+    }
+    out
+}
+
+/// Shortens a text to a number of columns; dots at its end say that more follows.
+pub fn shortened(text: &str, columns: usize) -> String {
+    if text.chars().count() <= columns {
+        return text.to_owned();
+    }
+    let kept: String = text.chars().take(columns.saturating_sub(3)).collect();
+    format!("{kept}...")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Guarantees: `NO_COLOR` counts if it is not empty, and a dumb terminal has no colours.
+    #[test]
+    fn the_environment_decides_on_colours() {
+        for (variables, expected) in [
+            (vec![], true),
+            (vec![("NO_COLOR", "")], true),
+            (vec![("NO_COLOR", "1")], false),
+            (vec![("TERM", "dumb")], false),
+            (vec![("TERM", "xterm")], true),
+        ] {
+            let environment: Environment =
+                variables.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+            assert_eq!(allows_colour(&environment), expected, "{variables:?}");
+        }
+    }
+
+    /// Guarantees: text is shortened by characters, and nothing in it controls a terminal.
+    #[test]
+    fn texts_fit_and_control_nothing() {
+        assert_eq!(shortened("12345", 5), "12345");
+        assert_eq!(shortened("\u{e4}\u{e4}\u{e4}\u{e4}\u{e4}\u{e4}", 5), "\u{e4}\u{e4}...");
+        assert_eq!(printable("a\x1b[2Jb\nc\td"), "a\\u{1b}[2Jb\nc\\td");
+        let style = Style { colour: true, columns: Some(80) };
+        assert_eq!(style.paint(Look::Bad, "no"), "\x1b[31mno\x1b[0m");
+        assert_eq!(style.paint(Look::Bad, ""), "");
+        assert_eq!(Style::PLAIN.paint(Look::Bad, "no"), "no");
+    }
+}
