@@ -18,9 +18,11 @@
 //!   groups finds. After [`matcher::RETRIES_MAX`] attempts the format declines the line.
 //! - A line that a format matches starts a record, also where the joiner of lines takes it for the
 //!   continuation of a message: [`Readers::split`] divides such a record.
+//! - A format with parts that may be missing is several programs, see [`choice`].
 //! - Programs are data, shared by all data threads; what a thread needs to run them is allocated
 //!   when the rules are loaded, and nothing for a line.
 
+pub mod choice;
 pub mod matcher;
 pub mod pattern;
 pub mod program;
@@ -31,6 +33,7 @@ use crate::frame::count;
 use crate::record::field::BODY;
 use crate::record::slots::{Entry, Place};
 use crate::record::{Decoded, Format};
+use choice::{Spans, choose};
 use matcher::Span;
 use memchr::memchr;
 use pattern::{Captures, Pattern};
@@ -55,8 +58,8 @@ pub struct OwnFormat {
 /// The compiled form of a format.
 #[derive(Debug)]
 pub enum Reader {
-    /// Fields between literals.
-    Program(Program),
+    /// Fields between literals: a program for each combination of parts that may be missing.
+    Programs(Box<[Program]>),
     /// A regular expression.
     Pattern(Box<Pattern>),
 }
@@ -87,7 +90,9 @@ pub struct Readers {
 /// Buffers that are reused for every line.
 #[derive(Debug, Default)]
 struct Scratch {
-    spans: Vec<Span>,
+    spans: Spans,
+    /// The number of the program that matched last.
+    chosen: usize,
     /// For each format that is a regular expression.
     captures: Vec<Option<Captures>>,
     values: Values,
@@ -97,12 +102,14 @@ impl Readers {
     /// Allocates what these formats need.
     pub fn new(formats: &Arc<Formats>) -> Readers {
         let captures = formats.list.iter().map(|format| match &format.reader {
-            Reader::Program(_) => None,
+            Reader::Programs(_) => None,
             Reader::Pattern(pattern) => Some(pattern.captures()),
         });
+        let places = || vec![Span::default(); STEPS_MAX];
         let scratch = Scratch {
             captures: captures.collect(),
-            spans: vec![Span::default(); STEPS_MAX],
+            spans: Spans { chosen: places(), tried: places() },
+            chosen: 0,
             values: Values::default(),
         };
         Readers { formats: Arc::clone(formats), scratch }
@@ -174,11 +181,12 @@ impl Readers {
         let mut found = Vec::new();
         for (number, format) in self.formats.list.iter().enumerate() {
             let decline = match &format.reader {
-                Reader::Program(program) => {
-                    let missed = matcher::run(program, line.as_bytes(), &mut self.scratch.spans);
-                    missed
-                        .err()
-                        .map(|miss| Decline { at: miss.at, expected: program.expected(&miss) })
+                Reader::Programs(programs) => {
+                    let missed = choose(programs, line, &mut self.scratch.spans).err();
+                    missed.map(|(number, miss)| {
+                        let expected = programs[number].expected(&miss);
+                        Decline { at: miss.at, expected }
+                    })
                 }
                 Reader::Pattern(_) => {
                     let is_match = self.scratch.matches(number, format, line);
@@ -197,8 +205,8 @@ impl Scratch {
     #[inline]
     fn matches(&mut self, number: usize, format: &OwnFormat, line: &str) -> bool {
         match &format.reader {
-            Reader::Program(program) => {
-                matcher::run(program, line.as_bytes(), &mut self.spans).is_ok()
+            Reader::Programs(programs) => {
+                choose(programs, line, &mut self.spans).map(|number| self.chosen = number).is_ok()
             }
             Reader::Pattern(pattern) => {
                 let captures = self.captures.get_mut(number).and_then(Option::as_mut);
@@ -215,8 +223,9 @@ impl Scratch {
         }
         into.slots.clear();
         match &format.reader {
-            Reader::Program(program) => {
-                for (step, span) in program.steps.iter().zip(&self.spans) {
+            Reader::Programs(programs) => {
+                let steps = programs.get(self.chosen).map_or(&[][..], |program| &program.steps);
+                for (step, span) in steps.iter().zip(&self.spans.chosen) {
                     if step.field.is_wanted() {
                         let span = (span.start as usize, span.end as usize);
                         self.values.put(&step.field, line, span, into);
@@ -254,9 +263,9 @@ impl OwnFormat {
     /// Returns whether the format may describe what looks like the wrapper of a transport.
     fn may_describe_wrapper(&self) -> bool {
         match &self.reader {
-            Reader::Program(program) => {
+            Reader::Programs(programs) => programs.iter().any(|program| {
                 program.head.is_empty() && program.steps.first().is_some_and(Step::is_time)
-            }
+            }),
             Reader::Pattern(_) => true,
         }
     }

@@ -4,6 +4,7 @@
 
 mod apache;
 mod builder;
+mod choice;
 mod dates;
 mod expression;
 mod grok;
@@ -101,7 +102,7 @@ fn reader(one: &FormatSettings, fields: &mut FieldTable) -> Result<Reader, Wrong
         Notation::Grok => return grok::compile(&context, fields),
     };
     let pieces = pieces.map_err(in_pattern)?;
-    builder::program(pieces, &context, fields).map(Reader::Program).map_err(in_pattern)
+    builder::programs(&pieces, &context, fields).map(Reader::Programs).map_err(in_pattern)
 }
 
 #[cfg(test)]

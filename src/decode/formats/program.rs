@@ -66,6 +66,8 @@ pub struct Step {
     pub field: Field,
     /// The field as it is written in the pattern, for messages.
     pub written: Box<str>,
+    /// The position in the pattern, by which the programs of one format are compared.
+    pub offset: usize,
 }
 
 impl Step {

@@ -1,5 +1,6 @@
 //! Compares the matcher with regular expressions, which find the same by definition.
 
+use super::choice::{Spans, choose};
 use super::matcher::{Span, run};
 use super::program::{Escapes, Field, Literal, Padding, Program, Shape, Step};
 use proptest::prelude::*;
@@ -12,6 +13,7 @@ fn step(shape: Shape, after: &str) -> Step {
         after: Literal::new(after.as_bytes()),
         field: Field::unwanted(),
         written: Box::from("field"),
+        offset: 0,
     }
 }
 
@@ -88,6 +90,61 @@ proptest! {
                     "{} on {:?}", regex, line
                 );
             }
+        }
+    }
+}
+
+proptest! {
+    /// Guarantees: the program that is chosen for a line, and its fields, are what a regular
+    /// expression with an optional group finds. The message follows the group, because an
+    /// expression would let one before it take the group.
+    #[test]
+    fn property_a_part_that_may_be_missing_is_an_optional_group(
+        afters in prop::collection::vec(
+            prop::sample::select(vec![" - ", " ", "]", ": ", "a"]),
+            3..6,
+        ),
+        missing in 1..5_usize,
+        message in 0..6_usize,
+        line in prop::collection::vec(
+            prop::sample::select(vec!["a", "b ", " - ", " ", "]", ": ", ":", "\u{fc}"]),
+            0..14,
+        ),
+    ) {
+        let missing = missing.min(afters.len() - 2);
+        let mut expression = String::from("(?s)^");
+        let mut programs = [Vec::new(), Vec::new()];
+        for (number, after) in afters.iter().enumerate() {
+            let after = if number + 1 == afters.len() { "" } else { *after };
+            let is_message = number > missing && number == message;
+            let shape = if is_message { Shape::Message } else { Shape::Text };
+            let group = if shape == Shape::Message { "(.*)" } else { "(.*?)" };
+            let (open, close) = if number == missing { ("(?:", ")?") } else { ("", "") };
+            let after_text = regex_syntax::escape(after);
+            expression.extend([open, group, &after_text, close]);
+            programs[0].push(Step { offset: number, ..step(shape, after) });
+            if number != missing {
+                programs[1].push(Step { offset: number, ..step(shape, after) });
+            }
+        }
+        let regex = Regex::new(&format!("{expression}$")).expect("an expression");
+        let programs = programs.map(|steps| Program {
+            head: Literal::default(),
+            steps: steps.into_boxed_slice(),
+            escapes: Escapes::None,
+        });
+        let line = line.concat();
+        let places = || vec![Span::default(); afters.len()];
+        let mut spans = Spans { chosen: places(), tried: places() };
+        let found = choose(&programs, &line, &mut spans);
+        let captures = regex.captures(line.as_bytes());
+        prop_assert_eq!(found.is_ok(), captures.is_some(), "{} on {:?}", regex, line);
+        if let (Ok(number), Some(captures)) = (found, captures) {
+            let mut expected = Vec::new();
+            expected.extend(captures.iter().skip(1).flatten().map(|group| (group.start(), group.end())));
+            let places = spans.chosen.iter().take(programs[number].steps.len());
+            let places: Vec<_> = places.map(|s| (s.start as usize, s.end as usize)).collect();
+            prop_assert_eq!(places, expected, "{} on {:?}", regex, line);
         }
     }
 }

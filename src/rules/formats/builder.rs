@@ -1,8 +1,9 @@
-//! Turns the pieces of a pattern into a program: joins literals, attaches each to the field before
-//! it, and refuses fields between which a reader cannot tell where one ends. Unit: one format.
+//! Turns the pieces of a pattern into programs: joins literals, attaches each to the field before
+//! it, and refuses fields between which a reader cannot tell where one ends. A pattern with parts
+//! that may be missing has a program for each combination. Unit: one format.
 
 use super::notation::{Context, Draft, Piece};
-use super::resolve;
+use super::{choice, resolve};
 use crate::decode::formats::program::{
     Escapes, Field, Literal, Meaning, Padding, Program, STEPS_MAX, Shape, Step,
 };
@@ -12,11 +13,27 @@ use crate::record::severity::Severity;
 use crate::rules::settings::Notation;
 use crate::rules::syntax::SyntaxError;
 
-/// Compiles the pieces of a pattern.
+/// Compiles the pieces of a pattern. The programs with more parts are first.
 ///
 /// # Errors
 /// Returns an error if the pieces are not a format that can be read back.
-pub(super) fn program(
+pub(super) fn programs(
+    pieces: &[Piece],
+    context: &Context<'_>,
+    fields: &mut FieldTable,
+) -> Result<Box<[Program]>, SyntaxError> {
+    let is_field = |piece: &Piece| matches!(piece, Piece::Field(_));
+    let mut all = choice::alternatives(pieces)?;
+    // without a field every line would have to be one text
+    all.retain(|pieces| pieces.iter().any(is_field));
+    if all.is_empty() {
+        let error = SyntaxError::new(0, "there is no field in the format");
+        return Err(error.hint("every line would have to be this text"));
+    }
+    all.into_iter().map(|pieces| program(pieces, context, fields)).collect()
+}
+
+fn program(
     pieces: Vec<Piece>,
     context: &Context<'_>,
     fields: &mut FieldTable,
@@ -55,7 +72,8 @@ pub(super) fn program(
                 blank = true;
                 last = None;
             }
-            Piece::LineEnd(_) => {}
+            // `alternatives` replaces choices, and `joined` removes ends
+            Piece::LineEnd(_) | Piece::Choice(_) => {}
             Piece::Field(draft) => {
                 if let Some((shape, before)) = &last
                     && !is_delimited(*shape, &draft)
@@ -78,10 +96,6 @@ pub(super) fn program(
         if steps.len() > STEPS_MAX {
             return Err(SyntaxError::new(0, format!("more than {STEPS_MAX} fields")));
         }
-    }
-    if steps.is_empty() {
-        let error = SyntaxError::new(0, "there is no field in the format");
-        return Err(error.hint("every line would have to be this text"));
     }
     Ok(Program { head, steps: steps.into_boxed_slice(), escapes })
 }
@@ -186,6 +200,7 @@ fn step(
         after: Literal::default(),
         field,
         written: Box::from(draft.written),
+        offset: draft.offset,
     })
 }
 

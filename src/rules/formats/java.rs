@@ -4,7 +4,7 @@
 
 use super::builder::padding;
 use super::dates;
-use super::notation::{Context, Cursor, Draft, Piece};
+use super::notation::{Choice, Context, Cursor, Draft, Piece};
 use super::words::{Conversion, Conversion as C, LOG4J2, LOGBACK, Word};
 use crate::decode::formats::program::Shape;
 use crate::record::field::{
@@ -119,15 +119,23 @@ impl Parser {
         let (word, conversion) = self.word(cursor, at)?;
         if !self.is_log4j2
             && cursor.take("(")
-            && matches!(conversion, C::Group | C::Replaced | C::Optional)
+            && matches!(conversion, C::Group | C::Replaced | C::Bracketed)
         {
-            let group = self.group(cursor, depth)?;
+            let mut group = self.group(cursor, depth)?;
+            let option = Parser::braces(cursor, "")?;
             while Parser::braces(cursor, "")?.is_some() {}
-            return wrapped(conversion, group, modifier, cursor.since(at), at, pieces);
+            let written = cursor.since(at);
+            // Spring Boot's `%esb(){APPLICATION_NAME}` names a property for an empty pattern
+            if let (C::Bracketed, true, Some(name)) = (conversion, group.is_empty(), option) {
+                group.push(Draft::text(name, written, at).piece());
+            }
+            wrapped(conversion, group, modifier, (written, at), pieces);
+            return Ok(());
         }
         let option_at = cursor.at + 1;
         let option = Parser::braces(cursor, "")?;
-        if self.is_log4j2 && matches!(conversion, C::Group | C::Replaced | C::Optional) {
+        let has_group = matches!(conversion, C::Group | C::Replaced | C::Optional | C::Bracketed);
+        if self.is_log4j2 && has_group {
             let mut inside = Cursor {
                 text: &cursor.text[..option_at + option.unwrap_or("").len()],
                 at: option_at,
@@ -137,7 +145,8 @@ impl Parser {
                 None => return Err(missing_group(word, at, "{...}")),
             };
             while Parser::braces(cursor, "")?.is_some() {}
-            return wrapped(conversion, group, modifier, cursor.since(at), at, pieces);
+            wrapped(conversion, group, modifier, (cursor.since(at), at), pieces);
+            return Ok(());
         }
         if matches!(conversion, C::Group | C::Replaced) {
             return Err(missing_group(word, at, "(...)"));
@@ -230,9 +239,17 @@ impl Parser {
                 pieces.push(Piece::LineEnd(at));
                 return Ok(());
             }
-            C::Stack | C::Nothing => return Ok(()),
-            C::Group | C::Replaced => return Ok(()),
-            C::Optional => return Err(optional(written, at)),
+            C::Stack | C::Nothing | C::Group | C::Replaced | C::Optional => return Ok(()),
+            C::Bracketed => {
+                let name = options.first.unwrap_or(word);
+                let value = vec![Draft::text(name, written, at).piece()];
+                pieces.push(bracketed(value, written, at));
+                return Ok(());
+            }
+            C::Correlation => {
+                pieces.push(correlation(options.first, written, at));
+                return Ok(());
+            }
             C::Date => self.date(options, draft)?,
             C::Level => level(option, draft),
             C::Logger => draft.of(LOGGER).shaped(Shape::Token),
@@ -362,15 +379,17 @@ fn wrapped(
     conversion: Conversion,
     group: Vec<Piece>,
     modifier: Modifier,
-    written: &str,
-    at: usize,
+    (written, at): (&str, usize),
     pieces: &mut Vec<Piece>,
-) -> Result<(), SyntaxError> {
+) {
     match conversion {
-        C::Optional => return Err(optional(written, at)),
+        C::Optional => padded(vec![optional(group, written, at)], modifier, pieces),
+        C::Bracketed => padded(vec![bracketed(group, written, at)], modifier, pieces),
         C::Replaced => {
             let mut fields = group.into_iter().filter_map(|piece| match piece {
                 Piece::Field(draft) => Some(draft),
+                // what is left of a part that may be missing is not known
+                Piece::Choice(_) => Some(Box::new(Draft::text("", written, at))),
                 Piece::Literal(_) | Piece::Blank | Piece::LineEnd(_) => None,
             });
             let draft = match (fields.next(), fields.next()) {
@@ -387,7 +406,6 @@ fn wrapped(
         }
         _ => padded(group, modifier, pieces),
     }
-    Ok(())
 }
 
 /// Adds a group, with spaces around it if it has a width.
@@ -415,7 +433,32 @@ fn missing_group(word: &str, at: usize, form: &str) -> SyntaxError {
     SyntaxError::new(at, format!("`%{word}` has no pattern")).hint(format!("as in %{word}{form}"))
 }
 
-fn optional(written: &str, at: usize) -> SyntaxError {
-    SyntaxError::new(at, format!("`{written}` may be missing from a line, which is not read"))
-        .hint("write two formats, one with it and one without")
+/// Returns a part that a line has or lacks.
+fn optional(part: Vec<Piece>, written: &str, at: usize) -> Piece {
+    let written = written.to_owned();
+    Piece::Choice(Box::new(Choice { first: part, second: Vec::new(), written, offset: at }))
+}
+
+/// Returns what Spring Boot writes in square brackets, or not at all.
+fn bracketed(mut part: Vec<Piece>, written: &str, at: usize) -> Piece {
+    part.insert(0, Piece::literal("["));
+    part.push(Piece::literal("] "));
+    optional(part, written, at)
+}
+
+/// Returns Spring Boot's `[TRACE-SPAN] `, with spaces in place of both where there is no span. The
+/// option names other entries of the thread's context, as in `traceId(32),spanId(16)`.
+fn correlation(option: Option<&str>, written: &str, at: usize) -> Piece {
+    let names = option.filter(|names| !names.trim().is_empty()).unwrap_or("traceId,spanId");
+    let mut first = vec![Piece::literal("[")];
+    for (number, name) in names.split(',').enumerate() {
+        if number > 0 {
+            first.push(Piece::literal("-"));
+        }
+        let name = name.split('(').next().unwrap_or_default().trim();
+        first.push(Draft::text(name, written, at + number).shaped(Shape::Token).piece());
+    }
+    first.push(Piece::literal("] "));
+    let second = vec![Piece::literal("["), Piece::Blank, Piece::literal("] ")];
+    Piece::Choice(Box::new(Choice { first, second, written: written.to_owned(), offset: at }))
 }

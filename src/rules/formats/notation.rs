@@ -28,7 +28,7 @@ impl Context<'_> {
 pub(super) type Wrong = (Option<&'static str>, SyntaxError);
 
 /// A part of a pattern.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Piece {
     /// Text that every line has there.
     Literal(Vec<u8>),
@@ -38,6 +38,21 @@ pub(super) enum Piece {
     Blank,
     /// The end of the line, at this position in the pattern.
     LineEnd(usize),
+    /// A part that a line has in one of two forms.
+    Choice(Box<Choice>),
+}
+
+/// A part of a pattern with two forms.
+#[derive(Clone, Debug)]
+pub(super) struct Choice {
+    /// The usual form.
+    pub(super) first: Vec<Piece>,
+    /// The form where the values of the first are missing; often nothing at all.
+    pub(super) second: Vec<Piece>,
+    /// The part as it is written.
+    pub(super) written: String,
+    /// The position in the pattern.
+    pub(super) offset: usize,
 }
 
 impl Piece {
@@ -48,7 +63,7 @@ impl Piece {
 }
 
 /// A field as a notation describes it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Draft {
     /// The form of its value.
     pub(super) shape: Shape,

@@ -234,7 +234,7 @@ proptest::proptest! {
         pattern in proptest::collection::vec(proptest::sample::select(vec![
             "%", "(", ")", "{", "}", "$", "asctime", "message", "levelname", "s", "d", "-8", ".3",
             "time", ":", "<8", "HH:mm", "log_format a '", "'", "\"", "LogFormat \"", "remote_addr",
-            "request_time", "h", "t", ">s", "msg", "level", "X{", "%d{", "ISO8601", ",", "clr(",
+            "request_time", "h", "t", ">s", "msg", "level", "X{", "%d{", "ISO8601", ",", "clr(", "%notEmpty{", "%esb(",
             "(?<level>", "[a-z]+", "%{IP:client}", "%{", "\\", " ", "\n", "\u{fc}", "[", "]", "!UTC",
         ]), 0..10),
         lines in proptest::collection::vec("[ -~\u{fc}]{0,40}", 1..4),

@@ -40,6 +40,10 @@ pub(super) enum Conversion {
     Replaced,
     /// A pattern that may be missing.
     Optional,
+    /// A pattern in square brackets that may be missing.
+    Bracketed,
+    /// The ids of a trace and a span in square brackets, or spaces in their place.
+    Correlation,
     /// Words that write nothing.
     Nothing,
 }
@@ -117,9 +121,9 @@ pub(super) const LOGBACK: &[Word] = &[
     ("boldCyan", C::Group),
     ("boldWhite", C::Group),
     ("faint", C::Group),
-    ("esb", C::Optional),
-    ("correlationId", C::Optional),
-    ("applicationName", C::Optional),
+    ("esb", C::Bracketed),
+    ("correlationId", C::Correlation),
+    ("applicationName", C::Bracketed),
 ];
 
 /// The words of log4j 2.
@@ -195,6 +199,8 @@ pub(super) const LOG4J2: &[Word] = &[
     ("enc", C::Replaced),
     ("equals", C::Replaced),
     ("equalsIgnoreCase", C::Replaced),
+    ("esb", C::Bracketed),
+    ("correlationId", C::Correlation),
     ("notEmpty", C::Optional),
     ("varsNotEmpty", C::Optional),
     ("variablesNotEmpty", C::Optional),

@@ -26,6 +26,9 @@ fn what_does_not_match_says_where() {
     declines(&python, "2026-01-02 03:04:05,678 - a - 7", 30, "%(levelname)s");
     // the name of the logger was extended first
     declines(&python, "2026-01-02 03:04:05,678 - a - 7 - x", 35, "` - ` after %(levelname)s");
+    let optional = settings(Notation::Log4j2, "%notEmpty{[%marker] }%pid: %m");
+    declines(&optional, "[x] y", 4, "%pid");
+    declines(&optional, "y", 0, "`[`");
     let nginx = settings(Notation::Nginx, "$remote_addr [$status]");
     declines(&nginx, "192.0.2.7 [x]", 11, "$status");
     declines(&nginx, "192.0.2.7 [200] more", 15, "the end of the line");
@@ -67,7 +70,12 @@ fn errors_have_a_position() {
         (N::Logback, "%d{HH:mm:ss %msg", 2, "not closed"),
         (N::Logback, "%logger%msg", 7, "nothing between them"),
         (N::Log4j2, "%d{HH:mm:ss}{Nowhere/City} %m", 3, "no time zone"),
-        (N::Log4j2, "%notEmpty{[%marker]} %m", 0, "may be missing"),
+        (N::Log4j2, "%p %notEmpty{%X{a} }%m", 3, "does not show whether `%notEmpty{%X{a} }`"),
+        (N::Log4j2, "%m%notEmpty{ %X{a}}", 2, "does not show whether"),
+        (N::Log4j2, "%t%notEmpty{ %X{a}} - %m", 2, "does not show whether"),
+        (N::Log4j2, "%p %notEmpty{%pid }%tid %m", 3, "does not show whether"),
+        (N::Log4j2, "%c%notEmpty{ [%marker] }%m", 24, "nothing between them"),
+        (N::Logback, "%esb(%X{a})%esb{b}%esb{c}%esb{d}%esb{e}%m", 32, "more than 16"),
         (N::Log4j2, "%m %zzz", 4, "no conversion word"),
         (N::Regex, "(?<a>x) (?<b>y", 8, "unclosed group"),
         (N::Regex, "x+", 0, "no part of the pattern has a name"),
