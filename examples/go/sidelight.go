@@ -6,22 +6,19 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
 )
 
-const (
-	// patience is how long a line may wait for sidelight before it is dropped.
-	patience = 5 * time.Millisecond
-	// retry is the time between two attempts to connect.
-	retry = time.Second
-)
+// retry is the time between two attempts to connect.
+const retry = time.Second
 
-// Copier is an io.Writer for whole lines. It never returns an error: what sidelight does not take is dropped and
-// counted. It reconnects by itself and warns once if nothing listens. One file to copy.
+// Copier is an io.Writer for whole lines. It never waits and never returns an error: what sidelight does not take at
+// once is dropped and counted. It reconnects by itself and warns once if nothing listens. One file to copy.
 type Copier struct {
 	mutex   sync.Mutex
 	paths   []string
-	conn    net.Conn
+	conn    *net.UnixConn
 	next    time.Time
 	warned  bool
 	dropped uint64
@@ -45,12 +42,11 @@ func (c *Copier) Write(line []byte) (int, error) {
 	defer c.mutex.Unlock()
 	// a second attempt, on a new connection, if sidelight was restarted in between
 	for attempt := 0; attempt < 2 && c.connected(); attempt++ {
-		_ = c.conn.SetWriteDeadline(time.Now().Add(patience))
-		sent, err := c.conn.Write(line)
-		if err == nil {
+		sent, err := c.send(line)
+		if err == nil && sent == len(line) {
 			return len(line), nil
 		}
-		if timeout, ok := err.(net.Error); ok && timeout.Timeout() && sent == 0 {
+		if err == syscall.EAGAIN {
 			break // the socket is full: this line is dropped, the connection stays
 		}
 		// the rest of this line must not become the head of the next
@@ -64,8 +60,31 @@ func (c *Copier) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
+// Dropped is the number of lines that sidelight did not take.
+func (c *Copier) Dropped() uint64 {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	return c.dropped
+}
+
 // Sync makes it a zapcore.WriteSyncer.
 func (c *Copier) Sync() error { return nil }
+
+// send is one write to the socket, which is non-blocking. Conn.Write would wait while it is full.
+func (c *Copier) send(line []byte) (sent int, err error) {
+	raw, failed := c.conn.SyscallConn()
+	if failed != nil {
+		return 0, failed
+	}
+	failed = raw.Write(func(descriptor uintptr) bool {
+		sent, err = syscall.Write(int(descriptor), line)
+		return true
+	})
+	if failed != nil {
+		return 0, failed
+	}
+	return max(sent, 0), err
+}
 
 func (c *Copier) connected() bool {
 	if c.conn != nil {
@@ -77,7 +96,8 @@ func (c *Copier) connected() bool {
 		c.next = now.Add(retry)
 	}
 	for _, path := range c.paths {
-		if conn, err := net.DialTimeout("unix", path, patience); err == nil {
+		// connect(2) fails at once if the backlog of the socket is full
+		if conn, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: path, Net: "unix"}); err == nil {
 			c.conn = conn
 			return true
 		}

@@ -4,7 +4,8 @@
 //   const copy = new SidelightStream();          // a Writable for pino, morgan, winston, bunyan
 //
 // or a transport of pino: pino.transport({ target: './sidelight.js' }). It never waits, never emits `error` and never
-// keeps the process alive. What sidelight does not take is dropped, whole lines, and counted in `dropped`.
+// keeps the process alive. What sidelight does not take is dropped, whole lines. `dropped` counts the lines of which it is
+// not known that they reached the socket: it may count a line that did, and never misses one.
 'use strict';
 
 const net = require('node:net');
@@ -29,12 +30,17 @@ function paths() {
   ];
 }
 
+function countLines(bytes) {
+  return bytes.reduce((count, byte) => count + (byte === 10 ? 1 : 0), 0);
+}
+
 class SidelightStream extends Writable {
   constructor(options = {}) {
     super({ decodeStrings: true });
     this.dropped = 0;
     this._paths = options.path ? [options.path] : paths();
     this._rest = Buffer.alloc(0); // the beginning of a line
+    this._isSkipping = false; // the beginning of this line was longer than the limit and is dropped
     this._socket = null;
     this._hasWarned = false;
     this._connect(0);
@@ -66,10 +72,19 @@ class SidelightStream extends Writable {
   }
 
   _write(chunk, _encoding, done) {
-    const bytes = this._rest.length ? Buffer.concat([this._rest, chunk]) : chunk;
+    let bytes = this._rest.length ? Buffer.concat([this._rest, chunk]) : chunk;
+    if (this._isSkipping) {
+      const next = bytes.indexOf(10) + 1;
+      this._isSkipping = next === 0;
+      bytes = bytes.subarray(next || bytes.length);
+    }
     const end = bytes.lastIndexOf(10) + 1;
     this._rest = Buffer.from(bytes.subarray(end));
-    if (this._rest.length > WAITING_BYTES_MAX) this._rest = Buffer.alloc(0); // no line is that long
+    if (this._rest.length > WAITING_BYTES_MAX) {
+      this._rest = Buffer.alloc(0);
+      this._isSkipping = true;
+      this.dropped += 1;
+    }
     if (end > 0) this._send(bytes.subarray(0, end));
     done();
   }
@@ -77,9 +92,12 @@ class SidelightStream extends Writable {
   _send(lines) {
     const socket = this._socket;
     if (socket && socket.writable && socket.writableLength + lines.length <= WAITING_BYTES_MAX) {
-      socket.write(Buffer.from(lines));
+      // a connection that closes calls this for what still waits in memory
+      socket.write(Buffer.from(lines), (error) => {
+        if (error || socket.destroyed) this.dropped += countLines(lines);
+      });
     } else {
-      this.dropped += lines.reduce((count, byte) => count + (byte === 10 ? 1 : 0), 0);
+      this.dropped += countLines(lines);
     }
   }
 
@@ -102,6 +120,8 @@ class SidelightStream extends Writable {
   }
 
   _final(done) {
+    if (this._rest.length) this._send(Buffer.concat([this._rest, Buffer.from('\n')])); // the stream ended without one
+    this._rest = Buffer.alloc(0);
     this._flush(done);
   }
 

@@ -12,7 +12,7 @@ $socket = getenv('SIDELIGHT_SOCKET') ?: '/run/sidelight/log.sock';
 $copy = new SocketHandler("unix://$socket");
 $copy->setFormatter(new JsonFormatter());
 $copy->setConnectionTimeout(0.05);
-$copy->setWritingTimeout(0.05);
+$copy->setTimeout(0);
 
 $console = new StreamHandler('php://stderr');
 $console->setFormatter(new JsonFormatter());

@@ -57,14 +57,20 @@ class Sidelight
     return false if now < @retry_at
 
     @retry_at = now + RETRY_SECONDS
-    @paths.each do |path|
-      @socket = UNIXSocket.new(path)
-      return true
-    rescue SystemCallError
-      next
-    end
+    return true if @paths.any? { |path| connect_to(path) }
+
     warn "sidelight does not listen at #{@paths.join(' or ')}: no log line is copied until it does" unless @has_warned
     @has_warned = true
     false
+  end
+
+  # UNIXSocket.new would wait while the backlog of a sidelight that hangs is full.
+  def connect_to(path)
+    socket = Socket.new(:UNIX, :STREAM)
+    socket.connect_nonblock(Socket.sockaddr_un(path))
+    @socket = socket
+  rescue SystemCallError, ArgumentError
+    socket&.close
+    nil
   end
 end

@@ -1,15 +1,17 @@
-//! Sends lines to sidelight: a `MakeWriter` for `tracing_subscriber`. One file to copy; only the standard library.
+//! Sends lines to sidelight: a `MakeWriter` for `tracing_subscriber`. One file to copy, which needs
+//! `rustix` with the feature `net`: the standard library cannot connect without waiting.
 
+use rustix::net::{connect, socket_with, AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use std::io::{self, Write};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The time between two attempts to connect.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Never waits and never fails: what sidelight does not take at once is dropped. Reconnects by itself.
+/// Never waits and never fails: what sidelight does not take at once is dropped and counted. Reconnects by itself.
 #[derive(Clone, Default)]
 pub struct Copier(Arc<Mutex<Link>>);
 
@@ -18,6 +20,15 @@ struct Link {
     stream: Option<UnixStream>,
     last_attempt: Option<Instant>,
     has_warned: bool,
+    dropped: u64,
+}
+
+impl Copier {
+    /// Returns the number of lines that sidelight did not take.
+    #[allow(dead_code)] // the example does not show it
+    pub fn dropped(&self) -> u64 {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).dropped
+    }
 }
 
 /// SIDELIGHT_SOCKET, or else the default and the two directories that sidelight falls back to.
@@ -36,6 +47,14 @@ fn paths() -> Vec<PathBuf> {
     paths
 }
 
+/// Connects, or fails at once if the backlog of a sidelight that hangs is full.
+fn connect_now(path: &Path) -> io::Result<UnixStream> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    connect(&socket, &SocketAddrUnix::new(path)?)?;
+    Ok(socket.into())
+}
+
 impl Link {
     fn connect(&mut self) {
         if self.stream.is_some() || self.last_attempt.is_some_and(|at| at.elapsed() < RETRY) {
@@ -43,36 +62,42 @@ impl Link {
         }
         self.last_attempt = Some(Instant::now());
         let paths = paths();
-        self.stream = paths.iter().find_map(|path| UnixStream::connect(path).ok());
-        match &self.stream {
-            Some(stream) => drop(stream.set_nonblocking(true)),
-            None if !self.has_warned => {
-                self.has_warned = true;
-                eprintln!("sidelight does not listen at {paths:?}: no log line is copied until it does");
-            }
-            None => {}
+        self.stream = paths.iter().find_map(|path| connect_now(path).ok());
+        if self.stream.is_none() && !self.has_warned {
+            self.has_warned = true;
+            let warning = format!("sidelight does not listen at {paths:?}: no log line is copied until it does");
+            // `eprintln` would panic if standard error is closed
+            _ = writeln!(io::stderr(), "{warning}");
         }
     }
 
-    fn send(&mut self, line: &[u8]) {
+    /// Returns whether the whole line was sent.
+    fn send(&mut self, line: &[u8]) -> bool {
         // a second attempt, on a new connection, if sidelight was restarted in between
         for _ in 0..2 {
             self.connect();
-            let Some(stream) = &mut self.stream else { return };
+            let Some(stream) = &mut self.stream else { return false };
             match stream.write(line) {
-                Ok(sent) if sent == line.len() => return,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                // the rest of this line must not become the head of the next
-                Ok(_) => return self.stream = None,
+                Ok(sent) if sent == line.len() => return true,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
+                Ok(_) => {
+                    // the rest of this line must not become the head of the next
+                    self.stream = None;
+                    return false;
+                }
                 Err(_) => self.stream = None,
             }
         }
+        false
     }
 }
 
 impl Write for Copier {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).send(line);
+        let mut link = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !link.send(line) {
+            link.dropped += 1;
+        }
         Ok(line.len())
     }
 

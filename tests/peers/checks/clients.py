@@ -1,5 +1,7 @@
 """The examples of docs/clients.md with their real libraries. Each one runs once, while sidelight is absent, present,
-absent again and restarted: the application answers every request, keeps its console, and reconnects by itself.
+absent again and restarted: the application answers every request, keeps its console, and reconnects by itself. Twice more
+it runs beside a sidelight that hangs, which must not make it wait: one that is stopped by a signal while the application is
+connected, and one that accepts no connection.
 
 `CLIENTS` is the list that `cargo test` compares with docs/clients.md and with the folder examples/.
 """
@@ -10,6 +12,7 @@ import os
 import pwd
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -22,6 +25,11 @@ from sidecar import BINARY, Metrics, Sidecar, free_port, get, until
 
 # requests in each phase
 REQUESTS = 5
+# requests beside a sidelight that hangs, and the length of their paths: together more than a socket holds and than
+# sidelight.js or `tee` keeps in memory
+MANY, LONG = 250, 3000
+# requests between two looks at the console: their paths fit into a pipe
+BATCH = 10
 USERS = {"method": "GET", "endpoint": "/users/{id}"}
 
 
@@ -41,6 +49,24 @@ class Sockets:
             Path(path).write_text(both, encoding="utf-8")
             self.arguments = ["--config", path]
 
+    def hang(self):
+        """Sockets that nobody accepts from or reads; the backlog of the stream socket is full."""
+        stream, datagram = socket.socket(socket.AF_UNIX), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        held = [stream, datagram]
+        stream.bind(self.stream)
+        datagram.bind(self.datagram)
+        for path in (self.stream, self.datagram):
+            os.chmod(path, 0o666)
+        stream.listen(0)
+        while True:
+            connection = socket.socket(socket.AF_UNIX)
+            connection.setblocking(False)
+            held.append(connection)
+            try:
+                connection.connect(self.stream)
+            except BlockingIOError:
+                return held
+
     def sidecar(self):
         """A sidelight on these sockets."""
         return Sidecar(sockets=(self.stream, self.datagram), arguments=self.arguments)
@@ -55,7 +81,6 @@ class Application:
         flags = fcntl.fcntl(self.console, fcntl.F_GETFL)
         fcntl.fcntl(self.console, fcntl.F_SETFL, flags | os.O_APPEND)
         self.numbers = itertools.count()
-        self.sent = 0
         self.process = subprocess.Popen(
             command, cwd=folder, env=environment, stdin=subprocess.PIPE, stdout=self.console,
             stderr=subprocess.STDOUT, start_new_session=True,
@@ -101,11 +126,12 @@ class Web(Application):
         """A request that is not counted below."""
         get(self.url + "/probe")
 
-    def request(self):
-        """One request; its line on the console has this path."""
+    def request(self, rest=""):
+        """One request; its line on the console has this path, which `rest` continues."""
         path = f"/users/{next(self.numbers)}"
-        expect("the answer to " + path, get(self.url + path)[0], 200)
-        self.sent += 1
+        status = get(self.url + path + rest)[0]
+        # a router may know no path with a `rest`
+        expect("the answer to " + path, 200 if rest and status == 404 else status, 200)
         return path
 
 
@@ -130,16 +156,15 @@ class Reader(Application):
         """A request that is not counted below."""
         self.write("/probe")
 
-    def request(self):
-        """One request; its line on the console has this path."""
+    def request(self, rest=""):
+        """One request; its line on the console has this path, which `rest` continues."""
         path = f"/users/{next(self.numbers)}"
-        self.write(path)
-        self.sent += 1
+        self.write(path + rest)
         return path
 
 
 class Tasks(Application):
-    """A Celery worker; the tasks come from a process of their own."""
+    """A Celery worker; the tasks come from a second process."""
 
     SENDER = (
         "import sys, celery_app\n"
@@ -173,11 +198,10 @@ class Tasks(Application):
         self.send("probe /probe")
         time.sleep(0.2)  # the worker looks for files at intervals
 
-    def request(self):
-        """One task; its line on the console has this path."""
+    def request(self, rest=""):
+        """One task; its line on the console has this path, which `rest` continues."""
         path = f"/users/{next(self.numbers)}"
-        self.send(f"charge {path}")
-        self.sent += 1
+        self.send(f"charge {path}{rest}")
         return path
 
     def end(self):
@@ -210,35 +234,34 @@ class Database(Application):
         """A query that is not counted below."""
         self.query("SELECT 1")
 
-    def request(self):
-        """One query; its line on the console has this path."""
+    def request(self, rest=""):
+        """One query; its line on the console has this path, which `rest` continues."""
         path = f"/users/{next(self.numbers)}"
-        expect("the query", self.query(f"SELECT relname FROM pg_class WHERE relname = '{path}'"), True)
-        self.sent += 1
+        expect("the query", self.query(f"SELECT relname FROM pg_class WHERE relname = '{path}{rest}'"), True)
         return path
 
 
-def some_requests(application):
-    """Makes requests and waits until the console has one line for each."""
-    paths = [application.request() for _ in range(REQUESTS)]
+def some_requests(application, count=REQUESTS, rest=""):
+    """Makes requests and waits until the console has one line for each; `rest` continues their paths."""
+    paths = [application.request(rest) for _ in range(count)]
 
     def on_console():
         application.alive()
         text = application.lines()
-        return all(any(path + end in text for end in (" ", '"', "'")) for path in paths)
+        return all(any(path + end in text for end in (" ", '"', "'", "/")) for path in paths)
 
     until(f"{paths[0]} to {paths[-1]} on the console", on_console, 30)
 
 
-def connected(application, sidecar):
-    """Makes requests until sidelight receives something; returns the lines that it has then."""
+def connected(application, sidecar, before=0):
+    """Makes requests until sidelight has received more lines than `before`; returns how many."""
 
     def received():
         application.probe()
-        metrics = Metrics(sidecar.metrics())
-        return metrics.total("sidelight_frames_received_total")
+        total = Metrics(sidecar.metrics()).total("sidelight_frames_received_total")
+        return total if total > before else None
 
-    until("the application reconnects", received, 20)
+    return until("the application reconnects", received, 20)
 
 
 def phase(client, application, sidecar):
@@ -266,8 +289,55 @@ def phase(client, application, sidecar):
     sidecar.stop()
 
 
-def run(name):
-    """One client through all phases."""
+def all_phases(client, application, sockets):
+    """The application while sidelight is absent, present, absent again and restarted."""
+    application.ready()
+    some_requests(application)  # absent
+    with sockets.sidecar() as sidecar:  # present
+        phase(client, application, sidecar)
+    some_requests(application)  # absent again
+    with sockets.sidecar() as sidecar:  # restarted
+        phase(client, application, sidecar)
+    application.alive()
+    if client.get("warns"):
+        expect("warnings about the socket", application.lines().count("sidelight does not listen at"), 1)
+
+
+def many_requests(client, application):
+    """More lines than the socket and the memory of a client hold, in batches that fit into a pipe."""
+    for _ in range(0, MANY, BATCH):
+        some_requests(application, BATCH, "/" + "x" * LONG)
+
+
+def stopped(client, application, sockets):
+    """The application beside a sidelight that is stopped while it is connected, and that goes on afterwards."""
+    application.ready()
+    with sockets.sidecar() as sidecar:
+        before = connected(application, sidecar)
+        sidecar.process.send_signal(signal.SIGSTOP)
+        try:
+            many_requests(client, application)
+        finally:
+            sidecar.process.send_signal(signal.SIGCONT)
+        connected(application, sidecar, before)
+        received = sidecar.stop()["received"] - before
+    # what the client kept arrives; a client that connects for each request may lose nothing
+    expect_within("lines received afterwards", received, 1, 2 * MANY if client.get("connects") else MANY - 1)
+
+
+def backlog_full(client, application, sockets):
+    """The application beside a socket that nobody accepts from: a connect that waits would wait for ever."""
+    held = sockets.hang()
+    try:
+        application.ready()
+        many_requests(client, application)
+    finally:
+        for each in held:
+            each.close()
+
+
+def run(name, story):
+    """One client through a story."""
     client = CLIENTS[name]
     sockets = Sockets(client.get("group"))
     port = free_port()
@@ -289,17 +359,7 @@ def run(name):
     else:
         application = Web(port, command, folder, environment)
     try:
-        application.ready()
-        some_requests(application)  # absent
-        with sockets.sidecar() as sidecar:  # present
-            phase(client, application, sidecar)
-        some_requests(application)  # absent again
-        with sockets.sidecar() as sidecar:  # restarted
-            phase(client, application, sidecar)
-        application.alive()
-        expect("requests answered", application.sent, 4 * REQUESTS)
-        if client.get("warns"):
-            expect("warnings about the socket", application.lines().count("sidelight does not listen at"), 1)
+        story(client, application, sockets)
     finally:
         application.end()
         application.console.close()
@@ -344,7 +404,7 @@ def php(_):
 
 
 def ruby(_):
-    """Ruby, whose standard library has a Logger."""
+    """Ruby; its standard library has a Logger."""
     apt("ruby", "ruby")
     return {}
 
@@ -364,7 +424,7 @@ def configured(source, *, listens):
 
 
 def nginx(place):
-    """nginx, whose workers run as www-data when root starts it."""
+    """nginx; its workers run as www-data when root starts it."""
     from nginx import nginx as binary
     found = {"words": {"nginx": binary()}}
     try:
@@ -405,7 +465,8 @@ GUNICORN = [
     "--access-logformat", '%(h)s - %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s" %(L)s', "wsgi_app:app",
 ]
 
-# name in docs/clients.md -> how it is run; `timed`: its lines have a duration; `warns`: once, that nothing listens
+# name in docs/clients.md -> how it is run; `timed`: its lines have a duration; `warns`: once, that nothing listens;
+# `keeps`: may send lines of the time before; `waits`: while the socket is full; `connects`: anew for each request
 CLIENTS = {
     "node": {"folder": "node", "prepare": node, "command": ["node", "http.js"], "warns": True},
     "pino": {"folder": "node", "prepare": node, "command": ["node", "pino.js"], "warns": True},
@@ -413,7 +474,7 @@ CLIENTS = {
     "fastify": {"folder": "node", "prepare": node, "command": ["node", "fastify.js"], "warns": True},
     "express": {"folder": "node", "prepare": node, "command": ["node", "express.js"], "warns": True},
     "winston": {"folder": "node", "prepare": node, "command": ["node", "winston.js"], "warns": True},
-    "gunicorn": {"folder": "python", "prepare": python, "command": GUNICORN},
+    "gunicorn": {"folder": "python", "prepare": python, "command": GUNICORN, "waits": True},
     "uvicorn": {
         "folder": "python", "prepare": python, "timed": False, "warns": True,
         "command": ["{bin}/uvicorn", "asgi_app:app", "--port", "{port}", "--log-config", "uvicorn.json"],
@@ -448,7 +509,10 @@ CLIENTS = {
         "command": ["{tee}", "tee", "--", "java", "-cp", "{classes}", "-Dlog4j2.configurationFile=log4j2.xml", "Log4j"],
     },
     "ruby": {"folder": "ruby", "prepare": ruby, "command": ["ruby", "app.rb"], "reads": True, "warns": True},
-    "monolog": {"folder": "php", "prepare": php, "command": ["php", "-S", "127.0.0.1:{port}", "index.php"]},
+    "monolog": {
+        "folder": "php", "prepare": php, "command": ["php", "-S", "127.0.0.1:{port}", "index.php"],
+        "connects": True,
+    },
     "nginx": {
         "folder": "nginx", "prepare": nginx, "group": "www-data",
         "command": ["{nginx}", "-p", "{scratch}", "-c", "{configuration}"],
@@ -470,4 +534,7 @@ CLIENTS = {
 def check(report):
     """One check for each client."""
     for name in CLIENTS:
-        report.check(f"client {name}: absent, present, restarted", run, name)
+        report.check(f"client {name}: absent, present, restarted", run, name, all_phases)
+        if not CLIENTS[name].get("waits"):
+            report.check(f"client {name}: beside a sidelight that is stopped", run, name, stopped)
+            report.check(f"client {name}: the backlog of its socket is full", run, name, backlog_full)

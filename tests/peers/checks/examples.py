@@ -2,10 +2,13 @@
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
+import tempfile
+import time
 
-from report import Skip, expect
+from report import Skip, expect, expect_within
 from sidecar import BINARY, ROOT, Sidecar
 
 EXAMPLES = ROOT / "examples"
@@ -23,10 +26,10 @@ def run(folder, command, lines, expected, *arguments):
     """Runs an example; its output is as it was, and the metrics are as `expected` says."""
     with Sidecar(arguments=arguments) as sidecar:
         environment = {**os.environ, "SIDELIGHT_SOCKET": sidecar.socket}
-        told = subprocess.run(
+        done = subprocess.run(
             command, cwd=EXAMPLES / folder, env=environment, stdout=subprocess.PIPE, check=True
         )
-        expect("lines on standard output", told.stdout.count(b"\n"), lines)
+        expect("lines on standard output", done.stdout.count(b"\n"), lines)
         expected(sidecar.received(lines))
         expect("received", sidecar.stop()["received"], lines)
 
@@ -51,12 +54,12 @@ def python_alone():
     """Without a sidelight the application runs as ever."""
     environment = {**os.environ, "SIDELIGHT_SOCKET": "/nowhere/log.sock"}
     command = [sys.executable, "app.py"]
-    told = subprocess.run(
+    done = subprocess.run(
         command, cwd=EXAMPLES / "python", env=environment, capture_output=True, check=True
     )
-    expect("lines on standard output", told.stdout.count(b"\n"), 31)
-    expect("warnings", told.stderr.count(b"sidelight does not listen at"), 1)
-    expect("lines on standard error", told.stderr.count(b"\n"), 1)
+    expect("lines on standard output", done.stdout.count(b"\n"), 31)
+    expect("warnings", done.stderr.count(b"sidelight does not listen at"), 1)
+    expect("lines on standard error", done.stderr.count(b"\n"), 1)
 
 
 def node():
@@ -72,8 +75,39 @@ def node():
     run("node", [program("node"), "app.js"], 21, expected)
 
 
+def node_dropped():
+    """A sidelight that hangs and ends: `dropped` and what reached the socket are all lines, and no line is cut."""
+    script = (
+        "const { SidelightStream } = require('./sidelight');"
+        "const copy = new SidelightStream();"
+        "for (let piece = 0; piece < 9; piece += 1) copy.write('x'.repeat(40000));"  # a line above the limit
+        "copy.write('end\\n');"
+        "for (let line = 0; line < 1999; line += 1) copy.write('y'.repeat(499) + '\\n');"
+        "process.stdin.on('end', () => console.log(copy.dropped)).resume();"
+    )
+    with tempfile.TemporaryDirectory(prefix="sidelight-node-") as folder, socket.socket(socket.AF_UNIX) as listener:
+        path = os.path.join(folder, "log.sock")
+        listener.bind(path)
+        listener.listen()
+        application = subprocess.Popen(
+            [program("node"), "-e", script], cwd=EXAMPLES / "node", env={**os.environ, "SIDELIGHT_SOCKET": path},
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        )
+        connection, _ = listener.accept()
+        time.sleep(0.5)  # the socket fills
+        connection.shutdown(socket.SHUT_RD)
+        with connection, connection.makefile("rb") as stream:
+            lines = stream.read().split(b"\n")[:-1]  # the last one may be cut
+        time.sleep(0.5)  # the application sees the end
+        dropped = int(application.communicate(timeout=20)[0])
+    expect("lines that are no whole line", [line[:20] for line in lines if line != b"y" * 499], [])
+    expect_within("lines in the socket", len(lines), 1, 1998)
+    expect_within("lines in the socket and dropped", len(lines) + dropped, 2000, 2000 + len(lines))
+
+
 def check(report):
     """The examples that are scripts; `clients.py` runs the servers."""
     report.check("example python", python)
     report.check("example python, without sidelight", python_alone)
     report.check("example node", node)
+    report.check("example node, a sidelight that hangs", node_dropped)
