@@ -6,6 +6,8 @@ use crate::process::{AMPLE, Setup, Sidecar};
 use rustix::process::Signal;
 use sidelight::clock::{Clock, UnixNanos};
 use sidelight::export::endpoint::Protocol;
+use sidelight::rules::settings::RulesSettings;
+use sidelight::rules::standard::measures;
 use sidelight::telemetry::log::{Log, Sink};
 use sidelight::telemetry::table::{Metric, Values};
 use sidelight::telemetry::{TABLE, Telemetry};
@@ -103,6 +105,79 @@ fn alerts_and_dashboards_ask_for_what_is_there() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(named.len() >= 15, "{named:?}");
+}
+
+/// Guarantees: every metric that a page or a file of the chart names exists: in the table, among the
+/// injector's, or among the families of the built-in rules.
+#[test]
+fn every_metric_that_a_page_names_exists() {
+    let families: BTreeSet<String> =
+        measures(&RulesSettings::default()).into_iter().map(|row| row.family.name).collect();
+    let injector = fs::read_to_string(root().join("crates/injector/src/server/metrics.rs"));
+    let injector = injector.expect("the injector's metrics");
+    let is_known = |name: &str| {
+        let parts = ["_bucket", "_sum", "_count", "_created"];
+        let family = parts.iter().find_map(|part| name.strip_suffix(part)).unwrap_or(name);
+        match name.strip_prefix("sidelight_injector_") {
+            Some(rest) => {
+                let short = family.trim_start_matches("sidelight_injector_");
+                [name, family, rest, short].iter().any(|n| injector.contains(&format!("\"{n}\"")))
+            }
+            None if name.starts_with("sidelight_") => Metric::find(TABLE, name).is_some(),
+            None => families.contains(family),
+        }
+    };
+    let mut named = BTreeSet::new();
+    let mut unknown = Vec::new();
+    for file in files_that_name_metrics() {
+        let text = fs::read_to_string(&file).expect("text");
+        for name in metric_names(&text) {
+            if !is_known(name) {
+                unknown.push(format!("{}: {name}", file.display()));
+            }
+            named.insert(name.to_owned());
+        }
+    }
+    assert!(unknown.is_empty(), "{}", unknown.join("\n"));
+    for name in ["sidelight_injector_leader", "sidelight_series", "http_requests_total"] {
+        assert!(named.contains(name), "{name} was found: {named:?}");
+    }
+    assert!(named.len() >= 45, "{named:?}");
+}
+
+/// Returns the pages, and the files of the chart that are text.
+fn files_that_name_metrics() -> Vec<PathBuf> {
+    let mut files = vec![root().join("README.md"), root().join("SECURITY.md")];
+    let mut folders = vec![root().join("docs"), root().join("helm"), root().join("deploy")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            let extension = path.extension().and_then(|extension| extension.to_str());
+            if path.is_dir() {
+                folders.push(path);
+            } else if matches!(extension, Some("md" | "yaml" | "json" | "txt" | "tpl")) {
+                files.push(path);
+            }
+        }
+    }
+    files
+}
+
+/// Returns the names in a text that can only be those of our metrics: with our prefix, or with the
+/// prefix of a built-in family and the end of a metric's name.
+fn metric_names(text: &str) -> impl Iterator<Item = &str> {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    words.filter(|word| {
+        // the module of the client for Python, prefixes (`sidelight_.*`) and the chart's own names
+        let is_other = ["sidelight_handler", "sidelight_"].contains(word) || word.ends_with('_');
+        let is_family = ["http_", "database_", "function_", "log_"]
+            .iter()
+            .any(|prefix| word.starts_with(prefix))
+            && ["_total", "_seconds", "_bucket", "_sum", "_count"]
+                .iter()
+                .any(|end| word.ends_with(end));
+        !is_other && (word.starts_with("sidelight_") || is_family)
+    })
 }
 
 /// Returns the values that the selector after a name requires by `=` and that the row's labels

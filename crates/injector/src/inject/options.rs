@@ -309,3 +309,27 @@ fn image(reader: &mut AnnotationReader<'_>, policy: &Policy) -> String {
     });
     image.unwrap_or_else(|| policy.image.clone())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{CONFIG, KEYS};
+    use std::collections::BTreeSet;
+
+    /// Guarantees: the table of annotations in `docs/kubernetes.md` has the keys that are read, and
+    /// no others.
+    #[test]
+    fn the_page_has_all_annotations() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/kubernetes.md");
+        let page = std::fs::read_to_string(path).expect("the page");
+        let rows = page.split("\n## Annotations of a pod\n").nth(1).expect("the section");
+        let rows = rows.split("\n## ").next().expect("a part").lines();
+        let mut documented = BTreeSet::new();
+        for row in rows.filter(|line| line.starts_with("| `")) {
+            // `sidelight.dev/config.cpu-request`, `cpu-limit`
+            let names = row.split('|').nth(1).expect("a cell").split('`').skip(1).step_by(2);
+            let names = names.map(|name| name.strip_prefix(CONFIG).unwrap_or(name));
+            documented.extend(names.filter(|name| !name.contains('/')));
+        }
+        assert_eq!(documented, BTreeSet::from(KEYS));
+    }
+}
