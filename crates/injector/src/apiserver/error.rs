@@ -8,38 +8,43 @@ use std::path::PathBuf;
 /// Levels of the causes of an error that are shown.
 const CAUSES_MAX: usize = 8;
 
+/// Characters of a credential plug-in's messages that are shown: some plug-ins print a whole page
+/// of HTML or a trace of every request.
+const PLUG_IN_CHARS_MAX: usize = 1_000;
+
 /// The reason why a call failed, or why there can be none.
 #[derive(Debug)]
 pub enum Error {
-    /// A file of a kubeconfig cannot be read or does not describe an access.
+    /// A kubeconfig cannot be read, or has no usable context.
     Kubeconfig {
-        /// The file; with several, the list of them.
+        /// The file, or the list of several.
         place: String,
-        /// What is wrong with it.
+        /// The error of the `kube` crate.
         source: Box<kube::config::KubeconfigError>,
     },
     /// A file that a kubeconfig names is too large to be read.
     KubeconfigBytes {
         /// Path of that file.
         place: PathBuf,
-        /// The largest size that is read.
+        /// Maximum size in bytes.
         most: u64,
     },
     /// The service account of the pod cannot be used.
     ServiceAccount(Box<kube::config::InClusterError>),
     /// The client cannot be set up: a certificate, a key, a token or a plug-in.
     Client(Box<kube::Error>),
-    /// A text that is no name of an object or of a namespace, and must not become part of a URL.
+    /// This text is not a valid name of an object or of a namespace. It must not become part of a
+    /// URL.
     Name(String),
-    /// The call took longer than its limit.
+    /// The call took longer than its limit; has its verb and object.
     Timeout(String),
-    /// A list has more pages than any cluster.
+    /// A list has more pages than any cluster needs; has its verb and object.
     Pages(String),
     /// The API server refused the call, or it cannot be reached.
     Call {
-        /// Verb and object for the error text, as `get nodes`.
+        /// Verb and object, as `get nodes`.
         what: String,
-        /// What the `kube` crate says about it.
+        /// The error of the `kube` crate.
         source: kube::Error,
     },
 }
@@ -149,13 +154,12 @@ fn call(f: &mut fmt::Formatter<'_>, error: &kube::Error) -> fmt::Result {
 fn credentials(f: &mut fmt::Formatter<'_>, error: &AuthError) -> fmt::Result {
     match error {
         AuthError::AuthExecRun { cmd, out } => {
-            let said = String::from_utf8_lossy(&out.stderr);
-            let said = said.trim();
-            let gap = if said.is_empty() { "" } else { ": " };
+            let messages = shortened(&out.stderr);
+            let gap = if messages.is_empty() { "" } else { ": " };
             let status = out.status;
             write!(
                 f,
-                "the credential plug-in `{cmd}` of the kubeconfig failed, {status}{gap}{said}"
+                "the credential plug-in `{cmd}` of the kubeconfig failed, {status}{gap}{messages}"
             )
         }
         AuthError::AuthExecStart(error) => write!(
@@ -176,6 +180,22 @@ fn credentials(f: &mut fmt::Formatter<'_>, error: &AuthError) -> fmt::Result {
             f.write_str("the credentials of the kubeconfig: ")?;
             causes(f, other)
         }
+    }
+}
+
+/// Returns the beginning of what a plug-in wrote to standard error. Control characters, which a
+/// terminal would obey, become spaces; lines remain.
+fn shortened(messages: &[u8]) -> String {
+    let text = String::from_utf8_lossy(messages);
+    let text = text.trim();
+    let shown: String = text
+        .chars()
+        .take(PLUG_IN_CHARS_MAX)
+        .map(|c| if c.is_control() && c != '\n' { ' ' } else { c })
+        .collect();
+    match text.chars().skip(PLUG_IN_CHARS_MAX).count() {
+        0 => shown,
+        left_out => format!("{shown} ... ({left_out} more characters)"),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Runs `sidelight-injector check` with kubeconfigs of every kind against an API server of the
 //! tests: a plug-in that prints a credential, OpenID Connect, a proxy, a token file.
-#![allow(clippy::disallowed_methods)] // it waits for another process, whose time is the real one
+#![allow(clippy::disallowed_methods)] // it waits for another process, which uses real time
 
 use crate::api::{Api, TOKEN};
 use base64::Engine;
@@ -58,10 +58,10 @@ fn plug_in(folder: &Path, script: &str) -> String {
     )
 }
 
-/// Scenario: a cloud's command prints an ExecCredential; it fails; it does not exist; it prints
-/// something else.
+/// Scenario: a cloud's command prints an ExecCredential; it fails; it fails with a long text and
+/// with control characters; it does not exist; it prints something else.
 /// Guarantees: the token is used, and each failure names the plug-in and what to do, but no output
-/// of the plug-in that may be a credential.
+/// of the plug-in that may be a credential. Messages of the plug-in are cut.
 #[test]
 fn a_plug_in_prints_the_credential() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -77,6 +77,14 @@ fn a_plug_in_prints_the_credential() {
     let (code, text) = check(&kubeconfig(folder.path(), &api, "", &user), &[]);
     assert!(code == 2 && text.contains("sign in first: cloud login"), "{text}");
     assert!(text.contains("plug-in") && !text.contains("geheim"), "{text}");
+
+    let endless =
+        "printf 'sign in first\\033[2J' >&2; head -c 200000 /dev/zero | tr '\\0' x >&2\nexit 3\n";
+    let user = plug_in(folder.path(), endless);
+    let (code, text) = check(&kubeconfig(folder.path(), &api, "", &user), &[]);
+    assert!(code == 2 && text.contains("sign in first"), "{text}");
+    assert!(text.contains("more characters"), "{text}");
+    assert!(text.len() < 4_096 && !text.contains('\u{1b}'), "{} bytes", text.len());
 
     let user = plug_in(folder.path(), "echo geheim\n");
     let (code, text) = check(&kubeconfig(folder.path(), &api, "", &user), &[]);
