@@ -1,7 +1,9 @@
 //! Commands that run as a child, with and without a sidecar: what passes through, what is copied,
 //! and how it ends.
 
-use super::{AMPLE, directory, end, first_process, keeper, shell, subreaper, tee};
+use super::{
+    AMPLE, assert_one_order, directory, end, first_process, keeper, shell, subreaper, tee,
+};
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixListener;
@@ -174,17 +176,7 @@ fn a_command_notices_that_its_reader_is_gone() {
 /// Guarantees: if both outputs are one pipe, their lines stay in order.
 #[test]
 fn one_output_for_both_streams_keeps_their_order() {
-    let directory = directory();
-    let script = "i=0; while [ $i -lt 500 ]; do echo out $i; echo err $i >&2; i=$((i+1)); done";
-    let joined = format!(
-        "{} --socket {} -- sh -c '{script}' 2>&1",
-        env!("CARGO_BIN_EXE_sidelight-tee"),
-        directory.path().join("absent").display()
-    );
-    let output = Command::new("sh").arg("-c").arg(joined).output().expect("a shell");
-    let expected: Vec<String> =
-        (0..500).flat_map(|n| [format!("out {n}\n"), format!("err {n}\n")]).collect();
-    assert_eq!(String::from_utf8(output.stdout).expect("text"), expected.concat());
+    assert_one_order("--in-place never");
 }
 
 /// The orphan's process id is free again once it is reaped; a zombie would still be in `/proc`.

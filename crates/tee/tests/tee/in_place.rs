@@ -1,6 +1,6 @@
 //! Commands that run in place of tee, because they must be process 1 of their container.
 
-use super::{AMPLE, directory, end, first_process, keeper, tee, within_ample};
+use super::{AMPLE, assert_one_order, directory, end, first_process, keeper, tee, within_ample};
 use rustix::fs::Mode;
 use rustix::process::Pid;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -65,17 +65,7 @@ fn the_command_replaces_tee_and_is_copied() {
 /// are one output.
 #[test]
 fn no_sidecar_is_needed_and_one_output_keeps_one_order() {
-    let directory = directory();
-    let script = "i=0; while [ $i -lt 500 ]; do echo out $i; echo err $i >&2; i=$((i+1)); done";
-    let joined = format!(
-        "exec {} --in-place always --socket {} -- sh -c '{script}' 2>&1",
-        env!("CARGO_BIN_EXE_sidelight-tee"),
-        directory.path().join("absent").display()
-    );
-    let output = Command::new("sh").arg("-c").arg(joined).output().expect("a shell");
-    let expected: Vec<String> =
-        (0..500).flat_map(|n| [format!("out {n}\n"), format!("err {n}\n")]).collect();
-    assert_eq!(String::from_utf8(output.stdout).expect("text"), expected.concat());
+    assert_one_order("--in-place always");
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! Runs `sidelight-tee` around real commands.
-#![allow(clippy::disallowed_methods)] // it waits for other processes, whose time is the real one
+#![allow(clippy::disallowed_methods)] // it waits for other processes, which use real time
 
 mod command;
 mod in_place;
@@ -61,6 +61,22 @@ fn keeper(listener: UnixListener) -> Receiver<Vec<u8>> {
         }
     });
     connections
+}
+
+/// Runs a command that writes to both streams in turn, without a sidecar and with one pipe for
+/// both, and checks that the pipe has its lines in order.
+fn assert_one_order(options: &str) {
+    let directory = directory();
+    let script = "i=0; while [ $i -lt 500 ]; do echo out $i; echo err $i >&2; i=$((i+1)); done";
+    let joined = format!(
+        "exec {} {options} --socket {} -- sh -c '{script}' 2>&1",
+        env!("CARGO_BIN_EXE_sidelight-tee"),
+        directory.path().join("absent").display()
+    );
+    let output = Command::new("sh").arg("-c").arg(joined).output().expect("a shell");
+    let expected: Vec<String> =
+        (0..500).flat_map(|n| [format!("out {n}\n"), format!("err {n}\n")]).collect();
+    assert_eq!(String::from_utf8(output.stdout).expect("text"), expected.concat());
 }
 
 fn directory() -> tempfile::TempDir {
