@@ -205,7 +205,7 @@ fn no_span_allocates_once_chunks_have_grown() {
     }
 }
 
-/// Scenario: lines in the user's formats of every kind: with a time that is rewritten, a zone with
+/// Scenario: lines in configured formats of every kind: with a time that is rewritten, a zone with
 /// daylight saving time, escaped values, a level that has another word, and lines that match none.
 /// Guarantees: there is no allocation once they have been used on this thread.
 #[test]
@@ -235,7 +235,7 @@ fn formats_of_ones_own_allocate_nothing() {
     let others = ["2026-01-02 03:04:05 INFO shop none of them", "x"];
     for round in 0..3 {
         let mut read = 0;
-        let asked = allocations(|| {
+        let count = allocations(|| {
             for line in own.iter().chain(&others) {
                 decode(line, &rules.fields, &mut memory, &mut into);
                 read += u32::from(into.format == Format::Own);
@@ -243,7 +243,7 @@ fn formats_of_ones_own_allocate_nothing() {
             }
         });
         assert_eq!(read, own.len() as u32);
-        assert!(round == 0 || asked == 0, "{asked} allocations in round {round}");
+        assert!(round == 0 || count == 0, "{count} allocations in round {round}");
     }
 }
 

@@ -240,7 +240,7 @@ fn a_hostile_collector_costs_a_timeout() {
     });
 }
 
-/// A response whose Content-Length does not match its body.
+/// A response with a Content-Length that does not match its body.
 const CUT_SHORT: &[u8] =
     b"HTTP/1.1 200 OK\r\ncontent-type: application/x-protobuf\r\ncontent-length: 9\r\n\r\n";
 

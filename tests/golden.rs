@@ -31,7 +31,7 @@ use std::path::{Path, PathBuf};
 const ARRIVAL: UnixNanos = UnixNanos(1_767_323_045_000_000_000);
 
 /// sidelight's counters about the lines; its other metrics depend on the process.
-const TOLD: [&str; 2] = ["sidelight_frames_", "sidelight_spans_skipped_total"];
+const OWN_COUNTERS: [&str; 2] = ["sidelight_frames_", "sidelight_spans_skipped_total"];
 
 #[test]
 fn every_folder_gives_what_it_promises() {
@@ -133,7 +133,10 @@ fn made(folder: &Path) -> BTreeMap<&'static str, String> {
     }
     let chunk = stand.spans(ARRIVAL);
     let mut made = BTreeMap::new();
-    made.insert("metrics.prom", render_as(&stand.registry, Encoding::Classic) + &told(&stand));
+    made.insert(
+        "metrics.prom",
+        render_as(&stand.registry, Encoding::Classic) + &own_counters(&stand),
+    );
     if folder.join("metrics.om").exists() {
         made.insert("metrics.om", render_as(&stand.registry, Encoding::OpenMetrics));
     }
@@ -161,8 +164,8 @@ fn unescaped(line: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Formats the counters of [`TOLD`] that are not zero, and the series folded into overflow series.
-fn told(stand: &Stand) -> String {
+/// Formats the counters of [`OWN_COUNTERS`] that are not zero, and the series folded into overflow series.
+fn own_counters(stand: &Stand) -> String {
     let mut text = String::new();
     // a scrape adds these to the counter
     for (family, label, count) in stand.registry.overflows() {
@@ -171,7 +174,7 @@ fn told(stand: &Stand) -> String {
             .expect("a string takes all");
     }
     for family in stand.telemetry.gather() {
-        if !TOLD.iter().any(|start| family.name().starts_with(start)) {
+        if !OWN_COUNTERS.iter().any(|start| family.name().starts_with(start)) {
             continue;
         }
         for metric in family.get_metric() {
@@ -196,13 +199,13 @@ fn readable(request: &ExportTraceServiceRequest) -> String {
         let service = resource.attributes.iter().find(|pair| pair.key == "service.name");
         let service = service.map(text).unwrap_or_default();
         for span in group.scope_spans.iter().flat_map(|scope| &scope.spans) {
-            out.push_str(&told_of(span, &service));
+            out.push_str(&span_text(span, &service));
         }
     }
     out
 }
 
-fn told_of(span: &Span, service: &str) -> String {
+fn span_text(span: &Span, service: &str) -> String {
     let mut out = format!("{} {:?} of {service}\n", span.kind().as_str_name(), span.name);
     let mut say = |what: &str| writeln!(out, "    {what}").expect("a string takes all");
     say(&format!("trace {} span {}", hex(&span.trace_id), hex(&span.span_id)));

@@ -221,7 +221,7 @@ fn switched_off_it_only_counts() {
 /// Guarantees: prefix, groups, health policy and log level take effect. Log and `/health` report
 /// that the others need a restart, and their running values do not change.
 #[test]
-fn what_cannot_change_is_told() {
+fn what_cannot_change_is_reported() {
     let volume = Volume::new("health: {heartbeat: 1s}\n");
     let mut sidecar = Sidecar::start(layered(&[&volume], A));
     sidecar.write(LINE);

@@ -63,7 +63,7 @@ fn any_cut_gives_the_same_lines() {
 /// Guarantees: the sink gets the prefix and length of the long line, the connection stays open, and
 /// the datagram is one record.
 #[test]
-fn a_long_line_is_told_and_the_connection_lives() {
+fn a_long_line_is_reported_and_the_connection_lives() {
     let sidecar = Sidecar::spawn();
     let mut writer = UnixStream::connect(&sidecar.stream).expect("it listens");
     writer.write_all(b"before\n").expect("it reads");
@@ -109,7 +109,7 @@ fn a_half_line_is_torn_when_we_close() {
 /// so that this `write` fails at once. (When each side stayed open until its turn, 0.6 to 1.7 lines
 /// were lost per stop at 100,000 lines/s, between the last read and the close.)
 #[test]
-fn writers_are_told_before_the_drain() {
+fn writers_see_the_end_before_the_drain() {
     let sidecar = Sidecar::spawn();
     let mut first = UnixStream::connect(&sidecar.stream).expect("it listens");
     let mut second = UnixStream::connect(&sidecar.stream).expect("it listens");
@@ -123,7 +123,7 @@ fn writers_are_told_before_the_drain() {
     sidecar.on_lines(move |block| {
         if block == b"{\"held\":1}\n" {
             entered.send(()).expect("the test waits");
-            // the datagram thread is asked to stop after this connection, and then flushes
+            // the datagram thread stops after this connection, and then flushes
             while others.load(Ordering::Acquire) == 0 {
                 std::thread::yield_now();
             }
@@ -134,7 +134,7 @@ fn writers_are_told_before_the_drain() {
     });
     first.write_all(b"{\"held\":1}\n").expect("it reads");
     has_entered.recv().expect("it is delivered");
-    first.write_all(b"{\"drained\":1}\n").expect("there is room");
+    first.write_all(b"{\"drained\":1}\n").expect("a buffer with free space");
     sidecar.close();
     let error = has_written.recv().expect("it is delivered").expect_err("nobody will read it");
     assert_eq!(error.kind(), std::io::ErrorKind::BrokenPipe);

@@ -1,4 +1,4 @@
-//! A collector whose answers the test chooses. It speaks HTTP/1 and HTTP/2 and keeps what it
+//! A collector with answers that the test chooses. It speaks HTTP/1 and HTTP/2 and keeps what it
 //! received. It decodes the protocol with separate types (prost), not with sidelight's. It runs on
 //! a separate thread until it is dropped.
 

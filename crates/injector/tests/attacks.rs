@@ -2,7 +2,7 @@
 //! memory is read from the kernel and limited by `ulimit -v`; the number of clients and bytes is
 //! limited as well. After each attack an honest review must get its sidecar, and the program's peak
 //! memory must be below the chart's limit.
-#![allow(clippy::disallowed_methods)] // it waits for another process, whose time is the real one
+#![allow(clippy::disallowed_methods)] // it waits for another process, which uses real time
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};

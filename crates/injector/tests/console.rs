@@ -1,6 +1,6 @@
 //! Runs commands with outputs that accept nothing: their exit codes must not change.
 
-#[allow(clippy::disallowed_methods)] // it waits for other processes, whose time is the real one
+#[allow(clippy::disallowed_methods)] // it waits for other processes, which use real time
 #[path = "../../../tests/support/outputs.rs"]
 mod outputs;
 

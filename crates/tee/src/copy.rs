@@ -49,10 +49,9 @@ pub(crate) struct Ended {
     pub(crate) dropped: u64,
 }
 
-/// Runs `command`, a name and its arguments, until it ends, and copies its lines to the first of `sockets`
-/// that accepts a connection. If
-/// the pipes or signal handlers cannot be created, this process is replaced by the command (exec)
-/// and the function never returns.
+/// Runs `command`, a name and its arguments, until it ends, and copies its lines to the first of
+/// `sockets` that accepts a connection. If the pipes or signal handlers cannot be created, this
+/// process is replaced by the command (exec) and the function never returns.
 ///
 /// # Errors
 /// Fails if the command cannot be started.

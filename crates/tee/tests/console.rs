@@ -1,7 +1,7 @@
 //! Runs the wrapper with a standard error that accepts nothing: the exit code must still be the
 //! application's.
 
-#[allow(clippy::disallowed_methods)] // it waits for other processes, whose time is the real one
+#[allow(clippy::disallowed_methods)] // it waits for other processes, which use real time
 #[path = "../../../tests/support/outputs.rs"]
 mod outputs;
 

@@ -45,7 +45,7 @@ def run(*command, text_in=None, check=True):
 
 
 class ApiServer:
-    """etcd and kube-apiserver, their data in a folder of their own. To be used with `with`."""
+    """etcd and kube-apiserver, their data in a temporary folder. To be used with `with`."""
 
     def __init__(self):
         if "SIDELIGHT_CHART_NETWORK" not in os.environ:

@@ -149,7 +149,7 @@ def by_policy(server):
         time.sleep(0.2)
     expect("by namespace, with its own port", made("shop", "a", {}), [2000])
     expect("by the pod's wish", made("plain", "b", {"sidelight.dev/inject": "true"}), [19464])
-    expect("not asked", made("plain", "c", {}), [])
+    expect("no label", made("plain", "c", {}), [])
     expect("opted out", made("shop", "d", {"sidelight.dev/inject": "false"}), [])
     expect("another revision's", made("shop", "e", {"sidelight.dev/rev": "canary"}), [])
     server.kubectl("delete", "-f", "-", text_in=text)

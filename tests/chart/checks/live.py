@@ -1,6 +1,6 @@
 """Everything that watches, against what it watches: the real API server calls the real injector, real sidecars run
 with the environment that was injected, and a real Prometheus scrapes them with the configuration that the
-operator's own code generates for the chart's monitors. Every query of every dashboard and alert is asked there.
+operator's own code generates for the chart's monitors. Every query of every dashboard and alert runs there.
 
 What kubelet and controllers would do is done by hand: a pod's status, a Service's endpoints, the processes.
 """
@@ -196,9 +196,9 @@ class Stage:
 
     def knock(self):
         """Somebody at the webhook's door who speaks no TLS: the handshake fails, and is counted."""
-        with socket.create_connection((INJECTOR, 8443), timeout=5) as stranger:
-            stranger.sendall(b"GET / HTTP/1.0\r\n\r\n")
-            stranger.recv(100)
+        with socket.create_connection((INJECTOR, 8443), timeout=5) as client:
+            client.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            client.recv(100)
 
     def environment(self, entries, fields):
         """The environment of a container, with what kubelet would put in."""
@@ -355,19 +355,19 @@ def dashboard(stage, path):
     expect("ids and inputs of somebody's Grafana", (board["id"], "__inputs" in board), (None, False))
     identities = [panel["id"] for panel in board["panels"]]
     expect("panels with one id", len(identities), len(set(identities)))
-    asked, empty = 0, []
+    queries, empty = 0, []
     for panel in board["panels"]:
         for target in panel.get("targets", []):
-            asked += 1
+            queries += 1
             if not stage.query(filled(target["expr"])):
                 empty.append(f"{panel['title']}: {target['expr']}")
     for variable in board["templating"]["list"]:
         if variable["type"] == "query":
-            asked += 1
+            queries += 1
             selector, label = re.fullmatch(r"label_values\((.*), (\w+)\)", filled(variable["definition"])).groups()
             if not any(label in one["metric"] for one in stage.query(selector)):
                 empty.append(f"variable {variable['name']}")
-    expect(f"empty of {asked} queries", empty, [])
+    expect(f"empty of {queries} queries", empty, [])
 
 
 # Alerts for problems that this cluster has: their expressions return rows.
@@ -384,7 +384,7 @@ def operand(expression):
 
 
 def alert(stage, rule):
-    """An alert whose trouble is on the stage gives rows; another one gives none, but what it compares does."""
+    """An alert gives rows if its trouble is on the stage; another one gives none, but what it compares does."""
     rows = stage.query(rule["expr"])
     if rule["alert"] in ON_STAGE:
         if not rows:

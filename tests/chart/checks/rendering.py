@@ -88,7 +88,7 @@ def self_managed():
 
 
 def rights():
-    """Exactly these rights; only `create` and what is asked as metadata go without a name."""
+    """Exactly these rights; only `create`, and what is read as metadata, go without a name."""
     found = objects()
     rules = {
         kind: [
@@ -164,7 +164,7 @@ def revisions():
     configurations = [find(found, "MutatingWebhookConfiguration") for found in (first, canary)]
     rev, enabled, inject = "sidelight.dev/rev", "sidelight.dev/injection", "sidelight.dev/inject"
     own, other = "00-sidelight-injector", "00-sidelight-injector-canary"
-    asked = 0
+    combinations = 0
     for enabling in ({}, {enabled: "enabled"}, {enabled: "disabled"}):
         for wish in ({}, {inject: "true"}, {inject: "false"}):
             for of_namespace in (None, "default", "canary", "gone"):
@@ -175,8 +175,8 @@ def revisions():
                     chosen = {"default": [own], "canary": [other]}.get(of_pod or of_namespace or "default", [])
                     expected = chosen if wanted else []
                     expect(f"{namespace} {pod}", answering(configurations, namespace, pod), expected)
-                    asked += 1
-    expect("combinations", asked, 144)
+                    combinations += 1
+    expect("combinations", combinations, 144)
     for left_alone in ("kube-system", NAMESPACE):
         found = answering(configurations, {"kubernetes.io/metadata.name": left_alone, enabled: "enabled"}, {inject: "true"})
         expect(left_alone, found, [])

@@ -46,7 +46,7 @@ class Refused(Exception):
 
 @functools.cache
 def trust():
-    """Our certificate, and whom we believe."""
+    """Our certificate, and the CA that verifies the API server."""
     context = ssl.create_default_context(cafile=str(PKI / "ca.crt"))
     context.load_cert_chain(PKI / "admin.crt", PKI / "admin.key")
     return context

@@ -1,8 +1,8 @@
-"""One node that is a whole cluster, in a network namespace of its own: up and down.
+"""One node that is a whole cluster, in a separate network namespace: up and down.
 
 Nothing listens outside of the namespace and nothing leads out of it. Everything that is kept lies in
-one folder,
-every process is remembered by its id, all pods live below one cgroup: taking down leaves nothing behind.
+one folder, every process is remembered by its id, all pods live below one cgroup: taking down leaves
+nothing behind.
 """
 
 import os
@@ -149,7 +149,7 @@ def apiserver():
 
 
 def network():
-    """The namespace. The node's address lies on a veth pair, whose other end nobody has."""
+    """The namespace. The node's address lies on a veth pair; nothing uses its other end."""
     if not NETWORK.exists():
         call("ip", "netns", "add", NAME)
     inside("ip", "link", "set", "lo", "up")

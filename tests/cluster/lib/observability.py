@@ -179,7 +179,7 @@ def alerts():
 
 
 def spans(**having):
-    """All spans whose resource has these attributes (dots written as two underscores)."""
+    """All spans with these attributes of the resource (dots written as two underscores)."""
     wanted = {key.replace("__", "."): value for key, value in having.items()}
     found = []
     with open(COLLECTED / "spans.jsonl", encoding="utf-8") as collected:

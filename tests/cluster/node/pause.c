@@ -1,4 +1,4 @@
-/* The first process of every pod: holds its namespaces, buries orphans, leaves when it is asked to. */
+/* The first process of every pod: holds its namespaces, buries orphans, ends on SIGTERM. */
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>

@@ -1,4 +1,4 @@
-"""An application that does nothing until it is told to leave. Says when it was started."""
+"""An application that does nothing until SIGTERM. Says when it was started."""
 
 import signal
 import sys

@@ -1,10 +1,8 @@
 """An application that logs. It counts what it has said and says the count last.
 
-Environment: LINES how many (0: until it is told to leave), RATE a second, TO `socket`, `datagrams` or `stdout`,
-SERVICE the first
-element of the paths, LINGER whether it stays after its last line, TERM_IS `leave` or `ignore`, STATUS
-of the requests,
-SERIES over how many paths the requests are spread.
+Environment: LINES how many (0: until SIGTERM), RATE a second, TO `socket`, `datagrams` or `stdout`,
+SERVICE the first element of the paths, LINGER whether it stays after its last line, TERM_IS `leave` or
+`ignore`, STATUS of the requests, SERIES over how many paths the requests are spread.
 """
 
 import json

@@ -44,7 +44,7 @@ def grace_used_up():
         running.ended()
         took = time.monotonic() - begin
         ledger = running.ledger()
-        expect("told to leave", running.said().count("SIGTERM"), 1)
+        expect("SIGTERM received", running.said().count("SIGTERM"), 1)
         # it was killed without printing a count: at 500 lines per second to the end, at least four
         # seconds of lines
         if ledger["received"] < 4 * 500:

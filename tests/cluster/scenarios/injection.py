@@ -1,4 +1,4 @@
-"""The injector in a cluster: installed, asked for, restricted, renewed, away, replaced, gone."""
+"""The injector in a cluster: installed, selected by labels, restricted, renewed, away, replaced, gone."""
 
 import base64
 import json
@@ -37,16 +37,15 @@ def sidecars(thing):
 
 
 def opting():
-    """Namespace label, pod label, opting out: who gets a sidecar and who does not; the API server is
-    told why."""
+    """Namespace label, pod label, opting out: which pods get a sidecar and which do not."""
     out = {"sidelight.dev/inject": "false"}
-    asked = {"sidelight.dev/inject": "true"}
+    opted_in = {"sidelight.dev/inject": "true"}
     with namespace("sl-in") as inside, namespace("sl-out", injected=False) as outside:
         for where, labels, expected in (
             (inside, {}, 1),
             (inside, out, 0),
             (outside, {}, 0),
-            (outside, asked, 1),
+            (outside, opted_in, 1),
         ):
             made = would_be(pod("one", speaker(), labels=labels), where)
             expect(f"sidecars in {where} with {labels}", len(sidecars(made)), expected)
@@ -252,32 +251,32 @@ def revision():
         with namespace("sl-stable") as stable, namespace(
             "sl-canary", labels={"sidelight.dev/rev": "canary"}
         ) as other:
-            expect("stable", told(stable), ("default", images.SIDELIGHT, 19464))
-            expect("canary", told(other), ("canary", images.SIDELIGHT_PREVIOUS, 19555))
+            expect("stable", pod_settings(stable), ("default", images.SIDELIGHT, 19464))
+            expect("canary", pod_settings(other), ("canary", images.SIDELIGHT_PREVIOUS, 19555))
             api.merge(
                 "Namespace", None, stable, {"metadata": {"labels": {"sidelight.dev/rev": "canary"}}}
             )
-            until("moved", lambda: told(stable)[0] == "canary")
+            until("moved", lambda: pod_settings(stable)[0] == "canary")
             api.merge("Namespace", None, stable, {"metadata": {"labels": {"sidelight.dev/rev": None}}})
-            until("moved back", lambda: told(stable)[0] == "default")
+            until("moved back", lambda: pod_settings(stable)[0] == "default")
             release.install(sidecar={"port": 19666, "image": images.SIDELIGHT_PREVIOUS})
             until(
                 "the upgrade is in force",
-                lambda: told(stable) == ("default", images.SIDELIGHT_PREVIOUS, 19666),
+                lambda: pod_settings(stable) == ("default", images.SIDELIGHT_PREVIOUS, 19666),
             )
             release.helm(
                 "rollback", release.NAME, "--namespace", release.WHERE, "--wait", "--timeout", "180s"
             )
             until(
                 "the previous configuration is",
-                lambda: told(stable) == ("default", images.SIDELIGHT, 19464),
+                lambda: pod_settings(stable) == ("default", images.SIDELIGHT, 19464),
             )
-            expect("canary is untouched", told(other), ("canary", images.SIDELIGHT_PREVIOUS, 19555))
+            expect("canary is untouched", pod_settings(other), ("canary", images.SIDELIGHT_PREVIOUS, 19555))
     finally:
         release.uninstall("canary")
 
 
-def told(where):
+def pod_settings(where):
     """Revision, image and port that a pod would get."""
     made = would_be(pod("one", speaker()), where)
     ours = next(

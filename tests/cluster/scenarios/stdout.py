@@ -55,16 +55,15 @@ def requests_of(running, endpoint):
 
 
 def with_entrypoint():
-    """ENTRYPOINT alone: known to the installer it is wrapped; unknown it is left alone, told as
-    no_command and
-    started all the same; `sidelight inject --resolve-entrypoints` asks the registry."""
+    """ENTRYPOINT alone: known to the installer it is wrapped; unknown it is left alone, with no_command
+    in the status, and started all the same; `sidelight inject --resolve-entrypoints` reads the registry."""
     with namespace("sl-entrypoint") as where:
         configure(where, log="/dev/stdout")
         served = start(web("web", images.NGINX_ENTRYPOINT, path="/etc/nginx", annotations=TEE), where)
         made = api.create(
             {
-                **pod("asked", {"name": "app", "image": images.PYTHON_ENTRYPOINT}, annotations=TEE),
-                "metadata": {"name": "asked", "namespace": where, "annotations": TEE},
+                **pod("unknown", {"name": "app", "image": images.PYTHON_ENTRYPOINT}, annotations=TEE),
+                "metadata": {"name": "unknown", "namespace": where, "annotations": TEE},
             },
             dryRun="All",
         )

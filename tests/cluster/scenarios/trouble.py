@@ -203,7 +203,7 @@ def out_of_memory():
     """The kernel kills the sidecar for its memory; it comes back, takes the socket over, and the next
     line arrives."""
     if not Path("/sys/fs/cgroup/memory").exists():
-        raise Skip("cgroup v1 is not mounted, whose memory limit is lowered")
+        raise Skip("cgroup v1 is not mounted: this check lowers its memory limit")
     with namespace("sl-oom") as where:
         app = speaker(RATE=100, SERVICE="steady")
         running = start(pod("tight", app, terminationGracePeriodSeconds=5), where).ready()

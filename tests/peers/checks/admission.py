@@ -113,9 +113,9 @@ PODS = {
     "the port is taken": pod(container(ports=[{"containerPort": 19464}, {"containerPort": 19465}])),
     "another port": pod(annotations={ASK + "port": "9999"}),
     "no port": pod(annotations={ASK + "port": "99999999"}),
-    "variables of its own": pod(container(env=[{"name": "A", "value": "b"}])),
+    "other variables": pod(container(env=[{"name": "A", "value": "b"}])),
     "the variable is there": pod(container(env=[{"name": "SIDELIGHT_SOCKET", "value": "/mine"}])),
-    "a mount of its own": pod(container(**mounted("/data")), volumes=EMPTY),
+    "another mount": pod(container(**mounted("/data")), volumes=EMPTY),
     "a mount in the way": pod(container(), container("side", **mounted("/run/sidelight/")), volumes=EMPTY),
     "a mount in everybody's way": pod(container(**mounted("/var/run/sidelight/x")), volumes=EMPTY),
     "a mount above": pod(container(), container("side", **mounted("/run")), volumes=MAPPED),
@@ -140,7 +140,7 @@ PODS = {
     "output of one copied": pod(
         container(command=["/bin/app"]), container("side", command=["/s"]), annotations={ASK + "tee": "side"}
     ),
-    "secrets of its own": pod(imagePullSecrets=[{"name": "both"}]),
+    "other secrets": pod(imagePullSecrets=[{"name": "both"}]),
     "volumes to evict": pod(
         annotations={"cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes": "own"}, volumes=EMPTY
     ),
@@ -167,7 +167,7 @@ PODS = {
 
 
 class Server:
-    """etcd and an API server in a folder of their own."""
+    """etcd and an API server in a temporary folder."""
 
     def __enter__(self):
         for name in ("etcd", "kube-apiserver", "kubectl"):
@@ -340,7 +340,7 @@ def check(report):
             made = server.admitted(out, "policy-meshed")["metadata"]["annotations"]
             expect("not of the mesh", "traffic.sidecar.istio.io/excludeInboundPorts" in made, False)
 
-        def asked():
+        def by_label():
             wants = pod(labels={"sidelight.dev/inject": "true"})
             expect("by label", "sidelight-run" in json.dumps(server.admitted(wants, "plain")), True)
             other = pod(labels={"sidelight.dev/inject": "true", "sidelight.dev/rev": "other"})
@@ -351,7 +351,7 @@ def check(report):
             until("pods are admitted without", lambda: not is_active(), 30)
 
         report.check("the node's network", host_network)
-        report.check("a namespace with settings of its own", other)
+        report.check("a namespace with separate settings", other)
         report.check("a namespace of a mesh", meshed)
-        report.check("a pod that asks for it", asked)
+        report.check("a pod that asks for it", by_label)
         report.check("a pod is admitted when the parameters are gone", without_parameters)

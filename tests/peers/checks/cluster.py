@@ -35,7 +35,7 @@ def definition(kind, plural, group="monitoring.coreos.com"):
 
 
 def webhook(bundle=""):
-    """A configuration as the chart makes it; its address is asked for nothing here: it concerns no pod by its rules."""
+    """A configuration as the chart makes it. The API server does not call it here: its rules select no pod."""
     return thing(
         "MutatingWebhookConfiguration", HOOK, version="admissionregistration.k8s.io/v1",
         webhooks=[{
@@ -78,7 +78,7 @@ def certificates(folder, days):
     return [base64.b64encode((folder / name).read_bytes()).decode() for name in ("ca.crt", "tls.crt", "tls.key")]
 
 
-class Asked:
+class ClusterCheck:
     """`check --cluster` of one API server."""
 
     def __init__(self, server):
@@ -107,14 +107,14 @@ class Asked:
 def check(report):
     """One story: nothing there, everything wrong, one thing after the other put right."""
     with Server() as server:
-        asked = Asked(server)
+        expect_check = ClusterCheck(server)
 
         def apply(*manifests):
             items = {"apiVersion": "v1", "kind": "List", "items": list(manifests)}
             server.apply(json.dumps(items))
 
         def nothing():
-            asked(1, "no injector is installed", "= to do: install the chart")
+            expect_check(1, "no injector is installed", "= to do: install the chart")
 
         report.check("no injector", nothing)
         apply(
@@ -130,7 +130,7 @@ def check(report):
             second = datetime.datetime.now().second
             until("a second is over", lambda: datetime.datetime.now().second != second)
             apply(webhook())
-            asked(
+            expect_check(
                 1, "Service sidelight-system/sidelight-injector does not exist", "no caBundle",
                 "shop: pod/bare has no sidecar (bare): it is older than the injector", "kubectl -n shop delete pod bare",
             )
@@ -140,7 +140,7 @@ def check(report):
 
         def unreachable():
             apply(service, slices(False), {**bare, "metadata": {**bare["metadata"], "name": "newer"}})
-            asked(1, "has no ready endpoint", "pod/newer has no sidecar (newer): the injector was not reached")
+            expect_check(1, "has no ready endpoint", "pod/newer has no sidecar (newer): the injector was not reached")
 
         report.check("nobody answers, and a pod is made all the same", unreachable)
 
@@ -152,15 +152,15 @@ def check(report):
                 slices(True), webhook(bundle),
                 thing("Secret", "sidelight-injector-tls", SYSTEM, type="kubernetes.io/tls", data=secret),
             )
-            asked(1, "its caBundle does not fit the certificate", without=["no ready endpoint", "no caBundle"])
+            expect_check(1, "its caBundle does not fit the certificate", without=["no ready endpoint", "no caBundle"])
             apply(webhook(other))
-            asked(1, without=["does not fit", "expires"])
+            expect_check(1, without=["does not fit", "expires"])
 
         def soon():
             bundle, certificate, key = certificates(server.path, 2)
             secret = {"tls.crt": certificate, "tls.key": key}
             apply(webhook(bundle), thing("Secret", "sidelight-injector-tls", SYSTEM, type="kubernetes.io/tls", data=secret))
-            asked(1, "warning: 00-sidelight-injector: the certificate", "expires in 47 h")
+            expect_check(1, "warning: 00-sidelight-injector: the certificate", "expires in 47 h")
 
         report.check("a bundle that does not fit", mismatch)
         report.check("a certificate that ends soon", soon)
@@ -174,22 +174,22 @@ def check(report):
             other["metadata"]["name"] = "somebody-else"
             other["webhooks"][0]["name"] = "pods.example.com"
             apply(pod, other)
-            asked(1, "pod/lost cannot start (lost)", "lost `restartPolicy: Always`", "webhooks that change pods here: somebody-else")
+            expect_check(1, "pod/lost cannot start (lost)", "lost `restartPolicy: Always`", "webhooks that change pods here: somebody-else")
 
         report.check("a sidecar that lost restartPolicy", lost)
 
         def unseen():
             apply(definition("Prometheus", "prometheuses"), definition("PodMonitor", "podmonitors"))
             until("the kinds are there", lambda: not server.kubectl("get", "prometheuses,podmonitors", "-A").returncode, 30)
-            asked(1, "no PodMonitor for the port sl-metrics")
+            expect_check(1, "no PodMonitor for the port sl-metrics")
             version = "monitoring.coreos.com/v1"
             monitor = thing("PodMonitor", "sidelight", SYSTEM, version, spec={"podMetricsEndpoints": [{"port": "sl-metrics"}]})
             chooses = {"podMonitorNamespaceSelector": {}, "podMonitorSelector": {"matchLabels": {"release": "x"}}}
             apply(monitor, thing("Prometheus", "k8s", "monitoring", version, spec=chooses))
-            asked(1, "no Prometheus selects the PodMonitor sidelight-system/sidelight", '"release":"x"')
+            expect_check(1, "no Prometheus selects the PodMonitor sidelight-system/sidelight", '"release":"x"')
             monitor["metadata"]["labels"] = {"release": "x"}
             apply(monitor)
-            asked(1, without=["PodMonitor"])
+            expect_check(1, without=["PodMonitor"])
 
         report.check("a PodMonitor that no Prometheus selects", unseen)
 
@@ -201,14 +201,14 @@ def check(report):
             bundle, certificate, key = certificates(server.path, 30)
             secret = {"tls.crt": certificate, "tls.key": key}
             apply(webhook(bundle), thing("Secret", "sidelight-injector-tls", SYSTEM, type="kubernetes.io/tls", data=secret))
-            asked(0, "0 errors, 0 warnings; 1 of 1 pod have", without=["error:", "warning:"])
+            expect_check(0, "0 errors, 0 warnings; 1 of 1 pod have", without=["error:", "warning:"])
 
         report.check("all is well", well)
 
         def policy():
             server.apply(inject("policy"))
-            asked(0, "0 errors, 0 warnings", without=["refers to"])
+            expect_check(0, "0 errors, 0 warnings", without=["refers to"])
             server.kubectl("delete", "configmap", "-n", SYSTEM, "sidelight-inject")
-            asked(1, "the admission policy refers to namespaces/sidelight-system/configmaps/sidelight-inject")
+            expect_check(1, "the admission policy refers to namespaces/sidelight-system/configmaps/sidelight-inject")
 
         report.check("a policy without its parameters", policy)

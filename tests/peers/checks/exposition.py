@@ -39,11 +39,11 @@ def promtool(sidecar):
     if not tool.exists():
         raise Skip(f"no {tool}; tests/peers/build")
     text = sidecar.metrics(accept=CLASSIC)
-    told = subprocess.run(
+    done = subprocess.run(
         [tool, "check", "metrics"], input=text, capture_output=True, text=True, check=False
     )
-    if told.returncode != 0 or told.stderr.strip():
-        raise Failure(f"exit code {told.returncode}\n{told.stdout}{told.stderr}")
+    if done.returncode != 0 or done.stderr.strip():
+        raise Failure(f"exit code {done.returncode}\n{done.stdout}{done.stderr}")
 
 
 def read(text, form):
@@ -51,10 +51,10 @@ def read(text, form):
     if not VENV_PYTHON.exists():
         raise Skip(f"no {VENV_PYTHON}; tests/peers/build")
     command = [VENV_PYTHON, "-c", READER, form]
-    told = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
-    if told.returncode != 0:
-        raise Failure(told.stderr)
-    return json.loads(told.stdout)
+    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise Failure(done.stderr)
+    return json.loads(done.stdout)
 
 
 def parsers(sidecar, created):

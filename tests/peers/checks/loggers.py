@@ -51,7 +51,7 @@ LOGGERS = {
     },
 }
 
-# loggers whose lines have no time, and those that write the minute only
+# loggers that write no time, and those that write the minute only
 WITHOUT_TIME = {"basic"}
 TO_THE_MINUTE = {"zerolog_console"}
 # loggers that write the logger's name

@@ -1,4 +1,4 @@
-"""What `sidelight inject` writes means to kubectl what it read: kubectl itself is asked, and PyYAML beside it, which
+"""What `sidelight inject` writes means to kubectl what it read: kubectl itself reads it, and PyYAML beside it, which
 reads YAML 1.1 with everything that kubectl leaves out of it (base 60, times)."""
 
 import json
@@ -84,7 +84,7 @@ def same(what, original, folder):
 
 
 def compare(what, found, expected):
-    """The first that differs is told."""
+    """Fails with the first entry that differs."""
     for key, value in expected["data"].items():
         other = (found.get("data") or {}).get(key, "nothing")
         if other != value or type(other) is not type(value):

@@ -30,7 +30,7 @@ def request(path, milliseconds):
 
 
 class Prometheus:
-    """The server, its data in a folder of its own."""
+    """The server, its data in a temporary folder."""
 
     def __init__(self, target):
         binary = BIN / "prometheus"
@@ -108,11 +108,11 @@ def quantiles(prometheus):
         expect_within(f"quantile {quantile}", found, expected * 0.97, expected * 1.03)
 
 
-def born_at_five(prometheus):
-    """A series whose first sample is 5 increased by 5: its created timestamp is a sample of 0."""
-    found = prometheus.value('increase(http_requests_total{endpoint="/born",status_code="200"}[1m])')
+def begins_at_five(prometheus):
+    """A series with a first sample of 5 increased by 5: its created timestamp is a sample of 0."""
+    found = prometheus.value('increase(http_requests_total{endpoint="/begun",status_code="200"}[1m])')
     expect_within("increase()", found, 4.9, 5.9)
-    zero = prometheus.value('min_over_time(http_requests_total{endpoint="/born",status_code="200"}[1m])')
+    zero = prometheus.value('min_over_time(http_requests_total{endpoint="/begun",status_code="200"}[1m])')
     expect("the sample before the first", zero, 0.0)
 
 
@@ -126,9 +126,9 @@ def check(report):
                 lines[0] = request("/steady", 700)
             sidecar.write(b"".join(lines))
             if beat == 30:
-                sidecar.write(request("/born", 30) * 5)
+                sidecar.write(request("/begun", 30) * 5)
             time.sleep(max(0.0, begin + (beat + 1) / 10 - time.monotonic()))
         report.check("prometheus scrapes", scraped, prometheus)
         report.check("prometheus rate()", rate, prometheus)
         report.check("prometheus histogram_quantile()", quantiles, prometheus)
-        report.check("prometheus increase() of a series born at 5", born_at_five, prometheus)
+        report.check("prometheus increase() of a series that begins at 5", begins_at_five, prometheus)

@@ -1,5 +1,5 @@
 """`sidelight inject --resolve-entrypoints` against a real registry: Debian's docker-registry, on loopback, with images
-whose blobs are pushed as its API wants them; and one that asks for a token first."""
+that are pushed by its API; and one that wants a token first."""
 
 import gzip
 import hashlib
@@ -23,7 +23,7 @@ INDEX = "application/vnd.oci.image.index.v1+json"
 
 
 class Registry:
-    """A docker-registry in a folder of its own."""
+    """A docker-registry in a temporary folder."""
 
     def __enter__(self):
         program = shutil.which("docker-registry")
@@ -103,7 +103,7 @@ class Guarded(http.server.ThreadingHTTPServer):
     def __init__(self, behind):
         super().__init__(("127.0.0.1", 0), Gate)
         self.behind = behind
-        self.asked = []
+        self.token_requests = []
         self.leaked = False
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
@@ -120,7 +120,7 @@ class Gate(http.server.BaseHTTPRequestHandler):
         """Token, refusal, redirection or what the registry behind says."""
         server, url = self.server, urllib.parse.urlsplit(self.path)
         if url.path == "/token":
-            server.asked.append(urllib.parse.parse_qs(url.query))
+            server.token_requests.append(urllib.parse.parse_qs(url.query))
             return self.answer(200, {}, json.dumps({"token": "open-sesame"}).encode())
         if self.headers["Host"].startswith("localhost"):
             server.leaked |= "Authorization" in self.headers
@@ -150,7 +150,7 @@ class Gate(http.server.BaseHTTPRequestHandler):
 
 
 def injected(container, *arguments):
-    """The container after `inject`, and what was told."""
+    """The container after `inject`, and the warnings."""
     pod = {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -177,8 +177,8 @@ def check(report):
 
         def found(reference, expected, args=None, *arguments):
             container = {"name": "app", "image": f"{image}{reference}"} | ({"args": args} if args else {})
-            result, told = injected(container, *arguments)
-            expect(f"command ({told.strip()})", result.get("command"), expected[0])
+            result, warnings = injected(container, *arguments)
+            expect(f"command ({warnings.strip()})", result.get("command"), expected[0])
             expect("args", result.get("args"), expected[1])
 
         entrypoint = TEE + ["/docker-entrypoint.sh"]
@@ -193,21 +193,21 @@ def check(report):
         report.check("arguments of the manifest stand for CMD", found, ":1", (entrypoint, ["x"]), ["x"])
 
         def unknown(reference, *words):
-            result, told = injected({"name": "app", "image": f"{image}{reference}"})
+            result, warnings = injected({"name": "app", "image": f"{image}{reference}"})
             expect("command", result.get("command"), None)
-            expect(f"{words} in {told.strip()}", all(word in told for word in words), True)
+            expect(f"{words} in {warnings.strip()}", all(word in warnings for word in words), True)
 
-        report.check("an image that is not there is told", unknown, ":none", "the registry has no ", "team/web:none", "is not copied")
+        report.check("an image that is not there is reported", unknown, ":none", "the registry has no ", "team/web:none", "is not copied")
 
         def guarded():
             gate = Guarded(registry.address)
             try:
-                result, told = injected({"name": "app", "image": f"{gate.address}/team/web:many"})
+                result, warnings = injected({"name": "app", "image": f"{gate.address}/team/web:many"})
             finally:
                 gate.shutdown()
                 gate.server_close()
-            expect(f"command ({told.strip()})", result.get("command"), entrypoint)
-            expect("tokens asked for", gate.asked, [{"service": ["here"], "scope": ["repository:team/web:pull"]}])
+            expect(f"command ({warnings.strip()})", result.get("command"), entrypoint)
+            expect("requests for tokens", gate.token_requests, [{"service": ["here"], "scope": ["repository:team/web:pull"]}])
             expect("the token went elsewhere", gate.leaked, False)
 
         report.check("a registry that wants a token, blobs elsewhere", guarded)

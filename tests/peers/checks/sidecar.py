@@ -1,4 +1,4 @@
-"""A sidelight that runs, and what it exposes. Loopback and a folder of its own only."""
+"""A sidelight that runs, and what it exposes. Loopback and a temporary folder only."""
 
 import json
 import os
@@ -93,7 +93,7 @@ class Metrics:
 
 
 class Sidecar:
-    """`sidelight run` with sockets in a folder of its own. To be used with `with`."""
+    """`sidelight run` with sockets in a temporary folder. To be used with `with`."""
 
     def __init__(self, stdin=False, arguments=(), sockets=None, **environment):
         self.folder = tempfile.TemporaryDirectory(prefix="sidelight-peers-")
@@ -165,7 +165,7 @@ class Sidecar:
         return metrics
 
     def write(self, lines):
-        """Writes to the stream socket on a connection of its own."""
+        """Writes to the stream socket on a new connection."""
         with socket.socket(socket.AF_UNIX) as stream:
             stream.connect(self.socket)
             stream.sendall(lines)

@@ -31,7 +31,7 @@ class ColoredFormatter(logging.Formatter):
 
 
 def speak(name, formatter):
-    """Five records whose messages hold the separators themselves."""
+    """Five records with separators in their messages."""
     logger = logging.getLogger(name)
     logger.setLevel(logging.DEBUG)
     handler = logging.StreamHandler(sys.stdout)

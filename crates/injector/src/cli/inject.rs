@@ -60,11 +60,11 @@ pub struct Arguments {
     /// Take the sidecar out again
     #[arg(long)]
     pub uninject: bool,
-    /// Ask registries for ENTRYPOINT and CMD of images whose output is to be copied and whose container
+    /// Ask registries for ENTRYPOINT and CMD of images if their output is to be copied and the container
     /// names no command, and write them into the manifest
     #[arg(long, conflicts_with = "uninject")]
     pub resolve_entrypoints: bool,
-    /// The platform whose image is asked
+    /// The platform to look up the image for
     #[arg(
         long,
         value_name = "OS/ARCHITECTURE",

@@ -25,7 +25,7 @@ const HEADER: &str = "\
 # - classic sidecars (the annotation sidelight.dev/config.mode is not read)
 # - resources and image by annotation (sidelight.dev/config.cpu-request, ..., .image are not read)
 # - the output of containers without `command` (`entrypoints` and sidelight.dev/config.tee need one)
-# - attributes by resource.opentelemetry.io/... whose values would have to be encoded
+# - attributes by resource.opentelemetry.io/... with values that would have to be encoded
 # - warnings, Events and metrics: who wonders asks `sidelight check --cluster`
 # A webhook that runs later may put containers in front; the API server then asks the policy again.
 ";

@@ -173,7 +173,7 @@ impl<'d> PlanBuilder<'d> {
                         names::RUN_PATH
                     ));
                     self.plan.warnings.push(format!(
-                        "container `{name}` gets no log socket: a mount of its own is in the way of {}",
+                        "container `{name}` gets no log socket: one of its mounts is in the way of {}",
                         names::RUN_PATH
                     ));
                     self.plan.left_out.push(LeftOut { container: name.to_owned(), reason });
@@ -262,7 +262,7 @@ impl<'d> PlanBuilder<'d> {
         let metrics = &self.options.metrics;
         if metrics.prefix.is_none() && metrics.groups_off.is_empty() && has_metrics(self.pod) {
             self.plan.warnings.push(format!(
-                "the pod has metrics of its own: sidelight's may say the same under the same names; see \
+                "the pod exposes metrics already: sidelight's may have the same names; see \
                  {0}metrics-prefix and {0}metrics-groups-off",
                 names::CONFIG
             ));

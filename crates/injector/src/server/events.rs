@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_is_told_once_in_a_while_and_not_too_much_at_once() {
+    fn a_repeated_event_is_sent_once_in_a_while_and_a_burst_is_bounded() {
         let mut limits = Limits::new(Duration::ZERO);
         let now = Duration::from_secs(1);
         let skipped = event("a", Outcome::Skipped, "host_network");

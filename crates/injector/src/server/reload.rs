@@ -101,8 +101,8 @@ impl Reload {
         Ok(self.loaded(policy, hash))
     }
 
-    /// Reads the file again. Returns `None` if nothing changed, or if the new contents are invalid, which
-    /// is logged and counted.
+    /// Reads the file again. Returns `None` if nothing changed, or if the new contents are invalid,
+    /// which is logged and counted.
     pub fn reread(&mut self) -> Option<Policy> {
         let path = self.file.as_ref()?;
         match files::read(path, FILE_BYTES_MAX) {

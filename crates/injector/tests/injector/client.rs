@@ -39,8 +39,8 @@ async fn the_client_against_the_server() {
     read.metadata.labels = Some([("a".to_owned(), "b".to_owned())].into());
     let stale = call("update", namespaces.replace("n0000", &params, &read)).await;
     assert!(stale.expect_err("another writer was faster").is_conflict());
-    let stranger = api.access_with("wrong").client().expect("a client");
-    let refused = stranger.read(&of, None, "n0000").await.expect_err("a stranger");
+    let unauthorised = api.access_with("wrong").client().expect("a client");
+    let refused = unauthorised.read(&of, None, "n0000").await.expect_err("a wrong token");
     assert!(refused.is_forbidden(), "{refused}");
     let gone = {
         let away = Api::start();

@@ -134,7 +134,7 @@ impl Flow {
                 Kind::Socket => {
                     send(&self.output, bytes, SendFlags::NOSIGNAL | SendFlags::DONTWAIT)
                 }
-                Kind::Pipe if !has_room(self.output.as_fd()) => return,
+                Kind::Pipe if !is_writable(self.output.as_fd()) => return,
                 Kind::Pipe => rustix::io::write(&self.output, portion(bytes)),
             };
             match written {
@@ -151,7 +151,7 @@ impl Flow {
 }
 
 /// Returns whether a write of [`WRITE_BYTES_MAX`] would not block, or would fail at once.
-fn has_room(output: BorrowedFd<'_>) -> bool {
+fn is_writable(output: BorrowedFd<'_>) -> bool {
     let mut polled = [PollFd::from_borrowed_fd(output, PollFlags::OUT)];
     let ready = poll(&mut polled, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
     ready.is_ok_and(|count| count > 0)
@@ -227,7 +227,7 @@ mod tests {
         let mut flow = Flow::new(input, output).expect("a flow");
         rustix::io::write(&command, b"last words\n").expect("a buffer with free space");
         flow.last();
-        rustix::io::write(&command, b"a stranger\n").expect("a buffer with free space");
+        rustix::io::write(&command, b"a process left behind\n").expect("a buffer with free space");
         let mut got = Vec::new();
         for _ in 0..3 {
             flow.read(&mut |bytes| got.extend_from_slice(bytes));

@@ -18,7 +18,7 @@ const PIECE_BYTES_MIN: usize = 64 * 1024;
 
 /// Free bytes that are required before a notice of dropped lines is added. Without this limit, a
 /// buffer that is almost full would get one notice for each line that still fits.
-const ROOM_TO_TELL: usize = HELD_BYTES_MAX / 2;
+const NOTICE_FREE_BYTES_MIN: usize = HELD_BYTES_MAX / 2;
 
 /// The buffered lines of one stream.
 #[derive(Debug, Default)]
@@ -36,7 +36,7 @@ pub(crate) struct Lines {
     /// The beginning of a line was sent on the connection, but its rest was dropped.
     torn: bool,
     /// Number of dropped lines that no notice has reported yet.
-    untold: u64,
+    unreported: u64,
     dropped: u64,
 }
 
@@ -67,12 +67,12 @@ impl Lines {
         bytes: &[u8],
         send: &mut impl FnMut(&[u8]) -> Result<usize, E>,
     ) -> Result<(), E> {
-        debug_assert!(
-            bytes.len() <= HELD_BYTES_MAX,
-            "what was read finds room where nothing is held"
-        );
-        let plain =
-            self.held.is_empty() && !self.skipping && !self.open && !self.torn && self.untold == 0;
+        debug_assert!(bytes.len() <= HELD_BYTES_MAX, "an empty buffer holds a whole read");
+        let plain = self.held.is_empty()
+            && !self.skipping
+            && !self.open
+            && !self.torn
+            && self.unreported == 0;
         let whole = memrchr(b'\n', bytes).map_or(0, |at| at + 1);
         if !plain || whole == 0 {
             self.append(bytes);
@@ -124,7 +124,7 @@ impl Lines {
     /// and not reported.
     pub(crate) fn end(&mut self) {
         let unfinished = self.held.len() > self.whole || (self.open && self.whole == 0);
-        if unfinished && self.untold > 0 {
+        if unfinished && self.unreported > 0 {
             self.held.push(b'\n');
         }
         self.whole = self.held.len();
@@ -155,9 +155,9 @@ impl Lines {
                 rest = &rest[at + 1..];
                 continue;
             }
-            let room = HELD_BYTES_MAX.saturating_sub(self.held.len());
+            let free = HELD_BYTES_MAX.saturating_sub(self.held.len());
             let mut part = rest;
-            if self.untold > 0 && room >= ROOM_TO_TELL {
+            if self.unreported > 0 && free >= NOTICE_FREE_BYTES_MIN {
                 if self.is_between() {
                     self.tell();
                 } else {
@@ -165,7 +165,7 @@ impl Lines {
                     part = &rest[..memchr(b'\n', rest).map_or(rest.len(), |at| at + 1)];
                 }
             }
-            let fits = &part[..room.min(part.len())];
+            let fits = &part[..free.min(part.len())];
             let whole = memrchr(b'\n', fits).map(|at| at + 1);
             let held = if fits.len() == part.len() { Some(part.len()) } else { whole };
             let Some(held) = held else {
@@ -186,7 +186,7 @@ impl Lines {
 
     fn drop_one(&mut self) {
         self.dropped += 1;
-        self.untold += 1;
+        self.unreported += 1;
     }
 
     /// Discards sent bytes, except those of a line that was sent in part.
@@ -206,10 +206,10 @@ impl Lines {
 
     /// Adds a notice that counts the dropped lines.
     fn tell(&mut self) {
-        if self.untold > 0 {
-            self.held.extend_from_slice(notice(self.untold).as_bytes());
+        if self.unreported > 0 {
+            self.held.extend_from_slice(notice(self.unreported).as_bytes());
             self.whole = self.held.len();
-            self.untold = 0;
+            self.unreported = 0;
         }
     }
 }

@@ -37,7 +37,7 @@ impl Entrypoints {
         policy: &Policy,
         warnings: &mut Vec<String>,
     ) -> bool {
-        let asked = asked(pod);
+        let containers = tee_containers(pod);
         let Some(containers) = pod["spec"]["containers"].as_array_mut() else { return false };
         let mut changed = false;
         for container in containers.iter_mut().filter_map(Value::as_object_mut) {
@@ -47,7 +47,11 @@ impl Entrypoints {
             let has_command = said.is_some_and(|command| !command.is_empty());
             // the installer's command for an image wins, and the plan uses it
             let mapped = policy.entrypoints.contains_key(image);
-            if name == CONTAINER || image.is_empty() || has_command || mapped || !asked.wants(name)
+            if name == CONTAINER
+                || image.is_empty()
+                || has_command
+                || mapped
+                || !containers.wants(name)
             {
                 continue;
             }
@@ -80,27 +84,29 @@ impl Entrypoints {
 
 /// The containers with copied output.
 #[derive(PartialEq, Eq, Debug)]
-enum Asked {
+enum TeeContainers {
     Nobody,
     Everybody,
     Named(Vec<String>),
 }
 
-impl Asked {
+impl TeeContainers {
     fn wants(&self, name: &str) -> bool {
         match self {
-            Asked::Nobody => false,
-            Asked::Everybody => true,
-            Asked::Named(names) => names.iter().any(|known| known == name),
+            TeeContainers::Nobody => false,
+            TeeContainers::Everybody => true,
+            TeeContainers::Named(names) => names.iter().any(|known| known == name),
         }
     }
 }
 
-fn asked(pod: &Value) -> Asked {
+fn tee_containers(pod: &Value) -> TeeContainers {
     match pod["metadata"]["annotations"][format!("{CONFIG}tee")].as_str().map(str::trim) {
-        None | Some("" | "false") => Asked::Nobody,
-        Some("true") => Asked::Everybody,
-        Some(names) => Asked::Named(names.split(',').map(|name| name.trim().to_owned()).collect()),
+        None | Some("" | "false") => TeeContainers::Nobody,
+        Some("true") => TeeContainers::Everybody,
+        Some(names) => {
+            TeeContainers::Named(names.split(',').map(|name| name.trim().to_owned()).collect())
+        }
     }
 }
 
@@ -151,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn the_annotation_says_whose_output_is_copied() {
+    fn the_annotation_names_the_containers_to_copy() {
         for (text, wanted, other) in [
             ("true", true, true),
             ("false", false, false),
@@ -160,9 +166,13 @@ mod tests {
             ("", false, false),
         ] {
             let pod = json!({"metadata": {"annotations": {"sidelight.dev/config.tee": text}}});
-            let asked = asked(&pod);
-            assert_eq!((asked.wants("app"), asked.wants("other")), (wanted, other), "{text}");
+            let containers = tee_containers(&pod);
+            assert_eq!(
+                (containers.wants("app"), containers.wants("other")),
+                (wanted, other),
+                "{text}"
+            );
         }
-        assert_eq!(asked(&json!({})), Asked::Nobody);
+        assert_eq!(tee_containers(&json!({})), TeeContainers::Nobody);
     }
 }

@@ -70,7 +70,7 @@ fn a_service_of_our_name_sets_nothing() {
 }
 
 #[test]
-fn what_is_wrong_is_told_with_what_to_do() {
+fn errors_say_what_to_do() {
     for (name, value, expected) in [
         ("SIDELIGHT_INJECTOR_TLS", "self-manged", "did you mean `self-managed`?"),
         ("SIDELIGHT_INJECTOR_LISTEN", "nowhere", "HOST:PORT"),
@@ -90,7 +90,7 @@ fn what_is_wrong_is_told_with_what_to_do() {
 }
 
 #[test]
-fn a_policy_with_errors_is_told_with_its_places() {
+fn errors_of_a_policy_have_their_places() {
     assert_eq!(policy("f.yaml", "image: a/b:1\n").expect("valid").image, "a/b:1");
     let error = policy("f.yaml", "image: a/b:1\nimgae_pull_policy: Always\n").expect_err("a typo");
     assert!(error.contains("f.yaml:2:1") && error.contains("image_pull_policy"), "{error}");

@@ -53,7 +53,7 @@ fn copy(chunks: &[Vec<u8>], script: &[Option<usize>]) -> (Peer, u64) {
 
 /// Returns the lines without notices, and the number of lines that the notices report.
 fn read(peer: &Peer) -> (Vec<&[u8]>, u64) {
-    let (mut lines, mut told) = (Vec::new(), 0);
+    let (mut lines, mut noticed) = (Vec::new(), 0);
     for connection in &peer.got {
         let mut all: Vec<&[u8]> = connection.split_inclusive(|&byte| byte == b'\n').collect();
         let is_last = std::ptr::eq(connection, peer.got.last().expect("one"));
@@ -68,12 +68,12 @@ fn read(peer: &Peer) -> (Vec<&[u8]>, u64) {
                     text.trim_end().trim_end_matches('}').rsplit(':').next()?.parse().ok()
                 });
             match count {
-                Some(count) => told += count,
+                Some(count) => noticed += count,
                 None => lines.push(line),
             }
         }
     }
-    (lines, told)
+    (lines, noticed)
 }
 
 fn line() -> impl Strategy<Value = Vec<u8>> {
@@ -120,7 +120,7 @@ proptest! {
             input.push(b'\n');
         }
         let (peer, dropped) = copy(&chunks(&input, &cuts), &script);
-        let (got, told) = read(&peer);
+        let (got, noticed) = read(&peer);
         let mut left = input.split_inclusive(|&byte| byte == b'\n');
         let mut missing = 0u64;
         for line in &got {
@@ -137,7 +137,7 @@ proptest! {
             }
         }
         missing += left.count() as u64;
-        prop_assert_eq!((missing, told), (dropped, dropped));
+        prop_assert_eq!((missing, noticed), (dropped, dropped));
     }
 
     /// Guarantees: a peer that accepts everything gets everything, byte for byte.
