@@ -64,7 +64,7 @@ class Sidelight
     false
   end
 
-  # UNIXSocket.new would wait while the backlog of a sidelight that hangs is full.
+  # UNIXSocket.new waits in old versions of Ruby while the backlog of a sidelight that hangs is full.
   def connect_to(path)
     socket = Socket.new(:UNIX, :STREAM)
     socket.connect_nonblock(Socket.sockaddr_un(path))

@@ -105,9 +105,19 @@ def node_dropped():
     expect_within("lines in the socket and dropped", len(lines) + dropped, 2000, 2000 + len(lines))
 
 
+def go():
+    """The test of the Go client: no write waits for a sidelight that hangs."""
+    done = subprocess.run(
+        [program("go"), "test", "-count=1", "./..."], cwd=EXAMPLES / "go", stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, text=True, check=False,
+    )
+    expect(f"exit code of go test\n{done.stdout[-2000:]}", done.returncode, 0)
+
+
 def check(report):
     """The examples that are scripts; `clients.py` runs the servers."""
     report.check("example python", python)
     report.check("example python, without sidelight", python_alone)
     report.check("example node", node)
     report.check("example node, a sidelight that hangs", node_dropped)
+    report.check("example go, a sidelight that hangs", go)
