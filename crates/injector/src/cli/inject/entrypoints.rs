@@ -37,7 +37,7 @@ impl Entrypoints {
         policy: &Policy,
         warnings: &mut Vec<String>,
     ) -> bool {
-        let containers = tee_containers(pod);
+        let copied = tee_containers(pod);
         let Some(containers) = pod["spec"]["containers"].as_array_mut() else { return false };
         let mut changed = false;
         for container in containers.iter_mut().filter_map(Value::as_object_mut) {
@@ -47,11 +47,7 @@ impl Entrypoints {
             let has_command = said.is_some_and(|command| !command.is_empty());
             // the installer's command for an image wins, and the plan uses it
             let mapped = policy.entrypoints.contains_key(image);
-            if name == CONTAINER
-                || image.is_empty()
-                || has_command
-                || mapped
-                || !containers.wants(name)
+            if name == CONTAINER || image.is_empty() || has_command || mapped || !copied.wants(name)
             {
                 continue;
             }
