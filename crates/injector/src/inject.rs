@@ -56,7 +56,8 @@ pub fn plan_for(
     if let Some(reason) = refusal(&pod, name, &policy) {
         let mut plan = Plan::skip(reason);
         if reason == reason::CONFLICT {
-            let message = "left alone by sidelight: a volume or container of the pod has a name that sidelight uses";
+            let message = "left alone by sidelight: a volume or container of the pod has a name \
+                           that sidelight uses";
             plan.warnings.push(message.to_owned());
         }
         return plan;
