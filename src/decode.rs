@@ -9,6 +9,7 @@ pub mod formats;
 pub mod graph;
 pub mod json;
 pub mod logfmt;
+mod out;
 pub mod outline;
 mod resolve;
 mod scan;
@@ -71,6 +72,21 @@ pub fn walk(
             Own::Declined => {}
         }
     }
+    let end = built_in(block, start, wanted, memory, into, was_logfmt)?;
+    memory.formats.forget_declined();
+    Some(end)
+}
+
+/// Does the same by the built-in readers.
+#[inline]
+fn built_in(
+    block: &str,
+    start: usize,
+    wanted: &FieldTable,
+    memory: &mut Memory,
+    into: &mut Decoded,
+    was_logfmt: bool,
+) -> Option<usize> {
     match &block.as_bytes()[start..] {
         // `decode` removes Docker's wrapper
         [b'{', b'"', b'l', b'o', b'g', b'"', b':', b'"', ..] => None,
@@ -133,7 +149,7 @@ fn own(block: &str, start: usize, memory: &mut Memory, into: &mut Decoded) -> Ow
     if wrapper::may_surround(line.as_bytes()) {
         return Own::Wrapped;
     }
-    if !line.is_empty() && memory.formats.read(line, into) {
+    if !line.is_empty() && memory.formats.walk(line, into) {
         return Own::Read(end);
     }
     Own::Declined
@@ -219,7 +235,7 @@ fn access_unless_logger(line: &str, into: &mut Decoded) -> bool {
     if let [b'[', rest @ ..] = line.as_bytes() {
         let length = text::stamp::extent(rest);
         if length > 0 && !rest[length..].starts_with(b"] \"") {
-            return into.decline::<()>(1 + length, "`] \"`, a request at once").is_some();
+            return into.refuse(1 + length, "`] \"`, a request at once");
         }
     }
     access::read(line, into)

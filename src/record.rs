@@ -16,9 +16,11 @@ pub mod slots;
 use crate::clock::UnixNanos;
 use attempt::{Attempt, Decline, Trail};
 use columns::Columns;
-use field::FieldId;
+use field::{FieldId, Unit};
 use severity::Severity;
 use slots::{Entry, Kind, Place, Slots};
+use std::fmt::Write as _;
+use std::time::Duration;
 
 /// The reader that understood a line.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -97,7 +99,8 @@ pub struct Decoded {
     /// The line looked like a format but was not valid in it. It is counted as malformed and kept
     /// as plain text.
     pub malformed: bool,
-    /// The columns that the last `#Fields` directive named; kept from line to line.
+    /// The columns that the last `#Fields` directive named. Kept from line to line: the lines of
+    /// another source need the columns of that source.
     pub columns: Columns,
     /// Where and why the last reader declined.
     pub decline: Decline,
@@ -129,6 +132,13 @@ impl Decoded {
         None
     }
 
+    /// Notes where and why a reader declines; returns false for it to return.
+    #[inline]
+    pub(crate) fn refuse(&mut self, at: usize, expected: &'static str) -> bool {
+        self.decline = Decline { at, expected };
+        false
+    }
+
     /// Adds a reader that declined to what was tried.
     #[inline]
     pub(crate) fn declined(&mut self, reader: &'static str) {
@@ -154,6 +164,16 @@ impl Decoded {
         self.priority = Severity::UNSPECIFIED;
         self.own = None;
         self.malformed = false;
+    }
+
+    /// Adds a duration that the line itself does not contain.
+    pub(crate) fn add_duration(&mut self, duration: Duration) {
+        let start = self.scratch.len();
+        // writing to a string does not fail
+        let _ = write!(self.scratch, "{}", duration.as_nanos());
+        let written = Entry::text(start, self.scratch.len());
+        let (kind, unit, place) = (Kind::Number, Unit::Nanoseconds, Place::Scratch);
+        self.slots.put(field::DURATION, Entry { kind, unit, place, ..written });
     }
 
     /// Adds a text that the line itself does not contain.

@@ -7,11 +7,12 @@ mod server;
 mod trailing;
 pub(crate) mod w3c;
 
+use crate::decode::out::Out;
 use crate::decode::scan;
 use crate::record::field::{
     CLIENT_ADDRESS, HTTP_METHOD, HTTP_STATUS, TIMESTAMP, URL_PATH, USER_AGENT,
 };
-use crate::record::slots::{Entry, Place, Slots};
+use crate::record::slots::{Entry, Place};
 use crate::record::{Decoded, Format};
 use columns::is_method;
 use memchr::{memchr, memrchr};
@@ -26,7 +27,7 @@ pub fn read(line: &str, into: &mut Decoded) -> bool {
     // a line that starts with a level word or a date is not an access line; no address starts so
     match bytes {
         [b'A'..=b'Z', ..] | [] => {
-            return into.decline::<()>(0, "an address, which no capital letter begins").is_some();
+            return into.refuse(0, "an address, which no capital letter begins");
         }
         [b'0'..=b'9', _, _, _, b'-' | b'/', ..] => return server::read(line, into),
         _ => {}
@@ -35,10 +36,11 @@ pub fn read(line: &str, into: &mut Decoded) -> bool {
         return server::read(line, into);
     };
     let behind = agent_end.map_or(status_end, |end| end + 1);
+    let mut out = Out::new(&mut into.slots, Place::Line);
     if bytes[0] == b'[' {
-        trailing::read_envoy(bytes, behind, Place::Line, &mut into.slots);
+        trailing::read_envoy(bytes, behind, &mut out);
     } else {
-        trailing::read(bytes, behind, Place::Line, &mut into.slots);
+        trailing::read(bytes, behind, &mut out);
     }
     true
 }
@@ -51,15 +53,15 @@ pub(super) fn may_be_server(bytes: &[u8]) -> bool {
 }
 
 /// Reads what follows the status of a request inside a message: size, referrer, user agent, times.
-pub(super) fn behind_status(bytes: &[u8], status_end: usize, place: Place, slots: &mut Slots) {
+pub(super) fn behind_status(bytes: &[u8], status_end: usize, out: &mut Out<'_>) {
     let agent = user_agent::<LINE>(bytes, status_end);
     if let Some((from, to)) = agent
         && from < to
         && &bytes[from..to] != b"-"
     {
-        slots.put(USER_AGENT, Entry { place, ..Entry::text(from, to) });
+        out.put(USER_AGENT, from, to);
     }
-    trailing::read(bytes, agent.map_or(status_end, |(_, end)| end + 1), place, slots);
+    trailing::read(bytes, agent.map_or(status_end, |(_, end)| end + 1), out);
 }
 
 /// Reads the access line that starts at `start` in a block of whole lines, and returns the position
@@ -69,7 +71,7 @@ pub(super) fn behind_status(bytes: &[u8], status_end: usize, place: Place, slots
 pub(super) fn walk(block: &str, start: usize, into: &mut Decoded) -> Option<usize> {
     let bytes = &block.as_bytes()[start..];
     let end = fields::<BLOCK>(bytes, into)?.agent_end?;
-    Some(start + trailing::walk(bytes, end + 1, &mut into.slots)?)
+    Some(start + trailing::walk(bytes, end + 1, &mut Out::new(&mut into.slots, Place::Line))?)
 }
 
 /// The bytes are one line or one frame.
@@ -86,9 +88,9 @@ struct Fields {
 
 #[inline]
 fn fields<const IN: bool>(bytes: &[u8], into: &mut Decoded) -> Option<Fields> {
-    let Some((client, open, quote)) = head::<IN>(bytes) else {
-        let quote = quote::<IN>(bytes).unwrap_or(bytes.len());
-        return into.decline(quote, "`[time] \"` before a request in quotes");
+    let (client, open, quote) = match head::<IN>(bytes) {
+        Ok(head) => head,
+        Err(at) => return into.decline(at, "`[time] \"` before a request in quotes"),
     };
     let request = quote + 1;
     let Some(closing) = closing::<IN>(bytes, request) else {
@@ -123,9 +125,10 @@ fn fields<const IN: bool>(bytes: &[u8], into: &mut Decoded) -> Option<Fields> {
 }
 
 /// Returns the end of the client's address, the bracket of the time and the quote of the request.
+/// The error is the position of the first quote, or the end if there is none.
 #[inline]
-fn head<const IN: bool>(bytes: &[u8]) -> Option<(usize, usize, usize)> {
-    let quote = quote::<IN>(bytes)?;
+fn head<const IN: bool>(bytes: &[u8]) -> Result<(usize, usize, usize), usize> {
+    let quote = quote::<IN>(bytes).ok_or(bytes.len())?;
     // an address without user names, by far the most frequent:
     // `address - - [21/Nov/2026:10:00:00 +0000] "`
     if let Some(client) = quote.checked_sub(CLF_TIME_BYTES + 5)
@@ -133,7 +136,7 @@ fn head<const IN: bool>(bytes: &[u8]) -> Option<(usize, usize, usize)> {
         && let Some(b"] ") = bytes.get(quote - 2..quote)
         && (bytes[client + 8] == b'/' && bytes[client + 12] == b'/' && client > 0)
     {
-        return Some((client, client + 5, quote));
+        return Ok((client, client + 5, quote));
     }
     // with the name of a user: `address - alice [21/Nov/2026:10:00:00 +0000] "`
     if let Some(open) = quote.checked_sub(CLF_TIME_BYTES)
@@ -141,11 +144,11 @@ fn head<const IN: bool>(bytes: &[u8]) -> Option<(usize, usize, usize)> {
     {
         let client = scan::word_stop(bytes, 0);
         if client > 0 && client + 3 < open && bytes[client..].starts_with(b" - ") {
-            return Some((client, open, quote));
+            return Ok((client, open, quote));
         }
     }
-    let (client, open) = before(bytes, quote)?;
-    Some((client, open, quote))
+    let (client, open) = before(bytes, quote).ok_or(quote)?;
+    Ok((client, open, quote))
 }
 
 /// Returns whether a colon is among the last bytes of the client's address: no port is longer.

@@ -85,6 +85,21 @@ pub struct Decline {
 pub struct Readers {
     formats: Arc<Formats>,
     scratch: Scratch,
+    /// The line that the last walk tried without a match.
+    declined: Option<LineId>,
+}
+
+/// Where a line lies in memory. Says only whether two borrowed lines are the same one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct LineId {
+    address: usize,
+    bytes: usize,
+}
+
+impl LineId {
+    fn of(line: &str) -> LineId {
+        LineId { address: line.as_ptr().addr(), bytes: line.len() }
+    }
 }
 
 /// Buffers that are reused for every line.
@@ -96,6 +111,8 @@ struct Scratch {
     /// For each format that is a regular expression.
     captures: Vec<Option<Captures>>,
     values: Values,
+    #[cfg(test)]
+    tries: usize,
 }
 
 impl Readers {
@@ -111,8 +128,10 @@ impl Readers {
             spans: Spans { chosen: places(), tried: places() },
             chosen: 0,
             values: Values::default(),
+            #[cfg(test)]
+            tries: 0,
         };
-        Readers { formats: Arc::clone(formats), scratch }
+        Readers { formats: Arc::clone(formats), scratch, declined: None }
     }
 
     /// Returns whether there is no format.
@@ -125,7 +144,28 @@ impl Readers {
     /// none does.
     #[inline]
     pub fn read(&mut self, text: &str, into: &mut Decoded) -> bool {
-        !self.is_empty() && self.read_any(text, false, into)
+        !self.is_empty() && self.read_once(text, into)
+    }
+
+    /// Reads a record unless [`Readers::walk`] has just tried its first line.
+    fn read_once(&mut self, text: &str, into: &mut Decoded) -> bool {
+        let declined = self.declined.take();
+        declined != Some(LineId::of(first_line(text))) && self.read_any(text, false, into)
+    }
+
+    /// Reads one line of a block. If no format matches, [`Readers::read`] does not try the same
+    /// line again: a walk that ends without a result is followed by it.
+    pub(super) fn walk(&mut self, line: &str, into: &mut Decoded) -> bool {
+        let is_read = self.read_any(line, false, into);
+        self.declined = (!is_read).then(|| LineId::of(line));
+        is_read
+    }
+
+    /// Forgets the declined line, because another reader has read it. The next line may lie in the
+    /// same place.
+    #[inline]
+    pub(super) fn forget_declined(&mut self) {
+        self.declined = None;
     }
 
     /// Reads a line with its wrapper, by the formats that may describe it.
@@ -204,6 +244,10 @@ impl Scratch {
     /// Returns whether a format matches the line; the positions of its fields are then known.
     #[inline]
     fn matches(&mut self, number: usize, format: &OwnFormat, line: &str) -> bool {
+        #[cfg(test)]
+        {
+            self.tries += 1;
+        }
         match &format.reader {
             Reader::Programs(programs) => {
                 choose(programs, line, &mut self.spans).map(|number| self.chosen = number).is_ok()

@@ -389,8 +389,10 @@ fn is_stack(text: &str, entry: &mut Entry) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::UnixNanos;
     use crate::decode::graph::LineGraph;
     use crate::decode::json;
+    use crate::record::{Envelope, Record};
     use proptest::prelude::*;
 
     /// Keys of several ranks for the same fields, some of them inside a wrapper, and values that are
@@ -462,30 +464,30 @@ mod tests {
         })
     }
 
-    /// Bug: a number that is no duration stayed, as if it were one, if its key was the only one.
+    /// Bug: the status and the duration in the text of a message replaced those of the keys.
     #[test]
-    fn a_duration_that_cannot_be_read_does_not_stay() {
-        let digits = format!("1{}", "0".repeat(400));
-        for (value, expected) in [
-            ("1e999", None),
-            ("123456789012345678901234567890e400", None),
-            (&*digits, None),
-            ("\"5 apples\"", None),
-            ("-5", None),
-            ("1.25e1", Some(0.0125)),
-            ("12.5", Some(0.0125)),
-            ("\"12.5\"", Some(0.0125)),
+    fn a_request_in_a_message_replaces_no_key() {
+        const REQUEST: &str = "GET /a 200 5ms";
+        for (more, expected) in [
+            ("", ("200", 0.005)),
+            (",\"status\":503,\"duration_ms\":40", ("503", 0.04)),
+            (",\"status\":503,\"duration\":\"40ms\"", ("503", 0.04)),
+            (",\"context\":{\"status\":503,\"duration_ms\":40}", ("503", 0.04)),
+            // unreadable keys hide nothing
+            (",\"status\":\"ok\",\"duration\":40", ("200", 0.005)),
         ] {
-            let line = format!("{{\"path\":\"/a\",\"duration_ms\":{value}}}");
-            let (wanted, mut into) = (FieldTable::standard(), Decoded::new());
-            let (mut graph, mut work) = (LineGraph::new(), json::exact::Work::default());
-            assert!(json::read(&line, &wanted, &mut graph, &mut work, &mut into), "{line}");
-            resolve(&line, &wanted, &mut into);
-            let found = into.slots.get(DURATION).map(|entry| {
-                let (start, len) = (entry.start as usize, entry.len as usize);
-                number::seconds(&line[start..start + len], entry.unit)
-            });
-            assert_eq!(found, expected.map(Some), "{line}");
+            for (before, after) in [("", more), (more.trim_start_matches(','), "")] {
+                let comma = if before.is_empty() { "" } else { "," };
+                let line = format!("{{{before}{comma}\"msg\":\"{REQUEST}\"{after}}}");
+                let (wanted, mut into) = (FieldTable::standard(), Decoded::new());
+                let (mut graph, mut work) = (LineGraph::new(), json::exact::Work::default());
+                assert!(json::read(&line, &wanted, &mut graph, &mut work, &mut into), "{line}");
+                resolve(&line, &wanted, &mut into);
+                let record = Record::new(&line, &into, UnixNanos(0), Envelope::default());
+                let found = (record.text(HTTP_STATUS), record.seconds(DURATION));
+                assert_eq!(found, (Some(expected.0), Some(expected.1)), "{line}");
+                assert_eq!(record.text(URL_PATH), Some("/a"), "{line}");
+            }
         }
     }
 

@@ -12,7 +12,6 @@ mod header;
 mod ids;
 pub mod layouts;
 pub(super) mod level;
-mod out;
 mod request;
 pub(super) mod stamp;
 mod state;
@@ -20,13 +19,13 @@ mod tail;
 pub(crate) mod traceback;
 mod words;
 
+use crate::decode::out::Out;
 use crate::decode::scan;
 use crate::record::field::{BODY, SEVERITY};
 use crate::record::slots::{Place, Slots};
 use crate::record::{Decoded, Format};
 use layouts::Layouts;
 use memchr::memchr;
-use out::Out;
 use std::ops::Range;
 
 /// Reads a line with a header; leaves `into` unchanged for any other line.
@@ -36,7 +35,7 @@ pub fn read(line: &str, into: &mut Decoded) -> bool {
     if memchr(b'\n', bytes).is_some() {
         return read_lines(line, into);
     }
-    let mut out = Out { slots: &mut into.slots, place: Place::Line };
+    let mut out = Out::new(&mut into.slots, Place::Line);
     let body = match header::read(bytes, &mut out) {
         Ok(body) => body,
         Err(decline) => {
@@ -70,7 +69,7 @@ pub(super) fn walk(
         stop -= 1;
     }
     let line = &rest[..stop];
-    let mut out = Out { slots: &mut into.slots, place: Place::Line };
+    let mut out = Out::new(&mut into.slots, Place::Line);
     if let Some(body) = header::read_remembered(line, layouts, &mut out) {
         out.put(BODY, body, line.len());
         into.format = Format::Text;
@@ -86,7 +85,7 @@ pub(super) fn walk(
 /// Reads a line that no reader knows: the message, and a traceback after it.
 pub fn plain(line: &str, into: &mut Decoded) {
     into.format = Format::Plain;
-    let mut out = Out { slots: &mut into.slots, place: Place::Line };
+    let mut out = Out::new(&mut into.slots, Place::Line);
     request::read(line.as_bytes(), 0, &mut out);
     if memchr(b'\n', line.as_bytes()).is_none() {
         return out.put(BODY, 0, line.len());
@@ -112,7 +111,7 @@ pub(super) fn read_rest(text: &str, slots: &mut Slots) -> usize {
 #[cold]
 fn read_lines(text: &str, into: &mut Decoded) -> bool {
     let parts = traceback::split(text);
-    let mut out = Out { slots: &mut into.slots, place: Place::Line };
+    let mut out = Out::new(&mut into.slots, Place::Line);
     let mut declined = None;
     let body = if parts.traceback == Some(0) {
         // an uncaught exception: no message precedes it; Ruby writes the type after the message
@@ -151,13 +150,13 @@ pub fn exception_of(traceback: &str) -> Option<(Range<usize>, Range<usize>)> {
 /// Reads the request in the message that starts at `from` and ends with `bytes`.
 #[inline]
 pub(super) fn request_in(bytes: &[u8], from: usize, place: Place, slots: &mut Slots) {
-    request::read(bytes, from, &mut Out { slots, place });
+    request::read(bytes, from, &mut Out::new(slots, place));
 }
 
 /// Reads the duration and the statement that PostgreSQL writes into a message between two
 /// positions.
 pub(super) fn statement_in(bytes: &[u8], span: (usize, usize), place: Place, slots: &mut Slots) {
-    request::statement_in(bytes, span.0, span.1, &mut Out { slots, place });
+    request::statement_in(bytes, span.0, span.1, &mut Out::new(slots, place));
 }
 
 #[cfg(test)]

@@ -2,10 +2,10 @@
 //! `rt=0.123`, `"$http_x_forwarded_for"`, `$request_id`; Envoy's columns. Unit: the rest of one
 //! line.
 
+use crate::decode::out::Out;
 use crate::decode::scan;
 use crate::record::field::{DURATION, REQUEST_ID, USER_AGENT, Unit};
 use crate::record::sentinel::is_sentinel;
-use crate::record::slots::{Entry, Place, Slots};
 
 /// Limit of appended fields that are read; formats in use have fewer.
 const FIELDS_MAX: usize = 12;
@@ -21,13 +21,13 @@ const TIME_BYTES_MAX: usize = 8;
 /// decimals, `$msec` ten digits before the point, and an integer may be `%D` of Apache or of
 /// Tomcat, which differ in their unit.
 #[inline]
-pub(super) fn read(bytes: &[u8], from: usize, place: Place, slots: &mut Slots) {
+pub(super) fn read(bytes: &[u8], from: usize, out: &mut Out<'_>) {
     match bytes.get(from..) {
         // ` 0.123` to the end of the line, by far the most frequent
         Some([b' ', rest @ ..]) if ends_with_time(bytes, rest.len()) => {
-            put_duration(slots, place, from + 1, bytes.len());
+            out.put_in(Unit::Seconds, DURATION, from + 1, bytes.len());
         }
-        Some([b' ', ..]) => fields(bytes, from, place, slots),
+        Some([b' ', ..]) => fields(bytes, from, out),
         _ => {}
     }
 }
@@ -35,7 +35,7 @@ pub(super) fn read(bytes: &[u8], from: usize, place: Place, slots: &mut Slots) {
 /// Reads the usual ends of lines in a block: nothing, or ` 0.123`. Returns the start of the next
 /// line.
 #[inline]
-pub(super) fn walk(bytes: &[u8], from: usize, slots: &mut Slots) -> Option<usize> {
+pub(super) fn walk(bytes: &[u8], from: usize, out: &mut Out<'_>) -> Option<usize> {
     match bytes.get(from..)? {
         [b'\n', ..] => Some(from + 1),
         [b' ', rest @ ..] => {
@@ -45,16 +45,12 @@ pub(super) fn walk(bytes: &[u8], from: usize, slots: &mut Slots) -> Option<usize
             }
             let end = from + 1 + length;
             ends_with_time(&bytes[..end], length).then(|| {
-                put_duration(slots, Place::Line, from + 1, end);
+                out.put_in(Unit::Seconds, DURATION, from + 1, end);
                 end + 1
             })
         }
         _ => None,
     }
-}
-
-fn put_duration(slots: &mut Slots, place: Place, from: usize, to: usize) {
-    slots.put(DURATION, Entry { unit: Unit::Seconds, place, ..Entry::text(from, to) });
 }
 
 /// Returns whether the last `length` bytes of the line are `digits.ddd`, which are loaded backwards
@@ -117,7 +113,7 @@ fn unit_after(bytes: &[u8], end: usize) -> usize {
 /// "agent" "request id"`. The duration is in milliseconds. Returns false if the line is of another
 /// format.
 #[cold]
-fn envoy(bytes: &[u8], from: usize, place: Place, slots: &mut Slots) -> bool {
+fn envoy(bytes: &[u8], from: usize, out: &mut Out<'_>) -> bool {
     let is_integer = |text: &[u8]| !text.is_empty() && text.iter().all(u8::is_ascii_digit);
     let mut integers = 0;
     let mut at = from;
@@ -142,7 +138,7 @@ fn envoy(bytes: &[u8], from: usize, place: Place, slots: &mut Slots) -> bool {
             let is_absent = inside.is_empty() || inside == b"-";
             let field = [(2, USER_AGENT), (3, REQUEST_ID)].into_iter().find(|(n, _)| *n == quoted);
             if let Some((_, field)) = field.filter(|_| !is_absent) {
-                slots.put(field, Entry { place, ..Entry::text(span.0, span.1) });
+                out.put(field, span.0, span.1);
             }
         } else if is_integer(field) {
             integers += 1;
@@ -156,19 +152,19 @@ fn envoy(bytes: &[u8], from: usize, place: Place, slots: &mut Slots) -> bool {
     }
     // the size after the status of an access line is a third integer without meaning
     let Some((start, end)) = duration.filter(|_| quoted >= 3) else { return false };
-    slots.put(DURATION, Entry { unit: Unit::Milliseconds, place, ..Entry::text(start, end) });
+    out.put_in(Unit::Milliseconds, DURATION, start, end);
     true
 }
 
 /// Reads what follows the status of a line that begins with a time in brackets.
-pub(super) fn read_envoy(bytes: &[u8], from: usize, place: Place, slots: &mut Slots) {
-    if !envoy(bytes, from, place, slots) {
-        read(bytes, from, place, slots);
+pub(super) fn read_envoy(bytes: &[u8], from: usize, out: &mut Out<'_>) {
+    if !envoy(bytes, from, out) {
+        read(bytes, from, out);
     }
 }
 
 #[cold]
-fn fields(bytes: &[u8], from: usize, place: Place, slots: &mut Slots) {
+fn fields(bytes: &[u8], from: usize, out: &mut Out<'_>) {
     let mut at = from;
     let mut has_time = false;
     for _ in 0..FIELDS_MAX {
@@ -185,30 +181,30 @@ fn fields(bytes: &[u8], from: usize, place: Place, slots: &mut Slots) {
         match key {
             b"" | b"duration" if unit_end > end && is_number(value) => {
                 if !has_time {
-                    slots.put(DURATION, Entry { place, ..Entry::text(from, unit_end) });
+                    out.put(DURATION, from, unit_end);
                 }
                 has_time = true;
                 end = unit_end;
             }
             b"" if !has_time && bytes[at] != b'"' && is_seconds(value) => {
-                put_duration(slots, place, from, to);
+                out.put_in(Unit::Seconds, DURATION, from, to);
                 has_time = true;
             }
             b"rt" | b"request_time" | b"duration" if !has_time && is_number(value) => {
-                put_duration(slots, place, from, to);
+                out.put_in(Unit::Seconds, DURATION, from, to);
                 has_time = true;
             }
             b"" | b"duration" if !has_time && has_unit(value) => {
-                slots.put(DURATION, Entry { place, ..Entry::text(from, to) });
+                out.put(DURATION, from, to);
                 has_time = true;
             }
             b"" if is_request_id(value) => {
-                slots.put(REQUEST_ID, Entry { place, ..Entry::text(from, to) });
+                out.put(REQUEST_ID, from, to);
             }
             b"request_id" | b"req_id" | b"rid" | b"id" | b"reqid"
                 if std::str::from_utf8(value).is_ok_and(|value| !is_sentinel(value)) =>
             {
-                slots.put(REQUEST_ID, Entry { place, ..Entry::text(from, to) });
+                out.put(REQUEST_ID, from, to);
             }
             _ => {}
         }

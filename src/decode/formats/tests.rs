@@ -3,8 +3,13 @@
 use super::choice::{Spans, choose};
 use super::matcher::{Span, run};
 use super::program::{Escapes, Field, Literal, Padding, Program, Shape, Step};
+use super::{Formats, OwnFormat, Reader};
+use crate::decode::{Memory, decode, walk};
+use crate::record::field::FieldTable;
+use crate::record::{Decoded, Format};
 use proptest::prelude::*;
 use regex::bytes::Regex;
+use std::sync::Arc;
 
 fn step(shape: Shape, after: &str) -> Step {
     Step {
@@ -184,4 +189,28 @@ fn tokens_numbers_and_padding() {
     ] {
         assert_eq!(run(&program, line.as_bytes(), &mut spans).is_ok(), is_match, "{line}");
     }
+}
+
+/// Guarantees: a line that no format matches is tried once, and another line in the same place is
+/// tried again.
+#[test]
+fn a_declined_line_is_tried_once() {
+    let (program, _) = both("<", &[(Shape::Message, ">".to_owned())]);
+    let reader = Reader::Program(program);
+    let format = OwnFormat { name: Box::from("brackets"), notation: "regex", reader };
+    let mut memory = Memory::new(&Arc::new(Formats { list: vec![format] }));
+    let (wanted, mut into) = (FieldTable::standard(), Decoded::new());
+    let mut block = "some words\n".to_owned();
+    let mut read = |line: &str, memory: &mut Memory| {
+        decode(line, &wanted, memory, &mut into);
+        (into.format, memory.formats.scratch.tries)
+    };
+    let mut into = Decoded::new();
+    assert_eq!(walk(&block, 0, &wanted, &mut memory, &mut into), None);
+    assert_eq!(read(block.trim_end(), &mut memory), (Format::Plain, 1));
+    assert_eq!(read(block.trim_end(), &mut memory), (Format::Plain, 2), "nothing precedes it");
+    block.replace_range(.., "INFO words\n");
+    assert_eq!(walk(&block, 0, &wanted, &mut memory, &mut into), Some(block.len()));
+    block.replace_range(.., "<1 word(s>\n");
+    assert_eq!(read(block.trim_end(), &mut memory), (Format::Own, 4));
 }

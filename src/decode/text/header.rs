@@ -5,9 +5,9 @@
 //! an id); if none follows, it belongs to the message. Unit: one line.
 
 use super::layouts::Layouts;
-use super::out::Out;
 use super::state::Header;
 use super::{forms, group, ids, level, request, tail};
+use crate::decode::out::Out;
 use crate::record::attempt::Decline;
 use crate::record::field::LOGGER;
 

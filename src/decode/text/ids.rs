@@ -1,7 +1,7 @@
 //! Reads ids in brackets, `key=value` pairs and locations (`file.py:12`) of a text line. Unit: one
 //! part.
 
-use super::out::Out;
+use crate::decode::out::Out;
 use crate::record::field::{
     CODE_FILE, CODE_LINE, FUNCTION, FieldId, LOGGER, REQUEST_ID, SERVICE, SPAN_ID, TRACE_FLAGS,
     TRACE_ID,

@@ -8,7 +8,8 @@
 //!
 //! A line has a known header if all of these hold:
 //!
-//! 1. It begins with a time, or with one byte and a time. The length of the time may differ.
+//! 1. It begins with a time, with a bracket and a time, or with klog's letter and a time. The length
+//!    of the time may differ.
 //! 2. The bytes from the time to the message are those of the remembered header.
 //! 3. The message begins with a word that no part of a header can be, and that no other part
 //!    examines: see [`is_inert`].
@@ -18,9 +19,9 @@
 //! without a level, and those with a level of one letter that a known form does not enclose. A test
 //! compares both ways with random lines.
 
-use super::out::Out;
 use super::state::Header;
 use super::{forms, stamp};
+use crate::decode::out::Out;
 use crate::record::field::{FieldId, SEVERITY, TIMESTAMP};
 use crate::record::slots::Slots;
 use memchr::memchr;
@@ -48,6 +49,25 @@ const MISSES_FOR_CREDIT: u32 = 64;
 /// No header.
 const NONE: u16 = u16::MAX;
 
+/// What precedes the time with which a line begins.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Opening {
+    Nothing,
+    Bracket,
+    /// klog's level.
+    Letter,
+}
+
+impl Opening {
+    #[inline]
+    fn bytes(self) -> usize {
+        match self {
+            Opening::Nothing => 0,
+            Opening::Bracket | Opening::Letter => 1,
+        }
+    }
+}
+
 /// A remembered header.
 #[derive(Debug)]
 struct Known {
@@ -56,8 +76,7 @@ struct Known {
     length: u8,
     /// The last bytes of the literal, which differ more than the first.
     last: [u8; LITERAL_MIN],
-    /// The position of the time.
-    time_at: u8,
+    opening: Opening,
     /// The first byte of the line is the level, as klog writes it.
     has_letter: bool,
     /// A bar near the start of the message could separate a part of the header.
@@ -101,7 +120,7 @@ impl Known {
         if self.has_letter {
             out.put(SEVERITY, 0, 1);
         }
-        out.put(TIMESTAMP, usize::from(self.time_at), time_end);
+        out.put(TIMESTAMP, self.opening.bytes(), time_end);
         for &(field, from, to) in &self.fields[..usize::from(self.count)] {
             out.put(field, time_end + usize::from(from), time_end + usize::from(to));
         }
@@ -138,7 +157,7 @@ impl Layouts {
         if self.known.is_empty() {
             return None;
         }
-        let (time_at, time_end) = time(bytes)?;
+        let (opening, time_end) = time(bytes)?;
         let rest = bytes.get(time_end..)?;
         for (class, prefix) in PREFIXES.into_iter().enumerate() {
             if self.classes[class] == 0 || rest.len() < prefix {
@@ -147,7 +166,7 @@ impl Layouts {
             let mut at = self.cells[cell(&rest[..prefix], class)];
             for _ in 0..CHAIN_MAX {
                 let Some(known) = self.known.get(usize::from(at)) else { break };
-                if known.time_at == time_at && known.is_at(rest, &self.literals) {
+                if known.opening == opening && known.is_at(rest, &self.literals) {
                     self.credit = (self.credit + 1).min(CREDIT_MAX);
                     return Some(known.write(time_end, out));
                 }
@@ -197,18 +216,19 @@ impl Layouts {
     }
 }
 
-/// Finds the time with which a line begins, at its first or second byte: its start and end.
+/// Finds the time with which a line begins, at its first or second byte: what precedes it, and its
+/// end.
 #[inline]
-fn time(bytes: &[u8]) -> Option<(u8, usize)> {
-    let (at, length) = match bytes {
-        [b'0'..=b'9', ..] => (0, stamp::extent(bytes)),
-        [b'[', b'0'..=b'9', ..] => (1, stamp::extent(&bytes[1..])),
+fn time(bytes: &[u8]) -> Option<(Opening, usize)> {
+    let (opening, length) = match bytes {
+        [b'0'..=b'9', ..] => (Opening::Nothing, stamp::extent(bytes)),
+        [b'[', b'0'..=b'9', ..] => (Opening::Bracket, stamp::extent(&bytes[1..])),
         [b'I' | b'W' | b'E' | b'F', b'0'..=b'9', ..] => {
-            return forms::klog_time_end(bytes).map(|end| (1, end));
+            return forms::klog_time_end(bytes).map(|end| (Opening::Letter, end));
         }
         _ => return None,
     };
-    (length > 0).then_some((at, usize::from(at) + length))
+    (length > 0).then_some((opening, opening.bytes() + length))
 }
 
 /// Builds the memory of a header, if the parser's decisions depend on its bytes alone.
@@ -221,7 +241,7 @@ fn remembered<'a>(header: &Header<'a>, body: usize, slots: &Slots) -> Option<(Kn
         None if has_letter => (0, 1),
         None => return None,
     };
-    let (time_at, time_end) = time(bytes)?;
+    let (opening, time_end) = time(bytes)?;
     let (literal, message) = (bytes.get(time_end..body)?, bytes.get(body..)?);
     // structlog's console writes fields into the message
     let is_padded = header.level.is_some_and(|level| level.is_padded);
@@ -244,7 +264,7 @@ fn remembered<'a>(header: &Header<'a>, body: usize, slots: &Slots) -> Option<(Kn
         start: 0,
         length: literal.len() as u8,
         last: *literal.last_chunk::<LITERAL_MIN>()?,
-        time_at,
+        opening,
         has_letter,
         is_barred,
         count: 0,
@@ -259,7 +279,7 @@ fn remembered<'a>(header: &Header<'a>, body: usize, slots: &Slots) -> Option<(Kn
         let entry = slots.get(field)?;
         let (from, to) = (entry.start as usize, (entry.start + entry.len) as usize);
         match (field, from, to) {
-            (TIMESTAMP, _, _) if (from, to) == (usize::from(time_at), time_end) => {}
+            (TIMESTAMP, _, _) if (from, to) == (opening.bytes(), time_end) => {}
             (SEVERITY, 0, 1) => {}
             _ if from >= time_end && to <= body => {
                 let slot = known.fields.get_mut(usize::from(known.count))?;

@@ -5,14 +5,13 @@
 //! writes into its message. A check of four bytes rejects nearly every other message. Unit: one
 //! message.
 
-use super::out::Out;
 use crate::decode::access;
 use crate::decode::access::columns::is_method;
+use crate::decode::out::Out;
 use crate::record::field::{
     CLIENT_ADDRESS, DB_QUERY, DURATION, HTTP_METHOD, HTTP_STATUS, URL_PATH, Unit,
 };
 use crate::record::number;
-use crate::record::slots::Entry;
 use memchr::{memchr, memmem};
 
 /// How far from the start of the message the quote of the request is searched for: addresses and
@@ -25,6 +24,7 @@ const WORDS_MAX: usize = 12;
 #[inline]
 pub(super) fn read(bytes: &[u8], at: usize, out: &mut Out<'_>) -> usize {
     let Some(first) = bytes.get(at..).and_then(|rest| rest.first_chunk::<4>()) else { return at };
+    let out = &mut out.of_message();
     match first {
         [b'0'..=b'9' | b'[' | b':' | b'"' | b'-' | b'|', ..] | b"unix" | b"loca" => {
             quoted(bytes, at, out).or_else(|| piped(bytes, at, out));
@@ -60,7 +60,7 @@ fn put_duration(bytes: &[u8], from: usize, to: usize, out: &mut Out<'_>) -> Opti
     let text = std::str::from_utf8(bytes.get(from..to)?).ok()?;
     // without a unit that the text itself names, it is no duration
     number::seconds(text, Unit::None)?;
-    out.slots.put(DURATION, Entry { place: out.place, ..Entry::text(from, to) });
+    out.put(DURATION, from, to);
     Some(())
 }
 
@@ -102,11 +102,9 @@ fn quoted(bytes: &[u8], at: usize, out: &mut Out<'_>) -> Option<()> {
     if status == close + 10 {
         let from = memmem::find(bytes, b" time: ").map(|at| at + 7)?;
         let digits = bytes[from..].iter().take_while(|b| b.is_ascii_digit() || **b == b'.').count();
-        let entry =
-            Entry { unit: Unit::Seconds, place: out.place, ..Entry::text(from, from + digits) };
-        out.slots.put(DURATION, entry);
+        out.put_in(Unit::Seconds, DURATION, from, from + digits);
     } else if status == close + 2 {
-        access::behind_status(bytes, status + 3, out.place, out.slots);
+        access::behind_status(bytes, status + 3, out);
     } else if let Some(from) = memmem::rfind(bytes, b" in ").map(|at| at + 4) {
         put_duration(bytes, from, bytes.len(), out);
     }
@@ -286,7 +284,7 @@ fn statement(bytes: &[u8], at: usize, out: &mut Out<'_>) -> Option<()> {
 /// Reads the same in a field of a structured line.
 pub(super) fn statement_in(bytes: &[u8], from: usize, to: usize, out: &mut Out<'_>) {
     if let Some(bytes) = bytes.get(..to) {
-        statement(bytes, from, out);
+        statement(bytes, from, &mut out.of_message());
     }
 }
 
@@ -326,7 +324,7 @@ mod tests {
         for before in ["", "INFO x "] {
             let line = format!("{before}{message}");
             let mut into = Decoded::new();
-            let mut out = Out { slots: &mut into.slots, place: Place::Line };
+            let mut out = Out::new(&mut into.slots, Place::Line);
             read(line.as_bytes(), before.len(), &mut out);
             assert_eq!(all_of(&line, &into), expected(fields), "{line}");
         }

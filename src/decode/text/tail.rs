@@ -2,11 +2,10 @@
 //! duration and statement. Unit: one message.
 
 use super::ids;
-use super::out::Out;
+use crate::decode::out::Out;
 use crate::record::field::{
     DB_QUERY, DURATION, FieldId, HTTP_METHOD, HTTP_STATUS, LOGGER, URL_PATH, Unit,
 };
-use crate::record::slots::Entry;
 
 /// Reads structlog's console format: the event, padded, `[logger]`, then `key=value` pairs.
 #[cold]
@@ -30,7 +29,7 @@ pub(super) fn structlog(bytes: &[u8], from: usize, out: &mut Out<'_>) {
         let (key, begin, end) = (&word[..equals], start + equals + 1 + quotes, at - 1 - quotes);
         let Some((field, unit)) = field_of(key) else { continue };
         if !ids::is_absent(&bytes[begin..end]) {
-            out.slots.put(field, Entry { unit, place: out.place, ..Entry::text(begin, end) });
+            out.put_in(unit, field, begin, end);
         }
     }
 }

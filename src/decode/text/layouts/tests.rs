@@ -10,7 +10,7 @@ type Read = (Option<usize>, Vec<(u16, Entry)>);
 
 fn read(line: &[u8], layouts: Option<&mut Layouts>) -> Read {
     let mut slots = Slots::new();
-    let mut out = Out { slots: &mut slots, place: Place::Line };
+    let mut out = Out::new(&mut slots, Place::Line);
     let body = match layouts {
         Some(layouts) => header::read_remembered(line, layouts, &mut out),
         None => header::read(line, &mut out).ok(),
@@ -160,9 +160,22 @@ fn usual_headers_are_remembered() {
         let mut layouts = Layouts::default();
         read(line.as_bytes(), Some(&mut layouts));
         let mut slots = Slots::new();
-        let mut out = Out { slots: &mut slots, place: Place::Line };
+        let mut out = Out::new(&mut slots, Place::Line);
         assert!(layouts.find(line.as_bytes(), &mut out).is_some(), "{line}");
     }
+}
+
+/// Bug: a bracket in place of klog's letter was read as the level `[`.
+#[test]
+fn a_letter_and_a_bracket_before_a_time_are_different_headers() {
+    let klog = "I1121 10:00:00.123456 1 a.go:13] Stored 7 rows";
+    let bracketed = "[2026-11-21 10:00:00 1 a.go:13] Stored 7 rows";
+    let mut layouts = Layouts::default();
+    for line in [klog, bracketed, klog, bracketed] {
+        let remembered = read(line.as_bytes(), Some(&mut layouts));
+        assert_eq!(remembered, read(line.as_bytes(), None), "{line}");
+    }
+    assert_eq!(layouts.known.len(), 1, "klog's header is remembered");
 }
 
 /// A source with a new header in every line uses its credit up, and gets it back slowly.
