@@ -26,7 +26,7 @@ use crate::forward::stdout::Passthrough;
 use crate::frame::{count, multiline};
 use crate::health::HealthCounters;
 use crate::metrics::Registry;
-use crate::record::{Decoded, Envelope, Format, Record};
+use crate::record::{Decoded, Envelope, Format, Record, field};
 use crate::resource::Resource;
 use crate::rules::set::{Published, RuleSet};
 use crate::spans::SpanMaker;
@@ -242,8 +242,9 @@ impl Pipeline {
     /// Decodes a frame and applies its effects.
     #[inline]
     fn record(&mut self, source: &mut Source, line: &str, lines: u64, observed: UnixNanos) {
-        self.decoded.clear();
+        self.decoded.columns = source.columns;
         decode::decode(line, &self.rules.fields, &mut self.memory, &mut self.decoded);
+        source.columns = self.decoded.columns;
         self.apply(source, line, lines, observed);
     }
 
@@ -251,8 +252,9 @@ impl Pipeline {
     #[cold]
     fn join_request(&mut self, line: &str, observed: UnixNanos) {
         let record = Record::new(line, &self.decoded, observed, Envelope::default());
-        if let Some(started) = self.effects.started_request(&record) {
-            started.complete(&mut self.decoded);
+        if let Some(ended) = self.effects.end_request(&record) {
+            let has_duration = record.seconds(field::DURATION).is_some();
+            ended.complete(has_duration, &mut self.decoded);
         }
     }
 

@@ -42,6 +42,32 @@ fn every_corpus_is_counted_as_it_was_made() {
     }
 }
 
+/// Bug: a `#Fields` directive was valid for every connection of the same data thread.
+#[test]
+fn a_directive_is_valid_for_its_source_only() {
+    let (mut pipeline, registry) = pipeline::standard_pipeline();
+    let mut sources = [1, 2, 3].map(|id| Source::with_id(id, Input::Stream));
+    let mut feed = |source: usize, line: &str| {
+        pipeline.lines(&mut sources[source], format!("{line}\n").as_bytes(), AT);
+    };
+    feed(0, "#Fields: date time cs-method cs-uri-stem sc-status");
+    feed(1, "#Fields: date time sc-status cs-method cs-uri-stem");
+    feed(0, "2026-11-21 00:00:00 GET /first 200");
+    feed(1, "2026-11-21 00:00:00 200 GET /second");
+    feed(0, "2026-11-21 00:00:00 GET /first 201");
+    feed(2, "2026-11-21 00:00:00 200 GET /third");
+    pipeline.flush(AT);
+    let text = pipeline::render(&registry);
+    for counted in [
+        "http_requests_total{method=\"GET\",endpoint=\"/first\",status_code=\"200\"} 1",
+        "http_requests_total{method=\"GET\",endpoint=\"/first\",status_code=\"201\"} 1",
+        "http_requests_total{method=\"GET\",endpoint=\"/second\",status_code=\"200\"} 1",
+    ] {
+        assert!(text.contains(counted), "{counted} in\n{text}");
+    }
+    assert!(!text.contains("/third"), "no directive names its columns:\n{text}");
+}
+
 /// Parts of lines: few values each, so that the same keys recur and differ in one field.
 fn line() -> impl Strategy<Value = String> {
     let method = prop_oneof![Just("GET"), Just("POST"), Just("get"), Just("BREW"), Just("")];

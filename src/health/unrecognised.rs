@@ -2,7 +2,8 @@
 //! most once; the admin thread takes the reports once a second and logs them. A report contains no
 //! text of a line. Unit: one source.
 
-use std::sync::Mutex;
+use crate::sync::{ignore_poison, lock};
+use std::sync::{Mutex, TryLockError};
 
 /// The least number of records on which it is decided that most have no level or no time.
 pub const RECORDS_MIN: u32 = 50;
@@ -34,7 +35,11 @@ pub(super) struct Reports(Mutex<Vec<Unrecognised>>);
 impl Reports {
     /// Adds a report without waiting. Returns false if that was not possible now.
     pub(super) fn add(&self, make: impl FnOnce() -> Unrecognised) -> bool {
-        let Ok(mut reports) = self.0.try_lock() else { return false };
+        let mut reports = match self.0.try_lock() {
+            Ok(reports) => reports,
+            Err(TryLockError::Poisoned(poisoned)) => ignore_poison(Err(poisoned)),
+            Err(TryLockError::WouldBlock) => return false,
+        };
         if reports.len() >= REPORTS_MAX {
             return false;
         }
@@ -44,6 +49,53 @@ impl Reports {
 
     /// Takes all reports.
     pub(super) fn take(&self) -> Vec<Unrecognised> {
-        self.0.lock().map(|mut reports| std::mem::take(&mut *reports)).unwrap_or_default()
+        std::mem::take(&mut *lock(&self.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(source: u64) -> Unrecognised {
+        Unrecognised {
+            source,
+            input: "stream",
+            records: 50,
+            without_level: 50,
+            without_time: 0,
+            shape: "words".to_owned(),
+        }
+    }
+
+    /// Guarantees: the reports that wait are bounded, a source that is too late tries again, and
+    /// the shape of a record is computed only if there is a place for it.
+    #[test]
+    fn reports_that_wait_are_bounded() {
+        let reports = Reports::default();
+        for source in 0..REPORTS_MAX as u64 {
+            assert!(reports.add(|| report(source)));
+        }
+        assert!(!reports.add(|| panic!("a report without a place")));
+        let taken: Vec<u64> = reports.take().iter().map(|one| one.source).collect();
+        assert_eq!(taken, (0..REPORTS_MAX as u64).collect::<Vec<_>>());
+        assert!(reports.add(|| report(99)));
+        assert_eq!(reports.take(), [report(99)]);
+        assert!(reports.take().is_empty());
+    }
+
+    /// Guarantees: a report is never waited for, and a panic does not end the reports.
+    #[test]
+    fn a_held_lock_delays_and_a_panic_disables_nothing() {
+        let reports = Reports::default();
+        let held = lock(&reports.0);
+        assert!(!reports.add(|| report(1)));
+        drop(held);
+        let panicked = std::thread::scope(|scope| {
+            scope.spawn(|| reports.add(|| panic!("while the lock is held"))).join()
+        });
+        assert!(panicked.is_err());
+        assert!(reports.add(|| report(2)));
+        assert_eq!(reports.take(), [report(2)]);
     }
 }

@@ -7,7 +7,7 @@ use super::memo::Facts;
 use super::operation::{CompletedOperation, OpenOperations, RecordTimes};
 use super::plan::Plan;
 use super::recognition::Missing;
-use super::request::RequestLine;
+use super::request::EndedRequest;
 use super::series::SeriesRecorder;
 use crate::clock::UnixNanos;
 use crate::decode::time::Zone;
@@ -80,7 +80,8 @@ impl RecordEffects {
         counts: &mut Counts,
     ) -> Missing {
         self.series.begin(plan.has_span_id || self.spans.enabled());
-        let seconds = self.request_seconds(plan, context.record);
+        let is_request = plan.base.is_request;
+        let seconds = if is_request { context.record.seconds(field::DURATION) } else { None };
         let Facts { severity, status_code, .. } =
             self.series.record_group(&plan.base, context, seconds);
         let operation = if status_code == 0 {
@@ -143,17 +144,9 @@ impl RecordEffects {
         self.operations.has_requests()
     }
 
-    /// Returns what the start of the record's request says about it, while it is open.
-    pub(super) fn started_request(&self, record: &Record<'_>) -> Option<RequestLine> {
-        self.operations.started_request(record)
-    }
-
-    #[inline]
-    fn request_seconds(&mut self, plan: &Plan, record: &Record<'_>) -> Option<f64> {
-        if !plan.base.is_request {
-            return None;
-        }
-        self.operations.request_seconds(record, &mut self.times)
+    /// Closes the open request that the record ends, if it ends one.
+    pub(super) fn end_request(&mut self, record: &Record<'_>) -> Option<EndedRequest> {
+        self.operations.end_request(record, &mut self.times)
     }
 
     /// Finds and counts the query or function that the record completes.

@@ -3,6 +3,7 @@
 //! a running sidecar and only words their results. Unit: one record.
 
 use super::label::{self, RecordContext};
+use super::plan;
 use super::series::{is_duration, value};
 use crate::metrics::{FamilyId, FamilySpec};
 use crate::record::attempt::Trail;
@@ -211,9 +212,7 @@ pub fn operations(record: &Record<'_>) -> Vec<(&'static str, String)> {
 
 /// Returns whether the record is the line of a request: its status takes the place of a level.
 pub fn is_request(record: &Record<'_>) -> bool {
-    label::status_code(record).is_some()
-        && record.text(field::HTTP_METHOD).is_some()
-        && label::endpoint(record, &mut String::new())
+    plan::is_request(record.present()) && label::status_code(record).is_some()
 }
 
 fn request(record: &Record<'_>) -> String {
@@ -226,6 +225,11 @@ fn request(record: &Record<'_>) -> String {
         missing.push("path or route");
     }
     match label::status_code(record) {
+        Some(_) if missing.is_empty() && !is_request(record) => {
+            return "no: it has an exception and no duration, which is the line of an error; the \
+                    request's own line counts"
+                .to_owned();
+        }
         Some(status) if missing.is_empty() => {
             let seconds = record.seconds(field::DURATION);
             let took = seconds.map_or("no duration".to_owned(), |seconds| format!("{seconds} s"));

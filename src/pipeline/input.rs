@@ -3,6 +3,7 @@
 
 use super::recognition::Recognition;
 use crate::clock::UnixNanos;
+use crate::record::columns::Columns;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// An input that receives lines.
@@ -37,6 +38,8 @@ pub struct Source {
     pub input: Input,
     /// Whether its records have levels and times.
     pub(super) recognition: Recognition,
+    /// The columns of its lines, if a `#Fields` directive named them.
+    pub(super) columns: Columns,
 }
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
@@ -49,7 +52,7 @@ impl Source {
 
     /// Creates a source with a given id: for a process with one source, and for tests.
     pub fn with_id(id: u64, input: Input) -> Source {
-        Source { id, input, recognition: Recognition::default() }
+        Source { id, input, recognition: Recognition::default(), columns: Columns::default() }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::label::{self, RecordContext};
 use super::plan::Plan;
-use super::request::RequestLine;
+use super::request::{EndedRequest, RequestLine};
 use crate::clock::UnixNanos;
 use crate::decode::time::{self, MinuteCache, Zone};
 use crate::record::severity::Severity;
@@ -200,31 +200,19 @@ impl OpenOperations {
         !self.requests.is_empty()
     }
 
-    /// Returns what the start of the record's request says about it, while it is open.
-    pub(super) fn started_request(&self, record: &Record<'_>) -> Option<RequestLine> {
-        self.requests.newest(request_key(record)?)
-    }
-
-    /// Returns the duration of a request: the one in its record, otherwise the time since its start
-    /// record.
-    #[inline]
-    pub(super) fn request_seconds(
+    /// Closes the open request that the record ends, if it ends one.
+    #[cold]
+    pub(super) fn end_request(
         &mut self,
         record: &Record<'_>,
         times: &mut RecordTimes,
-    ) -> Option<f64> {
-        let own = record.seconds(field::DURATION);
-        if self.requests.is_empty() {
-            return own;
+    ) -> Option<EndedRequest> {
+        let key = request_key(record)?;
+        if !self.requests.newest(key)?.is_ended_by(record, &mut self.path) {
+            return None;
         }
-        let paired = self.end_request(record, times);
-        own.or(paired)
-    }
-
-    #[cold]
-    fn end_request(&mut self, record: &Record<'_>, times: &mut RecordTimes) -> Option<f64> {
-        let started = self.requests.ended(request_key(record)?)?;
-        Some(times.of(record).since(started.at).as_secs_f64())
+        let started = self.requests.ended(key)?;
+        Some(EndedRequest { line: started.work, took: times.of(record).since(started.at) })
     }
 
     /// Returns by how much the number of open requests changed since the last call, if it did.

@@ -167,15 +167,7 @@ impl Plans {
             }
         }
         evaluated.dedup();
-        let has_exception = has(field::EXCEPTION_STACKTRACE) || has(field::EXCEPTION_TYPE);
-        // An error line names the request in which the error occurred. The request's own line has
-        // its duration; counting both would count it twice, and counting only the errors would
-        // make every request a failed one.
-        let is_error_line = has_exception && !has(field::DURATION);
-        let is_request = has(field::HTTP_METHOD)
-            && has(field::HTTP_STATUS)
-            && (has(field::HTTP_ROUTE) || has(field::URL_PATH))
-            && !is_error_line;
+        let is_request = is_request(present);
         // Requests are recognised for spans and health even if their metrics are off.
         merge(&mut request.inputs, Some(vec![field::HTTP_STATUS]));
         let every = base.measures.len();
@@ -194,7 +186,7 @@ impl Plans {
                 && !has(field::HTTP_STATUS)
                 && (has(field::REQUEST_ID) || has(field::TRACE_ID)),
             may_be_query: has(field::DB_QUERY) || has(field::DB_OPERATION),
-            has_exception,
+            has_exception: present & EXCEPTION != 0,
             has_span_id: has(field::SPAN_ID) || has(field::TRACEPARENT),
             evaluated,
             switches,
@@ -219,6 +211,25 @@ impl Plans {
         let GroupDraft { inputs, measures } = draft;
         Group { number, inputs, measures, is_request: false, request_measures: 0..0 }
     }
+}
+
+const EXCEPTION: u64 = field::EXCEPTION_STACKTRACE.bit() | field::EXCEPTION_TYPE.bit();
+
+/// Returns whether a record with these fields is the line of a request, if its status is a valid
+/// code.
+pub(super) fn is_request(present: u64) -> bool {
+    let has = |field: FieldId| present & field.bit() != 0;
+    has(field::HTTP_METHOD)
+        && has(field::HTTP_STATUS)
+        && (has(field::HTTP_ROUTE) || has(field::URL_PATH))
+        && !is_error_line(present)
+}
+
+/// Returns whether a record with these fields is an error line, which only names the request in
+/// which the error occurred. The request's own line has its duration; counting both would count it
+/// twice, and counting only the errors would make every request a failed one.
+pub(super) fn is_error_line(present: u64) -> bool {
+    present & EXCEPTION != 0 && present & field::DURATION.bit() == 0
 }
 
 /// A group without a number.

@@ -44,12 +44,16 @@ impl Default for Recognition {
 }
 
 impl Recognition {
-    /// Counts a record. Returns whether the source is due for [`Recognition::decide`].
+    /// Counts a record. Returns whether the source is due for [`Recognition::decide`]. Counts
+    /// nothing after the report.
     #[inline]
     pub(super) fn count(&mut self, missing: Missing) -> bool {
-        self.records = self.records.wrapping_add(1);
-        self.without_level += u32::from(missing.level);
-        self.without_time += u32::from(missing.time);
+        if self.due == 0 {
+            return false;
+        }
+        self.records = self.records.saturating_add(1);
+        self.without_level = self.without_level.saturating_add(u32::from(missing.level));
+        self.without_time = self.without_time.saturating_add(u32::from(missing.time));
         self.records == self.due
     }
 
@@ -79,8 +83,7 @@ impl Recognition {
                 without_time: self.without_time,
                 shape: outline(line),
             });
-        // the counters no longer matter after the report, and 0 is reached only after 2^32 records
-        self.due = if is_reported { 0 } else { self.records + 1 };
+        self.due = if is_reported { 0 } else { self.records.saturating_add(1) };
     }
 }
 
@@ -122,6 +125,28 @@ mod tests {
         let found = reports(&[(NOTHING, RECORDS_MIN - 1), (ALL, 3), (NOTHING, 1)]);
         assert_eq!(found.len(), 1, "{found:?}");
         assert_eq!(found[0].records, RECORDS_MIN + 3);
+    }
+
+    /// Bug: the counters ran over after 2^32 records, and the source was reported again.
+    #[test]
+    fn nothing_is_counted_after_the_report() {
+        let health = HealthCounters::default();
+        let mut recognition = Recognition {
+            records: u32::MAX,
+            without_level: u32::MAX,
+            without_time: u32::MAX,
+            due: 0,
+        };
+        for _ in 0..3 {
+            assert!(!recognition.count(NOTHING));
+        }
+        recognition.due = u32::MAX;
+        assert!(recognition.count(NOTHING));
+        recognition.decide((7, "stream"), "", ALL, &health);
+        assert!(health.take_unrecognised().is_empty(), "this record is no example");
+        assert!(recognition.count(NOTHING), "the next one is");
+        recognition.decide((7, "stream"), "", NOTHING, &health);
+        assert_eq!(health.take_unrecognised().len(), 1);
     }
 
     /// Guarantees: the line of a request needs no level.

@@ -1,5 +1,5 @@
-//! The columns that a `#Fields` directive of a W3C log names. They apply to the lines after it.
-//! Unit: one directive.
+//! The columns that a `#Fields` directive of a W3C log names. They apply to the lines after it from
+//! the same source. Unit: one directive.
 
 /// Limit of columns; IIS has 30 fields.
 pub const COLUMNS_MAX: usize = 32;

@@ -10,6 +10,8 @@ use crate::decode::access::w3c;
 use crate::decode::outline::outline;
 use crate::decode::time::{MinuteCache, Zone};
 use crate::decode::{Memory, decode, time};
+use crate::encoding::is_deceptive;
+use crate::frame::multiline;
 use crate::pipeline::explanation;
 use crate::record::{Decoded, Envelope, Format, Record, field};
 use crate::rules::set::RuleSet;
@@ -202,7 +204,7 @@ fn row(out: &mut String, name: &str, share: &Share, all: u64) {
 
 /// Escapes what would control a terminal.
 fn escaped(character: char) -> Box<dyn Iterator<Item = char>> {
-    if character.is_control() {
+    if is_deceptive(character) {
         Box::new(character.escape_default())
     } else {
         Box::new(std::iter::once(character))

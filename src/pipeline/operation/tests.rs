@@ -43,12 +43,13 @@ impl Lines {
         Some((found.kind, subject, millis, found.failed))
     }
 
-    fn request_millis(&mut self, line: &str) -> Option<u64> {
+    /// Returns the milliseconds of the request that a line ends.
+    fn request_millis(&mut self, line: &str) -> Option<u128> {
         let mut decoded = Decoded::new();
         decode(line, &self.rules.fields, &mut Memory::default(), &mut decoded);
         let record = Record::new(line, &decoded, UnixNanos(7), Envelope::default());
-        let seconds = self.open.request_seconds(&record, &mut self.times)?;
-        Some((seconds * 1e3).round() as u64)
+        let ended = self.open.end_request(&record, &mut self.times)?;
+        Some(ended.took.as_millis())
     }
 }
 
