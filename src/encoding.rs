@@ -1,5 +1,5 @@
-//! Encodings that several modules use: percent encoding, and a hash that is the same in every
-//! process. Unit: one text.
+//! Encodings that several modules use: percent encoding, characters that a text must not contain as
+//! they are, and a hash that is the same in every process. Unit: one text.
 
 use std::fmt;
 
@@ -20,6 +20,23 @@ pub fn percent_decoded(text: &[u8]) -> Vec<u8> {
 
 fn digit(byte: u8) -> Option<u8> {
     char::from(byte).to_digit(16).map(|value| value as u8)
+}
+
+/// Returns whether a text that shows this character could control a terminal or deceive its reader:
+/// control characters, and characters that are invisible, change the writing direction or end a
+/// line. Besides U+2028, U+2029 and U+FEFF these are the characters with the property
+/// `Bidi_Control` (Unicode Standard Annex 9).
+pub fn is_deceptive(character: char) -> bool {
+    character.is_control()
+        || matches!(
+            character,
+            '\u{61c}'
+                | '\u{200e}'
+                | '\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2066}'..='\u{2069}'
+                | '\u{feff}'
+        )
 }
 
 /// The hash FNV-1a with 64 bits. Unlike the hashes of the standard library it is the same in every
@@ -77,6 +94,19 @@ mod tests {
             ("a+b", "a+b"),
         ] {
             assert_eq!(percent_decoded(text.as_bytes()), expected.as_bytes(), "{text}");
+        }
+    }
+
+    /// The list of the standard: UAX 9, table of explicit and implicit formatting characters.
+    #[test]
+    fn characters_that_turn_or_hide_text_are_deceptive() {
+        let bidi = ['\u{61c}', '\u{200e}', '\u{200f}'].into_iter();
+        let bidi = bidi.chain('\u{202a}'..='\u{202e}').chain('\u{2066}'..='\u{2069}');
+        for character in bidi.chain(['\u{2028}', '\u{2029}', '\u{feff}', '\0', '\n', '\u{9b}']) {
+            assert!(is_deceptive(character), "{}", character.escape_unicode());
+        }
+        for character in ['a', ' ', '\u{e9}', '\u{61b}', '\u{2027}', '\u{1f600}'] {
+            assert!(!is_deceptive(character), "{}", character.escape_unicode());
         }
     }
 

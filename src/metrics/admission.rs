@@ -237,7 +237,7 @@ impl Admission {
             }
         }
         let cell = self.create_series(family, &ids[..values.len()], now);
-        self.bear_siblings(family, ids, now);
+        self.create_siblings(family, ids, now);
         (ids, cell)
     }
 
@@ -266,7 +266,7 @@ impl Admission {
             cell = entry.sets.find(&ids[..labels]);
             if cell.is_none() {
                 cell = Some(self.create_series(family, &ids[..labels], now));
-                self.bear_siblings(family, ids, now);
+                self.create_siblings(family, ids, now);
             }
         }
         let entry = &self.families[family];
@@ -277,17 +277,14 @@ impl Admission {
         let Some(cell) = cell else {
             let all = [OTHER_ID; LABELS_MAX];
             let cell = entry.sets.find(&all[..labels]);
-            return (
-                all,
-                cell.expect("the series of `_other` was created_at when the flag closed"),
-            );
+            return (all, cell.expect("the series of `_other` was created when the flag closed"));
         };
         (ids, cell)
     }
 
     /// Creates the series that differ in one label only and must exist from the beginning. They use
     /// only the remaining capacity: an overflow series has siblings in closed labels alone.
-    fn bear_siblings(&mut self, family: usize, ids: [u32; LABELS_MAX], now: UnixNanos) {
+    fn create_siblings(&mut self, family: usize, ids: [u32; LABELS_MAX], now: UnixNanos) {
         let siblings = std::mem::take(&mut self.families[family].siblings);
         for (label, values) in &siblings {
             for value in values {

@@ -2,7 +2,7 @@
 //! lookup takes a borrowed key, compares it as a whole, and does not allocate. The process-wide
 //! table and each shard have separate copies.
 
-use crate::encoding::Fnv1a;
+use crate::encoding::{Fnv1a, is_deceptive};
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 use std::hash::BuildHasher;
@@ -97,42 +97,37 @@ impl SetMap {
 /// whole value.
 const CUT_MARK_BYTES: usize = 9;
 
-/// Returns true if a page that shows `value` could control a terminal or deceive its reader:
-/// control characters, and characters that change the writing direction or end a line. A newline is
-/// safe, because both text formats escape it.
-pub(super) fn has_controls(value: &str) -> bool {
-    value.bytes().any(|byte| !(b' '..0x7f).contains(&byte)) && value.chars().any(is_control)
+/// Returns whether a page must not show a character as it is. A newline is safe, because both text
+/// formats escape it.
+fn is_unsafe(character: char) -> bool {
+    character != '\n' && is_deceptive(character)
 }
 
-fn is_control(character: char) -> bool {
-    let turns = matches!(
-        character,
-        '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}'
-    );
-    turns || (character.is_control() && character != '\n')
+/// Returns whether [`cut`] replaces characters of the value.
+pub(super) fn is_replaced(value: &str) -> bool {
+    let is_plain = value.bytes().all(|byte| (b' '..0x7f).contains(&byte));
+    !is_plain && value.contains(is_unsafe)
 }
 
-/// Returns `value` as it may be a label. Replaces control characters (see [`has_controls`]) by
-/// U+FFFD. Cuts a value of more than `bytes_max` bytes at a character and appends a hash of the
+/// Returns `value` as it may be a label. Replaces control characters and deceptive ones by U+FFFD.
+/// Cuts a value of more than `bytes_max` bytes at a character and appends a hash of the
 /// whole value, so that two long values remain two series. The result has at most `bytes_max`
 /// bytes, but at least the mark. The hash is the same in every process, so that a restart does not
 /// rename a series.
 pub(super) fn cut<'a>(value: &'a str, bytes_max: usize, scratch: &'a mut String) -> &'a str {
-    if has_controls(value) {
-        let replaced = value.replace(is_control, "\u{fffd}");
-        let cut_again = cut(&replaced, bytes_max, scratch).to_owned();
-        *scratch = cut_again;
-        return scratch;
-    }
-    if value.len() <= bytes_max {
+    if value.len() <= bytes_max && !is_replaced(value) {
         return value;
     }
-    let kept = value.floor_char_boundary(bytes_max.saturating_sub(CUT_MARK_BYTES));
-    let mut hash = Fnv1a::new();
-    hash.write(value.as_bytes());
-    let folded = (hash.finish() >> 32) as u32 ^ hash.finish() as u32;
     scratch.clear();
-    scratch.push_str(&value[..kept]);
+    scratch
+        .extend(value.chars().map(|c| if is_unsafe(c) { char::REPLACEMENT_CHARACTER } else { c }));
+    if scratch.len() <= bytes_max {
+        return scratch;
+    }
+    let mut hash = Fnv1a::new();
+    hash.write(scratch.as_bytes());
+    let folded = (hash.finish() >> 32) as u32 ^ hash.finish() as u32;
+    scratch.truncate(scratch.floor_char_boundary(bytes_max.saturating_sub(CUT_MARK_BYTES)));
     scratch.push('~');
     for digit in (0..8).rev() {
         let nibble = folded >> (4 * digit) & 15;
@@ -152,10 +147,11 @@ mod tests {
             ("a\u{1b}[31mb\u{0}\t\r", "a\u{fffd}[31mb\u{fffd}\u{fffd}\u{fffd}"),
             ("c1 \u{85}\u{9b}, del \u{7f}", "c1 \u{fffd}\u{fffd}, del \u{fffd}"),
             ("\u{202e}turned\u{2066}\u{2028}\u{feff}", "\u{fffd}turned\u{fffd}\u{fffd}\u{fffd}"),
+            ("\u{61c}1\u{2028}", "\u{fffd}1\u{fffd}"),
             ("caf\u{e9} \u{1f600}\n", "caf\u{e9} \u{1f600}\n"),
         ] {
             assert_eq!(cut(value, 128, &mut String::new()), expected);
-            assert_eq!(has_controls(value), value != expected);
+            assert_eq!(is_replaced(value), value != expected);
         }
         let long = "\u{1b}".repeat(100);
         assert!(cut(&long, 128, &mut String::new()).len() <= 128);

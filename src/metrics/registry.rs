@@ -28,7 +28,7 @@ pub struct Registry {
     pub(super) epoch: AtomicU32,
     /// Grows whenever a label takes a new value; stored after the admission of that value.
     pub(super) values_count: AtomicU32,
-    /// New label values in which control characters were replaced.
+    /// Label values of new series in which characters were replaced.
     pub(super) replaced_count: AtomicU64,
     /// The newest exemplar of each cell, ascending by cell.
     exemplars: Mutex<Vec<(u32, Exemplar)>>,
@@ -62,7 +62,8 @@ impl Registry {
         self.admission().declare(spec)
     }
 
-    /// Returns how many label values in new label sets had control characters, which were replaced.
+    /// Returns in how many label values of new series characters were replaced. A value that was
+    /// folded into `_other` does not count, nor does a series that another shard creates again.
     pub fn replaced_count(&self) -> u64 {
         self.replaced_count.load(Ordering::Relaxed)
     }

@@ -7,7 +7,7 @@ use super::cells::{CHUNK_CELLS, Chunk, Shard};
 use super::declare::{FULL, Family, LABELS_MAX, OVERFLOW_FULL, label_full};
 use super::exemplar::{EXEMPLARS_MAX, Exemplar, Exemplars};
 use super::family::{FamilyId, FamilyKind, SeriesId};
-use super::intern::{OTHER_ID, SetMap, ValueMap, cut, has_controls};
+use super::intern::{OTHER_ID, SetMap, ValueMap, cut, is_replaced};
 use super::registry::Registry;
 use crate::clock::UnixNanos;
 use std::sync::Arc;
@@ -318,11 +318,15 @@ impl ShardWriter {
         for ((short, value), scratch) in short.iter_mut().zip(values).zip(&mut scratches) {
             *short = cut(value, bytes_max, scratch);
         }
-        let replaced = values.iter().filter(|value| has_controls(value)).count() as u64;
-        registry.replaced_count.fetch_add(replaced, Ordering::Relaxed);
         let short = &short[..values.len()];
         let mut admission = registry.admission();
+        let series_before = admission.series_count();
         let (ids, cell) = admission.admit(at, short, now);
+        if admission.series_count() > series_before {
+            let kept = values.iter().zip(ids).filter(|(_, id)| *id != OTHER_ID);
+            let replaced = kept.filter(|(value, _)| is_replaced(value)).count() as u64;
+            registry.replaced_count.fetch_add(replaced, Ordering::Relaxed);
+        }
         registry.values_count.store(admission.values_count(), Ordering::Relaxed);
         let entry = admission.entry(at);
         for ((value, known), all) in short.iter().zip(&mut known.values).zip(&entry.values) {

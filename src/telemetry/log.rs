@@ -5,6 +5,7 @@
 
 use crate::clock::{Clock, UnixNanos};
 use crate::console;
+use crate::encoding::is_deceptive;
 use crate::sync::lock;
 use prometheus::IntCounter;
 use std::fmt::{self, Debug, Write as _};
@@ -262,11 +263,10 @@ impl fmt::Write for Bounded {
     }
 }
 
-/// Appends `text`; escapes control characters and characters that change the writing direction.
+/// Appends `text`; escapes control characters and deceptive ones.
 fn escape(out: &mut String, text: &str) {
     for character in text.chars() {
-        let turns = matches!(character, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        if character.is_control() || turns {
+        if is_deceptive(character) {
             out.extend(character.escape_default());
         } else {
             out.push(character);

@@ -52,6 +52,22 @@ proptest! {
     }
 }
 
+/// Bug: every shard that used a series counted the characters that its creation had replaced, and
+/// each value that was folded into `_other` counted too.
+#[test]
+fn a_replaced_value_counts_with_its_series() {
+    let registry = Registry::new(Limits { label_sets_max: 2, ..Limits::default() });
+    let family = registry.declare(counter(&[label("path")])).expect("valid");
+    let mut writers = [registry.writer(), registry.writer()];
+    for (value, expected) in [("/a\u{1b}", 1), ("/a", 1), ("/b\u{1b}", 1), ("/c\u{61c}", 1)] {
+        for writer in &mut writers {
+            let series = writer.series(family, &[value], NOW);
+            writer.add(series, 1);
+            assert_eq!(registry.replaced_count(), expected, "{value:?}");
+        }
+    }
+}
+
 /// Scenario: a million paths that no rule expects, on two shards. (Ten million behave the same:
 /// nothing below depends on their number.) Guarantees: the number of series, and the values kept by
 /// the table and by each shard, stay at the limit.

@@ -77,12 +77,12 @@ fn one_cause_is_told_five_times_a_minute() {
 fn nothing_from_outside_forges_a_line() {
     let (log, bench) = log(Level::INFO);
     with_default(log, || {
-        let path = "a\nERROR forged\u{1b}[31m\u{202e}\u{85}";
+        let path = "a\nERROR forged\u{1b}[31m\u{202e}\u{61c}\u{200f}\u{feff}\u{85}";
         tracing::info!(path, "strange\rname");
     });
     let text = bench.take();
     assert_eq!(text.lines().count(), 1);
-    let expected = "strange\\rname path=\"a\\nERROR forged\\u{1b}[31m\\u{202e}\\u{85}\"\n";
+    let expected = "strange\\rname path=\"a\\nERROR forged\\u{1b}[31m\\u{202e}\\u{61c}\\u{200f}\\u{feff}\\u{85}\"\n";
     assert!(text.ends_with(expected), "{text}");
 }
 
