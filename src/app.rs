@@ -140,7 +140,7 @@ impl Running {
             telemetry: &supervisor.telemetry,
             process_status: &supervisor.process_status,
             begin: supervisor.clock.monotonic(),
-            unasked: supervisor.application_left.load(Ordering::Acquire),
+            application_left: supervisor.application_left.load(Ordering::Acquire),
         };
         drain.outlast_stdin(|| supervisor.reads_stdin());
         drain.outlast_application(|| supervisor.last_activity());

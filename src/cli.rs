@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_arguments_are_told_with_what_was_meant() {
+    fn errors_of_arguments_suggest_what_was_meant() {
         for (line, expected) in [
             ("chekc", "'check'"),
             ("--sokcet /a", "'--socket'"),

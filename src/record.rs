@@ -172,8 +172,8 @@ impl Decoded {
         // writing to a string does not fail
         let _ = write!(self.scratch, "{}", duration.as_nanos());
         let written = Entry::text(start, self.scratch.len());
-        let (kind, unit, place) = (Kind::Number, Unit::Nanoseconds, Place::Scratch);
-        self.slots.put(field::DURATION, Entry { kind, unit, place, ..written });
+        let (kind, place, unit) = (Kind::Number, Place::Scratch, Unit::Nanoseconds);
+        self.slots.put(field::DURATION, Entry { kind, place, unit, ..written });
     }
 
     /// Adds a text that the line itself does not contain.

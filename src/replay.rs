@@ -161,7 +161,7 @@ impl Replay {
     }
 
     fn validate(&mut self, frame: &[u8], number: u64) {
-        let told = match std::str::from_utf8(frame) {
+        let damage = match std::str::from_utf8(frame) {
             Err(error) => format!("byte {} is not UTF-8", error.valid_up_to()),
             Ok(text) if text.trim_start().starts_with('{') => match json::validate(text.trim_end())
             {
@@ -172,7 +172,7 @@ impl Replay {
         };
         self.outcome.damaged_count += 1;
         if self.outcome.damaged.len() < DAMAGED_MAX {
-            self.outcome.damaged.push((number, told));
+            self.outcome.damaged.push((number, damage));
         }
     }
 

@@ -134,7 +134,7 @@ pub(super) struct Drain<'a> {
     pub(super) begin: Duration,
     /// The process leaves because the application has exited: no stop signal arrived, so no grace
     /// period runs.
-    pub(super) unasked: bool,
+    pub(super) application_left: bool,
 }
 
 impl Drain<'_> {
@@ -156,7 +156,7 @@ impl Drain<'_> {
     /// nearly over.
     pub(super) fn outlast_application(&self, last_activity: impl Fn() -> Duration) {
         let Mode::Classic { grace } = self.settings.mode else { return };
-        if self.unasked {
+        if self.application_left {
             return;
         }
         let begin = self.begin;
@@ -211,7 +211,8 @@ impl Drain<'_> {
     fn hold(&self) {
         let FinalScrapeWait { wait, scrapers, grace } = self.settings.hold;
         let begin = self.clock.monotonic();
-        let over = if self.unasked { Duration::MAX } else { self.begin.saturating_add(grace) };
+        let over =
+            if self.application_left { Duration::MAX } else { self.begin.saturating_add(grace) };
         let until = begin.saturating_add(wait).min(over.saturating_sub(CLOSING));
         let left = || until.saturating_sub(self.clock.monotonic());
         while !left().is_zero() {

@@ -3,7 +3,7 @@
 //! restart are reported. Unit: one load.
 //!
 //! Decision: a setting needs a restart if it would cost a socket, a thread or the meaning of a
-//! stored series. This includes a family whose type, unit, labels or buckets would change: the
+//! stored series. This includes a family that would change its type, unit, labels or buckets: the
 //! rules that change it are refused.
 
 use super::admin::HealthPolicyHandle;

@@ -205,7 +205,7 @@ impl Supervisor {
     }
 
     /// Makes a listener with a running thread listen where it must: at another path if the
-    /// configuration has a new one, and again at its path after the socket file has disappeared.
+    /// configuration names one, and again at its path after the socket file has disappeared.
     fn check_file(&self, listener: &mut Listener) {
         let Serving::Data(worker) = &mut listener.serving else { return };
         let kind = listener.wanted.kind();

@@ -219,12 +219,15 @@ mod tests {
         let error = place(&precious).expect_err("a file is no directory").to_string();
         assert!(error.contains("precious/sidelight-tee"), "{error}");
         let refused = io::Error::from(ErrorKind::ReadOnlyFilesystem);
-        let told = NotPlaced {
+        let error_text = NotPlaced {
             source: PathBuf::from("/sidelight-tee"),
             target: PathBuf::from("/ro/sidelight"),
             error: refused,
         }
         .to_string();
-        assert!(told.contains("/ro/sidelight") && told.contains("writable for uid"), "{told}");
+        assert!(
+            error_text.contains("/ro/sidelight") && error_text.contains("writable for uid"),
+            "{error_text}"
+        );
     }
 }

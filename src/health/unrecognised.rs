@@ -11,7 +11,7 @@ pub const RECORDS_MIN: u32 = 50;
 /// How many reports wait at most until they are taken; more are tried again later.
 const REPORTS_MAX: usize = 16;
 
-/// A source whose records are mostly not understood.
+/// A source with records that are mostly not understood.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Unrecognised {
     /// The number of the source, unique in the process.

@@ -36,7 +36,7 @@ pub(super) struct Admission {
     new_series: Vec<NewSeries>,
     /// How often a shard needed the lock to resolve a label set.
     #[cfg(test)]
-    pub(super) asked: usize,
+    pub(super) calls: usize,
 }
 
 /// The part of the table that belongs to one family.
@@ -130,7 +130,7 @@ impl Admission {
             values_count: 0,
             new_series: Vec::new(),
             #[cfg(test)]
-            asked: 0,
+            calls: 0,
         }
     }
 
@@ -210,7 +210,7 @@ impl Admission {
     ) -> ([u32; LABELS_MAX], u32) {
         #[cfg(test)]
         {
-            self.asked += 1;
+            self.calls += 1;
         }
         let entry = &mut self.families[family];
         let mut ids = [OTHER_ID; LABELS_MAX];

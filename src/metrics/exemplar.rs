@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_asked_epoch_is_taken() {
+    fn only_the_requested_epoch_is_taken() {
         let slots = Exemplars::new();
         slots.put(0, 1, 5, &made(1));
         slots.put(1, 2, 6, &made(2));

@@ -1,4 +1,5 @@
-//! Finds completed operations: the request, database query or function whose end a record reports.
+//! Finds completed operations: the request, database query or function that a record reports to have
+//! ended.
 //! Keeps the starts that wait for their ends. Pure; records no metric. Unit: one record.
 
 use super::label::{self, RecordContext};

@@ -80,7 +80,7 @@ impl Plan {
 pub(super) struct Plans {
     list: Vec<Plan>,
     by_shape: HashMap<u64, usize>,
-    /// By a hash of the shape: where the plan that was last used with this hash stands in `list`.
+    /// By a hash of the shape: the position in `list` of the plan that was last used with this hash.
     recent: [u16; RECENT],
     numbers: HashMap<(Vec<FieldId>, Vec<u16>), u32>,
 }

@@ -103,7 +103,7 @@ fn is_route_of(route: &str, path: &str) -> bool {
     }) && segments.next().is_none()
 }
 
-/// A request whose end has arrived.
+/// A request that has ended.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct EndedRequest {
     pub(super) line: RequestLine,

@@ -105,18 +105,18 @@ impl Pages {
     /// the last rendering. Returns None if clients that do not read their pages use up the memory
     /// for them.
     pub async fn get(&self, variant: Variant) -> Option<Arc<Page>> {
-        let asked_at = Instant::now();
+        let called_at = Instant::now();
         // in the order of arrival; waiting clients get the page that the first of them renders
         let mut recent = self.recent.lock().await;
-        if let Some(page) = recent.find(variant, asked_at) {
+        if let Some(page) = recent.find(variant, called_at) {
             return Some(page);
         }
-        // a rendering that begins now serves every client that has asked by then
+        // a rendering that begins now serves every client that waits by then
         sleep_until(recent.earliest).await;
         recent.forget(Instant::now());
         let bytes_max = PAGE_BYTES_MAX.max(2 * recent.largest);
         if self.bytes_alive.load(Ordering::Relaxed) + recent.largest > bytes_max {
-            let reused = asked_at.checked_sub(REUSE_AGE_MAX).unwrap_or(asked_at);
+            let reused = called_at.checked_sub(REUSE_AGE_MAX).unwrap_or(called_at);
             return recent.find(variant, reused);
         }
         let begun_at = Instant::now();
@@ -203,9 +203,9 @@ mod tests {
     /// Guarantees: one rendering serves all clients that ask at the same time; a later request gets
     /// a later rendering; another variant and the final values get separate ones.
     #[tokio::test(start_paused = true)]
-    async fn all_who_ask_together_share_a_page() {
+    async fn clients_that_wait_together_share_a_page() {
         let (pages, rendered) = pages(4096);
-        // a pause, so that all clients have asked before the next rendering
+        // a pause, so that all clients wait before the next rendering
         pages.recent.lock().await.earliest = Instant::now() + Duration::from_millis(10);
         let classic = variant(Encoding::Classic);
         let mut crowd = Vec::new();
@@ -219,7 +219,7 @@ mod tests {
         assert_eq!(rendered.load(Ordering::Relaxed), 1);
         tokio::time::advance(Duration::from_millis(1)).await;
         let later = pages.get(classic).await.expect("below the limit");
-        assert!(later.as_ref().as_ref().starts_with(b"       2"), "values from before it asked");
+        assert!(later.as_ref().as_ref().starts_with(b"       2"), "values from before the call");
         let is_final = Variant { is_final: true, ..classic };
         pages.get(is_final).await.expect("below the limit");
         pages.get(variant(Encoding::OpenMetrics)).await.expect("below the limit");

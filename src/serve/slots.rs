@@ -127,23 +127,23 @@ mod tests {
     use tokio::time::advance;
 
     #[tokio::test(start_paused = true)]
-    async fn the_one_that_asked_least_lately_gives_way_after_its_grace() {
+    async fn the_least_recently_used_slot_gives_way_after_its_grace() {
         let slots = Slots::new();
         let mut held = Vec::new();
         for _ in 0..CONNECTIONS_MAX {
             held.push(slots.take().expect("a free place").0);
             advance(Duration::from_micros(100)).await;
         }
-        let waits = slots.take().expect_err("nobody had his grace");
+        let waits = slots.take().expect_err("the grace of every slot lasts");
         assert_eq!(waits, Duration::from_micros(20_000 - 6400));
         advance(waits).await;
         slots.touch(&held[0]);
         advance(Duration::from_micros(100)).await;
-        let (new, full) = slots.take().expect("the second had his grace");
+        let (new, full) = slots.take().expect("the grace of the second is over");
         assert!(full);
         let kept = slots.held.lock().expect("not poisoned").clone();
         assert_eq!(kept.len(), CONNECTIONS_MAX);
-        assert!(kept.iter().any(|slot| Arc::ptr_eq(slot, &held[0])), "it had just asked");
+        assert!(kept.iter().any(|slot| Arc::ptr_eq(slot, &held[0])), "it was just used");
         assert!(!kept.iter().any(|slot| Arc::ptr_eq(slot, &held[1])), "the oldest stayed");
         slots.free(&new);
         assert!(!slots.take().expect("a free place").1, "a freed place is free");

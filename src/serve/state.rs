@@ -99,7 +99,7 @@ impl AdminState {
         if self.process_status.phase.get() != Phase::Serving {
             return (Status::Warn, "draining".to_owned());
         }
-        match self.process_status.shut_door() {
+        match self.process_status.closed_listener() {
             Some(reason) => (Status::Fail, reason),
             None => (Status::Pass, String::new()),
         }

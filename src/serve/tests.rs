@@ -144,7 +144,7 @@ async fn a_head_request_has_the_headers_and_no_body() {
 }
 
 #[tokio::test]
-async fn a_scrape_gets_what_it_asked_for() {
+async fn a_scrape_gets_what_it_requests() {
     let port = port(state().0).await;
     let plain = port.get("/metrics").await;
     assert!(plain.text().starts_with("# classic created=false\n"));
@@ -172,9 +172,9 @@ async fn a_scrape_gets_what_it_asked_for() {
     assert_eq!(known(), 0, "neither fetches for Prometheus");
     last("GET", prometheus).await;
     last("GET", headers).await;
-    assert_eq!(known(), 1, "one asked for OpenMetrics before the end; the other is a stranger");
+    assert_eq!(known(), 1, "one requested OpenMetrics before the end; the other is unknown");
     last("GET", prometheus).await;
-    assert_eq!(known(), 2, "the stranger comes regularly");
+    assert_eq!(known(), 2, "the other one comes regularly");
 }
 
 #[tokio::test]

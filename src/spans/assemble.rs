@@ -245,7 +245,7 @@ mod tests {
 
     /// Guarantees: ended pairs do not displace a long job among many short ones.
     #[test]
-    fn ended_pairs_take_no_room() {
+    fn ended_pairs_displace_no_open_start() {
         let mut pairs = Pairs::<()>::new();
         pairs.started(key(0), UnixNanos(7), UnixNanos(7), ());
         for at in 0..50_000 {
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_tell_connections_loggers_and_names_apart() {
+    fn keys_distinguish_connections_loggers_and_names() {
         let one = Key::new(1, "shop", "f");
         assert_eq!(one, Key::new(1, "shop", "f"));
         for other in [Key::new(2, "shop", "f"), Key::new(1, "cart", "f"), Key::new(1, "shop", "g")]

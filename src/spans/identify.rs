@@ -239,8 +239,8 @@ pub fn request_id(text: &str, pod: &PodScope) -> Option<TraceId> {
     Some(TraceId::from_bytes(bits.to_be_bytes()))
 }
 
-/// Returns the id of the SERVER span of a trace whose id was made from a request id: the first 8
-/// bytes of the SHA-256 of `TRACE SERVICE`.
+/// Returns the id of the SERVER span of a trace with an id made from a request id: the first 8 bytes
+/// of the SHA-256 of `TRACE SERVICE`.
 pub fn server_span_id(trace: TraceId, service: &str) -> SpanId {
     let mut text = [b' '; 33];
     for (two, byte) in text.chunks_exact_mut(2).zip(trace.to_bytes()) {

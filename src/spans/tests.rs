@@ -236,14 +236,14 @@ fn ids_are_the_same_in_every_process() {
 
 #[test]
 fn where_a_span_belongs() {
-    let is_requested = EndedWork { is_requested: true, ..REQUEST };
+    let requested = EndedWork { is_requested: true, ..REQUEST };
     let header = format!("00-{TRACE}-{SPAN}-01");
     let dashed = "4bf92f35-77b3-4da6-a3ce-929d0e0e4736";
     for (fields, work, parent) in [
         (&[(field::TRACE_ID, TRACE)][..], REQUEST, ""),
         (&[(field::TRACE_ID, TRACE)], QUERY, ""),
         (&[(field::TRACE_ID, TRACE), (field::PARENT_SPAN_ID, SPAN)], QUERY, SPAN),
-        (&[(field::TRACE_ID, TRACE), (field::SPAN_ID, SPAN)], is_requested, SPAN),
+        (&[(field::TRACE_ID, TRACE), (field::SPAN_ID, SPAN)], requested, SPAN),
         (&[(field::TRACE_ID, TRACE), (field::SPAN_ID, "no_span")], REQUEST, ""),
         (&[(field::TRACEPARENT, &*header)], REQUEST, SPAN),
         (&[(field::REQUEST_ID, dashed), (field::SPAN_ID, SPAN)], QUERY, SPAN),
@@ -261,7 +261,7 @@ fn lines_that_become_no_span() {
     let ids = [(field::TRACE_ID, TRACE), (field::SPAN_ID, SPAN)];
     let off = [(field::TRACE_ID, TRACE), (field::TRACE_FLAGS, "00")];
     let header = format!("00-{TRACE}-{SPAN}-00");
-    let is_requested = EndedWork { is_requested: true, ..REQUEST };
+    let requested = EndedWork { is_requested: true, ..REQUEST };
     for (fields, work, reason) in [
         (&ids[..], REQUEST, "already_traced"),
         (
@@ -269,7 +269,7 @@ fn lines_that_become_no_span() {
             REQUEST,
             "already_traced",
         ),
-        (&off, is_requested, "unsampled"),
+        (&off, requested, "unsampled"),
         (&[(field::TRACEPARENT, &*header)], REQUEST, "unsampled"),
         (&[(field::REQUEST_ID, "NO_REQUEST")], REQUEST, "no_id"),
         (&[], REQUEST, "no_id"),

@@ -172,7 +172,7 @@ impl ProcessStatus {
         let phase = self.phase.get();
         let is_leaving = phase != Phase::Serving;
         let hanging = self.hanging(now);
-        let shut = if is_leaving { None } else { self.shut_door() };
+        let shut = if is_leaving { None } else { self.closed_listener() };
         let full = self.fullest().filter(|(_, fill)| *fill >= QUEUE_FILL_READY_MAX);
         let full = full.map(|(name, fill)| describe_fill(name, fill));
         let leaving = is_leaving.then(|| format!("process is {}", phase.name()));
@@ -190,7 +190,7 @@ impl ProcessStatus {
     }
 
     /// Returns the first configured listener that is not open, and why.
-    pub fn shut_door(&self) -> Option<String> {
+    pub fn closed_listener(&self) -> Option<String> {
         let listeners = self.listeners();
         let mut shut =
             listeners.iter().filter(|(_, state)| !matches!(state, ListenerState::Open(_)));
@@ -239,7 +239,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ready_is_serving_with_every_door_open() {
+    fn ready_is_serving_with_every_listener_open() {
         let process_status = ProcessStatus::new();
         let now = Duration::ZERO;
         assert!(!process_status.is_started(), "no kind, not started");
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_that_ended_is_told_until_another_takes_its_place() {
+    fn a_thread_that_ended_is_reported_until_another_takes_its_place() {
         let process_status = ProcessStatus::new();
         let beat = Arc::new(ThreadHeartbeat::new("stream"));
         process_status.watch(Arc::clone(&beat));

@@ -155,12 +155,12 @@ mod tests {
 
     /// Guarantees: clients with ever new names use no additional memory and displace no scraper.
     #[test]
-    fn strangers_put_no_scraper_out() {
+    fn unknown_clients_put_no_scraper_out() {
         let scrapers = Scrapers::default();
         scrapers.scraped(client(1, "Prometheus/3.15.0", true), false);
         scrapers.scraped(client(1, "Prometheus/3.15.0", true), true);
-        for stranger in 0..1_000 {
-            scrapers.scraped(client(9, &format!("stranger {stranger}"), false), false);
+        for number in 0..1_000 {
+            scrapers.scraped(client(9, &format!("client {number}"), false), false);
         }
         assert_eq!(scrapers.lock().len(), CLIENTS_MAX);
         assert_eq!(scrapers.with_final(), 1);

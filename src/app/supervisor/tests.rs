@@ -44,7 +44,7 @@ fn supervisor(stream: &Path, admin: Admin) -> Arc<Supervisor> {
     })
 }
 
-/// Returns an admin port that nobody serves, but whose thread keeps running.
+/// Returns an admin port that nobody serves, but its thread keeps running.
 fn idle_admin() -> Admin {
     Admin(Box::new(|listener: TcpListener| {
         std::thread::Builder::new().spawn(move || {
@@ -119,7 +119,7 @@ fn a_socket_moves_to_where_a_late_configuration_wants_it() {
 /// Guarantees: `/readyz` would report it, and the next check opens the port again with a new
 /// thread.
 #[test]
-fn an_admin_port_whose_thread_ended_is_opened_again() {
+fn an_admin_port_without_a_thread_is_opened_again() {
     let (end, ends) = sync_channel::<()>(0);
     let ends = Arc::new(Mutex::new(ends));
     let admin = Admin(Box::new(move |listener: TcpListener| {

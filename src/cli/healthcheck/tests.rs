@@ -85,7 +85,7 @@ fn a_socket_is_well_when_somebody_listens() {
 }
 
 #[test]
-fn the_admin_port_is_asked_where_it_listens() {
+fn the_check_connects_where_the_admin_port_listens() {
     for (listen, authority) in [
         ("127.0.0.1:19464", "127.0.0.1:19464"),
         ("0.0.0.0:1", "127.0.0.1:1"),

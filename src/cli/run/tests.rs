@@ -1,4 +1,4 @@
-//! Tests of a start whose configuration is late, on real sockets.
+//! Tests of a start with a late configuration, on real sockets.
 
 use super::*;
 use crate::app::signals::Stopper;

@@ -1,4 +1,4 @@
-//! Splits lines whose values stand in columns. Unit: one line.
+//! Splits lines into columns. Unit: one line.
 
 use crate::record::columns::COLUMNS_MAX;
 use crate::record::field::FieldId;

@@ -50,8 +50,8 @@ impl Conf {
                     // express it
                     let server = words.next().and_then(|word| word.split('%').next());
                     let server: Option<IpAddr> = server.and_then(|server| server.parse().ok());
-                    let is_room = conf.servers.len() < SERVERS_MAX;
-                    conf.servers.extend(server.filter(|_| is_room));
+                    let has_place = conf.servers.len() < SERVERS_MAX;
+                    conf.servers.extend(server.filter(|_| has_place));
                 }
                 // the last one of either kind applies
                 Some("search") => {

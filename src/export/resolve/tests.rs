@@ -125,7 +125,7 @@ fn what_can_be_no_name() {
 
 /// A name server on loopback that knows some names and records the questions it receives.
 struct Server {
-    asked: Arc<Mutex<Vec<String>>>,
+    queries: Arc<Mutex<Vec<String>>>,
     resolver: Resolver,
     _home: tempfile::TempDir,
 }
@@ -139,8 +139,8 @@ impl Server {
         let socket = Blocking::bind("127.0.0.1:0").expect("a loopback port");
         let port = socket.local_addr().expect("bound").port();
         let listener = std::net::TcpListener::bind(("127.0.0.1", port)).expect("the same port");
-        let asked = Arc::new(Mutex::new(Vec::new()));
-        let (notes, known) = (Arc::clone(&asked), Arc::new(known));
+        let queries = Arc::new(Mutex::new(Vec::new()));
+        let (notes, known) = (Arc::clone(&queries), Arc::new(known));
         let long = Arc::clone(&known);
         std::thread::spawn(move || {
             let mut buffer = [0; 600];
@@ -173,7 +173,7 @@ impl Server {
         };
         std::fs::write(&resolver.conf, conf).expect("a writable directory");
         std::fs::write(&resolver.hosts, hosts).expect("a writable directory");
-        Server { asked, resolver, _home: home }
+        Server { queries, resolver, _home: home }
     }
 
     fn addresses(&self, name: &str) -> String {
@@ -185,9 +185,9 @@ impl Server {
         }
     }
 
-    fn asked(&self) -> String {
-        let asked = std::mem::take(&mut *self.asked.lock().expect("a test"));
-        asked.join(" ")
+    fn queries(&self) -> String {
+        let queries = std::mem::take(&mut *self.queries.lock().expect("a test"));
+        queries.join(" ")
     }
 }
 
@@ -209,9 +209,9 @@ fn reply(message: &[u8], known: &[Known], by_connection: bool) -> (String, Vec<V
         answer = written(message, code, &[]);
         answer[2] |= 2;
     }
-    let mut stranger = answer.clone();
-    stranger[1] ^= 0xff;
-    let messages = if by_connection { vec![answer] } else { vec![b"x".to_vec(), stranger, answer] };
+    let mut foreign = answer.clone();
+    foreign[1] ^= 0xff;
+    let messages = if by_connection { vec![answer] } else { vec![b"x".to_vec(), foreign, answer] };
     (format!("{name}/{kind}"), messages)
 }
 
@@ -233,7 +233,7 @@ fn names_of_a_cluster() {
     ];
     let server = Server::start(CLUSTER, "10.1.1.1 fixed\n", known);
     let six = "fdfd:fdfd:fdfd:fdfd:fdfd:fdfd:fdfd:fdfd";
-    for (name, expected, asked) in [
+    for (name, expected, queries) in [
         ("10.2.3.4", "10.2.3.4", ""),
         ("::1", "::1", ""),
         ("fixed", "10.1.1.1", ""),
@@ -262,7 +262,7 @@ fn names_of_a_cluster() {
         ("", "\"\" can be no name of a host", ""),
     ] {
         assert_eq!(server.addresses(name), expected, "{name:?}");
-        assert_eq!(server.asked(), asked, "{name:?}");
+        assert_eq!(server.queries(), queries, "{name:?}");
     }
     let found = server.addresses("headless");
     assert_eq!(
@@ -285,6 +285,6 @@ fn a_silent_server_is_passed_over() {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
     let found = runtime.expect("a runtime").block_on(resolver.addresses("otel"));
-    let error = Reason::of(&found.expect_err("nobody answers")).what;
+    let error = found.expect_err("nobody answers").to_string();
     assert_eq!(error, "no name server answers for otel.a: timed out");
 }

@@ -78,11 +78,11 @@ pub(super) fn question(id: u16, name: &str, kind: RecordType) -> Vec<u8> {
 /// Parses a message as the answer to `question`; returns None if it is not one.
 pub(super) fn answer(message: &[u8], question: &[u8]) -> Option<Answer> {
     let header = message.get(..HEADER_BYTES)?;
-    let asked = message.get(HEADER_BYTES..question.len())?;
+    let repeated = message.get(HEADER_BYTES..question.len())?;
     let is_ours = header[..2] == question[..2]
         && header[2] & 0x80 != 0
         && header[4..6] == [0, 1]
-        && asked.eq_ignore_ascii_case(&question[HEADER_BYTES..]);
+        && repeated.eq_ignore_ascii_case(&question[HEADER_BYTES..]);
     if !is_ours {
         return None;
     }

@@ -97,7 +97,7 @@ fn both_formats_byte_by_byte() {
 }
 
 #[test]
-fn created_is_only_written_when_asked_for() {
+fn created_is_only_written_on_request() {
     let (registry, own, _, _) = everything();
     let lines = |text: &str| text.lines().filter(|l| l.contains("_created")).count();
     assert_eq!(lines(&text(&registry, &own, Encoding::OpenMetrics, false)), 0);
@@ -162,7 +162,10 @@ fn more_exemplars_than_slots_wait_for_the_next_scrape() {
         for series in &series[from..to] {
             writer.exemplar(*series, exemplar(1.0));
         }
-        assert!(!writer.wants_exemplar(series[count - 1], 1.0), "no room, then one of its own");
+        assert!(
+            !writer.wants_exemplar(series[count - 1], 1.0),
+            "all slots are filled, then it has one"
+        );
         let text = text(&registry, &[], Encoding::OpenMetrics, false);
         assert_eq!(text.matches("trace_id").count(), shown);
     }

@@ -181,13 +181,13 @@ fn a_full_family_is_answered_without_the_lock() {
             let (path, capped) = ((n % 40).to_string(), (n / 7).to_string());
             writers[writer].series(family, &[&path, &capped, ["GET", "PUT"][n as usize % 2]], NOW);
         }
-        registry.admission().asked
+        registry.admission().calls
     };
     let first = meet(0, 0);
     assert!((22..60).contains(&first), "20 series, 2 overflow series, those that closed a flag");
     assert_eq!(meet(1_000, 0), first);
     let second = meet(0, 1);
-    assert!(second <= first + 2, "the other shard copied all, and asked for overflow at most");
+    assert!(second <= first + 2, "the other shard copied all, and called for overflow at most");
     assert_eq!(meet(5_000, 1), second);
 }
 
@@ -204,7 +204,7 @@ fn a_shard_asks_once_for_a_series() {
                 writer.series(family, &[a, b], NOW);
             }
         }
-        assert_eq!(registry.admission().asked, 4 * shards);
+        assert_eq!(registry.admission().calls, 4 * shards);
     }
 }
 
@@ -225,7 +225,7 @@ fn a_capped_label_is_named_and_the_others_stay() {
 }
 
 #[test]
-fn siblings_are_born_at_zero_and_never_block() {
+fn siblings_are_created_at_zero_and_never_block() {
     let registry = Registry::new(Limits { label_sets_max: 3, ..Limits::default() });
     let siblings = vec![(1, vec!["expected".to_owned(), "unexpected".to_owned()])];
     let declared = FamilySpec { siblings, ..counter(&[label("type"), closed("kind")]) };

@@ -75,7 +75,7 @@ fn a_sum_survives_what_is_not_finite() {
 }
 
 #[test]
-fn a_shard_whose_writer_left_keeps_its_numbers() {
+fn a_shard_without_a_writer_keeps_its_numbers() {
     let registry = Registry::new(Limits::default());
     let family = registry.declare(counter(&[label("v")])).expect("valid");
     for round in 0..100 {

@@ -176,7 +176,7 @@ impl fmt::Display for Problem {
             Problem::Locked(owner) => write!(
                 f,
                 "a socket of {owner} stands there that we (uid {}, gid {}) may not connect to, so it \
-                 cannot be told whether somebody listens; remove it if nobody does",
+                 is unknown whether a process listens; remove it if none does",
                 rustix::process::geteuid().as_raw(),
                 rustix::process::getegid().as_raw()
             ),

@@ -87,7 +87,7 @@ fn a_socket_is_taken_over_only_when_nobody_listens() {
 }
 
 #[test]
-fn a_listener_whose_queue_is_full_is_alive() {
+fn a_listener_with_a_full_queue_is_alive() {
     let root = directory();
     let path = root.path().join("log.sock");
     let flags = SocketFlags::CLOEXEC;

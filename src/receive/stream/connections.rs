@@ -9,8 +9,8 @@ use rustix::fd::OwnedFd;
 use std::collections::HashMap;
 use std::time::Duration;
 
-/// Tells a connection that floods, which may wait for its turn, from one whose writer was blocked
-/// once and has to catch up, which must not wait. A writer that has left space in its socket for a
+/// Distinguishes a connection that floods, which may wait for its turn, from one with a writer that
+/// was blocked once and has to catch up, which must not wait. A writer that has left space in its socket for a
 /// while may fill it as often as that; one that always fills it floods.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Pace {
@@ -22,7 +22,9 @@ pub struct Pace {
 /// This many sockets full of 200-byte lines are 1.4 s of a writer of 30,000 lines/s.
 const PACE_MAX: u16 = 256;
 
-/// From this credit on, a full socket does not mean a flood.
+/// From this credit on, a full socket does not mean a flood. A flood that leaves space now and then
+/// stays below it, because every full read takes away what such a read adds; a writer that keeps up
+/// has it after 16 reads.
 const PACE_STEADY: u16 = 16;
 
 impl Pace {

@@ -285,7 +285,7 @@ impl<'text> Parser<'text, '_> {
             Token::Word("true") => Ok(Constant::Flag(true)),
             Token::Word("false") => Ok(Constant::Flag(false)),
             Token::Word("null" | "nil" | "None") => {
-                Err(SyntaxError::new(offset, "an absent field is not compared, it is asked for")
+                Err(SyntaxError::new(offset, "an absent field cannot be compared")
                     .hint("use `has(field)` or `!has(field)`"))
             }
             Token::Word(word) if Severity::from_text(word) != Severity::UNSPECIFIED => {

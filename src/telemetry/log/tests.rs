@@ -50,7 +50,7 @@ fn a_line_has_time_level_target_message_and_fields() {
 /// Scenario: one cause logs again and again. Guarantees: five lines per minute are written, and a
 /// later line reports the number of the others; another cause is not limited by it.
 #[test]
-fn one_cause_is_told_five_times_a_minute() {
+fn one_cause_is_logged_five_times_a_minute() {
     let (log, bench) = log(Level::INFO);
     with_default(log, || {
         (0..17).for_each(fail);
