@@ -85,15 +85,18 @@ pub fn gzip(header: Option<&str>) -> bool {
 pub enum Report {
     /// `{"status": "healthy", "checks": {...}}`.
     Json,
+    /// The same, indented, for people: a browser, or curl without a header.
+    Indented,
     /// The IETF draft's `application/health+json`.
     Ietf,
     /// Lines of text, as for `?verbose`.
     Text,
 }
 
-/// Chooses the format of the health report: JSON unless the header prefers another one by name.
+/// Chooses the format of the health report: JSON unless the header prefers another one by name;
+/// indented unless the header names JSON.
 pub fn report(header: Option<&str>) -> Report {
-    let mut best = (0, Report::Json);
+    let mut best = (0, Report::Indented);
     for item in header.unwrap_or_default().split(',').take(ITEMS_MAX) {
         let mut parts = item.split(';');
         let kind = parts.next().unwrap_or_default().trim().to_ascii_lowercase();
@@ -101,7 +104,8 @@ pub fn report(header: Option<&str>) -> Report {
         let shape = match kind.as_str() {
             "application/health+json" => Report::Ietf,
             "text/plain" | "text/*" => Report::Text,
-            "application/json" | "application/*" | "*/*" => Report::Json,
+            "application/json" | "application/*" => Report::Json,
+            "text/html" | "*/*" => Report::Indented,
             _ => continue,
         };
         if quality > best.0 {

@@ -40,6 +40,9 @@ pub fn report(shape: Report, name: Option<&str>, state: &AdminState) -> Answer {
     };
     match shape {
         Report::Json => answer(code, "application/json", plain(&findings, worst).to_string()),
+        Report::Indented => {
+            answer(code, "application/json", format!("{:#}\n", plain(&findings, worst)))
+        }
         Report::Ietf => answer(code, "application/health+json", ietf(&findings, worst).to_string()),
         Report::Text => answer(code, TEXT, text(&findings, worst)),
     }

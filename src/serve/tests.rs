@@ -298,6 +298,12 @@ async fn the_report_has_three_shapes() {
         |reply: &Reply| -> serde_json::Value { serde_json::from_slice(&reply.body).expect("JSON") };
     let plain = port.ask("GET", "/health", "Accept: */*\r\n").await;
     assert_eq!(plain.status, 503);
+    assert!(plain.text().starts_with("{\n  \"status\": \"unhealthy\",\n"), "indented for people");
+    let compact = port.ask("GET", "/health", "Accept: application/json\r\n").await;
+    assert!(
+        compact.text().starts_with("{\"status\":\"unhealthy\",") && !compact.text().contains('\n')
+    );
+    assert_eq!(parse(&compact), parse(&plain));
     let plain = parse(&plain);
     assert_eq!(plain["status"], "unhealthy");
     assert_eq!(plain["checks"]["errors"]["status"], "unhealthy");

@@ -95,16 +95,17 @@ fn gzip_is_taken_only_when_offered() {
 #[test]
 fn the_shape_of_the_report_is_negotiated() {
     for (header, expected) in [
-        (None, Report::Json),
-        (Some("*/*"), Report::Json),
+        (None, Report::Indented),
+        (Some("*/*"), Report::Indented),
         (Some("application/json"), Report::Json),
         (Some("application/health+json"), Report::Ietf),
         (Some("application/health+json, */*;q=0.1"), Report::Ietf),
         (Some("text/plain"), Report::Text),
         (Some("text/plain;q=0.5, application/json"), Report::Json),
-        (Some("text/html,application/xml;q=0.9,*/*;q=0.8"), Report::Json),
-        (Some("application/health+json;q=0"), Report::Json),
-        (Some("nonsense"), Report::Json),
+        (Some("text/html,application/xml;q=0.9,*/*;q=0.8"), Report::Indented),
+        (Some("application/health+json;q=0"), Report::Indented),
+        (Some("nonsense"), Report::Indented),
+        (Some("application/json, */*;q=0.1"), Report::Json),
     ] {
         assert_eq!(report(header), expected, "{header:?}");
     }
