@@ -24,6 +24,7 @@ pub mod fault;
 mod file;
 mod finals;
 mod formats;
+mod hints;
 pub mod kind;
 pub mod layer;
 mod lint;

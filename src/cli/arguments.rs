@@ -1,6 +1,7 @@
 //! Reads arguments and environment for the programs of this workspace that use clap. Unit: one
 //! call.
 
+use crate::cli::style;
 use crate::config::environment::Environment;
 use crate::console;
 use clap::Parser;
@@ -32,7 +33,7 @@ pub fn parsed<C: Parser>(arguments: Vec<OsString>) -> Result<C, ExitCode> {
             let _ = console::print(&text);
             return ExitCode::SUCCESS;
         }
-        console::diagnostic(&text);
+        style::diagnose(&text, &environment());
         ExitCode::from(USAGE_ERROR)
     })
 }

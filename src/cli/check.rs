@@ -2,10 +2,12 @@
 //! reports all errors at once, including those of compiling the rules. With `--cluster` it checks a
 //! cluster instead. Exit code 0: valid; 1: not valid, or warnings under `--strict`.
 
+mod lint;
 #[cfg(test)]
 mod tests;
 
 use crate::cli::programs;
+use crate::cli::style;
 use crate::config::environment::Environment;
 use crate::config::fault::{FAULTS_MAX, Fault, Level};
 use crate::config::print::print;
@@ -68,7 +70,7 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
     let mut reported: Vec<Fault> = Vec::new();
     let mut wrong = false;
     for one in &checked {
-        wrong |= !report(one, arguments, &mut reported);
+        wrong |= !report(one, arguments, environment, &mut reported);
     }
     if wrong { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
@@ -87,12 +89,17 @@ fn check_cluster(arguments: &Arguments) -> ExitCode {
 
 /// Reports what is wrong with one configuration, except for what was reported before: the
 /// environment is the same for all. Returns whether the configuration can be used.
-fn report(checked: &Checked, arguments: &Arguments, reported: &mut Vec<Fault>) -> bool {
+fn report(
+    checked: &Checked,
+    arguments: &Arguments,
+    environment: &Environment,
+    reported: &mut Vec<Fault>,
+) -> bool {
     let Checked { name, loaded } = checked;
     let mut faults = faults(loaded);
     for fault in &faults {
         if !reported.contains(fault) {
-            console::diagnostic_line(fault);
+            style::diagnose(&format!("{fault}\n"), environment);
         }
     }
     let count = |level| faults.iter().filter(|fault| fault.level == level).count();
@@ -145,8 +152,8 @@ fn plural(count: usize, word: &str) -> String {
     if count == 1 { format!("1 {word}") } else { format!("{count} {word}s") }
 }
 
-/// Returns all faults of a configuration, including those of compiling its rules, in the order of
-/// the file.
+/// Returns all faults of a configuration, including those of compiling its rules and those that only
+/// `check` looks for, in the order of the file.
 pub fn faults(loaded: &Loaded) -> Vec<Fault> {
     let mut faults = loaded.faults.clone();
     let errors = dry_run(&loaded.config.rules, loaded.config.limits).err().unwrap_or_default();
@@ -155,6 +162,7 @@ pub fn faults(loaded: &Loaded) -> Vec<Fault> {
             faults.push(fault);
         }
     }
+    faults.extend(lint::warnings(loaded));
     faults.sort_by_key(|fault| loaded.order(fault));
     faults
 }

@@ -2,6 +2,7 @@
 //! the terminal is `dumb`. Unit: one text.
 
 use crate::config::environment::Environment;
+use crate::console;
 use rustix::fd::AsFd;
 use rustix::termios::{isatty, tcgetwinsize};
 
@@ -73,6 +74,44 @@ impl Style {
     }
 }
 
+/// Writes the text of an error or a warning to standard error, in colour on a terminal.
+pub fn diagnose(text: &str, environment: &Environment) {
+    console::diagnostic(&painted(text, Style::of(rustix::stdio::stderr(), environment)));
+}
+
+/// Paints the words that begin the lines of a diagnostic, and the caret below a line.
+fn painted(text: &str, style: Style) -> String {
+    if !style.colour {
+        return text.to_owned();
+    }
+    text.split_inclusive('\n').map(|line| painted_line(line, style)).collect()
+}
+
+fn painted_line(line: &str, style: Style) -> String {
+    let words = [
+        ("error", Look::Bad),
+        ("warning", Look::Warn),
+        ("  = hint", Look::Good),
+        ("  tip", Look::Good),
+    ];
+    for (word, look) in words {
+        if let Some(rest) = line.trim_start_matches(' ').strip_prefix(word.trim_start())
+            && rest.starts_with(':')
+        {
+            let before = &line[..line.len() - rest.len()];
+            return format!("{}{rest}", style.paint(look, before));
+        }
+    }
+    match line.split_once("| ") {
+        Some((before, carets))
+            if !carets.trim().is_empty() && carets.trim().bytes().all(|b| b == b'^') =>
+        {
+            format!("{before}| {}\n", style.paint(Look::Bad, carets.trim_end()))
+        }
+        _ => line.to_owned(),
+    }
+}
+
 /// Returns whether the environment allows colours.
 fn allows_colour(environment: &Environment) -> bool {
     let is_refused = environment.get("NO_COLOR").is_some_and(|value| !value.is_empty());
@@ -119,6 +158,20 @@ mod tests {
                 variables.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
             assert_eq!(allows_colour(&environment), expected, "{variables:?}");
         }
+    }
+
+    /// Guarantees: the words and the caret are painted, and the text stays the same without colours.
+    #[test]
+    fn diagnostics_are_painted() {
+        let text = "error: no\n --> a:1:1\n  |\n1 | x: error: y\n  | ^^\n  = hint: yes\n";
+        let colour = painted(text, Style { colour: true, columns: None });
+        assert_eq!(
+            colour,
+            "\x1b[31merror\x1b[0m: no\n --> a:1:1\n  |\n1 | x: error: y\n  | \x1b[31m^^\x1b[0m\n\
+             \x1b[32m  = hint\x1b[0m: yes\n"
+        );
+        assert_eq!(painted(text, Style::PLAIN), text);
+        assert_eq!(painted("", Style { colour: true, columns: None }), "");
     }
 
     /// Guarantees: text is shortened by characters, and nothing in it controls a terminal.

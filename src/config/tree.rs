@@ -3,6 +3,7 @@
 //! knows which type it needs. Unit: one file.
 
 use super::fault::{Fault, Level, Located};
+use super::hints::hint;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_yaml::Spanned;
 use std::fmt;
@@ -141,7 +142,9 @@ pub fn read(source: &Source) -> Result<Option<Node>, Box<Fault>> {
                 .location()
                 .map_or(0, |place| byte_of(text, place.line() as usize, place.column() as usize));
             let message = error.without_snippet().to_string();
-            fault(source, at, clean(&message))
+            let mut fault = fault(source, at, clean(&message));
+            fault.hint = hint(text, at);
+            fault
         })?;
     Ok(raw.map(|raw| node(text, raw)))
 }

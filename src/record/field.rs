@@ -425,6 +425,11 @@ impl FieldTable {
         })
     }
 
+    /// Returns all keys of lines that have a meaning, in no order.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.keys.keys().map(|key| &**key)
+    }
+
     /// Returns whether some key lies below this path, so that decoding must look into an object
     /// there.
     #[inline]

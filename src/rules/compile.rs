@@ -115,7 +115,8 @@ impl Compiler<'_> {
                 Some(family)
             }
             Err(conflict) => {
-                self.error(path, 0, conflict.message, None);
+                let (message, hint) = clash(conflict.message, &spec.name, self.prefix);
+                self.error(path, 0, message, hint);
                 None
             }
         }
@@ -316,6 +317,31 @@ impl Compiler<'_> {
     fn error(&mut self, path: &str, offset: usize, message: String, hint: Option<String>) {
         self.errors.push(RuleError { path: path.to_owned(), offset, message, hint });
     }
+}
+
+/// Words why a family cannot be declared; says so if it is a built-in one, and how to replace it.
+fn clash(message: String, name: &str, prefix: &str) -> (String, Option<String>) {
+    let standard = standard::measures(&RulesSettings::default());
+    let mut names = standard.iter().map(|measure| measure.family.name.as_str());
+    let own = name.strip_prefix(prefix).unwrap_or(name);
+    // the registry knows the name with the suffix of a counter
+    let family = names.find(|known| *known == own || known.strip_suffix("_total") == Some(own));
+    let Some(family) = family else { return (message, None) };
+    let group = match family.split('_').next() {
+        Some("database") => "database",
+        Some("log") => "log",
+        Some("function") => "functions",
+        _ => "http",
+    };
+    let what = message.split_once("; restart").map_or(message.as_str(), |(what, _)| what);
+    (
+        format!("{what}: it is a built-in metric"),
+        Some(format!(
+            "choose another name; or switch the built-in metrics off with \
+             `metrics.groups.{group}: false`, and define this one with the labels and buckets that \
+             you need"
+        )),
+    )
 }
 
 struct Captures<'a> {

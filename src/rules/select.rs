@@ -62,6 +62,11 @@ impl Condition {
         found
     }
 
+    /// Returns the fields that no record has for which it is true.
+    pub fn absent(&self) -> Vec<FieldId> {
+        absent(&self.root)
+    }
+
     /// Returns the `field == "constant"` pairs without which it is certainly false; rules are
     /// indexed by the first.
     pub fn equalities(&self) -> Vec<(FieldId, String)> {
@@ -94,6 +99,14 @@ fn required(node: &Node) -> Vec<FieldId> {
         Node::Leaf(leaf) => leaf.required().into_iter().collect(),
         Node::All(nodes) => nodes.iter().flat_map(required).collect(),
         Node::Any(nodes) => common(nodes, required),
+    }
+}
+
+fn absent(node: &Node) -> Vec<FieldId> {
+    match node {
+        Node::Leaf(leaf) => leaf.absent().into_iter().collect(),
+        Node::All(nodes) => nodes.iter().flat_map(absent).collect(),
+        Node::Any(nodes) => common(nodes, absent),
     }
 }
 

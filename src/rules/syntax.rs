@@ -60,6 +60,14 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     best.map(|(_, candidate)| candidate)
 }
 
+/// Returns whether two words differ by one typing error: one letter, or a swap of two neighbours.
+pub fn is_typo(word: &str, known: &str) -> bool {
+    word.len() <= WORD_BYTES_MAX
+        && known.len() <= WORD_BYTES_MAX
+        && word.len().abs_diff(known.len()) <= 1
+        && edits(word, known) == 1
+}
+
 /// Returns how many insertions, deletions, replacements and swaps of neighbours turn `left` into
 /// `right`.
 fn edits(left: &str, right: &str) -> usize {

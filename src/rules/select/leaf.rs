@@ -85,6 +85,11 @@ impl Leaf {
         }
     }
 
+    /// Returns the field that must be absent for the test to hold.
+    pub(super) fn absent(&self) -> Option<FieldId> {
+        (matches!(self.test, Test::Present) && self.negated).then_some(self.field)
+    }
+
     /// Returns the field and the exact text that it must have for the test to hold.
     pub(super) fn equality(&self) -> Option<(FieldId, &str)> {
         match (&self.test, self.negated) {
