@@ -4,18 +4,23 @@
 pub mod arguments;
 pub mod check;
 pub mod demo;
+mod effects;
 pub mod explain;
 pub mod get;
 pub mod healthcheck;
 pub mod install;
 mod lines;
+mod live;
 pub(crate) mod programs;
 pub mod reference;
 pub mod replay;
 pub mod run;
 mod scrape;
+mod screen;
 pub mod style;
+mod table;
 pub mod value;
+pub mod watch;
 
 use crate::config::environment::Environment;
 use arguments::parsed;
@@ -53,15 +58,17 @@ pub enum Command {
     Check(check::Arguments),
     /// Run a demo web application with a sidecar and show the results
     Demo(demo::Arguments),
-    /// Apply the rules to a log file and print the metrics, spans and health verdict
+    /// Apply the rules to a log file and summarise it: routes, rates, errors, formats, health
     Replay(replay::Arguments),
     /// Show what happens to each line: readers, fields, rules, series; or summarise a file
     Explain(explain::Arguments),
+    /// Show the screen of the demo for a running sidelight
+    Watch(watch::Arguments),
     /// Check whether a running sidecar is healthy; exit code 0 if it is
     Healthcheck(healthcheck::Arguments),
     /// Copy sidelight-tee into a directory that other containers mount
     Install(install::Arguments),
-    /// Print all settings, one of them, or the JSON Schema of a configuration file
+    /// Print settings, the JSON Schema of a configuration file, completions, or the manual page
     Reference(reference::Arguments),
 }
 
@@ -83,9 +90,12 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: &Environ
         Command::Demo(arguments) => demo::run(&arguments, environment),
         Command::Replay(arguments) => replay::run(&arguments, environment),
         Command::Explain(arguments) => explain::run(&arguments, environment),
+        Command::Watch(arguments) => watch::run(&arguments, environment),
         Command::Healthcheck(arguments) => healthcheck::run(&arguments, environment),
         Command::Install(arguments) => install::run(&arguments, environment),
-        Command::Reference(arguments) => reference::run(&arguments, environment),
+        Command::Reference(arguments) => {
+            reference::run(&arguments, environment, &CommandLine::command())
+        }
     }
 }
 

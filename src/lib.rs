@@ -39,7 +39,7 @@
 //! | [`app`] | binds listeners, starts threads, and drains in phases ([`phase`]) |
 //! | [`replay`] | runs a file of lines through the rules and reports what would have happened |
 //! | [`console`] | writes to standard error and standard output without panicking or blocking |
-//! | [`cli`] | run, demo, check, replay, explain, healthcheck, install; finds other programs |
+//! | [`cli`] | the commands: run, demo, watch, check, replay, explain, ...; finds other programs |
 //! | [`clock`], [`resource`] | time as a value; the service that the telemetry describes |
 //! | [`encoding`], [`sync`] | percent encoding and a stable hash; locks that survive a panic |
 //!

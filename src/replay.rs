@@ -16,18 +16,20 @@ use crate::health::verdict::Verdict;
 use crate::metrics::Registry;
 use crate::metrics::expose::{self, Encoding, Options};
 use crate::outbox::{BatchSize, Capacity, Chunk, Outbox};
+use crate::pipeline::explanation::is_request;
 use crate::pipeline::input::{FrameSink, Input, Source};
 use crate::pipeline::{Parts, Pipeline};
 use crate::record::field::FieldTable;
+use crate::record::severity::Severity;
 use crate::record::{Decoded, field};
 use crate::rules::compile::compile_into;
 use crate::rules::set::Published;
 use crate::rules::settings::RuleError;
 use crate::spans::SpanMaker;
-use crate::telemetry::Telemetry;
 use crate::telemetry::ledger::Ledger;
-use prometheus::IntCounter;
+use crate::telemetry::{Telemetry, sum};
 use prometheus::core::Collector as _;
+use prometheus::{IntCounter, IntCounterVec};
 use seen::Spans;
 use std::sync::Arc;
 use std::time::Duration;
@@ -71,6 +73,14 @@ pub struct Outcome {
     pub verdict: Verdict,
     /// Frames in and out; `sent` counts the spans that were read back.
     pub ledger: Ledger,
+    /// The formats that were recognised, with the number of frames, the most frequent first.
+    pub formats: Vec<(String, u64)>,
+    /// Frames that begin like JSON and are not.
+    pub malformed: u64,
+    /// Records without a level that are no requests, and records without a time.
+    pub incomplete: (u64, u64),
+    /// The first record that has neither a level nor a time: its line, and its text.
+    pub first_incomplete: Option<(u64, String)>,
     /// The times of the first and the last line that have a timestamp.
     pub between: Option<(UnixNanos, UnixNanos)>,
     /// With `strict`: the first 20 damaged lines (invalid UTF-8 or invalid JSON), by number, with
@@ -82,6 +92,9 @@ pub struct Outcome {
 
 /// How many damaged lines are reported one by one.
 const DAMAGED_MAX: usize = 20;
+
+/// How much of the first record that is not understood is kept, in characters.
+const EXAMPLE_CHARS_MAX: usize = 300;
 
 impl Replay {
     /// Creates a replay of this configuration. With `strict`, validates every JSON line in full.
@@ -147,7 +160,11 @@ impl Replay {
     }
 
     fn record(&mut self, frame: &[u8], number: u64) {
-        let now = self.clock.time_of(frame);
+        let (now, is_understood) = self.clock.time_of(frame);
+        if !is_understood && self.outcome.first_incomplete.is_none() {
+            let text = String::from_utf8_lossy(frame).chars().take(EXAMPLE_CHARS_MAX).collect();
+            self.outcome.first_incomplete = Some((number, text));
+        }
         self.received.inc_by(count::frames(frame));
         self.pipeline.lines(&mut self.source, frame, now);
         if self.strict {
@@ -200,19 +217,30 @@ impl Replay {
         expose::encode(&self.registry, &[], Encoding::Classic, options, &mut metrics);
         self.outcome.metrics = String::from_utf8_lossy(&metrics).into_owned();
         self.outcome.verdict = self.verdicts.evaluate(now);
-        self.outcome.spans_skipped = reasons(&self.telemetry);
+        self.outcome.spans_skipped =
+            counted(&self.telemetry.spans_skipped).into_iter().map(|(reason, _)| reason).collect();
+        self.outcome.formats = counted(&self.telemetry.decoded);
+        self.outcome.formats.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        self.outcome.malformed = sum(&self.telemetry.malformed);
+        let missing = |what| self.telemetry.records_incomplete.with_label_values(&[what]).get();
+        self.outcome.incomplete = (missing("level"), missing("time"));
         self.outcome.ledger = Ledger::read(&self.telemetry, self.outbox.held());
         self.outcome.between = self.clock.first.map(|first| (first, now));
         self.outcome
     }
 }
 
-/// Returns the reasons for which lines became no span.
-fn reasons(telemetry: &Telemetry) -> Vec<String> {
-    let families = telemetry.spans_skipped.collect();
+/// Returns the values of the only label of a counter that counted something, with their counts.
+fn counted(counters: &IntCounterVec) -> Vec<(String, u64)> {
+    let families = counters.collect();
     let metrics = families.iter().flat_map(prometheus::proto::MetricFamily::get_metric);
     let counted = metrics.filter(|metric| metric.get_counter().get_value() > 0.0);
-    counted.filter_map(|metric| Some(metric.get_label().first()?.value().to_owned())).collect()
+    counted
+        .filter_map(|metric| {
+            let count = metric.get_counter().get_value() as u64;
+            Some((metric.get_label().first()?.value().to_owned(), count))
+        })
+        .collect()
 }
 
 /// The time of each line: its timestamp, or the time of the line before it. Never goes backwards,
@@ -241,8 +269,9 @@ impl LineClock {
         }
     }
 
-    fn time_of(&mut self, frame: &[u8]) -> UnixNanos {
-        let Ok(text) = std::str::from_utf8(frame) else { return self.last };
+    /// Returns the time, and whether the record has a level, a status or a time.
+    fn time_of(&mut self, frame: &[u8]) -> (UnixNanos, bool) {
+        let Ok(text) = std::str::from_utf8(frame) else { return (self.last, true) };
         let line = text.trim_end_matches(['\n', '\r']);
         self.decoded.clear();
         decode(line, &self.fields, &mut self.memory, &mut self.decoded);
@@ -260,7 +289,8 @@ impl LineClock {
             self.last = if self.first.is_none() { own } else { self.last.max(own) };
             self.first = self.first.or(Some(own));
         }
-        self.last
+        let has_level = record.severity() != Severity::UNSPECIFIED || is_request(&record);
+        (self.last, has_level || own.is_some())
     }
 }
 

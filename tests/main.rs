@@ -5,6 +5,8 @@ mod canaries;
 #[allow(dead_code)] // the exporter's test uses the rest
 mod collector;
 #[allow(clippy::disallowed_methods)] // it waits for other processes, which run in real time
+mod commands;
+#[allow(clippy::disallowed_methods)] // the same
 mod console;
 #[allow(clippy::disallowed_methods)] // it waits for commands, which run in real time
 mod docs;

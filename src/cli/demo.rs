@@ -3,21 +3,21 @@
 //! other client does.
 
 mod collector;
+mod example;
 mod play;
-mod screen;
 
-use super::get::get;
-use super::scrape::Scrape;
-use crate::clock::Clock;
+use super::live::{Live, REDRAW};
+use super::table::COLUMNS_MIN;
+use crate::clock::{Clock, UnixNanos};
 use crate::config::environment::Environment;
-use crate::config::settings::LISTEN_PORT;
-use crate::config::units;
+use crate::config::settings::{Config, LISTEN_PORT};
+use crate::config::{Flags, load, units};
 use crate::console;
+use example::Example;
 use play::{Line, Play, Service};
 use rustix::process::{Pid, Signal, kill_process};
-use screen::View;
 use std::collections::BTreeMap;
-use std::io::{self, BufRead, BufReader, IsTerminal, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
@@ -29,9 +29,6 @@ use std::time::Duration;
 
 /// How often the shop looks for lines that are due.
 const STEP: Duration = Duration::from_millis(10);
-
-/// How often the screen is drawn.
-const REDRAW: Duration = Duration::from_secs(1);
 
 /// How long the sidecar may take to bind its socket.
 const START_MAX: Duration = Duration::from_secs(5);
@@ -61,7 +58,7 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
         }
     }
     match Stage::set(environment) {
-        Ok(stage) => match play(stage, arguments, &stop) {
+        Ok(stage) => match play(stage, arguments, environment, &stop) {
             Ok(code) => code,
             Err(error) => failed(&error),
         },
@@ -141,7 +138,12 @@ impl Stage {
     }
 }
 
-fn play(mut stage: Stage, arguments: &Arguments, stop: &AtomicBool) -> io::Result<ExitCode> {
+fn play(
+    mut stage: Stage,
+    arguments: &Arguments,
+    environment: &Environment,
+    stop: &AtomicBool,
+) -> io::Result<ExitCode> {
     let clock = Clock::system();
     let mut connections = Vec::new();
     for service in Service::ALL {
@@ -151,7 +153,7 @@ fn play(mut stage: Stage, arguments: &Arguments, stop: &AtomicBool) -> io::Resul
     let stderr = stage.child.stderr.take().map(BufReader::new);
     let ledger = stderr.map(|stderr| std::thread::spawn(move || last_line(stderr)));
     let mut shop = Shop::new(f64::from(arguments.rate), clock.now().0);
-    let mut picture = Picture::new(&stage, io::stdout().is_terminal());
+    let mut picture = Picture::new(&stage, environment);
     let begun = clock.monotonic();
     while !stop.load(Ordering::Relaxed) {
         let elapsed = clock.monotonic().saturating_sub(begun);
@@ -159,16 +161,20 @@ fn play(mut stage: Stage, arguments: &Arguments, stop: &AtomicBool) -> io::Resul
             break;
         }
         shop.step(&clock, &mut connections)?;
-        picture.step(elapsed);
+        picture.step(elapsed, &shop);
         std::thread::sleep(STEP);
     }
     drop(connections);
-    picture.end(clock.monotonic().saturating_sub(begun));
+    picture.show(clock.monotonic().saturating_sub(begun), &shop, "the shop is closed");
     // a closed terminal is not a failure of the demo
     let _ = console::print("draining ...\n");
     let (code, _) = stage.close()?;
     let ledger = ledger.and_then(|thread| thread.join().ok()).unwrap_or_default();
-    let _ = console::print(&format!("wrote    {} lines\n{ledger}\n", shop.written));
+    let _ = console::print(&format!(
+        "wrote    {} lines\n{}\n{TRY_YOUR_OWN}",
+        shop.written,
+        folded(&ledger)
+    ));
     Ok(code)
 }
 
@@ -186,12 +192,23 @@ struct Shop {
     due: BTreeMap<(Duration, u64), Line>,
     numbered: u64,
     written: u64,
+    /// The latest line of the service that is the example on the screen.
+    latest: Option<String>,
 }
 
 impl Shop {
     fn new(rate: f64, seed: u64) -> Shop {
         let due = BTreeMap::new();
-        Shop { play: Play::new(seed), rate, begun: seed, requests: 0, due, numbered: 0, written: 0 }
+        Shop {
+            play: Play::new(seed),
+            rate,
+            begun: seed,
+            requests: 0,
+            due,
+            numbered: 0,
+            written: 0,
+            latest: None,
+        }
     }
 
     fn step(&mut self, clock: &Clock, to: &mut [(Service, UnixStream)]) -> io::Result<()> {
@@ -213,80 +230,96 @@ impl Shop {
             };
             stream.write_all(format!("{}\n", line.text).as_bytes())?;
             self.written += line.text.lines().count() as u64;
+            // its lines have a trace id, so that each becomes a span, and are short
+            if line.service == Service::Payments {
+                self.latest = Some(line.text);
+            }
         }
         Ok(())
     }
 }
 
-/// The screen, and the data from which it was last drawn.
+/// The screen: a line and what it became above the data of the sidecar.
 struct Picture {
-    admin: SocketAddr,
-    socket: String,
-    terminal: bool,
-    drawn: Option<Duration>,
-    before: Scrape,
+    live: Live,
+    config: Config,
+    example: Option<Example>,
 }
 
 impl Picture {
-    fn new(stage: &Stage, terminal: bool) -> Picture {
-        let socket = stage.socket.display().to_string();
-        Picture { admin: stage.admin, socket, terminal, drawn: None, before: Scrape::default() }
+    fn new(stage: &Stage, environment: &Environment) -> Picture {
+        let live = Live::of_new_process(&stage.admin.to_string(), environment);
+        let config = load(&Flags::default(), environment).usable();
+        Picture { live, config, example: None }
     }
 
-    fn step(&mut self, elapsed: Duration) {
-        let due = self.drawn.map_or(REDRAW, |drawn| drawn + REDRAW);
-        // without a terminal, one picture at the end is enough
-        if elapsed < due || !self.terminal {
+    /// Draws the screen if it is due; without a terminal, one screen at the end is enough.
+    fn step(&mut self, elapsed: Duration, shop: &Shop) {
+        if elapsed >= REDRAW && self.live.is_due(elapsed) && self.live.is_terminal() {
+            self.show(elapsed, shop, "Ctrl-C drains and prints the closing ledger");
+        }
+    }
+
+    fn show(&mut self, elapsed: Duration, shop: &Shop, footer: &str) {
+        if self.live.fetch(elapsed).is_err() {
             return;
         }
-        self.show(elapsed);
-    }
-
-    fn end(&mut self, elapsed: Duration) {
-        self.show(elapsed);
-    }
-
-    fn show(&mut self, elapsed: Duration) {
-        let Ok((200, text)) = get(self.admin, "/metrics", REDRAW) else { return };
-        let now = Scrape::parse(&text);
-        let (health, complaints) = self.health();
-        let between = elapsed.saturating_sub(self.drawn.unwrap_or_default());
-        let view = View {
-            before: &self.before,
-            now: &now,
-            between,
-            elapsed,
-            health: &health,
-            complaints: &complaints,
-            admin: &self.admin.to_string(),
-            socket: &self.socket,
-            colour: self.terminal,
-        };
-        let clear = if self.terminal { "\x1b[H\x1b[2J" } else { "" };
-        // a closed terminal ends the demo by the signal that follows
-        let _ = console::print(&format!("{clear}{}", screen::draw(&view)));
-        self.before = now;
-        self.drawn = Some(elapsed);
-    }
-
-    /// Returns the verdict, and the checks that are not healthy.
-    fn health(&self) -> (String, Vec<String>) {
-        let Ok((_, body)) = get(self.admin, "/health", REDRAW) else {
-            return ("unknown".to_owned(), Vec::new());
-        };
-        let report: serde_json::Value = serde_json::from_str(&body).unwrap_or_default();
-        let status = report["status"].as_str().unwrap_or("unknown").to_owned();
-        let complaints =
-            report["checks"].as_object().into_iter().flatten().filter_map(|(name, check)| {
-                let error = check["error"].as_str()?;
-                Some(format!("{name}: {error}"))
-            });
-        (status, complaints.collect())
+        let now = UnixNanos(shop.begun).after(elapsed);
+        let latest = shop.latest.as_deref();
+        let example = latest.and_then(|line| Example::of(line, &self.config, now));
+        self.example = example.or(self.example.take());
+        let lines = self.example.as_ref().map(|example| example.lines(self.live.style()));
+        let title = "sidelight demo  a web shop logs to a real socket";
+        self.live.draw(title, &lines.unwrap_or_default(), elapsed, footer);
     }
 }
+
+/// Breaks a text between words, so that it fits the narrowest terminal.
+fn folded(text: &str) -> String {
+    let mut out = String::new();
+    let mut column = 0;
+    for word in text.split_whitespace() {
+        if column > 0 && column + 1 + word.len() > COLUMNS_MIN {
+            out.push_str("\n  ");
+            column = 2;
+        } else if column > 0 {
+            out.push(' ');
+            column += 1;
+        }
+        out.push_str(word);
+        column += word.len();
+    }
+    out
+}
+
+/// What to do next.
+const TRY_YOUR_OWN: &str = "
+now try your own:
+  sidelight explain 'a line of your log'
+  sidelight replay app.log
+  sidelight tee -- your-server     (beside: sidelight run)
+  sidelight watch
+";
 
 /// Returns the address that the documents name or, if it is in use, any free address.
 fn free_address(port: u16) -> io::Result<SocketAddr> {
     let free = |port: u16| TcpListener::bind(("127.0.0.1", port)).and_then(|l| l.local_addr());
     free(port).or_else(|_| free(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Guarantees: what the demo prints at its end fits into 60 columns, and loses no word.
+    #[test]
+    fn the_end_fits() {
+        let ledger =
+            "ledger received=2000 decoded=2000 refused=0 offered=0 sent=0 dropped=0 held=0 lost=0";
+        let text = folded(ledger);
+        assert_eq!(text.split_whitespace().collect::<Vec<_>>().join(" "), ledger);
+        for line in text.lines().chain(TRY_YOUR_OWN.lines()) {
+            assert!(line.len() <= COLUMNS_MIN, "{line}");
+        }
+    }
 }

@@ -7,7 +7,7 @@ mod json;
 mod summary;
 mod text;
 
-use super::style::Style;
+use super::style::{self, Style};
 use crate::clock::Clock;
 use crate::config::environment::Environment;
 use crate::config::settings::Config;
@@ -31,8 +31,8 @@ pub struct Arguments {
     /// The line; without one, lines are read from standard input
     #[arg(value_name = "LINE", trailing_var_arg = true, allow_hyphen_values = true)]
     pub line: Vec<String>,
-    /// Summarise a file: its formats, and an example of each kind of line that is not understood;
-    /// - for standard input
+    /// Summarise a file, also compressed by gzip or zstd: its formats, and an example of each kind
+    /// of line that is not understood; - for standard input
     #[arg(long, short, value_name = "FILE", conflicts_with = "line")]
     pub file: Option<PathBuf>,
     /// Print one JSON object per record, for scripts; docs/commands.md describes its members
@@ -48,21 +48,23 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
     let flags = Flags { config: arguments.config.clone(), ..Flags::default() };
     let loaded = load(&flags, environment);
     for fault in &loaded.faults {
-        console::diagnostic(&fault.to_string());
+        style::diagnose(&fault.to_string(), environment);
     }
     let rules = match dry_run(&loaded.config.rules, loaded.config.limits) {
         Ok(rules) if loaded.is_valid() => rules,
         Ok(_) => return ExitCode::from(2),
         Err(errors) => {
             for fault in loaded.locate_all(&errors) {
-                console::diagnostic(&fault.to_string());
+                style::diagnose(&fault.to_string(), environment);
             }
             return ExitCode::from(2);
         }
     };
     let style = Style::of(io::stdout(), environment);
     let explained = match &arguments.file {
-        Some(path) => summary::summarise(path, &loaded.config, &rules),
+        Some(path) => {
+            summary::summarise(path, Style::of(io::stderr(), environment), &loaded.config, &rules)
+        }
         None => input(&arguments.line).map(|input| {
             if arguments.json {
                 json_of(&input, &loaded.config, &rules)

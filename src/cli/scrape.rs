@@ -1,7 +1,7 @@
 //! Reads `/metrics` and `/health` as any other client does: over HTTP, with a separate small parser
 //! of the text format. Nothing here depends on the internals of sidelight.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One sample of the text exposition format 0.0.4.
 #[derive(Clone, PartialEq, Debug)]
@@ -36,6 +36,32 @@ impl Scrape {
     /// Returns the sum of all samples with this name.
     pub(super) fn total(&self, name: &str) -> f64 {
         self.sum(name, |_| true)
+    }
+
+    /// Returns whether there is a sample with this name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|sample| sample.name == name)
+    }
+
+    /// Returns the name that a built-in family has with its prefix; the name itself if there is no
+    /// sample of it.
+    pub(super) fn family(&self, name: &str) -> String {
+        let is_it = |found: &&str| {
+            found
+                .strip_suffix(name)
+                .is_some_and(|prefix| prefix.is_empty() || prefix.ends_with('_'))
+        };
+        let names = self.0.iter().map(|sample| sample.name.as_str());
+        names.filter(is_it).min_by_key(|found| found.len()).unwrap_or(name).to_owned()
+    }
+
+    /// Returns the values of these labels, sorted and each once.
+    pub(super) fn label_sets<const N: usize>(&self, name: &str, by: [&str; N]) -> Vec<[String; N]> {
+        let samples = self.0.iter().filter(|sample| sample.name == name);
+        let all: BTreeSet<[String; N]> = samples
+            .map(|sample| by.map(|label| sample.labels.get(label).cloned().unwrap_or_default()))
+            .collect();
+        all.into_iter().collect()
     }
 
     /// Returns the histograms of a family by two of its labels: (labels, cumulative buckets in

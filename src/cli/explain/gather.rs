@@ -2,6 +2,7 @@
 //! data; the siblings print it. Unit: one record.
 
 use crate::app::compose::zone;
+use crate::cli::effects::{LineEffects, effects};
 use crate::clock::UnixNanos;
 use crate::config::settings::Config;
 use crate::decode::formats::Decline as FormatDecline;
@@ -10,7 +11,6 @@ use crate::health::verdict::Verdict;
 use crate::pipeline::explanation::{self, FieldUse, RuleUse};
 use crate::record::attempt::{Attempt, Trail};
 use crate::record::{Decoded, Envelope, Record, field};
-use crate::replay::Replay;
 use crate::replay::seen::Seen;
 use crate::rules::set::RuleSet;
 use std::fmt::Write as _;
@@ -98,7 +98,7 @@ pub(super) fn gather(
     let (time, time_source) = stamp(&record, config, now);
     let service = &config.resource.service_name;
     let user_rules = rules.rules.iter().filter(|rule| !rule.standard);
-    let (samples, span, verdict) = effects(line, config, now);
+    let LineEffects { samples, span, verdict } = effects(line, config, now);
     Explanation {
         line: record.line().to_owned(),
         wrappers,
@@ -206,43 +206,6 @@ fn stamp(record: &Record<'_>, config: &Config, now: UnixNanos) -> (Option<UnixNa
         let _ = write!(said, "; {name} means several zones, so `time_zone` ({configured}) counts");
     }
     (Some(at), said)
-}
-
-/// Runs the record through the pipeline of a sidecar; returns its samples, its span and the
-/// verdict.
-fn effects(
-    line: &str,
-    config: &Config,
-    now: UnixNanos,
-) -> (Vec<String>, Result<Seen, String>, Verdict) {
-    let Ok(mut replay) = Replay::new(config, false, now) else {
-        return (Vec::new(), Err("the rules cannot be used".to_owned()), Verdict::default());
-    };
-    replay.feed(line.as_bytes(), 1);
-    let outcome = replay.finish();
-    let samples = outcome.metrics.lines().filter(|line| {
-        !line.starts_with('#') && !line.ends_with(" 0") && !line.contains("_bucket{")
-    });
-    let samples = samples.map(str::to_owned).collect();
-    let none = "the line reports no request, query or function that ended with a duration";
-    let span = outcome.spans.first.into_iter().next().ok_or_else(|| {
-        outcome.spans_skipped.first().map_or(none, |reason| skipped(reason)).to_owned()
-    });
-    (samples, span, outcome.verdict)
-}
-
-/// Words a reason of `sidelight_spans_skipped_total`.
-fn skipped(reason: &str) -> &str {
-    match reason {
-        "no_id" => "the line has no id of a trace or a request",
-        "already_traced" => {
-            "the line has a trace id and a span id, so the application has made the span itself; a \
-             rule with `span` makes one all the same"
-        }
-        "unsampled" => "its trace flags say that the trace is not sampled",
-        "bad_duration" => "its duration is negative or longer than 30 days",
-        other => other,
-    }
 }
 
 #[cfg(test)]

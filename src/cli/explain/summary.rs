@@ -3,7 +3,8 @@
 //! a limited number of kinds. Unit: one file.
 
 use crate::app::compose::zone;
-use crate::cli::lines::{self, Records};
+use crate::cli::lines;
+use crate::cli::style::Style;
 use crate::clock::{Clock, UnixNanos};
 use crate::config::settings::Config;
 use crate::decode::access::w3c;
@@ -73,7 +74,12 @@ struct Summary<'a> {
 ///
 /// # Errors
 /// The file cannot be read.
-pub(super) fn summarise(path: &Path, config: &Config, rules: &RuleSet) -> io::Result<String> {
+pub(super) fn summarise(
+    path: &Path,
+    style: Style,
+    config: &Config,
+    rules: &RuleSet,
+) -> io::Result<String> {
     let mut summary = Summary {
         rules,
         zone: zone(&config.time_zone),
@@ -86,7 +92,7 @@ pub(super) fn summarise(path: &Path, config: &Config, rules: &RuleSet) -> io::Re
         kinds: HashMap::new(),
         further: 0,
     };
-    lines::read(path, |block| summary.feed(block))?;
+    lines::read(path, style, |block| summary.feed(block))?;
     Ok(summary.text())
 }
 

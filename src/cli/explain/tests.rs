@@ -234,7 +234,8 @@ fn a_file_is_summarised() {
     }
     let config = config(own);
     let rules = dry_run(&config.rules, config.limits).expect("valid rules");
-    let found = summary::summarise(file.path(), &config, &rules).expect("a readable file");
+    let found =
+        summary::summarise(file.path(), Style::PLAIN, &config, &rules).expect("a readable file");
     for text in [
         "905 records in 908 lines",
         "json            300  33.1 %      100.0 %     100.0 %          0",

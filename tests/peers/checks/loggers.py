@@ -74,7 +74,7 @@ def written(language, name):
 
 def replayed(path):
     """The counters of a replay that are not zero."""
-    out = subprocess.run([BINARY, "replay", path], check=True, capture_output=True, text=True, timeout=60).stdout
+    out = subprocess.run([BINARY, "replay", "--metrics", path], check=True, capture_output=True, text=True, timeout=60).stdout
     found = re.findall(r'^(log_\w+_total)\{(?:service="[^"]*",)?(.*)\} (\d+)$', out, re.M)
     return {(name, labels): int(count) for name, labels, count in found if count != "0"}
 
