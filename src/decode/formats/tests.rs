@@ -111,8 +111,9 @@ proptest! {
         ),
         missing in 1..5_usize,
         message in 0..6_usize,
+        numbers in prop::collection::vec(prop::bool::weighted(0.3), 6),
         line in prop::collection::vec(
-            prop::sample::select(vec!["a", "b ", " - ", " ", "]", ": ", ":", "\u{fc}"]),
+            prop::sample::select(vec!["a", "b ", " - ", " ", "]", ": ", ":", "\u{fc}", "1", "23 "]),
             0..14,
         ),
     ) {
@@ -122,8 +123,11 @@ proptest! {
         for (number, after) in afters.iter().enumerate() {
             let after = if number + 1 == afters.len() { "" } else { *after };
             let is_message = number > missing && number == message;
-            let shape = if is_message { Shape::Message } else { Shape::Text };
-            let group = if shape == Shape::Message { "(.*)" } else { "(.*?)" };
+            let (shape, group) = match (is_message, numbers[number]) {
+                (true, _) => (Shape::Message, "(.*)"),
+                (false, true) => (Shape::Number, "([+-]?[0-9]+(?:\\.[0-9]+)?|-)"),
+                (false, false) => (Shape::Text, "(.*?)"),
+            };
             let (open, close) = if number == missing { ("(?:", ")?") } else { ("", "") };
             let after_text = regex_syntax::escape(after);
             expression.extend([open, group, &after_text, close]);

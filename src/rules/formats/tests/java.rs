@@ -93,6 +93,11 @@ fn parts_that_may_be_missing() {
     let line = "[pool [1] - 2] shop [r7] - see r8 - gone [audit]";
     reads(&behind_thread, line, &[thread, SHOP, ("request_id", "r7"), body]);
     reads(&behind_thread, "[pool [1] - 2] shop - see r8 - gone", &[thread, SHOP, body]);
+    // both forms match: the thread that ends earlier decides
+    let early = settings(Notation::Log4j2, "[%t] %notEmpty{%pid: }%m%n");
+    let main = ("thread.name", "main");
+    reads(&early, "[main] see [1] 7: x", &[main, ("body", "see [1] 7: x")]);
+    reads(&early, "[main] 7: x", &[main, ("body", "x")]);
     // both forms match: the word of a level decides
     let before_message = settings(Notation::Log4j2, "%notEmpty{%X{requestId} }%level %m%n");
     let body = ("body", "no data");
