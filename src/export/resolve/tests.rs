@@ -133,12 +133,22 @@ struct Server {
 /// A server's answer for a name: its return code, its records, and whether it requires TCP.
 type Known = (&'static str, u8, Vec<Given>, bool);
 
+/// Binds one port for UDP and TCP. A port that is free for one of them may be taken for the other.
+fn port_of_both() -> (Blocking, std::net::TcpListener) {
+    for _ in 0..100 {
+        let socket = Blocking::bind("127.0.0.1:0").expect("a loopback port");
+        if let Ok(listener) = std::net::TcpListener::bind(socket.local_addr().expect("bound")) {
+            return (socket, listener);
+        }
+    }
+    panic!("no port is free for UDP and TCP")
+}
+
 impl Server {
     fn start(conf: &str, hosts: &str, known: Vec<Known>) -> Server {
         let home = tempfile::tempdir().expect("a temporary directory");
-        let socket = Blocking::bind("127.0.0.1:0").expect("a loopback port");
+        let (socket, listener) = port_of_both();
         let port = socket.local_addr().expect("bound").port();
-        let listener = std::net::TcpListener::bind(("127.0.0.1", port)).expect("the same port");
         let queries = Arc::new(Mutex::new(Vec::new()));
         let (notes, known) = (Arc::clone(&queries), Arc::new(known));
         let long = Arc::clone(&known);
