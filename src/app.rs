@@ -5,8 +5,8 @@
 //! listener that cannot be opened every second while the process keeps running, because a sidecar
 //! must never prevent its application from starting.
 
-pub mod admin;
-pub mod app_exit;
+pub(crate) mod admin;
+pub(crate) mod app_exit;
 pub mod compose;
 pub mod drain;
 pub mod listeners;

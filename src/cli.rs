@@ -3,24 +3,24 @@
 
 pub mod arguments;
 pub mod check;
-pub mod demo;
+pub(crate) mod demo;
 mod effects;
-pub mod explain;
-pub mod get;
-pub mod healthcheck;
-pub mod install;
+pub(crate) mod explain;
+pub(crate) mod get;
+pub(crate) mod healthcheck;
+pub(crate) mod install;
 mod lines;
 mod live;
 pub(crate) mod programs;
-pub mod reference;
-pub mod replay;
-pub mod run;
+pub(crate) mod reference;
+pub(crate) mod replay;
+pub(crate) mod run;
 mod scrape;
 mod screen;
-pub mod style;
+pub(crate) mod style;
 mod table;
 pub mod value;
-pub mod watch;
+pub(crate) mod watch;
 
 use crate::config::environment::Environment;
 use arguments::parsed;

@@ -2,15 +2,15 @@
 //! that no reader understands is plain text. It does no I/O, reads no clock, and does not allocate
 //! once the shape of a line is known. Unit: one frame.
 
-pub mod access;
-pub mod epoch;
+pub(crate) mod access;
+pub(crate) mod epoch;
 mod escape;
-pub mod formats;
+pub(crate) mod formats;
 pub mod graph;
 pub mod json;
 pub mod logfmt;
 mod out;
-pub mod outline;
+pub(crate) mod outline;
 mod resolve;
 mod scan;
 mod syslog;

@@ -7,13 +7,13 @@
 //! resolving a name and encoding a batch must not delay `/livez` on the admin thread. The thread
 //! sleeps while there are no spans.
 
-pub mod answer;
+pub(crate) mod answer;
 pub mod batch;
-pub mod client;
+pub(crate) mod client;
 pub mod endpoint;
-pub mod grpc;
-pub mod http;
-pub mod intake;
+pub(crate) mod grpc;
+pub(crate) mod http;
+pub(crate) mod intake;
 pub mod resolve;
 pub mod retry;
 

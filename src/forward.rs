@@ -1,5 +1,5 @@
 //! Effect 4: passthrough. sidelight copies the received lines unchanged to standard output.
 //! `stdout` is the data thread's side of it, `writer` the thread that writes. Unit: one line.
 
-pub mod stdout;
-pub mod writer;
+pub(crate) mod stdout;
+pub(crate) mod writer;

@@ -4,5 +4,5 @@
 //! is not a frame.
 
 pub mod count;
-pub mod cri;
+pub(crate) mod cri;
 pub mod multiline;

@@ -3,12 +3,12 @@
 //! given, and publishes the verdict; a GET only reads it. Liveness never depends on the verdict,
 //! and no text of a log line ever reaches it.
 
-pub mod counters;
-pub mod evaluate;
-pub mod settings;
-pub mod unrecognised;
-pub mod verdict;
-pub mod window;
+pub(crate) mod counters;
+pub(crate) mod evaluate;
+pub(crate) mod settings;
+pub(crate) mod unrecognised;
+pub(crate) mod verdict;
+pub(crate) mod window;
 
 use crate::clock::UnixNanos;
 use counters::Beats;

@@ -17,11 +17,11 @@ const FIXED32: u32 = 5;
 /// The position at which an unfinished message begins.
 #[derive(Clone, Copy, Debug)]
 #[must_use = "a message that is opened must be closed"]
-pub struct Open(usize);
+pub(crate) struct Open(usize);
 
 /// Writes a varint: a number in groups of seven bits.
 #[inline]
-pub fn varint(out: &mut Vec<u8>, mut value: u64) {
+pub(crate) fn varint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
         value >>= 7;
@@ -36,21 +36,21 @@ fn tag(out: &mut Vec<u8>, field: u32, wire: u32) {
 
 /// Writes an unsigned number or an enum as a varint field.
 #[inline]
-pub fn uint(out: &mut Vec<u8>, field: u32, value: u64) {
+pub(crate) fn uint(out: &mut Vec<u8>, field: u32, value: u64) {
     tag(out, field, VARINT);
     varint(out, value);
 }
 
 /// Writes a fixed64 field.
 #[inline]
-pub fn fixed64(out: &mut Vec<u8>, field: u32, value: u64) {
+pub(crate) fn fixed64(out: &mut Vec<u8>, field: u32, value: u64) {
     tag(out, field, FIXED64);
     out.extend_from_slice(&value.to_le_bytes());
 }
 
 /// Writes a field of bytes or a string.
 #[inline]
-pub fn bytes(out: &mut Vec<u8>, field: u32, value: &[u8]) {
+pub(crate) fn bytes(out: &mut Vec<u8>, field: u32, value: &[u8]) {
     tag(out, field, BYTES);
     varint(out, value.len() as u64);
     out.extend_from_slice(value);
@@ -59,7 +59,7 @@ pub fn bytes(out: &mut Vec<u8>, field: u32, value: &[u8]) {
 /// Begins a message of unknown length. [`close`] fills in the length as a varint padded to four
 /// bytes, which is legal protobuf and saves moving the message.
 #[inline]
-pub fn open(out: &mut Vec<u8>, field: u32) -> Open {
+pub(crate) fn open(out: &mut Vec<u8>, field: u32) -> Open {
     tag(out, field, BYTES);
     out.extend_from_slice(&[0; LENGTH_BYTES]);
     Open(out.len())
@@ -67,7 +67,7 @@ pub fn open(out: &mut Vec<u8>, field: u32) -> Open {
 
 /// Ends the message and fills in its length.
 #[inline]
-pub fn close(out: &mut [u8], message: Open) {
+pub(crate) fn close(out: &mut [u8], message: Open) {
     let length = out.len() - message.0;
     debug_assert!(length < 1 << (7 * LENGTH_BYTES), "a message of {length} bytes");
     let at = message.0 - LENGTH_BYTES;
@@ -85,7 +85,7 @@ fn varint_len(value: usize) -> usize {
 
 /// Writes a `KeyValue` with a string value.
 #[inline]
-pub fn text_attribute(out: &mut Vec<u8>, field: u32, key: &str, value: &str) {
+pub(crate) fn text_attribute(out: &mut Vec<u8>, field: u32, key: &str, value: &str) {
     let any = 1 + varint_len(value.len()) + value.len();
     let whole = 1 + varint_len(key.len()) + key.len() + 1 + varint_len(any) + any;
     tag(out, field, BYTES);
@@ -98,7 +98,7 @@ pub fn text_attribute(out: &mut Vec<u8>, field: u32, key: &str, value: &str) {
 
 /// Writes a `KeyValue` with a non-negative number.
 #[inline]
-pub fn uint_attribute(out: &mut Vec<u8>, field: u32, key: &str, value: u32) {
+pub(crate) fn uint_attribute(out: &mut Vec<u8>, field: u32, key: &str, value: u32) {
     let any = 1 + varint_len(value as usize);
     let whole = 1 + varint_len(key.len()) + key.len() + 1 + varint_len(any) + any;
     tag(out, field, BYTES);
@@ -111,7 +111,7 @@ pub fn uint_attribute(out: &mut Vec<u8>, field: u32, key: &str, value: u32) {
 
 /// The value of one field that [`Fields`] has read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Value<'a> {
+pub(crate) enum Value<'a> {
     /// A varint, fixed32 or fixed64.
     Number(u64),
     /// A string, bytes or a message.
@@ -120,13 +120,13 @@ pub enum Value<'a> {
 
 /// An iterator over the fields of a message; it stops at the first damaged field.
 #[derive(Clone, Debug)]
-pub struct Fields<'a> {
+pub(crate) struct Fields<'a> {
     rest: &'a [u8],
     damaged: bool,
 }
 
 /// Returns an iterator over the fields of `message`.
-pub fn fields(message: &[u8]) -> Fields<'_> {
+pub(crate) fn fields(message: &[u8]) -> Fields<'_> {
     Fields { rest: message, damaged: false }
 }
 
@@ -152,7 +152,7 @@ impl<'a> Fields<'a> {
 
 impl<'a> Fields<'a> {
     /// Returns whether every field read so far is legal.
-    pub fn is_sound(&self) -> bool {
+    pub(crate) fn is_sound(&self) -> bool {
         !self.damaged
     }
 

@@ -8,7 +8,7 @@
 
 mod batch;
 mod effects;
-pub mod explanation;
+pub(crate) mod explanation;
 pub mod input;
 mod label;
 mod memo;

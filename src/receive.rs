@@ -8,12 +8,12 @@
 //! decides when to read again. `limits` bounds all of it.
 
 pub mod bind;
-pub mod coalesce;
-pub mod control;
-pub mod datagram;
+pub(crate) mod coalesce;
+pub(crate) mod control;
+pub(crate) mod datagram;
 pub mod intake;
-pub mod limits;
+pub(crate) mod limits;
 pub mod meter;
-pub mod stdin;
-pub mod stream;
-pub mod worker;
+pub(crate) mod stdin;
+pub(crate) mod stream;
+pub(crate) mod worker;

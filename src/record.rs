@@ -3,13 +3,13 @@
 //! copied. Unit: one record, that is one line, one datagram, or a line with the traceback that
 //! follows it.
 
-pub mod attempt;
-pub mod columns;
+pub(crate) mod attempt;
+pub(crate) mod columns;
 pub mod dictionary;
 pub mod field;
-pub mod method;
-pub mod number;
-pub mod sentinel;
+pub(crate) mod method;
+pub(crate) mod number;
+pub(crate) mod sentinel;
 pub mod severity;
 pub mod slots;
 

@@ -2,7 +2,7 @@
 //! pipeline as a running sidecar, but takes the time from the lines, so that windows, ages and
 //! verdicts are the same as they would have been live. Writes and sends nothing. Unit: one file.
 
-pub mod seen;
+pub(crate) mod seen;
 
 use crate::app::compose::zone;
 use crate::clock::UnixNanos;

@@ -3,15 +3,15 @@
 //! is read-only while lines are processed. No I/O, no clock. A field leaves the pod only through a
 //! label that a rule declares.
 
-pub mod action;
+pub(crate) mod action;
 pub mod compile;
-pub mod evaluate;
+pub(crate) mod evaluate;
 pub mod extract;
-pub mod formats;
+pub(crate) mod formats;
 pub mod select;
 pub mod set;
 pub mod settings;
-pub mod sql;
+pub(crate) mod sql;
 pub mod standard;
-pub mod syntax;
+pub(crate) mod syntax;
 pub mod template;

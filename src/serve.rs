@@ -6,13 +6,13 @@ pub mod accept;
 mod connection;
 pub mod metrics;
 pub mod negotiate;
-pub mod page;
-pub mod probes;
+pub(crate) mod page;
+pub(crate) mod probes;
 pub mod query;
-pub mod report;
+pub(crate) mod report;
 pub mod respond;
 pub mod slots;
-pub mod state;
+pub(crate) mod state;
 mod unread;
 
 use accept::next_connection;

@@ -13,8 +13,8 @@
 
 pub mod assemble;
 pub mod encode;
-pub mod identify;
-pub mod phrase;
+pub(crate) mod identify;
+pub(crate) mod phrase;
 
 use crate::clock::UnixNanos;
 use crate::outbox::{Chunk, Outbox};

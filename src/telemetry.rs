@@ -9,7 +9,7 @@ pub mod log;
 pub mod outputs;
 pub mod process;
 pub mod process_status;
-pub mod scrapers;
+pub(crate) mod scrapers;
 pub mod table;
 
 use faults::Faults;

@@ -23,7 +23,7 @@ const EVALUATE_EVERY: Duration = Duration::from_secs(1);
 
 /// Everything that the admin thread needs.
 #[derive(Clone, Debug)]
-pub struct Admin {
+pub(crate) struct Admin {
     /// The state from which requests are answered.
     pub state: Arc<AdminState>,
     /// The health counters that the data threads update.
@@ -34,17 +34,17 @@ pub struct Admin {
 
 /// The current health policy, shared between the admin thread and the code that changes it.
 #[derive(Clone, Debug)]
-pub struct HealthPolicyHandle(Arc<Mutex<(Settings, bool)>>);
+pub(crate) struct HealthPolicyHandle(Arc<Mutex<(Settings, bool)>>);
 
 impl HealthPolicyHandle {
     /// Creates a policy from settings. If `enabled` is false, no verdict is given, because the
     /// pipeline processes no lines.
-    pub fn new(settings: Settings, enabled: bool) -> HealthPolicyHandle {
+    pub(crate) fn new(settings: Settings, enabled: bool) -> HealthPolicyHandle {
         HealthPolicyHandle(Arc::new(Mutex::new((settings, enabled))))
     }
 
     /// Replaces the policy from the next verdict on.
-    pub fn set(&self, settings: Settings, enabled: bool) {
+    pub(crate) fn set(&self, settings: Settings, enabled: bool) {
         *lock(&self.0) = (settings, enabled);
     }
 
@@ -66,7 +66,7 @@ impl Admin {
     /// # Errors
     /// Returns an error if the kernel provides no thread or no runtime, or refuses to watch the
     /// listener.
-    pub fn spawn(self, listener: TcpListener) -> io::Result<JoinHandle<()>> {
+    pub(crate) fn spawn(self, listener: TcpListener) -> io::Result<JoinHandle<()>> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let listener = {
             let _inside = runtime.enter();

@@ -11,11 +11,11 @@ use std::time::Duration;
 
 /// The interval between two checks. A quarter of a second is short beside [`QUIET`], and costs 4
 /// wake-ups a second.
-pub const LOOK: Duration = Duration::from_millis(250);
+pub(crate) const LOOK: Duration = Duration::from_millis(250);
 
 /// What the process observes of the application.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Signs {
+pub(crate) struct Signs {
     /// The number of open connections.
     pub open: i64,
     /// The number of connections ever accepted.
@@ -26,7 +26,7 @@ pub struct Signs {
 
 /// Tracks whether the application has connected, and since when it has been absent.
 #[derive(Debug, Default)]
-pub struct AppExitDetector {
+pub(crate) struct AppExitDetector {
     was_there: bool,
     before: Option<Signs>,
     /// Since when no connection has been open and no byte has arrived.
@@ -35,7 +35,7 @@ pub struct AppExitDetector {
 
 impl AppExitDetector {
     /// Returns true if the application has exited.
-    pub fn has_left(&mut self, now: Duration, signs: Signs) -> bool {
+    pub(crate) fn has_left(&mut self, now: Duration, signs: Signs) -> bool {
         let before = self.before.replace(signs);
         let stayed = signs.open > 0 && before.is_some_and(|before| before.open > 0);
         self.was_there |= stayed || signs.bytes > 0;

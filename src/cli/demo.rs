@@ -50,7 +50,7 @@ fn rate() -> impl clap::builder::TypedValueParser<Value = u32> {
 
 /// Plays until Ctrl-C or the end of the given time; then drains, and prints the final ledger of the
 /// sidecar.
-pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
+pub(crate) fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
         if let Err(error) = signal_hook::flag::register(signal, Arc::clone(&stop)) {

@@ -44,7 +44,7 @@ pub struct Arguments {
 }
 
 /// Explains lines, or summarises a file.
-pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
+pub(crate) fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
     let flags = Flags { config: arguments.config.clone(), ..Flags::default() };
     let loaded = load(&flags, environment);
     for fault in &loaded.faults {

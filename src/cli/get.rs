@@ -13,7 +13,7 @@ const ANSWER_BYTES_MAX: u64 = 64 * 1024 * 1024;
 ///
 /// # Errors
 /// Nothing listens at the address, the deadline has passed, or the response is not HTTP.
-pub fn get(address: SocketAddr, path: &str, timeout: Duration) -> io::Result<(u16, String)> {
+pub(crate) fn get(address: SocketAddr, path: &str, timeout: Duration) -> io::Result<(u16, String)> {
     exchange(address, &address.to_string(), path, timeout)
 }
 
@@ -21,7 +21,11 @@ pub fn get(address: SocketAddr, path: &str, timeout: Duration) -> io::Result<(u1
 ///
 /// # Errors
 /// The host has no address, or the last one fails as with [`get`].
-pub fn get_from(authority: &str, path: &str, timeout: Duration) -> io::Result<(u16, String)> {
+pub(crate) fn get_from(
+    authority: &str,
+    path: &str,
+    timeout: Duration,
+) -> io::Result<(u16, String)> {
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
     for address in authority.to_socket_addrs()? {
         match exchange(address, authority, path, timeout) {

@@ -16,7 +16,7 @@ use std::thread;
 use std::time::Duration;
 
 /// The default timeout of a kubelet's exec probe.
-pub const TIMEOUT: Duration = Duration::from_secs(1);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How many characters of a response are printed.
 const SAID_MAX: usize = 500;
@@ -36,7 +36,7 @@ pub struct Arguments {
 }
 
 /// Queries a running sidecar and prints one line with the result; exit code 0 if it is healthy.
-pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
+pub(crate) fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
     let outcome = match targets(arguments, environment) {
         // the port may have been in use: then the sidecar listens at the fallback address
         Ok(targets) => {
@@ -70,7 +70,7 @@ fn targets(arguments: &Arguments, environment: &Environment) -> Result<Vec<Targe
 
 /// The target of a check.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Target {
+pub(crate) enum Target {
     /// The admin port or any other plain HTTP URL.
     Http(Url),
     /// A socket that should accept lines.
@@ -79,7 +79,7 @@ pub enum Target {
 
 /// The parts of a plain HTTP URL that are needed here.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Url {
+pub(crate) struct Url {
     /// `host:port`.
     pub authority: String,
     /// Path and query.
@@ -88,7 +88,7 @@ pub struct Url {
 
 /// The result of a check.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Outcome {
+pub(crate) struct Outcome {
     /// Whether the target is healthy.
     pub healthy: bool,
     /// The reason, in one line.
@@ -97,7 +97,7 @@ pub struct Outcome {
 
 impl Outcome {
     /// Returns 0 if the target is healthy, else 1.
-    pub fn exit_code(&self) -> u8 {
+    pub(crate) fn exit_code(&self) -> u8 {
         u8::from(!self.healthy)
     }
 }
@@ -105,7 +105,7 @@ impl Outcome {
 /// Returns the admin port of the sidelight that listens at `listen` (`SIDELIGHT_LISTEN` or its
 /// default). An unspecified address is replaced by loopback. The path is `/readyz` if `ready` is
 /// set, else `/livez`.
-pub fn admin(listen: SocketAddr, ready: bool) -> Target {
+pub(crate) fn admin(listen: SocketAddr, ready: bool) -> Target {
     let ip = match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         // without IPv6 the listener fell back to IPv4, and with IPv6 it serves both
@@ -121,7 +121,7 @@ pub fn admin(listen: SocketAddr, ready: bool) -> Target {
 ///
 /// # Errors
 /// A description of what is wrong with it.
-pub fn url(text: &str) -> Result<Url, String> {
+pub(crate) fn url(text: &str) -> Result<Url, String> {
     let rest = match text.split_once("://") {
         Some(("http", rest)) => rest,
         Some((scheme, _)) => return Err(format!("{scheme}:// is not supported, only http://")),
@@ -145,7 +145,7 @@ pub fn url(text: &str) -> Result<Url, String> {
 }
 
 /// Checks the target, for at most [`TIMEOUT`] however slowly the other side responds.
-pub fn healthcheck(target: &Target) -> Outcome {
+pub(crate) fn healthcheck(target: &Target) -> Outcome {
     healthcheck_within(target, TIMEOUT)
 }
 

@@ -29,7 +29,7 @@ pub struct Arguments {
 
 /// The result of an installation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Placed {
+pub(crate) enum Placed {
     /// The program was copied.
     Copied,
     /// The directory already contained the same bytes.
@@ -38,7 +38,7 @@ pub enum Placed {
 
 /// The error of an installation that failed.
 #[derive(Debug)]
-pub struct NotPlaced {
+pub(crate) struct NotPlaced {
     source: PathBuf,
     target: PathBuf,
     error: io::Error,
@@ -74,7 +74,7 @@ impl std::error::Error for NotPlaced {
 
 /// Copies the program into a directory, and reports the result; exit code 0 if the program is
 /// there.
-pub fn run(arguments: &Arguments, _environment: &Environment) -> ExitCode {
+pub(crate) fn run(arguments: &Arguments, _environment: &Environment) -> ExitCode {
     match place(&arguments.directory) {
         Ok(Placed::Copied) => ExitCode::SUCCESS,
         Ok(Placed::Kept) => {
@@ -96,7 +96,7 @@ pub fn run(arguments: &Arguments, _environment: &Environment) -> ExitCode {
 /// # Errors
 /// The program cannot be read, or the directory cannot be written; its previous contents are
 /// unchanged.
-pub fn place(directory: &Path) -> Result<Placed, NotPlaced> {
+pub(crate) fn place(directory: &Path) -> Result<Placed, NotPlaced> {
     let source = programs::find(NAME).unwrap_or_else(|| PathBuf::from(NAME));
     copy(&source, directory).map_err(|error| NotPlaced {
         source,

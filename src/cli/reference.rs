@@ -34,7 +34,11 @@ pub struct Arguments {
 
 /// Prints the requested reference; `program` is the definition of the command line. Exit code 0, or
 /// 2 if no setting has the given name.
-pub fn run(arguments: &Arguments, _environment: &Environment, program: &clap::Command) -> ExitCode {
+pub(crate) fn run(
+    arguments: &Arguments,
+    _environment: &Environment,
+    program: &clap::Command,
+) -> ExitCode {
     let text = if let Some(shell) = arguments.completions {
         Ok(completions::script(shell, &Definition::of(program)))
     } else if arguments.man {

@@ -80,7 +80,7 @@ fn mode(text: &str) -> Result<Mode, Refused> {
 }
 
 /// Runs the sidecar until it is stopped.
-pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
+pub(crate) fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
     // before anything else: an early stop signal must find the handler
     let mut signals = match Signals::install() {
         Ok(signals) => signals,

@@ -11,7 +11,7 @@ const COLUMNS: usize = 80;
 
 /// What a piece of text is; each has one look everywhere.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Look {
+pub(crate) enum Look {
     /// A title, or the head of a table.
     Title,
     /// Something that helps to find one's way and is not the result.
@@ -38,7 +38,7 @@ impl Look {
 
 /// Whether and how a command may format its text for a terminal.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Style {
+pub(crate) struct Style {
     /// Colours are allowed.
     pub colour: bool,
     /// The width of the terminal in columns; `None` if the text goes somewhere else.
@@ -47,10 +47,10 @@ pub struct Style {
 
 impl Style {
     /// The style of text that no person looks at: a pipe, a file.
-    pub const PLAIN: Style = Style { colour: false, columns: None };
+    pub(crate) const PLAIN: Style = Style { colour: false, columns: None };
 
     /// Returns the style of what is written to this descriptor.
-    pub fn of(descriptor: impl AsFd, environment: &Environment) -> Style {
+    pub(crate) fn of(descriptor: impl AsFd, environment: &Environment) -> Style {
         if !isatty(&descriptor) {
             return Style::PLAIN;
         }
@@ -60,12 +60,12 @@ impl Style {
     }
 
     /// Formats a text by its look.
-    pub fn paint(self, look: Look, text: &str) -> String {
+    pub(crate) fn paint(self, look: Look, text: &str) -> String {
         self.code(look.code(), text)
     }
 
     /// Formats a text by the parameters of an SGR sequence (ECMA-48).
-    pub fn code(self, code: &str, text: &str) -> String {
+    pub(crate) fn code(self, code: &str, text: &str) -> String {
         if self.colour && !text.is_empty() {
             format!("\x1b[{code}m{text}\x1b[0m")
         } else {
@@ -75,7 +75,7 @@ impl Style {
 }
 
 /// Writes the text of an error or a warning to standard error, in colour on a terminal.
-pub fn diagnose(text: &str, environment: &Environment) {
+pub(crate) fn diagnose(text: &str, environment: &Environment) {
     console::diagnostic(&painted(text, Style::of(rustix::stdio::stderr(), environment)));
 }
 
@@ -119,7 +119,7 @@ fn allows_colour(environment: &Environment) -> bool {
 }
 
 /// Replaces the characters that would control a terminal; keeps line ends.
-pub fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
         if character.is_control() && character != '\n' {
@@ -132,7 +132,7 @@ pub fn printable(text: &str) -> String {
 }
 
 /// Shortens a text to a number of columns; dots at its end say that more follows.
-pub fn shortened(text: &str, columns: usize) -> String {
+pub(crate) fn shortened(text: &str, columns: usize) -> String {
     if text.chars().count() <= columns {
         return text.to_owned();
     }

@@ -30,7 +30,7 @@ pub struct Arguments {
 
 /// Shows the screen until Ctrl-C. Exit code 0, or 1 if sidelight did not answer at the end, or 2
 /// if the URL is none.
-pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
+pub(crate) fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
     let url = match &arguments.url {
         Some(text) => healthcheck::url(text),
         None => Ok(own(environment)),

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// The minimum and maximum of a number: a count, bytes, or milliseconds.
-pub type Bounds = (u64, u64);
+pub(crate) type Bounds = (u64, u64);
 
 /// The type of a value, for documents and editors.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

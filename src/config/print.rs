@@ -12,7 +12,7 @@ use crate::spans::Operation;
 use std::fmt::Write;
 
 /// Returns the file that would produce `config`.
-pub fn print(config: &Config) -> String {
+pub(crate) fn print(config: &Config) -> String {
     let mut out = String::new();
     // writing to a String cannot fail
     let _ = settings(&mut out, config);

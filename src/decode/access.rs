@@ -22,7 +22,7 @@ const CLF_TIME_BYTES: usize = 29;
 
 /// Reads an access line; leaves `into` unchanged for any other line.
 #[inline]
-pub fn read(line: &str, into: &mut Decoded) -> bool {
+pub(crate) fn read(line: &str, into: &mut Decoded) -> bool {
     let bytes = line.as_bytes();
     // a line that starts with a level word or a date is not an access line; no address starts so
     match bytes {

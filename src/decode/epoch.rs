@@ -15,7 +15,7 @@ const BAR: &str = "` | ` after the time";
 
 /// Reads a line of this format; leaves `into` unchanged for any other line.
 #[inline]
-pub fn read(line: &str, into: &mut Decoded) -> bool {
+pub(crate) fn read(line: &str, into: &mut Decoded) -> bool {
     // a date has its dash at the fifth place: this check rejects most lines
     match line.as_bytes() {
         [b'1'..=b'9', _, _, _, b'0'..=b'9', _, _, _, _, b'0'..=b'9', ..] => {

@@ -22,10 +22,10 @@
 //! - Programs are data, shared by all data threads; what a thread needs to run them is allocated
 //!   when the rules are loaded, and nothing for a line.
 
-pub mod choice;
-pub mod matcher;
-pub mod pattern;
-pub mod program;
+pub(crate) mod choice;
+pub(crate) mod matcher;
+pub(crate) mod pattern;
+pub(crate) mod program;
 mod value;
 
 use super::text;
@@ -42,7 +42,7 @@ use std::sync::Arc;
 use value::Values;
 
 /// The most formats of a configuration: each costs time for every line that it does not match.
-pub const FORMATS_MAX: usize = 64;
+pub(crate) const FORMATS_MAX: usize = 64;
 
 /// One compiled format.
 #[derive(Debug)]

@@ -12,7 +12,7 @@ const WORDS_MIN: usize = 3;
 
 /// Returns the classes of the tokens of the first line of a record: `time`, `level`, `number`, `id`,
 /// `WORD`, `Word`, `word`, `words`, `"text"`, `key=`; separators and brackets are shown as they are.
-pub fn outline(record: &str) -> String {
+pub(crate) fn outline(record: &str) -> String {
     let line = record.split('\n').next().unwrap_or_default().trim();
     let bytes = line.as_bytes();
     let mut out = String::with_capacity(OUTLINE_BYTES_MAX + 16);

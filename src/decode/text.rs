@@ -10,7 +10,7 @@ mod forms;
 mod group;
 mod header;
 mod ids;
-pub mod layouts;
+pub(crate) mod layouts;
 pub(super) mod level;
 mod request;
 pub(super) mod stamp;

@@ -5,7 +5,7 @@
 
 mod civil;
 mod other;
-pub mod pattern;
+pub(crate) mod pattern;
 pub(crate) mod shape;
 mod zones;
 

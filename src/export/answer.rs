@@ -10,7 +10,7 @@ const ANSWER_TEXT_BYTES_MAX: usize = 256;
 
 /// The meaning of an answer, or of a missing answer.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Answer {
+pub(crate) enum Answer {
     /// The collector accepted the request, except for `rejected` spans.
     Accepted {
         /// Spans that the collector rejected for good.
@@ -39,7 +39,7 @@ pub enum Answer {
 
 /// Why a request was not accepted.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
-pub struct Reason {
+pub(crate) struct Reason {
     /// Our own description, for the log and for `/health`.
     pub what: String,
     /// The collector's text, for the log only.
@@ -48,11 +48,11 @@ pub struct Reason {
 
 /// The beginning of a text that a collector wrote.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
-pub struct AnswerText(String);
+pub(crate) struct AnswerText(String);
 
 impl AnswerText {
     /// Keeps the beginning of `bytes` and replaces what is not UTF-8.
-    pub fn new(bytes: &[u8]) -> AnswerText {
+    pub(crate) fn new(bytes: &[u8]) -> AnswerText {
         let start = &bytes[..bytes.len().min(ANSWER_TEXT_BYTES_MAX)];
         let text = String::from_utf8_lossy(start);
         let cut = if bytes.len() > ANSWER_TEXT_BYTES_MAX { "..." } else { "" };
@@ -61,7 +61,7 @@ impl AnswerText {
 
     /// Reads the message (2) of a `google.rpc.Status`, the form in which a collector reports an
     /// error. Treats any other body as text.
-    pub fn in_body(body: &[u8], is_protobuf: bool) -> AnswerText {
+    pub(crate) fn in_body(body: &[u8], is_protobuf: bool) -> AnswerText {
         let mut message = None;
         let mut fields = otlp::fields(body);
         for (field, value) in &mut fields {
@@ -77,7 +77,7 @@ impl AnswerText {
     }
 
     /// Returns whether the text is empty.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }
@@ -90,13 +90,13 @@ impl fmt::Display for AnswerText {
 
 impl Reason {
     /// Creates a reason with our own description.
-    pub fn new(what: impl Into<String>) -> Reason {
+    pub(crate) fn new(what: impl Into<String>) -> Reason {
         Reason { what: what.into(), text: AnswerText::default() }
     }
 
     /// Describes an error with all its causes, because hyper's own text says only that something
     /// went wrong.
-    pub fn of(error: &(dyn Error + 'static)) -> Reason {
+    pub(crate) fn of(error: &(dyn Error + 'static)) -> Reason {
         let mut what = error.to_string();
         let mut cause = error.source();
         while let Some(error) = cause {
@@ -110,14 +110,14 @@ impl Reason {
 
 impl Answer {
     /// Creates the answer for an exchange that ended too late or without an answer.
-    pub fn lost(why: impl Into<String>) -> Answer {
+    pub(crate) fn lost(why: impl Into<String>) -> Answer {
         Answer::Lost { why: Reason::new(why) }
     }
 }
 
 /// Reads an `ExportTraceServiceResponse`: `partial_success` (1) with `rejected_spans` (1) and
 /// `error_message` (2). Returns None if the body is not legal protobuf and so not this message.
-pub fn response(body: &[u8]) -> Option<(u64, AnswerText)> {
+pub(crate) fn response(body: &[u8]) -> Option<(u64, AnswerText)> {
     let (mut rejected, mut text) = (0, AnswerText::default());
     let mut fields = otlp::fields(body);
     for (field, value) in &mut fields {

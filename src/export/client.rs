@@ -31,7 +31,7 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// How one collector is reached.
 #[derive(Debug)]
-pub struct Way {
+pub(crate) struct Way {
     /// The address.
     pub endpoint: Endpoint,
     /// The transport protocol.
@@ -42,7 +42,7 @@ pub struct Way {
 
 /// Sends requests to one collector.
 #[derive(Debug)]
-pub struct Client {
+pub(crate) struct Client {
     way: Way,
     timeout: Duration,
     clock: Clock,
@@ -71,13 +71,13 @@ impl Drop for Connection {
 
 impl Client {
     /// Creates a client without a connection.
-    pub fn new(way: Way, timeout: Duration, clock: Clock) -> Client {
+    pub(crate) fn new(way: Way, timeout: Duration, clock: Clock) -> Client {
         Client { way, timeout, clock, connection: None }
     }
 
     /// Sends one request and reads its answer; `body` is a gRPC frame and its message. Closes a
     /// connection that failed or that delivered no complete answer.
-    pub async fn send(&mut self, body: Bytes) -> Answer {
+    pub(crate) async fn send(&mut self, body: Bytes) -> Answer {
         let answer = match timeout(self.timeout, self.exchange(body)).await {
             Ok(Ok(lost @ Answer::Lost { .. })) => lost,
             Ok(Ok(answer)) => return answer,

@@ -16,10 +16,10 @@ use std::time::Duration;
 /// The method of OTLP's trace service.
 const METHOD: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
 /// Bytes before a message: a compression flag and the length.
-pub const FRAME_BYTES: usize = 5;
+pub(crate) const FRAME_BYTES: usize = 5;
 
 /// Returns the frame before a message of `length` bytes.
-pub fn frame(length: usize) -> [u8; FRAME_BYTES] {
+pub(crate) fn frame(length: usize) -> [u8; FRAME_BYTES] {
     let mut frame = [0; FRAME_BYTES];
     frame[1..].copy_from_slice(&(length as u32).to_be_bytes());
     frame
@@ -29,7 +29,7 @@ pub fn frame(length: usize) -> [u8; FRAME_BYTES] {
 ///
 /// # Errors
 /// Never fails for a parsed endpoint; hyper's builder returns a `Result`.
-pub fn request(
+pub(crate) fn request(
     endpoint: &Endpoint,
     body: Bytes,
     timeout: Duration,
@@ -46,7 +46,7 @@ pub fn request(
 }
 
 /// Reads the answer. The status is in the trailers, or in the headers if there is no message.
-pub async fn answer(answer: Response<Incoming>) -> Answer {
+pub(crate) async fn answer(answer: Response<Incoming>) -> Answer {
     let (head, body) = answer.into_parts();
     let kind = head.headers.get(header::CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
     let status = head.status.as_u16();

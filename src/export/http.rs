@@ -12,7 +12,7 @@ use hyper::header::HeaderMap;
 use hyper::{Request, Response, header};
 
 /// Maximum number of bytes read of an answer: a partial success consists of two fields.
-pub const ANSWER_BYTES_MAX: usize = 64 * 1024;
+pub(crate) const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
 /// Content type of request and answer.
 const PROTOBUF: &str = "application/x-protobuf";
@@ -21,7 +21,7 @@ const PROTOBUF: &str = "application/x-protobuf";
 ///
 /// # Errors
 /// Never fails for a parsed endpoint; hyper's builder returns a `Result`.
-pub fn request(
+pub(crate) fn request(
     endpoint: &Endpoint,
     body: Bytes,
 ) -> Result<Request<Full<Bytes>>, hyper::http::Error> {
@@ -43,7 +43,7 @@ pub(super) fn replace(headers: &mut HeaderMap, endpoint: &Endpoint) {
 
 /// Reads an answer to its end. Only 200 with a complete `ExportTraceServiceResponse` means that the
 /// collector accepted the spans; the page of a proxy or a truncated answer does not.
-pub async fn answer(answer: Response<Incoming>, now: UnixNanos) -> Answer {
+pub(crate) async fn answer(answer: Response<Incoming>, now: UnixNanos) -> Answer {
     let (head, body) = answer.into_parts();
     let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await;
     let body = body.ok().map(Collected::to_bytes);

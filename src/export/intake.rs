@@ -16,11 +16,11 @@ use tokio::sync::Notify;
 const EXCHANGE_BYTES_MAX: u64 = 128 * 1024;
 
 /// Maximum time from the first byte of an answer to its last. A regular answer is one packet.
-pub const ANSWER_TIME_MAX: Duration = Duration::from_secs(5);
+pub(crate) const ANSWER_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// What a connection has read. The stream and the code that waits for an answer share it.
 #[derive(Debug, Default)]
-pub struct Intake {
+pub(crate) struct Intake {
     /// Bytes that may still be read.
     left: AtomicU64,
     /// The answer has begun.
@@ -32,7 +32,7 @@ pub struct Intake {
 
 /// The protocol that the first bytes of a peer should belong to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Expected {
+pub(crate) enum Expected {
     /// HTTP/1.
     Http1,
     /// HTTP/2.
@@ -41,13 +41,13 @@ pub enum Expected {
 
 impl Intake {
     /// Begins an exchange.
-    pub fn reset(&self) {
+    pub(crate) fn reset(&self) {
         self.left.store(EXCHANGE_BYTES_MAX, Ordering::Relaxed);
         self.has_begun.store(false, Ordering::Relaxed);
     }
 
     /// Waits until an answer that has begun takes longer than [`ANSWER_TIME_MAX`].
-    pub async fn overdue(&self) {
+    pub(crate) async fn overdue(&self) {
         while !self.has_begun.load(Ordering::Relaxed) {
             self.begun.notified().await;
         }
@@ -55,14 +55,14 @@ impl Intake {
     }
 
     /// Whether the first bytes of the peer were those of the other version of HTTP.
-    pub fn is_foreign(&self) -> bool {
+    pub(crate) fn is_foreign(&self) -> bool {
         self.foreign.load(Ordering::Relaxed)
     }
 }
 
 /// A stream that limits the bytes read from it.
 #[derive(Debug)]
-pub struct Bounded<S> {
+pub(crate) struct Bounded<S> {
     stream: S,
     intake: Arc<Intake>,
     /// The protocol to compare the first bytes with; None after they arrived.
@@ -71,7 +71,7 @@ pub struct Bounded<S> {
 
 impl<S> Bounded<S> {
     /// Wraps `stream`; the first exchange may begin at once.
-    pub fn new(stream: S, expected: Expected) -> (Bounded<S>, Arc<Intake>) {
+    pub(crate) fn new(stream: S, expected: Expected) -> (Bounded<S>, Arc<Intake>) {
         let intake = Arc::new(Intake::default());
         intake.reset();
         (Bounded { stream, intake: Arc::clone(&intake), expected: Some(expected) }, intake)

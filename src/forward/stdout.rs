@@ -9,7 +9,7 @@ use prometheus::{IntCounter, IntCounterVec};
 use std::sync::Arc;
 
 /// The value of the label `output`.
-pub const OUTPUT: &str = "stdout";
+pub(crate) const OUTPUT: &str = "stdout";
 /// A batch that grew beyond this size is handed over before the batch of lines ends. A pipe holds
 /// as much.
 const CHUNK_BYTES_MAX: usize = 64 * 1024;

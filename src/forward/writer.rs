@@ -39,7 +39,7 @@ const CLOSING_SILENCE_MAX: Duration = Duration::from_millis(300);
 
 /// A running writer.
 #[derive(Debug)]
-pub struct Writer {
+pub(crate) struct Writer {
     outbox: Arc<Outbox>,
     dropped: IntCounterVec,
     abandoned: Arc<AtomicBool>,
@@ -51,7 +51,7 @@ pub struct Writer {
 ///
 /// # Errors
 /// Fails if standard output is closed or the system cannot start a thread.
-pub fn spawn(
+pub(crate) fn spawn(
     outbox: Arc<Outbox>,
     telemetry: &Telemetry,
     status: Arc<OutputStatus>,
@@ -63,7 +63,7 @@ pub fn spawn(
 ///
 /// # Errors
 /// Fails if the system cannot start a thread.
-pub fn spawn_to(
+pub(crate) fn spawn_to(
     target: OwnedFd,
     outbox: Arc<Outbox>,
     telemetry: &Telemetry,
@@ -97,7 +97,7 @@ pub fn spawn_to(
 impl Writer {
     /// Closes the outbox, gives the writer the time `within` to write what it holds, and drops and
     /// counts the rest. Abandons a writer that is blocked: its thread ends with the process.
-    pub fn finish(self, within: Duration) {
+    pub(crate) fn finish(self, within: Duration) {
         self.outbox.close();
         let mut left = within;
         loop {

@@ -7,7 +7,7 @@ const TIME_BYTES: std::ops::RangeInclusive<usize> = 20..=36;
 /// Returns the length of the prefix; 0 if there is none. The check of one byte rejects nearly every
 /// other line.
 #[inline]
-pub fn prefix(line: &[u8]) -> usize {
+pub(crate) fn prefix(line: &[u8]) -> usize {
     match line {
         [b'0'..=b'9', _, _, _, b'-', _, _, b'-', _, _, b'T', _, _, b':', ..] => behind_time(line),
         _ => 0,

@@ -6,7 +6,7 @@
 mod beginnings;
 mod grammar;
 mod header;
-pub mod line;
+pub(crate) mod line;
 
 use super::{count, cri};
 use grammar::{GrammarState, Pending, Step};

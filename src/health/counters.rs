@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Maximum number of bytes kept of an exception type. The longest in CPython's standard library has
 /// 29; a framework's dotted path rarely has 80.
-pub const KIND_BYTES_MAX: usize = 96;
+pub(crate) const KIND_BYTES_MAX: usize = 96;
 
 /// The name of an exception type: letters, digits, `_`, `.`, `:` and `$`. A name with any other
 /// character is rejected, since it may be text.
@@ -62,7 +62,7 @@ pub struct Snapshot {
 
 /// The atomic counters.
 #[derive(Debug, Default)]
-pub struct Beats {
+pub(crate) struct Beats {
     records: AtomicU64,
     errors: AtomicU64,
     requests: AtomicU64,
@@ -78,7 +78,7 @@ pub struct Beats {
 
 impl Beats {
     /// Adds a batch.
-    pub fn add(&self, at: UnixNanos, batch: Totals) {
+    pub(crate) fn add(&self, at: UnixNanos, batch: Totals) {
         self.records.fetch_add(batch.records, Relaxed);
         self.errors.fetch_add(batch.errors, Relaxed);
         self.requests.fetch_add(batch.requests, Relaxed);
@@ -89,7 +89,7 @@ impl Beats {
     }
 
     /// Counts a FATAL record.
-    pub fn fatal(&self, at: UnixNanos, kind: &str) {
+    pub(crate) fn fatal(&self, at: UnixNanos, kind: &str) {
         // a reader or another thread holds the lock: this record is counted, but its type is not
         // shown
         if let Ok(mut kept) = self.fatal_kind.try_lock() {
@@ -100,14 +100,14 @@ impl Beats {
     }
 
     /// Counts a heartbeat.
-    pub fn heartbeat(&self, at: UnixNanos) {
+    pub(crate) fn heartbeat(&self, at: UnixNanos) {
         self.last_line.store(at.0, Relaxed);
         self.heartbeats.fetch_add(1, Relaxed);
     }
 
     /// Reads all counters. Reads failures before the totals that contain them, so that no share
     /// exceeds 1.
-    pub fn read(&self) -> Snapshot {
+    pub(crate) fn read(&self) -> Snapshot {
         let errors = self.errors.load(Relaxed);
         let failed_requests = self.failed_requests.load(Relaxed);
         let without_level = self.without_level.load(Relaxed);

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 /// The time of an evaluation, on both clocks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Moment {
+pub(crate) struct Moment {
     /// For display.
     pub wall: UnixNanos,
     /// For ages: time since any fixed point; never steps back.
@@ -21,7 +21,7 @@ pub struct Moment {
 
 /// The evaluator and the state that it keeps between evaluations.
 #[derive(Debug)]
-pub struct Evaluator {
+pub(crate) struct Evaluator {
     settings: Settings,
     window: Window,
     last_records: LastRecords,
@@ -34,7 +34,7 @@ pub struct Evaluator {
 
 impl Evaluator {
     /// Creates an evaluator without any history.
-    pub fn new(settings: Settings) -> Evaluator {
+    pub(crate) fn new(settings: Settings) -> Evaluator {
         Evaluator {
             window: Window::new(settings.window.clamp(Duration::from_secs(1), WINDOW_MAX)),
             last_records: LastRecords::new(),
@@ -49,26 +49,26 @@ impl Evaluator {
 
     /// Uses other settings from now on. Keeps the history but clears the raised statuses: below a
     /// higher new threshold, a status that the old one raised might never clear.
-    pub fn adopt(&mut self, settings: Settings) {
+    pub(crate) fn adopt(&mut self, settings: Settings) {
         (self.errors, self.http_errors) = (Latch::default(), Latch::default());
         self.window.stretch(settings.window.clamp(Duration::from_secs(1), WINDOW_MAX));
         self.settings = settings;
     }
 
     /// Returns the settings in use.
-    pub fn settings(&self) -> &Settings {
+    pub(crate) fn settings(&self) -> &Settings {
         &self.settings
     }
 
     /// Records that time has passed without evaluation: a heartbeat is due only after its end.
-    pub fn rest(&mut self, seen: &Snapshot, now: Moment) {
+    pub(crate) fn rest(&mut self, seen: &Snapshot, now: Moment) {
         self.evaluate(seen, now);
         self.started = Some(now.monotonic);
         self.heartbeat.at = Some(now.monotonic);
     }
 
     /// Returns the verdict on the history up to `now`.
-    pub fn evaluate(&mut self, seen: &Snapshot, now: Moment) -> Verdict {
+    pub(crate) fn evaluate(&mut self, seen: &Snapshot, now: Moment) -> Verdict {
         let recent = self.window.slide(now.monotonic, seen.totals);
         let started = *self.started.get_or_insert(now.monotonic);
         let settings = &self.settings;

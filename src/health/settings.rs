@@ -25,7 +25,7 @@ pub struct Settings {
 }
 
 /// The longest window. It bounds the number of samples, one per second.
-pub const WINDOW_MAX: Duration = Duration::from_mins(10);
+pub(crate) const WINDOW_MAX: Duration = Duration::from_mins(10);
 
 /// Thresholds of a share of failures, each in 0..=1.
 #[derive(Clone, Copy, PartialEq, Debug)]

@@ -6,7 +6,7 @@ use crate::sync::{ignore_poison, lock};
 use std::sync::{Mutex, TryLockError};
 
 /// The least number of records on which it is decided that most have no level or no time.
-pub const RECORDS_MIN: u32 = 50;
+pub(crate) const RECORDS_MIN: u32 = 50;
 
 /// How many reports wait at most until they are taken; more are tried again later.
 const REPORTS_MAX: usize = 16;

@@ -39,23 +39,23 @@ impl Totals {
 /// The last records by their number, not by their time. Memory is bounded: two samples are at least
 /// [`SAMPLE_RECORDS`] records apart.
 #[derive(Debug)]
-pub struct LastRecords {
+pub(crate) struct LastRecords {
     samples: VecDeque<Totals>,
 }
 
 /// How many records [`LastRecords`] covers: at least these, and all of one sample more.
-pub const LAST_RECORDS: u64 = 1_000;
+pub(crate) const LAST_RECORDS: u64 = 1_000;
 
 const SAMPLE_RECORDS: u64 = 50;
 
 impl LastRecords {
     /// Creates a window that begins with the process.
-    pub fn new() -> LastRecords {
+    pub(crate) fn new() -> LastRecords {
         LastRecords { samples: VecDeque::from([Totals::default()]) }
     }
 
     /// Adds the present totals and returns what was counted among the last records.
-    pub fn slide(&mut self, totals: Totals) -> Totals {
+    pub(crate) fn slide(&mut self, totals: Totals) -> Totals {
         let newest = self.samples.back().map_or(0, |last| last.records);
         if totals.records >= newest + SAMPLE_RECORDS {
             self.samples.push_back(totals);
@@ -77,25 +77,25 @@ impl Default for LastRecords {
 /// The samples that the window still needs, oldest first. The first one is at or before the
 /// beginning of the window.
 #[derive(Debug)]
-pub struct Window {
+pub(crate) struct Window {
     span: Duration,
     samples: VecDeque<(Duration, Totals)>,
 }
 
 impl Window {
     /// Creates a window of length `span`; all totals are zero before the process began.
-    pub fn new(span: Duration) -> Window {
+    pub(crate) fn new(span: Duration) -> Window {
         Window { span, samples: VecDeque::from([(Duration::ZERO, Totals::default())]) }
     }
 
     /// Changes the length of the window, as far as there are samples.
-    pub fn stretch(&mut self, span: Duration) {
+    pub(crate) fn stretch(&mut self, span: Duration) {
         self.span = span;
     }
 
     /// Takes a sample at the monotonic time `now`. Returns the events in the window that ends
     /// there: everything counted after `now - span`, to the second.
-    pub fn slide(&mut self, now: Duration, totals: Totals) -> Totals {
+    pub(crate) fn slide(&mut self, now: Duration, totals: Totals) -> Totals {
         let newest = self.samples.back().map_or(Duration::ZERO, |last| last.0);
         let now = now.max(newest);
         // samples within one second replace each other, so that frequent calls use no memory

@@ -21,7 +21,7 @@ use std::ops::Range;
 
 /// A field of a record, with what is wrong with its value.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct FieldUse {
+pub(crate) struct FieldUse {
     /// OpenTelemetry's name, or the name that a rule uses.
     pub name: String,
     /// The value as it is written, without quotes and escapes.
@@ -39,14 +39,14 @@ pub struct FieldUse {
 
 impl FieldUse {
     /// Returns the value as `explain` shows it: text in quotes.
-    pub fn shown(&self) -> String {
+    pub(crate) fn shown(&self) -> String {
         if self.is_text { format!("{:?}", self.value) } else { self.value.clone() }
     }
 }
 
 /// What a rule makes of a record.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct RuleUse {
+pub(crate) struct RuleUse {
     /// The name of the rule.
     pub name: String,
     /// Why the rule does not apply; `None` if it does.
@@ -59,7 +59,7 @@ pub struct RuleUse {
 
 impl RuleUse {
     /// Returns whether the rule applies, with its captures or the reason.
-    pub fn verdict(&self) -> String {
+    pub(crate) fn verdict(&self) -> String {
         match &self.refused {
             Some(why) => format!("no, {why}"),
             None => self.captures.iter().fold("yes".to_owned(), |mut text, (name, value)| {
@@ -72,7 +72,7 @@ impl RuleUse {
 }
 
 /// The fields of a record, in the order of their numbers.
-pub fn fields(rules: &RuleSet, record: &Record<'_>) -> Vec<FieldUse> {
+pub(crate) fn fields(rules: &RuleSet, record: &Record<'_>) -> Vec<FieldUse> {
     let all = (0..rules.fields.len() as u16).map(FieldId);
     all.filter_map(|id| {
         let entry = record.entry(id)?;
@@ -108,7 +108,7 @@ fn key_before<'a>(record: &Record<'a>, entry: &Entry) -> Option<&'a str> {
 }
 
 /// Returns the values of a structured line that cannot be read as their field.
-pub fn refused(rules: &RuleSet, record: &Record<'_>, trail: &Trail) -> Vec<FieldUse> {
+pub(crate) fn refused(rules: &RuleSet, record: &Record<'_>, trail: &Trail) -> Vec<FieldUse> {
     let all = trail.refused.iter().map(|&(id, mut entry)| {
         if entry.place == Place::Line {
             entry.start += trail.wrapper as u32;
@@ -183,7 +183,7 @@ fn no_duration(rules: &RuleSet, text: &str, unit: Unit, key: &str) -> String {
 
 /// Says which operation the record reports, and why it reports no other: request, query, function,
 /// error.
-pub fn operations(record: &Record<'_>) -> Vec<(&'static str, String)> {
+pub(crate) fn operations(record: &Record<'_>) -> Vec<(&'static str, String)> {
     let mut all = vec![("request", request(record))];
     let query = match label::query(record) {
         Some(query) => format!("yes: {} {}", query.operation, query.table),
@@ -211,7 +211,7 @@ pub fn operations(record: &Record<'_>) -> Vec<(&'static str, String)> {
 }
 
 /// Returns whether the record is the line of a request: its status takes the place of a level.
-pub fn is_request(record: &Record<'_>) -> bool {
+pub(crate) fn is_request(record: &Record<'_>) -> bool {
     plan::is_request(record.present()) && label::status_code(record).is_some()
 }
 
@@ -242,7 +242,7 @@ fn request(record: &Record<'_>) -> String {
 }
 
 /// Says whether a user's rule applies, and what each of its actions does.
-pub fn rule(rules: &RuleSet, rule: &Rule, record: &Record<'_>, service: &str) -> RuleUse {
+pub(crate) fn rule(rules: &RuleSet, rule: &Rule, record: &Record<'_>, service: &str) -> RuleUse {
     let mut explained = RuleUse {
         name: rule.name.to_string(),
         refused: None,

@@ -6,8 +6,8 @@
 //! and groups on open handles that it has checked and never on a path, and does not change the
 //! umask of the process, which all threads share.
 
-pub mod error;
-pub mod place;
+pub(crate) mod error;
+pub(crate) mod place;
 
 use error::{BindError, Owner, PATH_BYTES_MAX, Problem};
 use place::{group_id, open_directory};

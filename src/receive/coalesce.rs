@@ -18,7 +18,7 @@ use std::time::Duration;
 
 /// The shortest sleep. Going to sleep and waking up costs about 5 us of processor time and takes 60
 /// us.
-pub const SLEEP_MIN: Duration = Duration::from_micros(100);
+pub(crate) const SLEEP_MIN: Duration = Duration::from_micros(100);
 
 /// The first sleep after a wait; a burst after silence waits no longer than this.
 const SLEEP_FIRST: Duration = Duration::from_micros(500);
@@ -30,7 +30,7 @@ const LATE_TOLERATED: Duration = Duration::from_micros(1_100);
 const LATE_MAX: Duration = Duration::from_millis(5);
 
 /// The longest sleep for a datagram socket, which holds 11 messages.
-pub const SLEEP_MAX_DATAGRAM: Duration = Duration::from_micros(500);
+pub(crate) const SLEEP_MAX_DATAGRAM: Duration = Duration::from_micros(500);
 
 /// The part of the time until a socket would be full for which the thread sleeps.
 const FILL_WANTED: f64 = 0.4;
@@ -39,7 +39,7 @@ const FILL_WANTED: f64 = 0.4;
 const FILL_LEAST: f64 = 0.25;
 
 /// From this fill level on, the writer may have been blocked.
-pub const FILL_BLOCKED: f64 = 0.8;
+pub(crate) const FILL_BLOCKED: f64 = 0.8;
 
 /// How long the thread does not sleep after a blocked writer.
 const ALERT: Duration = Duration::from_micros(400);
@@ -52,27 +52,27 @@ const MEASURE_MIN: Duration = Duration::from_micros(500);
 const JUMP: f64 = 1.5;
 
 /// A read of at least this size means that the writer is ahead.
-pub const LARGE_READ_BYTES: usize = 32 * 1024;
+pub(crate) const LARGE_READ_BYTES: usize = 32 * 1024;
 
 /// The number of messages that a datagram socket holds (`net.unix.max_dgram_qlen` is 10 in every
 /// new network namespace).
-pub const DATAGRAMS_HELD: f64 = 11.0;
+pub(crate) const DATAGRAMS_HELD: f64 = 11.0;
 
 /// Returns the part of a stream socket's buffer (212,992 bytes by default) that `messages` with a
 /// total of `bytes` occupied, with the kernel's overhead per message: 167 messages of 200 bytes
 /// fill it, 93 of 1,000, about 20 of 8 KiB (measured: 167, 93, 24).
-pub fn stream_fill(messages: u64, bytes: u64) -> f64 {
+pub(crate) fn stream_fill(messages: u64, bytes: u64) -> f64 {
     (messages as f64 * 1024.0 + bytes as f64 * 1.25) / 212_992.0
 }
 
 /// Returns the part of a pipe's buffer that `bytes` occupied.
-pub fn pipe_fill(bytes: u64) -> f64 {
+pub(crate) fn pipe_fill(bytes: u64) -> f64 {
     bytes as f64 / 65_536.0
 }
 
 /// The result of one sweep.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
-pub struct Sweep {
+pub(crate) struct Sweep {
     /// The fill level of the fullest socket, as a part of its capacity.
     pub fill: f64,
     /// Some socket had data.
@@ -85,7 +85,7 @@ pub struct Sweep {
 
 /// What the thread does after a sweep.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Next {
+pub(crate) enum Next {
     /// Read again at once.
     Again,
     /// Sleep, then read.
@@ -96,7 +96,7 @@ pub enum Next {
 
 /// The sleep state of one thread.
 #[derive(Debug)]
-pub struct Coalescer {
+pub(crate) struct Coalescer {
     sleep_max: Duration,
     /// The time of the last sweep.
     swept: Duration,
@@ -111,7 +111,7 @@ pub struct Coalescer {
 
 impl Coalescer {
     /// Creates the state of a thread that sleeps at most `sleep_max` at a time.
-    pub fn new(sleep_max: Duration) -> Coalescer {
+    pub(crate) fn new(sleep_max: Duration) -> Coalescer {
         Coalescer {
             sleep_max,
             swept: Duration::ZERO,
@@ -123,7 +123,7 @@ impl Coalescer {
     }
 
     /// Decides what follows a sweep that began at `now`, on the monotonic clock.
-    pub fn after(&mut self, now: Duration, sweep: Sweep) -> Next {
+    pub(crate) fn after(&mut self, now: Duration, sweep: Sweep) -> Next {
         let since = now.saturating_sub(self.swept);
         self.swept = now;
         self.rate.measure(since, sweep.fill);

@@ -27,7 +27,7 @@ const EMPTY_AT_END: u32 = 1024;
 ///
 /// # Errors
 /// Returns an error if the kernel refuses to wait for bytes.
-pub fn serve(socket: OwnedFd, setup: &Setup, sink: &mut dyn FrameSink) -> io::Result<()> {
+pub(crate) fn serve(socket: OwnedFd, setup: &Setup, sink: &mut dyn FrameSink) -> io::Result<()> {
     let source = Source::new(Input::Datagram);
     let reader = DatagramReader { socket, source, buffer: vec![0; DATAGRAM_BYTES_MAX] };
     worker::run(reader, setup, sink).map(|_| ())

@@ -4,33 +4,34 @@ use crate::frame::multiline;
 use std::time::Duration;
 
 /// The largest configurable line length; a read buffer holds one line.
-pub const LINE_BYTES_CEILING: usize = 16 * 1024 * 1024;
+pub(crate) const LINE_BYTES_CEILING: usize = 16 * 1024 * 1024;
 
 /// The longest line that is kept whole, unless a setting says otherwise.
-pub const LINE_BYTES_DEFAULT: usize = 64 * 1024;
+pub(crate) const LINE_BYTES_DEFAULT: usize = 64 * 1024;
 
 /// The most connections at once, unless a setting says otherwise.
-pub const CONNECTIONS_DEFAULT: usize = 2048;
+pub(crate) const CONNECTIONS_DEFAULT: usize = 2048;
 
 /// The number of bytes requested from the kernel per read. A stream socket with the default buffer
 /// holds at most 233 KB, and 200-byte lines fill it at 33 KB; a larger read gains nothing
 /// (measured: 64 KiB and 256 KiB are equal).
-pub const READ_BYTES: usize = 128 * 1024;
+pub(crate) const READ_BYTES: usize = 128 * 1024;
 
 /// The size of a datagram buffer: with the default send buffer, the kernel refuses 262,144 bytes
 /// and more.
-pub const DATAGRAM_BYTES_MAX: usize = 256 * 1024;
+pub(crate) const DATAGRAM_BYTES_MAX: usize = 256 * 1024;
 
 /// How much of an unfinished line a connection may always keep, however much the others keep.
-pub const TAIL_BYTES_ALWAYS: usize = 4 * 1024;
+pub(crate) const TAIL_BYTES_ALWAYS: usize = 4 * 1024;
 
 /// The least that a connection may keep, however short the line limit is: a record with joined
 /// lines, and the beginning of a line that may belong to it. So the records are the same wherever
 /// the reads split the stream.
-pub const TAIL_BYTES_JOINED: usize = 2 * multiline::JOINED_BYTES_MAX;
+pub(crate) const TAIL_BYTES_JOINED: usize = 2 * multiline::JOINED_BYTES_MAX;
 
 /// The limits of `receive`; each is a setting.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(clippy::struct_field_names)] // every field is a limit
 pub struct Limits {
     /// The longest line; only this much of a longer line is kept.
     pub line_bytes_max: usize,

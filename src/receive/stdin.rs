@@ -15,17 +15,21 @@ use std::io;
 use std::time::Duration;
 
 /// After a stop, a writer that is quiet for this long counts as finished.
-pub const QUIET_MAX: Duration = Duration::from_millis(300);
+pub(crate) const QUIET_MAX: Duration = Duration::from_millis(300);
 
 /// After a stop, the longest time for which a writer that never ends is read.
-pub const STOP_MAX: Duration = Duration::from_secs(1);
+pub(crate) const STOP_MAX: Duration = Duration::from_secs(1);
 
 /// Serves `input`, any readable descriptor (a pipe, a file, a terminal), until it ends or
 /// `setup.control` requests a stop.
 ///
 /// # Errors
 /// Returns an error if the descriptor cannot be read or polled; earlier bytes have been processed.
-pub fn serve(input: BorrowedFd<'_>, setup: &Setup, sink: &mut dyn FrameSink) -> io::Result<End> {
+pub(crate) fn serve(
+    input: BorrowedFd<'_>,
+    setup: &Setup,
+    sink: &mut dyn FrameSink,
+) -> io::Result<End> {
     let limits = setup.limits;
     let reader = StdinReader {
         input,

@@ -1,9 +1,9 @@
 //! Serves the stream socket with all its connections: one epoll, one read buffer. Never leaves
 //! bytes unread that the kernel has accepted. Unit: one sweep over the ready connections.
 
-pub mod acceptor;
-pub mod connections;
-pub mod peer;
+pub(crate) mod acceptor;
+pub(crate) mod connections;
+pub(crate) mod peer;
 
 use crate::pipeline::input::{FrameSink, Input, Source};
 use crate::receive::coalesce::{FILL_BLOCKED, LARGE_READ_BYTES, Sweep, stream_fill};
@@ -55,7 +55,7 @@ const KEY_LISTENER: u64 = u64::MAX - 1;
 /// # Errors
 /// Returns an error if the kernel refuses an epoll or has no descriptor left. Nothing has been read
 /// then.
-pub fn serve(listener: OwnedFd, setup: &Setup, sink: &mut dyn FrameSink) -> io::Result<()> {
+pub(crate) fn serve(listener: OwnedFd, setup: &Setup, sink: &mut dyn FrameSink) -> io::Result<()> {
     let reader = StreamReader::new(listener, setup)?;
     worker::run(reader, setup, sink).map(|_| ())
 }

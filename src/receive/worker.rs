@@ -38,7 +38,7 @@ pub struct Setup {
 
 /// Why the loop ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum End {
+pub(crate) enum End {
     /// The last writer closed the input. Sockets never end this way.
     Closed,
     /// [`Control::close`] was called.

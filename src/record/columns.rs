@@ -2,7 +2,7 @@
 //! the same source. Unit: one directive.
 
 /// Limit of columns; IIS has 30 fields.
-pub const COLUMNS_MAX: usize = 32;
+pub(crate) const COLUMNS_MAX: usize = 32;
 
 /// What a column contains, as far as it is read.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]

@@ -1,7 +1,7 @@
 //! The HTTP methods that OpenTelemetry's semantic conventions define. Unit: one word.
 
 /// The label value and attribute value of every other method.
-pub const OTHER_METHOD: &str = "_OTHER";
+pub(crate) const OTHER_METHOD: &str = "_OTHER";
 
 /// The most frequent first, because most searches then end early.
 const METHODS: [&str; 10] =
@@ -9,7 +9,7 @@ const METHODS: [&str; 10] =
 
 /// Returns the method in upper case if the semantic conventions define it (`http.request.method`),
 /// ignoring case.
-pub fn known_method(text: &str) -> Option<&'static str> {
+pub(crate) fn known_method(text: &str) -> Option<&'static str> {
     METHODS.into_iter().find(|known| text.eq_ignore_ascii_case(known))
 }
 

@@ -10,7 +10,7 @@ const POWERS: [f64; 16] =
 
 /// Parses a decimal number: optional sign, digits, optional fraction, optional exponent. Returns
 /// `None` for anything else, also for `inf` and `nan`.
-pub fn decimal(text: &str) -> Option<f64> {
+pub(crate) fn decimal(text: &str) -> Option<f64> {
     let bytes = text.as_bytes();
     let mut mantissa = 0u64;
     let mut fraction = usize::MAX;
@@ -44,7 +44,7 @@ pub fn decimal(text: &str) -> Option<f64> {
 /// Parses the decimal number of `len` bytes at `start`, as [`decimal`] does. If eight bytes end
 /// with the number, whatever precedes it, one load reads them all.
 #[inline]
-pub fn decimal_at(whole: &str, start: usize, len: usize) -> Option<f64> {
+pub(crate) fn decimal_at(whole: &str, start: usize, len: usize) -> Option<f64> {
     let until = whole.as_bytes().get(..start + len);
     if let Some(word) = until.and_then(|until| until.last_chunk::<8>())
         && let Some(value) = short(u64::from_le_bytes(*word), len)
@@ -112,13 +112,13 @@ fn general(text: &str) -> Option<f64> {
 /// Parses a duration in seconds: a number in the unit of its key, or text that contains its unit
 /// (`12.5ms`, `0.12s`, `1m30s`, `3 seconds`). A negative value is not a duration.
 #[inline]
-pub fn seconds(text: &str, unit: Unit) -> Option<f64> {
+pub(crate) fn seconds(text: &str, unit: Unit) -> Option<f64> {
     seconds_at(text, 0, text.len(), unit)
 }
 
 /// Parses the `len` bytes at `start`, as [`seconds`] does.
 #[inline]
-pub fn seconds_at(whole: &str, start: usize, len: usize, unit: Unit) -> Option<f64> {
+pub(crate) fn seconds_at(whole: &str, start: usize, len: usize, unit: Unit) -> Option<f64> {
     let value = match whole.as_bytes().get(start..start + len)? {
         // one number and one unit, by far the most frequent text; `with_unit` reads all others
         [.., b'0'..=b'9', b'm', b's'] => one_unit(whole, start, len, 2, 1e3)?,
@@ -148,7 +148,7 @@ fn one_unit(whole: &str, start: usize, len: usize, suffix: usize, per_second: f6
 
 /// Parses a duration with units, as Go, Python and people write it, into seconds.
 #[cold]
-pub fn with_unit(text: &str) -> Option<f64> {
+pub(crate) fn with_unit(text: &str) -> Option<f64> {
     let mut rest = text.trim();
     let mut total = 0.0;
     if rest.is_empty() {

@@ -3,7 +3,7 @@
 
 /// Returns whether a value means that there is no id.
 #[inline]
-pub fn is_sentinel(value: &str) -> bool {
+pub(crate) fn is_sentinel(value: &str) -> bool {
     let is = |name: &str| value.eq_ignore_ascii_case(name);
     match value.as_bytes() {
         [] | [b'-' | b'0' | b'?'] => true,

@@ -8,11 +8,11 @@ const OPERATIONS: [&str; 17] = [
 ];
 
 /// The longest table name that is kept, in bytes: PostgreSQL's NAMEDATALEN allows 63 per part.
-pub const TABLE_BYTES_MAX: usize = 100;
+pub(crate) const TABLE_BYTES_MAX: usize = 100;
 
 /// The operation of a query and its table; the table is empty if the query names none.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Query<'a> {
+pub(crate) struct Query<'a> {
     /// The operation in upper case, from a closed set.
     pub operation: &'static str,
     /// The table as it is written, without quotes.
@@ -20,13 +20,13 @@ pub struct Query<'a> {
 }
 
 /// Returns the operation that a word names, in any case; `OTHER` for an unknown one.
-pub fn operation(word: &str) -> &'static str {
+pub(crate) fn operation(word: &str) -> &'static str {
     known(word).unwrap_or("OTHER")
 }
 
 /// Reads a query. Returns None if the text does not begin with an operation, because it is not SQL
 /// then.
-pub fn read(text: &str) -> Option<Query<'_>> {
+pub(crate) fn read(text: &str) -> Option<Query<'_>> {
     let mut words = Words { rest: text };
     let mut first = words.next()?;
     if first.eq_ignore_ascii_case("WITH") {
@@ -69,7 +69,7 @@ fn known(word: &str) -> Option<&'static str> {
 
 /// Returns a table's name: a word that is an identifier, quoted or not, with its schema. Returns an
 /// empty name for anything else, such as a subquery or a value.
-pub fn name(word: &str) -> &str {
+pub(crate) fn name(word: &str) -> &str {
     let word = word.trim_end_matches(';');
     // In a quoted name with a schema, the last part is the table.
     let word = if word.ends_with(['"', '`', ']']) {

@@ -42,7 +42,10 @@ const CANDIDATES_MAX: usize = 1_000;
 
 /// Returns the candidate that `word` was most likely meant to be: the one with the fewest edits, if
 /// it is similar enough. Among equals, returns the first.
-pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(
+    word: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
     let mut best: Option<(usize, &str)> = None;
     if word.len() > WORD_BYTES_MAX {
         return None;
@@ -61,7 +64,7 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
 }
 
 /// Returns whether two words differ by one typing error: one letter, or a swap of two neighbours.
-pub fn is_typo(word: &str, known: &str) -> bool {
+pub(crate) fn is_typo(word: &str, known: &str) -> bool {
     word.len() <= WORD_BYTES_MAX
         && known.len() <= WORD_BYTES_MAX
         && word.len().abs_diff(known.len()) <= 1

@@ -28,7 +28,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// Maximum number of bytes of all live pages, including those that are still being sent. A page of
 /// 5,000 series takes a tenth of it. A page larger than half of it may exist twice.
-pub const PAGE_BYTES_MAX: usize = 12 << 20;
+pub(crate) const PAGE_BYTES_MAX: usize = 12 << 20;
 
 /// When memory for pages is short, a page of up to this age is still served. Clients that keep
 /// pages alive without reading them are closed sooner.

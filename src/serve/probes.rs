@@ -14,7 +14,7 @@ use std::fmt::Write;
 
 /// A probe of the kubelet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Probe {
+pub(crate) enum Probe {
     /// Is the process alive?
     Live,
     /// Does the process take lines?
@@ -31,7 +31,7 @@ struct Check {
 
 impl Probe {
     /// Returns the last segment of the probe's path, which is also its name in a report.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Probe::Live => "livez",
             Probe::Ready => "readyz",
@@ -54,7 +54,7 @@ impl Probe {
 }
 
 /// Answers a probe; `name` is the check that the path names after the probe.
-pub fn probe(
+pub(crate) fn probe(
     probe: Probe,
     name: Option<&str>,
     query_string: Option<&str>,

@@ -25,7 +25,7 @@ struct Findings {
 }
 
 /// Answers `/health`; `name` selects one check.
-pub fn report(shape: Report, name: Option<&str>, state: &AdminState) -> Answer {
+pub(crate) fn report(shape: Report, name: Option<&str>, state: &AdminState) -> Answer {
     let mut findings = find(state);
     if let Some(name) = name {
         findings.checks.retain(|check| check.name == name);

@@ -14,10 +14,10 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 
 /// A function that writes the whole exposition.
-pub type Exposition = Box<dyn Fn(Encoding, Options, &mut Vec<u8>) + Send + Sync>;
+pub(crate) type Exposition = Box<dyn Fn(Encoding, Options, &mut Vec<u8>) + Send + Sync>;
 
 /// A function that queries another part of the process; it must not wait.
-pub type Ask<T> = Box<dyn Fn() -> T + Send + Sync>;
+pub(crate) type Ask<T> = Box<dyn Fn() -> T + Send + Sync>;
 
 /// The state that `app` hands to the admin thread.
 pub struct AdminState {

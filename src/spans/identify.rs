@@ -27,7 +27,7 @@ use std::fmt;
 
 /// Maximum number of bytes of an id. A longer text got into the wrong field, and hashing it costs
 /// time.
-pub const ID_BYTES_MAX: usize = 256;
+pub(crate) const ID_BYTES_MAX: usize = 256;
 
 /// Values that applications write if there is no id; compared without case.
 const SENTINELS: [&str; 12] = [
@@ -48,7 +48,7 @@ const SENTINELS: [&str; 12] = [
 /// Returns whether a name is in fact an id, a hash or a token, as in `Task 3f2a1b9c` and in
 /// `sk_live_51H8x took 3s`. Real names have few digits, and those follow their words, as in
 /// `add2`, `http2.read_frame3`.
-pub fn is_id(name: &str) -> bool {
+pub(crate) fn is_id(name: &str) -> bool {
     // this runs for every line that names a function, and nearly no name has digits
     if !name.bytes().any(|byte| byte.is_ascii_digit()) {
         return false;
@@ -68,7 +68,7 @@ pub fn is_id(name: &str) -> bool {
 
 /// The origin of a trace id.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Origin {
+pub(crate) enum Origin {
     /// The id has the form that tracers write, so other systems know the trace by the same id.
     Tracer,
     /// The id was made from an id of another form, so only sidelight knows the trace.
@@ -77,7 +77,7 @@ pub enum Origin {
 
 /// A parsed W3C traceparent header.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Traceparent {
+pub(crate) struct Traceparent {
     /// The trace id.
     pub trace_id: TraceId,
     /// The span id of the caller.
@@ -181,7 +181,7 @@ fn bits(text: &str, digits_min: usize) -> (u128, Origin) {
 }
 
 /// Returns the trace id of a field that contains one.
-pub fn trace_id(text: &str) -> Option<(TraceId, Origin)> {
+pub(crate) fn trace_id(text: &str) -> Option<(TraceId, Origin)> {
     let mut text = present(text)?;
     if text.starts_with("projects/") {
         text = present(text.rsplit_once("/traces/").map_or(text, |(_, id)| id))?;
@@ -199,7 +199,7 @@ const NUMBER_FROM: usize = 17;
 /// The pod in which short request ids are valid: the hash of its service and its uid, to which a
 /// request id is added.
 #[derive(Clone, Default)]
-pub struct PodScope(Option<digest::Context>);
+pub(crate) struct PodScope(Option<digest::Context>);
 
 impl fmt::Debug for PodScope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -209,7 +209,7 @@ impl fmt::Debug for PodScope {
 
 impl PodScope {
     /// Returns the pod of a resource, or none if the resource does not name one.
-    pub fn of(resource: &Resource) -> PodScope {
+    pub(crate) fn of(resource: &Resource) -> PodScope {
         let value = |key: &str| resource.attributes.iter().find(|(known, _)| known == key);
         let pod = value("k8s.pod.uid").or_else(|| value("k8s.pod.name"));
         PodScope(pod.map(|(_, pod)| {
@@ -228,7 +228,7 @@ impl PodScope {
 }
 
 /// Returns the trace id of a request id.
-pub fn request_id(text: &str, pod: &PodScope) -> Option<TraceId> {
+pub(crate) fn request_id(text: &str, pod: &PodScope) -> Option<TraceId> {
     let text = present(text)?;
     let long = || text.bytes().filter(u8::is_ascii_alphanumeric).nth(UNIQUE_FROM - 1).is_some();
     let is_number = || text.len() < NUMBER_FROM && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -241,7 +241,7 @@ pub fn request_id(text: &str, pod: &PodScope) -> Option<TraceId> {
 
 /// Returns the id of the SERVER span of a trace with an id made from a request id: the first 8 bytes
 /// of the SHA-256 of `TRACE SERVICE`.
-pub fn server_span_id(trace: TraceId, service: &str) -> SpanId {
+pub(crate) fn server_span_id(trace: TraceId, service: &str) -> SpanId {
     let mut text = [b' '; 33];
     for (two, byte) in text.chunks_exact_mut(2).zip(trace.to_bytes()) {
         two[0] = HEX[usize::from(byte >> 4)];
@@ -262,7 +262,7 @@ fn first_bits(hash: &Digest) -> u128 {
 }
 
 /// Returns the span id of a field that contains one.
-pub fn span_id(text: &str) -> Option<(SpanId, Origin)> {
+pub(crate) fn span_id(text: &str) -> Option<(SpanId, Origin)> {
     let text = present(text)?;
     let (id, origin) = match text.len() {
         16 => (hex(text).map(|value| value as u64), Origin::Tracer),
@@ -277,7 +277,7 @@ pub fn span_id(text: &str) -> Option<(SpanId, Origin)> {
 
 /// Parses a traceparent header (W3C Trace Context section 3.2): `00-{32 hex}-{16 hex}-{2 hex}`.
 /// Later versions may be longer; `ff` is invalid.
-pub fn traceparent(text: &str) -> Option<Traceparent> {
+pub(crate) fn traceparent(text: &str) -> Option<Traceparent> {
     let text = present(text)?;
     let dashes = [2, 35, 52].iter().all(|&at| text.as_bytes().get(at) == Some(&b'-'));
     let version = hex(text.get(..2)?)?;
@@ -296,7 +296,7 @@ pub fn traceparent(text: &str) -> Option<Traceparent> {
 
 /// Returns whether trace flags say that the trace is not recorded: `00`, `0`, `False`
 /// (otelTraceSampled).
-pub fn unsampled(flags: &str) -> bool {
+pub(crate) fn unsampled(flags: &str) -> bool {
     match flags.trim() {
         text if text.eq_ignore_ascii_case("false") => true,
         text => hex(text).is_some_and(|flags| !text.is_empty() && flags & 1 == 0),
@@ -305,28 +305,28 @@ pub fn unsampled(flags: &str) -> bool {
 
 /// A hash of several values for span ids: fast, without a seed, and never zero at the end.
 #[derive(Clone, Copy, Debug)]
-pub struct Mix(u64);
+pub(crate) struct Mix(u64);
 
 impl Mix {
     /// The fractional bits of the golden ratio, as good as any odd number.
     const START: Mix = Mix(0x9e37_79b9_7f4a_7c15);
 
     /// Starts a hash with a trace id.
-    pub fn of(trace: TraceId) -> Mix {
+    pub(crate) fn of(trace: TraceId) -> Mix {
         let bits = u128::from_be_bytes(trace.to_bytes());
         Mix::START.word(bits as u64).word((bits >> 64) as u64)
     }
 
     /// Mixes in a number.
     #[inline]
-    pub fn word(self, word: u64) -> Mix {
+    pub(crate) fn word(self, word: u64) -> Mix {
         let product = u128::from(self.0 ^ word) * 0xa076_1d64_78bd_642f_u128;
         Mix((product as u64 ^ (product >> 64) as u64).wrapping_add(0x8ebc_6af0_9c88_c6e3))
     }
 
     /// Mixes in a text and its length, so that `ab`, `c` differs from `a`, `bc`.
     #[inline]
-    pub fn text(self, text: &str) -> Mix {
+    pub(crate) fn text(self, text: &str) -> Mix {
         let (words, rest) = text.as_bytes().as_chunks::<8>();
         let mixed = words.iter().fold(self, |mix, word| mix.word(u64::from_le_bytes(*word)));
         let mut last = [0; 8];
@@ -335,12 +335,12 @@ impl Mix {
     }
 
     /// Returns the hash as a span id.
-    pub fn span_id(self) -> SpanId {
+    pub(crate) fn span_id(self) -> SpanId {
         SpanId::from_bytes(self.word(0).0.max(1).to_be_bytes())
     }
 
     /// Returns the hash.
-    pub fn value(self) -> u64 {
+    pub(crate) fn value(self) -> u64 {
         self.word(0).0
     }
 }

@@ -8,11 +8,11 @@ use crate::record::number;
 use memchr::memchr_iter;
 
 /// Maximum number of bytes of a function's name.
-pub const SUBJECT_BYTES_MAX: usize = 128;
+pub(crate) const SUBJECT_BYTES_MAX: usize = 128;
 
 /// What a phrase says about the work.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum PhraseKind {
+pub(crate) enum PhraseKind {
     /// The work began.
     Started,
     /// The work ended successfully.
@@ -23,7 +23,7 @@ pub enum PhraseKind {
 
 /// A phrase found in a message.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Phrase<'a> {
+pub(crate) struct Phrase<'a> {
     /// What happened.
     pub kind: PhraseKind,
     /// The name of the function, which satisfies [`is_identifier`].
@@ -60,7 +60,7 @@ const PREFIXES: [&str; 20] = [
 /// Finds a phrase in the message of a line. `may_fail` says that the severity of the line is WARN
 /// or above. Only then does it search for ` failed`, which may be anywhere in the message.
 #[inline]
-pub fn phrase(body: &str, may_fail: bool) -> Option<Phrase<'_>> {
+pub(crate) fn phrase(body: &str, may_fail: bool) -> Option<Phrase<'_>> {
     let bytes = body.as_bytes();
     let &[first, .., before, last] = bytes else { return None };
     let found = match last {
@@ -88,7 +88,7 @@ pub fn phrase(body: &str, may_fail: bool) -> Option<Phrase<'_>> {
 
 /// Returns whether `text` looks like the name of a function, a task or a module:
 /// `[A-Za-z_][A-Za-z0-9_.:<>]*`.
-pub fn is_identifier(text: &str) -> bool {
+pub(crate) fn is_identifier(text: &str) -> bool {
     let bytes = text.as_bytes();
     (1..=SUBJECT_BYTES_MAX).contains(&bytes.len())
         && !matches!(bytes[0], b'0'..=b'9' | b'.' | b':' | b'<' | b'>')

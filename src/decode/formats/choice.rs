@@ -11,11 +11,11 @@ use super::program::{Meaning, Miss, Program, Shape};
 use crate::record::severity::Severity;
 
 /// The number of a program that did not match, and how far it came.
-pub type Missed = (usize, Miss);
+pub(crate) type Missed = (usize, Miss);
 
 /// The positions of the fields, for the program that is chosen and for one that is tried.
 #[derive(Debug, Default)]
-pub struct Spans {
+pub(crate) struct Spans {
     /// The positions in the program that was chosen.
     pub chosen: Vec<Span>,
     /// The positions in the program that was run last.
@@ -28,7 +28,7 @@ pub struct Spans {
 /// # Errors
 /// Returns the furthest position that was reached.
 #[inline]
-pub fn choose(programs: &[Program], line: &str, spans: &mut Spans) -> Result<usize, Missed> {
+pub(crate) fn choose(programs: &[Program], line: &str, spans: &mut Spans) -> Result<usize, Missed> {
     match programs {
         [one] => run(one, line.as_bytes(), &mut spans.chosen).map(|()| 0).map_err(|miss| (0, miss)),
         several => choose_one_of(several, line, spans),

@@ -5,11 +5,11 @@ use super::program::{Escapes, Miss, Padding, Program, Shape, Step};
 use crate::decode::scan;
 
 /// How often a field may be extended to a later place before the format declines the line.
-pub const RETRIES_MAX: u32 = 100;
+pub(crate) const RETRIES_MAX: u32 = 100;
 
 /// The position of a field.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct Span {
+pub(crate) struct Span {
     /// The first byte of the value, without padding.
     pub start: u32,
     /// The byte behind its last one.
@@ -25,7 +25,7 @@ pub struct Span {
 /// # Errors
 /// Returns the furthest position that was reached.
 #[inline]
-pub fn run(program: &Program, line: &[u8], spans: &mut [Span]) -> Result<(), Miss> {
+pub(crate) fn run(program: &Program, line: &[u8], spans: &mut [Span]) -> Result<(), Miss> {
     let steps = &*program.steps;
     let head = Miss { at: 0, step: steps.len(), is_literal: true };
     let is_bare = program.head.is_empty();

@@ -7,7 +7,7 @@ use crate::decode::time::pattern::TimePattern;
 use crate::record::field::{FieldId, Unit};
 
 /// The most fields of a format.
-pub const STEPS_MAX: usize = 64;
+pub(crate) const STEPS_MAX: usize = 64;
 
 /// How values are escaped in the line.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

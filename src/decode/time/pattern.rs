@@ -266,7 +266,7 @@ const MONTHS: [&str; 12] = [
 
 /// Appends a time in a form that [`super::parse`] reads without ambiguity; `east` is the offset of a
 /// text that names none.
-pub fn write(of: &Civil, east: Option<i32>, into: &mut String) {
+pub(crate) fn write(of: &Civil, east: Option<i32>, into: &mut String) {
     let two = |into: &mut String, number: u32| {
         into.push(digit(number / 10));
         into.push(digit(number % 10));

@@ -6,7 +6,7 @@ use crate::frame::cri;
 
 /// The kinds of lines that the grammar of a record distinguishes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum LineKind {
+pub(crate) enum LineKind {
     /// Nothing but a line end.
     Empty,
     /// Begins a record whatever precedes it: a time, a level, JSON, `key=`.
@@ -104,7 +104,7 @@ const BOX_BOTTOM: &[u8] = b"\xe2\x95\xb0\xe2\x94\x80";
 
 impl LineKind {
     /// Classifies a line, with or without its end. Ignores colour codes if it begins with one.
-    pub fn of(line: &[u8]) -> LineKind {
+    pub(crate) fn of(line: &[u8]) -> LineKind {
         let line = without_end(line);
         if line.first() == Some(&0x1b) {
             let mut plain = [0; PLAIN_BYTES_MAX];
@@ -160,7 +160,7 @@ impl LineKind {
     }
 
     /// Returns whether a stack trace begins with this line if it follows a text line.
-    pub fn opens_stack(self) -> bool {
+    pub(crate) fn opens_stack(self) -> bool {
         matches!(
             self,
             LineKind::Frame
@@ -449,7 +449,7 @@ fn named(line: &[u8]) -> LineKind {
 }
 
 /// Returns whether a name is an exception's: by its suffix, or as a class in a package or class.
-pub fn is_exception(name: &[u8]) -> bool {
+pub(crate) fn is_exception(name: &[u8]) -> bool {
     let ends: [&[u8]; 9] = [
         b"Error",
         b"Exception",

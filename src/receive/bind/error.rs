@@ -7,7 +7,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 /// The kernel's `sun_path` holds 108 bytes, a closing NUL included.
-pub const PATH_BYTES_MAX: usize = 107;
+pub(crate) const PATH_BYTES_MAX: usize = 107;
 
 /// A failed attempt to bind a Unix socket.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -58,12 +58,12 @@ fn named(known: &str, group: &str) -> Option<u32> {
 }
 
 /// The default directory of the sockets.
-pub const RUN_DIRECTORY: &str = "/run/sidelight";
+pub(crate) const RUN_DIRECTORY: &str = "/run/sidelight";
 
 /// Returns the directory of sockets without a configured path: `/run/sidelight` if we can write
 /// there, else `$XDG_RUNTIME_DIR` (`runtime`), else a directory under `/tmp` that must be private
 /// (the second value is true then).
-pub fn default_directory(runtime: Option<&Path>) -> (PathBuf, bool) {
+pub(crate) fn default_directory(runtime: Option<&Path>) -> (PathBuf, bool) {
     let run = Path::new(RUN_DIRECTORY);
     let usable = |path: &Path| {
         let access = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;

@@ -11,7 +11,7 @@ use std::io;
 
 /// The result of one call of [`Acceptor::accept`].
 #[derive(Debug)]
-pub enum Accepted {
+pub(crate) enum Accepted {
     /// A connection, and the user id of its peer.
     Connection(OwnedFd, u32),
     /// A connection that uses the last descriptor; close it before accepting the next.
@@ -26,7 +26,7 @@ pub enum Accepted {
 
 /// The listening socket.
 #[derive(Debug)]
-pub struct Acceptor {
+pub(crate) struct Acceptor {
     listener: OwnedFd,
     /// A spare descriptor, closed to accept a connection that is then refused.
     spare: Option<OwnedFd>,
@@ -38,22 +38,22 @@ impl Acceptor {
     ///
     /// # Errors
     /// Returns an error if the kernel has no descriptor left.
-    pub fn new(listener: OwnedFd) -> io::Result<Acceptor> {
+    pub(crate) fn new(listener: OwnedFd) -> io::Result<Acceptor> {
         Ok(Acceptor { listener, spare: open_spare(), peers: Peers::new()? })
     }
 
     /// Accepts from another bound and listening socket from now on.
-    pub fn replace(&mut self, listener: OwnedFd) {
+    pub(crate) fn replace(&mut self, listener: OwnedFd) {
         self.listener = listener;
     }
 
     /// Returns the descriptor to poll.
-    pub fn fd(&self) -> BorrowedFd<'_> {
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
         self.listener.as_fd()
     }
 
     /// Accepts the next waiting connection.
-    pub fn accept(&mut self) -> Accepted {
+    pub(crate) fn accept(&mut self) -> Accepted {
         if self.spare.is_none() {
             self.spare = open_spare();
         }
@@ -74,13 +74,13 @@ impl Acceptor {
     }
 
     /// Refuses new connections; connections that already wait can still be accepted.
-    pub fn shut(&self) {
+    pub(crate) fn shut(&self) {
         let _ = rustix::net::shutdown(&self.listener, Shutdown::Read);
     }
 
     /// Returns the next connection that waited before [`Acceptor::shut`]. Close it before the next
     /// call.
-    pub fn accept_last(&mut self) -> Option<OwnedFd> {
+    pub(crate) fn accept_last(&mut self) -> Option<OwnedFd> {
         loop {
             match self.accept_socket() {
                 Ok(socket) => return Some(socket),

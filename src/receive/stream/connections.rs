@@ -13,7 +13,7 @@ use std::time::Duration;
 /// was blocked once and has to catch up, which must not wait. A writer that has left space in its socket for a
 /// while may fill it as often as that; one that always fills it floods.
 #[derive(Clone, Copy, Default, Debug)]
-pub struct Pace {
+pub(crate) struct Pace {
     /// The number of reads that left space in the socket, less the others; at most [`PACE_MAX`].
     credit: u16,
     was_full: bool,
@@ -29,21 +29,21 @@ const PACE_STEADY: u16 = 16;
 
 impl Pace {
     /// Counts a read, which found the socket full or not.
-    pub fn count(&mut self, was_full: bool) {
+    pub(crate) fn count(&mut self, was_full: bool) {
         self.was_full = was_full;
         self.credit =
             if was_full { self.credit.saturating_sub(1) } else { PACE_MAX.min(self.credit + 1) };
     }
 
     /// Returns true if the connection keeps its socket full.
-    pub fn is_flood(self) -> bool {
+    pub(crate) fn is_flood(self) -> bool {
         self.was_full && self.credit < PACE_STEADY
     }
 }
 
 /// One connection.
 #[derive(Debug)]
-pub struct Connection {
+pub(crate) struct Connection {
     /// The socket, which is closed when it is dropped.
     pub socket: OwnedFd,
     /// The source that the pipeline sees.
@@ -63,7 +63,7 @@ pub struct Connection {
 
 /// All connections of a data thread.
 #[derive(Debug)]
-pub struct Connections {
+pub(crate) struct Connections {
     slots: Vec<Option<Connection>>,
     free: Vec<usize>,
     per_uid: HashMap<u32, usize>,
@@ -74,7 +74,7 @@ pub struct Connections {
 
 impl Connections {
     /// Creates an empty set of connections.
-    pub fn new(limits: Limits) -> Connections {
+    pub(crate) fn new(limits: Limits) -> Connections {
         Connections {
             slots: Vec::new(),
             free: Vec::new(),
@@ -85,7 +85,7 @@ impl Connections {
     }
 
     /// Returns the number of open connections.
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.slots.len() - self.free.len()
     }
 
@@ -93,7 +93,7 @@ impl Connections {
     ///
     /// # Errors
     /// Returns the limit that the connection would exceed.
-    pub fn admits(&self, uid: u32) -> Result<(), Refusal> {
+    pub(crate) fn admits(&self, uid: u32) -> Result<(), Refusal> {
         if self.count() >= self.limits.connections_max {
             return Err(Refusal::Limit);
         }
@@ -104,7 +104,7 @@ impl Connections {
     }
 
     /// Adds a connection of `uid`; returns its slot.
-    pub fn insert(&mut self, socket: OwnedFd, uid: u32, source: Source) -> usize {
+    pub(crate) fn insert(&mut self, socket: OwnedFd, uid: u32, source: Source) -> usize {
         let connection = Connection {
             socket,
             source,
@@ -125,12 +125,12 @@ impl Connections {
     }
 
     /// Returns the connection in `slot`, if there is one.
-    pub fn get(&mut self, slot: usize) -> Option<&mut Connection> {
+    pub(crate) fn get(&mut self, slot: usize) -> Option<&mut Connection> {
         self.slots.get_mut(slot)?.as_mut()
     }
 
     /// Removes and returns the connection in `slot`.
-    pub fn remove(&mut self, slot: usize) -> Option<Connection> {
+    pub(crate) fn remove(&mut self, slot: usize) -> Option<Connection> {
         let connection = self.slots.get_mut(slot)?.take()?;
         self.free.push(slot);
         self.tail_bytes -= connection.tail_bytes;
@@ -144,19 +144,19 @@ impl Connections {
     }
 
     /// Returns the occupied slots.
-    pub fn slots(&self) -> Vec<usize> {
+    pub(crate) fn slots(&self) -> Vec<usize> {
         (0..self.slots.len()).filter(|slot| self.slots[*slot].is_some()).collect()
     }
 
     /// Returns how many bytes the tail in `slot` may keep now.
-    pub fn tail_bytes_max(&self, slot: usize) -> usize {
+    pub(crate) fn tail_bytes_max(&self, slot: usize) -> usize {
         let own = self.slots.get(slot).and_then(Option::as_ref).map_or(0, |own| own.tail_bytes);
         let left = self.limits.tails_bytes_max.saturating_sub(self.tail_bytes - own);
         left.max(TAIL_BYTES_ALWAYS).min(self.limits.tail_bytes_max())
     }
 
     /// Updates the memory count of the tail in `slot`.
-    pub fn count_tail(&mut self, slot: usize) {
+    pub(crate) fn count_tail(&mut self, slot: usize) {
         let Some(connection) = self.slots.get_mut(slot).and_then(Option::as_mut) else { return };
         let now = connection.tail.bytes();
         self.tail_bytes = self.tail_bytes - connection.tail_bytes + now;

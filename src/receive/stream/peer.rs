@@ -12,7 +12,7 @@ use tokio::task::yield_now;
 /// between two pid namespaces, as between two containers of a pod, it is zero, and rustix then
 /// returns an error with code 0 (tried with `unshare --pid`).
 #[derive(Debug)]
-pub struct Peers {
+pub(crate) struct Peers {
     runtime: Runtime,
     /// The number of queries since the runtime last ran.
     queries: usize,
@@ -27,7 +27,7 @@ impl Peers {
     ///
     /// # Errors
     /// Returns an error if the kernel has no descriptor left.
-    pub fn new() -> io::Result<Peers> {
+    pub(crate) fn new() -> io::Result<Peers> {
         let runtime = Builder::new_current_thread().enable_io().build()?;
         Ok(Peers { runtime, queries: 0 })
     }
@@ -37,7 +37,7 @@ impl Peers {
     /// # Errors
     /// Returns an error if the kernel refuses the query or the registration; the connection is
     /// closed then.
-    pub fn uid(&mut self, socket: OwnedFd) -> io::Result<(OwnedFd, u32)> {
+    pub(crate) fn uid(&mut self, socket: OwnedFd) -> io::Result<(OwnedFd, u32)> {
         self.queries += 1;
         if self.queries >= TURN_EVERY {
             self.queries = 0;
