@@ -235,7 +235,7 @@ fn nginx() -> String {
     })
 }
 
-/// The same layouts as formats of one's own.
+/// The same layouts as formats of a user.
 const FORMATS: [(&str, &str); 2] = [
     ("python", "formats: [{python: '%(asctime)s - %(name)s - %(levelname)s - %(message)s'}]"),
     (

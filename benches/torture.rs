@@ -86,7 +86,7 @@ fn random(state: &mut u64) -> u64 {
 }
 
 /// Writes numbered lines, one `write()` each, in a burst every millisecond, until it is refused or
-/// asked to stop.
+/// `end` is set.
 fn write_lines(mut stream: UnixStream, rate: u64, end: &AtomicBool) -> Written {
     let mut written = Written { accepted: 0, torn: 0 };
     let mut line = String::new();

@@ -235,7 +235,7 @@ fn formats_of_ones_own_allocate_nothing() {
     let others = ["2026-01-02 03:04:05 INFO shop none of them", "x"];
     for round in 0..3 {
         let mut read = 0;
-        let count = allocations(|| {
+        let counted = allocations(|| {
             for line in own.iter().chain(&others) {
                 decode(line, &rules.fields, &mut memory, &mut into);
                 read += u32::from(into.format == Format::Own);
@@ -243,7 +243,7 @@ fn formats_of_ones_own_allocate_nothing() {
             }
         });
         assert_eq!(read, own.len() as u32);
-        assert!(round == 0 || count == 0, "{count} allocations in round {round}");
+        assert!(round == 0 || counted == 0, "{counted} allocations in round {round}");
     }
 }
 

@@ -160,7 +160,7 @@ fn stop(child: Sidecar, signal: Signal) -> Stop {
     child.stopped(now)
 }
 
-/// Returns an address whose queue of connections is full, so that the kernel drops every further
+/// Returns an address with a full queue of connections, so that the kernel drops every further
 /// SYN, and what keeps it full.
 fn full_backlog() -> std::io::Result<(SocketAddr, (TcpListener, Vec<TcpStream>))> {
     use rustix::net::{AddressFamily, SocketType, bind, connect, listen, socket};

@@ -24,7 +24,7 @@ const BEFORE: &str = "{\"a\":\"\u{e9}\"}\n";
 /// By field: the rank of its key, and the value.
 type Fields = BTreeMap<u16, (u8, Value)>;
 
-/// A value whose members keep the position of their last occurrence: of equal ranks, the later one
+/// A value with members that keep the position of their last occurrence: of equal ranks, the later one
 /// wins.
 enum Json {
     Map(Vec<(String, Json)>),

@@ -217,7 +217,7 @@ fn where_spans_go() {
 /// Guarantees: what no exporter can use is an error with its place in a file and a warning in a variable, its
 /// secret is not repeated, and the rest of the file counts.
 #[test]
-fn an_endpoint_that_cannot_be_used_is_told() {
+fn an_endpoint_that_cannot_be_used_is_reported() {
     let variable = "OTEL_EXPORTER_OTLP_ENDPOINT";
     for (endpoint, headers, path) in [
         ("https://c:4318", "", "export.endpoint"),
@@ -464,7 +464,7 @@ proptest! {
     /// Whatever is done to a file, it is read or refused with places inside it, and rules stay in their
     /// order.
     #[test]
-    fn property_any_damage_to_a_file_is_told(
+    fn property_any_damage_to_a_file_is_reported(
         cut in 0usize..1_900,
         length in 0usize..30,
         put in "[a-z0-9:{}\\[\\]\"'|>&*#, \n\t-]{0,6}",

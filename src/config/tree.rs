@@ -194,7 +194,7 @@ fn byte_of(text: &str, line: usize, column: usize) -> usize {
 /// A value as the deserializer returns it; its type is discarded.
 enum Raw {
     Null,
-    /// A number or a truth value, whose text is read from the file.
+    /// A number or a truth value; its text is read from the file.
     Written,
     Text(String),
     List(Vec<Spanned<Raw>>),

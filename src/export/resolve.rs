@@ -36,7 +36,7 @@ const STRAYS_MAX: usize = 16;
 const SECOND_KIND: Duration = Duration::from_millis(500);
 
 /// Maximum number of names that an error lists.
-const TOLD_MAX: usize = 4;
+const NAMES_SHOWN_MAX: usize = 4;
 
 /// A resolver of host names.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -72,8 +72,8 @@ impl fmt::Display for ResolveError {
         match self {
             ResolveError::Malformed(name) => write!(f, "{name:?} can be no name of a host"),
             ResolveError::Unknown(names) => {
-                let more = if names.len() > TOLD_MAX { ", ..." } else { "" };
-                let names = names[..names.len().min(TOLD_MAX)].join(", ");
+                let more = if names.len() > NAMES_SHOWN_MAX { ", ..." } else { "" };
+                let names = names[..names.len().min(NAMES_SHOWN_MAX)].join(", ");
                 write!(f, "no name server knows {names}{more}")
             }
             // the source says what happened last

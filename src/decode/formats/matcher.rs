@@ -49,13 +49,24 @@ pub(crate) fn run(program: &Program, line: &[u8], spans: &mut [Span]) -> Result<
         if missed.at >= furthest.at {
             furthest = missed;
         }
+        let before = match steps.get(number) {
+            Some(step) if missed.is_literal && is_searched(program, step) => {
+                step.after.find_last(line, 0, line.len()).ok_or(furthest)?
+            }
+            _ => usize::MAX,
+        };
+        let is_behind = before != usize::MAX;
         // extends the last field that can end later
         loop {
             if number == 0 || retries >= RETRIES_MAX {
                 return Err(furthest);
             }
             number -= 1;
-            if let Some(next) = again(program, &steps[number], line, &mut spans[number]) {
+            let step = &steps[number];
+            if is_behind && step.shape != Shape::Message {
+                continue;
+            }
+            if let Some(next) = again(program, step, line, &mut spans[number], before) {
                 at = next;
                 number += 1;
                 retries += 1;
@@ -63,6 +74,12 @@ pub(crate) fn run(program: &Program, line: &[u8], spans: &mut [Span]) -> Result<
             }
         }
     }
+}
+
+/// Returns whether the literal behind a field is searched from the field's start to the end of the
+/// line. If it is missing there, fields before it that end later cannot help.
+fn is_searched(program: &Program, step: &Step) -> bool {
+    program.escapes == Escapes::None && matches!(step.shape, Shape::Text | Shape::Message)
 }
 
 /// Where a step stopped, and whether it is the literal that is missing.
@@ -131,10 +148,16 @@ fn is_delimited_by_itself(shape: Shape) -> bool {
     matches!(shape, Shape::Token | Shape::List | Shape::Level | Shape::Number | Shape::Time)
 }
 
-/// Extends a field to the next place where its literal follows; a message is shortened to the one
-/// before.
+/// Extends a field to the next place where its literal follows; a message is shortened to the last
+/// one that ends before `before`.
 #[cold]
-fn again(program: &Program, step: &Step, line: &[u8], span: &mut Span) -> Option<usize> {
+fn again(
+    program: &Program,
+    step: &Step,
+    line: &[u8],
+    span: &mut Span,
+    before: usize,
+) -> Option<usize> {
     if step.after.is_empty() {
         return None;
     }
@@ -144,7 +167,7 @@ fn again(program: &Program, step: &Step, line: &[u8], span: &mut Span) -> Option
         Shape::Message => {
             let least = (from + step.padding.width()).min(line.len());
             // the literal may overlap its next place
-            step.after.find_last(line, least, stop + step.after.text.len() - 1)?
+            step.after.find_last(line, least, before.min(stop + step.after.text.len() - 1))?
         }
         Shape::Token | Shape::List | Shape::Level | Shape::Number => return None,
         Shape::Fixed(_) | Shape::Blank | Shape::Time => return None,

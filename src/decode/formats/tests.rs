@@ -195,6 +195,34 @@ fn tokens_numbers_and_padding() {
     }
 }
 
+/// Bug: each space of the words behind it was tried as the end of the message, and the line was given
+/// up after a hundred of them.
+#[test]
+fn a_message_ends_before_the_literals_that_follow_it() {
+    let fields = [
+        (Shape::Message, " ".to_owned()),
+        (Shape::Text, " ".to_owned()),
+        (Shape::Text, "]".to_owned()),
+        (Shape::Text, String::new()),
+    ];
+    let (program, regex) = both("", &fields);
+    for words in [1, 100, 1_000] {
+        for line in [
+            format!("a b c d e]{}", " w".repeat(words)),
+            format!("a b{} c d e]", " w".repeat(words)),
+            format!("a b c d e{}", " w".repeat(words)),
+        ] {
+            let mut spans = [Span::default(); 4];
+            let found = run(&program, line.as_bytes(), &mut spans).is_ok();
+            let captures = regex.captures(line.as_bytes());
+            assert_eq!(found, captures.is_some(), "{line}");
+            let Some(captures) = captures else { continue };
+            let message = captures.get(1).expect("every group takes part");
+            assert_eq!(spans[0].end as usize, message.end(), "{line}");
+        }
+    }
+}
+
 /// Guarantees: a line that no format matches is tried once, and another line in the same place is
 /// tried again.
 #[test]

@@ -34,6 +34,19 @@ pub(super) fn common_log() -> Vec<Part> {
     parts
 }
 
+/// Returns the conversions of which one letter is an abbreviation.
+fn several(letter: char) -> Option<&'static str> {
+    Some(match letter {
+        'D' | 'x' => "%m/%d/%y",
+        'F' => "%Y-%m-%d",
+        'T' | 'X' => "%H:%M:%S",
+        'R' => "%H:%M",
+        'r' => "%I:%M:%S %p",
+        'c' => "%a %b %e %H:%M:%S %Y",
+        _ => return None,
+    })
+}
+
 /// Reads the conversions of C's and Python's `strftime`.
 ///
 /// # Errors

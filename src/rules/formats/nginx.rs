@@ -12,7 +12,7 @@ use crate::record::field::{
 };
 use crate::rules::syntax::SyntaxError;
 
-/// Variables whose value has no meaning for metrics, but that must not be taken for misspelt ones.
+/// Variables without a meaning for metrics, which must not be taken for misspelt ones.
 const OTHERS: &[&str] = &[
     "ancient_browser",
     "args",
@@ -107,7 +107,7 @@ const OTHERS: &[&str] = &[
     "bytes_received",
 ];
 
-/// Variables whose values are numbers, or `-`.
+/// Variables with numbers as values, or `-`.
 const NUMBERS: &[&str] = &[
     "body_bytes_sent",
     "bytes_received",
@@ -123,7 +123,7 @@ const NUMBERS: &[&str] = &[
     "session_time",
 ];
 
-/// Variables whose values have no space.
+/// Variables with values that have no space.
 const TOKENS: &[&str] = &[
     "host",
     "hostname",

@@ -36,7 +36,7 @@ pub(super) enum Conversion {
     Stack,
     /// A pattern, with or without colours around it.
     Group,
-    /// A pattern whose text is changed.
+    /// A pattern with text that is replaced.
     Replaced,
     /// A pattern that may be missing.
     Optional,

@@ -216,7 +216,7 @@ def schema(values):
 
 
 def completed(values):
-    """What stands for a value that is missing or null: an empty list or map, else the default."""
+    """The replacement of a value that is missing or null: an empty list or map, else the default."""
     made = {}
     for key, value in values.items():
         if value.below:

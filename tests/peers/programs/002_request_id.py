@@ -5,7 +5,7 @@ import sys
 
 
 class RequestIDFilter(logging.Filter):
-    """Adds `request_id`, or what stands for none."""
+    """Adds `request_id`, or `NO_REQUEST` if there is none."""
 
     request_id = None
 

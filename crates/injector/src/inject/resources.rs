@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 /// request, limit. Processor: ten thousand lines a second take a few hundredths of a core, and a
 /// burst must not be throttled. Disk: kubelet counts the container's log, which it rotates at 5
 /// times 10 MiB.
-const ASKED_FOR: [(&str, &str, &str); 3] =
+const REQUESTED: [(&str, &str, &str); 3] =
     [("cpu", "10m", "100m"), ("memory", "24Mi", "64Mi"), ("ephemeral-storage", "16Mi", "128Mi")];
 
 /// Returns the sidecar's `resources`.
@@ -24,7 +24,7 @@ pub(super) fn of(pod: &Pod<'_>, wanted: &Resources, is_foreign: impl Fn(&str) ->
     let everybody = |kind: &str, name: &str| {
         !applications.is_empty() && applications.iter().all(|c| amount(c.map, kind, name).is_some())
     };
-    for (name, request, limit) in ASKED_FOR {
+    for (name, request, limit) in REQUESTED {
         let limited = everybody("limits", name);
         if limited {
             limits.entry(name.to_owned()).or_insert_with(|| limit.to_owned());
@@ -35,7 +35,7 @@ pub(super) fn of(pod: &Pod<'_>, wanted: &Resources, is_foreign: impl Fn(&str) ->
         }
     }
     if is_guaranteed(pod) {
-        for (name, _, limit) in &ASKED_FOR[..2] {
+        for (name, _, limit) in &REQUESTED[..2] {
             let limit = limits.entry((*name).to_owned()).or_insert_with(|| (*limit).to_owned());
             raise(limit, requests.get(*name));
             requests.insert((*name).to_owned(), limit.clone());
@@ -44,7 +44,7 @@ pub(super) fn of(pod: &Pod<'_>, wanted: &Resources, is_foreign: impl Fn(&str) ->
     // resources of the pod as a whole must cover all its containers, and apply to containers
     // without any
     let whole = pod.spec.get("resources").and_then(Value::as_object);
-    for (name, ..) in ASKED_FOR {
+    for (name, ..) in REQUESTED {
         let is_set = |kind: &str| whole.is_some_and(|whole| amount_in(whole, kind, name).is_some());
         if is_set("requests") || is_set("limits") {
             requests.remove(name);

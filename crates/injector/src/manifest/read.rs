@@ -174,7 +174,7 @@ impl Reader<'_> {
             },
             Event::Alias(anchor) => {
                 let Some((value, size)) = self.anchors.get(&anchor).cloned() else {
-                    return Err(self.at(span, "an alias within what it stands for"));
+                    return Err(self.at(span, "an alias within its own anchor"));
                 };
                 self.count(size, span)?;
                 if self.awaits_key() {

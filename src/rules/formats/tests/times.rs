@@ -88,7 +88,7 @@ fn times_have_the_form_and_zone_of_the_format() {
 }
 
 /// Bug: two times of one pattern with different zones shared the offset of the first.
-/// Guarantees: each has the offset of its own zone.
+/// Guarantees: each has the offset of the zone that it names.
 #[test]
 fn each_time_of_a_pattern_has_its_zone() {
     for (first, second) in
