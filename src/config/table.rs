@@ -232,7 +232,7 @@ pub const ALL: &[Setting] = &[
         "metrics.limits.routes",
         Routes,
         rules.routes_max,
-        "The maximum number of route templates, and of operations and tables of a database. \
+        "The maximum number of route templates, of tables of a database, and of functions, each. \
          Further ones count as _other.",
         bounds: Some((1, 10_000))
     ),

@@ -12,7 +12,7 @@ pub struct RulesSettings {
     pub prefix: String,
     /// Which groups of standard rules are on.
     pub groups: Groups,
-    /// The most route templates; 40 if unset.
+    /// The most route templates, tables and functions, each; 40 if unset.
     pub routes_max: Option<usize>,
     /// The user's rules, in order.
     pub own: Vec<RuleSettings>,

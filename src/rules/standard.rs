@@ -49,7 +49,7 @@ pub fn measures(settings: &RulesSettings) -> Vec<Standard> {
         all.extend(http(routes_max));
     }
     if settings.groups.database {
-        all.extend(database());
+        all.extend(database(routes_max));
     }
     if settings.groups.functions {
         all.extend(functions(routes_max));
@@ -103,9 +103,9 @@ fn http(routes_max: usize) -> Vec<Standard> {
     ]
 }
 
-fn database() -> Vec<Standard> {
+fn database(routes_max: usize) -> Vec<Standard> {
     let queries = FamilySpec {
-        labels: vec![closed("operation"), open("table", ROUTES_MAX)],
+        labels: vec![closed("operation"), open("table", routes_max)],
         ..family("database_queries_total", "Database queries.", FamilyKind::Counter)
     };
     let duration = seconds("database_query_duration_seconds", "Duration of database queries.");
@@ -164,4 +164,22 @@ fn open(name: &str, values_max: usize) -> LabelSpec {
 
 fn closed(name: &str) -> LabelSpec {
     LabelSpec { name: name.to_owned(), closed: true, values_max: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bug: the limit of routes did not hold for the tables of a database, although its help says so.
+    #[test]
+    fn the_limit_of_routes_holds_for_tables_and_functions() {
+        let settings = RulesSettings { routes_max: Some(7), ..RulesSettings::default() };
+        let measures = measures(&settings);
+        for name in ["endpoint", "table", "function"] {
+            let labels = measures.iter().flat_map(|measure| &measure.family.labels);
+            let limits: Vec<_> =
+                labels.filter(|label| label.name == name).map(|label| label.values_max).collect();
+            assert!(!limits.is_empty() && limits.iter().all(|most| *most == Some(7)), "{name}");
+        }
+    }
 }
