@@ -113,7 +113,8 @@ impl Reload {
 
     /// Returns the rules with the values that this process cannot change without a restart.
     fn live(&self, rules: &RulesSettings) -> RulesSettings {
-        RulesSettings { routes_max: self.running.rules.routes_max, ..rules.clone() }
+        let RulesSettings { limits, buckets, .. } = &self.running.rules;
+        RulesSettings { limits: *limits, buckets: buckets.clone(), ..rules.clone() }
     }
 
     /// Publishes the result of the first load.

@@ -407,8 +407,11 @@ mod tests {
             let path = setting.path;
             assert!(paths.insert(path), "{path} is in the table twice");
             assert!(setting.help.ends_with('.') && setting.help.len() > 10, "{path}");
-            let is_map = matches!(setting.kind, Type::Headers | Type::Heartbeat);
-            let Some(default) = setting.default_shown().filter(|_| !is_map) else { continue };
+            let is_map_or_list =
+                matches!(setting.kind, Type::Headers | Type::Heartbeat | Type::Buckets);
+            let Some(default) = setting.default_shown().filter(|_| !is_map_or_list) else {
+                continue;
+            };
             let mut config = Config::default();
             let read = setting.read(default.trim_matches('"'), &mut config);
             assert_eq!(read, Ok(()), "{path}: {default}");

@@ -14,6 +14,7 @@ use super::table;
 use super::tree::{Node, Value};
 use super::units;
 use crate::health::settings::Heartbeat;
+use crate::rules::settings::Buckets;
 use crate::rules::settings::FormatSettings;
 use crate::rules::syntax::nearest;
 use std::time::Duration;
@@ -119,6 +120,14 @@ fn one(
         Type::Headers => return headers(reader, at, &mut config.export.headers),
         Type::Heartbeat if !matches!(at.node.value, Value::Text(_)) => {
             return set(&mut config.health.heartbeat, heartbeat(reader, at).map(Some));
+        }
+        Type::Buckets if matches!(at.node.value, Value::List(_)) => {
+            let before = reader.faults.len();
+            let bounds = rules::buckets(reader, at);
+            if reader.faults.len() == before {
+                config.rules.buckets = Buckets(bounds);
+            }
+            return;
         }
         Type::Prefix => places.put(at.path.clone(), at),
         _ => {}

@@ -2,12 +2,12 @@
 //! files, variables and flags alike. Unit: one value.
 
 use super::collector;
-use super::rules;
+use super::rules::{self, BUCKETS_MAX};
 use super::settings::{ListenSettings, LogLevel, Mode, Passthrough};
 use super::units::{self, Refused};
 use crate::export::endpoint::{Given, Protocol};
 use crate::health::settings::Heartbeat;
-use crate::rules::standard;
+use crate::rules::settings::Buckets;
 use jiff::tz::TimeZone;
 use serde_json::{Value as Json, json};
 use std::path::PathBuf;
@@ -51,6 +51,8 @@ pub enum Type {
     Headers,
     /// A duration, or a map of two durations.
     Heartbeat,
+    /// The bounds of the buckets of a histogram.
+    Buckets,
 }
 
 impl Type {
@@ -73,6 +75,7 @@ impl Type {
             Type::Url => "URL".to_owned(),
             Type::Headers => "map of names and texts".to_owned(),
             Type::Heartbeat => "duration, or map of `every` and `grace`".to_owned(),
+            Type::Buckets => "ascending numbers, as in [0.1, 0.5, 1]".to_owned(),
         }
     }
 
@@ -119,6 +122,8 @@ impl Type {
                 json!({"type": "string"})
             }
             Type::Headers => json!({"type": "object", "additionalProperties": {"type": "string"}}),
+            Type::Buckets => json!({"type": "array", "minItems": 1, "maxItems": BUCKETS_MAX,
+                "items": {"anyOf": [{"type": "number"}, variable]}}),
             Type::Heartbeat => json!({"anyOf": [{"type": "string"}, {
                 "type": "object",
                 "properties": {"every": {"type": "string"}, "grace": {"type": "string"}},
@@ -276,26 +281,6 @@ number!(Share, f64, Type::Share, |text| units::share(text).map(|share| (0, share
     share.to_string()
 ));
 
-/// The number of route templates; the standard rules define its default.
-pub(super) struct Routes;
-
-impl SettingKind for Routes {
-    type Value = Option<usize>;
-    const TYPE: Type = Type::Count;
-
-    fn parse(text: &str, bounds: Option<Bounds>, _: &Self::Value) -> Result<Self::Value, Refused> {
-        Count::parse(text, bounds, &0).map(Some)
-    }
-
-    fn show(value: &Self::Value) -> Option<String> {
-        Some(value.unwrap_or(standard::ROUTES_MAX).to_string())
-    }
-
-    fn exceeds(wanted: &Self::Value, most: &Self::Value) -> bool {
-        wanted.unwrap_or(standard::ROUTES_MAX) > most.unwrap_or(standard::ROUTES_MAX)
-    }
-}
-
 kind!(Switch, bool, Type::Switch, |text, _| units::flag(text), |is| Some(is.to_string()));
 kind!(
     ModeWord,
@@ -375,6 +360,14 @@ kind!(
         let pairs: Vec<String> = headers.iter().map(shown).collect();
         Some(format!("{{{}}}", pairs.join(", ")))
     }
+);
+kind!(
+    /// A list, which the reader of files parses; a text is not a list.
+    BucketsKind,
+    Buckets,
+    Type::Buckets,
+    |_, _| Err(Refused::new("a list is expected here", "as in [0.1, 0.5, 1, 5]")),
+    |Buckets(bounds)| Some(format!("{bounds:?}"))
 );
 kind!(
     /// A duration only; the reader of files parses a map.

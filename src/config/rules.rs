@@ -17,7 +17,7 @@ use std::collections::HashMap;
 /// Maximum number of rules in a file; a thousand are expected.
 const RULES_MAX: usize = 10_000;
 /// Maximum number of bounds of a histogram, because each adds a series.
-const BUCKETS_MAX: usize = 64;
+pub(super) const BUCKETS_MAX: usize = 64;
 
 /// A rule as it is written.
 #[derive(Clone, Debug)]
@@ -386,24 +386,7 @@ impl RuleReader<'_, '_> {
 
     fn buckets(&mut self, at: &At<'_>) -> Vec<f64> {
         self.places.put(format!("{}.buckets", self.path), at);
-        let list = self.reader.list(at);
-        if list.is_empty() || list.len() > BUCKETS_MAX {
-            let message = format!("expected 1 to {BUCKETS_MAX} bounds");
-            self.reader.refuse(at, message, "as in [0.1, 0.5, 1, 5]; +Inf is added automatically");
-        }
-        let mut bounds: Vec<f64> = Vec::new();
-        for at in &list {
-            let Some(bound) = self.reader.number(at) else { continue };
-            if bounds.last().is_some_and(|last| *last >= bound) {
-                self.reader.refuse(
-                    at,
-                    "the bounds do not ascend",
-                    "each bound must be larger than the one before",
-                );
-            }
-            bounds.push(bound);
-        }
-        bounds
+        buckets(self.reader, at)
     }
 
     fn span(&mut self, at: &At<'_>) -> Option<SpanRule> {
@@ -478,4 +461,23 @@ fn unit(text: &str) -> Result<String, Refused> {
         ));
     }
     Ok(text.to_owned())
+}
+
+/// Reads the bounds of the buckets of a histogram.
+pub(super) fn buckets(reader: &mut Reader<'_>, at: &At<'_>) -> Vec<f64> {
+    let list = reader.list(at);
+    if list.is_empty() || list.len() > BUCKETS_MAX {
+        let message = format!("expected 1 to {BUCKETS_MAX} bounds");
+        reader.refuse(at, message, "as in [0.1, 0.5, 1, 5]; +Inf is added automatically");
+    }
+    let mut bounds: Vec<f64> = Vec::new();
+    for at in &list {
+        let Some(bound) = reader.number(at) else { continue };
+        if bounds.last().is_some_and(|last| *last >= bound) {
+            let hint = "each bound must be larger than the one before";
+            reader.refuse(at, "the bounds do not ascend", hint);
+        }
+        bounds.push(bound);
+    }
+    bounds
 }

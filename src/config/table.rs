@@ -3,9 +3,9 @@
 //! row.
 
 use super::kind::{
-    Count, Count64, DURATION_MS_MAX, Directory, Group, Headers, HeartbeatKind, LONGER_THAN_ZERO,
-    LevelWord, Listen, ModeWord, PassthroughWord, Permissions, Prefix, ProtocolWord, Routes,
-    Seconds, SettingKind, Share, Size, SocketPath, Span, Switch, Text, Url, Zone,
+    BucketsKind, Count, Count64, DURATION_MS_MAX, Directory, Group, Headers, HeartbeatKind,
+    LONGER_THAN_ZERO, LevelWord, Listen, ModeWord, PassthroughWord, Permissions, Prefix,
+    ProtocolWord, Seconds, SettingKind, Share, Size, SocketPath, Span, Switch, Text, Url, Zone,
 };
 use super::setting::Setting;
 use super::settings::Config;
@@ -230,10 +230,24 @@ pub const ALL: &[Setting] = &[
     ),
     setting!(
         "metrics.limits.routes",
-        Routes,
-        rules.routes_max,
+        Count,
+        rules.limits.routes,
         "The maximum number of route templates, of tables of a database, and of functions, each. \
          Further ones count as _other.",
+        bounds: Some((1, 10_000))
+    ),
+    setting!(
+        "metrics.limits.services",
+        Count,
+        rules.limits.services,
+        "The maximum number of services. Further ones count as _other.",
+        bounds: Some((1, 10_000))
+    ),
+    setting!(
+        "metrics.limits.error_types",
+        Count,
+        rules.limits.error_types,
+        "The maximum number of error types. Further ones count as _other.",
         bounds: Some((1, 10_000))
     ),
     setting!(
@@ -243,6 +257,13 @@ pub const ALL: &[Setting] = &[
         "The maximum length of a label value. A longer value is cut, and a hash of the whole \
          value is appended.",
         bounds: Some((32, 4096))
+    ),
+    setting!(
+        "metrics.buckets",
+        BucketsKind,
+        rules.buckets,
+        "The upper bounds in seconds of the standard histograms: of requests, queries and functions. \
+         A rule without buckets keeps 0.005 to 5."
     ),
     setting!(
         "metrics.created_timestamps",
@@ -450,14 +471,13 @@ pub fn waiting(running: &Config, wanted: &Config) -> Vec<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::standard;
 
     #[test]
     fn a_path_names_a_setting_or_all_below_it() {
         let paths = |path: &str| -> Vec<&str> { below(path).iter().map(|one| one.path).collect() };
         assert_eq!(paths("metrics.limits.series"), ["metrics.limits.series"]);
         assert_eq!(paths("metrics.groups").len(), 4);
-        assert_eq!(paths("metrics").len(), 10);
+        assert_eq!(paths("metrics").len(), 13);
         assert_eq!(paths("metr"), [""; 0]);
         assert_eq!(paths("install_directory"), [""; 0], "no file can say it");
     }
@@ -472,9 +492,9 @@ mod tests {
         wanted.health.fatal_for *= 2;
         assert_eq!(waiting(&running, &wanted), [""; 0], "taken over while it runs");
         wanted.line_bytes_max += 1;
-        wanted.rules.routes_max = Some(41);
+        wanted.rules.limits.routes = 41;
         assert_eq!(waiting(&running, &wanted), ["socket.line_bytes_max", "metrics.limits.routes"]);
-        wanted.rules.routes_max = Some(standard::ROUTES_MAX);
+        wanted.rules.limits.routes = running.rules.limits.routes;
         assert_eq!(
             waiting(&running, &wanted),
             ["socket.line_bytes_max"],

@@ -337,9 +337,9 @@ fn clash(message: String, name: &str, prefix: &str) -> (String, Option<String>) 
     (
         format!("{what}: it is a built-in metric"),
         Some(format!(
-            "choose another name; or switch the built-in metrics off with \
-             `metrics.groups.{group}: false`, and define this one with the labels and buckets that \
-             you need"
+            "choose another name; `metrics.buckets` sets the buckets of built-in metrics; or switch \
+             them off with `metrics.groups.{group}: false`, and define this one with the labels \
+             that you need"
         )),
     )
 }

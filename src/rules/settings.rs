@@ -1,5 +1,6 @@
 //! Rules as they are written, as plain data without YAML.
 
+use super::standard::SECONDS_BUCKETS;
 use crate::health::Signal;
 use crate::spans::SpanRule;
 use jiff::tz::TimeZone;
@@ -12,12 +13,41 @@ pub struct RulesSettings {
     pub prefix: String,
     /// Which groups of standard rules are on.
     pub groups: Groups,
-    /// The most route templates, tables and functions, each; 40 if unset.
-    pub routes_max: Option<usize>,
+    /// Limits of the labels of standard metrics.
+    pub limits: LabelLimits,
+    /// The upper bounds of the standard histograms.
+    pub buckets: Buckets,
     /// The user's rules, in order.
     pub own: Vec<RuleSettings>,
     /// The user's formats of lines, in the order in which they are tried.
     pub formats: Vec<FormatSettings>,
+}
+
+/// The most values of labels of the standard metrics; further values become `_other`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LabelLimits {
+    /// Of route templates, of tables and of functions, each.
+    pub routes: usize,
+    /// Of services that write to one sidecar.
+    pub services: usize,
+    /// Of error types: applications have dozens of exception classes, not hundreds.
+    pub error_types: usize,
+}
+
+impl Default for LabelLimits {
+    fn default() -> LabelLimits {
+        LabelLimits { routes: 40, services: 50, error_types: 100 }
+    }
+}
+
+/// Upper bounds of a histogram in seconds, ascending; `+Inf` is not among them.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Buckets(pub Vec<f64>);
+
+impl Default for Buckets {
+    fn default() -> Buckets {
+        Buckets(SECONDS_BUCKETS.to_vec())
+    }
 }
 
 /// One format of lines, as an application or a server is configured with it.

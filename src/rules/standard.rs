@@ -4,22 +4,12 @@
 
 use super::action::{Label, MeasureKind, Value};
 use super::set::On;
-use super::settings::RulesSettings;
+use super::settings::{Buckets, LabelLimits, RulesSettings};
 use crate::metrics::{FamilyKind, FamilySpec, LabelSpec};
 use crate::record::severity::Severity;
 
-/// Upper bounds in seconds of all standard histograms.
+/// The default of the upper bounds of histograms, in seconds.
 pub const SECONDS_BUCKETS: [f64; 10] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
-
-/// The most route templates, tables and functions with a separate series; further ones become
-/// `_other`.
-pub const ROUTES_MAX: usize = 40;
-
-/// The most values of `error_type`: applications have dozens of exception classes, not hundreds.
-const ERROR_TYPES_MAX: usize = 100;
-
-/// The most services that write to one sidecar.
-const SERVICES_MAX: usize = 50;
 
 /// One standard measure.
 #[derive(Clone, Debug)]
@@ -40,19 +30,19 @@ pub struct Standard {
 
 /// Returns the standard measures of the enabled groups.
 pub fn measures(settings: &RulesSettings) -> Vec<Standard> {
-    let routes_max = settings.routes_max.unwrap_or(ROUTES_MAX);
+    let RulesSettings { limits, buckets: Buckets(buckets), .. } = settings;
     let mut all = Vec::new();
     if settings.groups.log {
-        all.extend(log());
+        all.extend(log(limits));
     }
     if settings.groups.http {
-        all.extend(http(routes_max));
+        all.extend(http(limits, buckets));
     }
     if settings.groups.database {
-        all.extend(database(routes_max));
+        all.extend(database(limits, buckets));
     }
     if settings.groups.functions {
-        all.extend(functions(routes_max));
+        all.extend(functions(limits, buckets));
     }
     all
 }
@@ -62,15 +52,15 @@ pub fn active_requests() -> FamilySpec {
     family("http_requests_active", "HTTP requests started and not yet ended.", FamilyKind::AddGauge)
 }
 
-fn log() -> Vec<Standard> {
+fn log(limits: &LabelLimits) -> Vec<Standard> {
     let levels = Severity::SHORT_NAMES[1..].iter().map(|&name| name.to_owned()).collect();
     let records = FamilySpec {
-        labels: vec![open("service", SERVICES_MAX), closed("level")],
+        labels: vec![open("service", limits.services), closed("level")],
         siblings: vec![(1, levels)],
         ..family("log_records_total", "Log records, by service and level.", FamilyKind::Counter)
     };
     let errors = FamilySpec {
-        labels: vec![open("error_type", ERROR_TYPES_MAX), closed("kind")],
+        labels: vec![open("error_type", limits.error_types), closed("kind")],
         siblings: vec![(1, vec!["expected".to_owned(), "unexpected".to_owned()])],
         ..family(
             "log_errors_total",
@@ -84,17 +74,17 @@ fn log() -> Vec<Standard> {
     ]
 }
 
-fn http(routes_max: usize) -> Vec<Standard> {
+fn http(limits: &LabelLimits, buckets: &[f64]) -> Vec<Standard> {
     let requests = FamilySpec {
-        labels: vec![closed("method"), open("endpoint", routes_max), closed("status_code")],
+        labels: vec![closed("method"), open("endpoint", limits.routes), closed("status_code")],
         // The status of an unhandled exception; its series exists early, so that increase() shows
         // the first one.
         siblings: vec![(2, vec!["500".to_owned()])],
         ..family("http_requests_total", "HTTP requests.", FamilyKind::Counter)
     };
     let duration = FamilySpec {
-        labels: vec![closed("method"), open("endpoint", routes_max)],
-        ..seconds("http_request_duration_seconds", "Duration of HTTP requests.")
+        labels: vec![closed("method"), open("endpoint", limits.routes)],
+        ..seconds("http_request_duration_seconds", "Duration of HTTP requests.", buckets)
     };
     let labels = vec![Label::Method, Label::Endpoint, Label::StatusCode];
     vec![
@@ -103,25 +93,30 @@ fn http(routes_max: usize) -> Vec<Standard> {
     ]
 }
 
-fn database(routes_max: usize) -> Vec<Standard> {
+fn database(limits: &LabelLimits, buckets: &[f64]) -> Vec<Standard> {
     let queries = FamilySpec {
-        labels: vec![closed("operation"), open("table", routes_max)],
+        labels: vec![closed("operation"), open("table", limits.routes)],
         ..family("database_queries_total", "Database queries.", FamilyKind::Counter)
     };
-    let duration = seconds("database_query_duration_seconds", "Duration of database queries.");
+    let duration =
+        seconds("database_query_duration_seconds", "Duration of database queries.", buckets);
     vec![
         count("database_queries", On::Query, queries, vec![Label::DbOperation, Label::DbTable]),
         observe("database_queries", On::Query, duration, Vec::new()),
     ]
 }
 
-fn functions(routes_max: usize) -> Vec<Standard> {
+fn functions(limits: &LabelLimits, buckets: &[f64]) -> Vec<Standard> {
     let duration = FamilySpec {
-        labels: vec![open("function", routes_max)],
-        ..seconds("function_duration_seconds", "Duration of functions, as their log lines tell it.")
+        labels: vec![open("function", limits.routes)],
+        ..seconds(
+            "function_duration_seconds",
+            "Duration of functions, as their log lines tell it.",
+            buckets,
+        )
     };
     let failures = FamilySpec {
-        labels: vec![open("function", routes_max)],
+        labels: vec![open("function", limits.routes)],
         ..family(
             "function_failures_total",
             "Functions that failed, as their log lines tell it.",
@@ -153,9 +148,9 @@ fn family(name: &str, help: &str, kind: FamilyKind) -> FamilySpec {
     }
 }
 
-fn seconds(name: &str, help: &str) -> FamilySpec {
-    let buckets = FamilyKind::Histogram(SECONDS_BUCKETS.to_vec());
-    FamilySpec { unit: "seconds".to_owned(), ..family(name, help, buckets) }
+fn seconds(name: &str, help: &str, buckets: &[f64]) -> FamilySpec {
+    let kind = FamilyKind::Histogram(buckets.to_vec());
+    FamilySpec { unit: "seconds".to_owned(), ..family(name, help, kind) }
 }
 
 fn open(name: &str, values_max: usize) -> LabelSpec {
@@ -172,14 +167,26 @@ mod tests {
 
     /// Bug: the limit of routes did not hold for the tables of a database, although its help says so.
     #[test]
-    fn the_limit_of_routes_holds_for_tables_and_functions() {
-        let settings = RulesSettings { routes_max: Some(7), ..RulesSettings::default() };
+    fn limits_and_buckets_hold_for_every_family() {
+        let limits = LabelLimits { routes: 7, services: 8, error_types: 9 };
+        let buckets = Buckets(vec![0.5, 60.0]);
+        let settings = RulesSettings { limits, buckets, ..RulesSettings::default() };
         let measures = measures(&settings);
-        for name in ["endpoint", "table", "function"] {
+        for (name, expected) in
+            [("endpoint", 7), ("table", 7), ("function", 7), ("service", 8), ("error_type", 9)]
+        {
             let labels = measures.iter().flat_map(|measure| &measure.family.labels);
-            let limits: Vec<_> =
+            let found: Vec<_> =
                 labels.filter(|label| label.name == name).map(|label| label.values_max).collect();
-            assert!(!limits.is_empty() && limits.iter().all(|most| *most == Some(7)), "{name}");
+            assert!(!found.is_empty(), "{name}");
+            assert!(found.iter().all(|most| *most == Some(expected)), "{name}");
         }
+        let histograms = measures.iter().filter_map(|measure| match &measure.family.kind {
+            FamilyKind::Histogram(bounds) => Some(bounds),
+            _ => None,
+        });
+        let histograms: Vec<_> = histograms.collect();
+        assert_eq!(histograms.len(), 3);
+        assert!(histograms.iter().all(|bounds| **bounds == [0.5, 60.0]));
     }
 }

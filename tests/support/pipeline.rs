@@ -9,7 +9,7 @@ use sidelight::pipeline::{Parts, Pipeline};
 use sidelight::resource::Resource;
 use sidelight::rules::compile::compile_into;
 use sidelight::rules::set::Published;
-use sidelight::rules::settings::RulesSettings;
+use sidelight::rules::settings::{LabelLimits, RulesSettings};
 use sidelight::spans::SpanMaker;
 use sidelight::telemetry::Telemetry;
 use std::sync::Arc;
@@ -19,7 +19,8 @@ const ROUTES_MAX: usize = 5_000;
 
 /// A pipeline and the registry that it feeds.
 pub(crate) fn standard_pipeline() -> (Pipeline, Arc<Registry>) {
-    pipeline_with(&RulesSettings { routes_max: Some(ROUTES_MAX), ..RulesSettings::default() })
+    let limits = LabelLimits { routes: ROUTES_MAX, ..LabelLimits::default() };
+    pipeline_with(&RulesSettings { limits, ..RulesSettings::default() })
 }
 
 /// Builds a pipeline with these rules.
