@@ -8,9 +8,9 @@ use super::units::{self, Refused};
 use crate::health::Signal;
 use crate::metrics::LABELS_MAX;
 use crate::rules::settings::{
-    ExtractSettings, MetricKind, MetricSettings, Notation, RuleError, RuleSettings, ValueSettings,
+    ExtractSettings, MetricKind, MetricSettings, Notation, RuleError, RuleSettings,
+    SECONDS_BUCKETS, ValueSettings,
 };
-use crate::rules::standard::SECONDS_BUCKETS;
 use crate::spans::{Operation, SpanRule};
 use std::collections::HashMap;
 

@@ -1,6 +1,5 @@
 //! Rules as they are written, as plain data without YAML.
 
-use super::standard::SECONDS_BUCKETS;
 use crate::health::Signal;
 use crate::spans::SpanRule;
 use jiff::tz::TimeZone;
@@ -39,6 +38,10 @@ impl Default for LabelLimits {
         LabelLimits { routes: 40, services: 50, error_types: 100 }
     }
 }
+
+/// The default of the upper bounds of histograms, in seconds.
+pub(crate) const SECONDS_BUCKETS: [f64; 10] =
+    [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
 
 /// Upper bounds of a histogram in seconds, ascending; `+Inf` is not among them.
 #[derive(Clone, PartialEq, Debug)]

@@ -8,9 +8,6 @@ use super::settings::{Buckets, LabelLimits, RulesSettings};
 use crate::metrics::{FamilyKind, FamilySpec, LabelSpec};
 use crate::record::severity::Severity;
 
-/// The default of the upper bounds of histograms, in seconds.
-pub const SECONDS_BUCKETS: [f64; 10] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
-
 /// One standard measure.
 #[derive(Clone, Debug)]
 pub struct Standard {
