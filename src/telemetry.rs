@@ -45,7 +45,7 @@ own_metrics! {
     malformed: IntCounterVec = "frames_malformed_total", "", [FORMAT],
         "Frames that start like a format, but are not valid; they are decoded as plain text.";
     invalid_utf8: IntCounter = "frames_invalid_utf8_total", "", [],
-        "Frames in which invalid UTF-8 was replaced.";
+        "Frames with invalid UTF-8, which was replaced.";
     oversized: IntCounter = "frames_oversized_total", "", [],
         "Frames longer than the limit, of which the beginning was kept.";
     joined: IntCounter = "frames_joined_total", "", [],

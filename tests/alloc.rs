@@ -205,7 +205,7 @@ fn no_span_allocates_once_chunks_have_grown() {
     }
 }
 
-/// Scenario: lines in configured formats of every kind: with a time that is rewritten, a zone with
+/// Scenario: lines in the user's formats of every kind: with a time that is rewritten, a zone with
 /// daylight saving time, escaped values, a level that has another word, and lines that match none.
 /// Guarantees: there is no allocation once they have been used on this thread.
 #[test]

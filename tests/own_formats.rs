@@ -1,4 +1,4 @@
-//! Compares the configured formats with independent writers and readers: lines that CPython's
+//! Compares the user's formats with independent writers and readers: lines that CPython's
 //! `logging` and loguru wrote for a format string are read back, and grok patterns capture what
 //! pygrok captures. `tests/oracles/own_formats.py` writes the lines.
 

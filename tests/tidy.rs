@@ -274,7 +274,7 @@ fn functions_are_short() {
     assert!(long.is_empty(), "more than {FUNCTION_LINES_MAX} lines: {long:?}");
 }
 
-/// An error that is only a text can be neither matched nor searched for its cause. The command lines
+/// An error that is only a text can neither be matched, nor does it have a source. The command lines
 /// may use one, because they print it at once.
 #[test]
 fn errors_have_types_and_causes() {

@@ -7,16 +7,16 @@ mod json;
 mod summary;
 mod text;
 
+use super::lines::Records;
 use super::style::{self, Style};
 use crate::clock::Clock;
 use crate::config::environment::Environment;
 use crate::config::settings::Config;
 use crate::config::{Flags, load};
 use crate::console;
-use crate::record::Decoded;
 use crate::rules::compile::dry_run;
 use crate::rules::set::RuleSet;
-use gather::Explanation;
+use gather::{Explanation, LineReader};
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Read};
 use std::path::PathBuf;
@@ -103,13 +103,13 @@ fn input(words: &[String]) -> io::Result<String> {
 /// Explains the records of the input one after the other.
 fn explain_all(input: &str, config: &Config, rules: &RuleSet, mut write: impl FnMut(&Explanation)) {
     let now = Clock::system().now();
-    let mut reader = LineReader { memory: Memory::new(&rules.formats), decoded: Decoded::new() };
+    let mut reader = LineReader::new(rules);
     let mut records = Records::new(input.as_bytes());
     while let Some(record) = records.next(&mut reader.memory.formats) {
         let frame = String::from_utf8_lossy(record);
         let line = frame.trim_end_matches(['\n', '\r']);
         if !line.is_empty() {
-            write(&gather::gather(line, &mut decoded, config, rules, now));
+            write(&gather::gather(line, &mut reader, config, rules, now));
         }
     }
 }

@@ -1,11 +1,13 @@
 //! Reads a file of lines in blocks of whole records, also if it is compressed, with a progress bar
-//! on a terminal. Memory is bounded by one block, one line and the window of the decompressor.
-//! Unit: one block.
+//! on a terminal, and divides a block into records. Memory is bounded by one block, one line and
+//! the window of the decompressor. Unit: one block.
 
 mod compressed;
 
 use super::style::Style;
 use crate::console;
+use crate::decode::formats::Readers;
+use crate::frame::multiline;
 use compressed::decompressed;
 use std::cell::Cell;
 use std::fs::File;
@@ -77,6 +79,37 @@ impl<R: Read> Read for Counted<R> {
         let count = self.input.read(into)?;
         self.taken.set(self.taken.get() + count as u64);
         Ok(count)
+    }
+}
+
+/// The records of a block of whole lines, delimited as by a sidecar: lines are joined, and a line
+/// that one of the user's formats matches starts a record.
+pub(super) struct Records<'a> {
+    block: &'a [u8],
+    at: usize,
+    /// The end of the lines that are joined at `at`.
+    joined: usize,
+}
+
+impl<'a> Records<'a> {
+    /// Starts at the first line.
+    pub(super) fn new(block: &'a [u8]) -> Records<'a> {
+        Records { block, at: 0, joined: 0 }
+    }
+
+    /// Returns the next record with its line ends.
+    pub(super) fn next(&mut self, formats: &mut Readers) -> Option<&'a [u8]> {
+        let rest = &self.block[self.at..];
+        if rest.is_empty() {
+            return None;
+        }
+        let first_end = memchr::memchr(b'\n', rest).map_or(rest.len(), |end| end + 1);
+        if self.at >= self.joined {
+            (self.joined, _) = multiline::joined(self.block, self.at, self.at + first_end);
+        }
+        let (length, _) = formats.split(&rest[..self.joined - self.at], first_end);
+        self.at += length;
+        Some(&rest[..length])
     }
 }
 
@@ -165,7 +198,8 @@ mod tests {
     /// file; a frame cannot make memory grow past the limit.
     #[test]
     fn damaged_files_say_so() {
-        let text: String = (0..200_000).map(|n| format!("level=info n={n}\n")).collect();
+        let numbered: Vec<String> = (0..200_000).map(|n| format!("level=info n={n}\n")).collect();
+        let text = numbered.concat();
         for (bytes, tool) in [(gzip(&text), "gzip -t"), (zstd(&text), "zstd -t")] {
             let (found, result) = lines_of(&bytes[..bytes.len() / 2]);
             let error = result.expect_err("half a file").to_string();

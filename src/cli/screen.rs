@@ -1,7 +1,6 @@
 //! Draws the screen of `demo` and `watch` from two scrapes and a health report. Pure. Unit: one
 //! screen.
 
-use super::scrape::Scrape;
 use super::style::{Look, Style, shortened};
 use super::table::{self, COLUMNS_MIN, Figures};
 use std::time::Duration;
@@ -151,6 +150,7 @@ pub(super) fn wrapped(text: &str, indent: usize, lines_max: usize, columns: usiz
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::scrape::Scrape;
 
     fn scrape(lines: u32) -> Scrape {
         Scrape::parse(&format!(
@@ -213,12 +213,13 @@ mod tests {
     /// Guarantees: a low terminal shows fewer routes, so that the top stays visible.
     #[test]
     fn the_screen_fits_24_rows() {
-        let many: String = (b'a'..=b'z')
-            .map(|letter| {
-                let path = char::from(letter);
-                format!("http_requests_total{{method=\"GET\",endpoint=\"/{path}\",status_code=\"200\"}} 9\n")
-            })
-            .collect();
+        let route = |letter: u8| {
+            let path = char::from(letter);
+            format!(
+                "http_requests_total{{method=\"GET\",endpoint=\"/{path}\",status_code=\"200\"}} 9\n"
+            )
+        };
+        let many = (b'a'..=b'z').map(route).collect::<Vec<_>>().concat();
         let (before, now) = (Scrape::default(), Scrape::parse(&many));
         let health = Health::default();
         let view = |rows| View {

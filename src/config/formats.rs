@@ -1,5 +1,5 @@
-//! The list of configured formats of lines. What a pattern says is compiled by `rules`; here are its keys.
-//! Unit: one format.
+//! Reads the keys of the user's formats of lines. `rules` compiles what a pattern says. Unit: one
+//! format.
 
 use super::kind::{SettingKind, Zone};
 use super::reader::{At, Keys, Reader};
@@ -37,7 +37,7 @@ pub(super) fn read(
         if !format.name.is_empty() && !names.insert(format.name.clone()) {
             let message =
                 format!("an earlier format of the file has the name `{}`, too", format.name);
-            reader.refuse(at, message, "give each format of a file a different name");
+            reader.refuse(at, message, "give each format of a file another name");
         }
         formats.push(format);
     }

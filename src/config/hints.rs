@@ -22,7 +22,7 @@ pub(super) fn hint(text: &str, at: usize) -> Option<String> {
     indentation(&lines, number)
 }
 
-fn is_blank(line: &&&str) -> bool {
+fn is_blank(line: &str) -> bool {
     let text = line.trim_start();
     text.is_empty() || text.starts_with('#')
 }
@@ -59,7 +59,7 @@ fn open_quote(line: &str) -> Option<char> {
 /// Says which indentations would be right, if that of the line is none of them.
 fn indentation(lines: &[&str], number: usize) -> Option<String> {
     let width = |line: &str| line.len() - line.trim_start_matches(' ').len();
-    let line = lines.get(number).filter(|line| !is_blank(&line))?;
+    let line = lines.get(number).filter(|line| !is_blank(line))?;
     let own = width(line);
     let mut open: Vec<usize> = Vec::new();
     for line in lines.iter().take(number).filter(|line| !is_blank(line)) {

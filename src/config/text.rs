@@ -141,9 +141,9 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let absent = read(&folder.path().join("absent")).expect_err("no file");
         assert!(absent.source().is_none(), "a chain would print it twice: {absent}");
-        let inner = io::Error::other(TextError::TooMuch);
-        let outer = TextError::from(io::Error::other(inner));
-        assert!(outer.source().is_some_and(<dyn Error>::is::<TextError>), "{outer:?}");
+        let cause = String::from_utf8(vec![0xff]).expect_err("not UTF-8");
+        let deep = TextError::from(io::Error::other(TextError::NotUtf8(cause)));
+        assert!(deep.source().is_some_and(<dyn Error>::is::<FromUtf8Error>), "{deep:?}");
         let file = folder.path().join("a.yaml");
         fs::write(&file, b"a: \xff").expect("written");
         let binary = read(&file).expect_err("not UTF-8");

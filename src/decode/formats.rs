@@ -5,11 +5,12 @@
 //! # Decisions
 //!
 //! - A format applies to every source. The wrappers of a line are removed first, then the formats
-//!   are tried in the order of the configuration, and then the built-in readers. If none of
-//!   them describes a line without its wrapper, the line is tried with it, too, but only by formats
-//!   that begin with a time and by regular expressions: their own header may look like that of a transport.
-//! - The first format that matches as a whole reads the line. Half a match reads nothing, and
-//!   a line that no format matches goes to the built-in readers.
+//!   are tried in the order of the configuration, and then the built-in readers. If none of them
+//!   describes a line without its wrapper, the line is tried with it, too, but only by formats that
+//!   begin with a time and by regular expressions: their own header may look like that of a
+//!   transport.
+//! - The first format that matches the whole line reads it. Half a match reads nothing, and a line
+//!   that no format matches goes to the built-in readers.
 //! - The meaning of a field comes from its name in the pattern, never from its text. A value that
 //!   cannot be what the name says (a date that does not exist, a status without three digits) costs
 //!   that field only. A word that is no level leaves the level unspecified.

@@ -464,6 +464,37 @@ mod tests {
         })
     }
 
+    /// Returns the resolved fields of a JSON line.
+    fn resolved(line: &str) -> Decoded {
+        let (wanted, mut into) = (FieldTable::standard(), Decoded::new());
+        let (mut graph, mut work) = (LineGraph::new(), json::exact::Work::default());
+        assert!(json::read(line, &wanted, &mut graph, &mut work, &mut into), "{line}");
+        resolve(line, &wanted, &mut into);
+        into
+    }
+
+    /// Bug: a number that is no duration stayed, as if it were one, if its key was the only one.
+    #[test]
+    fn a_duration_that_cannot_be_read_does_not_stay() {
+        let digits = format!("1{}", "0".repeat(400));
+        for (value, expected) in [
+            ("1e999", None),
+            ("123456789012345678901234567890e400", None),
+            (&*digits, None),
+            ("\"5 apples\"", None),
+            ("-5", None),
+            ("1.25e1", Some(0.0125)),
+            ("12.5", Some(0.0125)),
+            ("\"12.5\"", Some(0.0125)),
+        ] {
+            let line = format!("{{\"path\":\"/a\",\"duration_ms\":{value}}}");
+            let into = resolved(&line);
+            let record = Record::new(&line, &into, UnixNanos(0), Envelope::default());
+            assert_eq!(record.entry(DURATION).is_some(), expected.is_some(), "{line}");
+            assert_eq!(record.seconds(DURATION), expected, "{line}");
+        }
+    }
+
     /// Bug: the status and the duration in the text of a message replaced those of the keys.
     #[test]
     fn a_request_in_a_message_replaces_no_key() {
@@ -479,10 +510,7 @@ mod tests {
             for (before, after) in [("", more), (more.trim_start_matches(','), "")] {
                 let comma = if before.is_empty() { "" } else { "," };
                 let line = format!("{{{before}{comma}\"msg\":\"{REQUEST}\"{after}}}");
-                let (wanted, mut into) = (FieldTable::standard(), Decoded::new());
-                let (mut graph, mut work) = (LineGraph::new(), json::exact::Work::default());
-                assert!(json::read(&line, &wanted, &mut graph, &mut work, &mut into), "{line}");
-                resolve(&line, &wanted, &mut into);
+                let into = resolved(&line);
                 let record = Record::new(&line, &into, UnixNanos(0), Envelope::default());
                 let found = (record.text(HTTP_STATUS), record.seconds(DURATION));
                 assert_eq!(found, (Some(expected.0), Some(expected.1)), "{line}");

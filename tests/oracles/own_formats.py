@@ -1,5 +1,5 @@
 """Writes own_formats.jsonl: lines as CPython's logging and loguru produce them for format strings,
-and what pygrok captures from lines, as an oracle of the configured formats.
+and what pygrok captures from lines, as an oracle of the user's formats.
 
 Usage: pip install loguru pygrok; python3 own_formats.py > own_formats.jsonl
 """

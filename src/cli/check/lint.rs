@@ -27,7 +27,9 @@ pub(super) fn warnings(loaded: &Loaded) -> Vec<Fault> {
         empty_labels(&at, rule, &mut found);
     }
     let mut warnings = loaded.locate_all(&found);
-    warnings.iter_mut().for_each(|fault| fault.level = Level::Warning);
+    for fault in &mut warnings {
+        fault.level = Level::Warning;
+    }
     warnings
 }
 
@@ -46,7 +48,7 @@ impl Names {
         for format in &rules.formats {
             formats.push_str(&format.pattern);
             for (name, field) in format.fields.iter().chain(&format.patterns) {
-                formats.push_str(&format!(" {name} {field} "));
+                formats.extend([" ", name, " ", field, " "]);
             }
         }
         Names { standard: FieldTable::standard(), formats, compared: BTreeSet::new() }

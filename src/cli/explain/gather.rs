@@ -64,17 +64,29 @@ pub(super) struct Reader {
     pub(super) declined: Option<(usize, String)>,
 }
 
+/// What is kept from one record to the next.
+pub(super) struct LineReader {
+    pub(super) memory: Memory,
+    decoded: Decoded,
+}
+
+impl LineReader {
+    /// Allocates what reading lines in these formats needs.
+    pub(super) fn new(rules: &RuleSet) -> LineReader {
+        LineReader { memory: Memory::new(&rules.formats), decoded: Decoded::new() }
+    }
+}
+
 /// Explains one record.
 pub(super) fn gather(
     line: &str,
-    decoded: &mut Decoded,
+    LineReader { memory, decoded }: &mut LineReader,
     config: &Config,
     rules: &RuleSet,
     now: UnixNanos,
 ) -> Explanation {
     decoded.trail = Some(Box::default());
-    let mut memory = Memory::new(&rules.formats);
-    decode(line, &rules.fields, &mut memory, decoded);
+    decode(line, &rules.fields, memory, decoded);
     rules.add_aliases(decoded);
     let decoded = &*decoded;
     let record = Record::new(line, decoded, now, Envelope::default());

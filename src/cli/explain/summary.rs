@@ -3,7 +3,7 @@
 //! a limited number of kinds. Unit: one file.
 
 use crate::app::compose::zone;
-use crate::cli::lines;
+use crate::cli::lines::{self, Records};
 use crate::cli::style::Style;
 use crate::clock::{Clock, UnixNanos};
 use crate::config::settings::Config;
@@ -12,7 +12,6 @@ use crate::decode::outline::outline;
 use crate::decode::time::{MinuteCache, Zone};
 use crate::decode::{Memory, decode, time};
 use crate::encoding::is_deceptive;
-use crate::frame::multiline;
 use crate::pipeline::explanation;
 use crate::record::{Decoded, Envelope, Format, Record, field};
 use crate::rules::set::RuleSet;

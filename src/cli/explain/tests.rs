@@ -263,3 +263,80 @@ fn the_line_of_an_error_is_no_request() {
     check("{}", &line(""), &["request  no: it has an exception and no duration"]);
     check("{}", &line(",\"duration_ms\":5"), &["request  yes: GET /a 500, 0.005 s"]);
 }
+
+/// Guarantees: on a terminal the line comes first, each field underlined where it was found in the
+/// colour of its name below; a value with escapes is found, too; the line controls no terminal.
+#[test]
+fn each_field_is_underlined_where_it_was_found() {
+    let config = Config::default();
+    let rules = dry_run(&config.rules, config.limits).expect("valid rules");
+    let print = |line: &str, colour: bool| {
+        text_of(line, &config, &rules, Style { colour, columns: Some(80) })
+    };
+    let found = print("{\"level\":\"warn\",\"msg\":\"a \\\"b\\\"\"}", true);
+    let names: Vec<&str> = found.lines().filter(|line| line.contains(" = ")).collect();
+    let line = found.lines().next().expect("the line");
+    for (value, name) in [("warn", "severity_text"), ("a \\\"b\\\"", "body")] {
+        let painted =
+            line.split("\x1b[4;").find(|piece| piece.contains(&format!("m{value}\x1b[0m")));
+        let colour = painted.and_then(|piece| piece.split('m').next()).expect(line);
+        assert!(
+            names.iter().any(|row| row.contains(&format!("\x1b[{colour}m{name}\x1b[0m"))),
+            "{value} has colour {colour}, but {name} has not: {names:?}"
+        );
+    }
+    assert!(found.contains("\x1b[33mWARN\x1b[0m"), "{found}");
+    let marked = print("level=info msg=\"x y\" dur=1", false);
+    assert!(
+        marked.starts_with("level=info msg=\"x y\" dur=1\n      ^~~~      ^~~\n\n"),
+        "{marked}"
+    );
+    assert!(!marked.contains('\x1b'), "{marked}");
+    assert!(!print("a\x1b[2Jb", true).contains("\x1b[2J"));
+}
+
+/// Guarantees: `--json` gives one object per record; the place of a field contains its value; rules
+/// say whether they matched, what they recorded, and why not.
+#[test]
+fn scripts_get_one_object_per_record() {
+    let rules = "
+rules:
+  - name: sold
+    when: 'event == \"sold\"'
+    extract: '(?<count>[0-9]+) pieces'
+    counter: {name: sold_total, labels: {count: {capture: count}}}
+";
+    let config = config(rules);
+    let compiled = dry_run(&config.rules, config.limits).expect("valid rules");
+    let input = "{\"event\":\"sold\",\"level\":\"info\",\"msg\":\"7 pieces\"}\n\
+         {\"method\":\"GET\",\"path\":\"/a/17\",\"status\":200,\"duration_ms\":12,\"request_id\":\"1\"}\n";
+    let text = json_of(input, &config, &compiled);
+    let objects: Vec<serde_json::Value> =
+        text.lines().map(|line| serde_json::from_str(line).expect("one object")).collect();
+    let [sold, request] = &objects[..] else { panic!("two records: {text}") };
+    for object in &objects {
+        let line = object["line"].as_str().expect("the line");
+        let fields = object["fields"].as_array().expect("fields");
+        assert!(fields.len() >= 3, "{fields:?}");
+        for field in fields {
+            let at = |name: &str| field[name].as_u64().expect("a place") as usize;
+            assert_eq!(Some(&line[at("start")..at("end")]), field["value"].as_str(), "{field}");
+        }
+    }
+    let rule = &sold["rules"][0];
+    assert_eq!((rule["name"].as_str(), rule["matched"].as_bool()), (Some("sold"), Some(true)));
+    assert_eq!(rule["captures"]["count"], "7", "{rule}");
+    assert_eq!(rule["actions"][0], "sold_total{count=\"7\"} 1", "{rule}");
+    assert_eq!(sold["span"], serde_json::Value::Null);
+    assert_eq!(sold["level"], "INFO");
+    assert_eq!(request["rules"][0]["matched"], false);
+    assert_eq!(request["rules"][0]["reason"], "the field `event` is absent");
+    assert_eq!(request["operations"]["request"]["reported"], true);
+    assert_eq!(request["span"]["name"], "GET /a/{id}");
+    assert_eq!(request["verdict"]["status"], "pass");
+    let is_counted = |sample: &serde_json::Value| {
+        sample["name"] == "http_requests_total" && sample["labels"]["endpoint"] == "/a/{id}"
+    };
+    assert!(request["series"].as_array().expect("series").iter().any(is_counted), "{request}");
+    assert_eq!(request["readers"][0]["read"], true);
+}

@@ -1,5 +1,5 @@
-//! The chapter on configured formats: the keys of a format, and an example of each notation that a test
-//! reads. Unit: one chapter.
+//! The chapter on the user's formats: the keys of a format, and an example of each notation that a
+//! test reads. Unit: one chapter.
 
 use crate::rules::settings::Notation;
 use serde_json::{Value as Json, json};
@@ -78,7 +78,7 @@ const KEYS: &[(&str, &str, &str)] = &[
         "map of words and levels",
         "The levels of words that are no usual names, as in `{AUDIT: notice}`.",
     ),
-    ("patterns", "map of names and expressions", "Your own names for `grok`."),
+    ("patterns", "map of names and expressions", "More names for `grok`."),
 ];
 
 /// Writes the chapter.

@@ -10,8 +10,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 /// Distinguishes a connection that floods, which may wait for its turn, from one with a writer that
-/// was blocked once and has to catch up, which must not wait. A writer that has left space in its socket for a
-/// while may fill it as often as that; one that always fills it floods.
+/// was blocked once and has to catch up, which must not wait. A writer that has left space in its
+/// socket for a while may fill it as often as that; one that always fills it floods.
 #[derive(Clone, Copy, Default, Debug)]
 pub(crate) struct Pace {
     /// The number of reads that left space in the socket, less the others; at most [`PACE_MAX`].

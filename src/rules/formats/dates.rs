@@ -70,17 +70,8 @@ pub(super) fn strftime(text: &str) -> Result<Vec<Part>, SyntaxError> {
         let Some(letter) = cursor.next() else {
             return Err(SyntaxError::new(from, "`%` at the end of the format of times"));
         };
-        let whole = match letter {
-            'D' | 'x' => Some("%m/%d/%y"),
-            'F' => Some("%Y-%m-%d"),
-            'T' | 'X' => Some("%H:%M:%S"),
-            'R' => Some("%H:%M"),
-            'r' => Some("%I:%M:%S %p"),
-            'c' => Some("%a %b %e %H:%M:%S %Y"),
-            _ => None,
-        };
-        if let Some(whole) = whole {
-            parts.extend(strftime(whole)?);
+        if let Some(several) = several(letter) {
+            parts.extend(strftime(several)?);
             continue;
         }
         let one = match letter {
