@@ -16,7 +16,7 @@ fn text(bytes: &[u8]) -> String {
 }
 
 /// Guarantees: the demo shows a line and the metric and span that it became, says what to try next,
-/// and loses nothing.
+/// and ends with a ledger without a loss.
 #[test]
 fn the_demo_shows_a_line_and_what_it_became() {
     let output = run(&["demo", "--for", "3s", "--rate", "60"]);

@@ -174,7 +174,7 @@ fn commands_print_what_the_pages_show() {
     assert!(count > 10, "commands were run: {count}");
 }
 
-/// One page whose commands are run, with its own sockets and port.
+/// The run of one page's commands, with separate sockets and a separate port.
 struct Session<'a> {
     page: &'a str,
     folder: tempfile::TempDir,

@@ -3,13 +3,19 @@
 //! and a duration, status or level that stays in its field can be parsed. Unit: one text of lines.
 #![no_main]
 
+mod support;
+
 use libfuzzer_sys::{Corpus, fuzz_target};
 use sidelight::clock::UnixNanos;
 use sidelight::decode::{Memory, decode};
 use sidelight::record::field::{self, FieldId, FieldTable, STANDARD};
 use sidelight::record::{Decoded, Envelope, Format, Record};
+use support::memory_changes_nothing;
 
 const LINES_MAX: usize = 4;
+
+/// Longer lines are cut off within this many bytes.
+const CUT_MAX: usize = 200;
 
 /// Returns every field as text, and the resolved values.
 fn read(line: &str, wanted: &FieldTable, memory: &mut Memory) -> Vec<Option<String>> {
@@ -28,7 +34,10 @@ fn read(line: &str, wanted: &FieldTable, memory: &mut Memory) -> Vec<Option<Stri
         assert!(decoded.slots.get(field::FRAMEWORK).is_none(), "{line:?}");
         assert!(decoded.slots.get(field::REQUEST_LINE).is_none(), "{line:?}");
         if decoded.slots.get(field::DURATION).is_some() {
-            assert!(record.seconds(field::DURATION).is_some(), "{line:?}: a duration without a unit");
+            assert!(
+                record.seconds(field::DURATION).is_some(),
+                "{line:?}: a duration without a unit"
+            );
         }
         if let Some(status) = record.text(field::HTTP_STATUS) {
             assert!(status.len() == 3 && status.bytes().all(|b| b.is_ascii_digit()), "{line:?}");
@@ -38,20 +47,7 @@ fn read(line: &str, wanted: &FieldTable, memory: &mut Memory) -> Vec<Option<Stri
 }
 
 fuzz_target!(|data: &[u8]| -> Corpus {
-    thread_local!(static WANTED: FieldTable = FieldTable::standard());
     let Ok(text) = std::str::from_utf8(data) else { return Corpus::Reject };
-    WANTED.with(|wanted| {
-        let mut trained = Memory::default();
-        for line in text.split('\n').take(LINES_MAX) {
-            let first = read(line, wanted, &mut Memory::default());
-            for _ in 0..2 {
-                assert_eq!(read(line, wanted, &mut trained), first, "{line:?}");
-            }
-            // every prefix of a short line
-            for cut in (0..line.len().min(200)).filter(|cut| line.is_char_boundary(*cut)) {
-                read(&line[..cut], wanted, &mut trained);
-            }
-        }
-    });
+    memory_changes_nothing(text, LINES_MAX, CUT_MAX, read);
     Corpus::Keep
 });

@@ -4,14 +4,20 @@
 //! lines.
 #![no_main]
 
+mod support;
+
 use libfuzzer_sys::{Corpus, fuzz_target};
 use sidelight::clock::UnixNanos;
 use sidelight::decode::{Memory, decode};
 use sidelight::record::field::{BODY, FieldId, FieldTable, SEVERITY, STANDARD, TIMESTAMP};
 use sidelight::record::slots::Place;
 use sidelight::record::{Decoded, Envelope, Format, Record, severity::Severity};
+use support::memory_changes_nothing;
 
 const LINES_MAX: usize = 16;
+
+/// Longer lines are cut off within this many bytes.
+const CUT_MAX: usize = 120;
 
 /// What the header of a line says.
 #[derive(PartialEq, Eq, Debug)]
@@ -40,26 +46,13 @@ fn read(line: &str, wanted: &FieldTable, memory: &mut Memory) -> Read {
         }
     }
     let fields = (0..STANDARD.len() as u16).map(FieldId);
-    let fields = fields.map(|field| record.entry(field).map(|entry| record.slice(entry).to_owned()));
+    let fields =
+        fields.map(|field| record.entry(field).map(|entry| record.slice(entry).to_owned()));
     Read { format: decoded.format, severity: record.severity(), fields: fields.collect() }
 }
 
 fuzz_target!(|data: &[u8]| -> Corpus {
-    thread_local!(static WANTED: FieldTable = FieldTable::standard());
     let Ok(text) = std::str::from_utf8(data) else { return Corpus::Reject };
-    WANTED.with(|wanted| {
-        let mut trained = Memory::default();
-        for line in text.split('\n').take(LINES_MAX) {
-            let first = read(line, wanted, &mut Memory::default());
-            for _ in 0..2 {
-                assert_eq!(read(line, wanted, &mut trained), first, "{line:?}");
-            }
-            for cut in (0..line.len().min(120)).filter(|cut| line.is_char_boundary(*cut)) {
-                let cut = &line[..cut];
-                let first = read(cut, wanted, &mut Memory::default());
-                assert_eq!(read(cut, wanted, &mut trained), first, "{cut:?}");
-            }
-        }
-    });
+    memory_changes_nothing(text, LINES_MAX, CUT_MAX, read);
     Corpus::Keep
 });

@@ -171,7 +171,8 @@ fn check(line: &str, wanted: &FieldTable, trained: &mut LineGraph) {
     let expected = expected(line, wanted);
     // the non-JSON numbers that Python and .NET write (such as NaN) count as null
     let is_syntax = || {
-        let line = line.replace("-Infinity", "null").replace("Infinity", "null").replace("NaN", "null");
+        let line =
+            line.replace("-Infinity", "null").replace("Infinity", "null").replace("NaN", "null");
         serde_json::from_str::<IgnoredAny>(&line).is_ok()
     };
     let (mut work, mut decoded) = (Work::default(), Decoded::new());

@@ -2,15 +2,18 @@
 //! client, and the processor time of that thread. Client and webhook run on separate cores if there
 //! are two, so that neither waits for the other. Run: `cargo bench --bench admission`.
 
-#[path = "support/client.rs"]
+#[path = "../tests/support/client.rs"]
 mod client;
+#[path = "support/review.rs"]
+mod review;
 
 use bytes::Bytes;
-use client::{SERVER, certificates, review};
+use client::{SERVER, certificates};
 use http_body_util::{BodyExt, Full};
 use hyper::Request;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
+use review::review;
 use rustix::thread::{CpuSet, sched_setaffinity};
 use rustls::pki_types::ServerName;
 use sidelight::clock::Clock;

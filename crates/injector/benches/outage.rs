@@ -7,15 +7,18 @@
 // a benchmark reads the real clock
 #![allow(clippy::disallowed_methods)]
 
-#[path = "support/client.rs"]
+#[path = "../tests/support/client.rs"]
 mod client;
+#[path = "support/review.rs"]
+mod review;
 
 use bytes::Bytes;
-use client::{SERVER, certificates, review};
+use client::{SERVER, certificates};
 use http_body_util::{BodyExt, Full};
 use hyper::Request;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
+use review::review;
 use rustix::process::{Pid, Signal, kill_process};
 use rustls::pki_types::ServerName;
 use sidelight::clock::Clock;
@@ -47,7 +50,7 @@ const DELAY_MAX: Duration = Duration::from_secs(2);
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Outage {
-    /// No outage.
+    /// The webhook serves throughout; the figures of the others are compared with these.
     None,
     /// SIGKILL: connections are refused.
     Killed,

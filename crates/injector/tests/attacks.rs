@@ -4,16 +4,16 @@
 //! memory must be below the chart's limit.
 #![allow(clippy::disallowed_methods)] // it waits for another process, which uses real time
 
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+#[path = "support/client.rs"]
+mod client;
+
+use client::{SERVER, certificates};
+use rustls::pki_types::ServerName;
 use serde_json::{Value, json};
 use sidelight::clock::Clock;
-use sidelight_injector::server::certificate;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -33,8 +33,6 @@ const CONNECTIONS: usize = 450;
 /// Long enough for a loaded machine; a test that waits for so long has failed.
 const AMPLE: Duration = Duration::from_mins(1);
 
-const NAME: &str = "sidelight-injector.sidelight-system.svc";
-
 struct Injector {
     child: Child,
     address: SocketAddr,
@@ -52,13 +50,7 @@ impl Drop for Injector {
 impl Injector {
     fn start() -> Injector {
         let tls = tempfile::tempdir().expect("a folder");
-        let (now, day) = (Clock::system().now(), Duration::from_hours(24));
-        let authority = certificate::authority(now, day).expect("an authority");
-        let names = certificate::names("sidelight-injector", "sidelight-system");
-        let leaf = certificate::leaf(&names, &authority, now, day).expect("a leaf");
-        for (name, text) in [("tls.crt", &leaf.certificate), ("tls.key", &leaf.key)] {
-            std::fs::write(tls.path().join(name), text).expect("a file");
-        }
+        let connector = certificates(&Clock::system(), tls.path());
         let program = env!("CARGO_BIN_EXE_sidelight-injector");
         let limited = format!("ulimit -v {ADDRESS_SPACE_KIB_MAX}; exec {program} \"$@\"");
         let mut command = Command::new("sh");
@@ -74,22 +66,12 @@ impl Injector {
             }
         };
         std::thread::spawn(move || lines.for_each(drop));
-        let mut roots = RootCertStore::empty();
-        let certificate = CertificateDer::from_pem_slice(authority.certificate.as_bytes());
-        roots.add(certificate.expect("PEM")).expect("a certificate");
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[&rustls::version::TLS13])
-            .expect("a version")
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let connector = TlsConnector::from(Arc::new(config));
         Injector { child, address, connector, _tls: tls }
     }
 
     async fn connect(&self) -> Option<TlsStream<TcpStream>> {
         let stream = TcpStream::connect(self.address).await.ok()?;
-        let name = ServerName::try_from(NAME).expect("a name");
+        let name = ServerName::try_from(SERVER).expect("a name");
         timeout(AMPLE, self.connector.connect(name, stream)).await.ok()?.ok()
     }
 
@@ -111,7 +93,7 @@ impl Injector {
     async fn post(&self, body: &[u8]) -> Option<Value> {
         let mut stream = self.connect().await?;
         let head = format!(
-            "POST /mutate HTTP/1.1\r\nHost: {NAME}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+            "POST /mutate HTTP/1.1\r\nHost: {SERVER}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
             body.len()
         );
         stream.write_all(head.as_bytes()).await.ok()?;
@@ -251,6 +233,6 @@ async fn only_one_protocol() {
     let mut injector = Injector::start();
     let mut config = (**injector.connector.config()).clone();
     config.alpn_protocols = vec![b"h2".to_vec()];
-    injector.connector = TlsConnector::from(Arc::new(config));
+    injector.connector = TlsConnector::from(std::sync::Arc::new(config));
     assert!(injector.connect().await.is_none());
 }

@@ -33,8 +33,7 @@ pub enum Error {
     ServiceAccount(Box<kube::config::InClusterError>),
     /// The client cannot be set up: a certificate, a key, a token or a plug-in.
     Client(Box<kube::Error>),
-    /// This text is not a valid name of an object or of a namespace. It must not become part of a
-    /// URL.
+    /// This text is not a valid name of an object or of a namespace, and a URL must not contain it.
     Name(String),
     /// The call took longer than its limit; has its verb and object.
     Timeout(String),

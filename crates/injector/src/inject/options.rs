@@ -315,8 +315,8 @@ mod tests {
     use super::{CONFIG, KEYS};
     use std::collections::BTreeSet;
 
-    /// Guarantees: the table of annotations in `docs/kubernetes.md` has the keys that are read, and
-    /// no others.
+    /// Guarantees: the table of annotations in `docs/kubernetes.md` has exactly the keys that are
+    /// read.
     #[test]
     fn the_page_has_all_annotations() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/kubernetes.md");

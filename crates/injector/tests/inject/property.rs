@@ -41,8 +41,8 @@ fn untouched(before: &Value, after: &Value) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// Checks that the API's types have every field of `ours`, with its type: reading and writing it
-/// loses nothing.
+/// Checks that the API's types have every field of `ours`, with its type: what is read and written
+/// again is equal.
 fn of_the_schema<T: Serialize + DeserializeOwned>(ours: &Value) -> Result<(), TestCaseError> {
     let typed: T = serde_json::from_value(ours.clone())
         .map_err(|error| TestCaseError::fail(format!("{error} in {ours}")))?;

@@ -1,30 +1,6 @@
-//! A client of the webhook as API servers are: TLS 1.3, HTTP/1.1, connections that are kept.
+//! The review of a pod, as an API server sends it.
 
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, RootCertStore};
 use serde_json::{Value, json};
-use sidelight::clock::Clock;
-use sidelight_injector::server::certificate;
-use std::path::Path;
-use std::sync::Arc;
-use std::time::Duration;
-use tokio_rustls::TlsConnector;
-
-pub(crate) const SERVER: &str = "sidelight-injector.sidelight-system.svc";
-
-const DAY: Duration = Duration::from_hours(24);
-
-/// Writes `tls.crt` and `tls.key` into `directory`, and returns a client that trusts them.
-pub(crate) fn certificates(clock: &Clock, directory: &Path) -> TlsConnector {
-    let authority = certificate::authority(clock.now(), DAY).expect("an authority");
-    let names = certificate::names("sidelight-injector", "sidelight-system");
-    let leaf = certificate::leaf(&names, &authority, clock.now(), DAY).expect("a leaf");
-    for (name, text) in [("tls.crt", &leaf.certificate), ("tls.key", &leaf.key)] {
-        std::fs::write(directory.join(name), text).expect("a file");
-    }
-    trusting(&authority.certificate)
-}
 
 /// Returns a review of a pod as an API server sends it, with defaults filled in.
 pub(crate) fn review(containers: usize, variables: usize) -> Vec<u8> {
@@ -76,17 +52,4 @@ pub(crate) fn review(containers: usize, variables: usize) -> Vec<u8> {
     })
     .to_string()
     .into_bytes()
-}
-
-/// Returns a TLS client that trusts `authority`.
-fn trusting(authority: &str) -> TlsConnector {
-    let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_slice(authority.as_bytes()).expect("PEM")).expect("a root");
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .expect("a version")
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    TlsConnector::from(Arc::new(config))
 }
