@@ -35,7 +35,6 @@ pub(crate) fn choose(programs: &[Program], line: &str, spans: &mut Spans) -> Res
     }
 }
 
-#[cold]
 fn choose_one_of(programs: &[Program], line: &str, spans: &mut Spans) -> Result<usize, Missed> {
     let mut best: Option<usize> = None;
     let mut furthest = (0, Miss { at: 0, step: 0, is_literal: false });

@@ -45,7 +45,8 @@ pub(crate) const ARGUMENT: &[u8] = b"--copy-pipes";
 /// Our program, also if it was deleted or is not in PATH.
 const OUR_PROGRAM: &str = "/proc/self/exe";
 
-/// How long the command waits for the second process. It usually takes a millisecond.
+/// How long the command waits for the second process, which is ready within milliseconds unless the
+/// machine is overloaded.
 const READY: Duration = Duration::from_secs(1);
 
 /// What each process sends: the first one together with the pipes, the second one when it is ready.
