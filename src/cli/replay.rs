@@ -192,9 +192,7 @@ fn spans(outcome: &Outcome, style: Style) -> Vec<String> {
         let mean = table::took(took.as_secs_f64() / *count as f64);
         format!("  {name:<width$}{count:>8}{failed:>8}{mean:>10}")
     }));
-    if let Some(more) = all.len().checked_sub(ROWS_MAX).filter(|more| *more > 0) {
-        lines.push(style.paint(Look::Aside, &format!("  {more} further names")));
-    }
+    lines.extend(table::further(all.len(), ROWS_MAX, "name", style));
     lines
 }
 

@@ -126,23 +126,30 @@ fn totals(view: &View<'_>) -> Vec<String> {
     lines
 }
 
-/// Wraps a text that has no good place to break, with an indentation; the last line that fits ends
-/// in dots if more follows.
+/// How far from the end of a line a place to break is searched for.
+const BREAK_COLUMNS_MAX: usize = 30;
+
+/// Wraps a text with an indentation: after a space or a comma, or anywhere if there is none near the
+/// end of the line. The last line that fits ends in dots if more follows.
 pub(super) fn wrapped(text: &str, indent: usize, lines_max: usize, columns: usize) -> Vec<String> {
     let width = columns.max(COLUMNS_MIN).saturating_sub(indent);
     let characters: Vec<char> = text.chars().collect();
-    let mut lines: Vec<String> = characters
-        .chunks(width)
-        .take(lines_max)
-        .map(|chunk| format!("{}{}", " ".repeat(indent), chunk.iter().collect::<String>()))
-        .collect();
-    if characters.len() > width * lines_max
-        && let Some(last) = lines.last_mut()
-    {
-        for _ in 0..3 {
-            last.pop();
+    let mut rest = &characters[..];
+    let mut lines = Vec::new();
+    while !rest.is_empty() && lines.len() < lines_max {
+        let is_break = |&at: &usize| matches!(rest[at - 1], ' ' | ',');
+        let least = width.saturating_sub(BREAK_COLUMNS_MAX).max(1);
+        let end = if rest.len() > width {
+            (least..=width).rev().find(is_break).unwrap_or(width)
+        } else {
+            rest.len()
+        };
+        let mut line: String = rest[..end].iter().collect();
+        rest = &rest[end..];
+        if lines.len() + 1 == lines_max && !rest.is_empty() {
+            line = format!("{}...", line.chars().take(width - 3).collect::<String>());
         }
-        last.push_str("...");
+        lines.push(format!("{}{line}", " ".repeat(indent)));
     }
     lines
 }
@@ -243,6 +250,10 @@ mod tests {
     #[test]
     fn long_lines_are_wrapped() {
         assert_eq!(wrapped("abc", 2, 3, 60), ["  abc"]);
+        let text = format!("a=1 {}b=\"x\" c={}", "w=1 ".repeat(12), "y".repeat(40));
+        let lines = wrapped(&text, 4, 3, 60);
+        assert_eq!(lines.iter().map(|line| &line[4..]).collect::<String>(), text);
+        assert!(lines[0].ends_with("w=1 ") && lines[1].ends_with('y'), "{lines:?}");
         let long = "\u{e4}".repeat(130);
         let lines = wrapped(&long, 4, 2, 60);
         assert_eq!(lines.len(), 2);

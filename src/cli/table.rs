@@ -104,7 +104,7 @@ pub(super) fn routes(figures: &Figures<'_>, rows_max: usize, style: Style) -> Ve
             at(0.99)
         ));
     }
-    lines.extend(further(all.len(), rows_max, "routes", style));
+    lines.extend(further(all.len(), rows_max, "route", style));
     lines
 }
 
@@ -171,13 +171,15 @@ pub(super) fn errors(now: &Scrape, rows_max: usize, style: Style) -> Vec<String>
         let name = shortened(name, width);
         lines.push(format!("  {name:<width$}{:>8}{:>17}", count(*errors), count(*unexpected)));
     }
-    lines.extend(further(all.len(), rows_max, "types", style));
+    lines.extend(further(all.len(), rows_max, "type", style));
     lines
 }
 
-fn further(all: usize, shown: usize, what: &str, style: Style) -> Option<String> {
+/// Returns the line that says how many of them are not shown; `what` is one of them.
+pub(super) fn further(all: usize, shown: usize, what: &str, style: Style) -> Option<String> {
     let more = all.checked_sub(shown).filter(|more| *more > 0)?;
-    Some(style.paint(Look::Aside, &format!("  {more} further {what}")))
+    let plural = if more == 1 { "" } else { "s" };
+    Some(style.paint(Look::Aside, &format!("  {more} further {what}{plural}")))
 }
 
 /// Returns the width of the column of names: that of the longest one, within limits.
@@ -247,7 +249,7 @@ mod tests {
             [
                 "  route                   reqs    per s   5xx    p50    p95    p99",
                 "  GET /a                    10      2.5     1  50 ms  95 ms  99 ms",
-                "  1 further routes",
+                "  1 further route",
                 "  error                  count with stack trace",
                 "  KeyError                   7                2",
             ]
