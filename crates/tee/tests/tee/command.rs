@@ -2,7 +2,8 @@
 //! and how it ends.
 
 use super::{
-    AMPLE, assert_one_order, directory, end, first_process, keeper, shell, subreaper, tee,
+    AMPLE, Watchdog, assert_one_order, directory, end, first_process, keeper, shell, stop_ignoring,
+    subreaper, tee,
 };
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -57,6 +58,7 @@ fn a_new_sidecar_gets_whole_lines() {
     let first = UnixListener::bind(&socket).expect("a free path");
     let script = "i=0; while [ $i -lt 20000 ]; do echo \"a line with the number $i\"; i=$((i+1)); done; read x; echo last";
     let mut child = shell(&socket, script).stdin(Stdio::piped()).spawn().expect("the binary");
+    let _watchdog = Watchdog::of(&child);
     // either connection may be the one of standard error; neither is ever read
     let both: Vec<_> = (0..2).map(|_| first.accept().expect("a connection")).collect();
     let mut out = BufReader::new(child.stdout.take().expect("piped"));
@@ -120,7 +122,9 @@ fn signals_reach_the_command() {
     let script =
         "for s in HUP INT QUIT USR1 USR2 TERM; do trap \"echo got $s\" $s; done; trap 'exit 9' ALRM
         echo ready; while :; do read x; done";
+    stop_ignoring(&[Signal::HUP, Signal::INT, Signal::QUIT]);
     let mut child = shell(&socket, script).stdin(Stdio::piped()).spawn().expect("the binary");
+    let _watchdog = Watchdog::of(&child);
     let _stdin = child.stdin.take();
     let mut out = BufReader::new(child.stdout.take().expect("piped"));
     let pid = Pid::from_child(&child);
@@ -167,6 +171,7 @@ fn ignored_signals_stay_ignored() {
 fn a_command_notices_that_its_reader_is_gone() {
     let directory = directory();
     let mut child = tee(&directory.path().join("absent"), &["yes"]).spawn().expect("the binary");
+    let _watchdog = Watchdog::of(&child);
     let mut some = [0; 100];
     child.stdout.take().expect("piped").read_exact(&mut some).expect("it writes");
     let status = end(child).status;

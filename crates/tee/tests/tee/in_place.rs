@@ -1,12 +1,11 @@
 //! Commands that run in place of tee, because they must be process 1 of their container.
 
-use super::{AMPLE, assert_one_order, directory, end, first_process, keeper, tee, within_ample};
+use super::{AMPLE, Watchdog, assert_one_order, directory, end, first_process, keeper, tee};
 use rustix::fs::Mode;
-use rustix::process::Pid;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
-use std::process::{ChildStdout, Command, Stdio};
+use std::process::{Command, Stdio};
 
 fn in_place(socket: &Path, command: &[&str]) -> Command {
     let mut tee = Command::new(env!("CARGO_BIN_EXE_sidelight-tee"));
@@ -23,21 +22,6 @@ fn init(directory: &Path, script: &str) -> String {
     std::fs::write(&path, format!("#!/bin/sh\n{refuse}\n{script}\n")).expect("a free path");
     rustix::fs::chmod(&path, Mode::from_raw_mode(0o755)).expect("our file");
     path.to_str().expect("text").to_owned()
-}
-
-/// Reads the next line, or the rest if `to_end`, and returns both the reader and the text.
-fn read(
-    pid: Pid,
-    mut output: BufReader<ChildStdout>,
-    to_end: bool,
-) -> (BufReader<ChildStdout>, String) {
-    within_ample(pid, move || {
-        let mut text = String::new();
-        let read =
-            if to_end { output.read_to_string(&mut text) } else { output.read_line(&mut text) };
-        read.expect("text");
-        (output, text)
-    })
 }
 
 /// Guarantees: the command is the process that was started; standard input, both outputs, both
@@ -100,13 +84,16 @@ fn an_init_system_is_process_1() {
     let socket = socket.to_str().expect("text");
     let Some(mut command) = first_process(&["--socket", socket, "--", &init]) else { return };
     let mut child = command.stdin(Stdio::piped()).spawn().expect("unshare");
-    let (pid, output) = (Pid::from_child(&child), child.stdout.take().expect("piped"));
+    let watchdog = Watchdog::of(&child);
+    let mut output = BufReader::new(child.stdout.take().expect("piped"));
+    let (mut line, mut rest) = (String::new(), String::new());
     let mut stdin = child.stdin.take().expect("piped");
     stdin.write_all(b"go\n").expect("it reads");
-    let (output, line) = read(pid, BufReader::new(output), false);
+    output.read_line(&mut line).expect("text");
     assert_eq!(line, "stopped\n");
     stdin.write_all(b"go\n").expect("it reads");
-    let (_, rest) = read(pid, output, true);
+    output.read_to_string(&mut rest).expect("text");
+    drop(watchdog);
     assert_eq!((end(child).status.code(), rest.as_str()), (Some(6), ""));
     let mut copied: Vec<Vec<u8>> =
         (0..2).map(|_| copies.recv_timeout(AMPLE).expect("a copy")).collect();

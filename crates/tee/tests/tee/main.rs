@@ -10,14 +10,16 @@ use std::os::unix::net::UnixListener;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
 /// The variable with the arguments of tee for [`becomes_a_subreaper`], separated by line feeds.
 const SUBREAPER: &str = "SIDELIGHT_TEE_TEST_SUBREAPER";
 
 /// Long enough for a loaded machine; a test that waits for so long has failed.
-const AMPLE: Duration = Duration::from_secs(20);
+const AMPLE: Duration = Duration::from_mins(1);
 
 fn tee(socket: &Path, command: &[&str]) -> Command {
     let mut tee = Command::new(env!("CARGO_BIN_EXE_sidelight-tee"));
@@ -31,18 +33,41 @@ fn shell(socket: &Path, script: &str) -> Command {
 }
 
 fn end(child: Child) -> Output {
-    let pid = Pid::from_child(&child);
-    within_ample(pid, move || child.wait_with_output()).expect("its output")
+    let _watchdog = Watchdog::of(&child);
+    child.wait_with_output().expect("its output")
 }
 
-/// Returns what `read` returns. If that takes too long, ends the process `pid` and panics.
-fn within_ample<T: Send + 'static>(pid: Pid, read: impl FnOnce() -> T + Send + 'static) -> T {
-    let (sender, done) = channel();
-    std::thread::spawn(move || sender.send(read()));
-    done.recv_timeout(AMPLE).unwrap_or_else(|_| {
-        kill_process(pid, Signal::KILL).expect("it runs");
-        panic!("the output or the end of the process does not come")
-    })
+/// Kills a process that runs for [`AMPLE`], so that nobody waits for its output for ever. Drop it
+/// when the process has done what the test needs.
+struct Watchdog {
+    _is_needed: Sender<()>,
+}
+
+impl Watchdog {
+    fn of(child: &Child) -> Watchdog {
+        let (sender, dropped) = channel();
+        let pid = Pid::from_child(child);
+        std::thread::spawn(move || {
+            if dropped.recv_timeout(AMPLE) == Err(RecvTimeoutError::Timeout) {
+                eprintln!("process {pid} has not ended after {AMPLE:?}");
+                let _ = kill_process(pid, Signal::KILL);
+            }
+        });
+        Watchdog { _is_needed: sender }
+    }
+}
+
+/// Gives signals their default action in the processes that this one starts: a test run by `nohup`,
+/// or in the background of a script, ignores them, and so would the command.
+fn stop_ignoring(signals: &[Signal]) {
+    for signal in signals {
+        // a process that is started gets the default in place of a handler
+        let registered = signal_hook::flag::register_conditional_default(
+            signal.as_raw(),
+            Arc::new(AtomicBool::new(true)),
+        );
+        registered.expect("a signal that can be caught");
+    }
 }
 
 /// Starts a sidecar that keeps the bytes of each connection and sends them in the order in which
@@ -88,7 +113,7 @@ fn directory() -> tempfile::TempDir {
 fn first_process(arguments: &[&str]) -> Option<Command> {
     let unshare = |flags: &[&str]| {
         let mut unshare = Command::new("unshare");
-        unshare.args(flags).args(["--pid", "--fork", "--mount-proc"]);
+        unshare.args(flags).args(["--pid", "--fork", "--kill-child", "--mount-proc"]);
         unshare.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         unshare
     };
