@@ -17,7 +17,7 @@ pub(crate) mod replay;
 pub(crate) mod run;
 mod scrape;
 mod screen;
-pub(crate) mod style;
+pub mod style;
 mod table;
 pub mod value;
 pub(crate) mod watch;
@@ -75,9 +75,10 @@ pub enum Command {
 /// Parses the arguments and runs the command.
 pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: &Environment) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
-    let is_own =
-        |name: &str| name == "help" || CommandLine::command().find_subcommand(name).is_some();
-    if let Some(code) = programs::run(&arguments, is_own) {
+    let definition = CommandLine::command();
+    let commands = definition.get_subcommands().map(clap::Command::get_name);
+    let own: Vec<&str> = commands.chain(["help"]).collect();
+    if let Some(code) = programs::run(&arguments, &own, environment) {
         return code;
     }
     let arguments: CommandLine = match parsed(arguments) {

@@ -51,15 +51,13 @@ pub struct Arguments {
 /// Checks configurations and reports what is wrong on standard error.
 pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
     if arguments.cluster {
-        return check_cluster(arguments);
+        return check_cluster(arguments, environment);
     }
     let checked = if arguments.files.is_empty() {
         let loaded = load(&Flags::default(), environment);
         let names: Vec<&str> = loaded.layers().collect();
         if names.is_empty() && !arguments.print {
-            console::diagnostic_line(format_args!(
-                "error: no file to check: name one, or set SIDELIGHT_CONFIG"
-            ));
+            style::fail("no file to check: name one, or set SIDELIGHT_CONFIG", environment);
             return ExitCode::from(2);
         }
         let name = if names.is_empty() { "no file".to_owned() } else { names.join(" + ") };
@@ -76,7 +74,7 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
 }
 
 /// Starts the program that knows clusters.
-fn check_cluster(arguments: &Arguments) -> ExitCode {
+fn check_cluster(arguments: &Arguments, environment: &Environment) -> ExitCode {
     let mut passed = vec![OsString::from("check")];
     if arguments.strict {
         passed.push("--strict".into());
@@ -84,7 +82,7 @@ fn check_cluster(arguments: &Arguments) -> ExitCode {
     if let Some(file) = &arguments.kubeconfig {
         passed.extend(["--kubeconfig".into(), file.into()]);
     }
-    programs::become_program("check --cluster", programs::INJECTOR, &passed)
+    programs::become_program("check --cluster", programs::INJECTOR, &passed, environment)
 }
 
 /// Reports what is wrong with one configuration, except for what was reported before: the

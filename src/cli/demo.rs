@@ -7,6 +7,7 @@ mod example;
 mod play;
 
 use super::live::{Live, REDRAW};
+use super::style;
 use super::table::COLUMNS_MIN;
 use crate::clock::{Clock, UnixNanos};
 use crate::config::environment::Environment;
@@ -54,20 +55,20 @@ pub(crate) fn run(arguments: &Arguments, environment: &Environment) -> ExitCode 
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
         if let Err(error) = signal_hook::flag::register(signal, Arc::clone(&stop)) {
-            console::diagnostic_line(format_args!("demo: no handler for signal {signal}: {error}"));
+            style::fail(format_args!("no handler for signal {signal}: {error}"), environment);
         }
     }
     match Stage::set(environment) {
         Ok(stage) => match play(stage, arguments, environment, &stop) {
             Ok(code) => code,
-            Err(error) => failed(&error),
+            Err(error) => failed(&error, environment),
         },
-        Err(error) => failed(&error),
+        Err(error) => failed(&error, environment),
     }
 }
 
-fn failed(error: &io::Error) -> ExitCode {
-    console::diagnostic_line(format_args!("demo: {error}"));
+fn failed(error: &io::Error, environment: &Environment) -> ExitCode {
+    style::fail(error, environment);
     ExitCode::FAILURE
 }
 

@@ -82,7 +82,7 @@ pub(crate) fn run(arguments: &Arguments, environment: &Environment) -> ExitCode 
         Err(error) => {
             let file = arguments.file.as_ref().map(|file| format!("{}: ", file.display()));
             let file = file.unwrap_or_default();
-            console::diagnostic_line(format_args!("explain: {file}{error}"));
+            style::fail(format_args!("{file}{error}"), environment);
             ExitCode::from(2)
         }
     }

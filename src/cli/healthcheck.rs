@@ -3,6 +3,8 @@
 //! line and an exit code.
 
 use crate::cli::get::get;
+use crate::cli::screen::Health;
+use crate::cli::style::{Look, Style};
 use crate::config::environment::Environment;
 use crate::config::{self, Flags};
 use crate::console;
@@ -50,9 +52,19 @@ pub(crate) fn run(arguments: &Arguments, environment: &Environment) -> ExitCode 
     };
     let outcome =
         outcome.unwrap_or(Outcome { healthy: false, line: "no target to query".to_owned() });
+    let style = Style::of(rustix::stdio::stdout(), environment);
     // a closed standard output loses the line, but not the exit code
-    let _ = console::print(&format!("{}\n", outcome.line));
+    let _ = console::print(&format!("{}\n", painted(&outcome, style)));
     ExitCode::from(outcome.exit_code())
+}
+
+/// Paints what a target said: everything behind its name.
+fn painted(outcome: &Outcome, style: Style) -> String {
+    let look = if outcome.healthy { Look::Good } else { Look::Bad };
+    match outcome.line.split_once(": ") {
+        Some((name, said)) => format!("{name}: {}", style.paint(look, said)),
+        None => style.paint(look, &outcome.line),
+    }
 }
 
 /// Returns the targets that the arguments and the environment name, the most likely first.
@@ -160,10 +172,17 @@ fn healthcheck_within(target: &Target, timeout: Duration) -> Outcome {
     if let Err(error) = spawned {
         return Outcome { healthy: false, line: format!("no thread: {error}") };
     }
-    receiver.recv_timeout(timeout).unwrap_or_else(|_| Outcome {
-        healthy: false,
-        line: format!("{} did not answer within {} ms", name(target), timeout.as_millis()),
-    })
+    receiver.recv_timeout(timeout).unwrap_or_else(|_| no_answer(target, timeout))
+}
+
+fn no_answer(target: &Target, timeout: Duration) -> Outcome {
+    let line = format!("{} did not answer within {} ms", name(target), timeout.as_millis());
+    Outcome { healthy: false, line }
+}
+
+/// Returns whether the timeout of the socket ended a call, which may be before that of the thread.
+fn is_timeout(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
 }
 
 fn check(target: &Target, timeout: Duration) -> Outcome {
@@ -174,6 +193,7 @@ fn check(target: &Target, timeout: Duration) -> Outcome {
     let name = name(target);
     match checked {
         Ok((healthy, said)) => Outcome { healthy, line: format!("{name}: {said}") },
+        Err(error) if is_timeout(&error) => no_answer(target, timeout),
         Err(error) => Outcome { healthy: false, line: format!("{name}: {error}") },
     }
 }
@@ -207,7 +227,7 @@ fn probe(url: &Url, timeout: Duration) -> io::Result<(bool, String)> {
         }
     }
     let (status, body) = answer?;
-    let failures: Vec<&str> = body.lines().filter(|line| line.starts_with("[-]")).collect();
+    let failures = failures(&body);
     let said = if failures.is_empty() {
         status.to_string()
     } else {
@@ -216,6 +236,17 @@ fn probe(url: &Url, timeout: Duration) -> io::Result<(bool, String)> {
     // the response may be anything: print one short line without terminal control characters
     let said = said.chars().filter(|letter| !letter.is_control()).take(SAID_MAX).collect();
     Ok(((200..400).contains(&status), said))
+}
+
+/// Returns what a response says is wrong: the checks of a probe that failed, or the status of
+/// `/health` with the checks that are not healthy.
+fn failures(body: &str) -> Vec<String> {
+    if body.trim_start().starts_with('{') {
+        let health = Health::parse(body);
+        return std::iter::once(health.status).chain(health.complaints).collect();
+    }
+    let failed = body.lines().filter(|line| line.starts_with("[-]"));
+    failed.map(str::to_owned).collect()
 }
 
 #[cfg(test)]

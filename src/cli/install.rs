@@ -3,6 +3,7 @@
 //! the whole program or none. Unit: one call.
 
 use crate::cli::programs;
+use crate::cli::style;
 use crate::config::environment::Environment;
 use crate::console;
 use rustix::process::getuid;
@@ -74,18 +75,18 @@ impl std::error::Error for NotPlaced {
 
 /// Copies the program into a directory, and reports the result; exit code 0 if the program is
 /// there.
-pub(crate) fn run(arguments: &Arguments, _environment: &Environment) -> ExitCode {
+pub(crate) fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
     match place(&arguments.directory) {
         Ok(Placed::Copied) => ExitCode::SUCCESS,
         Ok(Placed::Kept) => {
             console::diagnostic_line(format_args!(
-                "sidelight: {} already contains it",
+                "{} already contains it",
                 arguments.directory.display()
             ));
             ExitCode::SUCCESS
         }
         Err(error) => {
-            console::diagnostic_line(format_args!("sidelight: {error}"));
+            style::fail(error, environment);
             ExitCode::FAILURE
         }
     }

@@ -5,6 +5,7 @@ mod completions;
 mod definition;
 mod man;
 
+use super::style;
 use crate::config::document;
 use crate::config::environment::Environment;
 use crate::console;
@@ -36,7 +37,7 @@ pub struct Arguments {
 /// 2 if no setting has the given name.
 pub(crate) fn run(
     arguments: &Arguments,
-    _environment: &Environment,
+    environment: &Environment,
     program: &clap::Command,
 ) -> ExitCode {
     let text = if let Some(shell) = arguments.completions {
@@ -57,7 +58,7 @@ pub(crate) fn run(
             ExitCode::SUCCESS
         }
         Err(why) => {
-            console::diagnostic_line(format_args!("error: {why}"));
+            style::fail(why, environment);
             ExitCode::from(2)
         }
     }

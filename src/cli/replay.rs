@@ -5,7 +5,7 @@
 
 use super::lines;
 use super::scrape::Scrape;
-use super::style::{self, Look, Style, printable, shortened};
+use super::style::{self, Look, Style, printable, shortened, wrapped};
 use super::table::{self, Figures};
 use crate::clock::Clock;
 use crate::config::environment::Environment;
@@ -21,6 +21,9 @@ use std::time::Duration;
 
 /// How many routes, errors and names of spans are shown, the most frequent first.
 const ROWS_MAX: usize = 25;
+
+/// The indentation of what the checks say.
+const REASON_INDENT: usize = 8;
 
 /// Arguments of `replay`.
 #[derive(Clone, PartialEq, Debug, clap::Args)]
@@ -84,7 +87,7 @@ pub(crate) fn run(arguments: &Arguments, environment: &Environment) -> ExitCode 
         if outcome.ledger.received > 0 {
             let _ = console::print(&written);
         }
-        console::diagnostic_line(format_args!("replay: {}: {error}", arguments.file.display()));
+        style::fail(format_args!("{}: {error}", arguments.file.display()), environment);
         return ExitCode::from(2);
     }
     // a reader that closes early, such as head, is not an error
@@ -93,10 +96,7 @@ pub(crate) fn run(arguments: &Arguments, environment: &Environment) -> ExitCode 
         console::diagnostic_line(format_args!("line {line}: {why}"));
     }
     if outcome.damaged_count > 0 {
-        console::diagnostic_line(format_args!(
-            "replay: {} lines are damaged",
-            outcome.damaged_count
-        ));
+        style::fail(format_args!("{} lines are damaged", outcome.damaged_count), environment);
         return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS
@@ -155,7 +155,10 @@ fn head(outcome: &Outcome, figures: &Figures<'_>, style: Style) -> Vec<String> {
         check.status != Status::Pass || (check.name == "levels" && !check.reason.is_empty())
     };
     for check in outcome.verdict.checks.iter().filter(is_shown) {
-        lines.push(format!("        {}: {}", check.name, check.reason));
+        let reason = format!("{}: {}", check.name, check.reason);
+        let wrapped = style.columns.map(|columns| wrapped(&reason, REASON_INDENT, columns));
+        let reason = wrapped.unwrap_or(reason);
+        lines.extend(format!("{:REASON_INDENT$}{reason}", "").lines().map(str::to_owned));
     }
     lines
 }
@@ -326,8 +329,13 @@ mod tests {
     #[test]
     fn the_summary_fits() {
         let style = Style { columns: Some(60), ..Style::PLAIN };
-        for line in summary(&replayed(LOG), style) {
-            assert!(line.chars().count() <= 60, "{line:?}");
+        // records without a level have a long explanation
+        for log in [LOG.to_owned(), "some words\n".repeat(300)] {
+            let lines = summary(&replayed(&log), style);
+            assert!(log == LOG || lines.iter().any(|line| line.contains("levels: ")), "{lines:?}");
+            for line in lines {
+                assert!(line.chars().count() <= 60, "{line:?}");
+            }
         }
     }
 }

@@ -11,7 +11,7 @@ const COLUMNS: usize = 80;
 
 /// What a piece of text is; each has one look everywhere.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Look {
+pub enum Look {
     /// A title, or the head of a table.
     Title,
     /// Something that helps to find one's way and is not the result.
@@ -38,7 +38,7 @@ impl Look {
 
 /// Whether and how a command may format its text for a terminal.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Style {
+pub struct Style {
     /// Colours are allowed.
     pub colour: bool,
     /// The width of the terminal in columns; `None` if the text goes somewhere else.
@@ -47,10 +47,10 @@ pub(crate) struct Style {
 
 impl Style {
     /// The style of text that no person looks at: a pipe, a file.
-    pub(crate) const PLAIN: Style = Style { colour: false, columns: None };
+    pub const PLAIN: Style = Style { colour: false, columns: None };
 
     /// Returns the style of what is written to this descriptor.
-    pub(crate) fn of(descriptor: impl AsFd, environment: &Environment) -> Style {
+    pub fn of(descriptor: impl AsFd, environment: &Environment) -> Style {
         if !isatty(&descriptor) {
             return Style::PLAIN;
         }
@@ -60,12 +60,12 @@ impl Style {
     }
 
     /// Formats a text by its look.
-    pub(crate) fn paint(self, look: Look, text: &str) -> String {
+    pub fn paint(self, look: Look, text: &str) -> String {
         self.code(look.code(), text)
     }
 
     /// Formats a text by the parameters of an SGR sequence (ECMA-48).
-    pub(crate) fn code(self, code: &str, text: &str) -> String {
+    pub fn code(self, code: &str, text: &str) -> String {
         if self.colour && !text.is_empty() {
             format!("\x1b[{code}m{text}\x1b[0m")
         } else {
@@ -75,8 +75,18 @@ impl Style {
 }
 
 /// Writes the text of an error or a warning to standard error, in colour on a terminal.
-pub(crate) fn diagnose(text: &str, environment: &Environment) {
+pub fn diagnose(text: &str, environment: &Environment) {
     console::diagnostic(&painted(text, Style::of(rustix::stdio::stderr(), environment)));
+}
+
+/// Writes the error that ends a command to standard error.
+pub fn fail(error: impl std::fmt::Display, environment: &Environment) {
+    diagnose(&format!("error: {error}\n"), environment);
+}
+
+/// Formats diagnostics that are the result of a command and go to standard output.
+pub fn for_stdout(text: &str, environment: &Environment) -> String {
+    painted(text, Style::of(rustix::stdio::stdout(), environment))
 }
 
 /// Paints the words that begin the lines of a diagnostic, and the caret below a line.
@@ -92,6 +102,7 @@ fn painted_line(line: &str, style: Style) -> String {
         ("error", Look::Bad),
         ("warning", Look::Warn),
         ("  = hint", Look::Good),
+        ("  = to do", Look::Good),
         ("  tip", Look::Good),
     ];
     for (word, look) in words {
@@ -102,6 +113,15 @@ fn painted_line(line: &str, style: Style) -> String {
             return format!("{}{rest}", style.paint(look, before));
         }
     }
+    for (word, look) in [(": error", Look::Bad), (": warning", Look::Warn)] {
+        // behind a place, as in `web.yaml:3: deployment/web: warning: ...`
+        if !is_excerpt(line)
+            && let Some((place, rest)) = line.split_once(word)
+            && rest.starts_with(": ")
+        {
+            return format!("{place}: {}{rest}", style.paint(look, &word[2..]));
+        }
+    }
     match line.split_once("| ") {
         Some((before, carets))
             if !carets.trim().is_empty() && carets.trim().bytes().all(|b| b == b'^') =>
@@ -110,6 +130,11 @@ fn painted_line(line: &str, style: Style) -> String {
         }
         _ => line.to_owned(),
     }
+}
+
+/// Returns whether a line shows a part of a file, behind its number.
+fn is_excerpt(line: &str) -> bool {
+    line.trim_start_matches(|c: char| c == ' ' || c.is_ascii_digit()).starts_with('|')
 }
 
 /// Returns whether the environment allows colours.
@@ -138,6 +163,51 @@ pub(crate) fn shortened(text: &str, columns: usize) -> String {
     }
     let kept: String = text.chars().take(columns.saturating_sub(3)).collect();
     format!("{kept}...")
+}
+
+/// The narrowest terminal for which text is wrapped.
+const WRAP_COLUMNS_MIN: usize = 40;
+
+/// Wraps a text that begins in column `indent` for a terminal of this width: after a space or a
+/// comma, or anywhere within a longer word. Further lines are indented by two more columns. The
+/// sequences of colours have no width.
+pub(crate) fn wrapped(text: &str, indent: usize, columns: usize) -> String {
+    let columns = columns.max(WRAP_COLUMNS_MIN).max(indent + 10);
+    let further = format!("\n{:1$}", "", indent + 2);
+    let (mut out, mut column) = (String::with_capacity(text.len() + 32), indent);
+    for word in text.split_inclusive([' ', ',']) {
+        // a space at the end of a line may be cut off
+        let width = width(word.trim_end_matches(' '));
+        if column + width > columns && column > indent + 2 {
+            out.truncate(out.trim_end_matches(' ').len());
+            out.push_str(&further);
+            column = indent + 2;
+        }
+        let mut is_code = false;
+        for character in word.chars() {
+            is_code |= character == '\x1b';
+            if !is_code && column == columns && character != ' ' {
+                out.push_str(&further);
+                column = indent + 2;
+            }
+            out.push(character);
+            column += usize::from(!is_code);
+            is_code &= character != 'm';
+        }
+    }
+    out
+}
+
+/// Returns the number of columns of a text, without the sequences of colours.
+fn width(text: &str) -> usize {
+    let mut is_code = false;
+    let shown = text.chars().filter(|character| {
+        is_code |= *character == '\x1b';
+        let is_shown = !is_code;
+        is_code &= *character != 'm';
+        is_shown
+    });
+    shown.count()
 }
 
 #[cfg(test)]
@@ -171,7 +241,38 @@ mod tests {
              \x1b[32m  = hint\x1b[0m: yes\n"
         );
         assert_eq!(painted(text, Style::PLAIN), text);
+        let text = "a.yaml:3: pod/a: warning: b\n12 | c: warning: d\n  = to do: e\n";
+        assert_eq!(
+            painted(text, Style { colour: true, columns: None }),
+            "a.yaml:3: pod/a: \x1b[33mwarning\x1b[0m: b\n12 | c: warning: d\n\
+             \x1b[32m  = to do\x1b[0m: e\n"
+        );
         assert_eq!(painted("", Style { colour: true, columns: None }), "");
+    }
+
+    /// Guarantees: no line is wider than the terminal, nothing but spaces at the ends of lines is
+    /// lost, and sequences of colours stay whole.
+    #[test]
+    fn text_is_wrapped() {
+        let terminal = Style { colour: true, columns: Some(40) };
+        let text = format!(
+            "duration = 12 (key `duration`){} a{{b=\"c\",d=\"e\",f=\"ggggggggggggggggggg\"}} {} end",
+            terminal.paint(Look::Bad, "; not used: the unit is missing"),
+            "x".repeat(70)
+        );
+        for columns in [40, 41, 60, 80, 300] {
+            let shown = wrapped(&text, 9, columns);
+            for (number, line) in shown.lines().enumerate() {
+                let indent = if number == 0 { 9 } else { 0 };
+                assert!(indent + width(line) <= columns, "{columns}: {line:?}");
+                assert!(number == 0 || line.starts_with("           "), "{line:?}");
+            }
+            let joined: String = shown.lines().map(str::trim_start).collect();
+            assert_eq!(joined.replace(' ', ""), text.replace(' ', ""));
+        }
+        assert_eq!(wrapped("a b", 9, 80), "a b");
+        let expected = "the quick brown fox jumps over\n           the lazy dog";
+        assert_eq!(wrapped("the quick brown fox jumps over the lazy dog", 9, 40), expected);
     }
 
     /// Guarantees: text is shortened by characters, and nothing in it controls a terminal.

@@ -3,11 +3,11 @@
 
 use super::healthcheck::{self, Url};
 use super::live::{Live, REDRAW};
+use super::style;
 use crate::clock::Clock;
 use crate::config::environment::Environment;
 use crate::config::units;
 use crate::config::{self, Flags};
-use crate::console;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -38,16 +38,14 @@ pub(crate) fn run(arguments: &Arguments, environment: &Environment) -> ExitCode 
     let authority = match url {
         Ok(url) => url.authority,
         Err(why) => {
-            console::diagnostic_line(format_args!("watch: {why}"));
+            style::fail(why, environment);
             return ExitCode::from(2);
         }
     };
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
         if let Err(error) = signal_hook::flag::register(signal, Arc::clone(&stop)) {
-            console::diagnostic_line(format_args!(
-                "watch: no handler for signal {signal}: {error}"
-            ));
+            style::fail(format_args!("no handler for signal {signal}: {error}"), environment);
         }
     }
     watch(&authority, arguments.duration, environment, &stop)
@@ -82,7 +80,7 @@ fn watch(
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            console::diagnostic_line(format_args!("watch: {}", unreachable(authority, &error)));
+            style::fail(unreachable(authority, &error), environment);
             ExitCode::FAILURE
         }
     }

@@ -10,6 +10,7 @@ use rustix::fd::{AsFd, BorrowedFd};
 use rustix::process::getpid;
 use rustix::stdio::{stderr, stdout};
 use std::ffi::{OsStr, OsString};
+use std::io::IsTerminal;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -104,9 +105,22 @@ pub(crate) fn main() -> ExitCode {
             print(stdout(), concat!("sidelight-tee ", env!("CARGO_PKG_VERSION"), "\n"))
         }
         Request::Wrong(message) => {
-            print(stderr(), &format!("error: {message}\n\nFor more information, try '--help'.\n"));
+            let text =
+                format!("{}: {message}\n\nFor more information, try '--help'.\n", error_word());
+            print(stderr(), &text);
             ExitCode::from(USAGE_ERROR)
         }
+    }
+}
+
+/// Returns the word that begins an error: red on a terminal, unless `NO_COLOR` or `TERM` says not.
+fn error_word() -> &'static str {
+    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    if std::io::stderr().is_terminal() && !is_set("NO_COLOR") && !is_dumb {
+        "\x1b[31merror\x1b[0m"
+    } else {
+        "error"
     }
 }
 
@@ -197,7 +211,7 @@ fn parse(mut arguments: impl Iterator<Item = OsString>) -> Request {
                 };
             }
             _ if bytes.starts_with(b"-") && bytes != b"-" => {
-                return Request::Wrong(format!("unexpected argument '{}'", argument.display()));
+                return Request::Wrong(unexpected(&argument, name));
             }
             _ => break Some(argument),
         }
@@ -209,6 +223,34 @@ fn parse(mut arguments: impl Iterator<Item = OsString>) -> Request {
         }
         None => Request::Wrong("a command is missing".to_owned()),
     }
+}
+
+/// The options, for suggestions.
+const OPTIONS: [&str; 4] = ["--socket", "--in-place", "--help", "--version"];
+
+/// Words the error of an unknown option, with the option that was probably meant.
+fn unexpected(argument: &OsStr, name: &[u8]) -> String {
+    let error = format!("unexpected argument '{}'", argument.display());
+    match OPTIONS.iter().find(|option| option.as_bytes() != name && is_near(name, option)) {
+        Some(option) => format!("{error}\n\n  tip: a similar argument exists: '{option}'"),
+        None => error,
+    }
+}
+
+/// Returns whether the name has the letters of the option in another order, one letter more or less,
+/// or one other letter.
+fn is_near(name: &[u8], option: &str) -> bool {
+    let mut surplus = [0_i32; 256];
+    for byte in name {
+        surplus[usize::from(*byte)] += 1;
+    }
+    for byte in option.bytes() {
+        surplus[usize::from(byte)] -= 1;
+    }
+    let (more, less) = surplus
+        .iter()
+        .fold((0, 0), |(more, less), count| (more + (*count).max(0), less + (-*count).max(0)));
+    more <= 1 && less <= 1
 }
 
 /// Writes as much of `text` as `output` takes without blocking. A failure is ignored, because there
@@ -261,7 +303,20 @@ mod tests {
             ("--help", Request::Help),
             ("--socket /a -h", Request::Help),
             ("-V", Request::Version),
-            ("--sokcet /a", wrong("unexpected argument '--sokcet'")),
+            (
+                "--sokcet /a",
+                wrong(
+                    "unexpected argument '--sokcet'\n\n  tip: a similar argument exists: '--socket'",
+                ),
+            ),
+            (
+                "--in-plce=never x",
+                wrong(
+                    "unexpected argument '--in-plce=never'\n\n  tip: a similar argument exists: \
+                     '--in-place'",
+                ),
+            ),
+            ("--banana", wrong("unexpected argument '--banana'")),
             ("-x", wrong("unexpected argument '-x'")),
             ("--", wrong("a command is missing")),
             ("", wrong("a command is missing")),

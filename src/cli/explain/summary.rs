@@ -153,7 +153,7 @@ impl Summary<'_> {
             requests: sum.requests + share.requests,
         });
         let mut out = format!("{} records in {} lines\n\n", all.records, self.lines);
-        out.push_str("format      records   share   with level   with time   requests\n");
+        out.push_str("format     records     share     level      time  requests\n");
         for (format, share) in Format::ALL.iter().zip(&self.shares) {
             if share.records > 0 {
                 row(&mut out, format.name(), share, all.records);
@@ -188,7 +188,7 @@ impl Summary<'_> {
             let _ = writeln!(out, "\n{hidden} records of{more} {others} further kinds");
         }
         out.push_str(
-            "\n`sidelight explain LINE` shows which readers were tried on a line and why they \
+            "\n`sidelight explain LINE` shows which readers were tried on a\nline and why they \
              declined.\n",
         );
     }
@@ -202,7 +202,7 @@ fn row(out: &mut String, name: &str, share: &Share, all: u64) {
     // writing to a string does not fail
     let _ = writeln!(
         out,
-        "{name:<8}{:>11}{part:>6.1} %{level:>11.1} %{time:>10.1} %{:>11}",
+        "{name:<8}{:>10}{part:>8.1} %{level:>8.1} %{time:>8.1} %{:>10}",
         share.records, share.requests
     );
 }

@@ -46,6 +46,13 @@ fn the_status_decides() {
             false,
             ": 503 [-]shutdown failed: process is reading",
         ),
+        (
+            "HTTP/1.1 503 X\r\n\r\n{\"status\":\"unhealthy\",\"checks\":{\"fatal\":{\"status\":\
+             \"unhealthy\",\"error\":\"a FATAL record\"},\"lines\":{\"message\":\"5 records\"}}}",
+            false,
+            ": 503 unhealthy, fatal: a FATAL record",
+        ),
+        ("HTTP/1.1 200 OK\r\n\r\n{\"status\":\"healthy\",\"checks\":{}}", true, ": 200 healthy"),
         ("HTTP/1.1 503 X\r\n\r\n[-]a\u{1b}[31m\n[-]b\n", false, ": 503 [-]a[31m, [-]b"),
         ("SSH-2.0-OpenSSH\r\n", false, ": the response is not HTTP"),
         ("HTTP/1.", false, ": the response is not HTTP"),
@@ -114,5 +121,20 @@ fn urls_are_read() {
     }
     for text in ["https://x", "", "http:///x", "http://a/b c", "http://a/\r\nX: y"] {
         assert!(url(text).is_err(), "{text:?}");
+    }
+}
+
+/// Guarantees: on a terminal the colour agrees with the exit code; elsewhere nothing is added.
+#[test]
+fn the_colour_is_that_of_the_exit_code() {
+    let terminal = Style { colour: true, columns: Some(80) };
+    for (healthy, line, expected) in [
+        (true, "http://[::1]:1/livez: 200", "http://[::1]:1/livez: \x1b[32m200\x1b[0m"),
+        (false, "/a/b: refused: x", "/a/b: \x1b[31mrefused: x\x1b[0m"),
+        (false, "/a did not answer", "\x1b[31m/a did not answer\x1b[0m"),
+    ] {
+        let outcome = Outcome { healthy, line: line.to_owned() };
+        assert_eq!(painted(&outcome, terminal), expected);
+        assert_eq!(painted(&outcome, Style::PLAIN), line);
     }
 }

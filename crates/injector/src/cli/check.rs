@@ -46,7 +46,7 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    if let Err(error) = output::write(&report.to_string()) {
+    if let Err(error) = output::write(&output::painted(&report.to_string())) {
         say(&format!("error: the report cannot be written: {error}"));
         return ExitCode::from(2);
     }
