@@ -252,7 +252,7 @@ impl Pipeline {
     #[cold]
     fn join_request(&mut self, line: &str, observed: UnixNanos) {
         let record = Record::new(line, &self.decoded, observed, Envelope::default());
-        if let Some(ended) = self.effects.end_request(&record) {
+        if let Some(ended) = self.effects.end_request(&record, &self.rules.routes) {
             let has_duration = record.seconds(field::DURATION).is_some();
             ended.complete(has_duration, &mut self.decoded);
         }
@@ -274,7 +274,13 @@ impl Pipeline {
         let record = Record::new(line, &self.decoded, observed, Envelope::default());
         let plan = self.plans.of(record.present(), &self.rules);
         let service = self.resource.service_name.as_str();
-        let mut context = RecordContext { record: &record, service, phrase: None, captured: None };
+        let mut context = RecordContext {
+            record: &record,
+            service,
+            routes: &self.rules.routes,
+            phrase: None,
+            captured: None,
+        };
         let counts = &mut self.batch.health;
         let missing = self.effects.apply(&self.rules, plan, &mut context, source.id, counts);
         if source.recognition.count(missing) {

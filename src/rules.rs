@@ -8,6 +8,7 @@ pub mod compile;
 pub(crate) mod evaluate;
 pub mod extract;
 pub(crate) mod formats;
+pub mod routes;
 pub mod select;
 pub mod set;
 pub mod settings;

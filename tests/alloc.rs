@@ -257,6 +257,7 @@ fn rules_of_ones_own_allocate_nothing() {
     use sidelight::record::slots::Entry;
     use sidelight::record::{Decoded, Envelope, Record};
     use sidelight::rules::extract::Extract;
+    use sidelight::rules::routes::Routes;
     use sidelight::rules::select::Condition;
     use sidelight::rules::template::template;
     let mut fields = FieldTable::standard();
@@ -289,7 +290,7 @@ fn rules_of_ones_own_allocate_nothing() {
                     std::hint::black_box(extract.group(0, line, &captures));
                 }
                 route.clear();
-                template("/a/b/17/c?d", &mut route);
+                template("/a/b/17/c?d", &Routes::default(), &mut route);
             }
         });
         assert_eq!(held, 1, "the first line alone");

@@ -5,9 +5,11 @@ use crate::collector::{FakeCollector, Reply};
 use crate::process::{AMPLE, Setup, Sidecar};
 use rustix::process::Signal;
 use sidelight::clock::{Clock, UnixNanos};
+use sidelight::config::{Flags, parse};
 use sidelight::export::endpoint::Protocol;
-use sidelight::rules::settings::RulesSettings;
-use sidelight::rules::standard::measures;
+use sidelight::metrics::Limits;
+use sidelight::rules::compile::dry_run;
+use sidelight::rules::standard::families;
 use sidelight::telemetry::log::{Log, Sink};
 use sidelight::telemetry::table::{Metric, Values};
 use sidelight::telemetry::{TABLE, Telemetry};
@@ -24,15 +26,20 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Renders the page from the table.
+/// Renders the page from the tables.
 fn page() -> String {
-    let mut page = String::from(
-        "# What sidelight says about itself\n\n\
-         Every metric that sidelight keeps about itself, on `/metrics` beside those that it derives from lines. Made of\n\
-         the table in `src/telemetry.rs` by `UPDATE=1 cargo test --test main metrics`. A label has the values named here and\n\
-         no others.\n\n\
-         | metric | type | unit | labels | |\n|---|---|---|---|---|\n",
-    );
+    let mut page = String::from(include_str!("metrics/head.md"));
+    page.push_str("| metric | type | labels | switched off by | |\n|---|---|---|---|---|\n");
+    for family in families() {
+        let labels = family.labels.iter().map(|label| format!("`{}`", label.name));
+        let labels = labels.collect::<Vec<_>>().join(", ");
+        let (name, kind, help) = (&family.name, family.kind.word(), &family.help);
+        let group = group(&family.name);
+        writeln!(page, "| `{name}` | {kind} | {labels} | `{group}: false` | {help} |")
+            .expect("a string takes all");
+    }
+    page.push_str(include_str!("metrics/names.md"));
+    page.push_str("| metric | type | unit | labels | |\n|---|---|---|---|---|\n");
     for row in TABLE {
         let labels = row.labels.iter().map(|label| match label.values {
             Values::Closed(values) => format!("`{}`: {}", label.name, values.join(", ")),
@@ -53,6 +60,31 @@ fn page() -> String {
         }
     }
     page
+}
+
+/// Returns the setting that switches a built-in family off.
+fn group(family: &str) -> &'static str {
+    let groups = [
+        ("http_", "metrics.groups.http"),
+        ("database_", "metrics.groups.database"),
+        ("function_", "metrics.groups.functions"),
+        ("log_", "metrics.groups.log"),
+    ];
+    let group = groups.into_iter().find(|(prefix, _)| family.starts_with(prefix));
+    group.expect("a group of each family").1
+}
+
+/// Guarantees: each built-in family belongs to the group that the page says.
+#[test]
+fn families_are_switched_off_by_their_group() {
+    for family in families() {
+        let text = group(&family.name).split('.').skip(2).collect::<String>();
+        let text = format!("metrics: {{groups: {{{text}: false}}}}\n");
+        let loaded = parse("f.yaml", &text, &Flags::default(), &BTreeMap::new());
+        let rules = dry_run(&loaded.config.rules, Limits::default()).expect("built-in rules");
+        let is_there = rules.families.iter().any(|other| other.name == family.name);
+        assert!(!is_there, "{}", family.name);
+    }
 }
 
 /// Guarantees: the page agrees with the table.
@@ -111,8 +143,7 @@ fn alerts_and_dashboards_ask_for_what_is_there() {
 /// injector's, or among the families of the built-in rules.
 #[test]
 fn every_metric_that_a_page_names_exists() {
-    let families: BTreeSet<String> =
-        measures(&RulesSettings::default()).into_iter().map(|row| row.family.name).collect();
+    let families: BTreeSet<String> = families().into_iter().map(|family| family.name).collect();
     let injector = fs::read_to_string(root().join("crates/injector/src/server/metrics.rs"));
     let injector = injector.expect("the injector's metrics");
     let is_known = |name: &str| {

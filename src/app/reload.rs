@@ -170,6 +170,7 @@ mod tests {
     use super::*;
     use crate::app::compose::{Composed, compose};
     use crate::config::{Flags, parse};
+    use crate::rules::set::RuleSet;
     use std::collections::BTreeMap;
 
     fn config(text: &str) -> Config {
@@ -228,6 +229,28 @@ mod tests {
         assert!(!reload.published.enabled());
         assert_eq!(reload.apply(&config(A)), Ok(vec![]), "back to what runs: nothing waits");
         assert!(reload.published.enabled());
+    }
+
+    /// Guarantees: patterns of routes and names of built-in families take effect without a restart; a
+    /// name of a family with other labels is refused, and the rules stay as they were.
+    #[test]
+    fn routes_and_names_change_while_it_runs() {
+        let reload = reload(A);
+        let routes = "routes: {keep: ['how-to-*'], fold: ['/blog/{slug}']}";
+        let wanted = format!("metrics: {{{routes}, rename: {{log_errors_total: errors}}}}\n{A}");
+        assert_eq!(reload.apply(&config(&wanted)), Ok(vec![]));
+        let current = reload.published.current();
+        assert_eq!(current.routes, config(&wanted).rules.routes);
+        assert_eq!((current.routes.keep.len(), current.routes.fold.len()), (1, 1));
+        let names = |set: &RuleSet| -> Vec<String> {
+            set.families.iter().map(|family| family.name.clone()).collect()
+        };
+        assert!(names(&current).contains(&"errors_total".to_owned()), "{:?}", names(&current));
+        assert!(!names(&current).contains(&"log_errors_total".to_owned()));
+        let wrong = format!("metrics: {{rename: {{log_errors_total: a_total}}}}\n{A}");
+        let refused = reload.apply(&config(&wrong)).map_err(|errors| errors[0].path.clone());
+        assert_eq!(refused, Err("metrics.rename.log_errors_total".to_owned()));
+        assert_eq!(names(&reload.published.current()), names(&current));
     }
 
     /// Guarantees: every outcome is exposed from the beginning, exactly one hash is in force at a

@@ -16,11 +16,26 @@ pub(super) type Buckets = Vec<(f64, f64)>;
 
 /// All samples of one scrape.
 #[derive(Clone, PartialEq, Default, Debug)]
-pub(super) struct Scrape(pub(super) Vec<Sample>);
+pub(super) struct Scrape {
+    samples: Vec<Sample>,
+    /// The names of families by their help.
+    names: BTreeMap<String, String>,
+}
 
 impl Scrape {
     pub(super) fn parse(text: &str) -> Scrape {
-        Scrape(text.lines().filter(|line| !line.starts_with('#')).filter_map(sample).collect())
+        let help = |line: &str| {
+            let (name, help) = line.strip_prefix("# HELP ")?.split_once(' ')?;
+            Some((help.to_owned(), name.to_owned()))
+        };
+        Scrape {
+            samples: text
+                .lines()
+                .filter(|line| !line.starts_with('#'))
+                .filter_map(sample)
+                .collect(),
+            names: text.lines().filter_map(help).collect(),
+        }
     }
 
     /// Returns the sum of all samples with this name and labels that satisfy `wanted`.
@@ -29,8 +44,9 @@ impl Scrape {
         name: &str,
         wanted: impl Fn(&BTreeMap<String, String>) -> bool,
     ) -> f64 {
-        let fitting = self.0.iter().filter(|s| s.name == name && wanted(&s.labels));
-        fitting.map(|sample| sample.value).sum()
+        let fitting = self.samples.iter().filter(|s| s.name == name && wanted(&s.labels));
+        // the sum of no sample is -0.0
+        fitting.map(|sample| sample.value).sum::<f64>() + 0.0
     }
 
     /// Returns the sum of all samples with this name.
@@ -40,24 +56,31 @@ impl Scrape {
 
     /// Returns whether there is a sample with this name.
     pub(super) fn has(&self, name: &str) -> bool {
-        self.0.iter().any(|sample| sample.name == name)
+        self.samples.iter().any(|sample| sample.name == name)
     }
 
-    /// Returns the name that a built-in family has with its prefix; the name itself if there is no
-    /// sample of it.
-    pub(super) fn family(&self, name: &str) -> String {
+    /// Returns the name that a built-in family has in this process, which may have a prefix or
+    /// another name: that of the family with this help, otherwise of the samples with this name and
+    /// a prefix, otherwise the name itself.
+    pub(super) fn family(&self, name: &str, help: &str) -> String {
+        if let Some(found) = self.names.get(help) {
+            return found.clone();
+        }
         let is_it = |found: &&str| {
             found
                 .strip_suffix(name)
                 .is_some_and(|prefix| prefix.is_empty() || prefix.ends_with('_'))
         };
-        let names = self.0.iter().map(|sample| sample.name.as_str());
+        let names = self.samples.iter().map(|sample| {
+            // a histogram has no sample of its own name
+            sample.name.strip_suffix("_bucket").unwrap_or(&sample.name)
+        });
         names.filter(is_it).min_by_key(|found| found.len()).unwrap_or(name).to_owned()
     }
 
     /// Returns the values of these labels, sorted and each once.
     pub(super) fn label_sets<const N: usize>(&self, name: &str, by: [&str; N]) -> Vec<[String; N]> {
-        let samples = self.0.iter().filter(|sample| sample.name == name);
+        let samples = self.samples.iter().filter(|sample| sample.name == name);
         let all: BTreeSet<[String; N]> = samples
             .map(|sample| by.map(|label| sample.labels.get(label).cloned().unwrap_or_default()))
             .collect();
@@ -69,7 +92,7 @@ impl Scrape {
     pub(super) fn histograms(&self, family: &str, by: [&str; 2]) -> Vec<([String; 2], Buckets)> {
         let bucket = format!("{family}_bucket");
         let mut found: BTreeMap<[String; 2], Buckets> = BTreeMap::new();
-        for sample in self.0.iter().filter(|sample| sample.name == bucket) {
+        for sample in self.samples.iter().filter(|sample| sample.name == bucket) {
             let label = |name: &str| sample.labels.get(name).cloned().unwrap_or_default();
             let bound = label("le").parse().unwrap_or(f64::INFINITY);
             found.entry(by.map(label)).or_default().push((bound, sample.value));
@@ -146,5 +169,7 @@ mod tests {
         close(0.25, 0.05);
         close(0.95, 0.91);
         assert_eq!(quantile(&[(f64::INFINITY, 0.0)], 0.5), None);
+        // bug: a screen without samples showed `-0`
+        assert_eq!(format!("{:.0}", Scrape::default().total("up")), "0");
     }
 }

@@ -5,6 +5,7 @@
 
 use super::scrape::{Buckets, Scrape, quantile};
 use super::style::{Look, Style, shortened};
+use crate::rules::standard;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -47,13 +48,20 @@ impl Figures<'_> {
 
     /// Returns the share of records with level ERROR or FATAL, in percent.
     pub(super) fn errors_percent(&self) -> f64 {
-        let name = self.now.family("log_records_total");
+        let name = family(self.now, "log_records_total");
         let records = self.now.total(&name);
         let errors = self.now.sum(&name, |labels| {
             matches!(labels.get("level").map(String::as_str), Some("ERROR" | "FATAL"))
         });
         if records > 0.0 { 100.0 * errors / records } else { 0.0 }
     }
+}
+
+/// Returns the name that a built-in family has on the page.
+fn family(page: &Scrape, built_in: &str) -> String {
+    let families = standard::families();
+    let help = families.iter().find(|family| family.name == built_in);
+    page.family(built_in, help.map_or("", |family| &family.help))
 }
 
 /// Returns the width for which to format.
@@ -110,12 +118,11 @@ pub(super) fn routes(figures: &Figures<'_>, rows_max: usize, style: Style) -> Ve
 
 /// Collects the routes from the counters, because a request may have no duration.
 fn collected(figures: &Figures<'_>) -> Vec<Route> {
-    let counter = figures.now.family("http_requests_total");
-    let histogram = figures.now.family("http_request_duration_seconds_bucket");
-    let histogram = histogram.trim_end_matches("_bucket");
+    let counter = family(figures.now, "http_requests_total");
+    let histogram = family(figures.now, "http_request_duration_seconds");
     let by = ["method", "endpoint"];
     let mut buckets: BTreeMap<[String; 2], Buckets> =
-        figures.now.histograms(histogram, by).into_iter().collect();
+        figures.now.histograms(&histogram, by).into_iter().collect();
     let mut names: Vec<[String; 2]> = figures.now.label_sets(&counter, by);
     names.dedup();
     let mut all: Vec<Route> = names
@@ -145,7 +152,7 @@ fn collected(figures: &Figures<'_>) -> Vec<Route> {
 
 /// Draws the errors by type, the most frequent first. Returns no line if there was no error.
 pub(super) fn errors(now: &Scrape, rows_max: usize, style: Style) -> Vec<String> {
-    let counter = now.family("log_errors_total");
+    let counter = family(now, "log_errors_total");
     let mut names = now.label_sets(&counter, ["error_type"]);
     names.dedup();
     let mut all: Vec<(f64, f64, String)> = names
@@ -231,8 +238,8 @@ mod tests {
         shop_log_errors_total{error_type=\"KeyError\",kind=\"unexpected\"} 2\n\
         shop_log_errors_total{error_type=\"KeyError\",kind=\"expected\"} 5\n";
 
-    fn table(columns: usize) -> Vec<String> {
-        let (before, now) = (Scrape::default(), Scrape::parse(PAGE));
+    fn table_of(page: &str, columns: usize) -> Vec<String> {
+        let (before, now) = (Scrape::default(), Scrape::parse(page));
         let figures = Figures { before: &before, now: &now, between: Duration::from_secs(4) };
         let style = Style { columns: Some(columns), ..Style::PLAIN };
         let mut lines = routes(&figures, 1, style);
@@ -245,7 +252,7 @@ mod tests {
     #[test]
     fn the_table_has_routes_and_errors() {
         assert_eq!(
-            table(80),
+            table_of(PAGE, 80),
             [
                 "  route                   reqs    per s   5xx    p50    p95    p99",
                 "  GET /a                    10      2.5     1  50 ms  95 ms  99 ms",
@@ -254,6 +261,21 @@ mod tests {
                 "  KeyError                   7                2",
             ]
         );
+    }
+
+    /// Guarantees: built-in families are found under the names that the user gives them.
+    #[test]
+    fn renamed_families_are_found() {
+        let renamed = PAGE.replace("shop_http_requests", "served");
+        let renamed = renamed.replace("shop_http_request_duration_seconds", "latency");
+        let renamed = renamed.replace("shop_log_errors", "failures");
+        let page = format!(
+            "# HELP served_total HTTP requests.\n# HELP latency Duration of HTTP requests.\n\
+             # HELP failures_total {}\n{renamed}",
+            "Log records of level ERROR and above or with an exception; unexpected ones carry a traceback."
+        );
+        assert_eq!(table_of(&page, 80), table_of(PAGE, 80));
+        assert_ne!(table_of(&renamed, 80), table_of(PAGE, 80));
     }
 
     /// Guarantees: the table fits every width from 60 columns on, whatever the names and figures.

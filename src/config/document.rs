@@ -245,7 +245,10 @@ pub fn reference(key: Option<&str>) -> Result<String, Refused> {
     let entries: Vec<String> = table::ALL.iter().filter(is_meant).map(entry).collect();
     if entries.is_empty() {
         let key = key.unwrap_or_default();
-        let known = table::ALL.iter().map(|setting| setting.path);
+        // a group is a key, too
+        let groups = |path: &'static str| path.match_indices('.').map(move |(at, _)| &path[..at]);
+        let paths = table::ALL.iter().map(|setting| setting.path);
+        let known = paths.clone().flat_map(groups).chain(paths);
         let hint = match nearest(key, known) {
             Some(meant) => format!("did you mean `{meant}`?"),
             None => "`sidelight reference` lists all".to_owned(),
@@ -407,8 +410,10 @@ mod tests {
             let path = setting.path;
             assert!(paths.insert(path), "{path} is in the table twice");
             assert!(setting.help.ends_with('.') && setting.help.len() > 10, "{path}");
-            let is_map_or_list =
-                matches!(setting.kind, Type::Headers | Type::Heartbeat | Type::Buckets);
+            let is_map_or_list = matches!(
+                setting.kind,
+                Type::Headers | Type::Heartbeat | Type::Buckets | Type::Patterns | Type::Names
+            );
             let Some(default) = setting.default_shown().filter(|_| !is_map_or_list) else {
                 continue;
             };
@@ -416,6 +421,19 @@ mod tests {
             let read = setting.read(default.trim_matches('"'), &mut config);
             assert_eq!(read, Ok(()), "{path}: {default}");
             assert!(!(setting.differs)(&config, &Config::default()), "{path}: {default}");
+        }
+    }
+
+    /// Guarantees: the suggestion for a wrong key may be a group of settings.
+    #[test]
+    fn a_wrong_key_is_suggested() {
+        for (key, meant) in [
+            ("metrics.rout", "metrics.routes"),
+            ("metrics.routs.fold", "metrics.routes.fold"),
+            ("sokcet", "socket"),
+        ] {
+            let hint = reference(Some(key)).map_err(|refused| refused.hint);
+            assert_eq!(hint, Err(Some(format!("did you mean `{meant}`?"))), "{key}");
         }
     }
 

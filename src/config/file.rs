@@ -5,17 +5,19 @@ use super::collector;
 use super::fault::Level;
 use super::finals::Final;
 use super::formats;
-use super::kind::{LONGER_THAN_ZERO, SettingKind, Span, Type};
+use super::kind::{LONGER_THAN_ZERO, SettingKind, Span, Type, fold, keep};
 use super::reader::{At, Reader};
 use super::rules::{self, RulePositions, Written};
 use super::setting::Setting;
 use super::settings::Config;
 use super::table;
 use super::tree::{Node, Value};
-use super::units;
+use super::units::{self, Refused};
 use crate::health::settings::Heartbeat;
+use crate::rules::routes::{PATTERNS_MAX, Pattern};
 use crate::rules::settings::Buckets;
 use crate::rules::settings::FormatSettings;
+use crate::rules::standard;
 use crate::rules::syntax::nearest;
 use std::time::Duration;
 
@@ -118,6 +120,9 @@ fn one(
 ) {
     match setting.kind {
         Type::Headers => return headers(reader, at, &mut config.export.headers),
+        Type::Names if !matches!(at.node.value, Value::Text(_)) => {
+            return rename(reader, at, &mut config.rules.rename, places);
+        }
         Type::Heartbeat if !matches!(at.node.value, Value::Text(_)) => {
             return set(&mut config.health.heartbeat, heartbeat(reader, at).map(Some));
         }
@@ -128,6 +133,13 @@ fn one(
                 config.rules.buckets = Buckets(bounds);
             }
             return;
+        }
+        Type::Patterns if !matches!(at.node.value, Value::Text(_)) => {
+            let routes = &mut config.rules.routes;
+            return match setting.path {
+                "metrics.routes.keep" => set(&mut routes.keep, patterns(reader, at, keep)),
+                _ => set(&mut routes.fold, patterns(reader, at, fold)),
+            };
         }
         Type::Prefix => places.put(at.path.clone(), at),
         _ => {}
@@ -144,6 +156,52 @@ fn one(
         let message = "every user of the machine may write to this socket";
         reader.fault(Level::Warning, at, message, Some("use a group".to_owned()));
     }
+}
+
+/// Adds names of built-in families to the existing ones; replaces that of the same family.
+fn rename(
+    reader: &mut Reader<'_>,
+    at: &At<'_>,
+    to: &mut Vec<(String, String)>,
+    places: &mut RulePositions,
+) {
+    places.put(at.path.clone(), at);
+    let Some(names) = reader.keys(at) else { return };
+    let families = standard::families();
+    for (key, value) in names.all() {
+        let Some(family) = families.iter().find(|family| family.name == key.key()) else {
+            let known: Vec<&str> = families.iter().map(|family| family.name.as_str()).collect();
+            let hint = match nearest(key.key(), known.iter().copied()) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => format!("the built-in metrics are {}", known.join(", ")),
+            };
+            let at = At { node: key, path: value.path.clone() };
+            reader.refuse(&at, format!("there is no built-in metric `{}`", key.key()), &hint);
+            continue;
+        };
+        places.put(value.path.clone(), &value);
+        if let Some(name) = reader.parsed(&value, |text| rules::name_of(&family.kind, text)) {
+            to.retain(|(known, _)| *known != family.name);
+            to.push((family.name.clone(), name));
+        }
+    }
+}
+
+/// Reads a list of patterns; returns `None` if one of them is wrong.
+fn patterns(
+    reader: &mut Reader<'_>,
+    at: &At<'_>,
+    parse: impl Fn(&str) -> Result<Pattern, Refused>,
+) -> Option<Vec<Pattern>> {
+    let before = reader.faults.len();
+    let list = reader.list(at);
+    if list.len() > PATTERNS_MAX {
+        let hint = "* and {name} make one pattern of several";
+        reader.refuse(at, format!("more than {PATTERNS_MAX} patterns"), hint);
+        return None;
+    }
+    let read = list.iter().filter_map(|at| reader.parsed(at, &parse)).collect();
+    (reader.faults.len() == before).then_some(read)
 }
 
 /// Reads the list of final settings, by path; a path includes everything below it.

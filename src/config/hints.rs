@@ -13,6 +13,9 @@ pub(super) fn hint(text: &str, at: usize) -> Option<String> {
         let hint = "replace the tab by spaces: YAML allows no tabs in an indentation";
         return Some(hint.to_owned());
     }
+    if let Some(hint) = [Some(here), before].into_iter().flatten().find_map(unquoted_pattern) {
+        return Some(hint);
+    }
     if let Some(value) = [Some(here), before].into_iter().flatten().find_map(unquoted_colon) {
         return Some(format!("put quotes around the value: `{}` contains `: `", quoted(value)));
     }
@@ -46,6 +49,27 @@ fn unquoted_colon(line: &str) -> Option<&str> {
         && !value.starts_with(['"', '\'', '{', '[', '|', '>', '&', '!', '#']);
     let value = value.split(" #").next().unwrap_or(value);
     (is_plain && (value.contains(": ") || value.ends_with(':'))).then_some(value)
+}
+
+/// Asks for quotes around a pattern that YAML reads as something else: `*.pdf` as the name of an
+/// anchor, and `/a/{b}` in a list in brackets as a map.
+fn unquoted_pattern(line: &str) -> Option<String> {
+    let text = line.trim_start();
+    let text = text.strip_prefix("- ").unwrap_or(text);
+    let value = text.split_once(": ").map_or(text, |(_, value)| value).trim();
+    if value.starts_with('#') {
+        return None;
+    }
+    let list = value.strip_prefix('[');
+    let mut items = list.unwrap_or(value).trim_end_matches(']').split(", ").map(str::trim);
+    if let Some(item) = items.clone().find(|item| item.starts_with('*')) {
+        return Some(format!("put quotes around `{}`: it begins with *", quoted(item)));
+    }
+    let is_map = |item: &&str| {
+        !item.starts_with(['"', '\'', '{', '[']) && !item.contains(": ") && item.contains('{')
+    };
+    let item = items.find(is_map).filter(|_| list.is_some())?;
+    Some(format!("put quotes around `{}`: it contains a brace", quoted(item)))
 }
 
 /// Returns the quote that a value opens and does not close.
@@ -100,6 +124,10 @@ mod tests {
         check("- name: \"open\n^listen: 1\n", Some("close the value with \""));
         check("a:\n    b: 1\n  ^c: 1\n", Some("indented by 2 spaces; the lines above by 0, 4"));
         check("rules:\n- name: a\n   ^when: x\n", Some("by 3 spaces; the lines above by 0, 2"));
+        check("keep: [a, /b/^{c}, d]\n", Some("put quotes around `/b/{c}`: it contains a brace"));
+        check("keep:\n  - ^*.pdf\n", Some("put quotes around `*.pdf`: it begins with *"));
+        check("keep: [a, ^*]\n", Some("put quotes around `*`: it begins with *"));
+        check("labels: [{a: b}, '/b/{c}', ^{\n", None);
         check("a: 1\n^b: 2\n", None);
         check("url: \"http://x: 1\"\n^c: 1\n", None);
         check("^", None);

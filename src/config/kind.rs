@@ -7,9 +7,11 @@ use super::settings::{ListenSettings, LogLevel, Mode, Passthrough};
 use super::units::{self, Refused};
 use crate::export::endpoint::{Given, Protocol};
 use crate::health::settings::Heartbeat;
+use crate::rules::routes::{PATTERNS_MAX, Pattern, PatternError};
 use crate::rules::settings::Buckets;
+use crate::rules::standard;
 use jiff::tz::TimeZone;
-use serde_json::{Value as Json, json};
+use serde_json::{Map, Value as Json, json};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -53,6 +55,10 @@ pub enum Type {
     Heartbeat,
     /// The bounds of the buckets of a histogram.
     Buckets,
+    /// A list of patterns of paths.
+    Patterns,
+    /// A map from names of built-in metrics to own names.
+    Names,
 }
 
 impl Type {
@@ -76,6 +82,8 @@ impl Type {
             Type::Headers => "map of names and texts".to_owned(),
             Type::Heartbeat => "duration, or map of `every` and `grace`".to_owned(),
             Type::Buckets => "ascending numbers, as in [0.1, 0.5, 1]".to_owned(),
+            Type::Patterns => "list of patterns".to_owned(),
+            Type::Names => "map of built-in names and your own".to_owned(),
         }
     }
 
@@ -124,6 +132,14 @@ impl Type {
             Type::Headers => json!({"type": "object", "additionalProperties": {"type": "string"}}),
             Type::Buckets => json!({"type": "array", "minItems": 1, "maxItems": BUCKETS_MAX,
                 "items": {"anyOf": [{"type": "number"}, variable]}}),
+            Type::Names => {
+                let name = json!({"type": "string"});
+                let names = standard::families().into_iter().map(|spec| (spec.name, name.clone()));
+                let names: Map<String, Json> = names.collect();
+                json!({"type": "object", "properties": names, "additionalProperties": false})
+            }
+            Type::Patterns => json!({"anyOf": [{"type": "string"}, {
+                "type": "array", "maxItems": PATTERNS_MAX, "items": {"type": "string"}}]}),
             Type::Heartbeat => json!({"anyOf": [{"type": "string"}, {
                 "type": "object",
                 "properties": {"every": {"type": "string"}, "grace": {"type": "string"}},
@@ -370,6 +386,34 @@ kind!(
     |Buckets(bounds)| Some(format!("{bounds:?}"))
 );
 kind!(
+    /// A map, which the reader of files parses; a text is not a map.
+    RenameKind,
+    Vec<(String, String)>,
+    Type::Names,
+    |_, _| Err(Refused::new("a map is expected here", "as in {http_requests_total: requests_total}")),
+    |names| {
+        let pairs: Vec<String> =
+            names.iter().map(|(from, to)| format!("{from}: {}", quoted(to))).collect();
+        Some(format!("{{{}}}", pairs.join(", ")))
+    }
+);
+kind!(
+    /// One pattern; the reader of files parses a list.
+    KeepKind,
+    Vec<Pattern>,
+    Type::Patterns,
+    |text, _| keep(text).map(|pattern| vec![pattern]),
+    |patterns| Some(list(patterns))
+);
+kind!(
+    /// One pattern; the reader of files parses a list.
+    FoldKind,
+    Vec<Pattern>,
+    Type::Patterns,
+    |text, _| fold(text).map(|pattern| vec![pattern]),
+    |patterns| Some(list(patterns))
+);
+kind!(
     /// A duration only; the reader of files parses a map.
     HeartbeatKind,
     Option<Heartbeat>,
@@ -388,6 +432,25 @@ kind!(
 pub(super) const LONGER_THAN_ZERO: Bounds = (1, DURATION_MS_MAX);
 /// The longest duration in milliseconds: a week.
 pub(super) const DURATION_MS_MAX: u64 = 7 * 24 * 3_600_000;
+
+/// Parses a pattern of segments that stay.
+pub(super) fn keep(text: &str) -> Result<Pattern, Refused> {
+    Pattern::keep(text).map_err(refused)
+}
+
+/// Parses a pattern of segments that are replaced.
+pub(super) fn fold(text: &str) -> Result<Pattern, Refused> {
+    Pattern::fold(text).map_err(refused)
+}
+
+fn refused(PatternError { message, hint }: PatternError) -> Refused {
+    Refused::new(message, hint)
+}
+
+fn list(patterns: &[Pattern]) -> String {
+    let texts: Vec<String> = patterns.iter().map(|one| quoted(&one.to_string())).collect();
+    format!("[{}]", texts.join(", "))
+}
 
 /// Formats a string as in JSON, which YAML accepts.
 pub(super) fn quoted(text: &str) -> String {

@@ -6,7 +6,7 @@ use super::reader::{At, Reader};
 use super::tree::{Node, Source, Value};
 use super::units::{self, Refused};
 use crate::health::Signal;
-use crate::metrics::LABELS_MAX;
+use crate::metrics::{FamilyKind, LABELS_MAX};
 use crate::rules::settings::{
     ExtractSettings, MetricKind, MetricSettings, Notation, RuleError, RuleSettings,
     SECONDS_BUCKETS, ValueSettings,
@@ -415,6 +415,21 @@ impl RuleReader<'_, '_> {
 /// Parses a prefix of metric names; it may be empty.
 pub(super) fn prefix(text: &str) -> Result<String, Refused> {
     if text.is_empty() { Ok(String::new()) } else { metric_name(text) }
+}
+
+/// Parses the user's name of a built-in family; adds the suffix of a counter.
+pub(super) fn name_of(kind: &FamilyKind, text: &str) -> Result<String, Refused> {
+    let mut name = metric_name(text)?;
+    let is_counter = matches!(kind, FamilyKind::Counter | FamilyKind::FloatCounter);
+    match (is_counter, name.ends_with("_total")) {
+        (true, false) => name.push_str("_total"),
+        (false, true) => {
+            let message = format!("`{text}` ends in _total, and the metric is a {}", kind.word());
+            return Err(Refused::new(message, "only the names of counters end in _total"));
+        }
+        (true, true) | (false, false) => {}
+    }
+    Ok(name)
 }
 
 fn metric_name(text: &str) -> Result<String, Refused> {

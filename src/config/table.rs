@@ -3,9 +3,10 @@
 //! row.
 
 use super::kind::{
-    BucketsKind, Count, Count64, DURATION_MS_MAX, Directory, Group, Headers, HeartbeatKind,
-    LONGER_THAN_ZERO, LevelWord, Listen, ModeWord, PassthroughWord, Permissions, Prefix,
-    ProtocolWord, Seconds, SettingKind, Share, Size, SocketPath, Span, Switch, Text, Url, Zone,
+    BucketsKind, Count, Count64, DURATION_MS_MAX, Directory, FoldKind, Group, Headers,
+    HeartbeatKind, KeepKind, LONGER_THAN_ZERO, LevelWord, Listen, ModeWord, PassthroughWord,
+    Permissions, Prefix, ProtocolWord, RenameKind, Seconds, SettingKind, Share, Size, SocketPath,
+    Span, Switch, Text, Url, Zone,
 };
 use super::setting::Setting;
 use super::settings::Config;
@@ -187,6 +188,15 @@ pub const ALL: &[Setting] = &[
         variable: Some("SIDELIGHT_METRICS_PREFIX")
     ),
     setting!(
+        "metrics.rename",
+        RenameKind,
+        rules.rename,
+        "Your own names for metrics that are derived without a rule, as in \
+         {http_requests_total: requests_total}. The prefix precedes them, too; the name of a \
+         counter ends in _total. Later layers add to the map.",
+        live: true
+    ),
+    setting!(
         "metrics.groups.http",
         Switch,
         rules.groups.http,
@@ -257,6 +267,22 @@ pub const ALL: &[Setting] = &[
         "The maximum length of a label value. A longer value is cut, and a hash of the whole \
          value is appended.",
         bounds: Some((32, 4096))
+    ),
+    setting!(
+        "metrics.routes.keep",
+        KeepKind,
+        rules.routes.keep,
+        "Patterns of segments that stay in a route, although they look like an id: \
+         ['/v1.2.3', 'how-to-*', '/docs/**'].",
+        live: true
+    ),
+    setting!(
+        "metrics.routes.fold",
+        FoldKind,
+        rules.routes.fold,
+        "Patterns of segments that are replaced in a route, although they look like a word: \
+         ['/blog/{slug}', 'sku-*', '/files/**'].",
+        live: true
     ),
     setting!(
         "metrics.buckets",
@@ -477,7 +503,7 @@ mod tests {
         let paths = |path: &str| -> Vec<&str> { below(path).iter().map(|one| one.path).collect() };
         assert_eq!(paths("metrics.limits.series"), ["metrics.limits.series"]);
         assert_eq!(paths("metrics.groups").len(), 4);
-        assert_eq!(paths("metrics").len(), 13);
+        assert_eq!(paths("metrics").len(), 16);
         assert_eq!(paths("metr"), [""; 0]);
         assert_eq!(paths("install_directory"), [""; 0], "no file can say it");
     }

@@ -18,6 +18,7 @@ use crate::record::{Record, field};
 use crate::rules::action::Action;
 use crate::rules::evaluate::Evaluation;
 use crate::rules::extract::Captures;
+use crate::rules::routes::Routes;
 use crate::rules::set::{On, Rule, RuleSet};
 use crate::spans::assemble::Dropped;
 use crate::spans::{Operation, SpanMaker, SpanRef, own_ids};
@@ -110,7 +111,7 @@ impl RecordEffects {
         if let Some(operation) = operation
             && (self.spans.enabled() || self.series.takes_exemplar())
         {
-            self.link_span(context.record, &operation, source);
+            self.link_span(context, &operation, source);
         }
         missing
     }
@@ -145,8 +146,12 @@ impl RecordEffects {
     }
 
     /// Closes the open request that the record ends, if it ends one.
-    pub(super) fn end_request(&mut self, record: &Record<'_>) -> Option<EndedRequest> {
-        self.operations.end_request(record, &mut self.times)
+    pub(super) fn end_request(
+        &mut self,
+        record: &Record<'_>,
+        routes: &Routes,
+    ) -> Option<EndedRequest> {
+        self.operations.end_request(record, routes, &mut self.times)
     }
 
     /// Finds and counts the query or function that the record completes.
@@ -255,23 +260,29 @@ impl RecordEffects {
 
     /// Creates the span of the operation, and points the record's exemplars at it or at the span
     /// that the record names.
-    fn link_span(&mut self, record: &Record<'_>, operation: &CompletedOperation<'_>, source: u64) {
-        let made = if self.spans.enabled() { self.span(record, operation, source) } else { None };
+    fn link_span(
+        &mut self,
+        context: &RecordContext<'_>,
+        operation: &CompletedOperation<'_>,
+        source: u64,
+    ) {
+        let made = if self.spans.enabled() { self.span(context, operation, source) } else { None };
         if self.series.takes_exemplar()
-            && let Some(span) = made.or_else(|| own_ids(record))
+            && let Some(span) = made.or_else(|| own_ids(context.record))
         {
-            self.series.record_exemplars(record.observed, span);
+            self.series.record_exemplars(context.record.observed, span);
         }
     }
 
     fn span(
         &mut self,
-        record: &Record<'_>,
+        context: &RecordContext<'_>,
         operation: &CompletedOperation<'_>,
         source: u64,
     ) -> Option<SpanRef> {
+        let RecordContext { record, routes, .. } = *context;
         let end = self.times.of(record);
-        let finished = operation.finished(record, end, &mut self.subject)?;
+        let finished = operation.finished(record, routes, end, &mut self.subject)?;
         self.spans.finished(record, source, &finished)
     }
 }

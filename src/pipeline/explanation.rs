@@ -13,7 +13,9 @@ use crate::record::slots::{Entry, Kind, Place};
 use crate::record::{Record, number};
 use crate::rules::action::{Action, Label, Measure, Value};
 use crate::rules::evaluate::{Evaluation, Match};
+use crate::rules::routes::{Choice, Routes};
 use crate::rules::set::{Rule, RuleSet};
+use crate::rules::template::{self, Decision};
 use crate::spans::identify;
 use crate::spans::phrase::phrase;
 use std::fmt::Write as _;
@@ -41,6 +43,37 @@ impl FieldUse {
     /// Returns the value as `explain` shows it: text in quotes.
     pub(crate) fn shown(&self) -> String {
         if self.is_text { format!("{:?}", self.value) } else { self.value.clone() }
+    }
+}
+
+/// What becomes of a segment of a path or route in a label.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct SegmentUse {
+    /// The segment as it is written.
+    pub text: String,
+    /// What replaces it; `None` if it stays.
+    pub becomes: Option<String>,
+    /// Which rule or pattern decides.
+    pub reason: String,
+    /// The setting that changes it; `None` if none can.
+    pub setting: Option<&'static str>,
+}
+
+impl SegmentUse {
+    /// Returns whether a reader may expect something else: it is replaced, it stays although it
+    /// has digits, or a pattern decides.
+    pub(crate) fn is_notable(&self) -> bool {
+        self.becomes.is_some() || self.reason != WORD
+    }
+
+    /// Returns what becomes of it, why, and how to change that.
+    pub(crate) fn shown(&self) -> String {
+        let SegmentUse { text, becomes, reason, setting } = self;
+        let becomes = becomes.as_ref().map_or("stays".to_owned(), |by| format!("becomes {by}"));
+        match setting {
+            Some(setting) => format!("{text:?} {becomes}: {reason}; `{setting}` changes it"),
+            None => format!("{text:?} {becomes}: {reason}"),
+        }
     }
 }
 
@@ -183,8 +216,8 @@ fn no_duration(rules: &RuleSet, text: &str, unit: Unit, key: &str) -> String {
 
 /// Says which operation the record reports, and why it reports no other: request, query, function,
 /// error.
-pub(crate) fn operations(record: &Record<'_>) -> Vec<(&'static str, String)> {
-    let mut all = vec![("request", request(record))];
+pub(crate) fn operations(rules: &RuleSet, record: &Record<'_>) -> Vec<(&'static str, String)> {
+    let mut all = vec![("request", request(&rules.routes, record))];
     let query = match label::query(record) {
         Some(query) => format!("yes: {} {}", query.operation, query.table),
         None if record.text(field::DB_QUERY).is_some() => {
@@ -215,13 +248,46 @@ pub(crate) fn is_request(record: &Record<'_>) -> bool {
     plan::is_request(record.present()) && label::status_code(record).is_some()
 }
 
-fn request(record: &Record<'_>) -> String {
+/// Returns what becomes of each segment of the record's route or path.
+pub(crate) fn segments(rules: &RuleSet, record: &Record<'_>) -> Vec<SegmentUse> {
+    let Some(path) = label::route_or_path(record) else { return Vec::new() };
+    let decisions = template::explain(path, &rules.routes, &mut String::new());
+    decisions.into_iter().map(|(text, decision)| segment(text, decision)).collect()
+}
+
+/// Why most segments stay.
+const WORD: &str = "it is a word";
+
+fn segment(text: &str, decision: Decision<'_>) -> SegmentUse {
+    let has_digits = text.bytes().any(|byte| byte.is_ascii_digit());
+    let is_placeholder = text.starts_with(['{', ':', '<', '[']);
+    let (reason, setting) = match decision {
+        Decision::Word if is_placeholder || !has_digits => {
+            (WORD.to_owned(), Some("metrics.routes.fold"))
+        }
+        Decision::Word => {
+            ("it has few digits and no form of an id".to_owned(), Some("metrics.routes.fold"))
+        }
+        Decision::Id(rule) => (rule.text().to_owned(), Some("metrics.routes.keep")),
+        Decision::TooLong => ("the path is too deep or too long".to_owned(), None),
+        Decision::Pattern(Choice::Keep(pattern)) => {
+            (format!("the pattern `{pattern}`"), Some("metrics.routes.keep"))
+        }
+        Decision::Pattern(Choice::Fold(pattern, _) | Choice::FoldRest(pattern)) => {
+            (format!("the pattern `{pattern}`"), Some("metrics.routes.fold"))
+        }
+    };
+    let becomes = decision.replacement().map(str::to_owned);
+    SegmentUse { text: text.to_owned(), becomes, reason, setting }
+}
+
+fn request(routes: &Routes, record: &Record<'_>) -> String {
     let mut missing = Vec::new();
     if record.text(field::HTTP_METHOD).is_none() {
         missing.push("method");
     }
     let mut endpoint = String::new();
-    if !label::endpoint(record, &mut endpoint) {
+    if !label::endpoint(record, routes, &mut endpoint) {
         missing.push("path or route");
     }
     match label::status_code(record) {
@@ -258,7 +324,7 @@ pub(crate) fn rule(rules: &RuleSet, rule: &Rule, record: &Record<'_>, service: &
         }
     };
     explained.captures = captured.as_ref().map(captures_of).unwrap_or_default();
-    let context = RecordContext { record, service, phrase: None, captured };
+    let context = RecordContext { record, service, routes: &rules.routes, phrase: None, captured };
     explained.actions.extend(rule.actions.iter().map(|action| match action {
         Action::Measure(measure) => measured(rules, measure, &context),
         Action::Span(_) => "requests a span".to_owned(),

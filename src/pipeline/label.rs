@@ -10,6 +10,7 @@ use crate::record::slots::Kind;
 use crate::record::{Record, field};
 use crate::rules::action::Label;
 use crate::rules::evaluate::Match;
+use crate::rules::routes::Routes;
 use crate::rules::{sql, template};
 use crate::spans::identify::is_id;
 use crate::spans::phrase::Phrase;
@@ -23,6 +24,8 @@ pub(super) struct RecordContext<'a> {
     pub(super) record: &'a Record<'a>,
     /// The service of the resource, for records that name none.
     pub(super) service: &'a str,
+    /// The user's patterns of routes.
+    pub(super) routes: &'a Routes,
     /// The function that completed, failed or started according to the body.
     pub(super) phrase: Option<Phrase<'a>>,
     /// The match of the rule's pattern.
@@ -43,7 +46,7 @@ impl<'a> RecordContext<'a> {
                 out.push_str(caught.unwrap_or_default());
             }
             Label::Method => out.push_str(method(record)),
-            Label::Endpoint => return endpoint(record, out),
+            Label::Endpoint => return endpoint(record, self.routes, out),
             Label::StatusCode => match status_code(record) {
                 Some(_) => out.push_str(record.text(field::HTTP_STATUS).unwrap_or_default()),
                 None => return false,
@@ -105,12 +108,16 @@ pub(super) fn method(record: &Record<'_>) -> &'static str {
     known_method(text).unwrap_or(OTHER_METHOD)
 }
 
-/// Writes the route: the route field if there is one, otherwise the template of the path. Returns
-/// false if the record has neither.
-pub(super) fn endpoint(record: &Record<'_>, out: &mut String) -> bool {
-    match record.text(field::HTTP_ROUTE).or_else(|| record.text(field::URL_PATH)) {
+/// Returns the route field if there is one, otherwise the path.
+pub(super) fn route_or_path<'a>(record: &Record<'a>) -> Option<&'a str> {
+    record.text(field::HTTP_ROUTE).or_else(|| record.text(field::URL_PATH))
+}
+
+/// Writes the template of the route or the path. Returns false if the record has neither.
+pub(super) fn endpoint(record: &Record<'_>, routes: &Routes, out: &mut String) -> bool {
+    match route_or_path(record) {
         Some(path) => {
-            template::template(path, out);
+            template::template(path, routes, out);
             true
         }
         None => false,

@@ -9,6 +9,7 @@ use crate::clock::UnixNanos;
 use crate::decode::time::{self, MinuteCache, Zone};
 use crate::record::severity::Severity;
 use crate::record::{Record, field};
+use crate::rules::routes::Routes;
 use crate::spans::assemble::{Dropped, Key, Pairs};
 use crate::spans::phrase::{Phrase, PhraseKind, phrase};
 use crate::spans::{EndedWork, Operation};
@@ -73,6 +74,7 @@ impl<'a> CompletedOperation<'a> {
     pub(super) fn finished<'s>(
         &self,
         record: &Record<'s>,
+        routes: &Routes,
         end: UnixNanos,
         subject: &'s mut String,
     ) -> Option<EndedWork<'s>>
@@ -83,7 +85,7 @@ impl<'a> CompletedOperation<'a> {
         subject.clear();
         let verb = match self.kind {
             Operation::Request => {
-                label::endpoint(record, subject);
+                label::endpoint(record, routes, subject);
                 label::method(record)
             }
             Operation::Query => {
@@ -135,7 +137,7 @@ impl OpenOperations {
     ) -> Option<CompletedOperation<'a>> {
         let record = context.record;
         if plan.may_start_request && says_start(record.body()) {
-            self.start_request(record, times);
+            self.start_request(record, context.routes, times);
             return None;
         }
         let failed = severity >= Severity::ERROR;
@@ -188,9 +190,9 @@ impl OpenOperations {
     /// Registers the start of a request, if the record reports one with an id that its end also
     /// has.
     #[cold]
-    fn start_request(&mut self, record: &Record<'_>, times: &mut RecordTimes) {
+    fn start_request(&mut self, record: &Record<'_>, routes: &Routes, times: &mut RecordTimes) {
         if let Some(key) = request_key(record) {
-            let line = RequestLine::of(record, &mut self.path);
+            let line = RequestLine::of(record, routes, &mut self.path);
             self.requests.started(key, times.of(record), record.observed, line);
         }
     }
@@ -206,10 +208,11 @@ impl OpenOperations {
     pub(super) fn end_request(
         &mut self,
         record: &Record<'_>,
+        routes: &Routes,
         times: &mut RecordTimes,
     ) -> Option<EndedRequest> {
         let key = request_key(record)?;
-        if !self.requests.newest(key)?.is_ended_by(record, &mut self.path) {
+        if !self.requests.newest(key)?.is_ended_by(record, routes, &mut self.path) {
             return None;
         }
         let started = self.requests.ended(key)?;

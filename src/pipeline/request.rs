@@ -5,6 +5,7 @@
 use super::{label, plan};
 use crate::record::method::known_method;
 use crate::record::{Decoded, Record, field};
+use crate::rules::routes::Routes;
 use crate::rules::template;
 use std::time::Duration;
 
@@ -42,10 +43,10 @@ impl Default for RequestLine {
 
 impl RequestLine {
     /// Reads the line of a start; `template` is scratch memory.
-    pub(super) fn of(record: &Record<'_>, template: &mut String) -> RequestLine {
+    pub(super) fn of(record: &Record<'_>, routes: &Routes, template: &mut String) -> RequestLine {
         let mut line = RequestLine { method: label::method(record), ..RequestLine::default() };
         template.clear();
-        if label::endpoint(record, template) {
+        if label::endpoint(record, routes, template) {
             let kept = kept(template);
             line.path[..kept.len()].copy_from_slice(kept.as_bytes());
             line.path_bytes = kept.len() as u8;
@@ -63,7 +64,12 @@ impl RequestLine {
     /// Other lines with the id may have a status too: that of a call to another service, or of the
     /// request in which an error occurred. So the message has to say that it is the end, or the
     /// record repeats the method and the path.
-    pub(super) fn is_ended_by(&self, record: &Record<'_>, template: &mut String) -> bool {
+    pub(super) fn is_ended_by(
+        &self,
+        record: &Record<'_>,
+        routes: &Routes,
+        template: &mut String,
+    ) -> bool {
         let present = record.present();
         let has_method = present & field::HTTP_METHOD.bit() != 0;
         if label::status_code(record).is_none()
@@ -72,17 +78,17 @@ impl RequestLine {
             return false;
         }
         let repeats = has_method && present & PATH != 0 && !plan::is_error_line(present);
-        says_end(record) || (repeats && self.has_path_of(record, template))
+        says_end(record) || (repeats && self.has_path_of(record, routes, template))
     }
 
     /// Returns whether the start names the path or the route of the record.
-    fn has_path_of(&self, record: &Record<'_>, template: &mut String) -> bool {
+    fn has_path_of(&self, record: &Record<'_>, routes: &Routes, template: &mut String) -> bool {
         template.clear();
         let of_end = [field::URL_PATH, field::HTTP_ROUTE].map(|name| record.text(name));
         of_end.into_iter().zip([false, true]).any(|(text, is_route)| {
             let Some(text) = text else { return false };
             template.clear();
-            template::template(text, template);
+            template::template(text, routes, template);
             match (self.is_route, is_route) {
                 (true, false) => is_route_of(self.path(), kept(template)),
                 (false, true) => is_route_of(kept(template), self.path()),

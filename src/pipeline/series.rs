@@ -230,7 +230,7 @@ impl SeriesRecorder {
                 record.text(field::URL_PATH).filter(|_| group.inputs.contains(&field::URL_PATH))
         {
             self.template.clear();
-            template::template(path, &mut self.template);
+            template::template(path, context.routes, &mut self.template);
             if self.template != path {
                 has_key = self.key.read_any(group, record, Some(&self.template));
                 if has_key && let Some(facts) = self.record_remembered(group, context, seconds) {

@@ -28,7 +28,7 @@ pub type Declare<'a> = &'a mut dyn FnMut(&FamilySpec) -> Result<FamilyId, Family
 /// written.
 pub fn compile(written: &RulesSettings, declare: Declare<'_>) -> Result<RuleSet, Vec<RuleError>> {
     let mut compiler = Compiler {
-        prefix: &written.prefix,
+        written,
         declare,
         set: RuleSet {
             fields: FieldTable::standard(),
@@ -36,6 +36,7 @@ pub fn compile(written: &RulesSettings, declare: Declare<'_>) -> Result<RuleSet,
             rules: Vec::new(),
             families: Vec::new(),
             by_extended: HashMap::new(),
+            routes: written.routes.clone(),
             functions: written.groups.functions,
             active_requests: None,
         },
@@ -72,7 +73,7 @@ pub fn dry_run(written: &RulesSettings, limits: Limits) -> Result<RuleSet, Vec<R
 }
 
 struct Compiler<'a> {
-    prefix: &'a str,
+    written: &'a RulesSettings,
     declare: Declare<'a>,
     set: RuleSet,
     errors: Vec<RuleError>,
@@ -80,8 +81,9 @@ struct Compiler<'a> {
 
 impl Compiler<'_> {
     fn standard(&mut self, written: &RulesSettings) {
+        let refused = self.check_names();
         for Standard { rule, on, family, kind, value, labels } in standard::measures(written) {
-            let Some(family) = self.family(family, "metrics.prefix") else { continue };
+            let Some(family) = self.built_in(family, &refused) else { continue };
             let labels = labels.into_boxed_slice();
             let measure = Action::Measure(Measure { family, kind, value, labels });
             match self.set.rules.last_mut() {
@@ -94,7 +96,7 @@ impl Compiler<'_> {
             }
         }
         if written.groups.http
-            && let Some(family) = self.family(standard::active_requests(), "metrics.prefix")
+            && let Some(family) = self.built_in(standard::active_requests(), &refused)
         {
             self.set.active_requests = Some(Measure {
                 family,
@@ -105,8 +107,46 @@ impl Compiler<'_> {
         }
     }
 
+    /// Refuses a name that two built-in families would have. Returns the families that must not get
+    /// the name.
+    fn check_names(&mut self) -> Vec<String> {
+        let mut refused = Vec::new();
+        let written = self.written;
+        for (number, (from, to)) in written.rename.iter().enumerate() {
+            let is_other = |spec: &FamilySpec| {
+                let place = written.rename.iter().position(|(built_in, _)| *built_in == spec.name);
+                // of two families with the same new name, the second one has the error
+                let is_before = place.is_none_or(|place| place < number);
+                spec.name != *from && is_before && written.own_name(&spec.name) == to
+            };
+            if let Some(other) = standard::families().into_iter().find(is_other) {
+                let message = format!("`{to}` is the name of the built-in metric `{}`", other.name);
+                let hint = "choose another name, or give that one another name, too".to_owned();
+                self.error(&format!("metrics.rename.{from}"), 0, message, Some(hint));
+                refused.push(from.clone());
+            }
+        }
+        refused
+    }
+
+    /// Declares a built-in family under the name that the user gives it.
+    fn built_in(&mut self, spec: FamilySpec, refused: &[String]) -> Option<FamilyId> {
+        if refused.contains(&spec.name) {
+            return None;
+        }
+        let written = self.written;
+        let path = match written.rename.iter().find(|(from, _)| *from == spec.name) {
+            Some((from, _)) => format!("metrics.rename.{from}"),
+            // the name can only clash with one of those
+            None if !written.rename.is_empty() => "metrics.rename".to_owned(),
+            None => "metrics.prefix".to_owned(),
+        };
+        let name = written.own_name(&spec.name).to_owned();
+        self.family(FamilySpec { name, ..spec }, &path)
+    }
+
     fn family(&mut self, mut spec: FamilySpec, path: &str) -> Option<FamilyId> {
-        spec.name.insert_str(0, self.prefix);
+        spec.name.insert_str(0, &self.written.prefix);
         match (self.declare)(&spec) {
             Ok(family) => {
                 if !self.set.families.iter().any(|known| known.name == spec.name) {
@@ -115,7 +155,11 @@ impl Compiler<'_> {
                 Some(family)
             }
             Err(conflict) => {
-                let (message, hint) = clash(conflict.message, &spec.name, self.prefix);
+                let (message, hint) = if path.starts_with("metrics.") {
+                    (conflict.message, Some("choose another name".to_owned()))
+                } else {
+                    clash(conflict.message, &spec.name, self.written)
+                };
                 self.error(path, 0, message, hint);
                 None
             }
@@ -320,14 +364,17 @@ impl Compiler<'_> {
 }
 
 /// Words why a family cannot be declared; says so if it is a built-in one, and how to replace it.
-fn clash(message: String, name: &str, prefix: &str) -> (String, Option<String>) {
-    let standard = standard::measures(&RulesSettings::default());
-    let mut names = standard.iter().map(|measure| measure.family.name.as_str());
-    let own = name.strip_prefix(prefix).unwrap_or(name);
-    // the registry knows the name with the suffix of a counter
-    let family = names.find(|known| *known == own || known.strip_suffix("_total") == Some(own));
-    let Some(family) = family else { return (message, None) };
-    let group = match family.split('_').next() {
+fn clash(message: String, name: &str, written: &RulesSettings) -> (String, Option<String>) {
+    let own = name.strip_prefix(written.prefix.as_str()).unwrap_or(name);
+    let is_it = |spec: &FamilySpec| {
+        let known = written.own_name(&spec.name);
+        // the registry knows the name with the suffix of a counter
+        known == own || known.strip_suffix("_total") == Some(own)
+    };
+    let Some(family) = standard::families().into_iter().find(is_it) else {
+        return (message, None);
+    };
+    let group = match family.name.split('_').next() {
         Some("database") => "database",
         Some("log") => "log",
         Some("function") => "functions",
@@ -337,9 +384,10 @@ fn clash(message: String, name: &str, prefix: &str) -> (String, Option<String>) 
     (
         format!("{what}: it is a built-in metric"),
         Some(format!(
-            "choose another name; `metrics.buckets` sets the buckets of built-in metrics; or switch \
-             them off with `metrics.groups.{group}: false`, and define this one with the labels \
-             that you need"
+            "choose another name, or give the built-in one another name: `metrics.rename: {{{}: \
+             NAME}}`; `metrics.buckets` sets the buckets of built-in metrics, and \
+             `metrics.groups.{group}: false` switches them off",
+            family.name
         )),
     )
 }

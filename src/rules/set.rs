@@ -2,6 +2,7 @@
 
 use super::action::{Action, Measure};
 use super::evaluate::Criteria;
+use super::routes::Routes;
 use crate::decode::formats::Formats;
 use crate::metrics::FamilySpec;
 use crate::record::Decoded;
@@ -76,6 +77,8 @@ pub struct RuleSet {
     /// Rules that require a field without a bit, by that field; only a record with the field
     /// evaluates them.
     pub by_extended: HashMap<FieldId, Vec<usize>>,
+    /// The user's patterns of routes.
+    pub routes: Routes,
     /// True if function phrases are searched for in bodies.
     pub functions: bool,
     /// The measure of the `http_requests_active` family, if the http group is on.

@@ -1,5 +1,6 @@
 //! Rules as they are written, as plain data without YAML.
 
+use super::routes::Routes;
 use crate::health::Signal;
 use crate::spans::SpanRule;
 use jiff::tz::TimeZone;
@@ -10,16 +11,28 @@ use std::fmt;
 pub struct RulesSettings {
     /// The prefix of the name of every derived family.
     pub prefix: String,
+    /// The user's names of built-in families: (built-in name, own name), both without the prefix.
+    pub rename: Vec<(String, String)>,
     /// Which groups of standard rules are on.
     pub groups: Groups,
     /// Limits of the labels of standard metrics.
     pub limits: LabelLimits,
     /// The upper bounds of the standard histograms.
     pub buckets: Buckets,
+    /// The user's patterns of routes.
+    pub routes: Routes,
     /// The user's rules, in order.
     pub own: Vec<RuleSettings>,
     /// The user's formats of lines, in the order in which they are tried.
     pub formats: Vec<FormatSettings>,
+}
+
+impl RulesSettings {
+    /// Returns the name of a built-in family without its prefix: the user's, or the built-in one.
+    pub fn own_name<'a>(&'a self, built_in: &'a str) -> &'a str {
+        let renamed = self.rename.iter().find(|(from, _)| from == built_in);
+        renamed.map_or(built_in, |(_, to)| to)
+    }
 }
 
 /// The most values of labels of the standard metrics; further values become `_other`.

@@ -49,6 +49,12 @@ pub fn active_requests() -> FamilySpec {
     family("http_requests_active", "HTTP requests started and not yet ended.", FamilyKind::AddGauge)
 }
 
+/// Returns all built-in families, with the default settings.
+pub fn families() -> Vec<FamilySpec> {
+    let measured = measures(&RulesSettings::default()).into_iter().map(|measure| measure.family);
+    measured.chain([active_requests()]).collect()
+}
+
 fn log(limits: &LabelLimits) -> Vec<Standard> {
     let levels = Severity::SHORT_NAMES[1..].iter().map(|&name| name.to_owned()).collect();
     let records = FamilySpec {

@@ -20,7 +20,9 @@
 //! `:id`. Percent escapes stay as they are; their digits do not count. Parameters after `;` are
 //! removed. Repeated slashes become one; a slash at the end stays, because frameworks distinguish
 //! `/users` and `/users/`. Only the path of a whole URL is used. A path that is too deep or too
-//! long ends in `/{rest}`.
+//! long ends in `/{rest}`. The user's patterns (`routes`) are stronger than these rules.
+
+use super::routes::{Choice, Routes};
 
 /// The longest template in bytes: below the default limit of a label value (128), which would
 /// append a hash.
@@ -93,12 +95,103 @@ const CLASS: [u8; 256] = {
     table
 };
 
+/// What becomes of a segment, and why.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Decision<'r> {
+    /// It stays, because it reads like a word.
+    Word,
+    /// It becomes `{id}`.
+    Id(IdRule),
+    /// A pattern of the user decides.
+    Pattern(Choice<'r>),
+    /// It and everything behind it become `{rest}`, because the path is too deep or too long.
+    TooLong,
+}
+
+impl<'r> Decision<'r> {
+    /// Returns the text that replaces the segment; `None` if it stays.
+    #[inline]
+    pub fn replacement(self) -> Option<&'r str> {
+        match self {
+            Decision::Word | Decision::Pattern(Choice::Keep(_)) => None,
+            Decision::Id(_) => Some(ID),
+            Decision::Pattern(Choice::Fold(_, by)) => Some(by),
+            Decision::Pattern(Choice::FoldRest(_)) | Decision::TooLong => Some(&REST[1..]),
+        }
+    }
+}
+
+/// The property that makes a segment an id.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum IdRule {
+    /// No letters, but a digit.
+    Number,
+    /// Four digits in a row.
+    Digits,
+    /// A number after a separator at the end.
+    Numbered,
+    /// Hexadecimal with two digits.
+    Hash,
+    /// Long, with two digits.
+    Token,
+    /// Digits in two places, and both cases.
+    Mixed,
+    /// A part does not read like a word.
+    Random,
+    /// The padding of base64 at the end.
+    Padding,
+    /// An `@` that is not the first character.
+    Address,
+    /// Longer than a word.
+    Long,
+}
+
+impl IdRule {
+    /// Words the property.
+    pub fn text(self) -> &'static str {
+        match self {
+            IdRule::Number => "it has digits and no letters",
+            IdRule::Digits => "it has four digits in a row",
+            IdRule::Numbered => "it ends in a number after a separator",
+            IdRule::Hash => "a part is hexadecimal, with 7 characters and 2 digits or more",
+            IdRule::Token => "it has 16 characters or more, and 2 digits or more",
+            IdRule::Mixed => "it has digits in two places, capitals and small letters",
+            IdRule::Random => "a part does not read like a word",
+            IdRule::Padding => "it ends in =, as base64 does",
+            IdRule::Address => "it has an @, as an e-mail address",
+            IdRule::Long => "it has more than 40 characters",
+        }
+    }
+}
+
 /// Appends the template of `path` to `out`.
-pub fn template(path: &str, out: &mut String) {
+pub fn template(path: &str, routes: &Routes, out: &mut String) {
+    render(path, routes, out, |_, _| {});
+}
+
+/// Appends the template of `path` to `out`, and returns what becomes of each segment.
+pub fn explain<'p, 'r>(
+    path: &'p str,
+    routes: &'r Routes,
+    out: &mut String,
+) -> Vec<(&'p str, Decision<'r>)> {
+    let mut decisions = Vec::new();
+    render(path, routes, out, |segment, decision| decisions.push((segment, decision)));
+    decisions
+}
+
+#[inline]
+fn render<'p, 'r>(
+    path: &'p str,
+    routes: &'r Routes,
+    out: &mut String,
+    mut decided: impl FnMut(&'p str, Decision<'r>),
+) {
     let path = without_host(path);
     let bytes = path.as_bytes();
     let start = out.len();
     out.reserve(TEMPLATE_BYTES_MAX);
+    let mut patterns = routes.walk();
     let mut at = 0;
     // Input up to `at` that still has to be copied starts here.
     let mut kept = 0;
@@ -113,19 +206,26 @@ pub fn template(path: &str, out: &mut String) {
             kept = at - 1;
         }
         let from = at;
-        let is_id = segment(bytes, &mut at);
+        let rule = segment(bytes, &mut at);
         if at > from {
-            let length = if is_id { ID.len() } else { at - from };
+            let mut decision = patterns
+                .next(&path[from..at])
+                .map_or_else(|| rule.map_or(Decision::Word, Decision::Id), Decision::Pattern);
+            let length = decision.replacement().map_or(at - from, str::len);
             let space = TEMPLATE_BYTES_MAX - REST.len();
             if segments == SEGMENTS_MAX || out.len() - start + (from - kept) + length > space {
+                decision = Decision::TooLong;
+            }
+            decided(&path[from..at], decision);
+            if matches!(decision, Decision::TooLong | Decision::Pattern(Choice::FoldRest(_))) {
                 let whole = from - usize::from(from > slash);
                 out.push_str(&path[kept..whole]);
                 out.push_str(REST);
                 return;
             }
-            if is_id {
+            if let Some(text) = decision.replacement() {
                 out.push_str(&path[kept..from]);
-                out.push_str(ID);
+                out.push_str(text);
                 kept = at;
             }
             segments += 1;
@@ -163,10 +263,10 @@ fn without_host(path: &str) -> &str {
     rest.find(['/', '?', '#']).map_or("", |end| &rest[end..])
 }
 
-/// Walks to the end of a segment and returns whether it is an id. The character classes and the
-/// number of digits decide nearly every segment.
+/// Walks to the end of a segment; returns the rule by which it is an id. The character classes and
+/// the number of digits decide nearly every segment.
 #[inline]
-fn segment(bytes: &[u8], at: &mut usize) -> bool {
+fn segment(bytes: &[u8], at: &mut usize) -> Option<IdRule> {
     let from = *at;
     let mut classes = 0;
     let mut digits = 0;
@@ -183,24 +283,26 @@ fn segment(bytes: &[u8], at: &mut usize) -> bool {
     *at = from + length;
     let segment = &bytes[from..*at];
     if segment.len() > WORD_BYTES_MAX {
-        return true;
+        return Some(IdRule::Long);
     }
     if segment.ends_with(b"=") {
-        // The padding of base64; no route ends like this.
-        return true;
+        // No route ends like this.
+        return Some(IdRule::Padding);
     }
+    let random = || is_random(segment).then_some(IdRule::Random);
     if classes & (DIGIT | OTHER) == 0 {
-        return is_random(segment);
+        return random();
     }
     if classes & (LETTER | OTHER) == 0 {
-        return true;
+        return Some(IdRule::Number);
     }
-    let hash = classes & !HEX == 0 && segment.len() >= HASH_BYTES_MIN;
-    let token = classes & OTHER == 0 && segment.len() >= TOKEN_BYTES_MIN;
-    if digits >= 2 && (hash || token) {
-        return true;
+    if digits >= 2 && classes & !HEX == 0 && segment.len() >= HASH_BYTES_MIN {
+        return Some(IdRule::Hash);
     }
-    walk(segment) || is_random(segment)
+    if digits >= 2 && classes & OTHER == 0 && segment.len() >= TOKEN_BYTES_MIN {
+        return Some(IdRule::Token);
+    }
+    walk(segment).or_else(random)
 }
 
 /// Returns true if some part of a name does not read like a word, but like a token.
@@ -272,8 +374,8 @@ impl Part {
     }
 }
 
-/// Checks where the digits of a segment are.
-fn walk(segment: &[u8]) -> bool {
+/// Checks where the digits of a segment are; returns the rule by which it is an id.
+fn walk(segment: &[u8]) -> Option<IdRule> {
     let mut seen = Seen::default();
     let mut at = 0;
     while let Some(&byte) = segment.get(at) {
@@ -304,7 +406,7 @@ fn walk(segment: &[u8]) -> bool {
         }
         seen.address |= !first && byte == b'@';
     }
-    is_id(&seen, segment)
+    id_rule(&seen, segment)
 }
 
 /// Returns true if the bytes after a `%` form an escape.
@@ -312,27 +414,30 @@ fn escape(bytes: &[u8], at: usize) -> bool {
     matches!(bytes.get(at..at + 2), Some([a, b]) if a.is_ascii_hexdigit() && b.is_ascii_hexdigit())
 }
 
-fn is_id(seen: &Seen, segment: &[u8]) -> bool {
+fn id_rule(seen: &Seen, segment: &[u8]) -> Option<IdRule> {
     if seen.address {
-        return true;
+        return Some(IdRule::Address);
     }
     if seen.digits == 0 {
-        return false;
+        return None;
     }
-    if seen.run_max >= 4 || seen.hashes || seen.part.is_hash() {
-        return true;
+    if seen.run_max >= 4 {
+        return Some(IdRule::Digits);
+    }
+    if seen.hashes || seen.part.is_hash() {
+        return Some(IdRule::Hash);
     }
     if segment.len() >= TOKEN_BYTES_MIN && seen.digits >= 2 {
-        return true;
+        return Some(IdRule::Token);
     }
     let lower = seen.classes & (LOWER | LOWER_HEX) != 0;
     let upper = seen.classes & (UPPER | UPPER_HEX) != 0;
     if lower && upper && seen.runs >= 2 && segment.len() >= MIXED_BYTES_MIN {
-        return true;
+        return Some(IdRule::Mixed);
     }
     // Only digits follow the last separator; `v1.41` is a version.
     let numbered = seen.part.len > 0 && seen.part.digits == seen.part.len;
-    numbered && !is_version(segment)
+    (numbered && !is_version(segment)).then_some(IdRule::Numbered)
 }
 
 /// Returns true for a version: `v1.41`, `v2.0`.
@@ -344,11 +449,12 @@ fn is_version(segment: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rules::routes::Pattern;
     use proptest::prelude::*;
 
     fn of(path: &str) -> String {
         let mut out = String::new();
-        template(path, &mut out);
+        template(path, &Routes::default(), &mut out);
         out
     }
 
@@ -460,7 +566,7 @@ mod tests {
     #[test]
     fn it_appends() {
         let mut out = "GET ".to_owned();
-        template("/users/5", &mut out);
+        template("/users/5", &Routes::default(), &mut out);
         assert_eq!(out, "GET /users/{id}");
     }
 
@@ -522,7 +628,66 @@ mod tests {
         }
     }
 
+    fn patterns() -> Routes {
+        let keep = ["how-to-*", "/v/*", "/{any}/7"].map(|text| Pattern::keep(text).expect("valid"));
+        let fold = ["/b/{slug}", "/f/**", "x*", "/*i*/{k}"]
+            .map(|text| Pattern::fold(text).expect("valid"));
+        Routes { keep: keep.to_vec(), fold: fold.to_vec() }
+    }
+
+    /// Guarantees: every rule is named, also for segments that stay.
+    #[test]
+    fn what_becomes_of_each_segment() {
+        let routes = patterns();
+        let decided = |path: &str| {
+            let mut out = String::new();
+            let decisions = explain(path, &routes, &mut out);
+            let last = decisions.last().expect("a segment").1;
+            (out, last)
+        };
+        for (path, expected, rule) in [
+            ("/a/12345", "/a/{id}", IdRule::Number),
+            ("/a/item1234", "/a/{id}", IdRule::Digits),
+            ("/a/user-42", "/a/{id}", IdRule::Numbered),
+            ("/a/9f8e7d6", "/a/{id}", IdRule::Hash),
+            ("/a/app.3f2a1b9c.js", "/a/{id}", IdRule::Hash),
+            ("/a/where-to-17-things", "/a/{id}", IdRule::Token),
+            ("/a/dQw4w9WgXcQ", "/a/{id}", IdRule::Mixed),
+            ("/a/qKqZmPwR", "/a/{id}", IdRule::Random),
+            ("/a/YWJj=", "/a/{id}", IdRule::Padding),
+            ("/a/ann@example.com", "/a/{id}", IdRule::Address),
+            (&format!("/a/{}", "ab-".repeat(14)), "/a/{id}", IdRule::Long),
+        ] {
+            assert_eq!(decided(path), (expected.to_owned(), Decision::Id(rule)), "{path}");
+        }
+        for (path, expected) in [
+            ("/a/where-to-7-things", "/a/where-to-7-things"),
+            ("/a/how-to-17-things/5", "/a/how-to-17-things/{id}"),
+            ("/v/2024-01-31", "/v/2024-01-31"),
+            ("/b/hello/5", "/b/{slug}/{id}"),
+            ("/f/a/b/c?q", "/f/{rest}"),
+            ("/xyz/a", "/{id}/a"),
+        ] {
+            assert_eq!(decided(path).0, expected, "{path}");
+        }
+        let deep = "/a".repeat(SEGMENTS_MAX + 1);
+        assert_eq!(decided(&deep).1, Decision::TooLong);
+    }
+
     proptest! {
+        /// Guarantees for any path: a template by patterns is bounded and its own template.
+        #[test]
+        fn property_patterns_are_stable(path in "(/(how-to-[0-9]{0,3}|v|[bfx7]|[a-zA-Z0-9{}i.:-]{0,9})){0,20}/?") {
+            let of = |path: &str| {
+                let mut out = String::new();
+                template(path, &patterns(), &mut out);
+                out
+            };
+            let once = of(&path);
+            prop_assert!(once.len() <= TEMPLATE_BYTES_MAX);
+            prop_assert_eq!(of(&once), once);
+        }
+
         /// Guarantees for any path: a template is bounded, contains no query, and is its own
         /// template.
         #[test]

@@ -32,7 +32,9 @@ impl Example {
     /// Runs a line through the rules. Returns `None` for a line that becomes no metric and span.
     pub(super) fn of(line: &str, config: &Config, now: UnixNanos) -> Option<Example> {
         let effects = effects(line, config, now);
-        let is_request = |sample: &&String| sample.contains("http_requests_total{");
+        let requests = config.rules.own_name("http_requests_total");
+        let requests = format!("{}{requests}{{", config.rules.prefix);
+        let is_request = |sample: &&String| sample.starts_with(&requests);
         let metric = effects.samples.iter().find(is_request)?;
         let (series, value) = metric.rsplit_once(' ')?;
         let verdict = match effects.verdict.status() {

@@ -8,7 +8,7 @@ use crate::config::settings::Config;
 use crate::decode::formats::Decline as FormatDecline;
 use crate::decode::{Memory, decode, time};
 use crate::health::verdict::Verdict;
-use crate::pipeline::explanation::{self, FieldUse, RuleUse};
+use crate::pipeline::explanation::{self, FieldUse, RuleUse, SegmentUse};
 use crate::record::attempt::{Attempt, Trail};
 use crate::record::{Decoded, Envelope, Record, field};
 use crate::replay::seen::Seen;
@@ -44,6 +44,8 @@ pub(super) struct Explanation {
     pub(super) time_source: String,
     /// The fields that were found.
     pub(super) fields: Vec<FieldUse>,
+    /// What becomes of each segment of the route or path.
+    pub(super) segments: Vec<SegmentUse>,
     /// For each operation whether the record reports it, and why not.
     pub(super) operations: Vec<(&'static str, String)>,
     /// The user's rules.
@@ -124,7 +126,8 @@ pub(super) fn gather(
         time,
         time_source,
         fields,
-        operations: explanation::operations(&record),
+        segments: explanation::segments(rules, &record),
+        operations: explanation::operations(rules, &record),
         rules: user_rules.map(|rule| explanation::rule(rules, rule, &record, service)).collect(),
         samples,
         span,

@@ -4,7 +4,7 @@
 use super::gather::{Explanation, Reader};
 use crate::cli::scrape::sample;
 use crate::health::verdict::{Status, Verdict};
-use crate::pipeline::explanation::{FieldUse, RuleUse};
+use crate::pipeline::explanation::{FieldUse, RuleUse, SegmentUse};
 use crate::replay::seen::Seen;
 use serde_json::{Map, Value, json};
 
@@ -28,6 +28,7 @@ pub(super) fn object(explained: &Explanation) -> Value {
         "time": explained.time.map(|time| time.to_string()),
         "time_source": explained.time_source,
         "fields": explained.fields.iter().map(field).collect::<Vec<_>>(),
+        "segments": explained.segments.iter().map(segment).collect::<Vec<_>>(),
         "operations": operations.collect::<Map<_, _>>(),
         "rules": explained.rules.iter().map(rule).collect::<Vec<_>>(),
         "series": explained.samples.iter().filter_map(|text| series(text)).collect::<Vec<_>>(),
@@ -67,6 +68,15 @@ fn field(field: &FieldUse) -> Value {
         "start": field.at.as_ref().map(|at| at.start),
         "end": field.at.as_ref().map(|at| at.end),
         "unused": field.unused,
+    })
+}
+
+fn segment(segment: &SegmentUse) -> Value {
+    json!({
+        "text": segment.text,
+        "becomes": segment.becomes,
+        "reason": segment.reason,
+        "setting": segment.setting,
     })
 }
 

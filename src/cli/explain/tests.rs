@@ -238,10 +238,10 @@ fn a_file_is_summarised() {
         summary::summarise(file.path(), Style::PLAIN, &config, &rules).expect("a readable file");
     for text in [
         "905 records in 908 lines",
-        "json            300  33.1 %      100.0 %     100.0 %          0",
-        "access          300  33.1 %        0.0 %     100.0 %        300",
-        "plain           301  33.3 %        0.0 %       0.0 %          0",
-        "own               2   0.2 %      100.0 %     100.0 %          0",
+        "json           300    33.1 %   100.0 %   100.0 %         0",
+        "access         300    33.1 %     0.0 %   100.0 %       300",
+        "plain          301    33.3 %     0.0 %     0.0 %         0",
+        "own              2     0.2 %   100.0 %   100.0 %         0",
         "300 records without level and time: ? number word\n  line 2: ~~ 0 orders",
         "1 records without level: time word?word\n  line 901: 2026-01-02 03:04:05 x\\u{7}y",
         "1 records without time: level:word:word\n  line 902: ERROR:a:no",
@@ -262,6 +262,63 @@ fn the_line_of_an_error_is_no_request() {
     };
     check("{}", &line(""), &["request  no: it has an exception and no duration"]);
     check("{}", &line(",\"duration_ms\":5"), &["request  yes: GET /a 500, 0.005 s"]);
+}
+
+/// Guarantees: each segment that is replaced, or that stays although it has digits, has its rule or
+/// pattern and the setting that changes it; words are not mentioned.
+#[test]
+fn segments_of_a_route_have_their_rule() {
+    let line = |path: &str| format!("method=GET path={path} status=200");
+    check(
+        "{}",
+        &line("/articles/how-to-17-things/5/v1"),
+        &[
+            "route    \"how-to-17-things\" becomes {id}: it has 16 characters or more, and 2 digits or \
+             more; `metrics.routes.keep` changes it",
+            "         \"5\" becomes {id}: it has digits and no letters; `metrics.routes.keep` changes it",
+            "         \"v1\" stays: it has few digits and no form of an id; `metrics.routes.fold` changes it",
+        ],
+    );
+    let rules = "metrics: {routes: {keep: ['how-to-*'], fold: ['/blog/{slug}', '/files/**']}}\n";
+    check(
+        rules,
+        &line("/articles/how-to-17-things"),
+        &["\"how-to-17-things\" stays: the pattern `how-to-*`; `metrics.routes.keep` changes it"],
+    );
+    check(
+        rules,
+        &line("/blog/hello"),
+        &["\"hello\" becomes {slug}: the pattern `/blog/{slug}`; `metrics.routes.fold` changes it"],
+    );
+    check(rules, &line("/files/a/b"), &["\"a\" becomes {rest}: the pattern `/files/**`"]);
+    assert!(!explained("{}", &line("/users/list")).contains("route "), "words are not mentioned");
+}
+
+/// Guarantees: on a terminal nothing is wider than it, also without colours.
+#[test]
+fn an_explanation_fits_the_terminal() {
+    let config = Config::default();
+    let rules = dry_run(&config.rules, config.limits).expect("valid rules");
+    let line = format!(
+        "{{\"level\":\"info\",\"msg\":\"{}\",\"method\":\"GET\",\"path\":\"/a/how-to-17-things/{}\",\
+         \"status\":200,\"duration\":12}}",
+        "word ".repeat(30),
+        "x".repeat(90)
+    );
+    for columns in [40, 60, 80, 140] {
+        let style = Style { colour: false, columns: Some(columns) };
+        let found = text_of(&line, &config, &rules, style);
+        for row in found.lines() {
+            assert!(row.chars().count() <= columns, "{columns}: {row:?}");
+        }
+        // the marks are below their part of the line
+        let first: String = found.lines().next().expect("the line").chars().take(20).collect();
+        assert_eq!(first, line.chars().take(20).collect::<String>());
+        assert!(
+            found.lines().nth(1).is_some_and(|marks| marks.starts_with("          ^~~~")),
+            "{found}"
+        );
+    }
 }
 
 /// Guarantees: on a terminal the line comes first, each field underlined where it was found in the
@@ -332,6 +389,11 @@ rules:
     assert_eq!(request["rules"][0]["matched"], false);
     assert_eq!(request["rules"][0]["reason"], "the field `event` is absent");
     assert_eq!(request["operations"]["request"]["reported"], true);
+    let segments = request["segments"].as_array().expect("segments");
+    let becomes: Vec<Option<&str>> =
+        segments.iter().map(|segment| segment["becomes"].as_str()).collect();
+    assert_eq!(becomes, [None, Some("{id}")], "{request}");
+    assert_eq!(segments[1]["setting"], "metrics.routes.keep");
     assert_eq!(request["span"]["name"], "GET /a/{id}");
     assert_eq!(request["verdict"]["status"], "pass");
     let is_counted = |sample: &serde_json::Value| {

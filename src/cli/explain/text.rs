@@ -3,13 +3,16 @@
 //! the colour that its name has below. Pure. Unit: one record.
 
 use super::gather::{Explanation, place};
-use crate::cli::style::{Look, Style, printable};
+use crate::cli::style::{Look, Style, printable, wrapped};
 use crate::pipeline::explanation::FieldUse;
 use std::fmt::Write as _;
 
 /// The colours of the fields, in turn: those of which both a bright and a dark terminal show the
 /// difference. Red is left for what is wrong.
 const COLOURS: [&str; 5] = ["36", "33", "35", "32", "34"];
+
+/// The width of the headings.
+const HEAD_COLUMNS: usize = 9;
 
 /// Writes sections: a heading before the first of its lines.
 struct Writer<'a> {
@@ -22,7 +25,9 @@ impl Writer<'_> {
     fn say(&mut self, head: &'static str, text: &str) {
         let shown = if head == self.head { "" } else { head };
         self.head = head;
-        let shown = self.style.paint(Look::Aside, &format!("{shown:<9}"));
+        let shown = self.style.paint(Look::Aside, &format!("{shown:<HEAD_COLUMNS$}"));
+        let wrapped = self.style.columns.map(|columns| wrapped(text, HEAD_COLUMNS, columns));
+        let text = wrapped.as_deref().unwrap_or(text);
         // writing to a string does not fail
         let _ = writeln!(self.out, "{shown}{text}");
     }
@@ -65,6 +70,10 @@ pub(super) fn write(explained: &Explanation, style: Style, out: &mut String) {
     }
     for (operation, text) in &explained.operations {
         writer.say_verdict(operation, "", text);
+        if *operation == "request" {
+            let notable = explained.segments.iter().filter(|segment| segment.is_notable());
+            notable.for_each(|segment| writer.say("route", &segment.shown()));
+        }
     }
     for rule in &explained.rules {
         writer.say_verdict("rules", &format!("{}: ", rule.name), &rule.verdict());
@@ -124,7 +133,7 @@ fn underlined(line: &str, fields: &[FieldUse], style: Style) -> String {
         }
     }
     if !style.colour {
-        return marked(line, &owners);
+        return marked(line, &owners, style.columns.unwrap_or(usize::MAX));
     }
     let mut out = String::with_capacity(line.len() * 2);
     let mut at = 0;
@@ -145,9 +154,9 @@ fn underlined(line: &str, fields: &[FieldUse], style: Style) -> String {
     out
 }
 
-/// Returns the lines, each followed by one that has `^` below the beginning of a field and `~`
-/// below the rest.
-fn marked(text: &str, owners: &[Option<usize>]) -> String {
+/// Returns the lines in pieces of the terminal's width, each followed by a line that has `^` below the
+/// beginning of a field and `~` below the rest.
+fn marked(text: &str, owners: &[Option<usize>], columns: usize) -> String {
     let mut out = Vec::new();
     let mut start = 0;
     for line in text.split('\n') {
@@ -164,9 +173,17 @@ fn marked(text: &str, owners: &[Option<usize>]) -> String {
             marks.extend(std::iter::repeat_n(mark, width));
             before = owner;
         }
-        out.push(printable(line));
-        if !marks.trim_end().is_empty() {
-            out.push(marks.trim_end().to_owned());
+        let shown: Vec<char> = printable(line).chars().collect();
+        let marks: Vec<char> = marks.chars().collect();
+        let mut marks = marks.chunks(columns.max(1));
+        // an empty line has no piece
+        let pieces = shown.chunks(columns.max(1)).chain(shown.is_empty().then_some(&[][..]));
+        for piece in pieces {
+            out.push(piece.iter().collect());
+            let below: String = marks.next().unwrap_or_default().iter().collect();
+            if !below.trim_end().is_empty() {
+                out.push(below.trim_end().to_owned());
+            }
         }
         start += line.len() + 1;
     }

@@ -31,13 +31,20 @@ impl Lines {
         decode(line, &self.rules.fields, &mut Memory::default(), &mut decoded);
         let record = Record::new(line, &decoded, UnixNanos(7), Envelope::default());
         let plan = self.plans.of(record.present(), &self.rules);
-        let mut context =
-            RecordContext { record: &record, service: "", phrase: None, captured: None };
+        let mut context = RecordContext {
+            record: &record,
+            service: "",
+            routes: &self.rules.routes,
+            phrase: None,
+            captured: None,
+        };
         let (severity, times) = (record.severity(), &mut self.times);
         let found = self.open.complete(plan, true, &mut context, 1, severity, times)?;
         let millis = found.seconds.map(|seconds| (seconds * 1e3).round() as u64);
         let mut subject = String::new();
-        if let Some(finished) = found.finished(&record, UnixNanos(9), &mut subject) {
+        if let Some(finished) =
+            found.finished(&record, &self.rules.routes, UnixNanos(9), &mut subject)
+        {
             assert_eq!(finished.end, UnixNanos(9));
         }
         Some((found.kind, subject, millis, found.failed))
@@ -48,7 +55,7 @@ impl Lines {
         let mut decoded = Decoded::new();
         decode(line, &self.rules.fields, &mut Memory::default(), &mut decoded);
         let record = Record::new(line, &decoded, UnixNanos(7), Envelope::default());
-        let ended = self.open.end_request(&record, &mut self.times)?;
+        let ended = self.open.end_request(&record, &self.rules.routes, &mut self.times)?;
         Some(ended.took.as_millis())
     }
 }

@@ -13,7 +13,7 @@ fn with_record<T>(line: &str, f: impl FnOnce(&Record<'_>) -> T) -> T {
 }
 
 fn started(line: &str) -> RequestLine {
-    with_record(line, |record| RequestLine::of(record, &mut String::new()))
+    with_record(line, |record| RequestLine::of(record, &Routes::default(), &mut String::new()))
 }
 
 /// Bug: any line with a status and the id of a request ended it.
@@ -58,7 +58,9 @@ fn only_an_end_ends_a_request() {
         (r#"{"msg":"request completed"}"#, false),
         (r#"{"msg":"request completed","status":"ok"}"#, false),
     ] {
-        let is_ended = with_record(line, |record| request.is_ended_by(record, &mut String::new()));
+        let is_ended = with_record(line, |record| {
+            request.is_ended_by(record, &Routes::default(), &mut String::new())
+        });
         assert_eq!(is_ended, expected, "{line}");
     }
 }
@@ -73,7 +75,9 @@ fn a_start_with_a_route_is_ended_by_a_path_that_the_route_matches() {
         ("http://cart/items", false),
     ] {
         let line = format!(r#"{{"msg":"x","status":200,"method":"GET","path":"{path}"}}"#);
-        let is_ended = with_record(&line, |record| request.is_ended_by(record, &mut String::new()));
+        let is_ended = with_record(&line, |record| {
+            request.is_ended_by(record, &Routes::default(), &mut String::new())
+        });
         assert_eq!(is_ended, expected, "{line}");
     }
 }

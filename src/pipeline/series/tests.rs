@@ -32,8 +32,13 @@ impl Recorded {
         decode(line, &self.rules.fields, &mut Memory::default(), &mut decoded);
         let record = Record::new(line, &decoded, UnixNanos(7), crate::record::Envelope::default());
         let plan = self.plans.of(record.present(), &self.rules);
-        let context =
-            RecordContext { record: &record, service: "own", phrase: None, captured: None };
+        let context = RecordContext {
+            record: &record,
+            service: "own",
+            routes: &self.rules.routes,
+            phrase: None,
+            captured: None,
+        };
         self.recorder.begin(wants_exemplars);
         self.recorder.record_group(&plan.base, &context, record.seconds(field::DURATION))
     }
