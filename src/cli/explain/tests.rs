@@ -264,6 +264,22 @@ fn the_line_of_an_error_is_no_request() {
     check("{}", &line(",\"duration_ms\":5"), &["request  yes: GET /a 500, 0.005 s"]);
 }
 
+/// Guarantees: a duration without a unit in a message says which name it needs, as in a structured
+/// line.
+#[test]
+fn a_duration_in_a_message_needs_a_unit() {
+    check(
+        "{}",
+        "INFO:shop:GET /users/17 200 duration=12",
+        &[
+            "request  yes: GET /users/{id} 200, no duration",
+            "the unit is missing: name the key `duration_ms` or `duration_s`, or write the unit",
+        ],
+    );
+    check("{}", "INFO:shop:GET /a 200 (12 ms)", &["request  yes: GET /a 200, 0.012 s"]);
+    check("{}", "INFO:shop:GET /a 200 duration_ms=12", &["request  yes: GET /a 200, 0.012 s"]);
+}
+
 /// Guarantees: each segment that is replaced, or that stays although it has digits, has its rule or
 /// pattern and the setting that changes it; words are not mentioned.
 #[test]

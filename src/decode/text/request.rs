@@ -151,19 +151,68 @@ fn bare(bytes: &[u8], at: usize, out: &mut Out<'_>) -> Option<()> {
     timed(bytes, words, out)
 }
 
-/// Reads the first duration with a unit among the next words: `12ms`, `12.5 ms`, `in 12.5 ms`.
+/// Reads the first duration with a unit among the next words: `12ms`, `12.5 ms`, `in 12.5 ms`,
+/// `(12 ms)`, `0.35 seconds`, `duration=12ms`, `duration_ms=12`. Without one it keeps `duration=12`,
+/// which is not used, so that `explain` says what is missing.
 fn timed(bytes: &[u8], words: Words<'_>, out: &mut Out<'_>) -> Option<()> {
     let mut before = None;
+    let mut without_unit = None;
     for (start, end) in words.take(WORDS_MAX) {
-        let end = end - usize::from(matches!(bytes[end - 1], b',' | b')' | b';'));
-        let is_unit = matches!(&bytes[start..end], b"ms" | b"s" | b"us" | b"ns");
+        let start = start + usize::from(matches!(bytes[start], b'(' | b'['));
+        let end = end - usize::from(matches!(bytes[end - 1], b',' | b')' | b';' | b']'));
+        let Some(word) = bytes.get(start..end).filter(|word| !word.is_empty()) else { continue };
+        if let Some((unit, value)) = timed_key(word) {
+            let text = std::str::from_utf8(&word[value..]).ok()?;
+            if number::seconds(text, unit).is_some() {
+                out.put_in(unit, DURATION, start + value, end);
+                return Some(());
+            }
+            let is_number = number::decimal(text).is_some();
+            without_unit = without_unit.or(is_number.then_some((start + value, end)));
+            continue;
+        }
+        let is_unit = UNITS.contains(&word);
         let from = if is_unit { before.unwrap_or(start) } else { start };
         if bytes[from].is_ascii_digit() && put_duration(bytes, from, end, out).is_some() {
             return Some(());
         }
         before = Some(start);
     }
-    None
+    let (from, to) = without_unit?;
+    out.put(DURATION, from, to);
+    Some(())
+}
+
+/// Units that are a word of their own.
+const UNITS: [&[u8]; 9] =
+    [b"ms", b"s", b"us", b"ns", b"sec", b"secs", b"seconds", b"millis", b"milliseconds"];
+
+/// Keys of the duration of a request, with or without the suffix of a unit.
+const TIMED_KEYS: [&str; 9] = [
+    "duration",
+    "took",
+    "elapsed",
+    "latency",
+    "time",
+    "request_time",
+    "response_time",
+    "rt",
+    "runtime",
+];
+
+/// Returns the unit that the key of `duration_ms=12` names, and where the value begins.
+fn timed_key(word: &[u8]) -> Option<(Unit, usize)> {
+    let equals = memchr(b'=', word)?;
+    let key = std::str::from_utf8(&word[..equals]).ok()?;
+    let unit = Unit::of_suffix(key);
+    let is_known = |known: &str| {
+        // a suffix of one word: not `duration_db_ms`
+        key.strip_prefix(known).is_some_and(|suffix| {
+            let one_word = suffix.bytes().filter(|byte| *byte == b'_').count() <= 1;
+            suffix.is_empty() || (unit != Unit::None && Unit::of_suffix(suffix) == unit && one_word)
+        })
+    };
+    TIMED_KEYS.iter().any(|known| is_known(known)).then_some((unit, equals + 1))
 }
 
 /// Reads ASP.NET Core: `Request finished HTTP/1.1 GET http://host/x - 200 512 text/plain 12.5ms`.
@@ -377,7 +426,20 @@ mod tests {
             ("GET /orders/17 HTTP/1.1 200 15 - 12.3 ms", vec![took("12.3 ms")]),
             ("HTTP GET /orders/17 responded 200 in 12.5 ms", vec![took("12.5 ms")]),
             ("GET /orders/17 200", vec![]),
-            ("GET /orders/17 -> 200 (12ms)", vec![]),
+            ("GET /orders/17 -> 200 (12ms)", vec![took("12ms")]),
+            ("GET /orders/17 - 200 (12.5 ms)", vec![took("12.5 ms")]),
+            ("GET /orders/17 200 [12 ms]", vec![took("12 ms")]),
+            ("GET /orders/17 200 elapsed 0.35 seconds", vec![took("0.35 seconds")]),
+            ("GET /orders/17 200 size=9 duration=12ms", vec![took("12ms")]),
+            ("GET /orders/17 200 (took=12ms)", vec![took("12ms")]),
+            ("GET /orders/17 200 duration=1.5s,", vec![took("1.5s")]),
+            // the unit is that of the key
+            ("GET /orders/17 200 duration_ms=12", vec![took("12ms")]),
+            ("GET /orders/17 200 elapsedMs=12", vec![took("12ms")]),
+            ("GET /orders/17 200 took_seconds=0.5", vec![took("0.5s")]),
+            ("GET /orders/17 200 duration_db_ms=12 timeout=5ms", vec![]),
+            ("GET /orders/17 200 cache=12", vec![]),
+            ("GET /orders/17 200 ( ) [", vec![]),
             (
                 "[GIN] 2026/01/02 - 03:04:04 | 200 |     12.5ms |       192.0.2.7 | GET      \"/orders/17\"",
                 vec![CLIENT, took("12.5ms")],
