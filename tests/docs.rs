@@ -85,6 +85,48 @@ fn excerpts_are_those_of_the_files() {
     assert!(count > 15, "the excerpts were found: {count}");
 }
 
+/// Guarantees: the tag of a release has the section of its version as the message, with lines that
+/// begin with `#`; an unreleased section and another version are refused. Needs git.
+#[test]
+fn a_tag_has_the_section_of_the_changelog() {
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let run = |program: &str, arguments: &[&str]| {
+        let mut command = Command::new(program);
+        command.args(arguments).current_dir(folder.path()).env("HOME", folder.path());
+        for name in ["AUTHOR", "COMMITTER"] {
+            command.env(format!("GIT_{name}_NAME"), "a").env(format!("GIT_{name}_EMAIL"), "a@b");
+        }
+        let output = command.output().ok()?;
+        let said = [output.stdout, output.stderr].concat();
+        Some((output.status.success(), String::from_utf8_lossy(&said).into_owned()))
+    };
+    let write = |name: &str, text: &str| {
+        fs::write(folder.path().join(name), text).expect("a writable directory");
+    };
+    fs::create_dir_all(folder.path().join("deploy/image")).expect("a writable directory");
+    let script = "deploy/image/tag";
+    fs::copy(root().join(script), folder.path().join(script)).expect("the script");
+    write("Cargo.toml", "[workspace.package]\nversion = \"1.2.0\"\n");
+    let Some((true, _)) = run("git", &["init", "--quiet", "."]) else { return };
+    for (title, version, expected) in [
+        ("1.2.0 (unreleased)", "1.2.0", "calls 1.2.0 unreleased"),
+        ("1.2.0 (2026-12-01)", "1.3.0", "Cargo.toml has the version 1.2.0"),
+        ("1.2.0 (2026-12-01)", "1.2.0", "v1.2.0: push it"),
+    ] {
+        let older = "## 1.1.0 (2026-11-01)\n\n- Old.\n";
+        write("CHANGELOG.md", &format!("# C\n\n## {title}\n\n- New.\n# not a title\n\n{older}"));
+        run("git", &["add", "."]);
+        run("git", &["commit", "--quiet", "--message", "x"]);
+        let (_, said) = run("sh", &[script, version]).expect("a shell");
+        assert!(said.contains(expected), "{said}");
+    }
+    let (_, tag) = run("git", &["tag", "--list", "-n9", "v1.2.0"]).expect("git");
+    for line in ["sidelight 1.2.0", "- New.", "# not a title"] {
+        assert!(tag.contains(line), "{tag}");
+    }
+    assert!(!tag.contains("Old"), "{tag}");
+}
+
 /// Guarantees: the clients that `docs/clients.md` calls checked are those that the checks run, and
 /// every example is mentioned there.
 #[test]
