@@ -34,7 +34,8 @@ impl Scrape {
                 .filter(|line| !line.starts_with('#'))
                 .filter_map(sample)
                 .collect(),
-            names: text.lines().filter_map(help).collect(),
+            // built-in families come first, and a rule may have the same help
+            names: text.lines().rev().filter_map(help).collect(),
         }
     }
 

@@ -276,6 +276,8 @@ mod tests {
         );
         assert_eq!(table_of(&page, 80), table_of(PAGE, 80));
         assert_ne!(table_of(&renamed, 80), table_of(PAGE, 80));
+        let page = format!("{page}# HELP other_total HTTP requests.\nother_total 5\n");
+        assert_eq!(table_of(&page, 80), table_of(PAGE, 80), "a rule with the same help");
     }
 
     /// Guarantees: the table fits every width from 60 columns on, whatever the names and figures.
