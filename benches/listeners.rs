@@ -6,9 +6,9 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::disallowed_methods)] // real sockets need real time
 
-use sidelight::app::listeners::Place;
-use sidelight::app::parts::{Parts, Settings, Sockets};
+use sidelight::app::listeners::SocketLocation;
 use sidelight::app::reload::Looked;
+use sidelight::app::setup::{AppSetup, Settings, Sockets};
 use sidelight::app::signals::Signals;
 use sidelight::app::worker::Pipelines;
 use sidelight::clock::Clock;
@@ -115,8 +115,9 @@ fn be_child(directory: &Path) -> ! {
     let mut signals = Signals::install().expect("handlers");
     let lines = Arc::new(AtomicU64::new(0));
     let into = Arc::clone(&lines);
-    let place = Place { path: Some(directory.join("log.sock")), ..Place::default() };
-    let parts = Parts {
+    let place =
+        SocketLocation { path: Some(directory.join("log.sock")), ..SocketLocation::default() };
+    let parts = AppSetup {
         settings: Settings {
             sockets: Sockets { stream: Some(place), ..Sockets::default() },
             ..Settings::default()

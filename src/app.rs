@@ -10,8 +10,8 @@ pub(crate) mod app_exit;
 pub mod compose;
 pub mod drain;
 pub mod listeners;
-pub mod parts;
 pub mod reload;
+pub mod setup;
 pub mod signals;
 mod supervisor;
 pub mod worker;
@@ -20,9 +20,9 @@ use crate::console;
 use crate::phase::Phase;
 use crate::telemetry::process_status::{ListenerKind, ListenerState};
 use drain::{Closing, Drain, Mode, Output};
-use parts::{Parts, Settings};
 use reload::Looked;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use setup::{AppSetup, Settings};
 use signals::{SignalEvent, Signals};
 use std::io;
 use std::sync::Arc;
@@ -37,11 +37,11 @@ const DESCRIPTORS: u64 = 8192;
 
 /// A process that has not been started yet.
 #[derive(Debug)]
-pub struct App(Parts);
+pub struct App(AppSetup);
 
 impl App {
     /// Creates a process from its parts.
-    pub fn new(parts: Parts) -> App {
+    pub fn new(parts: AppSetup) -> App {
         App(parts)
     }
 
@@ -58,7 +58,7 @@ impl App {
         let is_classic = matches!(settings.drain.mode, Mode::Classic { .. });
         let watches_application = settings.exit_with_app && is_classic;
         let reads_stdin = settings.stdin;
-        let supervisor = Supervisor::new(supervisor::Parts {
+        let supervisor = Supervisor::new(supervisor::SupervisorSetup {
             settings,
             clock: parts.clock,
             telemetry: parts.telemetry,
@@ -184,7 +184,7 @@ fn serve_reloads(
 /// # Errors
 /// Returns an error if the kernel refuses what the process needs to start.
 pub fn run(
-    parts: Parts,
+    parts: AppSetup,
     signals: &mut Signals,
     started: impl FnOnce(&[(ListenerKind, ListenerState)]),
     reload: impl FnMut(SignalEvent) -> Looked + Send + 'static,

@@ -128,7 +128,7 @@ pub struct Exporter {
 
 /// The parts of the process that an exporter uses.
 #[derive(Debug)]
-pub struct Parts<'a> {
+pub struct ExporterSetup<'a> {
     /// The resource of the spans.
     pub resource: Resource,
     /// The queue of encoded spans.
@@ -148,7 +148,7 @@ pub struct Parts<'a> {
 ///
 /// # Errors
 /// Fails if the endpoint is malformed or asks for TLS, or the system cannot start a thread.
-pub fn spawn(settings: Settings, parts: Parts<'_>) -> Result<Exporter, ExportError> {
+pub fn spawn(settings: Settings, parts: ExporterSetup<'_>) -> Result<Exporter, ExportError> {
     let outbox = Arc::clone(&parts.outbox);
     let worker = Worker::new(settings, parts).map_err(ExportError::Endpoint)?;
     let (stop, stopped) = watch::channel(None);
@@ -172,7 +172,11 @@ pub fn spawn(settings: Settings, parts: Parts<'_>) -> Result<Exporter, ExportErr
 ///
 /// # Errors
 /// Fails if the endpoint is malformed or asks for TLS.
-pub async fn run(settings: Settings, parts: Parts<'_>, stop: Stop) -> Result<(), EndpointError> {
+pub async fn run(
+    settings: Settings,
+    parts: ExporterSetup<'_>,
+    stop: Stop,
+) -> Result<(), EndpointError> {
     Worker::new(settings, parts)?.run(stop).await;
     Ok(())
 }
@@ -234,7 +238,7 @@ impl Counters {
 }
 
 impl Worker {
-    fn new(settings: Settings, parts: Parts<'_>) -> Result<Worker, EndpointError> {
+    fn new(settings: Settings, parts: ExporterSetup<'_>) -> Result<Worker, EndpointError> {
         let endpoint = Endpoint::new(&settings.endpoint, settings.protocol, &settings.headers)?;
         let telemetry = parts.telemetry;
         Ok(Worker {

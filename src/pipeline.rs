@@ -41,7 +41,7 @@ use std::sync::Arc;
 
 /// The parts that a pipeline is built from.
 #[derive(Debug)]
-pub struct Parts {
+pub struct PipelineSetup {
     /// The rules now in force, and later ones.
     pub rules: Arc<Published>,
     /// The registry that admits series.
@@ -87,7 +87,7 @@ pub struct Pipeline {
 
 impl Pipeline {
     /// Creates a pipeline with the rules now in force.
-    pub fn new(parts: Parts) -> Pipeline {
+    pub fn new(parts: PipelineSetup) -> Pipeline {
         let generation = parts.rules.generation();
         let lose_record = parts.telemetry.faults.lose_record;
         let effects = RecordEffects::new(

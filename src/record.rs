@@ -18,7 +18,7 @@ use attempt::{Attempt, Decline, Trail};
 use columns::Columns;
 use field::{FieldId, Unit};
 use severity::Severity;
-use slots::{Entry, Kind, Place, Slots};
+use slots::{SlotValue, Slots, ValueBuffer, ValueKind};
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -171,9 +171,9 @@ impl Decoded {
         let start = self.scratch.len();
         // writing to a string does not fail
         let _ = write!(self.scratch, "{}", duration.as_nanos());
-        let written = Entry::text(start, self.scratch.len());
-        let (kind, place, unit) = (Kind::Number, Place::Scratch, Unit::Nanoseconds);
-        self.slots.put(field::DURATION, Entry { kind, place, unit, ..written });
+        let written = SlotValue::text(start, self.scratch.len());
+        let (kind, buffer, unit) = (ValueKind::Number, ValueBuffer::Scratch, Unit::Nanoseconds);
+        self.slots.put(field::DURATION, SlotValue { kind, buffer, unit, ..written });
     }
 
     /// Adds a text that the line itself does not contain.
@@ -181,7 +181,8 @@ impl Decoded {
         let start = self.scratch.len();
         self.scratch.push_str(text);
         let end = self.scratch.len();
-        self.slots.put(field, Entry { place: Place::Scratch, ..Entry::text(start, end) });
+        self.slots
+            .put(field, SlotValue { buffer: ValueBuffer::Scratch, ..SlotValue::text(start, end) });
     }
 }
 
@@ -245,10 +246,10 @@ impl<'line> Record<'line> {
 
     /// Returns the text that entries of this place refer to.
     #[inline]
-    pub fn whole(&self, place: Place) -> &'line str {
-        match place {
-            Place::Line => self.line,
-            Place::Scratch => &self.decoded.scratch,
+    pub fn whole(&self, buffer: ValueBuffer) -> &'line str {
+        match buffer {
+            ValueBuffer::Line => self.line,
+            ValueBuffer::Scratch => &self.decoded.scratch,
         }
     }
 
@@ -266,28 +267,28 @@ impl<'line> Record<'line> {
 
     /// Returns the fields of the line that have no bit.
     #[inline]
-    pub fn extended(&self) -> &'line [(FieldId, Entry)] {
+    pub fn extended(&self) -> &'line [(FieldId, SlotValue)] {
         self.decoded.slots.extended()
     }
 
     /// Returns the position and kind of `field`.
     #[inline]
-    pub fn entry(&self, field: FieldId) -> Option<&'line Entry> {
+    pub fn entry(&self, field: FieldId) -> Option<&'line SlotValue> {
         self.decoded.slots.get(field)
     }
 
     /// Returns the entry of a masked field that is known to be present, because the work on this
     /// record was planned from its mask.
     #[inline]
-    pub(crate) fn planned(&self, field: FieldId) -> &'line Entry {
+    pub(crate) fn planned(&self, field: FieldId) -> &'line SlotValue {
         self.decoded.slots.planned(field)
     }
 
     /// Returns the text of an entry of this record.
     #[inline]
-    pub fn slice(&self, entry: &Entry) -> &'line str {
+    pub fn slice(&self, entry: &SlotValue) -> &'line str {
         let start = entry.start as usize;
-        self.whole(entry.place).get(start..start + entry.len as usize).unwrap_or_default()
+        self.whole(entry.buffer).get(start..start + entry.len as usize).unwrap_or_default()
     }
 
     /// Returns the value of `field` as text: a string without its quotes, any other value as it is
@@ -302,14 +303,14 @@ impl<'line> Record<'line> {
     pub fn number(&self, field: FieldId) -> Option<f64> {
         let entry = self.entry(field)?;
         match entry.kind {
-            Kind::Number | Kind::Text => number::decimal_at(
-                self.whole(entry.place),
+            ValueKind::Number | ValueKind::Text => number::decimal_at(
+                self.whole(entry.buffer),
                 entry.start as usize,
                 entry.len as usize,
             ),
-            Kind::True => Some(1.0),
-            Kind::False => Some(0.0),
-            Kind::Tree => None,
+            ValueKind::True => Some(1.0),
+            ValueKind::False => Some(0.0),
+            ValueKind::Tree => None,
         }
     }
 
@@ -319,7 +320,7 @@ impl<'line> Record<'line> {
     pub fn seconds(&self, field: FieldId) -> Option<f64> {
         let entry = self.entry(field)?;
         let (start, len) = (entry.start as usize, entry.len as usize);
-        number::seconds_at(self.whole(entry.place), start, len, entry.unit)
+        number::seconds_at(self.whole(entry.buffer), start, len, entry.unit)
     }
 
     /// Returns the severity: from the line's own field, else from the envelope, else unspecified.

@@ -18,7 +18,7 @@ use crate::metrics::expose::{self, Encoding, Options};
 use crate::outbox::{BatchSize, Capacity, Chunk, Outbox};
 use crate::pipeline::explanation::is_request;
 use crate::pipeline::input::{FrameSink, Input, Source};
-use crate::pipeline::{Parts, Pipeline};
+use crate::pipeline::{Pipeline, PipelineSetup};
 use crate::record::field::FieldTable;
 use crate::record::severity::Severity;
 use crate::record::{Decoded, field};
@@ -111,7 +111,7 @@ impl Replay {
         let settings = config.traces.spans;
         let health_counters = Arc::new(HealthCounters::default());
         let spans = SpanMaker::new(settings, &config.resource, Arc::clone(&outbox), &telemetry);
-        let pipeline = Pipeline::new(Parts {
+        let pipeline = Pipeline::new(PipelineSetup {
             rules: Arc::new(Published::new(rules)),
             registry: Arc::clone(&registry),
             telemetry: Arc::clone(&telemetry),

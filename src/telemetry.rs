@@ -171,7 +171,7 @@ mod tests {
             names.iter().map(|name| name.trim_end_matches("_total")).collect();
         assert_eq!(names.len(), stems.len(), "{names:?}");
         for row in TABLE {
-            let is_counter = row.kind == table::Kind::Counter;
+            let is_counter = row.kind == table::MetricType::Counter;
             assert_eq!(row.name.ends_with("_total"), is_counter, "{}", row.name);
             let stem = row.name.trim_end_matches("_total");
             assert!(row.unit.is_empty() || stem.ends_with(row.unit), "{}", row.name);

@@ -150,7 +150,7 @@ fn no_line_allocates_once_its_series_are_met() {
 fn no_span_allocates_once_chunks_have_grown() {
     use sidelight::clock::UnixNanos;
     use sidelight::outbox::{BatchSize, Capacity, Chunk, Outbox};
-    use sidelight::record::slots::Entry;
+    use sidelight::record::slots::SlotValue;
     use sidelight::record::{Decoded, Envelope, Record, field};
     use sidelight::resource::Resource;
     use sidelight::spans::{EndedWork, Operation, Settings, SpanMaker};
@@ -163,11 +163,11 @@ fn no_span_allocates_once_chunks_have_grown() {
     let mut maker = SpanMaker::new(settings, &resource, std::sync::Arc::clone(&outbox), &telemetry);
     let line = "4bf92f35-77b3-4da6-a3ce-929d0e0e4736 REQ-7 cart ValueError";
     let mut decoded = Decoded::new();
-    let mut batch = |id: Entry, count: u64| {
+    let mut batch = |id: SlotValue, count: u64| {
         decoded.clear();
         decoded.slots.put(field::REQUEST_ID, id);
-        decoded.slots.put(field::SERVICE, Entry::text(43, 47));
-        decoded.slots.put(field::EXCEPTION_TYPE, Entry::text(48, 58));
+        decoded.slots.put(field::SERVICE, SlotValue::text(43, 47));
+        decoded.slots.put(field::EXCEPTION_TYPE, SlotValue::text(48, 58));
         let record = Record::new(line, &decoded, UnixNanos(1), Envelope::default());
         for number in 0..count {
             for operation in [Operation::Request, Operation::Query, Operation::Internal] {
@@ -193,8 +193,8 @@ fn no_span_allocates_once_chunks_have_grown() {
     for round in 0..8 {
         let count = allocations(|| {
             for count in [1, 10, 150] {
-                batch(Entry::text(0, 36), count);
-                batch(Entry::text(37, 42), count);
+                batch(SlotValue::text(0, 36), count);
+                batch(SlotValue::text(37, 42), count);
             }
         });
         assert!(round < 4 || count == 0, "round {round}: {count} allocations");
@@ -254,7 +254,7 @@ fn formats_of_ones_own_allocate_nothing() {
 fn rules_of_ones_own_allocate_nothing() {
     use sidelight::clock::UnixNanos;
     use sidelight::record::field::FieldTable;
-    use sidelight::record::slots::Entry;
+    use sidelight::record::slots::SlotValue;
     use sidelight::record::{Decoded, Envelope, Record};
     use sidelight::rules::extract::Extract;
     use sidelight::rules::routes::Routes;
@@ -274,7 +274,7 @@ fn rules_of_ones_own_allocate_nothing() {
         for (name, word) in ["shop", "status", "level", "duration"].iter().zip(line.split(' ')) {
             let standard = fields.binding(name).map(|binding| binding.field);
             for field in standard.into_iter().chain([fields.intern(name)]) {
-                decoded.slots.put(field, Entry::text(start, start + word.len()));
+                decoded.slots.put(field, SlotValue::text(start, start + word.len()));
             }
             start += word.len() + 1;
         }

@@ -91,7 +91,7 @@ const ROUNDS: u64 = 3;
 
 /// Kinds of secrets.
 #[derive(Clone, Copy, Debug)]
-enum Kind {
+enum SecretKind {
     Token,
     Mail,
     Number,
@@ -100,11 +100,17 @@ enum Kind {
     Base64,
 }
 
-const KINDS: [Kind; 6] =
-    [Kind::Token, Kind::Mail, Kind::Number, Kind::Uuid, Kind::Hex, Kind::Base64];
+const KINDS: [SecretKind; 6] = [
+    SecretKind::Token,
+    SecretKind::Mail,
+    SecretKind::Number,
+    SecretKind::Uuid,
+    SecretKind::Hex,
+    SecretKind::Base64,
+];
 
 /// Returns the secret with this number; all secrets are different.
-fn secret(kind: Kind, number: u64) -> String {
+fn secret(kind: SecretKind, number: u64) -> String {
     // SplitMix64: random enough that no secret is part of another one or of any other text
     let word = |salt: u64| {
         let mut z = (number * 8 + salt).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5eed;
@@ -123,10 +129,10 @@ fn secret(kind: Kind, number: u64) -> String {
     let lower = b"abcdefghijklmnopqrstuvwxyz";
     let mixed = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
     match kind {
-        Kind::Token => format!("sk_live_{}7Q4z", spell(mixed, 16)),
-        Kind::Mail => format!("{}@{}.example", spell(lower, 8), spell(lower, 5)),
-        Kind::Number => format!("4{:015}", word(0) % 1_000_000_000_000_000),
-        Kind::Uuid => {
+        SecretKind::Token => format!("sk_live_{}7Q4z", spell(mixed, 16)),
+        SecretKind::Mail => format!("{}@{}.example", spell(lower, 8), spell(lower, 5)),
+        SecretKind::Number => format!("4{:015}", word(0) % 1_000_000_000_000_000),
+        SecretKind::Uuid => {
             let (high, low) = (word(0), word(1));
             format!(
                 "{:08x}-{:04x}-4{:03x}-a{:03x}-{:012x}",
@@ -138,9 +144,9 @@ fn secret(kind: Kind, number: u64) -> String {
             )
         }
         // not as long as a trace id, which is exported unchanged
-        Kind::Hex => format!("{:016x}{:08x}", word(0), word(1) as u32),
+        SecretKind::Hex => format!("{:016x}{:08x}", word(0), word(1) as u32),
         // at least two digits: from two digits on, a path segment is treated as a token
-        Kind::Base64 => format!("{}9x7{}Zw==", spell(mixed, 12), spell(mixed, 8)),
+        SecretKind::Base64 => format!("{}9x7{}Zw==", spell(mixed, 12), spell(mixed, 8)),
     }
 }
 

@@ -11,7 +11,7 @@ use sidelight::clock::{Clock, UnixNanos};
 use sidelight::export::endpoint::Protocol;
 use sidelight::export::resolve::Resolver;
 use sidelight::export::retry::Waits;
-use sidelight::export::{self, Exporter, Parts, Settings};
+use sidelight::export::{self, Exporter, ExporterSetup, Settings};
 use sidelight::outbox::{BatchSize, Capacity, Chunk, Outbox};
 use sidelight::resource::Resource;
 use sidelight::spans::encode::{self, Span};
@@ -53,7 +53,7 @@ fn bench(settings: Settings, capacity: Capacity) -> Bench {
     let outbox = Outbox::new(capacity);
     let telemetry = Telemetry::new();
     let status = OutputStatus::new("spans", &telemetry.output_healthy, Box::new(|| 0.0));
-    let parts = Parts {
+    let parts = ExporterSetup {
         status: Arc::clone(&status),
         resource: Resource { service_name: "shop".to_owned(), attributes: Vec::new() },
         outbox: Arc::clone(&outbox),
@@ -400,7 +400,7 @@ fn a_batch_grows_too_old() {
 #[test]
 fn an_endpoint_with_tls_says_that_it_comes_later() {
     let telemetry = Telemetry::new();
-    let parts = Parts {
+    let parts = ExporterSetup {
         resource: Resource::default(),
         outbox: Outbox::new(Capacity::SPANS),
         telemetry: &telemetry,

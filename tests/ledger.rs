@@ -7,14 +7,14 @@ use proptest::prelude::*;
 use sidelight::app::App;
 use sidelight::app::compose::compose;
 use sidelight::app::drain::{self, Closing};
-use sidelight::app::listeners::Place;
-use sidelight::app::parts;
+use sidelight::app::listeners::SocketLocation;
+use sidelight::app::setup;
 use sidelight::app::signals::Signals;
 use sidelight::clock::{Clock, UnixNanos};
 use sidelight::config::settings::{Config, ExportSettings};
 use sidelight::export::endpoint::Protocol;
 use sidelight::export::retry::Waits;
-use sidelight::export::{self, Parts, Settings};
+use sidelight::export::{self, ExporterSetup, Settings};
 use sidelight::outbox::{BatchSize, Capacity};
 use sidelight::pipeline::input::{FrameSink, Input, Source};
 use sidelight::receive::intake::{Bounds, Buffer, Piece, Tail};
@@ -145,7 +145,7 @@ proptest! {
         let mut stand = Stand::holding(&config, Capacity { items_max, bytes_max: 1 << 16 });
         let exporter = export::spawn(
             settings(&collector.endpoint, protocol),
-            Parts {
+            ExporterSetup {
                 resource: stand.resource.clone(),
                 outbox: Arc::clone(&stand.outbox),
                 telemetry: &stand.telemetry,
@@ -210,12 +210,12 @@ fn closing(input: Input, faults: Faults, export: ExportSettings, sent: u64) -> C
     let (clock, log_level) = (Clock::system(), Threshold::new(tracing::Level::ERROR));
     let mut parts = compose(&config, &clock, &telemetry, &log_level).parts;
     let path = directory.path().join("log.sock");
-    let place = Some(Place { path: Some(path.clone()), ..Place::default() });
+    let place = Some(SocketLocation { path: Some(path.clone()), ..SocketLocation::default() });
     let (stream, datagram) = if input == Input::Stream { (place, None) } else { (None, place) };
-    let sockets = parts::Sockets { stream, datagram, ..parts::Sockets::default() };
+    let sockets = setup::Sockets { stream, datagram, ..setup::Sockets::default() };
     // on a busy machine, threads may need longer than the time that a pod has
     let drain = drain::Settings { deadline: AMPLE, ..parts.settings.drain };
-    parts.settings = parts::Settings { sockets, listen: None, drain, ..parts.settings };
+    parts.settings = setup::Settings { sockets, listen: None, drain, ..parts.settings };
     let signals = Signals::deaf().expect("descriptors");
     let running = App::new(parts).spawn(&signals).expect("it starts");
     let line = |number: u64| {

@@ -140,7 +140,7 @@ fn cpu_ns() -> u64 {
 
 /// The role of a thread that is pinned to a core.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum CoreOf {
     Reader,
     Writer,
 }
@@ -148,14 +148,14 @@ enum Place {
 /// Pins this thread to one core: the reader to the first one that the process may use, the writer
 /// to the last. The scheduler sometimes puts both on one core; reading then costs less than half,
 /// because the bytes are still in that core's cache. Returns whether there are two cores.
-fn stay_on(place: Place) -> bool {
+fn stay_on(place: CoreOf) -> bool {
     let Ok(allowed) = ALLOWED.get_or_init(|| rustix::thread::sched_getaffinity(None)) else {
         return false;
     };
     let mut cores = (0..CpuSet::MAX_CPU).filter(|core| allowed.is_set(*core));
     let core = match place {
-        Place::Reader => cores.next(),
-        Place::Writer => cores.next_back(),
+        CoreOf::Reader => cores.next(),
+        CoreOf::Writer => cores.next_back(),
     };
     let Some(core) = core else { return false };
     let mut one = CpuSet::new();
@@ -176,7 +176,7 @@ fn round<C: Contender>(corpus: &Corpus, buffer: &mut [u8], contender: &mut C) ->
         // created in this scope, so that a contender that panics does not leave the writer blocked
         let mut reader = reader;
         scope.spawn(move || {
-            stay_on(Place::Writer);
+            stay_on(CoreOf::Writer);
             for chunk in corpus.bytes.chunks(WRITE_BYTES) {
                 writer.write_all(chunk).expect("the reader reads to the end");
             }
@@ -255,7 +255,7 @@ fn main() -> std::process::ExitCode {
             return std::process::ExitCode::from(2);
         }
     };
-    let places = if stay_on(Place::Reader) { "a core each" } else { "wherever they are put" };
+    let places = if stay_on(CoreOf::Reader) { "a core each" } else { "wherever they are put" };
     println!(
         "CPU ns a line of the reading thread; medians of {} rounds of {} lines in turn; reader and writer on {places}\n",
         chosen.rounds, chosen.lines

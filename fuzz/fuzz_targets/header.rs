@@ -10,7 +10,7 @@ use libfuzzer_sys::{Corpus, fuzz_target};
 use sidelight::clock::UnixNanos;
 use sidelight::decode::{Memory, decode};
 use sidelight::record::field::{BODY, FieldId, FieldTable, SEVERITY, STANDARD, TIMESTAMP};
-use sidelight::record::slots::Place;
+use sidelight::record::slots::ValueBuffer;
 use sidelight::record::{Decoded, Envelope, Format, Record, severity::Severity};
 use support::memory_changes_nothing;
 
@@ -33,7 +33,7 @@ fn read(line: &str, wanted: &FieldTable, memory: &mut Memory) -> Read {
     let record = Record::new(line, &decoded, UnixNanos(0), Envelope::default());
     if decoded.format == Format::Text {
         let range = |field| {
-            let entry = record.entry(field).filter(|entry| entry.place == Place::Line)?;
+            let entry = record.entry(field).filter(|entry| entry.buffer == ValueBuffer::Line)?;
             let start = entry.start as usize;
             assert!(line.get(start..start + entry.len as usize).is_some(), "{line:?}");
             Some(start..start + entry.len as usize)

@@ -10,7 +10,7 @@ use serde_json::Value;
 use sidelight::decode::graph::LineGraph;
 use sidelight::decode::json::{self, exact::Work};
 use sidelight::record::field::{FieldId, FieldTable};
-use sidelight::record::slots::{Entry, Kind, Place, takes};
+use sidelight::record::slots::{SlotValue, ValueKind, ValueBuffer, takes};
 use sidelight::record::{Decoded, Format};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -109,9 +109,9 @@ fn pick(members: &[(String, Json)], above: Option<&str>, wanted: &FieldTable, ou
             for (field, rank) in [(binding.field, binding.rank + nested), (binding.also, nested)] {
                 let is_beaten = out.get(&field.0).is_some_and(|(known, _)| *known < rank);
                 let kind = match member {
-                    Json::Map(_) | Json::List(_) => Kind::Tree,
-                    Json::Other(Value::Bool(_)) => Kind::True,
-                    Json::Other(_) => Kind::Text,
+                    Json::Map(_) | Json::List(_) => ValueKind::Tree,
+                    Json::Other(Value::Bool(_)) => ValueKind::True,
+                    Json::Other(_) => ValueKind::Text,
                 };
                 if field != FieldId::NONE && !is_beaten && takes(field, kind) {
                     out.insert(field.0, (rank, member.value()));
@@ -137,20 +137,20 @@ fn found(line: &str, decoded: &Decoded, wanted: &FieldTable) -> Fields {
     entries.map(|(id, entry)| (id, (entry.rank, value(line, decoded, entry)))).collect()
 }
 
-fn value(line: &str, decoded: &Decoded, entry: &Entry) -> Value {
-    let whole = match entry.place {
-        Place::Line => line,
-        Place::Scratch => &decoded.scratch,
+fn value(line: &str, decoded: &Decoded, entry: &SlotValue) -> Value {
+    let whole = match entry.buffer {
+        ValueBuffer::Line => line,
+        ValueBuffer::Scratch => &decoded.scratch,
     };
     let text = &whole[entry.start as usize..][..entry.len as usize];
     match entry.kind {
-        Kind::Text => text.into(),
-        Kind::True | Kind::False => {
-            assert_eq!(text, if entry.kind == Kind::True { "true" } else { "false" });
-            (entry.kind == Kind::True).into()
+        ValueKind::Text => text.into(),
+        ValueKind::True | ValueKind::False => {
+            assert_eq!(text, if entry.kind == ValueKind::True { "true" } else { "false" });
+            (entry.kind == ValueKind::True).into()
         }
         // a number beyond an f64 stays text
-        Kind::Number | Kind::Tree => serde_json::from_str(text).unwrap_or_else(|_| text.into()),
+        ValueKind::Number | ValueKind::Tree => serde_json::from_str(text).unwrap_or_else(|_| text.into()),
     }
 }
 

@@ -13,7 +13,7 @@ use sidelight::metrics::expose::{self, Encoding, Options};
 use sidelight::metrics::{FamilySpec, Registry};
 use sidelight::outbox::{BatchSize, Capacity, Chunk, Outbox};
 use sidelight::pipeline::input::{FrameSink, Input, Source};
-use sidelight::pipeline::{Parts, Pipeline};
+use sidelight::pipeline::{PipelineSetup, Pipeline};
 use sidelight::receive::intake::{Bounds, Buffer, Piece, Tail};
 use sidelight::rules::compile::compile;
 use sidelight::rules::set::Published;
@@ -65,7 +65,7 @@ impl House {
         let telemetry = Arc::new(Telemetry::new());
         let outbox = Outbox::new(Capacity::SPANS);
         let (settings, resource) = (self.config.traces.spans, &self.config.resource);
-        let mut pipeline = Pipeline::new(Parts {
+        let mut pipeline = Pipeline::new(PipelineSetup {
             rules: Arc::clone(&self.rules),
             registry: Arc::clone(&registry),
             telemetry: Arc::clone(&telemetry),

@@ -3,8 +3,8 @@
 
 use super::admin::{self, HealthPolicyHandle};
 use super::drain::{self, Output};
-use super::parts::{Admin, Parts, Settings, Sockets};
 use super::reload::Reload;
+use super::setup::{Admin, AppSetup, Settings, Sockets};
 use super::worker::Pipelines;
 use crate::clock::Clock;
 use crate::config::settings::{self, Config};
@@ -45,7 +45,7 @@ const PASSTHROUGH: Capacity = Capacity { items_max: 16_384, bytes_max: 2 * 1024 
 #[derive(Debug)]
 pub struct Composed {
     /// The argument of [`super::run`].
-    pub parts: Parts,
+    pub parts: AppSetup,
     /// Applies new configurations to the running process.
     pub reload: Reload,
     /// Errors in the user's rules. If there are any, only the built-in rules run.
@@ -99,7 +99,7 @@ pub fn compose(
         spans,
         copies,
     };
-    let parts = Parts {
+    let parts = AppSetup {
         settings: process(config),
         clock: clock.clone(),
         telemetry: Arc::clone(telemetry),
@@ -151,7 +151,7 @@ impl Maker {
             None => SpanMaker::disabled(),
         };
         let copy = |outbox: &Arc<Outbox>| Passthrough::new(Arc::clone(outbox), &self.telemetry);
-        Pipeline::new(pipeline::Parts {
+        Pipeline::new(pipeline::PipelineSetup {
             rules: Arc::clone(&self.published),
             registry: Arc::clone(&self.registry),
             telemetry: Arc::clone(&self.telemetry),
@@ -236,7 +236,7 @@ fn exporter(
         schedule_delay: written.delay,
         ..export::Settings::default()
     };
-    let parts = export::Parts {
+    let parts = export::ExporterSetup {
         resource: config.resource.clone(),
         outbox: Arc::clone(&outbox),
         telemetry,

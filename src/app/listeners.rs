@@ -8,7 +8,7 @@
 
 use crate::receive::bind::error::Problem;
 use crate::receive::bind::place::{RUN_DIRECTORY, default_directory};
-use crate::receive::bind::{self, Access, Bound, Kind};
+use crate::receive::bind::{self, Access, Bound, SocketKind};
 use crate::telemetry::process_status::{ListenerKind, ListenerState, ProcessStatus};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -21,14 +21,14 @@ pub const DATAGRAM_NAME: &str = "log.dgram.sock";
 
 /// A configured Unix socket.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Place {
+pub struct SocketLocation {
     /// The configured path; if None, the socket is created in the default directory.
     pub path: Option<PathBuf>,
     /// Mode, group and directory of the socket.
     pub access: Access,
 }
 
-impl Place {
+impl SocketLocation {
     /// Returns the path and its access. Without a configured path, uses `name` in the default
     /// directory.
     pub fn resolve(&self, name: &str, runtime: Option<&Path>) -> (PathBuf, Access) {
@@ -103,9 +103,9 @@ impl Wanted {
             })
         };
         let tried = match self {
-            Wanted::Stream(path, access) => unix(Kind::Stream, path, access)
+            Wanted::Stream(path, access) => unix(SocketKind::Stream, path, access)
                 .map(|bound| (Opened::Stream(bound), path.display().to_string())),
-            Wanted::Datagram(path, access) => unix(Kind::Datagram, path, access)
+            Wanted::Datagram(path, access) => unix(SocketKind::Datagram, path, access)
                 .map(|bound| (Opened::Datagram(bound), path.display().to_string())),
             Wanted::Admin(address) => bind::tcp(*address)
                 .and_then(|listener| {
@@ -174,7 +174,7 @@ mod tests {
         let runtime = tempfile::tempdir().expect("a temporary directory");
         let with = |group: Option<&str>, path: Option<PathBuf>| {
             let group = group.map(str::to_owned);
-            let place = Place { path, access: Access { group, ..Access::default() } };
+            let place = SocketLocation { path, access: Access { group, ..Access::default() } };
             let (path, access) = place.resolve(DATAGRAM_NAME, Some(runtime.path()));
             (path.starts_with(runtime.path()), access.open_directory)
         };

@@ -7,7 +7,7 @@
 //! rules that change it are refused.
 
 use super::admin::HealthPolicyHandle;
-use super::parts::Sockets;
+use super::setup::Sockets;
 use crate::clock::Clock;
 use crate::config::settings::{Config, LogLevel};
 use crate::config::table;

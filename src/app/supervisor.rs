@@ -9,7 +9,7 @@
 
 use super::app_exit::{self, AppExitDetector, Signs};
 use super::listeners::{DATAGRAM_NAME, NotOpen, Opened, STREAM_NAME, Wanted};
-use super::parts::{Admin, Settings, Sockets};
+use super::setup::{Admin, Settings, Sockets};
 use super::signals::Stopper;
 use super::worker::{Pipelines, Serves, Worker};
 use crate::clock::Clock;
@@ -86,7 +86,7 @@ enum Serving {
 
 /// The parts that a [`Supervisor`] is built from.
 #[derive(Debug)]
-pub(super) struct Parts {
+pub(super) struct SupervisorSetup {
     pub(super) settings: Settings,
     pub(super) clock: Clock,
     pub(super) telemetry: Arc<Telemetry>,
@@ -96,7 +96,7 @@ pub(super) struct Parts {
 }
 
 impl Supervisor {
-    pub(super) fn new(parts: Parts) -> Arc<Supervisor> {
+    pub(super) fn new(parts: SupervisorSetup) -> Arc<Supervisor> {
         Arc::new(Supervisor {
             settings: parts.settings,
             clock: parts.clock,

@@ -12,7 +12,7 @@ use crate::decode::scan;
 use crate::record::field::{
     CLIENT_ADDRESS, HTTP_METHOD, HTTP_STATUS, TIMESTAMP, URL_PATH, USER_AGENT,
 };
-use crate::record::slots::{Entry, Place};
+use crate::record::slots::{SlotValue, ValueBuffer};
 use crate::record::{Decoded, Format};
 use columns::is_method;
 use memchr::{memchr, memrchr};
@@ -36,7 +36,7 @@ pub(crate) fn read(line: &str, into: &mut Decoded) -> bool {
         return server::read(line, into);
     };
     let behind = agent_end.map_or(status_end, |end| end + 1);
-    let mut out = Out::new(&mut into.slots, Place::Line);
+    let mut out = Out::new(&mut into.slots, ValueBuffer::Line);
     if bytes[0] == b'[' {
         trailing::read_envoy(bytes, behind, &mut out);
     } else {
@@ -71,7 +71,7 @@ pub(super) fn behind_status(bytes: &[u8], status_end: usize, out: &mut Out<'_>) 
 pub(super) fn walk(block: &str, start: usize, into: &mut Decoded) -> Option<usize> {
     let bytes = &block.as_bytes()[start..];
     let end = fields::<BLOCK>(bytes, into)?.agent_end?;
-    Some(start + trailing::walk(bytes, end + 1, &mut Out::new(&mut into.slots, Place::Line))?)
+    Some(start + trailing::walk(bytes, end + 1, &mut Out::new(&mut into.slots, ValueBuffer::Line))?)
 }
 
 /// The bytes are one line or one frame.
@@ -106,20 +106,20 @@ fn fields<const IN: bool>(bytes: &[u8], into: &mut Decoded) -> Option<Fields> {
     if client > 0 {
         let (from, to) =
             if may_have_port(bytes, client) { address(&bytes[..client]) } else { (0, client) };
-        slots.put(CLIENT_ADDRESS, Entry::text(from, to));
+        slots.put(CLIENT_ADDRESS, SlotValue::text(from, to));
     }
-    slots.put(TIMESTAMP, Entry::text(open + 1, quote - 2));
+    slots.put(TIMESTAMP, SlotValue::text(open + 1, quote - 2));
     if let Some((method, path)) = request_line(&bytes[request..closing]) {
-        slots.put(HTTP_METHOD, Entry::text(request, request + method));
-        slots.put(URL_PATH, Entry::text(request + method + 1, request + path));
+        slots.put(HTTP_METHOD, SlotValue::text(request, request + method));
+        slots.put(URL_PATH, SlotValue::text(request + method + 1, request + path));
     }
-    slots.put(HTTP_STATUS, Entry::text(status, status + 3));
+    slots.put(HTTP_STATUS, SlotValue::text(status, status + 3));
     let agent = user_agent::<IN>(bytes, status + 3);
     if let Some((from, to)) = agent
         && from < to
         && &bytes[from..to] != b"-"
     {
-        slots.put(USER_AGENT, Entry::text(from, to));
+        slots.put(USER_AGENT, SlotValue::text(from, to));
     }
     Some(Fields { status_end: status + 3, agent_end: agent.map(|(_, end)| end) })
 }

@@ -4,7 +4,7 @@
 use crate::decode::text::traceback;
 use crate::record::field::{BODY, SERVICE, SEVERITY, TIMESTAMP, TRACE_ID};
 use crate::record::sentinel::is_sentinel;
-use crate::record::slots::{Entry, Place};
+use crate::record::slots::{SlotValue, ValueBuffer};
 use crate::record::{Decoded, Format};
 
 /// Number of digits before the point: 10 seconds, 13 milliseconds, 16 microseconds, 19 nanoseconds.
@@ -46,30 +46,30 @@ fn fields(line: &str, into: &mut Decoded) -> Option<()> {
     let body_at = end - rest.len();
     let level_end = level_at + level.trim_end().len();
     into.format = Format::Epoch;
-    into.slots.put(TIMESTAMP, Entry::text(0, time.len()));
-    into.slots.put(SEVERITY, Entry::text(level_at, level_end));
+    into.slots.put(TIMESTAMP, SlotValue::text(0, time.len()));
+    into.slots.put(SEVERITY, SlotValue::text(level_at, level_end));
     if line.len() < record.len()
         && let Some(at) = traceback::split(record).traceback
     {
-        traceback::write(record, at, Place::Line, &mut into.slots);
+        traceback::write(record, at, ValueBuffer::Line, &mut into.slots);
     }
     // both ids or neither: one bar more or less belongs to the message
     let tail = rest.rsplit_once(" | ").and_then(|(before, trace)| {
         before.rsplit_once(" | ").map(|(message, service)| (message, service, trace))
     });
     let Some((message, service, trace)) = tail else {
-        into.slots.put(BODY, Entry::text(body_at, end));
+        into.slots.put(BODY, SlotValue::text(body_at, end));
         return Some(());
     };
-    into.slots.put(BODY, Entry::text(body_at, body_at + message.len()));
+    into.slots.put(BODY, SlotValue::text(body_at, body_at + message.len()));
     if !is_sentinel(service) {
         let at = body_at + message.len() + 3;
-        into.slots.put(SERVICE, Entry::text(at, at + service.len()));
+        into.slots.put(SERVICE, SlotValue::text(at, at + service.len()));
     }
     if !is_sentinel(trace.trim_end()) {
         into.slots.put(
             TRACE_ID,
-            Entry::text(end - trace.len(), end - trace.len() + trace.trim_end().len()),
+            SlotValue::text(end - trace.len(), end - trace.len() + trace.trim_end().len()),
         );
     }
     Some(())

@@ -32,7 +32,7 @@ mod value;
 use super::text;
 use crate::frame::count;
 use crate::record::field::BODY;
-use crate::record::slots::{Entry, Place};
+use crate::record::slots::{SlotValue, ValueBuffer};
 use crate::record::{Decoded, Format};
 use choice::{Spans, choose};
 use matcher::Span;
@@ -294,13 +294,13 @@ impl Scratch {
 #[cold]
 fn read_rest(text: &str, line_end: usize, into: &mut Decoded) {
     let message_end = text::read_rest(text, &mut into.slots);
-    let body = into.slots.get(BODY).copied().filter(|body| body.place == Place::Line);
+    let body = into.slots.get(BODY).copied().filter(|body| body.buffer == ValueBuffer::Line);
     if let Some(body) = body
         && (body.start + body.len) as usize == line_end
         && message_end > line_end
     {
-        let whole = Entry::text(body.start as usize, message_end);
-        into.slots.put(BODY, Entry { rank: body.rank, ..whole });
+        let whole = SlotValue::text(body.start as usize, message_end);
+        into.slots.put(BODY, SlotValue { rank: body.rank, ..whole });
     }
 }
 

@@ -41,7 +41,7 @@ pub(crate) mod walk;
 use super::scan::{FIXED_MAX, FIXED_MIN, STEP, window};
 use crate::record::Decoded;
 use crate::record::field::FieldTable;
-use crate::record::slots::{Kind, Place};
+use crate::record::slots::{ValueBuffer, ValueKind};
 use node::{Bound, Container, ContainerId, Fresh, HINTS, Key, Node, NodeId, State, Tree, hint};
 use std::fmt;
 
@@ -286,10 +286,10 @@ impl LineGraph {
                 Tree::Close { depth, offset, bound } => {
                     let start = self.starts[depth as usize] as usize;
                     let span = (start, literal + offset as usize);
-                    if bound.refuses(Kind::Tree) && bound.has_given(into) {
+                    if bound.refuses(ValueKind::Tree) && bound.has_given(into) {
                         return None;
                     }
-                    bound.put(into, Kind::Tree, Place::Line, span);
+                    bound.put(into, ValueKind::Tree, ValueBuffer::Line, span);
                 }
             }
         }

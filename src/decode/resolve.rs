@@ -13,7 +13,7 @@ use crate::record::field::{
 };
 use crate::record::sentinel::is_sentinel;
 use crate::record::severity::Severity;
-use crate::record::slots::{Entry, Kind, Place};
+use crate::record::slots::{SlotValue, ValueBuffer, ValueKind};
 use crate::record::{Decoded, number};
 
 /// Fields that always need closer examination.
@@ -57,18 +57,18 @@ pub(super) fn resolve(line: &str, wanted: &FieldTable, into: &mut Decoded) {
 fn request_in_message(line: &str, into: &mut Decoded) {
     let entry = into.slots.planned(BODY);
     let (start, end) = (entry.start as usize, (entry.start + entry.len) as usize);
-    let text = match entry.place {
-        Place::Line => line,
-        Place::Scratch => into.scratch.as_str(),
+    let text = match entry.buffer {
+        ValueBuffer::Line => line,
+        ValueBuffer::Scratch => into.scratch.as_str(),
     };
     if let Some(message) = text.as_bytes().get(..end) {
-        text::request_in(message, start, entry.place, &mut into.slots);
+        text::request_in(message, start, entry.buffer, &mut into.slots);
     }
 }
 
 /// Returns whether a number of the line may be too large for a float, as `1e999` is.
 #[inline]
-fn may_be_infinite(line: &str, entry: &Entry) -> bool {
+fn may_be_infinite(line: &str, entry: &SlotValue) -> bool {
     // the shortest such number has five bytes, and the usual durations have four or less
     let (start, len) = (entry.start as usize, entry.len as usize);
     let text = line.as_bytes().get(start..start + len).unwrap_or_default();
@@ -86,7 +86,7 @@ fn is_usual(line: &str, wanted: &FieldTable, into: &Decoded) -> bool {
     }
     let first = |field: FieldId| {
         let entry = slots.planned(field);
-        let text = if entry.place == Place::Line { line } else { "" };
+        let text = if entry.buffer == ValueBuffer::Line { line } else { "" };
         (entry, text.as_bytes().get(entry.start as usize).copied().unwrap_or(0))
     };
     let has = |field: FieldId| present & field.bit() != 0;
@@ -97,7 +97,7 @@ fn is_usual(line: &str, wanted: &FieldTable, into: &Decoded) -> bool {
         let entry = slots.planned(TIMESTAMP);
         // the key may identify a framework that defines a level for records without one
         let may_identify = entry.rank >= const { dictionary_rank(TIMESTAMP) };
-        if entry.kind == Kind::Number || (may_identify && present & LEVELS == 0) {
+        if entry.kind == ValueKind::Number || (may_identify && present & LEVELS == 0) {
             return false;
         }
     }
@@ -109,7 +109,7 @@ fn is_usual(line: &str, wanted: &FieldTable, into: &Decoded) -> bool {
     }
     if has(DURATION) {
         let (entry, byte) = first(DURATION);
-        let is_number = entry.kind == Kind::Number && byte.is_ascii_digit();
+        let is_number = entry.kind == ValueKind::Number && byte.is_ascii_digit();
         if entry.unit == Unit::None || !is_number || may_be_infinite(line, entry) {
             return false;
         }
@@ -150,7 +150,7 @@ fn others_are_unused(line: &str, wanted: &FieldTable, into: &Decoded) -> bool {
     let is_mark = |&(field, rank, _): &(FieldId, u8, u8)| {
         slots.get(field).is_some_and(|entry| entry.rank & !1 == rank)
     };
-    let is_readable = |&(field, _): &(FieldId, Entry)| {
+    let is_readable = |&(field, _): &(FieldId, SlotValue)| {
         let Some(&best) = slots.get(field) else { return false };
         let Some((_, check)) = CHECKS.iter().find(|(of, _)| *of == field) else { return true };
         let mut checked = best;
@@ -161,10 +161,10 @@ fn others_are_unused(line: &str, wanted: &FieldTable, into: &Decoded) -> bool {
 }
 
 /// Returns the text of an entry.
-fn text_of<'a>(entry: &Entry, line: &'a str, scratch: &'a str) -> &'a str {
-    let text = match entry.place {
-        Place::Line => line,
-        Place::Scratch => scratch,
+fn text_of<'a>(entry: &SlotValue, line: &'a str, scratch: &'a str) -> &'a str {
+    let text = match entry.buffer {
+        ValueBuffer::Line => line,
+        ValueBuffer::Scratch => scratch,
     };
     let (start, len) = (entry.start as usize, entry.len as usize);
     text.get(start..start + len).unwrap_or_default()
@@ -212,7 +212,7 @@ fn settle(line: &str, wanted: &FieldTable, into: &mut Decoded) {
 /// `[{"exc_type": "ValueError", "exc_value": "no stock", ...}]`, if no key names them.
 fn listed_exception(line: &str, into: &mut Decoded) {
     let Some(&list) = into.slots.get(EXCEPTION_STACKTRACE) else { return };
-    if list.kind != Kind::Tree || list.place != Place::Line {
+    if list.kind != ValueKind::Tree || list.buffer != ValueBuffer::Line {
         return;
     }
     let (from, to) = (list.start as usize, (list.start + list.len) as usize);
@@ -226,23 +226,23 @@ fn listed_exception(line: &str, into: &mut Decoded) {
             continue;
         }
         let start = to - value.len();
-        into.slots.put(field, Entry::text(start, start + length));
+        into.slots.put(field, SlotValue::text(start, start + length));
     }
 }
 
 /// Reads the duration and the statement that PostgreSQL writes into the message, if the line has
 /// neither.
 fn statement(line: &str, into: &mut Decoded) {
-    let Some(&Entry { start, len, place, .. }) = into.slots.get(BODY) else { return };
+    let Some(&SlotValue { start, len, buffer, .. }) = into.slots.get(BODY) else { return };
     if into.slots.present & (DURATION.bit() | DB_QUERY.bit()) != 0 {
         return;
     }
-    let text = if place == Place::Line { line } else { into.scratch.as_str() };
+    let text = if buffer == ValueBuffer::Line { line } else { into.scratch.as_str() };
     let span = (start as usize, (start + len) as usize);
-    text::statement_in(text.as_bytes(), span, place, &mut into.slots);
+    text::statement_in(text.as_bytes(), span, buffer, &mut into.slots);
 }
 
-type Check = fn(&str, &mut Entry) -> bool;
+type Check = fn(&str, &mut SlotValue) -> bool;
 
 /// The checks of the values of a field. Fields that are not listed accept any text.
 const CHECKS: &[(FieldId, Check)] = &[
@@ -251,10 +251,10 @@ const CHECKS: &[(FieldId, Check)] = &[
     (HTTP_STATUS, is_status),
     (DURATION, |text, entry| number::seconds(text, entry.unit).is_some()),
     (SERVICE, |text, _| is_service(text)),
-    (HTTP_METHOD, |text, entry| entry.kind == Kind::Text && !is_sentinel(text)),
-    (HTTP_ROUTE, |text, entry| entry.kind == Kind::Text && !is_unknown_route(text)),
-    (URL_PATH, |text, entry| entry.kind == Kind::Text && !is_sentinel(text)),
-    (EXCEPTION_TYPE, |text, entry| entry.kind == Kind::Text && !is_no_exception(text)),
+    (HTTP_METHOD, |text, entry| entry.kind == ValueKind::Text && !is_sentinel(text)),
+    (HTTP_ROUTE, |text, entry| entry.kind == ValueKind::Text && !is_unknown_route(text)),
+    (URL_PATH, |text, entry| entry.kind == ValueKind::Text && !is_sentinel(text)),
+    (EXCEPTION_TYPE, |text, entry| entry.kind == ValueKind::Text && !is_no_exception(text)),
     (EXCEPTION_MESSAGE, |text, _| !is_no_exception(text)),
     (EXCEPTION_STACKTRACE, is_stack),
     (BODY, |text, _| !text.is_empty()),
@@ -281,7 +281,7 @@ fn move_keys(wanted: &FieldTable, into: &mut Decoded, framework: u8) {
             && entry.rank & !1 == of.rank
         {
             into.slots.present &= !of.field.bit();
-            into.slots.put(of.to, Entry { unit: of.unit, ..entry });
+            into.slots.put(of.to, SlotValue { unit: of.unit, ..entry });
         }
     }
 }
@@ -296,8 +296,8 @@ fn default_level(into: &mut Decoded, framework: u8) {
     {
         let start = into.scratch.len();
         into.scratch.push_str(level);
-        let entry = Entry::text(start, start + level.len());
-        into.slots.put(SEVERITY, Entry { place: Place::Scratch, ..entry });
+        let entry = SlotValue::text(start, start + level.len());
+        into.slots.put(SEVERITY, SlotValue { buffer: ValueBuffer::Scratch, ..entry });
     }
 }
 
@@ -305,42 +305,42 @@ fn default_level(into: &mut Decoded, framework: u8) {
 fn take_apart(line: &str, into: &mut Decoded) {
     let Some(&entry) = into.slots.get(REQUEST_LINE) else { return };
     into.slots.present &= !REQUEST_LINE.bit();
-    let whole = match entry.place {
-        Place::Line => line,
-        Place::Scratch => into.scratch.as_str(),
+    let whole = match entry.buffer {
+        ValueBuffer::Line => line,
+        ValueBuffer::Scratch => into.scratch.as_str(),
     };
     let start = entry.start as usize;
     let text = whole.get(start..start + entry.len as usize).unwrap_or_default();
     let Some((method, path)) = super::access::request_line(text.as_bytes()) else { return };
-    let part = |from: usize, to: usize| Entry {
+    let part = |from: usize, to: usize| SlotValue {
         rank: TAKEN_APART,
-        place: entry.place,
-        ..Entry::text(start + from, start + to)
+        buffer: entry.buffer,
+        ..SlotValue::text(start + from, start + to)
     };
     into.slots.put(HTTP_METHOD, part(0, method));
     into.slots.put(URL_PATH, part(method + 1, path));
 }
 
 /// Accepts a status code: `200`, `200.0`, `200 OK`.
-fn is_status(text: &str, entry: &mut Entry) -> bool {
+fn is_status(text: &str, entry: &mut SlotValue) -> bool {
     let is_code = matches!(text.as_bytes(), [b'1'..=b'5', b'0'..=b'9', b'0'..=b'9', rest @ ..]
         if rest.first().is_none_or(|byte| matches!(byte, b' ' | b'.'))
             && (rest.first() != Some(&b'.') || rest[1..].iter().all(|byte| *byte == b'0')));
     if is_code {
         entry.len = 3;
-        entry.kind = Kind::Text;
+        entry.kind = ValueKind::Text;
     }
     is_code
 }
 
 /// Accepts a time. A number outside of this century is a duration or a count.
-fn is_time(text: &str, entry: &mut Entry) -> bool {
+fn is_time(text: &str, entry: &mut SlotValue) -> bool {
     /// 2000-01-01 and 2100-01-01 in seconds.
     const CENTURY: std::ops::Range<f64> = 946_684_800.0..4_102_444_800.0;
     if is_sentinel(text) {
         return false;
     }
-    let is_bare = entry.kind == Kind::Number || text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_bare = entry.kind == ValueKind::Number || text.bytes().all(|byte| byte.is_ascii_digit());
     let Some(value) = number::decimal(text).filter(|_| is_bare) else { return !is_bare };
     [1.0, 1e3, 1e6, 1e9].iter().any(|per_second| CENTURY.contains(&(value / per_second)))
 }
@@ -371,9 +371,9 @@ fn is_no_exception(text: &str) -> bool {
 }
 
 /// Accepts a stack, or an exception with its text; refuses a single word such as `production`.
-fn is_stack(text: &str, entry: &mut Entry) -> bool {
+fn is_stack(text: &str, entry: &mut SlotValue) -> bool {
     let text = text.trim();
-    if entry.kind == Kind::Tree {
+    if entry.kind == ValueKind::Tree {
         return !matches!(text.trim_matches(['[', ']', '{', '}', ' ']), "");
     }
     if is_no_exception(text) {

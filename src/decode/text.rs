@@ -22,7 +22,7 @@ mod words;
 use crate::decode::out::Out;
 use crate::decode::scan;
 use crate::record::field::{BODY, SEVERITY};
-use crate::record::slots::{Place, Slots};
+use crate::record::slots::{Slots, ValueBuffer};
 use crate::record::{Decoded, Format};
 use layouts::Layouts;
 use memchr::memchr;
@@ -35,7 +35,7 @@ pub fn read(line: &str, into: &mut Decoded) -> bool {
     if memchr(b'\n', bytes).is_some() {
         return read_lines(line, into);
     }
-    let mut out = Out::new(&mut into.slots, Place::Line);
+    let mut out = Out::new(&mut into.slots, ValueBuffer::Line);
     let body = match header::read(bytes, &mut out) {
         Ok(body) => body,
         Err(decline) => {
@@ -69,7 +69,7 @@ pub(super) fn walk(
         stop -= 1;
     }
     let line = &rest[..stop];
-    let mut out = Out::new(&mut into.slots, Place::Line);
+    let mut out = Out::new(&mut into.slots, ValueBuffer::Line);
     if let Some(body) = header::read_remembered(line, layouts, &mut out) {
         out.put(BODY, body, line.len());
         into.format = Format::Text;
@@ -85,7 +85,7 @@ pub(super) fn walk(
 /// Reads a line that no reader knows: the message, and a traceback after it.
 pub fn plain(line: &str, into: &mut Decoded) {
     into.format = Format::Plain;
-    let mut out = Out::new(&mut into.slots, Place::Line);
+    let mut out = Out::new(&mut into.slots, ValueBuffer::Line);
     request::read(line.as_bytes(), 0, &mut out);
     if memchr(b'\n', line.as_bytes()).is_none() {
         return out.put(BODY, 0, line.len());
@@ -93,7 +93,7 @@ pub fn plain(line: &str, into: &mut Decoded) {
     let parts = traceback::split(line);
     out.put(BODY, 0, parts.message_end);
     if let Some(at) = parts.traceback {
-        traceback::write(line, at, Place::Line, &mut into.slots);
+        traceback::write(line, at, ValueBuffer::Line, &mut into.slots);
     }
 }
 
@@ -102,7 +102,7 @@ pub fn plain(line: &str, into: &mut Decoded) {
 pub(super) fn read_rest(text: &str, slots: &mut Slots) -> usize {
     let parts = traceback::split(text);
     if let Some(at) = parts.traceback.filter(|at| *at > 0) {
-        traceback::write(text, at, Place::Line, slots);
+        traceback::write(text, at, ValueBuffer::Line, slots);
     }
     parts.message_end
 }
@@ -111,7 +111,7 @@ pub(super) fn read_rest(text: &str, slots: &mut Slots) -> usize {
 #[cold]
 fn read_lines(text: &str, into: &mut Decoded) -> bool {
     let parts = traceback::split(text);
-    let mut out = Out::new(&mut into.slots, Place::Line);
+    let mut out = Out::new(&mut into.slots, ValueBuffer::Line);
     let mut declined = None;
     let body = if parts.traceback == Some(0) {
         // an uncaught exception: no message precedes it; Ruby writes the type after the message
@@ -123,8 +123,11 @@ fn read_lines(text: &str, into: &mut Decoded) -> bool {
         declined = header.err();
         let body = header.ok();
         let has_level = out.slots.present & SEVERITY.bit() != 0;
-        let second =
-            if has_level { None } else { traceback::second_line(text, Place::Line, out.slots) };
+        let second = if has_level {
+            None
+        } else {
+            traceback::second_line(text, ValueBuffer::Line, out.slots)
+        };
         second.or(body).map(|body| (body, parts.message_end.max(body)))
     };
     let Some((from, to)) = body else {
@@ -134,7 +137,7 @@ fn read_lines(text: &str, into: &mut Decoded) -> bool {
     };
     out.put(BODY, from, to);
     if let Some(at) = parts.traceback {
-        traceback::write(text, at, Place::Line, &mut into.slots);
+        traceback::write(text, at, ValueBuffer::Line, &mut into.slots);
     }
     into.format = Format::Text;
     true
@@ -149,14 +152,19 @@ pub fn exception_of(traceback: &str) -> Option<(Range<usize>, Range<usize>)> {
 
 /// Reads the request in the message that starts at `from` and ends with `bytes`.
 #[inline]
-pub(super) fn request_in(bytes: &[u8], from: usize, place: Place, slots: &mut Slots) {
-    request::read(bytes, from, &mut Out::new(slots, place));
+pub(super) fn request_in(bytes: &[u8], from: usize, buffer: ValueBuffer, slots: &mut Slots) {
+    request::read(bytes, from, &mut Out::new(slots, buffer));
 }
 
 /// Reads the duration and the statement that PostgreSQL writes into a message between two
 /// positions.
-pub(super) fn statement_in(bytes: &[u8], span: (usize, usize), place: Place, slots: &mut Slots) {
-    request::statement_in(bytes, span.0, span.1, &mut Out::new(slots, place));
+pub(super) fn statement_in(
+    bytes: &[u8],
+    span: (usize, usize),
+    buffer: ValueBuffer,
+    slots: &mut Slots,
+) {
+    request::statement_in(bytes, span.0, span.1, &mut Out::new(slots, buffer));
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use crate::frame::cri;
 use crate::record::Decoded;
 use crate::record::field::{BODY, FieldTable, SERVICE, TIMESTAMP};
 use crate::record::sentinel::is_sentinel;
-use crate::record::slots::{Entry, Place};
+use crate::record::slots::{SlotValue, ValueBuffer};
 use memchr::memchr;
 
 /// How many wrappers may surround a line: a byte order mark, a frame's length, Docker or CRI,
@@ -31,7 +31,7 @@ const RANK: u8 = u8::MAX;
 /// Adds what the wrappers say to the fields of the line.
 pub(super) fn add_found(found: &Found, line: &str, wanted: &FieldTable, into: &mut Decoded) {
     into.priority = found.severity;
-    let entry = |(from, to)| Entry { rank: RANK, ..Entry::text(from, to) };
+    let entry = |(from, to)| SlotValue { rank: RANK, ..SlotValue::text(from, to) };
     if let Some(time) = found.time {
         into.slots.put(TIMESTAMP, entry(time));
     }
@@ -43,13 +43,13 @@ pub(super) fn add_found(found: &Found, line: &str, wanted: &FieldTable, into: &m
     if let Some((from, to)) = found.structured {
         syslog::structured_pairs(&line[from..to], |name, value, value_at| {
             let Some(binding) = wanted.binding(name) else { return };
-            let mut put = Entry { unit: binding.unit, ..entry((0, 0)) };
+            let mut put = SlotValue { unit: binding.unit, ..entry((0, 0)) };
             if value.contains('\\') {
                 let start = into.scratch.len();
                 escape::undo_parameter(value, &mut into.scratch);
                 put.start = start as u32;
                 put.len = (into.scratch.len() - start) as u32;
-                put.place = Place::Scratch;
+                put.buffer = ValueBuffer::Scratch;
             } else {
                 put.start = (from + value_at) as u32;
                 put.len = value.len() as u32;

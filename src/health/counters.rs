@@ -8,27 +8,27 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Maximum number of bytes kept of an exception type. The longest in CPython's standard library has
 /// 29; a framework's dotted path rarely has 80.
-pub(crate) const KIND_BYTES_MAX: usize = 96;
+pub(crate) const EXCEPTION_TYPE_BYTES_MAX: usize = 96;
 
 /// The name of an exception type: letters, digits, `_`, `.`, `:` and `$`. A name with any other
 /// character is rejected, since it may be text.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Kind {
-    bytes: [u8; KIND_BYTES_MAX],
+pub struct ExceptionType {
+    bytes: [u8; EXCEPTION_TYPE_BYTES_MAX],
     len: usize,
 }
 
-impl Kind {
+impl ExceptionType {
     /// Creates a kind. Returns None for an empty name or one that may be the text of a line.
-    pub fn new(name: &str) -> Option<Kind> {
+    pub fn new(name: &str) -> Option<ExceptionType> {
         let name = name.as_bytes();
         let part = |byte: &u8| byte.is_ascii_alphanumeric() || b"_.:$".contains(byte);
-        if name.is_empty() || name.len() > KIND_BYTES_MAX || !name.iter().all(part) {
+        if name.is_empty() || name.len() > EXCEPTION_TYPE_BYTES_MAX || !name.iter().all(part) {
             return None;
         }
-        let mut bytes = [0; KIND_BYTES_MAX];
+        let mut bytes = [0; EXCEPTION_TYPE_BYTES_MAX];
         bytes[..name.len()].copy_from_slice(name);
-        Some(Kind { bytes, len: name.len() })
+        Some(ExceptionType { bytes, len: name.len() })
     }
 
     /// Returns the name as text.
@@ -37,7 +37,7 @@ impl Kind {
     }
 }
 
-impl fmt::Debug for Kind {
+impl fmt::Debug for ExceptionType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
@@ -55,7 +55,7 @@ pub struct Snapshot {
     /// Arrival time of the last FATAL record.
     pub last_fatal: UnixNanos,
     /// Exception type of the last FATAL record, if it had one.
-    pub fatal_kind: Option<Kind>,
+    pub fatal_kind: Option<ExceptionType>,
     /// Number of heartbeat lines.
     pub heartbeats: u64,
 }
@@ -72,7 +72,7 @@ pub(crate) struct Beats {
     last_line: AtomicU64,
     fatals: AtomicU64,
     last_fatal: AtomicU64,
-    fatal_kind: Mutex<Option<Kind>>,
+    fatal_kind: Mutex<Option<ExceptionType>>,
     heartbeats: AtomicU64,
 }
 
@@ -93,7 +93,7 @@ impl Beats {
         // a reader or another thread holds the lock: this record is counted, but its type is not
         // shown
         if let Ok(mut kept) = self.fatal_kind.try_lock() {
-            *kept = Kind::new(kind);
+            *kept = ExceptionType::new(kind);
         }
         self.last_fatal.store(at.0, Relaxed);
         self.fatals.fetch_add(1, Relaxed);
@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn only_a_type_is_kept_of_a_fatal() {
-        let long = "x".repeat(KIND_BYTES_MAX + 1);
+        let long = "x".repeat(EXCEPTION_TYPE_BYTES_MAX + 1);
         for (given, kept) in [
             ("ValueError", Some("ValueError")),
             ("django.db.utils.OperationalError", Some("django.db.utils.OperationalError")),
@@ -151,7 +151,7 @@ mod tests {
             let beats = Beats::default();
             beats.fatal(UnixNanos(7), given);
             let seen = beats.read();
-            assert_eq!(seen.fatal_kind.as_ref().map(Kind::as_str), kept, "{given}");
+            assert_eq!(seen.fatal_kind.as_ref().map(ExceptionType::as_str), kept, "{given}");
             assert_eq!((seen.fatals, seen.last_fatal), (1, UnixNanos(7)));
         }
     }

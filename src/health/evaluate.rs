@@ -3,7 +3,7 @@
 //! verdict; all ages are monotonic.
 
 use crate::clock::UnixNanos;
-use crate::health::counters::{Kind, Snapshot};
+use crate::health::counters::{ExceptionType, Snapshot};
 use crate::health::settings::{Heartbeat, Ratio, Settings, WINDOW_MAX};
 use crate::health::unrecognised::RECORDS_MIN;
 use crate::health::verdict::{Check, Status, Verdict};
@@ -202,7 +202,7 @@ fn fatal(age: Option<Duration>, seen: &Snapshot, fatal_for: Duration) -> Check {
     let Some(age) = age else { return Check::new("fatal", Status::Pass, "") };
     let recent = age < fatal_for;
     let status = if recent { Status::Fail } else { Status::Pass };
-    let kind = seen.fatal_kind.as_ref().map_or("no exception type", Kind::as_str);
+    let kind = seen.fatal_kind.as_ref().map_or("no exception type", ExceptionType::as_str);
     let reason = if recent {
         format!("a FATAL record {} s ago ({kind})", age.as_secs())
     } else {

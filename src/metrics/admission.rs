@@ -25,7 +25,7 @@ const UNKNOWN: u32 = u32::MAX;
 #[derive(Debug)]
 pub(super) struct Admission {
     limits: Limits,
-    families: Vec<Entry>,
+    families: Vec<FamilyEntry>,
     /// Number of series that count against the limit of the process: all but the overflow series.
     ordinary: usize,
     all: usize,
@@ -41,7 +41,7 @@ pub(super) struct Admission {
 
 /// The part of the table that belongs to one family.
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(super) struct FamilyEntry {
     pub(super) family: Arc<Family>,
     /// The help text of the latest declaration.
     pub(super) help: Arc<str>,
@@ -75,7 +75,7 @@ impl Interner {
     }
 }
 
-impl Entry {
+impl FamilyEntry {
     fn is(&self, flag: u32) -> bool {
         self.family.full_flags.load(Ordering::Relaxed) & flag != 0
     }
@@ -151,7 +151,7 @@ impl Admission {
             return Ok(old.family.id);
         }
         let id = FamilyId(self.families.len() as u16);
-        self.families.push(Entry::new(id, spec));
+        self.families.push(FamilyEntry::new(id, spec));
         self.close_where_full(id.0 as usize);
         Ok(id)
     }
@@ -177,11 +177,11 @@ impl Admission {
         self.families.iter().skip(known).map(|entry| &entry.family)
     }
 
-    pub(super) fn entry(&self, family: usize) -> &Entry {
+    pub(super) fn entry(&self, family: usize) -> &FamilyEntry {
         &self.families[family]
     }
 
-    pub(super) fn entries(&self) -> &[Entry] {
+    pub(super) fn entries(&self) -> &[FamilyEntry] {
         &self.families
     }
 
@@ -351,15 +351,15 @@ impl Admission {
 
     fn close_where_full(&mut self, family: usize) {
         if self.ordinary >= self.limits.series_max {
-            self.families.iter().for_each(Entry::close_full);
+            self.families.iter().for_each(FamilyEntry::close_full);
         } else if self.families[family].ordinary >= self.limits.label_sets_max {
             self.families[family].close_full();
         }
     }
 }
 
-impl Entry {
-    fn new(id: FamilyId, spec: FamilySpec) -> Entry {
+impl FamilyEntry {
+    fn new(id: FamilyId, spec: FamilySpec) -> FamilyEntry {
         let labels = spec.labels.len();
         let mut values: Vec<Interner> = Vec::new();
         values.resize_with(labels, Interner::default);
@@ -367,7 +367,7 @@ impl Entry {
             known.insert(OTHER);
             known.insert(UNMATCHED);
         }
-        let entry = Entry {
+        let entry = FamilyEntry {
             help: Arc::from(spec.help.as_str()),
             siblings: spec.siblings.clone(),
             family: Arc::new(Family::new(id, spec)),

@@ -405,7 +405,7 @@ impl Known {
     }
 
     /// Copies all values and series of a family; happens at most once for each of its full flags.
-    fn copy_all(&mut self, entry: &super::admission::Entry) {
+    fn copy_all(&mut self, entry: &super::admission::FamilyEntry) {
         for (known, all) in self.values.iter_mut().zip(&entry.values) {
             for (id, value) in all.names.iter().enumerate() {
                 known.insert(value, id as u32);

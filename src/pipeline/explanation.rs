@@ -9,7 +9,7 @@ use crate::metrics::{FamilyId, FamilySpec};
 use crate::record::attempt::Trail;
 use crate::record::field::{self, FieldId, Unit};
 use crate::record::severity::Severity;
-use crate::record::slots::{Entry, Kind, Place};
+use crate::record::slots::{SlotValue, ValueBuffer, ValueKind};
 use crate::record::{Record, number};
 use crate::rules::action::{Action, Label, Measure, Value};
 use crate::rules::evaluate::{Evaluation, Match};
@@ -113,21 +113,21 @@ pub(crate) fn fields(rules: &RuleSet, record: &Record<'_>) -> Vec<FieldUse> {
         let key = key_before(record, entry).filter(|key| *key != name).map(str::to_owned);
         let unused = unused(rules, record, id, entry, key.as_deref());
         let value = record.slice(entry).to_owned();
-        let (is_text, at) = (entry.kind == Kind::Text, place(entry));
+        let (is_text, at) = (entry.kind == ValueKind::Text, position(entry));
         Some(FieldUse { name, value, is_text, at, key, unused })
     })
     .collect()
 }
 
-/// Returns the place of a value in the line.
-fn place(entry: &Entry) -> Option<Range<usize>> {
+/// Returns the position of a value in the line.
+fn position(entry: &SlotValue) -> Option<Range<usize>> {
     let start = entry.start as usize;
-    (entry.place == Place::Line).then(|| start..start + entry.len as usize)
+    (entry.buffer == ValueBuffer::Line).then(|| start..start + entry.len as usize)
 }
 
 /// Returns the key before a value of a JSON or logfmt line.
-fn key_before<'a>(record: &Record<'a>, entry: &Entry) -> Option<&'a str> {
-    if entry.place != Place::Line {
+fn key_before<'a>(record: &Record<'a>, entry: &SlotValue) -> Option<&'a str> {
+    if entry.buffer != ValueBuffer::Line {
         return None;
     }
     let before = record.line().get(..entry.start as usize)?;
@@ -143,7 +143,7 @@ fn key_before<'a>(record: &Record<'a>, entry: &Entry) -> Option<&'a str> {
 /// Returns the values of a structured line that cannot be read as their field.
 pub(crate) fn refused(rules: &RuleSet, record: &Record<'_>, trail: &Trail) -> Vec<FieldUse> {
     let all = trail.refused.iter().map(|&(id, mut entry)| {
-        if entry.place == Place::Line {
+        if entry.buffer == ValueBuffer::Line {
             entry.start += trail.wrapper as u32;
         }
         let key = key_before(record, &entry);
@@ -152,7 +152,7 @@ pub(crate) fn refused(rules: &RuleSet, record: &Record<'_>, trail: &Trail) -> Ve
             name: rules.fields.name(id).to_owned(),
             value: record.slice(&entry).to_owned(),
             is_text: false,
-            at: place(&entry),
+            at: position(&entry),
             key: key.map(str::to_owned),
             unused: Some(unused),
         }
@@ -165,7 +165,7 @@ fn unused(
     rules: &RuleSet,
     record: &Record<'_>,
     id: FieldId,
-    entry: &Entry,
+    entry: &SlotValue,
     key: Option<&str>,
 ) -> Option<String> {
     let text = record.slice(entry);

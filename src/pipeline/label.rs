@@ -6,7 +6,7 @@ use crate::decode::text::exception_of;
 use crate::record::field::FieldId;
 use crate::record::method::{OTHER_METHOD, known_method};
 use crate::record::sentinel::is_sentinel;
-use crate::record::slots::Kind;
+use crate::record::slots::ValueKind;
 use crate::record::{Record, field};
 use crate::rules::action::Label;
 use crate::rules::evaluate::Match;
@@ -79,7 +79,7 @@ impl<'a> RecordContext<'a> {
 /// list, and words for an absent value (`null`, `None`, `-`) do not count as values.
 fn plain_text<'a>(record: &Record<'a>, field: FieldId) -> Option<&'a str> {
     let entry = record.entry(field)?;
-    let is_plain = matches!(entry.kind, Kind::Text | Kind::Number);
+    let is_plain = matches!(entry.kind, ValueKind::Text | ValueKind::Number);
     let text = record.slice(entry);
     let is_number = text.starts_with(|c: char| c.is_ascii_digit());
     (is_plain && (is_number || !is_sentinel(text))).then_some(text)

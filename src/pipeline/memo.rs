@@ -8,7 +8,7 @@ use crate::metrics::SeriesId;
 use crate::record::Record;
 use crate::record::field::URL_PATH;
 use crate::record::severity::Severity;
-use crate::record::slots::{Kind, Place};
+use crate::record::slots::{ValueBuffer, ValueKind};
 use crate::rules::action::Measure;
 use std::hash::BuildHasher;
 
@@ -68,7 +68,7 @@ impl Key {
         let mut sum = Sum::new(group);
         for &input in &group.inputs {
             let entry = record.planned(input);
-            if entry.place != Place::Line {
+            if entry.buffer != ValueBuffer::Line {
                 return self.read_any(group, record, None);
             }
             let Some(text) = line.get(entry.start as usize..) else { return false };
@@ -166,8 +166,8 @@ impl Key {
 /// Distinguishes `true` from `"true"`, which can be a label value. The bit is free because no key
 /// has a field of 128 bytes.
 #[inline]
-fn kind_bit(kind: Kind) -> u64 {
-    u64::from(matches!(kind, Kind::True | Kind::False | Kind::Tree)) << 7
+fn kind_bit(kind: ValueKind) -> u64 {
+    u64::from(matches!(kind, ValueKind::True | ValueKind::False | ValueKind::Tree)) << 7
 }
 
 /// The running sum while a key is read. It is separate from the key, because a sum in memory would

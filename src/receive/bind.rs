@@ -38,18 +38,18 @@ const LOCK_LOOK: Duration = Duration::from_millis(1);
 
 /// The kind of a Unix socket.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Kind {
+pub enum SocketKind {
     /// A stream of lines.
     Stream,
     /// One record per datagram.
     Datagram,
 }
 
-impl Kind {
+impl SocketKind {
     fn socket_type(self) -> SocketType {
         match self {
-            Kind::Stream => SocketType::STREAM,
-            Kind::Datagram => SocketType::DGRAM,
+            SocketKind::Stream => SocketType::STREAM,
+            SocketKind::Datagram => SocketType::DGRAM,
         }
     }
 }
@@ -125,11 +125,11 @@ impl SocketFile {
 ///
 /// # Errors
 /// Returns the cause with the path, the ids of both sides and what to do.
-pub fn unix(kind: Kind, path: &Path, access: &Access) -> Result<Bound, BindError> {
+pub fn unix(kind: SocketKind, path: &Path, access: &Access) -> Result<Bound, BindError> {
     bind_unix(kind, path, access).map_err(|problem| BindError { path: path.to_owned(), problem })
 }
 
-fn bind_unix(kind: Kind, path: &Path, access: &Access) -> Result<Bound, Problem> {
+fn bind_unix(kind: SocketKind, path: &Path, access: &Access) -> Result<Bound, Problem> {
     let length = path.as_os_str().len();
     if length > PATH_BYTES_MAX {
         return Err(Problem::TooLong { bytes: length });
@@ -165,7 +165,7 @@ fn bind_unix(kind: Kind, path: &Path, access: &Access) -> Result<Bound, Problem>
     for problem in refused {
         tracing::warn!(path = %path.display(), "bound all the same: {problem}");
     }
-    if kind == Kind::Stream {
+    if kind == SocketKind::Stream {
         rustix::net::listen(&socket, BACKLOG).map_err(Problem::Socket)?;
     }
     let file = SocketFile { path: path.to_owned(), directory, identity: identity(&stat) };
@@ -212,7 +212,12 @@ fn grant(
 
 /// Makes sure that nothing exists at `name`: removes a socket on which nobody listens and refuses
 /// everything else.
-fn make_way(kind: Kind, directory: &OwnedFd, path: &Path, name: &OsStr) -> Result<(), Problem> {
+fn make_way(
+    kind: SocketKind,
+    directory: &OwnedFd,
+    path: &Path,
+    name: &OsStr,
+) -> Result<(), Problem> {
     let stat = match rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(stat) => stat,
         Err(Errno::NOENT) => return Ok(()),
@@ -237,7 +242,7 @@ fn make_way(kind: Kind, directory: &OwnedFd, path: &Path, name: &OsStr) -> Resul
 }
 
 /// Probes whether somebody listens. A socket of another type and a full backlog also count as yes.
-fn probe_listener(kind: Kind, path: &Path) -> Result<(), Errno> {
+fn probe_listener(kind: SocketKind, path: &Path) -> Result<(), Errno> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = rustix::net::socket_with(AddressFamily::UNIX, kind.socket_type(), flags, None)?;
     rustix::net::connect(&socket, &SocketAddrUnix::new(path)?)

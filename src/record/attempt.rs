@@ -2,7 +2,7 @@
 //! position as they decline; only `explain` collects the notes. Unit: one reader on one line.
 
 use super::field::FieldId;
-use super::slots::Entry;
+use super::slots::SlotValue;
 
 /// Where a reader stopped, and what it expected there.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -30,5 +30,5 @@ pub struct Trail {
     /// The length in bytes of the wrappers before the line: a syslog header, the time of CRI.
     pub wrapper: usize,
     /// Values that cannot be read as their field; positions count in the line without wrappers.
-    pub refused: Vec<(FieldId, Entry)>,
+    pub refused: Vec<(FieldId, SlotValue)>,
 }

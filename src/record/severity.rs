@@ -1,7 +1,7 @@
 //! Severity in OpenTelemetry's numbers (log data model, "Field: SeverityNumber"): 1 to 24, or 0 for
 //! unspecified.
 
-use super::slots::Kind;
+use super::slots::ValueKind;
 
 /// A SeverityNumber: 1..=4 TRACE, 5..=8 DEBUG, 9..=12 INFO, 13..=16 WARN, 17..=20 ERROR, 21..=24
 /// FATAL; 0 is unspecified.
@@ -50,11 +50,11 @@ impl Severity {
 
     /// Parses the value of a level field.
     #[inline]
-    pub fn read(value: &str, kind: Kind) -> Severity {
+    pub fn read(value: &str, kind: ValueKind) -> Severity {
         match kind {
-            Kind::Text => Self::from_text(value),
-            Kind::Number => Self::from_level_number(value),
-            Kind::True | Kind::False | Kind::Tree => Severity::UNSPECIFIED,
+            ValueKind::Text => Self::from_text(value),
+            ValueKind::Number => Self::from_level_number(value),
+            ValueKind::True | ValueKind::False | ValueKind::Tree => Severity::UNSPECIFIED,
         }
     }
 
@@ -305,10 +305,10 @@ mod tests {
 
     #[test]
     fn a_number_is_of_bunyan_and_below_eight_of_syslog() {
-        assert_eq!(Severity::read("30", Kind::Number), Severity::INFO);
-        assert_eq!(Severity::read("60", Kind::Number), Severity::FATAL);
-        assert_eq!(Severity::read("4", Kind::Number), Severity::WARN);
-        assert_eq!(Severity::read("-1", Kind::Number), Severity::UNSPECIFIED);
+        assert_eq!(Severity::read("30", ValueKind::Number), Severity::INFO);
+        assert_eq!(Severity::read("60", ValueKind::Number), Severity::FATAL);
+        assert_eq!(Severity::read("4", ValueKind::Number), Severity::WARN);
+        assert_eq!(Severity::read("-1", ValueKind::Number), Severity::UNSPECIFIED);
         assert_eq!(Severity::read_number("24"), Severity(24));
         assert_eq!(Severity::read_number("25"), Severity::UNSPECIFIED);
         assert_eq!(Severity::from_python_number("50"), Severity::FATAL);

@@ -10,7 +10,7 @@ pub const MASKED_MAX: usize = 64;
 /// The kind of a value. JSON `null` is an absent field and has no kind.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
-pub enum Kind {
+pub enum ValueKind {
     /// A string without its quotes, or a value of a format that has only text.
     Text,
     /// A JSON number, as it is written.
@@ -26,20 +26,22 @@ pub enum Kind {
 /// Returns whether a field accepts a value of this kind. JSON `true` and `false` are neither text
 /// nor numbers; an object or array is accepted only as the frames of a stack.
 #[inline]
-pub fn takes(field: FieldId, kind: Kind) -> bool {
+pub fn takes(field: FieldId, kind: ValueKind) -> bool {
     match kind {
-        Kind::Text | Kind::Number => true,
-        Kind::True | Kind::False => {
+        ValueKind::Text | ValueKind::Number => true,
+        ValueKind::True | ValueKind::False => {
             field == TRACE_FLAGS || field == FRAMEWORK || field.0 >= FIRST_OWN
         }
-        Kind::Tree => matches!(field, EXCEPTION_STACKTRACE | FRAMEWORK) || field.0 >= FIRST_OWN,
+        ValueKind::Tree => {
+            matches!(field, EXCEPTION_STACKTRACE | FRAMEWORK) || field.0 >= FIRST_OWN
+        }
     }
 }
 
 /// The text that the position of an entry refers to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
-pub enum Place {
+pub enum ValueBuffer {
     /// The line itself.
     Line,
     /// The scratch buffer, which holds unescaped text.
@@ -48,38 +50,44 @@ pub enum Place {
 
 /// A value: its position and its properties.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Entry {
+pub struct SlotValue {
     /// Offset of the first byte, in the line or in the scratch buffer.
     pub start: u32,
     /// Length in bytes.
     pub len: u32,
     /// What the value is.
-    pub kind: Kind,
+    pub kind: ValueKind,
     /// The text that `start` refers to.
-    pub place: Place,
+    pub buffer: ValueBuffer,
     /// The unit that the key defines (`duration_ms`).
     pub unit: Unit,
     /// The rank of the key for this field; 0 is best. See [`Slots::put`].
     pub rank: u8,
 }
 
-impl Entry {
+impl SlotValue {
     /// Creates an entry for text of the line between two positions, with the best rank.
     #[inline]
-    pub fn text(start: usize, end: usize) -> Entry {
-        Entry {
+    pub fn text(start: usize, end: usize) -> SlotValue {
+        SlotValue {
             start: start as u32,
             len: (end - start) as u32,
-            kind: Kind::Text,
-            place: Place::Line,
+            kind: ValueKind::Text,
+            buffer: ValueBuffer::Line,
             unit: Unit::None,
             rank: 0,
         }
     }
 }
 
-const EMPTY: Entry =
-    Entry { start: 0, len: 0, kind: Kind::Text, place: Place::Line, unit: Unit::None, rank: 0 };
+const EMPTY: SlotValue = SlotValue {
+    start: 0,
+    len: 0,
+    kind: ValueKind::Text,
+    buffer: ValueBuffer::Line,
+    unit: Unit::None,
+    rank: 0,
+};
 
 /// Limit of the values kept beside the best one of each field; a line with more keys for a field
 /// loses the rest.
@@ -90,11 +98,11 @@ const OTHERS_MAX: usize = 12;
 pub struct Slots {
     /// One bit for each masked field that is present.
     pub present: u64,
-    entries: [Entry; MASKED_MAX],
-    extended: Vec<(FieldId, Entry)>,
+    entries: [SlotValue; MASKED_MAX],
+    extended: Vec<(FieldId, SlotValue)>,
     /// Values of keys with a worse rank, in no order: one of them is used if the best one is
     /// unreadable.
-    others: [(FieldId, Entry); OTHERS_MAX],
+    others: [(FieldId, SlotValue); OTHERS_MAX],
     others_count: usize,
 }
 
@@ -123,7 +131,7 @@ impl Slots {
     /// Writes a field. If two keys of one line mean the same field, the better rank is kept; of two
     /// with the same rank, and therefore of duplicate keys, the last one is kept.
     #[inline]
-    pub fn put(&mut self, field: FieldId, entry: Entry) {
+    pub fn put(&mut self, field: FieldId, entry: SlotValue) {
         let index = field.0 as usize;
         if index >= MASKED_MAX {
             return self.put_extended(field, entry);
@@ -135,7 +143,7 @@ impl Slots {
 
     /// Writes a field with a bit, for a walk that keeps the mask in a variable.
     #[inline]
-    pub(crate) fn put_into(&mut self, present: &mut u64, field: FieldId, entry: Entry) {
+    pub(crate) fn put_into(&mut self, present: &mut u64, field: FieldId, entry: SlotValue) {
         debug_assert!((field.0 as usize) < MASKED_MAX, "a field with a bit");
         let index = field.0 as usize % MASKED_MAX;
         let bit = 1u64 << index;
@@ -150,7 +158,7 @@ impl Slots {
     /// other values.
     #[cold]
     #[inline(never)]
-    fn put_again(&mut self, field: FieldId, entry: Entry) {
+    fn put_again(&mut self, field: FieldId, entry: SlotValue) {
         let index = field.0 as usize % MASKED_MAX;
         let old = self.entries[index];
         if old.rank == entry.rank {
@@ -174,7 +182,7 @@ impl Slots {
     }
 
     /// Returns the values that are not in the slots: those of worse keys, and unreadable ones.
-    pub fn others(&self) -> &[(FieldId, Entry)] {
+    pub fn others(&self) -> &[(FieldId, SlotValue)] {
         &self.others[..self.others_count]
     }
 
@@ -184,7 +192,7 @@ impl Slots {
     pub(crate) fn choose(
         &mut self,
         field: FieldId,
-        mut is_readable: impl FnMut(&mut Entry) -> bool,
+        mut is_readable: impl FnMut(&mut SlotValue) -> bool,
     ) {
         let index = field.0 as usize % MASKED_MAX;
         if self.present & field.bit() == 0 || is_readable(&mut self.entries[index]) {
@@ -212,7 +220,7 @@ impl Slots {
 
     /// Returns the entry of a field.
     #[inline]
-    pub fn get(&self, field: FieldId) -> Option<&Entry> {
+    pub fn get(&self, field: FieldId) -> Option<&SlotValue> {
         let index = field.0 as usize;
         if index >= MASKED_MAX {
             return self.get_extended(field);
@@ -225,14 +233,14 @@ impl Slots {
 
     /// Returns the entry of a field that is known to have its bit set.
     #[inline]
-    pub(crate) fn planned(&self, field: FieldId) -> &Entry {
+    pub(crate) fn planned(&self, field: FieldId) -> &SlotValue {
         debug_assert!(self.present & field.bit() != 0, "a field that is there");
         &self.entries[field.0 as usize % MASKED_MAX]
     }
 
     /// Returns the present fields that have no bit.
     #[inline]
-    pub fn extended(&self) -> &[(FieldId, Entry)] {
+    pub fn extended(&self) -> &[(FieldId, SlotValue)] {
         &self.extended
     }
 
@@ -243,13 +251,13 @@ impl Slots {
         let own = entries.filter(|(index, _)| present & (1 << index) != 0).map(|(_, entry)| entry);
         let others = self.others[..self.others_count].iter_mut().map(|(_, entry)| entry);
         let extended = self.extended.iter_mut().map(|(_, entry)| entry);
-        for entry in own.chain(others).chain(extended).filter(|e| e.place == Place::Line) {
+        for entry in own.chain(others).chain(extended).filter(|e| e.buffer == ValueBuffer::Line) {
             entry.start += offset as u32;
         }
     }
 
     #[cold]
-    fn put_extended(&mut self, field: FieldId, entry: Entry) {
+    fn put_extended(&mut self, field: FieldId, entry: SlotValue) {
         match self.extended.iter_mut().find(|(of, _)| *of == field) {
             Some((_, old)) if old.rank < entry.rank => {}
             Some((_, old)) => *old = entry,
@@ -258,7 +266,7 @@ impl Slots {
     }
 
     #[cold]
-    fn get_extended(&self, field: FieldId) -> Option<&Entry> {
+    fn get_extended(&self, field: FieldId) -> Option<&SlotValue> {
         self.extended.iter().find(|(of, _)| *of == field).map(|(_, entry)| entry)
     }
 }
@@ -273,8 +281,8 @@ impl Default for Slots {
 mod tests {
     use super::*;
 
-    fn at(start: usize, rank: u8) -> Entry {
-        Entry { rank, ..Entry::text(start, start + 1) }
+    fn at(start: usize, rank: u8) -> SlotValue {
+        SlotValue { rank, ..SlotValue::text(start, start + 1) }
     }
 
     /// The better rank wins, and of equal ranks the last value, in the mask and in the list.

@@ -93,7 +93,7 @@ mod tests {
     use super::*;
     use crate::clock::UnixNanos;
     use crate::record::field::FieldTable;
-    use crate::record::slots::Entry;
+    use crate::record::slots::SlotValue;
     use crate::record::{Decoded, Envelope};
 
     /// Evaluates a rule over a record with the fields `key=value` of the line.
@@ -116,7 +116,7 @@ mod tests {
         for word in line.split(' ') {
             let (key, value) = word.split_once('=').expect("key=value");
             let start = value.as_ptr() as usize - line.as_ptr() as usize;
-            decoded.slots.put(fields.intern(key), Entry::text(start, start + value.len()));
+            decoded.slots.put(fields.intern(key), SlotValue::text(start, start + value.len()));
         }
         let record = Record::new(line, &decoded, UnixNanos(1), Envelope::default());
         let mut captures = None;

@@ -4,7 +4,7 @@ use super::*;
 use crate::clock::UnixNanos;
 use crate::outbox::{BatchSize, Capacity};
 use crate::record::field::FieldId;
-use crate::record::slots::Entry;
+use crate::record::slots::SlotValue;
 use crate::record::{Decoded, Envelope};
 use encode::Item;
 use opentelemetry_proto::tonic::trace::v1 as proto;
@@ -98,7 +98,7 @@ fn with_record<T>(fields: &[(FieldId, &str)], then: impl FnOnce(&Record<'_>) -> 
     for (field, text) in fields {
         let start = line.len();
         line.push_str(text);
-        decoded.slots.put(*field, Entry::text(start, line.len()));
+        decoded.slots.put(*field, SlotValue::text(start, line.len()));
     }
     then(&Record::new(&line, &decoded, END, Envelope::default()))
 }

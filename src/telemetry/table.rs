@@ -9,19 +9,19 @@ use prometheus::{
 
 /// The type of a metric.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Kind {
+pub enum MetricType {
     /// A value that only grows while the process lives.
     Counter,
     /// A value that goes up and down.
     Gauge,
 }
 
-impl Kind {
+impl MetricType {
     /// Returns Prometheus' name of the type.
     pub fn name(self) -> &'static str {
         match self {
-            Kind::Counter => "counter",
-            Kind::Gauge => "gauge",
+            MetricType::Counter => "counter",
+            MetricType::Gauge => "gauge",
         }
     }
 }
@@ -50,7 +50,7 @@ pub struct Metric {
     /// Its full name.
     pub name: &'static str,
     /// Counter or gauge.
-    pub kind: Kind,
+    pub kind: MetricType,
     /// The unit of its value, as in the name: `seconds`, `bytes`; empty for a count.
     pub unit: &'static str,
     /// Its labels.
@@ -81,7 +81,7 @@ impl Metric {
 /// A metric type of the `prometheus` crate that a row can become.
 pub trait Own: Collector + Clone + 'static {
     /// The corresponding type in the table.
-    const KIND: Kind;
+    const KIND: MetricType;
 
     /// Creates the metric.
     ///
@@ -93,7 +93,7 @@ pub trait Own: Collector + Clone + 'static {
 macro_rules! own {
     ($type:ty, $kind:expr, one) => {
         impl Own for $type {
-            const KIND: Kind = $kind;
+            const KIND: MetricType = $kind;
             fn make(opts: Opts, _: &[&str]) -> prometheus::Result<Self> {
                 <$type>::with_opts(opts)
             }
@@ -101,7 +101,7 @@ macro_rules! own {
     };
     ($type:ty, $kind:expr, vec) => {
         impl Own for $type {
-            const KIND: Kind = $kind;
+            const KIND: MetricType = $kind;
             fn make(opts: Opts, labels: &[&str]) -> prometheus::Result<Self> {
                 <$type>::new(opts, labels)
             }
@@ -109,12 +109,12 @@ macro_rules! own {
     };
 }
 
-own!(IntCounter, Kind::Counter, one);
-own!(IntCounterVec, Kind::Counter, vec);
-own!(CounterVec, Kind::Counter, vec);
-own!(IntGauge, Kind::Gauge, one);
-own!(IntGaugeVec, Kind::Gauge, vec);
-own!(Gauge, Kind::Gauge, one);
+own!(IntCounter, MetricType::Counter, one);
+own!(IntCounterVec, MetricType::Counter, vec);
+own!(CounterVec, MetricType::Counter, vec);
+own!(IntGauge, MetricType::Gauge, one);
+own!(IntGaugeVec, MetricType::Gauge, vec);
+own!(Gauge, MetricType::Gauge, one);
 
 /// Creates the metric of a row and registers it.
 ///

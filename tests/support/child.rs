@@ -3,9 +3,9 @@
 
 use crate::recorder::{AMPLE, decode};
 use sidelight::app::drain::{self, Output};
-use sidelight::app::listeners::Place;
-use sidelight::app::parts::{Parts, Settings, Sockets};
+use sidelight::app::listeners::SocketLocation;
 use sidelight::app::reload::Looked;
+use sidelight::app::setup::{AppSetup, Settings, Sockets};
 use sidelight::app::signals::Signals;
 use sidelight::app::worker::Pipelines;
 use sidelight::clock::{Clock, UnixNanos};
@@ -63,7 +63,9 @@ pub(crate) fn run() {
     let mut signals = Signals::install().expect("handlers");
     let counts: Arc<Mutex<BTreeMap<u64, Count>>> = Arc::default();
     let into = Arc::clone(&counts);
-    let place = |name: &str| Some(Place { path: Some(directory.join(name)), ..Place::default() });
+    let place = |name: &str| {
+        Some(SocketLocation { path: Some(directory.join(name)), ..SocketLocation::default() })
+    };
     let hangs = directory.join("hangs");
     let outputs = if is_set("CHILD_HANGS") {
         let finish = Box::new(move |_| {
@@ -81,7 +83,7 @@ pub(crate) fn run() {
     if is_set("CHILD_EXHAUSTED") {
         exhaust_descriptors(&directory, Arc::clone(&process_status));
     }
-    let parts = Parts {
+    let parts = AppSetup {
         settings: Settings {
             sockets: Sockets {
                 stream: place("log.sock"),

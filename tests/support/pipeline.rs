@@ -5,7 +5,7 @@ use sidelight::decode::time::Zone;
 use sidelight::health::HealthCounters;
 use sidelight::metrics::expose::{self, Encoding, Options};
 use sidelight::metrics::{Limits, Registry};
-use sidelight::pipeline::{Parts, Pipeline};
+use sidelight::pipeline::{Pipeline, PipelineSetup};
 use sidelight::resource::Resource;
 use sidelight::rules::compile::compile_into;
 use sidelight::rules::set::Published;
@@ -28,7 +28,7 @@ pub(crate) fn pipeline_with(rules: &RulesSettings) -> (Pipeline, Arc<Registry>) 
     let limits = Limits { series_max: 200_000, label_sets_max: 100_000, ..Limits::default() };
     let registry = Registry::new(limits);
     let rules = compile_into(rules, &registry).expect("rules that compile");
-    let pipeline = Pipeline::new(Parts {
+    let pipeline = Pipeline::new(PipelineSetup {
         rules: Arc::new(Published::new(rules)),
         registry: Arc::clone(&registry),
         telemetry: Arc::new(Telemetry::new()),

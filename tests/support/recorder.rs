@@ -1,8 +1,8 @@
 //! A sidecar in this process that records the delivered bytes instead of processing them.
 
 use sidelight::app::drain::{self, Output};
-use sidelight::app::listeners::Place;
-use sidelight::app::parts::{Parts, Settings, Sockets};
+use sidelight::app::listeners::SocketLocation;
+use sidelight::app::setup::{AppSetup, Settings, Sockets};
 use sidelight::app::signals::Signals;
 use sidelight::app::worker::Pipelines;
 use sidelight::app::{App, Running};
@@ -142,8 +142,14 @@ impl Sidecar {
         let recording = Arc::new(Mutex::new(Recording::default()));
         let mut settings = Settings {
             sockets: Sockets {
-                stream: Some(Place { path: Some(stream.clone()), ..Place::default() }),
-                datagram: Some(Place { path: Some(datagram.clone()), ..Place::default() }),
+                stream: Some(SocketLocation {
+                    path: Some(stream.clone()),
+                    ..SocketLocation::default()
+                }),
+                datagram: Some(SocketLocation {
+                    path: Some(datagram.clone()),
+                    ..SocketLocation::default()
+                }),
                 ..Sockets::default()
             },
             // a thread that gets no CPU time does not hang
@@ -155,7 +161,7 @@ impl Sidecar {
         let datagram_flushes = Arc::new(AtomicU64::new(0));
         let into = (Arc::clone(&recording), Arc::clone(&on_lines), Arc::clone(&datagram_flushes));
         let counted = Arc::clone(&telemetry);
-        let parts = Parts {
+        let parts = AppSetup {
             settings,
             clock: Clock::system(),
             telemetry: Arc::clone(&telemetry),

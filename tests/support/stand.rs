@@ -8,7 +8,7 @@ use sidelight::metrics::Registry;
 use sidelight::metrics::expose::{self, Encoding, Options};
 use sidelight::outbox::{BatchSize, Capacity, Chunk, Outbox};
 use sidelight::pipeline::input::FrameSink;
-use sidelight::pipeline::{Parts, Pipeline};
+use sidelight::pipeline::{Pipeline, PipelineSetup};
 use sidelight::resource::Resource;
 use sidelight::rules::compile::compile_into;
 use sidelight::rules::set::Published;
@@ -42,7 +42,7 @@ impl Stand {
         let settings = config.traces.spans;
         let spans = SpanMaker::new(settings, &config.resource, Arc::clone(&outbox), &telemetry);
         let rules = Arc::new(Published::new(rules));
-        let pipeline = Pipeline::new(Parts {
+        let pipeline = Pipeline::new(PipelineSetup {
             rules: Arc::clone(&rules),
             registry: Arc::clone(&registry),
             telemetry: Arc::clone(&telemetry),

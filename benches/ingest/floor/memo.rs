@@ -19,7 +19,7 @@ pub(crate) struct Effects {
 }
 
 #[derive(Clone, Debug)]
-struct Entry<const N: usize> {
+struct MemoSlot<const N: usize> {
     key: Key<N>,
     effects: Effects,
     used: bool,
@@ -32,13 +32,13 @@ const ENTRIES_MAX: usize = 16 * 1024;
 /// A hash table with open addressing, at most half full.
 #[derive(Debug)]
 pub(crate) struct Memo<const N: usize> {
-    slots: Vec<Entry<N>>,
+    slots: Vec<MemoSlot<N>>,
     used: usize,
     seed: u64,
 }
 
-impl<const N: usize> Entry<N> {
-    const EMPTY: Entry<N> = Entry {
+impl<const N: usize> MemoSlot<N> {
+    const EMPTY: MemoSlot<N> = MemoSlot {
         key: Key { short: [0; N], long: [0; 4] },
         effects: Effects { counter: 0, histogram: 0, log: 0 },
         used: false,
@@ -68,7 +68,7 @@ impl<const N: usize> Memo<N> {
     pub(crate) fn new() -> Memo<N> {
         use std::hash::BuildHasher as _;
         let seed = foldhash::fast::RandomState::default().hash_one(0);
-        Memo { slots: vec![Entry::EMPTY; 1_024], used: 0, seed }
+        Memo { slots: vec![MemoSlot::EMPTY; 1_024], used: 0, seed }
     }
 
     #[inline(always)]
@@ -105,10 +105,10 @@ impl<const N: usize> Memo<N> {
     pub(crate) fn put(&mut self, key: Key<N>, effects: Effects) {
         if self.used * 2 >= self.slots.len() {
             let old = if self.used >= ENTRIES_MAX {
-                self.slots.fill(Entry::EMPTY);
+                self.slots.fill(MemoSlot::EMPTY);
                 Vec::new()
             } else {
-                let more = vec![Entry::EMPTY; self.slots.len() * 2];
+                let more = vec![MemoSlot::EMPTY; self.slots.len() * 2];
                 std::mem::replace(&mut self.slots, more)
             };
             self.used = 0;
@@ -121,7 +121,7 @@ impl<const N: usize> Memo<N> {
         while self.slots[at & last].used {
             at += 1;
         }
-        self.slots[at & last] = Entry { key, effects, used: true };
+        self.slots[at & last] = MemoSlot { key, effects, used: true };
         self.used += 1;
     }
 }

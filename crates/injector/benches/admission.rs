@@ -18,7 +18,7 @@ use rustix::thread::{CpuSet, sched_setaffinity};
 use rustls::pki_types::ServerName;
 use sidelight::clock::Clock;
 use sidelight_injector::inject::policy::Policy;
-use sidelight_injector::server::Parts;
+use sidelight_injector::server::ServerSetup;
 use sidelight_injector::server::lease::{EVERY, Named};
 use sidelight_injector::server::metrics::Metrics;
 use sidelight_injector::server::missing::Counting;
@@ -105,7 +105,7 @@ fn start(
         seen: None,
     };
     let none = String::new;
-    let parts = Parts {
+    let parts = ServerSetup {
         clock: clock.clone(),
         metrics,
         listener,

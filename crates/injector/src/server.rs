@@ -60,7 +60,7 @@ const KEEPER_CLOSING_MAX: Duration = Duration::from_secs(3);
 
 /// Everything that the injector runs with; the listeners are bound already.
 #[derive(Debug)]
-pub struct Parts {
+pub struct ServerSetup {
     /// The clock of all tasks.
     pub clock: Clock,
     /// The metrics of the injector.
@@ -109,7 +109,7 @@ struct Shared {
     serving: Arc<Serving>,
 }
 
-impl Parts {
+impl ServerSetup {
     /// Starts all threads and tasks.
     ///
     /// # Errors

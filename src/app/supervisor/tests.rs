@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::app::compose::{Composed, compose};
-use crate::app::listeners::Place;
-use crate::app::parts;
+use crate::app::listeners::SocketLocation;
+use crate::app::setup;
 use crate::config::settings::Config;
 use crate::receive::bind::Access;
 use crate::telemetry::ledger::Ledger;
@@ -21,7 +21,7 @@ const AMPLE: Duration = Duration::from_mins(1);
 
 fn sockets(stream: &Path, mode: u32) -> Sockets {
     let access = Access { mode, ..Access::default() };
-    let stream = Some(Place { path: Some(stream.to_owned()), access });
+    let stream = Some(SocketLocation { path: Some(stream.to_owned()), access });
     Sockets { stream, ..Sockets::default() }
 }
 
@@ -30,8 +30,8 @@ fn supervisor(stream: &Path, admin: Admin) -> Arc<Supervisor> {
     let (clock, telemetry) = (Clock::system(), Arc::new(Telemetry::new()));
     let threshold = Threshold::new(tracing::Level::ERROR);
     let Composed { parts, .. } = compose(&Config::default(), &clock, &telemetry, &threshold);
-    Supervisor::new(Parts {
-        settings: parts::Settings {
+    Supervisor::new(SupervisorSetup {
+        settings: setup::Settings {
             sockets: sockets(stream, 0o660),
             listen: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
             ..parts.settings

@@ -40,7 +40,7 @@ struct Share {
 
 /// A kind of record that is not understood: what it lacks, and its outline.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-struct Kind {
+struct RecordOutline {
     lacks: &'static str,
     outline: String,
 }
@@ -64,7 +64,7 @@ struct Summary<'a> {
     minute: MinuteCache,
     lines: u64,
     shares: [Share; Format::ALL.len()],
-    kinds: HashMap<Kind, Example>,
+    kinds: HashMap<RecordOutline, Example>,
     /// Records of kinds above the limit.
     further: u64,
 }
@@ -133,7 +133,7 @@ impl Summary<'_> {
             (false, true) => "level",
             (true, false) => "time",
         };
-        let kind = Kind { lacks, outline: outline(record.line()) };
+        let kind = RecordOutline { lacks, outline: outline(record.line()) };
         if let Some(example) = self.kinds.get_mut(&kind) {
             example.count += 1;
         } else if self.kinds.len() < KINDS_MAX {
@@ -165,14 +165,14 @@ impl Summary<'_> {
     }
 
     fn examples(&self, out: &mut String) {
-        let mut kinds: Vec<(&Kind, &Example)> = self.kinds.iter().collect();
+        let mut kinds: Vec<(&RecordOutline, &Example)> = self.kinds.iter().collect();
         if kinds.is_empty() {
             return;
         }
         kinds.sort_by_key(|(_, example)| (std::cmp::Reverse(example.count), example.line));
         out.push_str("\nnot understood, one example of each kind:\n");
         for (kind, example) in kinds.iter().take(KINDS_SHOWN_MAX) {
-            let Kind { lacks, outline } = kind;
+            let RecordOutline { lacks, outline } = kind;
             let Example { count, line, text } = example;
             // writing to a string does not fail
             let _ = writeln!(

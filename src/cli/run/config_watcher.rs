@@ -3,8 +3,8 @@
 //! when it is ready. Unit: one load.
 
 use super::complaints::{report, rule_complaints};
-use crate::app::parts::Sockets;
 use crate::app::reload::{Looked, Outcome, Reload};
+use crate::app::setup::Sockets;
 use crate::app::signals::SignalEvent;
 use crate::config::environment::Environment;
 use crate::config::layer::{Places, Trace};

@@ -2,7 +2,7 @@
 
 use crate::record::columns::COLUMNS_MAX;
 use crate::record::field::FieldId;
-use crate::record::slots::{Entry, Slots};
+use crate::record::slots::{SlotValue, Slots};
 use memchr::memchr;
 
 /// The longest method: `VERSION-CONTROL` has 15 letters.
@@ -29,7 +29,7 @@ pub(super) fn columns(bytes: &[u8], from: usize) -> ([(usize, usize); COLUMNS_MA
 }
 
 pub(super) fn put(slots: &mut Slots, field: FieldId, span: (usize, usize)) {
-    slots.put(field, Entry::text(span.0, span.1));
+    slots.put(field, SlotValue::text(span.0, span.1));
 }
 
 pub(super) fn is_status(text: &[u8]) -> bool {

@@ -11,7 +11,7 @@ use crate::record::field::{
     BODY, CLIENT_ADDRESS, DB_QUERY, DURATION, HTTP_METHOD, HTTP_STATUS, SERVICE, SEVERITY,
     TIMESTAMP, URL_PATH, USER_AGENT, Unit,
 };
-use crate::record::slots::{Entry, Place, Slots};
+use crate::record::slots::{SlotValue, Slots, ValueBuffer};
 use crate::record::{Decoded, Format, number};
 use memchr::{memchr, memmem};
 use std::fmt::Write as _;
@@ -122,7 +122,10 @@ fn haproxy(line: &str, into: &mut Decoded) -> Option<()> {
     let total = timers.iter().rposition(|byte| matches!(byte, b'/' | b'+'))? + 1;
     let span = (all[4].0 + total, all[4].1);
     if bytes[span.0..span.1].first().is_some_and(u8::is_ascii_digit) {
-        slots.put(DURATION, Entry { unit: Unit::Milliseconds, ..Entry::text(span.0, span.1) });
+        slots.put(
+            DURATION,
+            SlotValue { unit: Unit::Milliseconds, ..SlotValue::text(span.0, span.1) },
+        );
     }
     if slashes == 4 {
         if is_status(of(5)) {
@@ -161,8 +164,11 @@ fn balancer(line: &str, from: usize, into: &mut Decoded) -> Option<()> {
         let start = into.scratch.len();
         // writing to a string does not fail
         let _ = write!(into.scratch, "{:.6}", times.iter().sum::<f64>());
-        let entry = Entry::text(start, into.scratch.len());
-        into.slots.put(DURATION, Entry { unit: Unit::Seconds, place: Place::Scratch, ..entry });
+        let entry = SlotValue::text(start, into.scratch.len());
+        into.slots.put(
+            DURATION,
+            SlotValue { unit: Unit::Seconds, buffer: ValueBuffer::Scratch, ..entry },
+        );
     }
     into.format = Format::Access;
     Some(())
@@ -211,7 +217,7 @@ fn csvlog(line: &str, into: &mut Decoded) -> Option<()> {
     if !text(22).is_empty() {
         put(slots, SERVICE, all[22]);
     }
-    crate::decode::text::statement_in(bytes, all[13], Place::Line, slots);
+    crate::decode::text::statement_in(bytes, all[13], ValueBuffer::Line, slots);
     into.format = Format::Text;
     Some(())
 }

@@ -6,7 +6,7 @@ use crate::record::columns::{Column, Columns};
 use crate::record::field::{
     CLIENT_ADDRESS, DURATION, HTTP_METHOD, HTTP_STATUS, TIMESTAMP, URL_PATH, USER_AGENT, Unit,
 };
-use crate::record::slots::Entry;
+use crate::record::slots::SlotValue;
 use crate::record::{Decoded, Format};
 
 /// The directives of the extended log file format.
@@ -54,7 +54,8 @@ fn by_directive(line: &str, into: &mut Decoded) -> Option<()> {
             Column::Agent => USER_AGENT,
             Column::Status if is_status(text) => HTTP_STATUS,
             Column::TimeTaken if text.iter().all(u8::is_ascii_digit) => {
-                let entry = Entry { unit: Unit::Milliseconds, ..Entry::text(span.0, span.1) };
+                let entry =
+                    SlotValue { unit: Unit::Milliseconds, ..SlotValue::text(span.0, span.1) };
                 into.slots.put(DURATION, entry);
                 continue;
             }
@@ -93,7 +94,7 @@ fn by_default(line: &str, into: &mut Decoded) -> Option<()> {
     }
     put(slots, HTTP_STATUS, all[count - 4]);
     let (start, end) = all[count - 1];
-    slots.put(DURATION, Entry { unit: Unit::Milliseconds, ..Entry::text(start, end) });
+    slots.put(DURATION, SlotValue { unit: Unit::Milliseconds, ..SlotValue::text(start, end) });
     into.format = Format::Access;
     Some(())
 }

@@ -9,7 +9,7 @@ use crate::record::field::{
     BODY, FIRST_OWN, FieldId, HTTP_METHOD, HTTP_STATUS, SEVERITY, TIMESTAMP, URL_PATH, Unit,
 };
 use crate::record::sentinel::is_sentinel;
-use crate::record::slots::{Entry, Place};
+use crate::record::slots::{SlotValue, ValueBuffer};
 use crate::record::{Decoded, number};
 use jiff::tz::TimeZone;
 use memchr::memchr;
@@ -41,13 +41,14 @@ impl Values {
         into: &mut Decoded,
     ) {
         let Some(value) = line.get(start..end) else { return };
-        let mut entry = Entry { unit: field.unit, rank: field.rank, ..Entry::text(start, end) };
+        let mut entry =
+            SlotValue { unit: field.unit, rank: field.rank, ..SlotValue::text(start, end) };
         if field.is_escaped && memchr(b'\\', value.as_bytes()).is_some() {
             let from = into.scratch.len();
             escape::undo_logged(value, &mut into.scratch);
             entry.start = from as u32;
             entry.len = (into.scratch.len() - from) as u32;
-            entry.place = Place::Scratch;
+            entry.buffer = ValueBuffer::Scratch;
         }
         match field.meaning {
             Meaning::Time => self.put_time(field, value, entry, into),
@@ -56,16 +57,16 @@ impl Values {
         }
         let written = entry;
         let Decoded { slots, scratch, .. } = into;
-        let value = match entry.place {
-            Place::Line => value,
-            Place::Scratch => &scratch[entry.start as usize..],
+        let value = match entry.buffer {
+            ValueBuffer::Line => value,
+            ValueBuffer::Scratch => &scratch[entry.start as usize..],
         };
         match field.meaning {
             Meaning::Time => {}
             Meaning::Message => slots.put(BODY, entry),
             Meaning::Request => {
                 if let Some((method, path)) = access::request_line(value.as_bytes()) {
-                    let part = |from: usize, to: usize| Entry {
+                    let part = |from: usize, to: usize| SlotValue {
                         start: entry.start + from as u32,
                         len: (to - from) as u32,
                         ..entry
@@ -78,12 +79,12 @@ impl Values {
             _ => slots.put(field.to, entry),
         }
         if field.also != FieldId::NONE && !matches!(value, "" | "-") {
-            slots.put(field.also, Entry { rank: 0, ..written });
+            slots.put(field.also, SlotValue { rank: 0, ..written });
         }
     }
 
     /// Writes a time: as it is in the line, or in a form that has one meaning.
-    fn put_time(&mut self, field: &Field, value: &str, entry: Entry, into: &mut Decoded) {
+    fn put_time(&mut self, field: &Field, value: &str, entry: SlotValue, into: &mut Decoded) {
         let Some(form) = field.time.as_deref().filter(|form| form.is_rewritten) else {
             into.slots.put(TIMESTAMP, entry);
             return;
@@ -92,9 +93,9 @@ impl Values {
         let east = self.offset(form, &found);
         let from = into.scratch.len();
         pattern::write(&found, east, &mut into.scratch);
-        let place = Place::Scratch;
-        let text = Entry::text(from, into.scratch.len());
-        into.slots.put(TIMESTAMP, Entry { place, rank: entry.rank, ..text });
+        let buffer = ValueBuffer::Scratch;
+        let text = SlotValue::text(from, into.scratch.len());
+        into.slots.put(TIMESTAMP, SlotValue { buffer, rank: entry.rank, ..text });
     }
 
     /// Returns the offset of the zone that the format defines.
@@ -119,7 +120,7 @@ impl Values {
 /// Writes the name of a level. A word that the format replaces it by is replaced by the name; a
 /// word that is no level stays, and has no severity.
 #[inline]
-fn put_level(field: &Field, value: &str, entry: Entry, into: &mut Decoded) {
+fn put_level(field: &Field, value: &str, entry: SlotValue, into: &mut Decoded) {
     if matches!(value, "" | "-") {
         return;
     }
@@ -129,7 +130,7 @@ fn put_level(field: &Field, value: &str, entry: Entry, into: &mut Decoded) {
         Some((_, name)) => {
             let from = into.scratch.len();
             into.scratch.push_str(name);
-            Entry { place: Place::Scratch, ..Entry::text(from, into.scratch.len()) }
+            SlotValue { buffer: ValueBuffer::Scratch, ..SlotValue::text(from, into.scratch.len()) }
         }
     };
     let to = if field.to == FieldId::NONE { SEVERITY } else { field.to };
@@ -141,7 +142,7 @@ fn put_level(field: &Field, value: &str, entry: Entry, into: &mut Decoded) {
 
 /// Returns whether a value can be what its field means; shortens it to what counts.
 #[inline]
-fn is_readable(field: &Field, value: &str, entry: &mut Entry) -> bool {
+fn is_readable(field: &Field, value: &str, entry: &mut SlotValue) -> bool {
     let bytes = value.as_bytes();
     let is_present = || {
         if field.to.0 < FIRST_OWN { !is_sentinel(value) } else { !matches!(value, "" | "-") }
@@ -176,10 +177,10 @@ fn is_readable(field: &Field, value: &str, entry: &mut Entry) -> bool {
 pub(super) fn finish(line: &str, into: &mut Decoded) {
     let has_status = into.slots.present & HTTP_STATUS.bit() != 0;
     if let Some(&body) = into.slots.get(BODY)
-        && body.place == Place::Line
+        && body.buffer == ValueBuffer::Line
         && !has_status
     {
         let (start, end) = (body.start as usize, (body.start + body.len) as usize);
-        text::request_in(&line.as_bytes()[..end], start, Place::Line, &mut into.slots);
+        text::request_in(&line.as_bytes()[..end], start, ValueBuffer::Line, &mut into.slots);
     }
 }

@@ -4,7 +4,7 @@
 use crate::decode::scan::{STEP, window};
 use crate::record::Decoded;
 use crate::record::field::{Binding, FieldId, Unit};
-use crate::record::slots::{Entry, Kind, Place, takes};
+use crate::record::slots::{SlotValue, ValueBuffer, ValueKind, takes};
 
 /// What follows a literal.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -62,7 +62,7 @@ impl Bound {
     /// Returns whether the standard field of the key accepts no value of this kind; the field is
     /// then absent.
     #[inline]
-    pub(crate) fn refuses(self, kind: Kind) -> bool {
+    pub(crate) fn refuses(self, kind: ValueKind) -> bool {
         self.field != FieldId::NONE && !takes(self.field, kind)
     }
 
@@ -73,19 +73,25 @@ impl Bound {
     }
 
     /// Builds the entry of a value of this key for its first field.
-    fn entry(self, kind: Kind, place: Place, span: (usize, usize)) -> Entry {
+    fn entry(self, kind: ValueKind, buffer: ValueBuffer, span: (usize, usize)) -> SlotValue {
         let (start, len) = (span.0 as u32, (span.1 - span.0) as u32);
-        Entry { start, len, kind, place, unit: self.unit, rank: self.rank }
+        SlotValue { start, len, kind, buffer, unit: self.unit, rank: self.rank }
     }
 
     /// Writes a value of this key.
-    pub(crate) fn put(self, into: &mut Decoded, kind: Kind, place: Place, span: (usize, usize)) {
-        let entry = self.entry(kind, place, span);
+    pub(crate) fn put(
+        self,
+        into: &mut Decoded,
+        kind: ValueKind,
+        buffer: ValueBuffer,
+        span: (usize, usize),
+    ) {
+        let entry = self.entry(kind, buffer, span);
         if self.field != FieldId::NONE && !self.refuses(kind) {
             into.slots.put(self.field, entry);
         }
         if self.also != FieldId::NONE {
-            into.slots.put(self.also, Entry { rank: self.also_rank, ..entry });
+            into.slots.put(self.also, SlotValue { rank: self.also_rank, ..entry });
         }
     }
 
@@ -206,7 +212,7 @@ pub(crate) struct Node {
     pub(crate) tail: u128,
     pub(crate) field: FieldId,
     /// The entry of the value without its position.
-    pub(crate) entry: Entry,
+    pub(crate) entry: SlotValue,
     pub(crate) measured: bool,
     /// The literal ends with the line's newline.
     pub(crate) newline: bool,
@@ -244,11 +250,11 @@ impl Node {
     pub(crate) fn new(key: &Key, literal: &[u8], fresh: &Fresh, trees: u16) -> Option<Node> {
         let Fresh { next, bound, .. } = *fresh;
         let (kind, word) = match next {
-            Next::True => (Kind::True, 4),
-            Next::False => (Kind::False, 5),
-            Next::Null => (Kind::Text, absent_word(literal)),
-            Next::Number => (Kind::Number, 0),
-            Next::Text | Next::Word | Next::End | Next::Never => (Kind::Text, 0),
+            Next::True => (ValueKind::True, 4),
+            Next::False => (ValueKind::False, 5),
+            Next::Null => (ValueKind::Text, absent_word(literal)),
+            Next::Number => (ValueKind::Number, 0),
+            Next::Text | Next::Word | Next::End | Next::Never => (ValueKind::Text, 0),
         };
         let null = next == Next::Null && bound.wanted();
         let masked = bound.field.bit() != 0 || !bound.wanted();
@@ -270,7 +276,7 @@ impl Node {
             word,
             text: next == Next::Text,
             field: bound.field,
-            entry: bound.entry(kind, Place::Line, (0, 0)),
+            entry: bound.entry(kind, ValueBuffer::Line, (0, 0)),
             newline,
             trees,
             bound,
@@ -296,7 +302,7 @@ impl Node {
             text: false,
             tail: 0,
             field: FieldId::NONE,
-            entry: Bound::NOTHING.entry(Kind::Text, Place::Line, (0, 0)),
+            entry: Bound::NOTHING.entry(ValueKind::Text, ValueBuffer::Line, (0, 0)),
             measured: false,
             newline: false,
             before: State::JSON,

@@ -13,7 +13,7 @@ use crate::decode::scan::{
 };
 use crate::record::Decoded;
 use crate::record::field::FieldTable;
-use crate::record::slots::{Entry, Place, Slots};
+use crate::record::slots::{SlotValue, Slots, ValueBuffer};
 
 /// The function of a format that reads what the graph does not know: a literal that was not
 /// expected, a string with escapes, a value that had one length until now. It gets the previous
@@ -112,7 +112,7 @@ impl LineGraph {
             let Some(behind) = value.get(len..) else { break false };
             if node.wanted {
                 let start = (whole - value.len()) as u32;
-                let entry = Entry { start, len: len as u32, ..node.entry };
+                let entry = SlotValue { start, len: len as u32, ..node.entry };
                 slots.put_into(&mut present, node.field, entry);
             }
             if node.seen != 0 {
@@ -162,7 +162,7 @@ impl LineGraph {
             self.special(id, block, &found, into)?;
         } else if node.wanted {
             let (start, len) = (from as u32, len as u32);
-            into.slots.put(node.field, Entry { start, len, ..node.entry });
+            into.slots.put(node.field, SlotValue { start, len, ..node.entry });
         }
         position.text = value.get(len..)?;
         position.previous = id;
@@ -195,14 +195,14 @@ impl LineGraph {
         if is_absent {
             return Some(());
         }
-        let (mut span, mut place) = (found.span, Place::Line);
+        let (mut span, mut buffer) = (found.span, ValueBuffer::Line);
         if found.escaped {
             let start = into.scratch.len();
             escape::undo(&block[span.0..span.1], &mut into.scratch);
             span = (start, into.scratch.len());
-            place = Place::Scratch;
+            buffer = ValueBuffer::Scratch;
         }
-        node.bound.put(into, node.entry.kind, place, span);
+        node.bound.put(into, node.entry.kind, buffer, span);
         Some(())
     }
 }

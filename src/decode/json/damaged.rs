@@ -7,7 +7,7 @@ use crate::decode::escape;
 use crate::decode::graph::DEPTH_MAX;
 use crate::decode::graph::node::Bound;
 use crate::record::field::FieldTable;
-use crate::record::slots::{Kind, Place};
+use crate::record::slots::{ValueBuffer, ValueKind};
 use crate::record::{Decoded, Format};
 
 /// An open container.
@@ -112,7 +112,7 @@ impl Reading<'_> {
         };
         self.at = end + 1;
         if self.key.is_some() {
-            return self.put(Kind::Text, (start, end), into);
+            return self.put(ValueKind::Text, (start, end), into);
         }
         if self.next_byte() == b':' {
             return self.begin_key(start, end);
@@ -182,9 +182,11 @@ impl Reading<'_> {
         // a word at the end of the line may have been cut off
         let word = self.line.get(start..self.at).filter(|_| length.is_some()).unwrap_or_default();
         let kind = match word {
-            "true" => Some(Kind::True),
-            "false" => Some(Kind::False),
-            _ if word.starts_with(|c: char| c.is_ascii_digit() || c == '-') => Some(Kind::Number),
+            "true" => Some(ValueKind::True),
+            "false" => Some(ValueKind::False),
+            _ if word.starts_with(|c: char| c.is_ascii_digit() || c == '-') => {
+                Some(ValueKind::Number)
+            }
             _ => None,
         };
         match kind {
@@ -193,19 +195,19 @@ impl Reading<'_> {
         }
     }
 
-    fn put(&mut self, kind: Kind, span: (usize, usize), into: &mut Decoded) {
+    fn put(&mut self, kind: ValueKind, span: (usize, usize), into: &mut Decoded) {
         let bound = Bound::new(self.wanted.binding(self.path), self.depth > 1);
         self.forget_key();
         if !bound.wanted() {
             return;
         }
         let Some(raw) = self.line.get(span.0..span.1) else { return };
-        if kind != Kind::Text || !raw.contains('\\') {
-            return bound.put(into, kind, Place::Line, span);
+        if kind != ValueKind::Text || !raw.contains('\\') {
+            return bound.put(into, kind, ValueBuffer::Line, span);
         }
         let from = into.scratch.len();
         escape::undo(raw, &mut into.scratch);
-        bound.put(into, kind, Place::Scratch, (from, into.scratch.len()));
+        bound.put(into, kind, ValueBuffer::Scratch, (from, into.scratch.len()));
     }
 }
 

@@ -9,7 +9,7 @@ use crate::decode::graph::node::Bound;
 use crate::decode::json::learn::absent_end;
 use crate::decode::scan::{byte, number_end};
 use crate::record::field::FieldTable;
-use crate::record::slots::{Kind, Place};
+use crate::record::slots::{ValueBuffer, ValueKind};
 use crate::record::{Decoded, Format};
 
 /// Limit of nested containers: the same as serde_json's.
@@ -50,7 +50,7 @@ struct Member {
     below: usize,
     bound: Bound,
     /// The current value, unless it is null.
-    value: Option<(Kind, Place, usize, usize)>,
+    value: Option<(ValueKind, ValueBuffer, usize, usize)>,
 }
 
 /// A key that was read, and its member if a field uses it.
@@ -73,8 +73,8 @@ pub(super) fn read(line: &str, wanted: &FieldTable, work: &mut Work, into: &mut 
     }
     for Member { bound, value, .. } in &work.members {
         // a key that only has wanted keys below it has a value too, but no field
-        if let Some((kind, place, start, end)) = *value {
-            bound.put(into, kind, place, (start, end));
+        if let Some((kind, buffer, start, end)) = *value {
+            bound.put(into, kind, buffer, (start, end));
         }
     }
     true
@@ -147,32 +147,37 @@ impl Reading<'_> {
         Some(false)
     }
 
-    fn span(&mut self, kind: Kind, start: usize, end: usize) -> (Kind, Place, usize, usize) {
+    fn span(
+        &mut self,
+        kind: ValueKind,
+        start: usize,
+        end: usize,
+    ) -> (ValueKind, ValueBuffer, usize, usize) {
         let raw = &self.line[start..end];
-        if kind != Kind::Text || !raw.contains('\\') {
-            return (kind, Place::Line, start, end);
+        if kind != ValueKind::Text || !raw.contains('\\') {
+            return (kind, ValueBuffer::Line, start, end);
         }
         let from = self.into.scratch.len();
         escape::undo(raw, &mut self.into.scratch);
-        (kind, Place::Scratch, from, self.into.scratch.len())
+        (kind, ValueBuffer::Scratch, from, self.into.scratch.len())
     }
 
     /// Reads the scalar with text at `start`; returns its kind (none for null) and the end of its
     /// text.
-    fn scalar(&mut self, start: usize) -> Option<(Option<Kind>, usize)> {
+    fn scalar(&mut self, start: usize) -> Option<(Option<ValueKind>, usize)> {
         let rest = &self.bytes[self.at..];
         let (kind, end) = if start > self.at {
             let end = escape::string_end(self.bytes, start)?;
             self.at = end + 1;
-            return Some((Some(Kind::Text), end));
+            return Some((Some(ValueKind::Text), end));
         } else if rest.starts_with(b"true") {
-            (Some(Kind::True), start + 4)
+            (Some(ValueKind::True), start + 4)
         } else if rest.starts_with(b"false") {
-            (Some(Kind::False), start + 5)
+            (Some(ValueKind::False), start + 5)
         } else if let Some(end) = absent_end(self.bytes, start) {
             (None, end)
         } else {
-            (Some(Kind::Number), number_end(self.bytes, start)?)
+            (Some(ValueKind::Number), number_end(self.bytes, start)?)
         };
         self.at = end;
         Some((kind, end))
@@ -199,7 +204,7 @@ impl Reading<'_> {
         let member = &mut self.work.members[index];
         member.below = count - index - 1;
         if member.bound.wanted() {
-            member.value = Some((Kind::Tree, Place::Line, start, self.at));
+            member.value = Some((ValueKind::Tree, ValueBuffer::Line, start, self.at));
         }
     }
 

@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::record::field::{self, FieldId};
-use crate::record::slots::{Entry, Kind, Place, takes};
+use crate::record::slots::{SlotValue, ValueBuffer, ValueKind, takes};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -97,9 +97,9 @@ fn oracle(line: &str, wanted: &FieldTable) -> Option<Fields> {
                 {
                     let better = out.get(&field.0).is_some_and(|(known, _)| *known < rank);
                     let kind = match value {
-                        Json::Bool(_) => Kind::True,
-                        Json::List(_) | Json::Map(_) => Kind::Tree,
-                        Json::Null | Json::Number(_) | Json::Text(_) => Kind::Text,
+                        Json::Bool(_) => ValueKind::True,
+                        Json::List(_) | Json::Map(_) => ValueKind::Tree,
+                        Json::Null | Json::Number(_) | Json::Text(_) => ValueKind::Text,
                     };
                     if field != FieldId::NONE && !better && takes(field, kind) {
                         out.insert(field.0, (rank, value.value()));
@@ -125,21 +125,21 @@ fn fields(line: &str, into: &Decoded, wanted: &FieldTable) -> Fields {
         .collect()
 }
 
-fn value(line: &str, into: &Decoded, entry: &Entry) -> serde_json::Value {
-    let whole = match entry.place {
-        Place::Line => line,
-        Place::Scratch => &into.scratch,
+fn value(line: &str, into: &Decoded, entry: &SlotValue) -> serde_json::Value {
+    let whole = match entry.buffer {
+        ValueBuffer::Line => line,
+        ValueBuffer::Scratch => &into.scratch,
     };
     let text = &whole[entry.start as usize..][..entry.len as usize];
     match entry.kind {
-        Kind::Text => text.into(),
-        Kind::True | Kind::False => {
-            assert_eq!(text, if entry.kind == Kind::True { "true" } else { "false" });
-            (entry.kind == Kind::True).into()
+        ValueKind::Text => text.into(),
+        ValueKind::True | ValueKind::False => {
+            assert_eq!(text, if entry.kind == ValueKind::True { "true" } else { "false" });
+            (entry.kind == ValueKind::True).into()
         }
         // a number beyond an f64 remains text
-        Kind::Number => serde_json::from_str(text).unwrap_or_else(|_| text.into()),
-        Kind::Tree => {
+        ValueKind::Number => serde_json::from_str(text).unwrap_or_else(|_| text.into()),
+        ValueKind::Tree => {
             assert!(text.starts_with(['{', '[']) && text.ends_with(['}', ']']), "{text}");
             serde_json::from_str(text).unwrap_or_else(|_| text.into())
         }

@@ -17,7 +17,7 @@ pub(crate) fn all_of(line: &str, decoded: &Decoded) -> BTreeMap<String, String> 
             Unit::Microseconds => "us",
             Unit::Nanoseconds => "ns",
         };
-        let whole = record.whole(entry.place);
+        let whole = record.whole(entry.buffer);
         let text = &whole[entry.start as usize..(entry.start + entry.len) as usize];
         Some((STANDARD[number].0.to_string(), format!("{text}{unit}")))
     };

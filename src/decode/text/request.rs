@@ -366,14 +366,14 @@ mod tests {
     use super::*;
     use crate::decode::text::fixture::{all_of, expected};
     use crate::record::Decoded;
-    use crate::record::slots::Place;
+    use crate::record::slots::ValueBuffer;
 
     fn check(message: &str, fields: &[(&str, &str)]) {
         // positions count from the line's start
         for before in ["", "INFO x "] {
             let line = format!("{before}{message}");
             let mut into = Decoded::new();
-            let mut out = Out::new(&mut into.slots, Place::Line);
+            let mut out = Out::new(&mut into.slots, ValueBuffer::Line);
             read(line.as_bytes(), before.len(), &mut out);
             assert_eq!(all_of(&line, &into), expected(fields), "{line}");
         }

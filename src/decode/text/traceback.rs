@@ -10,13 +10,13 @@ use crate::frame::multiline::line::LineKind;
 use crate::record::field::{
     EXCEPTION_MESSAGE, EXCEPTION_STACKTRACE, EXCEPTION_TYPE, FieldId, SEVERITY,
 };
-use crate::record::slots::{Entry, Place, Slots};
+use crate::record::slots::{SlotValue, Slots, ValueBuffer};
 use parts::{Found, Thrown, lines, trimmed, type_line};
 use std::ops::Range;
 
 /// The parts of a record of several lines.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Parts {
+pub(crate) struct TracebackSplit {
     /// The end of the message, without its newline.
     pub(crate) message_end: usize,
     /// The start of the stack trace, if there is one; 0 if the exception was uncaught.
@@ -24,7 +24,7 @@ pub(crate) struct Parts {
 }
 
 /// Splits a record of several lines into the message and the stack trace after it.
-pub(crate) fn split(text: &str) -> Parts {
+pub(crate) fn split(text: &str) -> TracebackSplit {
     // `logging` writes these lines after the message if no exception is handled
     let aside = lines(text).skip(1).find(|(_, line)| {
         matches!(LineKind::of(line.as_bytes()), LineKind::StackHeader | LineKind::NoException)
@@ -32,18 +32,20 @@ pub(crate) fn split(text: &str) -> Parts {
     match (find(text), aside) {
         (Some(found), _) => {
             let end = found.stack.saturating_sub(1);
-            Parts { message_end: trimmed(text, end), traceback: Some(found.stack) }
+            TracebackSplit { message_end: trimmed(text, end), traceback: Some(found.stack) }
         }
-        (None, Some((at, _))) => Parts { message_end: trimmed(text, at - 1), traceback: None },
-        (None, None) => Parts { message_end: trimmed(text, text.len()), traceback: None },
+        (None, Some((at, _))) => {
+            TracebackSplit { message_end: trimmed(text, at - 1), traceback: None }
+        }
+        (None, None) => TracebackSplit { message_end: trimmed(text, text.len()), traceback: None },
     }
 }
 
 /// Writes the fields of the stack trace that starts at `at` of a record and ends with it.
-pub(crate) fn write(text: &str, at: usize, place: Place, slots: &mut Slots) {
+pub(crate) fn write(text: &str, at: usize, buffer: ValueBuffer, slots: &mut Slots) {
     let end = text.trim_end_matches(['\n', '\r']).len();
     let mut put = |field: FieldId, range: Range<usize>| {
-        slots.put(field, Entry { place, ..Entry::text(range.start, range.end) });
+        slots.put(field, SlotValue { buffer, ..SlotValue::text(range.start, range.end) });
     };
     put(EXCEPTION_STACKTRACE, at..end);
     let Some((name, message)) = find(text).and_then(|found| found.thrown) else { return };
@@ -55,14 +57,14 @@ pub(crate) fn write(text: &str, at: usize, place: Place, slots: &mut Slots) {
 
 /// Writes the level that java.util.logging puts into the second line of a record. Returns the start
 /// of the message.
-pub(crate) fn second_line(text: &str, place: Place, slots: &mut Slots) -> Option<usize> {
+pub(crate) fn second_line(text: &str, buffer: ValueBuffer, slots: &mut Slots) -> Option<usize> {
     let mut lines = lines(text);
     let (_, first) = lines.next()?;
     let (at, second) = lines.next()?;
     let is_java = LineKind::of(first.as_bytes()) == LineKind::JavaDate
         && LineKind::of(second.as_bytes()) == LineKind::LevelAndMessage;
     let length = second.find(':').filter(|_| is_java)?;
-    slots.put(SEVERITY, Entry { place, ..Entry::text(at, at + length) });
+    slots.put(SEVERITY, SlotValue { buffer, ..SlotValue::text(at, at + length) });
     Some((at + length + 2).min(at + second.len()))
 }
 

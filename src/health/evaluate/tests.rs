@@ -89,7 +89,7 @@ fn a_fatal_holds_for_five_minutes_and_says_only_its_type() {
     let seen = Snapshot {
         fatals: 1,
         last_fatal: UnixNanos(1_700_000_000_000_000_000),
-        fatal_kind: Kind::new("MemoryError"),
+        fatal_kind: ExceptionType::new("MemoryError"),
         ..Snapshot::default()
     };
     let first = evaluator.evaluate(&seen, seconds(10));

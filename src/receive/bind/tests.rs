@@ -15,7 +15,7 @@ fn mode_of(path: &Path) -> u32 {
 }
 
 fn refused(path: &Path) -> Problem {
-    unix(Kind::Stream, path, &Access::default()).expect_err("something is in the way").problem
+    unix(SocketKind::Stream, path, &Access::default()).expect_err("something is in the way").problem
 }
 
 #[test]
@@ -24,7 +24,7 @@ fn a_socket_is_bound_with_its_mode_in_a_directory_that_is_made() {
     for (mode, directory_mode) in [(0o660, 0o750), (0o600, 0o700), (0o666, 0o755), (0o777, 0o711)] {
         let path = root.path().join(format!("{mode:o}")).join("log.sock");
         let access = Access { mode, directory_mode, ..Access::default() };
-        let bound = unix(Kind::Stream, &path, &access).expect("the way is free");
+        let bound = unix(SocketKind::Stream, &path, &access).expect("the way is free");
         assert_eq!(mode_of(&path), mode);
         let parent = path.parent().expect("it has one");
         assert_eq!(mode_of(parent), directory_mode & !0o022 | mode_of(parent) & 0o022);
@@ -40,12 +40,12 @@ fn a_group_is_given_by_number() {
     let path = root.path().join("log.sock");
     let own = std::fs::metadata(root.path()).expect("it is there").gid();
     let access = Access { group: Some(own.to_string()), ..Access::default() };
-    unix(Kind::Datagram, &path, &access).expect("our own group may be given");
+    unix(SocketKind::Datagram, &path, &access).expect("our own group may be given");
     assert_eq!(std::fs::symlink_metadata(&path).expect("it is there").gid(), own);
     if rustix::process::geteuid().is_root() {
         let path = root.path().join("made/other.sock");
         let access = Access { group: Some("4711".to_owned()), ..Access::default() };
-        unix(Kind::Stream, &path, &access).expect("root may give any");
+        unix(SocketKind::Stream, &path, &access).expect("root may give any");
         for path in [path.as_path(), path.parent().expect("it has one")] {
             assert_eq!(std::fs::symlink_metadata(path).expect("it is there").gid(), 4711);
         }
@@ -64,7 +64,7 @@ fn a_default_directory_lets_a_group_through() {
     {
         std::fs::set_permissions(&parent, PermissionsExt::from_mode(before)).expect("ours");
         let access = Access { open_directory, ..Access::default() };
-        unix(Kind::Datagram, &parent.join("d.sock"), &access).expect("the way is free");
+        unix(SocketKind::Datagram, &parent.join("d.sock"), &access).expect("the way is free");
         assert_eq!(mode_of(&parent), after);
     }
 }
@@ -77,13 +77,13 @@ fn a_socket_is_taken_over_only_when_nobody_listens() {
     assert_eq!(refused(&path), Problem::InUse);
     drop(alive);
     assert!(path.exists(), "a stale file stays behind");
-    unix(Kind::Stream, &path, &Access::default()).expect("taken over");
+    unix(SocketKind::Stream, &path, &Access::default()).expect("taken over");
 
     let path = root.path().join("datagram.sock");
     let alive = UnixDatagram::bind(&path).expect("the way is free");
     assert_eq!(refused(&path), Problem::InUse, "also when it is of the other kind");
     drop(alive);
-    unix(Kind::Datagram, &path, &Access::default()).expect("taken over");
+    unix(SocketKind::Datagram, &path, &Access::default()).expect("taken over");
 }
 
 #[test]
@@ -133,16 +133,17 @@ fn what_is_missing_or_closed_is_said() {
     let long = root.path().join("x".repeat(PATH_BYTES_MAX));
     assert_eq!(refused(&long), Problem::TooLong { bytes: long.as_os_str().len() });
     let longest = "x".repeat(PATH_BYTES_MAX - root.path().as_os_str().len() - 1);
-    unix(Kind::Stream, &root.path().join(longest), &Access::default()).expect("it just fits");
+    unix(SocketKind::Stream, &root.path().join(longest), &Access::default()).expect("it just fits");
 }
 
 #[test]
 fn a_directory_that_others_may_write_is_not_private() {
     let root = directory();
     let private = Access { private_directory: true, ..Access::default() };
-    unix(Kind::Stream, &root.path().join("log.sock"), &private).expect("ours alone");
+    unix(SocketKind::Stream, &root.path().join("log.sock"), &private).expect("ours alone");
     std::fs::set_permissions(root.path(), PermissionsExt::from_mode(0o777)).expect("opened");
-    let refused = unix(Kind::Stream, &root.path().join("b.sock"), &private).expect_err("not ours");
+    let refused =
+        unix(SocketKind::Stream, &root.path().join("b.sock"), &private).expect_err("not ours");
     assert_eq!(refused.problem, Problem::Foreign);
 }
 
@@ -150,13 +151,13 @@ fn a_directory_that_others_may_write_is_not_private() {
 fn only_our_own_file_is_removed() {
     let root = directory();
     let path = root.path().join("log.sock");
-    let ours = unix(Kind::Stream, &path, &Access::default()).expect("the way is free");
+    let ours = unix(SocketKind::Stream, &path, &Access::default()).expect("the way is free");
     std::fs::remove_file(&path).expect("somebody removed it");
     let _theirs = UnixListener::bind(&path).expect("and bound another");
     ours.file.remove();
     assert!(path.exists(), "another's socket stays");
     std::fs::remove_file(&path).expect("gone");
-    let ours = unix(Kind::Stream, &path, &Access::default()).expect("the way is free");
+    let ours = unix(SocketKind::Stream, &path, &Access::default()).expect("the way is free");
     ours.file.remove();
     assert!(!path.exists());
 }
@@ -166,7 +167,8 @@ fn an_error_says_where_who_and_what_to_do() {
     let root = directory();
     std::fs::write(root.path().join("file"), "").expect("written");
     let access = Access::default();
-    let error = unix(Kind::Stream, &root.path().join("file"), &access).expect_err("in the way");
+    let error =
+        unix(SocketKind::Stream, &root.path().join("file"), &access).expect_err("in the way");
     let text = error.to_string();
     assert!(text.starts_with("cannot bind /") && text.contains("a file stands there"), "{text}");
     let owner = Owner { uid: 7, gid: 8, mode: 0o755 };
@@ -185,7 +187,7 @@ fn of_several_that_start_at_once_one_wins() {
         let path = root.path().join(format!("{round}.sock"));
         drop(UnixListener::bind(&path).expect("the way is free"));
         let attempts: Vec<_> = std::thread::scope(|scope| {
-            let try_it = || unix(Kind::Stream, &path, &Access::default());
+            let try_it = || unix(SocketKind::Stream, &path, &Access::default());
             let all: Vec<_> = (0..4).map(|_| scope.spawn(try_it)).collect();
             all.into_iter().map(|one| one.join().expect("no panic")).collect()
         });
@@ -217,7 +219,7 @@ fn a_canary_swapped_in_is_never_touched() {
         });
         for _ in 0..500 {
             if let Ok(bound) =
-                unix(Kind::Stream, &path, &Access { mode: 0o666, ..Access::default() })
+                unix(SocketKind::Stream, &path, &Access { mode: 0o666, ..Access::default() })
             {
                 bound.file.remove();
             }
@@ -279,7 +281,7 @@ fn a_group_that_is_refused_keeps_no_socket_from_being_bound() {
     let root = directory();
     for path in [root.path().join("log.sock"), root.path().join("made/log.sock")] {
         let access = Access { group: Some("4711".to_owned()), ..Access::default() };
-        let bound = unix(Kind::Stream, &path, &access).expect("bound all the same");
+        let bound = unix(SocketKind::Stream, &path, &access).expect("bound all the same");
         UnixStream::connect(&path).expect("it listens");
         drop(bound);
     }
@@ -303,7 +305,7 @@ fn a_mode_that_is_refused_keeps_no_socket_from_being_bound() {
     assert!(!Path::new("/proc/self").exists());
     let root = directory();
     let path = root.path().join("log.sock");
-    let bound = unix(Kind::Stream, &path, &Access::default()).expect("bound all the same");
+    let bound = unix(SocketKind::Stream, &path, &Access::default()).expect("bound all the same");
     assert_eq!(mode_of(&path), 0o600);
     UnixStream::connect(&path).expect("it listens");
     drop(bound);
@@ -318,7 +320,7 @@ fn a_lock_that_is_held_keeps_no_socket_from_being_bound() {
     let handle = std::fs::File::open(root.path()).expect("a directory");
     rustix::fs::flock(&handle, FlockOperation::LockExclusive).expect("the first lock");
     let path = root.path().join("log.sock");
-    unix(Kind::Stream, &path, &Access::default()).expect("bound without the lock");
+    unix(SocketKind::Stream, &path, &Access::default()).expect("bound without the lock");
 }
 
 /// Scenario: the system setting `net.ipv6.bindv6only` restricts IPv6 sockets to IPv6. Guarantees:

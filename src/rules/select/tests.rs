@@ -4,7 +4,7 @@ use super::Condition;
 use crate::clock::UnixNanos;
 use crate::record::field::{self, FieldTable};
 use crate::record::severity::Severity;
-use crate::record::slots::{Entry, Kind};
+use crate::record::slots::{SlotValue, ValueKind};
 use crate::record::{Decoded, Envelope, Record};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
@@ -13,7 +13,7 @@ use std::cell::RefCell;
 /// Builds a record with these fields, with the table that knows them, as decoding would leave it.
 fn with_record<T>(
     fields: &mut FieldTable,
-    values: &[(&str, Kind, &str)],
+    values: &[(&str, ValueKind, &str)],
     envelope: Envelope<'_>,
     look: impl FnOnce(&Record<'_>) -> T,
 ) -> T {
@@ -24,37 +24,37 @@ fn with_record<T>(
         let id = fields.intern(name);
         let binding = fields.binding(name);
         let unit = binding.map_or(field::Unit::None, |b| b.unit);
-        let entry = Entry { kind: *kind, unit, ..Entry::text(start, start + text.len()) };
+        let entry = SlotValue { kind: *kind, unit, ..SlotValue::text(start, start + text.len()) };
         decoded.slots.put(id, entry);
         // Decoding does this for keys that mean a standard field.
         if let Some(binding) = binding
             && binding.field != id
         {
-            decoded.slots.put(binding.field, Entry { rank: binding.rank, ..entry });
+            decoded.slots.put(binding.field, SlotValue { rank: binding.rank, ..entry });
         }
         start += text.len() + 1;
     }
     look(&Record::new(&line, &decoded, UnixNanos(0), envelope))
 }
 
-fn holds(condition: &str, values: &[(&str, Kind, &str)]) -> bool {
+fn holds(condition: &str, values: &[(&str, ValueKind, &str)]) -> bool {
     let mut fields = FieldTable::standard();
     let compiled = Condition::parse(condition, &mut fields)
         .unwrap_or_else(|error| panic!("{condition}: {error:?}"));
     with_record(&mut fields, values, Envelope::default(), |record| compiled.holds(record))
 }
 
-const REQUEST: &[(&str, Kind, &str)] = &[
-    ("level", Kind::Text, "error"),
-    ("message", Kind::Text, "payment failed: timeout"),
-    ("status", Kind::Number, "503"),
-    ("code", Kind::Text, "0042"),
-    ("duration_ms", Kind::Number, "250"),
-    ("took", Kind::Text, "1.5s"),
-    ("data.shop", Kind::Text, "berlin"),
-    ("ok", Kind::False, "false"),
-    ("user-agent", Kind::Text, "curl/8"),
-    ("tags", Kind::Tree, "[1]"),
+const REQUEST: &[(&str, ValueKind, &str)] = &[
+    ("level", ValueKind::Text, "error"),
+    ("message", ValueKind::Text, "payment failed: timeout"),
+    ("status", ValueKind::Number, "503"),
+    ("code", ValueKind::Text, "0042"),
+    ("duration_ms", ValueKind::Number, "250"),
+    ("took", ValueKind::Text, "1.5s"),
+    ("data.shop", ValueKind::Text, "berlin"),
+    ("ok", ValueKind::False, "false"),
+    ("user-agent", ValueKind::Text, "curl/8"),
+    ("tags", ValueKind::Tree, "[1]"),
 ];
 
 #[test]
@@ -168,10 +168,10 @@ fn levels_compare_by_number() {
         ("level == 30", "30", true),
         ("level >= WARN", "40", true),
     ] {
-        assert_eq!(holds(condition, &[("level", Kind::Text, level)]), expected, "{condition}");
+        assert_eq!(holds(condition, &[("level", ValueKind::Text, level)]), expected, "{condition}");
     }
     assert!(!holds("level < ERROR || !(level < ERROR)", &[]), "no level is unknown");
-    assert!(!holds("has(level)", &[]) && holds("has(level)", &[("level", Kind::Text, "x")]));
+    assert!(!holds("has(level)", &[]) && holds("has(level)", &[("level", ValueKind::Text, "x")]));
 }
 
 /// If a line has no level, the level of its syslog header counts.
@@ -187,7 +187,7 @@ fn a_level_of_the_transport_counts() {
 /// If a line has no message, the whole line is searched, but never compared.
 #[test]
 fn the_line_stands_for_an_absent_message() {
-    let line = [("x", Kind::Text, "out of memory")];
+    let line = [("x", ValueKind::Text, "out of memory")];
     assert!(holds("message.contains(\"memory\")", &line));
     assert!(holds("body.startsWith(\"out\")", &line));
     assert!(!holds("body == \"out of memory\"", &line));
@@ -320,7 +320,7 @@ enum Tree {
     Or(Box<Tree>, Box<Tree>),
 }
 
-type Values = Vec<(&'static str, Kind, &'static str)>;
+type Values = Vec<(&'static str, ValueKind, &'static str)>;
 
 impl Tree {
     fn text(&self) -> String {
@@ -407,7 +407,7 @@ fn values() -> impl Strategy<Value = Values> {
     let value = prop::option::of(prop::sample::select(&TEXTS[..]));
     prop::array::uniform3(value).prop_map(|texts| {
         let of = |(name, text): (&'static str, Option<&'static str>)| {
-            text.map(|text| (name, Kind::Text, text))
+            text.map(|text| (name, ValueKind::Text, text))
         };
         NAMES.into_iter().zip(texts).filter_map(of).collect()
     })

@@ -13,7 +13,7 @@ use crate::server::missing::Counting;
 use crate::server::reload::{InvalidPolicy, Reload};
 use crate::server::settings::{Lifetimes, Mode, TlsSettings};
 use crate::server::webhook::Leaving;
-use crate::server::{Parts, Running};
+use crate::server::{Running, ServerSetup};
 use clap::{Args, Command, FromArgMatches};
 use sidelight::app::signals::{SignalEvent, Signals};
 use sidelight::cli::value::log_level;
@@ -233,7 +233,7 @@ fn start(arguments: Arguments, environment: &Environment) -> Result<Running, Str
     let listener = bound(arguments.listen.unwrap_or_else(|| any(8443)), "--listen")?;
     let admin = bound(arguments.admin.unwrap_or_else(|| any(LISTEN_PORT)), "--admin")?;
     welcome(&listener, &admin, access.as_ref(), &settings);
-    let parts = Parts {
+    let parts = ServerSetup {
         clock,
         metrics,
         listener,

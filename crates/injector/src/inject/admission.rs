@@ -30,19 +30,12 @@ const HEADER: &str = "\
 # A webhook that runs later may put containers in front; the API server then asks the policy again.
 ";
 
-/// The location of the parameters.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Place {
-    /// The namespace of the ConfigMap.
-    pub namespace: String,
-}
-
-/// Returns all objects to apply, as YAML.
+/// Returns all objects to apply, as YAML; the ConfigMap of the parameters is in `namespace`.
 ///
 /// # Errors
 /// Fails if the policy contains a setting that a MutatingAdmissionPolicy cannot implement, because
 /// the result would differ.
-pub fn text(policy: &Policy, place: &Place) -> Result<String, SettingRefused> {
+pub fn text(policy: &Policy, namespace: &str) -> Result<String, SettingRefused> {
     let suffix = match policy.revision.as_str() {
         "default" => String::new(),
         revision => format!("-{revision}"),
@@ -55,25 +48,25 @@ pub fn text(policy: &Policy, place: &Place) -> Result<String, SettingRefused> {
         "metadata": {"name": named, "labels": {REVISION_LABEL: policy.revision}},
     });
     let _ = write!(out, "{}spec:\n{}", yaml(&head), indented(SPEC));
-    let overridden: Vec<&String> = policy.namespaces.keys().collect();
-    let mut excluded: Vec<&String> = policy.exclude_namespaces.iter().collect();
-    if !excluded.contains(&&place.namespace) {
-        excluded.push(&place.namespace);
+    let overridden: Vec<&str> = policy.namespaces.keys().map(String::as_str).collect();
+    let mut excluded: Vec<&str> = policy.exclude_namespaces.iter().map(String::as_str).collect();
+    if !excluded.contains(&namespace) {
+        excluded.push(namespace);
     }
     let mut rest = excluded.clone();
     rest.extend(overridden.iter().filter(|name| !policy.exclude_namespaces.contains(**name)));
     let parts = std::iter::once((None, json!({"operator": "NotIn", "values": rest})));
-    let one = |name: &&String| (Some((*name).clone()), json!({"operator": "In", "values": [name]}));
+    let one = |name: &&str| (Some((*name).to_owned()), json!({"operator": "In", "values": [name]}));
     let parts = parts.chain(overridden.iter().filter(|name| !excluded.contains(name)).map(one));
-    for (namespace, selected) in parts {
-        let within = policy.within(namespace.as_deref().unwrap_or_default());
+    for (part, selected) in parts {
+        let within = policy.within(part.as_deref().unwrap_or_default());
         if within.mode == Mode::Classic {
-            return Err(SettingRefused::ClassicMode { namespace });
+            return Err(SettingRefused::ClassicMode { namespace: part });
         }
-        let dot = namespace.map(|name| format!(".{name}")).unwrap_or_default();
+        let dot = part.map(|name| format!(".{name}")).unwrap_or_default();
         let parameters = format!("sidelight-inject{suffix}{dot}");
         for entry in entries(&policy.revision) {
-            let binding = binding(&named, &dot, &parameters, place, &selected, entry);
+            let binding = binding(&named, &dot, &parameters, namespace, &selected, entry);
             let _ = write!(out, "---\n{}", yaml(&binding));
         }
         let data = data(&within)?;
@@ -81,7 +74,7 @@ pub fn text(policy: &Policy, place: &Place) -> Result<String, SettingRefused> {
             "apiVersion": "v1",
             "kind": "ConfigMap",
             "metadata": {
-                "name": parameters, "namespace": place.namespace, "labels": {REVISION_LABEL: policy.revision},
+                "name": parameters, "namespace": namespace, "labels": {REVISION_LABEL: policy.revision},
             },
             "data": data,
         });
@@ -129,7 +122,7 @@ fn indented(text: &str) -> String {
 }
 
 /// One way to opt in.
-struct Entry {
+struct OptIn {
     name: &'static str,
     namespace: Vec<Value>,
     pod: Vec<Value>,
@@ -138,14 +131,14 @@ struct Entry {
 /// Returns the ways to opt in to a revision. The pod's revision wins over its namespace's, and a
 /// pod without one gets the default; the pod's opt-in label wins over its namespace's. No pod
 /// matches two entries, or an entry of another revision.
-fn entries(revision: &str) -> Vec<Entry> {
+fn entries(revision: &str) -> Vec<OptIn> {
     let absent = json!({"key": REVISION_LABEL, "operator": "DoesNotExist"});
     let ours = json!({"key": REVISION_LABEL, "operator": "In", "values": [revision]});
     let enabled = json!({"key": NAMESPACE_LABEL, "operator": "In", "values": ["enabled"]});
     let not_enabled = json!({"key": NAMESPACE_LABEL, "operator": "NotIn", "values": ["enabled"]});
     let not_out = json!({"key": POD_LABEL, "operator": "NotIn", "values": ["false"]});
     let opted_in = json!({"key": POD_LABEL, "operator": "In", "values": ["true"]});
-    let entry = |name, namespace: &[&Value], pod: &[&Value]| Entry {
+    let entry = |name, namespace: &[&Value], pod: &[&Value]| OptIn {
         name,
         namespace: namespace.iter().map(|value| (*value).clone()).collect(),
         pod: pod.iter().map(|value| (*value).clone()).collect(),
@@ -166,16 +159,16 @@ fn binding(
     policy: &str,
     dot: &str,
     parameters: &str,
-    place: &Place,
+    namespace: &str,
     selected: &Value,
-    entry: Entry,
+    entry: OptIn,
 ) -> Value {
-    let Entry { name, mut namespace, mut pod } = entry;
+    let OptIn { name, namespace: mut namespaces, mut pod } = entry;
     let mut by_name = json!({"key": "kubernetes.io/metadata.name"});
     if let (Some(by_name), Some(selected)) = (by_name.as_object_mut(), selected.as_object()) {
         by_name.extend(selected.clone());
     }
-    namespace.push(by_name);
+    namespaces.push(by_name);
     pod.push(json!({"key": "app.kubernetes.io/name", "operator": "NotIn", "values": ["sidelight-injector"]}));
     json!({
         "apiVersion": "admissionregistration.k8s.io/v1",
@@ -186,11 +179,11 @@ fn binding(
             // without its parameters the policy does nothing, rather than refusing pods
             "paramRef": {
                 "name": parameters,
-                "namespace": place.namespace,
+                "namespace": namespace,
                 "parameterNotFoundAction": "Allow",
             },
             "matchResources": {
-                "namespaceSelector": {"matchExpressions": namespace},
+                "namespaceSelector": {"matchExpressions": namespaces},
                 "objectSelector": {"matchExpressions": pod},
             },
         },

@@ -59,7 +59,7 @@ pub(super) fn owns(container: &str) -> bool {
 
 /// An entry that a list in an annotation needs.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Entry {
+pub(super) struct ListEntry {
     pub(super) key: &'static str,
     /// The part that is added to an existing list, or the whole new list.
     pub(super) added: String,
@@ -84,7 +84,7 @@ pub(super) fn entries(
     policy: &Policy,
     port: u16,
     collector: Option<u16>,
-) -> Vec<Entry> {
+) -> Vec<ListEntry> {
     let mut entries = Vec::new();
     if policy.mesh == Mesh::Absent {
         return entries;
@@ -95,7 +95,7 @@ pub(super) fn entries(
         }
         let mut add = |key, port| {
             if let Some((list, added)) = merged(pod, namespace, &keys, key, port) {
-                entries.push(Entry { key, added, list });
+                entries.push(ListEntry { key, added, list });
             }
         };
         add(keys.inbound, port);
@@ -114,11 +114,11 @@ pub(super) fn entries(
 
 /// Returns the entry that adds the volume of the sockets to those that do not prevent the eviction
 /// of the pod.
-pub(super) fn evictable(pod: &Pod<'_>, volume: &str) -> Option<Entry> {
+pub(super) fn evictable(pod: &Pod<'_>, volume: &str) -> Option<ListEntry> {
     let before = pod.annotation(SAFE_TO_EVICT).unwrap_or_default();
     let there = before.split(',').any(|name| name.trim() == volume);
     let list = joined(before, volume);
-    (!there).then(|| Entry { key: SAFE_TO_EVICT, added: volume.to_owned(), list })
+    (!there).then(|| ListEntry { key: SAFE_TO_EVICT, added: volume.to_owned(), list })
 }
 
 /// Returns whether to expect Istio. Its webhook runs after ours, and other components ignore its

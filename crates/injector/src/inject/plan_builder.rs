@@ -406,7 +406,7 @@ impl<'d> PlanBuilder<'d> {
                 !c.is_init && c.name != names::CONTAINER && !mesh::owns(c.name)
             };
             entries.extend(self.pod.containers.iter().find(is_application).map(|first| {
-                mesh::Entry {
+                mesh::ListEntry {
                     key: names::DEFAULT_CONTAINER,
                     added: first.name.to_owned(),
                     list: first.name.to_owned(),

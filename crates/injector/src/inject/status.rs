@@ -1,7 +1,7 @@
 //! The status annotation: it records what was added to a pod, for people, for `check`, for the next
 //! call and for the removal. Unit: one pod.
 
-use super::mesh::Entry;
+use super::mesh::ListEntry;
 use super::names::{
     CONTAINER, DATAGRAM_SOCKET_PATH, DATAGRAM_SOCKET_VARIABLE, SOCKET_PATH, SOCKET_VARIABLE,
     VOLUMES,
@@ -115,7 +115,7 @@ impl Status {
     }
 
     /// Records an addition to an annotation.
-    pub(super) fn entry(&mut self, entry: &Entry) {
+    pub(super) fn entry(&mut self, entry: &ListEntry) {
         let annotations = self.map.entry("annotations").or_insert_with(|| json!({}));
         let Value::Object(annotations) = annotations else { return };
         let before = annotations.get(entry.key).and_then(Value::as_str);

@@ -111,7 +111,7 @@ impl From<ApiError> for Error {
 }
 
 /// One webhook of the webhook configuration.
-struct Entry {
+struct WebhookEntry {
     /// Its index in the list.
     index: usize,
     /// The name under which the API server calls it.
@@ -342,7 +342,7 @@ impl CertificateManager {
         (published == bundle).then(|| self.clock.monotonic().saturating_sub(*since))
     }
 
-    fn note_published(&mut self, entries: &[Entry], bundle: Option<String>) {
+    fn note_published(&mut self, entries: &[WebhookEntry], bundle: Option<String>) {
         let all =
             |bundle: &String| !entries.is_empty() && entries.iter().all(|e| e.bundle == *bundle);
         let Some(bundle) = bundle.filter(all) else {
@@ -358,7 +358,7 @@ impl CertificateManager {
     fn check_trust(
         &self,
         chain: &[CertificateDer<'static>],
-        entries: &[Entry],
+        entries: &[WebhookEntry],
     ) -> Result<(), Error> {
         if entries.is_empty() {
             return Err(Error::NoWebhooks(self.settings.configuration.clone()));
@@ -379,7 +379,11 @@ impl CertificateManager {
 
     /// Returns the entries of the webhook configuration, after the repair of their bundle if it is
     /// managed here.
-    async fn entries(&self, client: &Client, bundle: Option<&str>) -> Result<Vec<Entry>, ApiError> {
+    async fn entries(
+        &self,
+        client: &Client,
+        bundle: Option<&str>,
+    ) -> Result<Vec<WebhookEntry>, ApiError> {
         let configurations: Api<MutatingWebhookConfiguration> = client.all();
         let name = &self.settings.configuration;
         let read = call("get the webhook configuration", configurations.get(name)).await?;
@@ -405,13 +409,13 @@ impl CertificateManager {
         }
     }
 
-    fn read_entries(&self, configuration: &MutatingWebhookConfiguration) -> Vec<Entry> {
+    fn read_entries(&self, configuration: &MutatingWebhookConfiguration) -> Vec<WebhookEntry> {
         let webhooks = configuration.webhooks.as_deref().unwrap_or_default();
         let entries = webhooks.iter().enumerate().map(|(index, webhook)| {
             let client = &webhook.client_config;
             let bundle = client.ca_bundle.as_ref().map(|bundle| bundle.0.as_slice());
             let bundle = String::from_utf8_lossy(bundle.unwrap_or_default()).into_owned();
-            Entry { index, server: server_name(client, &self.settings), bundle }
+            WebhookEntry { index, server: server_name(client, &self.settings), bundle }
         });
         entries.collect()
     }

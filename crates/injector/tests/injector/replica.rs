@@ -23,7 +23,7 @@ use sidelight_injector::server::missing::Counting;
 use sidelight_injector::server::reload::{InvalidPolicy, Reload};
 use sidelight_injector::server::settings::{Lifetimes, Mode, TlsSettings};
 use sidelight_injector::server::webhook::Leaving;
-use sidelight_injector::server::{Parts, Running};
+use sidelight_injector::server::{Running, ServerSetup};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
@@ -95,7 +95,7 @@ impl Replica {
             metrics: Arc::clone(&metrics),
             seen: None,
         };
-        let parts = Parts {
+        let parts = ServerSetup {
             clock: with.clock.clone(),
             metrics: Arc::clone(&metrics),
             listener,

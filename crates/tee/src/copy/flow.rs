@@ -20,7 +20,7 @@ const WRITE_BYTES_MAX: usize = 4096;
 
 /// How an output is written without blocking.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Kind {
+enum OutputKind {
     /// A file, which never waits for a reader.
     File,
     /// A socket, such as the one of the journal; each call can set a flag not to block.
@@ -35,7 +35,7 @@ pub(crate) struct Flow {
     /// Our end of the command's pipe; `None` once it has ended.
     input: Option<OwnedFd>,
     output: OwnedFd,
-    kind: Kind,
+    kind: OutputKind,
     buffer: Vec<u8>,
     /// The range of `buffer` that is not written yet.
     pending: Range<usize>,
@@ -50,9 +50,9 @@ impl Flow {
     /// Fails if the type of the output cannot be determined.
     pub(crate) fn new(input: OwnedFd, output: OwnedFd) -> Result<Flow, Errno> {
         let kind = match FileType::from_raw_mode(fstat(&output)?.st_mode) {
-            FileType::RegularFile => Kind::File,
-            FileType::Socket => Kind::Socket,
-            _ => Kind::Pipe,
+            FileType::RegularFile => OutputKind::File,
+            FileType::Socket => OutputKind::Socket,
+            _ => OutputKind::Pipe,
         };
         Ok(Flow {
             input: Some(input),
@@ -130,12 +130,12 @@ impl Flow {
         while !self.pending.is_empty() {
             let bytes = &self.buffer[self.pending.clone()];
             let written = match self.kind {
-                Kind::File => rustix::io::write(&self.output, bytes),
-                Kind::Socket => {
+                OutputKind::File => rustix::io::write(&self.output, bytes),
+                OutputKind::Socket => {
                     send(&self.output, bytes, SendFlags::NOSIGNAL | SendFlags::DONTWAIT)
                 }
-                Kind::Pipe if !is_writable(self.output.as_fd()) => return,
-                Kind::Pipe => rustix::io::write(&self.output, portion(bytes)),
+                OutputKind::Pipe if !is_writable(self.output.as_fd()) => return,
+                OutputKind::Pipe => rustix::io::write(&self.output, portion(bytes)),
             };
             match written {
                 Ok(written) => self.pending.start += written,

@@ -2,15 +2,15 @@
 
 use super::super::header;
 use super::*;
-use crate::record::slots::{Entry, Place};
+use crate::record::slots::{SlotValue, ValueBuffer};
 use proptest::prelude::*;
 use proptest::sample::select;
 
-type Read = (Option<usize>, Vec<(u16, Entry)>);
+type Read = (Option<usize>, Vec<(u16, SlotValue)>);
 
 fn read(line: &[u8], layouts: Option<&mut Layouts>) -> Read {
     let mut slots = Slots::new();
-    let mut out = Out::new(&mut slots, Place::Line);
+    let mut out = Out::new(&mut slots, ValueBuffer::Line);
     let body = match layouts {
         Some(layouts) => header::read_remembered(line, layouts, &mut out),
         None => header::read(line, &mut out).ok(),
@@ -160,7 +160,7 @@ fn usual_headers_are_remembered() {
         let mut layouts = Layouts::default();
         read(line.as_bytes(), Some(&mut layouts));
         let mut slots = Slots::new();
-        let mut out = Out::new(&mut slots, Place::Line);
+        let mut out = Out::new(&mut slots, ValueBuffer::Line);
         assert!(layouts.find(line.as_bytes(), &mut out).is_some(), "{line}");
     }
 }

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 /// The random parts of a line.
 #[derive(Clone, Debug)]
-struct Parts {
+struct RandomLine {
     digits: [u32; 6],
     level: usize,
     logger: &'static str,
@@ -22,12 +22,12 @@ fn message() -> impl Strategy<Value = String> {
     proptest::string::string_regex(&format!("{words}{more}{end}")).expect("a valid expression")
 }
 
-fn parts() -> impl Strategy<Value = Parts> {
+fn parts() -> impl Strategy<Value = RandomLine> {
     let loggers = vec!["app.views", "com.shop.Orders", "o.s.w.Dispatcher", "a.b_c", "shop.orders"];
     let threads = vec!["main", "worker", "http-nio-8080-exec-1", "pool-1-thread-2"];
     let digits = (1u32..=12, 1u32..=28, 0u32..24, 0u32..60, 0u32..60, 0u32..1_000_000);
     (digits, 0usize..5, prop::sample::select(loggers), prop::sample::select(threads), message())
-        .prop_map(|((a, b, c, d, e, f), level, logger, thread, message)| Parts {
+        .prop_map(|((a, b, c, d, e, f), level, logger, thread, message)| RandomLine {
             digits: [a, b, c, d, e, f],
             level,
             logger,

@@ -3,7 +3,7 @@
 
 use crate::cli::output::{self, say};
 use crate::config;
-use crate::inject::admission::{Place, text};
+use crate::inject::admission::text;
 use crate::inject::policy::Policy;
 use sidelight::config::fault::Level;
 use std::path::{Path, PathBuf};
@@ -22,9 +22,9 @@ pub struct Arguments {
 
 /// Prints the policy.
 pub fn run(arguments: &Arguments) -> ExitCode {
-    let place = Place { namespace: arguments.namespace.clone() };
-    let made = load(arguments.config.as_deref())
-        .and_then(|policy| text(&policy, &place).map_err(|refused| format!("error: {refused}\n")));
+    let made = load(arguments.config.as_deref()).and_then(|policy| {
+        text(&policy, &arguments.namespace).map_err(|refused| format!("error: {refused}\n"))
+    });
     match made {
         Ok(text) => match output::write(&text) {
             Ok(()) => ExitCode::SUCCESS,

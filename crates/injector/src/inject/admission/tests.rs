@@ -3,16 +3,14 @@
 use super::super::policy::{
     Entrypoint, Group, ImageVolume, Metrics, Mode, Otlp, Overrides, Policy, Protocol, SecretKey,
 };
-use super::{Place, SPEC, text};
+use super::{SPEC, text};
 use crate::manifest::read::read;
 use serde_json::Value;
 
-fn place() -> Place {
-    Place { namespace: "sidelight-system".to_owned() }
-}
+const NAMESPACE: &str = "sidelight-system";
 
 fn documents(policy: &Policy) -> Vec<Value> {
-    let text = text(policy, &place()).expect("a policy");
+    let text = text(policy, NAMESPACE).expect("a policy");
     let (documents, notes) = read("policy.yaml", &text).expect("YAML");
     assert_eq!(notes, []);
     documents.into_iter().map(|document| document.value).collect()
@@ -51,7 +49,7 @@ fn golden() {
         let path =
             format!("{}/src/inject/admission/golden/{name}.yaml", env!("CARGO_MANIFEST_DIR"));
         // the specification is in a separate file
-        let text = text(&policy, &place()).expect("a policy");
+        let text = text(&policy, NAMESPACE).expect("a policy");
         let (head, rest) = text.split_once("spec:\n").expect("a specification");
         let (_, rest) = rest.split_once("\n---\n").expect("bindings");
         let found = format!("{head}spec: as it stands in spec.yaml\n---\n{rest}");
@@ -109,16 +107,19 @@ fn every_parameter_is_given_or_read_as_optional() {
 fn what_it_cannot_do_is_refused() {
     let classic = Policy { mode: Mode::Classic, ..Policy::default() };
     assert!(
-        text(&classic, &place()).expect_err("refused").to_string().contains("`mode` is classic")
+        text(&classic, NAMESPACE).expect_err("refused").to_string().contains("`mode` is classic")
     );
     let mut policy = Policy::default();
     let overrides = Overrides { mode: Some(Mode::Classic), ..Overrides::default() };
     policy.namespaces.insert("old".to_owned(), overrides);
     assert!(
-        text(&policy, &place()).expect_err("refused").to_string().contains("`namespaces.old.mode`")
+        text(&policy, NAMESPACE)
+            .expect_err("refused")
+            .to_string()
+            .contains("`namespaces.old.mode`")
     );
     let large = Policy { defaults: Some("x".repeat(200_000)), ..Policy::default() };
-    assert!(text(&large, &place()).expect_err("refused").to_string().contains("`defaults`"));
+    assert!(text(&large, NAMESPACE).expect_err("refused").to_string().contains("`defaults`"));
 }
 
 /// Guarantees: only its own bindings select a namespace with overrides, and none selects an
@@ -160,11 +161,11 @@ fn a_secret_replaces_the_headers() {
     let mut policy = everything();
     policy.otlp.headers.insert("authorization".to_owned(), "Bearer t0psecret".to_owned());
     policy.namespaces.clear();
-    let plain = text(&policy, &place()).expect("a policy");
+    let plain = text(&policy, NAMESPACE).expect("a policy");
     assert!(plain.contains("t0psecret"), "{plain}");
     policy.otlp.headers_secret =
         Some(SecretKey { name: "otlp".to_owned(), key: "headers".to_owned() });
-    let text = text(&policy, &place()).expect("a policy");
+    let text = text(&policy, NAMESPACE).expect("a policy");
     assert!(!text.contains("t0psecret") && !text.contains("otlp_headers:"), "{text}");
     let data = &documents(&policy).pop().expect("a ConfigMap")["data"];
     assert_eq!(data["otlp_headers_secret.name"], "otlp");

@@ -1,7 +1,7 @@
 //! The parts that a process is built from. Unit: one process.
 
 use super::drain::{self, Output};
-use super::listeners::Place;
+use super::listeners::SocketLocation;
 use super::worker::Pipelines;
 use crate::clock::Clock;
 use crate::config::settings::{Config, SocketSettings};
@@ -37,9 +37,9 @@ pub struct Settings {
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Sockets {
     /// The stream socket, if it is enabled.
-    pub stream: Option<Place>,
+    pub stream: Option<SocketLocation>,
     /// The datagram socket, if it is enabled.
-    pub datagram: Option<Place>,
+    pub datagram: Option<SocketLocation>,
     /// The value of `$XDG_RUNTIME_DIR`.
     pub runtime_directory: Option<PathBuf>,
 }
@@ -49,7 +49,10 @@ impl Sockets {
     pub fn new(config: &Config) -> Sockets {
         let place = |of: &SocketSettings| {
             let (path, group) = (of.path.clone(), of.group.clone());
-            Some(Place { path, access: Access { mode: of.mode, group, ..Access::default() } })
+            Some(SocketLocation {
+                path,
+                access: Access { mode: of.mode, group, ..Access::default() },
+            })
         };
         Sockets {
             stream: place(&config.socket),
@@ -71,7 +74,7 @@ impl fmt::Debug for Admin {
 
 /// Everything that an `App` is built from.
 #[derive(Debug)]
-pub struct Parts {
+pub struct AppSetup {
     /// What the process does.
     pub settings: Settings,
     /// The clock of the process.
