@@ -192,11 +192,15 @@ fn flood(mut crowd: Vec<UnixStream>, over: &AtomicBool) {
         let _ = one.set_nonblocking(true);
     }
     while !over.load(Ordering::Relaxed) && !crowd.is_empty() {
-        crowd.retain_mut(|one| match one.write(&block) {
-            Ok(_) => true,
-            Err(error) => error.kind() == ErrorKind::WouldBlock,
+        crowd.retain_mut(|one| {
+            let is_open = match one.write(&block) {
+                Ok(_) => true,
+                Err(error) => error.kind() == ErrorKind::WouldBlock,
+            };
+            // a thread with real-time priority would keep the reader from its core for a whole round
+            std::thread::yield_now();
+            is_open
         });
-        std::thread::yield_now();
     }
 }
 

@@ -13,7 +13,7 @@ use crate::receive::limits::{Limits, READ_BYTES};
 use crate::receive::meter::Refusal;
 use crate::receive::worker::{self, Reader, Round, Setup, poll_timeout};
 use acceptor::{Accepted, Acceptor};
-use connections::Connections;
+use connections::{Connections, Turn};
 use memchr::memchr_iter;
 use rustix::event::{PollFd, PollFlags, Timespec, epoll, poll};
 use rustix::fd::OwnedFd;
@@ -28,20 +28,17 @@ use std::time::Duration;
 /// others.
 const READS_A_SWEEP: usize = 4;
 
-/// Connections accepted in one sweep; accepting or refusing one costs about 3 us.
-const ACCEPTS_A_SWEEP: usize = 1024;
-
-/// This many sweeps accept all connections that can be in the backlog.
-const BACKLOG_SWEEPS: usize = 5;
+/// The most connections that can be in the backlog (`net.core.somaxconn`), and some more.
+const BACKLOG_MAX: usize = 5 * 1024;
 
 /// The number of events taken from epoll at once: enough for nearly all connections, so that they
 /// can be sorted.
 const EVENTS: usize = 1024;
 
-/// How long the connections that flood are read in one sweep before the others get a turn. A writer
-/// of 100,000 lines/s fills its socket in 1.67 ms, and the last read of a flooding connection takes
-/// a quarter of a millisecond more.
-const FLOODS_MAX: Duration = Duration::from_micros(500);
+/// How long one sweep accepts connections, and how long it reads the connections of each [`Turn`]
+/// but the first, before the others get a turn. A writer of 100,000 lines/s fills its socket in
+/// 1.67 ms; the last read of a turn takes a quarter of a millisecond more.
+const TURN_MAX: Duration = Duration::from_micros(300);
 
 /// How long accepting pauses after the process ran out of descriptors, including the spare one.
 const BACK_OFF: Duration = Duration::from_millis(100);
@@ -71,10 +68,24 @@ struct StreamReader {
     holds: BinaryHeap<Reverse<(Duration, usize, u64)>>,
     /// When to watch the listener again after the descriptors ran out.
     accept_at: Option<Duration>,
-    /// The ready connections of this sweep that flood: slot, and whether the peer hung up.
-    floods: Vec<(usize, bool)>,
-    /// The slot that was read last among the connections that flood.
-    last_flood: usize,
+    /// The ready connections of this sweep that wait for their turn.
+    queues: [TurnQueue; 3],
+}
+
+/// A connection that can be read.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+struct Ready {
+    slot: usize,
+    /// The peer hung up.
+    hung: bool,
+}
+
+/// The ready connections of one [`Turn`].
+#[derive(Debug, Default)]
+struct TurnQueue {
+    ready: Vec<Ready>,
+    /// The slot that was read last, in this sweep or in an earlier one.
+    last: usize,
 }
 
 impl StreamReader {
@@ -94,13 +105,15 @@ impl StreamReader {
             limits,
             holds: BinaryHeap::new(),
             accept_at: None,
-            floods: Vec::new(),
-            last_flood: 0,
+            queues: Default::default(),
         })
     }
 
-    /// Reads one connection: a few times at most, or to its end if the peer `hung` up.
-    fn read(&mut self, slot: usize, hung: bool, sweep: &mut Sweep, round: &mut Round<'_>) {
+    /// Reads one connection: a few times at most, to its end if the peer `hung` up, or once if it
+    /// floods.
+    fn read(&mut self, ready: Ready, turn: Turn, sweep: &mut Sweep, round: &mut Round<'_>) {
+        let Ready { slot, hung } = ready;
+        let reads = if turn == Turn::Flood { 1 } else { READS_A_SWEEP };
         sweep.any = true;
         let line_bytes_max = self.limits.line_bytes_max;
         let tail_bytes_max = self.connections.tail_bytes_max(slot);
@@ -108,7 +121,7 @@ impl StreamReader {
         let observed = round.observed();
         let (mut lines, mut bytes) = (0, 0);
         let mut ended = false;
-        for _ in 0..READS_A_SWEEP {
+        for _ in 0..reads {
             let space = self.buffer.space();
             let requested = space.len();
             let Some(connection) = self.connections.get(slot) else { return };
@@ -142,7 +155,7 @@ impl StreamReader {
         sweep.fill = sweep.fill.max(fill);
         if let Some(connection) = self.connections.get(slot) {
             let was_full = fill >= FILL_BLOCKED || bytes >= LARGE_READ_BYTES as u64;
-            connection.pace.count(was_full);
+            connection.pace.count(was_full.then_some(bytes));
         }
         if ended {
             self.end(slot, round);
@@ -151,25 +164,44 @@ impl StreamReader {
         }
     }
 
-    /// Reads the connections that flood, in turn and for a bounded time, because many of them must
-    /// not delay a writer that does not. The next sweep starts with the remaining ones.
-    fn read_floods(&mut self, sweep: &mut Sweep, round: &mut Round<'_>) {
-        let mut floods = std::mem::take(&mut self.floods);
-        floods.sort_unstable();
-        let first = floods.partition_point(|(slot, _)| *slot <= self.last_flood);
-        floods.rotate_left(first);
-        let until = round.now + FLOODS_MAX;
-        for (slot, hung) in floods.drain(..) {
-            self.last_flood = slot;
-            self.read(slot, hung, sweep, round);
-            let now = round.setup.clock.monotonic();
-            round.setup.control.beat.busy(now);
-            if now >= until {
-                sweep.more = true;
-                break;
+    /// Reads the connections that wait for their turn, each kind in turn and for a bounded time,
+    /// because many of them must not delay a writer that keeps up. The next sweep starts with those
+    /// that remain.
+    fn read_turns(&mut self, sweep: &mut Sweep, round: &mut Round<'_>) {
+        for turn in [Turn::Trial, Turn::CatchUp, Turn::Flood] {
+            let queue = &mut self.queues[turn as usize];
+            let (mut ready, mut last) = (std::mem::take(&mut queue.ready), queue.last);
+            ready.sort_unstable();
+            let first = ready.partition_point(|ready| ready.slot <= last);
+            ready.rotate_left(first);
+            if turn == Turn::CatchUp
+                && let Some(one) = self.take_first(&mut ready)
+            {
+                self.read(one, turn, sweep, round);
             }
+            let until = round.setup.clock.monotonic() + TURN_MAX;
+            for one in ready.drain(..) {
+                last = one.slot;
+                self.read(one, turn, sweep, round);
+                if !has_time(until, round) {
+                    sweep.more = true;
+                    break;
+                }
+            }
+            self.queues[turn as usize] = TurnQueue { ready, last };
         }
-        self.floods = floods;
+    }
+
+    /// Removes and returns the connection that has kept up for longest. It catches up before many
+    /// others that were full as soon as they began.
+    fn take_first(&mut self, ready: &mut Vec<Ready>) -> Option<Ready> {
+        let slots = ready.iter().map(|one| one.slot).enumerate();
+        let credits = slots.map(|(index, slot)| {
+            let credit = self.connections.get(slot).map(|connection| connection.pace.credit());
+            (credit, Reverse(index))
+        });
+        let (_, Reverse(index)) = credits.max()?;
+        Some(ready.remove(index))
     }
 
     /// Updates the memory count of the tail after a read, and queues the connection if its tail
@@ -223,9 +255,10 @@ impl StreamReader {
         round.meter.closed();
     }
 
-    fn accept(&mut self, sweep: &mut Sweep, round: &mut Round<'_>) {
+    /// Accepts connections until `until`, but at least one, and at most `BACKLOG_MAX`.
+    fn accept(&mut self, until: Duration, sweep: &mut Sweep, round: &mut Round<'_>) {
         sweep.any = true;
-        for _ in 0..ACCEPTS_A_SWEEP {
+        for _ in 0..BACKLOG_MAX {
             match self.acceptor.accept() {
                 Accepted::Connection(socket, uid) => self.admit(socket, uid, sweep, round),
                 Accepted::LastDescriptor(socket) => {
@@ -241,6 +274,9 @@ impl StreamReader {
                     }
                     return;
                 }
+            }
+            if !has_time(until, round) {
+                break;
             }
         }
         sweep.more = true;
@@ -268,8 +304,12 @@ impl StreamReader {
             None => false,
         };
         if watched {
-            // A peer that wrote a line and closed ends here and occupies no slot.
-            self.read(slot, true, sweep, round);
+            // A peer that wrote a line and closed ends here and occupies no slot; one that has
+            // written much waits for its turn.
+            match self.connections.get(slot).map(|one| one.turn()) {
+                Some(Turn::Flood) | None => sweep.more = true,
+                Some(turn) => self.read(Ready { slot, hung: true }, turn, sweep, round),
+            }
         } else if let Some(connection) = self.connections.remove(slot) {
             round.meter.closed();
             self.refuse(&connection.socket, Refusal::Descriptors, round);
@@ -338,9 +378,7 @@ impl Reader for StreamReader {
     fn replace(&mut self, socket: OwnedFd, round: &mut Round<'_>) {
         // First accepts the clients that connected to the old socket; no new client can find it.
         self.acceptor.shut();
-        for _ in 0..BACKLOG_SWEEPS {
-            self.accept(&mut Sweep::default(), round);
-        }
+        self.accept(Duration::MAX, &mut Sweep::default(), round);
         let _ = epoll::delete(&self.epoll, self.acceptor.fd());
         self.acceptor.replace(socket);
         // The next round watches the new socket, with the same retries as after a pause.
@@ -350,22 +388,28 @@ impl Reader for StreamReader {
     fn sweep(&mut self, round: &mut Round<'_>) -> io::Result<Sweep> {
         let events = std::mem::take(&mut self.events);
         let mut sweep = Sweep { more: events.len() == EVENTS, ..Sweep::default() };
+        let mut accepts = false;
         for event in &events {
             match event.data.u64() {
                 KEY_WAKE => {}
-                KEY_LISTENER => self.accept(&mut sweep, round),
+                KEY_LISTENER => accepts = true,
                 slot => {
                     let closed = epoll::EventFlags::RDHUP | epoll::EventFlags::HUP;
-                    let (slot, hung) = (slot as usize, { event.flags }.intersects(closed));
-                    if self.connections.get(slot).is_some_and(|one| one.pace.is_flood()) {
-                        self.floods.push((slot, hung));
-                    } else {
-                        self.read(slot, hung, &mut sweep, round);
+                    let hung = { event.flags }.intersects(closed);
+                    let ready = Ready { slot: slot as usize, hung };
+                    match self.connections.get(ready.slot).map(|one| one.turn()) {
+                        Some(Turn::Steady) => self.read(ready, Turn::Steady, &mut sweep, round),
+                        Some(turn) => self.queues[turn as usize].ready.push(ready),
+                        None => {}
                     }
                 }
             }
         }
-        self.read_floods(&mut sweep, round);
+        self.read_turns(&mut sweep, round);
+        if accepts {
+            let until = round.setup.clock.monotonic() + TURN_MAX;
+            self.accept(until, &mut sweep, round);
+        }
         self.events = events;
         Ok(sweep)
     }
@@ -411,6 +455,13 @@ impl Reader for StreamReader {
             round.meter.closed();
         }
     }
+}
+
+/// Reports that the thread works, and returns whether it is earlier than `until`.
+fn has_time(until: Duration, round: &Round<'_>) -> bool {
+    let now = round.setup.clock.monotonic();
+    round.setup.control.beat.busy(now);
+    now < until
 }
 
 fn watch_listener(epoll: &OwnedFd, acceptor: &Acceptor) -> rustix::io::Result<()> {

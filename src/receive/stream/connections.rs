@@ -6,39 +6,91 @@ use crate::receive::intake::Tail;
 use crate::receive::limits::{Limits, TAIL_BYTES_ALWAYS};
 use crate::receive::meter::Refusal;
 use rustix::fd::OwnedFd;
+use rustix::io::ioctl_fionread;
 use std::collections::HashMap;
 use std::time::Duration;
 
 /// Distinguishes a connection that floods, which may wait for its turn, from one with a writer that
 /// was blocked once and has to catch up, which must not wait. A writer that has left space in its
 /// socket for a while may fill it as often as that; one that always fills it floods.
-#[derive(Clone, Copy, Default, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Pace {
-    /// The number of reads that left space in the socket, less the others; at most [`PACE_MAX`].
+    /// [`PACE_NEW`] and the number of reads that left space in the socket, less the others; at most
+    /// [`PACE_MAX`].
     credit: u16,
-    was_full: bool,
+    /// What the last read found, if the socket was full.
+    full_bytes: Option<u64>,
 }
 
 /// This many sockets full of 200-byte lines are 1.4 s of a writer of 30,000 lines/s.
 const PACE_MAX: u16 = 256;
 
 /// From this credit on, a full socket does not mean a flood. A flood that leaves space now and then
-/// stays below it, because every full read takes away what such a read adds; a writer that keeps up
-/// has it after 16 reads.
+/// falls below it, because every full read takes away what such a read adds.
 const PACE_STEADY: u16 = 16;
 
+/// The credit of a new connection: its writer may be blocked while it and many others begin.
+const PACE_NEW: u16 = 2 * PACE_STEADY;
+
+/// From this credit on, a connection is read without a look at how much it has to say.
+const PACE_PROVEN: u16 = PACE_NEW + PACE_STEADY;
+
 impl Pace {
-    /// Counts a read, which found the socket full or not.
-    pub(crate) fn count(&mut self, was_full: bool) {
-        self.was_full = was_full;
-        self.credit =
-            if was_full { self.credit.saturating_sub(1) } else { PACE_MAX.min(self.credit + 1) };
+    /// Returns the credit of the writer.
+    pub(crate) fn credit(self) -> u16 {
+        self.credit
     }
 
-    /// Returns true if the connection keeps its socket full.
-    pub(crate) fn is_flood(self) -> bool {
-        self.was_full && self.credit < PACE_STEADY
+    /// Counts a read: `full_bytes` is what it found if the socket was full.
+    pub(crate) fn count(&mut self, full_bytes: Option<u64>) {
+        self.full_bytes = full_bytes;
+        self.credit = match full_bytes {
+            Some(_) => self.credit.saturating_sub(1),
+            None => PACE_MAX.min(self.credit + 1),
+        };
     }
+
+    /// Returns when the connection is read in a sweep, if `queued` returns the bytes that can be
+    /// read now.
+    fn turn(self, queued: impl FnOnce() -> u64) -> Turn {
+        if self.full_bytes.is_none() && self.credit >= PACE_PROVEN {
+            return Turn::Steady;
+        }
+        // half of a full socket is a writer that pauses
+        let full_bytes = self.full_bytes.map_or(TRIAL_BYTES, |bytes| bytes / 2);
+        if queued() < full_bytes {
+            Turn::Trial
+        } else if self.credit >= PACE_STEADY {
+            Turn::CatchUp
+        } else {
+            Turn::Flood
+        }
+    }
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Pace { credit: PACE_NEW, full_bytes: None }
+    }
+}
+
+/// With less than this to read, a connection is not full. Half of a socket full of 200-byte lines;
+/// a writer of 10,000 lines/s needs 8 ms for it, and sweeps beside connections that flood follow
+/// within 2 ms.
+const TRIAL_BYTES: u64 = 16 * 1024;
+
+/// When a connection is read in a sweep. [`Turn::Steady`] comes first; the others follow in this
+/// order, each for a bounded time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Turn {
+    /// The connection is new or was full lately, and has little to read now.
+    Trial,
+    /// The writer has filled its socket, but may have been blocked.
+    CatchUp,
+    /// The writer keeps its socket full.
+    Flood,
+    /// The writer keeps up: its connection is read in every sweep.
+    Steady,
 }
 
 /// One connection.
@@ -59,6 +111,14 @@ pub(crate) struct Connection {
     uid: u32,
     /// The memory of `tail` at its last count.
     tail_bytes: usize,
+}
+
+impl Connection {
+    /// Returns when the connection is read in a sweep.
+    pub(crate) fn turn(&self) -> Turn {
+        // without an answer, a read shows what there is
+        self.pace.turn(|| ioctl_fionread(&self.socket).unwrap_or(0))
+    }
 }
 
 /// All connections of a data thread.

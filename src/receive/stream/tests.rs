@@ -4,6 +4,7 @@ use super::*;
 use crate::clock::{Clock, Hand, UnixNanos};
 use crate::receive::meter::Meter;
 use crate::telemetry::Telemetry;
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
@@ -34,8 +35,8 @@ impl FrameSink for Reads {
 /// How long a read takes on the manual clock.
 const READ: Duration = Duration::from_micros(25);
 
-/// The number of flooding connections that a sweep reads.
-const FLOODS_A_SWEEP: usize = (FLOODS_MAX.as_micros() / READ.as_micros()) as usize;
+/// The number of connections that a sweep reads for each kind of turn, or accepts.
+const READS_A_TURN: usize = TURN_MAX.as_micros().div_ceil(READ.as_micros()) as usize;
 
 /// Waits for ready connections and reads them; returns the sources in the order in which they were
 /// read.
@@ -56,47 +57,140 @@ fn flood(writer: &mut UnixStream) {
     while writer.write(&[b'x'; 199].iter().chain(b"\n").copied().collect::<Vec<_>>()).is_ok() {}
 }
 
+/// Forty writers and one more, which connects last, on a reader with a manual clock.
+struct Crowd {
+    reader: StreamReader,
+    setup: Setup,
+    hand: Hand,
+    others: Vec<UnixStream>,
+    last: UnixStream,
+    _directory: tempfile::TempDir,
+}
+
+const CROWD: usize = 40;
+
+impl Crowd {
+    fn connect() -> Crowd {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join("log.sock");
+        let listener = UnixListener::bind(&path).expect("the path is free");
+        listener.set_nonblocking(true).expect("a socket");
+        let (clock, hand) = Clock::wound(UnixNanos(1_000_000_000));
+        let setup = Setup {
+            limits: Limits::default(),
+            clock,
+            control: Control::new("stream").expect("a descriptor"),
+            telemetry: Arc::new(Telemetry::new()),
+        };
+        let reader = StreamReader::new(listener.into(), &setup).expect("descriptors");
+        let connect = || UnixStream::connect(&path).expect("it listens");
+        let others = (0..CROWD).map(|_| connect()).collect();
+        let last = connect();
+        Crowd { reader, setup, hand, others, last, _directory: directory }
+    }
+
+    fn sweep(&mut self) -> Vec<u64> {
+        sweep(&mut self.reader, &self.setup, &self.hand)
+    }
+
+    /// Sweeps until every writer has been accepted and read; returns the source of the last one.
+    fn accept_all(&mut self) -> u64 {
+        // it may be full already
+        let _ = self.last.write(b"{}\n");
+        let mut sources = BTreeSet::new();
+        let mut newest = None;
+        for _ in 0..3 * CROWD.div_ceil(READS_A_TURN) {
+            let read = self.sweep();
+            assert!(read.len() <= 3 * READS_A_TURN, "new connections in one sweep: {read:?}");
+            newest = newest.max(read.iter().max().copied());
+            sources.extend(read);
+        }
+        assert_eq!(sources.len(), CROWD + 1, "each was read");
+        newest.expect("it connected last")
+    }
+}
+
+/// Scenario: forty writers connect and fill their sockets at once; another one connects after them.
+/// Guarantees: a sweep accepts and reads new connections for a bounded time, and the last one has
+/// its turn after as many sweeps as the others need at most. One sweep used to read all of them.
+#[test]
+fn connections_that_come_together_are_read_in_turn() {
+    let mut all = Crowd::connect();
+    all.others.iter_mut().for_each(flood);
+    all.accept_all();
+}
+
 /// Scenario: forty writers keep their sockets full. Another writes a line now and then; later it was
 /// blocked, and fills its socket again and again until it has caught up.
 /// Guarantees: that one is read first in every sweep, whatever the others do, and it may catch up
 /// for as long as it has kept its pace; those that flood are read in turn, for a bounded time per
-/// sweep, and every one of them is read.
+/// sweep.
 #[test]
-fn a_crowd_that_floods_does_not_hold_up_another_writer() {
-    let directory = tempfile::tempdir().expect("a temporary directory");
-    let path = directory.path().join("log.sock");
-    let listener = UnixListener::bind(&path).expect("the way is free");
-    listener.set_nonblocking(true).expect("a socket");
-    let (clock, hand) = Clock::wound(UnixNanos(1_000_000_000));
-    let setup = Setup {
-        limits: Limits::default(),
-        clock,
-        control: Control::new("stream").expect("a descriptor"),
-        telemetry: Arc::new(Telemetry::new()),
-    };
-    let mut reader = StreamReader::new(listener.into(), &setup).expect("descriptors");
-    let mut crowd: Vec<UnixStream> =
-        (0..40).map(|_| UnixStream::connect(&path).expect("it listens")).collect();
-    let mut polite = UnixStream::connect(&path).expect("it listens");
-    crowd.iter_mut().for_each(flood);
-    polite.write_all(b"{}\n").expect("it reads");
-    let first = sweep(&mut reader, &setup, &hand);
-    let polite_source = *first.last().expect("it connected last");
-    let mut read = std::collections::BTreeSet::new();
-    let mut check = |polite: &mut UnixStream, write: fn(&mut UnixStream)| {
-        crowd.iter_mut().for_each(flood);
-        write(polite);
-        let sources = sweep(&mut reader, &setup, &hand);
-        assert_eq!(sources.first(), Some(&polite_source), "{sources:?}");
-        let others = sources.iter().filter(|source| **source != polite_source).count();
-        assert!(others <= FLOODS_A_SWEEP + 1, "{sources:?}");
+fn a_writer_that_keeps_up_is_read_before_those_that_flood() {
+    let mut all = Crowd::connect();
+    all.others.iter_mut().for_each(flood);
+    let last = all.accept_all();
+    let mut read = BTreeSet::new();
+    let mut check = |all: &mut Crowd, write: fn(&mut UnixStream)| {
+        all.others.iter_mut().for_each(flood);
+        write(&mut all.last);
+        let sources = all.sweep();
+        assert_eq!(sources.first(), Some(&last), "{sources:?}");
+        let others = sources.iter().filter(|source| **source != last).count();
+        assert!(others <= 2 * READS_A_TURN, "{sources:?}");
         read.extend(sources);
     };
     for _ in 0..40 {
-        check(&mut polite, |polite| polite.write_all(b"{}\n").expect("it reads"));
+        check(&mut all, |last| last.write_all(b"{}\n").expect("it reads"));
     }
     for _ in 0..20 {
-        check(&mut polite, flood);
+        check(&mut all, flood);
     }
-    assert_eq!(read.len(), 41, "everybody had a turn");
+    assert_eq!(read.len(), CROWD + 1, "everybody had a turn");
+}
+
+/// Scenario: forty writers keep up for a while and then all fill their sockets, again and again.
+/// Guarantees: a writer that still keeps up is read first, and after the first of these sweeps, the
+/// others are read in turn, for a bounded time. They used to be read in every sweep until they had
+/// used what they had saved.
+#[test]
+fn many_that_catch_up_do_not_delay_one_that_keeps_up() {
+    let mut all = Crowd::connect();
+    let line: fn(&mut UnixStream) = |writer| writer.write_all(b"{}\n").expect("it reads");
+    all.others.iter_mut().for_each(line);
+    let last = all.accept_all();
+    // enough for each to have its turn 40 times, first in trials and then in every sweep
+    for _ in 0..40 * CROWD.div_ceil(READS_A_TURN) {
+        all.others.iter_mut().for_each(line);
+        line(&mut all.last);
+        all.sweep();
+    }
+    all.others.iter_mut().for_each(flood);
+    assert!(all.sweep().len() >= CROWD, "they were read in every sweep so far");
+    let mut read = BTreeSet::new();
+    for _ in 0..2 * CROWD.div_ceil(READS_A_TURN) {
+        all.others.iter_mut().for_each(flood);
+        line(&mut all.last);
+        let sources = all.sweep();
+        assert_eq!(sources.first(), Some(&last), "{sources:?}");
+        assert!(sources.len() <= 2 + READS_A_TURN, "{sources:?}");
+        read.extend(sources);
+    }
+    assert_eq!(read.len(), CROWD + 1, "everybody had a turn");
+}
+
+/// Scenario: a writer that floods is read, and then writes a line now and then beside forty that
+/// keep flooding.
+/// Guarantees: it no longer waits for its turn with them, although it was read while it was full.
+#[test]
+fn a_writer_that_no_longer_floods_is_not_taken_for_one() {
+    let mut all = Crowd::connect();
+    all.others.iter_mut().for_each(flood);
+    flood(&mut all.last);
+    let last = all.accept_all();
+    for _ in 0..3 {
+        all.last.write_all(b"{}\n").expect("it reads");
+        all.others.iter_mut().for_each(flood);
+        assert_eq!(all.sweep().first(), Some(&last));
+    }
 }
