@@ -321,6 +321,7 @@ fn every_own_metric_moves() {
         "sidelight_connections_refused_total",
         "sidelight_log_messages_suppressed_total",
         "sidelight_items_sent_total",
+        "sidelight_output_healthy",
     ];
     let here: Vec<&str> =
         TABLE.iter().map(|row| row.name).filter(|name| !elsewhere.contains(name)).collect();
@@ -329,7 +330,7 @@ fn every_own_metric_moves() {
     let line =
         r#"{"method":"GET","path":"/a","status":200,"duration_ms":5,"request_id":"request-2"}"#;
     open.write_all(format!("{line}\n").as_bytes()).expect("it reads");
-    watch(&sidecar, &mut seen, &["sidelight_items_sent_total"]);
+    watch(&sidecar, &mut seen, &["sidelight_items_sent_total", "sidelight_output_healthy"]);
     assert_eq!(sidecar.stop().code, Some(0));
 
     let config = Some("enabled: false\nsocket: {connections_max: 1}\nfinal_scrape: {wait: 20s}\n");
