@@ -40,6 +40,10 @@ const EVENTS: usize = 1024;
 /// 1.67 ms; the last read of a turn takes a quarter of a millisecond more.
 const TURN_MAX: Duration = Duration::from_micros(300);
 
+/// After a longer time without a sweep, a writer that keeps up may have filled its socket: beside
+/// connections that flood, a sweep takes 1 ms.
+const LATE: Duration = Duration::from_millis(4);
+
 /// How long accepting pauses after the process ran out of descriptors, including the spare one.
 const BACK_OFF: Duration = Duration::from_millis(100);
 
@@ -68,6 +72,10 @@ struct StreamReader {
     holds: BinaryHeap<Reverse<(Duration, usize, u64)>>,
     /// When to watch the listener again after the descriptors ran out.
     accept_at: Option<Duration>,
+    /// When the last sweep began, on the monotonic clock.
+    swept: Duration,
+    /// The thread did not run for longer than [`LATE`] before this sweep.
+    is_late: bool,
     /// The ready connections of this sweep that wait for their turn.
     queues: [TurnQueue; 3],
 }
@@ -105,6 +113,8 @@ impl StreamReader {
             limits,
             holds: BinaryHeap::new(),
             accept_at: None,
+            swept: Duration::ZERO,
+            is_late: false,
             queues: Default::default(),
         })
     }
@@ -155,7 +165,7 @@ impl StreamReader {
         sweep.fill = sweep.fill.max(fill);
         if let Some(connection) = self.connections.get(slot) {
             let was_full = fill >= FILL_BLOCKED || bytes >= LARGE_READ_BYTES as u64;
-            connection.pace.count(was_full.then_some(bytes));
+            connection.pace.count(was_full.then_some(bytes), self.is_late);
         }
         if ended {
             self.end(slot, round);
@@ -174,11 +184,6 @@ impl StreamReader {
             ready.sort_unstable();
             let first = ready.partition_point(|ready| ready.slot <= last);
             ready.rotate_left(first);
-            if turn == Turn::CatchUp
-                && let Some(one) = self.take_first(&mut ready)
-            {
-                self.read(one, turn, sweep, round);
-            }
             let until = round.setup.clock.monotonic() + TURN_MAX;
             for one in ready.drain(..) {
                 last = one.slot;
@@ -190,18 +195,6 @@ impl StreamReader {
             }
             self.queues[turn as usize] = TurnQueue { ready, last };
         }
-    }
-
-    /// Removes and returns the connection that has kept up for longest. It catches up before many
-    /// others that were full as soon as they began.
-    fn take_first(&mut self, ready: &mut Vec<Ready>) -> Option<Ready> {
-        let slots = ready.iter().map(|one| one.slot).enumerate();
-        let credits = slots.map(|(index, slot)| {
-            let credit = self.connections.get(slot).map(|connection| connection.pace.credit());
-            (credit, Reverse(index))
-        });
-        let (_, Reverse(index)) = credits.max()?;
-        Some(ready.remove(index))
     }
 
     /// Updates the memory count of the tail after a read, and queues the connection if its tail
@@ -388,6 +381,8 @@ impl Reader for StreamReader {
     fn sweep(&mut self, round: &mut Round<'_>) -> io::Result<Sweep> {
         let events = std::mem::take(&mut self.events);
         let mut sweep = Sweep { more: events.len() == EVENTS, ..Sweep::default() };
+        self.is_late = round.now.saturating_sub(self.swept) > LATE;
+        self.swept = round.now;
         let mut accepts = false;
         for event in &events {
             match event.data.u64() {

@@ -38,7 +38,7 @@ const RATE: f64 = 250.0;
 /// Creations at the same time.
 const WORKERS: usize = 8;
 /// `injection.timeoutSeconds` of the chart.
-const TIMEOUT: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(2);
 /// Number of creations before the outage begins, and before it ends.
 const OUTAGE: (u64, u64) = (300, 700);
 /// The outage ends after this in any case: creations do not proceed while all workers wait.

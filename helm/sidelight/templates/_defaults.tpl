@@ -13,7 +13,7 @@
   "injection": {
     "mode": "webhook",
     "failurePolicy": "Ignore",
-    "timeoutSeconds": 5,
+    "timeoutSeconds": 2,
     "namespaceSelector": [],
     "objectSelector": [],
     "excludeNamespaces": [],

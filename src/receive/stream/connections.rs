@@ -13,10 +13,9 @@ use std::time::Duration;
 /// Distinguishes a connection that floods, which may wait for its turn, from one with a writer that
 /// was blocked once and has to catch up, which must not wait. A writer that has left space in its
 /// socket for a while may fill it as often as that; one that always fills it floods.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Default, Debug)]
 pub(crate) struct Pace {
-    /// [`PACE_NEW`] and the number of reads that left space in the socket, less the others; at most
-    /// [`PACE_MAX`].
+    /// The number of reads that left space in the socket, less the others; at most [`PACE_MAX`].
     credit: u16,
     /// What the last read found, if the socket was full.
     full_bytes: Option<u64>,
@@ -26,25 +25,20 @@ pub(crate) struct Pace {
 const PACE_MAX: u16 = 256;
 
 /// From this credit on, a full socket does not mean a flood. A flood that leaves space now and then
-/// falls below it, because every full read takes away what such a read adds.
-const PACE_STEADY: u16 = 16;
-
-/// The credit of a new connection: its writer may be blocked while it and many others begin.
-const PACE_NEW: u16 = 2 * PACE_STEADY;
+/// stays below it, because every full read takes away what such a read adds; a writer that keeps up
+/// has it after four reads, which take 4 ms beside connections that flood.
+const PACE_STEADY: u16 = 4;
 
 /// From this credit on, a connection is read without a look at how much it has to say.
-const PACE_PROVEN: u16 = PACE_NEW + PACE_STEADY;
+const PACE_PROVEN: u16 = 16;
 
 impl Pace {
-    /// Returns the credit of the writer.
-    pub(crate) fn credit(self) -> u16 {
-        self.credit
-    }
-
-    /// Counts a read: `full_bytes` is what it found if the socket was full.
-    pub(crate) fn count(&mut self, full_bytes: Option<u64>) {
+    /// Counts a read: `full_bytes` is what it found if the socket was full. If the thread was
+    /// `late`, a full socket says nothing about its writer.
+    pub(crate) fn count(&mut self, full_bytes: Option<u64>, late: bool) {
         self.full_bytes = full_bytes;
         self.credit = match full_bytes {
+            Some(_) if late => self.credit,
             Some(_) => self.credit.saturating_sub(1),
             None => PACE_MAX.min(self.credit + 1),
         };
@@ -68,12 +62,6 @@ impl Pace {
     }
 }
 
-impl Default for Pace {
-    fn default() -> Self {
-        Pace { credit: PACE_NEW, full_bytes: None }
-    }
-}
-
 /// With less than this to read, a connection is not full. Half of a socket full of 200-byte lines;
 /// a writer of 10,000 lines/s needs 8 ms for it, and sweeps beside connections that flood follow
 /// within 2 ms.
@@ -85,9 +73,9 @@ const TRIAL_BYTES: u64 = 16 * 1024;
 pub(crate) enum Turn {
     /// The connection is new or was full lately, and has little to read now.
     Trial,
-    /// The writer has filled its socket, but may have been blocked.
+    /// The writer kept up until its socket was full, and may have been blocked.
     CatchUp,
-    /// The writer keeps its socket full.
+    /// The writer keeps its socket full, or does so from its beginning.
     Flood,
     /// The writer keeps up: its connection is read in every sweep.
     Steady,
@@ -254,6 +242,24 @@ mod tests {
         assert!(all.remove(first).is_some() && all.remove(first).is_none());
         assert_eq!(come(&mut all, 1), Ok(first), "a slot is used again");
         assert_eq!((all.count(), all.slots()), (4, vec![0, 1, 2, 3]));
+    }
+
+    /// Guarantees: a writer that fills its socket is taken for one that floods after a while, but
+    /// not because the thread came late; and one that leaves space again is read like a new one.
+    #[test]
+    fn a_full_socket_counts_only_if_the_thread_was_in_time() {
+        let full = |pace: &mut Pace, reads: u16, late| {
+            (0..reads).for_each(|_| pace.count(Some(34_000), late));
+        };
+        let mut pace = Pace::default();
+        assert_eq!((pace.turn(|| 100), pace.turn(|| 34_000)), (Turn::Trial, Turn::Flood));
+        (0..PACE_STEADY).for_each(|_| pace.count(None, false));
+        full(&mut pace, 1_000, true);
+        assert_eq!(pace.turn(|| 34_000), Turn::CatchUp);
+        full(&mut pace, 1, false);
+        assert_eq!((pace.turn(|| 34_000), pace.turn(|| 100)), (Turn::Flood, Turn::Trial));
+        (0..PACE_PROVEN).for_each(|_| pace.count(None, false));
+        assert_eq!(pace.turn(|| unreachable!("it is known well")), Turn::Steady);
     }
 
     #[test]

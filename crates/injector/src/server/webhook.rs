@@ -64,9 +64,9 @@ const HANDSHAKE_MAX: Duration = Duration::from_secs(5);
 const HEADER_READ_MAX: Duration = Duration::from_mins(3);
 
 /// Time limit from a request's head to the plan. An API server waits for `timeoutSeconds`, which
-/// the chart sets to 5. A pod that waited longer than this is admitted with a warning, while the
+/// the chart sets to 2. A pod that waited longer than this is admitted with a warning, while the
 /// API server still reads the answer.
-const REVIEW_MAX: Duration = Duration::from_secs(2);
+const REVIEW_MAX: Duration = Duration::from_secs(1);
 
 /// Bytes of an oversized body that are read to the end, so that the client reads the answer.
 const DRAIN_BYTES_MAX: usize = 16 * 1024 * 1024;
