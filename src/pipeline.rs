@@ -265,7 +265,7 @@ impl Pipeline {
             return;
         }
         if self.decoded.malformed {
-            self.batch.malformed[malformed_as(line) as usize] += 1;
+            self.batch.malformed += 1;
         }
         self.rules.add_aliases(&mut self.decoded);
         if self.effects.has_open_requests() && request::may_be_end(self.decoded.slots.present) {
@@ -379,9 +379,4 @@ fn trimmed(line: &[u8]) -> usize {
 #[cold]
 fn trimmed_further(line: &[u8]) -> usize {
     line.len() - line.iter().rev().take_while(|byte| matches!(byte, b'\n' | b'\r')).count()
-}
-
-/// Returns the format that the beginning of a malformed line suggests.
-fn malformed_as(line: &str) -> Format {
-    if line.starts_with('{') { Format::Json } else { Format::Logfmt }
 }

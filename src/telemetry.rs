@@ -25,6 +25,10 @@ const FORMAT: Label = Label {
     name: "format",
     values: Values::Closed(&["json", "logfmt", "access", "text", "epoch", "plain", "own"]),
 };
+/// The inputs that have connections.
+const CONNECTED: Label = Label { name: "input", values: Values::Closed(&["stream"]) };
+/// The outputs that send requests.
+const EXPORTED: Label = Label { name: "output", values: Values::Closed(&["spans"]) };
 const OUTPUT: Label = Label { name: "output", values: Values::Closed(&["spans", "stdout"]) };
 
 /// Creates a label `reason` with these values.
@@ -42,8 +46,9 @@ own_metrics! {
     decoded: IntCounterVec = "frames_decoded_total", "", [FORMAT],
         "Frames processed, by the format that was recognised; continuation lines count with their record.";
     refused: IntCounterVec = "frames_refused_total", "", [reason(&["disabled"])], "Frames refused.";
-    malformed: IntCounterVec = "frames_malformed_total", "", [FORMAT],
-        "Frames that start like a format, but are not valid; they are decoded as plain text.";
+    malformed: IntCounterVec = "frames_malformed_total", "",
+        [Label { name: "format", values: Values::Closed(&["json"]) }],
+        "Frames that start like JSON, but are not valid; what is readable is used.";
     invalid_utf8: IntCounter = "frames_invalid_utf8_total", "", [],
         "Frames with invalid UTF-8, which was replaced.";
     oversized: IntCounter = "frames_oversized_total", "", [],
@@ -55,8 +60,8 @@ own_metrics! {
         "Records without a level (lines of requests need none), and records without a time; a record without both counts twice.";
     torn: IntCounter = "frames_torn_total", "", [],
         "Unfinished lines on connections that sidelight closed; not counted as received.";
-    connections: IntCounterVec = "connections_total", "", [INPUT], "Connections accepted.";
-    connections_open: IntGaugeVec = "connections_open", "", [INPUT], "Connections open now.";
+    connections: IntCounterVec = "connections_total", "", [CONNECTED], "Connections accepted.";
+    connections_open: IntGaugeVec = "connections_open", "", [CONNECTED], "Connections open now.";
     connections_refused: IntCounterVec = "connections_refused_total", "", [reason(&[
         "limit", "uid_limit", "descriptors", "admin_evicted", "admin_idle", "admin_unread",
     ])], "Connections refused or closed early: of applications, and of the admin port.";
@@ -69,7 +74,7 @@ own_metrics! {
     dropped: IntCounterVec = "items_dropped_total", "", [OUTPUT, reason(&[
         "queue_full", "closed", "deadline", "expired", "rejected", "partial", "oversized",
     ])], "Items dropped.";
-    export_requests: IntCounterVec = "export_requests_total", "", [OUTPUT, Label {
+    export_requests: IntCounterVec = "export_requests_total", "", [EXPORTED, Label {
         name: "result", values: Values::Closed(&["ok", "partial", "retry", "rejected"]),
     }], "Export requests, by result.";
     output_healthy: IntGaugeVec = "output_healthy", "", [OUTPUT],

@@ -21,6 +21,8 @@ mod ledger;
 mod life;
 #[allow(clippy::disallowed_methods)] // the same
 mod metrics;
+#[allow(clippy::disallowed_methods)] // the same
+mod moves;
 #[path = "support/outputs.rs"]
 #[allow(clippy::disallowed_methods)] // the same
 mod outputs;

@@ -1,26 +1,16 @@
-//! Checks the table of sidelight's metrics: its page, the alerts and dashboards that use its rows,
-//! and that code changes each metric.
+//! Checks the table of sidelight's metrics: its page, and the alerts and dashboards that use its
+//! rows. `moves` checks that code changes each metric.
 
-use crate::collector::{FakeCollector, Reply};
-use crate::process::{AMPLE, Setup, Sidecar};
-use rustix::process::Signal;
-use sidelight::clock::{Clock, UnixNanos};
 use sidelight::config::{Flags, parse};
-use sidelight::export::endpoint::Protocol;
 use sidelight::metrics::Limits;
 use sidelight::rules::compile::dry_run;
 use sidelight::rules::standard::families;
-use sidelight::telemetry::log::{Log, Sink};
 use sidelight::telemetry::table::{Metric, Values};
 use sidelight::telemetry::{TABLE, Telemetry};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
-use std::io::Write;
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
-use std::time::Instant;
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -229,136 +219,4 @@ fn unknown_values(row: Metric, behind: &str, file: &Path) -> Vec<String> {
         }
     }
     wrong
-}
-
-/// Series of sidelight's metrics with a value other than 0, by name, and violations of the table.
-#[derive(Default)]
-struct Seen {
-    names: BTreeSet<String>,
-    wrong: Vec<String>,
-}
-
-impl Seen {
-    fn take(&mut self, name: &str, labels: &[(&str, &str)], value: f64) {
-        let Some(row) = Metric::find(TABLE, name) else { return };
-        if !row.allows(labels) {
-            self.wrong.push(format!("{name} {labels:?}"));
-        }
-        if value != 0.0 {
-            self.names.insert(name.to_owned());
-        }
-    }
-
-    fn scrape(&mut self, text: &str) {
-        for line in text.lines().filter(|line| !line.starts_with('#')) {
-            let Some((series, value)) = line.rsplit_once(' ') else { continue };
-            let (name, labels) = series.split_once('{').unwrap_or((series, "}"));
-            let labels = labels.trim_end_matches('}').split("\",").filter_map(|pair| {
-                let (name, value) = pair.split_once("=\"")?;
-                Some((name, value.trim_end_matches('"')))
-            });
-            let labels: Vec<(&str, &str)> = labels.collect();
-            self.take(name, &labels, value.parse().unwrap_or(0.0));
-        }
-    }
-}
-
-/// Waits until scrapes of a sidecar have shown a value for all of these.
-fn watch(sidecar: &Sidecar, seen: &mut Seen, names: &[&str]) {
-    let begin = Instant::now();
-    while !names.iter().all(|name| seen.names.contains(*name)) {
-        seen.scrape(&sidecar.metrics());
-        assert!(begin.elapsed() < AMPLE, "{names:?} of {:?}", seen.names);
-        std::thread::yield_now();
-    }
-}
-
-/// Lines that increase each of the counters about lines.
-fn lines() -> Vec<u8> {
-    let mut lines = Vec::new();
-    let mut say = |line: &str| lines.extend_from_slice(format!("{line}\n").as_bytes());
-    say(
-        r#"{"time":"2026-01-02T03:04:05Z","level":"info","method":"GET","path":"/a","status":200,"duration_ms":5,"request_id":"request-1"}"#,
-    );
-    say(r#"{"level":"info","method":"GET","path":"/a","status":200,"duration_ms":5}"#);
-    say(r#"{"level":"info","method":"GET","path":"/bell\u0007","status":200,"duration_ms":5}"#);
-    say("{\"level\":\"error\",\"message\":\"cut");
-    say("Traceback (most recent call last):\n  File \"a.py\", line 1, in f\nValueError: no");
-    say(&"x".repeat(70_000));
-    for first in 'a'..='j' {
-        for second in 'a'..='j' {
-            say(&format!(r#"{{"method":"GET","path":"/{first}{second}","status":200}}"#));
-        }
-    }
-    // one more start than may wait for their ends
-    for number in 0..=sidelight::spans::assemble::STARTS_MAX {
-        say(&format!(
-            r#"{{"message":"request started","method":"GET","request_id":"request-{number}"}}"#
-        ));
-    }
-    lines.extend_from_slice(b"caf\xe9\n");
-    lines
-}
-
-/// Guarantees: every row of the table is used: lines, a collector, a reload and a stop change each
-/// metric. No label has a value that is not in the table.
-#[test]
-fn every_own_metric_moves() {
-    let mut seen = Seen::default();
-    let collector = FakeCollector::start(Protocol::Http, &[Reply::Status(400, None)]);
-    let environment = BTreeMap::from([
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint.replace("/v1/traces", "")),
-        ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "1".to_owned()),
-    ]);
-    let config = Some("log_level: info\n");
-    let sidecar = Sidecar::start(Setup { environment, config, ..Setup::default() });
-    let mut open = UnixStream::connect(&sidecar.stream).expect("it listens");
-    open.write_all(&lines()).expect("it reads");
-    sidecar.signal(Signal::HUP);
-    let elsewhere = [
-        "sidelight_frames_refused_total",
-        "sidelight_frames_torn_total",
-        "sidelight_connections_refused_total",
-        "sidelight_log_messages_suppressed_total",
-        "sidelight_items_sent_total",
-        "sidelight_output_healthy",
-    ];
-    let here: Vec<&str> =
-        TABLE.iter().map(|row| row.name).filter(|name| !elsewhere.contains(name)).collect();
-    watch(&sidecar, &mut seen, &here);
-    // the collector rejected the first span and accepts the next
-    let line =
-        r#"{"method":"GET","path":"/a","status":200,"duration_ms":5,"request_id":"request-2"}"#;
-    open.write_all(format!("{line}\n").as_bytes()).expect("it reads");
-    watch(&sidecar, &mut seen, &["sidelight_items_sent_total", "sidelight_output_healthy"]);
-    assert_eq!(sidecar.stop().code, Some(0));
-
-    let config = Some("enabled: false\nsocket: {connections_max: 1}\nfinal_scrape: {wait: 20s}\n");
-    let sidecar = Sidecar::start(Setup { config, ..Setup::default() });
-    let mut open = UnixStream::connect(&sidecar.stream).expect("it listens");
-    open.write_all(b"a\nhalf").expect("it reads");
-    watch(&sidecar, &mut seen, &["sidelight_connections_open", "sidelight_frames_refused_total"]);
-    let _refused = UnixStream::connect(&sidecar.stream).expect("it listens");
-    watch(&sidecar, &mut seen, &["sidelight_connections_refused_total"]);
-    sidecar.signal(Signal::TERM);
-    watch(&sidecar, &mut seen, &["sidelight_frames_torn_total"]);
-    drop(sidecar);
-
-    let telemetry = Telemetry::new();
-    let sink = Sink::Memory(Arc::new(Mutex::new(Vec::new())));
-    let clock = Clock::wound(UnixNanos(1)).0;
-    let log = Log::new(tracing::Level::INFO, clock, telemetry.log_suppressed.clone(), sink);
-    tracing::subscriber::with_default(log, || {
-        for _ in 0..10 {
-            tracing::warn!("again");
-        }
-    });
-    seen.take(
-        "sidelight_log_messages_suppressed_total",
-        &[],
-        telemetry.log_suppressed.get() as f64,
-    );
-    assert!(seen.wrong.is_empty(), "{:?}", seen.wrong);
-    let names: BTreeSet<String> = TABLE.iter().map(|row| row.name.to_owned()).collect();
-    assert_eq!(seen.names, names);
 }

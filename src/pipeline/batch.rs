@@ -10,7 +10,7 @@ use prometheus::IntCounter;
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     pub(super) decoded: [u64; Format::ALL.len()],
-    pub(super) malformed: [u64; Format::ALL.len()],
+    pub(super) malformed: u64,
     pub(super) joined: u64,
     pub(super) oversized: u64,
     pub(super) invalid_utf8: u64,
@@ -24,7 +24,7 @@ pub(super) struct Batch {
 #[derive(Debug)]
 pub(super) struct Totals {
     decoded: [IntCounter; Format::ALL.len()],
-    malformed: [IntCounter; Format::ALL.len()],
+    malformed: IntCounter,
     joined: IntCounter,
     oversized: IntCounter,
     invalid_utf8: IntCounter,
@@ -39,7 +39,7 @@ impl Totals {
     pub(super) fn of(telemetry: &Telemetry) -> Totals {
         Totals {
             decoded: Format::ALL.map(|f| telemetry.decoded.with_label_values(&[f.name()])),
-            malformed: Format::ALL.map(|f| telemetry.malformed.with_label_values(&[f.name()])),
+            malformed: telemetry.malformed.with_label_values(&[Format::Json.name()]),
             joined: telemetry.joined.clone(),
             oversized: telemetry.oversized.clone(),
             invalid_utf8: telemetry.invalid_utf8.clone(),
@@ -53,13 +53,12 @@ impl Totals {
 
     /// Adds a batch to the shared counters and resets it.
     pub(super) fn add(&self, batch: &mut Batch) {
-        let all = self.decoded.iter().zip(&batch.decoded);
-        let all = all.chain(self.malformed.iter().zip(&batch.malformed));
-        for (counter, &count) in all {
+        for (counter, &count) in self.decoded.iter().zip(&batch.decoded) {
             if count > 0 {
                 counter.inc_by(count);
             }
         }
+        self.malformed.inc_by(batch.malformed);
         self.joined.inc_by(batch.joined);
         self.oversized.inc_by(batch.oversized);
         self.invalid_utf8.inc_by(batch.invalid_utf8);

@@ -57,15 +57,15 @@ impl Meter {
     /// Creates the meter of the thread that serves `input`, starting at `now` on the monotonic
     /// clock.
     pub fn new(telemetry: &Telemetry, input: Input, now: Duration) -> Meter {
-        let input = input.name();
+        let (input, connected) = (input.name(), Input::Stream.name());
         let thread = |state: &str| telemetry.thread_seconds.with_label_values(&[input, state]);
         let refused = |reason: &str| telemetry.connections_refused.with_label_values(&[reason]);
         Meter {
             received: telemetry.received.with_label_values(&[input]),
             received_bytes: telemetry.received_bytes.with_label_values(&[input]),
             torn: telemetry.torn.clone(),
-            connections: telemetry.connections.with_label_values(&[input]),
-            connections_open: telemetry.connections_open.with_label_values(&[input]),
+            connections: telemetry.connections.with_label_values(&[connected]),
+            connections_open: telemetry.connections_open.with_label_values(&[connected]),
             refused_limit: refused("limit"),
             refused_uid_limit: refused("uid_limit"),
             refused_descriptors: refused("descriptors"),

@@ -1,6 +1,6 @@
 //! Tests of connections that stay, wait, flood or never read.
 
-use super::super::connection::{HEADER_READ_TIMEOUT, UNREAD_MAX};
+use super::super::connection::{HEADER_READ_TIMEOUT, IDLE_MAX, UNREAD_MAX};
 use super::*;
 use tokio::time::{Instant, sleep};
 
@@ -42,6 +42,28 @@ async fn an_answer_that_nobody_reads_is_let_go() {
         assert!(begun.elapsed() < 3 * UNREAD_MAX, "still held");
     }
     assert!(port.state.pages.bytes_alive() <= 32 << 20, "one page at most");
+}
+
+/// Scenario: the client reads a large answer so slowly that it would take minutes, but never pauses
+/// for long. Guarantees: the slot becomes free again, and the connection is counted.
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_read_too_slowly_is_let_go() {
+    let (mut state, _) = state();
+    state.pages = Pages::new(Box::new(|_, _, out| out.resize(32 << 20, b'#')));
+    let port = port(state).await;
+    let mut stream = TcpStream::connect(port.address).await.expect("a listener");
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").await.expect("it reads");
+    let begun = Instant::now();
+    let mut some = vec![0; 512 << 10];
+    while port.refused("admin_idle") == 0 {
+        sleep(Duration::from_secs(1)).await;
+        if stream.read_exact(&mut some).await.is_err() {
+            break;
+        }
+        assert!(begun.elapsed() < 2 * IDLE_MAX, "still held");
+    }
+    assert!(begun.elapsed() >= IDLE_MAX);
+    assert_eq!((port.refused("admin_idle"), port.refused("admin_unread")), (1, 0));
 }
 
 /// Scenario: more silent connections than slots, then a scraper. Guarantees: the scraper gets an
