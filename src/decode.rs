@@ -3,6 +3,7 @@
 //! once the shape of a line is known. Unit: one frame.
 
 pub(crate) mod access;
+mod client;
 pub(crate) mod epoch;
 mod escape;
 pub(crate) mod formats;
@@ -67,12 +68,16 @@ pub fn walk(
     into.clear();
     if !memory.formats.is_empty() {
         match own(block, start, memory, into) {
-            Own::Read(end) => return Some(end),
+            Own::Read(end) => {
+                client::mark(&block[start..], into);
+                return Some(end);
+            }
             Own::Wrapped => return None,
             Own::Declined => {}
         }
     }
     let end = built_in(block, start, wanted, memory, into, was_logfmt)?;
+    client::mark(&block[start..], into);
     memory.formats.forget_declined();
     Some(end)
 }
@@ -181,6 +186,7 @@ pub fn decode(line: &str, wanted: &FieldTable, memory: &mut Memory, into: &mut D
         None if memory.formats.read(line, into) => {}
         None => unwrapped(line, wanted, memory, into),
     }
+    client::mark(line, into);
     into.rewritten = rewritten;
 }
 

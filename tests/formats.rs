@@ -12,6 +12,26 @@ use std::fs;
 
 const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/formats.md");
 
+/// What decides whether a line is a request or a call.
+const CALLS: &str = "\
+## Requests and calls
+
+A line with a method, a path or route, and a status is a request that the service answered, except
+when it describes a call to another service. Evidence of a call is, in this order:
+
+- `span.kind`, `kind` or `direction` is `client` (`SPAN_KIND_CLIENT`), `outbound`, `outgoing` or
+  `egress`. `server` and `inbound` mean a request, whatever else the line says.
+- The logger is an HTTP client (httpx, urllib3, botocore, OkHttp, Feign, axios, resty, reqwest,
+  .NET's HttpClient, ...) or a class whose name ends with `Client` or `RestTemplate`.
+- The message begins with `HTTP Request: `, `outgoing`, `outbound`, `calling`, `sent request` or
+  `external call`, and the URL names a host.
+
+A URL with a host alone is none: load balancers, chi and ASP.NET Core write one for the requests
+that they answer. Calls count in no standard metric, make no span and do not change the verdict on
+the service's own requests; `explain` shows the evidence as the field `client_call`.
+
+";
+
 /// Fields in the order of the table's `reads`, with their names there.
 const SHOWN: [(&str, FieldId); 13] = [
     ("trace_id", field::TRACE_ID),
@@ -181,6 +201,7 @@ fn document() -> String {
             out.push('\n');
         }
     }
+    out.push_str(CALLS);
     out.push_str("## Keys that every line may use\n\n| field | keys, best first |\n|---|---|\n");
     for (name, keys) in STANDARD.iter().filter(|(_, keys)| !keys.is_empty()) {
         let keys: Vec<_> = keys.iter().map(|key| format!("`{key}`")).collect();

@@ -90,7 +90,10 @@ struct Fields {
 fn fields<const IN: bool>(bytes: &[u8], into: &mut Decoded) -> Option<Fields> {
     let (client, open, quote) = match head::<IN>(bytes) {
         Ok(head) => head,
-        Err(at) => return into.decline(at, "`[time] \"` before a request in quotes"),
+        Err(at) => match listed::<IN>(bytes, at) {
+            Some(head) => head,
+            None => return into.decline(at, "`[time] \"` before a request in quotes"),
+        },
     };
     let request = quote + 1;
     let Some(closing) = closing::<IN>(bytes, request) else {
@@ -149,6 +152,22 @@ fn head<const IN: bool>(bytes: &[u8]) -> Result<(usize, usize, usize), usize> {
     }
     let (client, open) = before(bytes, quote).ok_or(quote)?;
     Ok((client, open, quote))
+}
+
+/// Reads a list of addresses in quotes (`"$http_x_forwarded_for"`) before the usual columns. Which
+/// of the addresses is the client's is unknown.
+#[cold]
+fn listed<const IN: bool>(bytes: &[u8], open: usize) -> Option<(usize, usize, usize)> {
+    let is_address =
+        |b: &u8| b.is_ascii_hexdigit() || matches!(b, b'.' | b':' | b',' | b' ' | b'-');
+    let close = open + 1 + quote::<IN>(bytes.get(open + 1..)?)?;
+    let start = close + 2;
+    let rest = bytes.get(start..).filter(|_| bytes[close + 1] == b' ')?;
+    if !bytes[open + 1..close].iter().all(is_address) {
+        return None;
+    }
+    let (_, time, request) = head::<IN>(rest).ok()?;
+    Some((0, start + time, start + request))
 }
 
 /// Returns whether a colon is among the last bytes of the client's address: no port is longer.

@@ -45,6 +45,9 @@ pub(super) fn resolve(line: &str, wanted: &FieldTable, into: &mut Decoded) {
     if into.slots.present & (BODY.bit() | REQUEST) == BODY.bit() {
         request_in_message(line, into);
     }
+    if line.starts_with("type=") || line.starts_with("node=") {
+        audit_time(line, into);
+    }
     if is_usual(line, wanted, into) && best_are_readable(line, wanted, into) {
         return;
     }
@@ -178,6 +181,7 @@ fn settle(line: &str, wanted: &FieldTable, into: &mut Decoded) {
     if let Some(number) = framework {
         move_keys(wanted, into, number);
         default_level(into, number);
+        scaled_level(line, into, number);
         statement(line, into);
     }
     if into.slots.present & REQUEST_LINE.bit() != 0 {
@@ -298,6 +302,34 @@ fn default_level(into: &mut Decoded, framework: u8) {
         into.scratch.push_str(level);
         let entry = SlotValue::text(start, start + level.len());
         into.slots.put(SEVERITY, SlotValue { buffer: ValueBuffer::Scratch, ..entry });
+    }
+}
+
+/// Replaces a numeric level by the name that this framework gives to the number.
+fn scaled_level(line: &str, into: &mut Decoded, framework: u8) {
+    let Some(framework) = DICTIONARY.get(usize::from(framework)) else { return };
+    let Some(&entry) = into.slots.get(SEVERITY).filter(|entry| entry.kind == ValueKind::Number)
+    else {
+        return;
+    };
+    let number = text_of(&entry, line, &into.scratch);
+    let Some((_, name)) = framework.scale.iter().find(|(of, _)| *of == number) else { return };
+    let start = into.scratch.len();
+    into.scratch.push_str(name);
+    let named = SlotValue::text(start, start + name.len());
+    into.slots.put(SEVERITY, SlotValue { buffer: ValueBuffer::Scratch, rank: entry.rank, ..named });
+}
+
+/// Reads the time of Linux' audit log, `msg=audit(1767323044.250:7): `.
+#[cold]
+fn audit_time(line: &str, into: &mut Decoded) {
+    const LABEL: &str = " msg=audit(";
+    let Some(at) = line.find(LABEL) else { return };
+    let from = at + LABEL.len();
+    let number = |b: &u8| b.is_ascii_digit() || *b == b'.';
+    let length = line.as_bytes()[from..].iter().take_while(|byte| number(byte)).count();
+    if line.as_bytes().get(from + length) == Some(&b':') && length > 9 {
+        into.slots.put(TIMESTAMP, SlotValue::text(from, from + length));
     }
 }
 

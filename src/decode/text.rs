@@ -13,6 +13,7 @@ mod ids;
 pub(crate) mod layouts;
 pub(super) mod level;
 mod request;
+mod servers;
 pub(super) mod stamp;
 mod state;
 mod tail;
@@ -121,7 +122,15 @@ fn read_lines(text: &str, into: &mut Decoded) -> bool {
         let first_end = text.find('\n').unwrap_or(text.len()).min(parts.message_end);
         let header = header::read(&text.as_bytes()[..first_end], &mut out);
         declined = header.err();
-        let body = header.ok();
+        let body = header.ok().map(|body| {
+            // .NET's console and Erlang's reports begin the message in the second line
+            let rest = text.get(body..parts.message_end).unwrap_or_default().trim_start();
+            if body < first_end || rest.is_empty() {
+                return body;
+            }
+            let message = &text.as_bytes()[..parts.message_end];
+            request::read(message, parts.message_end - rest.len(), &mut out)
+        });
         let has_level = out.slots.present & SEVERITY.bit() != 0;
         let second = if has_level {
             None

@@ -282,6 +282,10 @@ fn segment(text: &str, decision: Decision<'_>) -> SegmentUse {
 }
 
 fn request(routes: &Routes, record: &Record<'_>) -> String {
+    if record.present() & field::CLIENT_CALL.bit() != 0 {
+        let evidence = record.text(field::CLIENT_CALL).unwrap_or_default();
+        return format!("no: `{evidence}` shows that it is a call to another service");
+    }
     let mut missing = Vec::new();
     if record.text(field::HTTP_METHOD).is_none() {
         missing.push("method");

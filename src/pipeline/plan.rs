@@ -184,6 +184,7 @@ impl Plans {
             always: always.into_iter().map(|draft| self.number(draft)).collect(),
             may_start_request: has(field::HTTP_METHOD)
                 && !has(field::HTTP_STATUS)
+                && !has(field::CLIENT_CALL)
                 && (has(field::REQUEST_ID) || has(field::TRACE_ID)),
             may_be_query: has(field::DB_QUERY) || has(field::DB_OPERATION),
             has_exception: present & EXCEPTION != 0,
@@ -222,6 +223,7 @@ pub(super) fn is_request(present: u64) -> bool {
     has(field::HTTP_METHOD)
         && has(field::HTTP_STATUS)
         && (has(field::HTTP_ROUTE) || has(field::URL_PATH))
+        && !has(field::CLIENT_CALL)
         && !is_error_line(present)
 }
 

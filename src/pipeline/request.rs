@@ -142,7 +142,8 @@ impl EndedRequest {
 /// Returns whether a record of this shape may be the end of a request.
 #[inline]
 pub(super) fn may_be_end(present: u64) -> bool {
-    present & field::HTTP_STATUS.bit() != 0 && present & IDS != 0
+    present & (field::HTTP_STATUS.bit() | field::CLIENT_CALL.bit()) == field::HTTP_STATUS.bit()
+        && present & IDS != 0
 }
 
 /// Returns the part of a template that is kept.

@@ -19,6 +19,8 @@ pub struct Framework {
     pub keys: Vec<DictionaryKey>,
     /// The level of its records that contain no level.
     pub level: Option<&'static str>,
+    /// What its numeric levels mean, where no other framework's numbers have the same meaning.
+    pub scale: Vec<(&'static str, &'static str)>,
     /// Lines as it writes them, each with the fields that are read from it.
     pub examples: Vec<Example>,
 }
@@ -103,6 +105,12 @@ pub fn parse(source: &'static str) -> Result<Vec<Framework>, (usize, String)> {
         match word {
             "marks" => framework.marks.extend(rest.split_whitespace()),
             "level" => framework.level = Some(rest),
+            "scale" => {
+                for pair in rest.split_whitespace() {
+                    let Some(pair) = pair.split_once('=') else { return fail("NUMBER=LEVEL") };
+                    framework.scale.push(pair);
+                }
+            }
             "example" => framework.examples.push(Example { line: rest, reads: "" }),
             "reads" => match framework.examples.last_mut() {
                 Some(example) if example.reads.is_empty() => example.reads = rest,
@@ -148,9 +156,15 @@ mod tests {
         assert_eq!(read[0].examples, [Example { line: "{}", reads: "a=b" }]);
         let keys: Vec<_> = read[0].keys.iter().map(|k| (k.path, k.unit, k.is_private)).collect();
         assert_eq!(keys, [("took", "us", false), ("d", "", true)]);
-        for (text, line) in
-            [("marks x", 1), ("= A\nmarks", 2), ("= A\n\nreads x", 3), ("= A\nduration took:h", 2)]
-        {
+        let scaled = of("= A\nscale 0=DEBUG 1=INFO\n").expect("fine");
+        assert_eq!(scaled[0].scale, [("0", "DEBUG"), ("1", "INFO")]);
+        for (text, line) in [
+            ("marks x", 1),
+            ("= A\nscale 0", 2),
+            ("= A\nmarks", 2),
+            ("= A\n\nreads x", 3),
+            ("= A\nduration took:h", 2),
+        ] {
             assert_eq!(of(text).expect_err(text).0, line, "{text}");
         }
     }

@@ -220,6 +220,10 @@ fields! {
     /// A key that identifies the framework; the rank is the number of the framework. Decoding
     /// removes it.
     FRAMEWORK = 33, "framework", [];
+    /// The kind of span that the line describes.
+    SPAN_KIND = 34, "span.kind", ["span.kind", "span_kind", "spanKind", "kind", "direction"];
+    /// What shows that the line describes a call to another service. Decoding sets it.
+    CLIENT_CALL = 35, "client_call", [];
 }
 
 /// Added to the rank of a key inside a wrapper.

@@ -78,7 +78,7 @@ impl Severity {
             b'i' if is(&["info", "information", "informational", "inf", "i"]) => Severity::INFO,
             b'd' if is(&["debug", "dbg", "dbug", "debu", "d"]) => Severity::DEBUG,
             b'd' if is(&["dpanic"]) => Severity(18),
-            b'd' if is(&["deprecated"]) => Severity::WARN, // PHP
+            b'd' if is(&["deprecated", "deprecation"]) => Severity::WARN, // PHP, Elasticsearch
             b'w' if is(&["warning", "warn", "wrn", "w"]) => Severity::WARN,
             b'e' if is(&["error", "err", "e", "erro", "eror"]) => Severity::ERROR,
             b'e' if is(&["emergency", "emerg"]) => Severity::FATAL,
@@ -130,12 +130,19 @@ impl Severity {
         }
     }
 
-    /// Parses ESXi's `In(14)`: syslog's priority in parentheses.
+    /// Parses ESXi's `In(14)`: two letters of the severity, then facility and severity in one
+    /// number. The letters count: some programs write a number of another severity.
     #[cold]
     fn from_priority(text: &str) -> Severity {
-        let inside = text.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
-        match inside.and_then(|digits| digits.parse::<u8>().ok()) {
-            Some(priority @ 0..=191) => Self::from_syslog(priority % 8),
+        match text.split_once('(').map_or("", |(name, _)| name) {
+            "Em" => Severity::FATAL,
+            "Al" => Severity::SYSLOG_ALERT,
+            "Cr" => Severity::SYSLOG_CRITICAL,
+            "Er" => Severity::ERROR,
+            "Wa" => Severity::WARN,
+            "No" => Severity::NOTICE,
+            "In" => Severity::INFO,
+            "Db" => Severity::DEBUG,
             _ => Severity::UNSPECIFIED,
         }
     }
@@ -236,6 +243,8 @@ impl Severity {
             [digit @ b'1'..=b'4'] if head.eq_ignore_ascii_case(name) => {
                 Severity(before_first + digit - b'0')
             }
+            // Apache's levels go to trace8
+            [b'5'..=b'8'] if name == "trace" && head == name => Severity::TRACE,
             _ => Severity::UNSPECIFIED,
         }
     }

@@ -59,7 +59,9 @@ pub(super) fn read(line: &str, into: &mut Decoded) -> bool {
         // the first byte rejects nearly every other line
         match bytes {
             [b'0'..=b'9' | b':', ..] if !is_date => haproxy(line, into),
-            [b'h', b'a', b'p', ..] => haproxy(line, into),
+            [b'h', b'a', b'p', ..] | [b'-', b':', ..] | [b'u', b'n', b'i', b'x', b':', ..] => {
+                haproxy(line, into)
+            }
             [b'h', b't' | b'2', ..] | [b'w', b's', ..] | [b'g', b'r', ..] => typed(line, into),
             _ => None,
         }
@@ -109,18 +111,25 @@ fn haproxy(line: &str, into: &mut Decoded) -> Option<()> {
     if count < 8 || !matches!(of(1), [b'[', .., b']']) || !of(3).contains(&b'/') {
         return None;
     }
-    let timers = of(4);
-    let is_timers = timers.iter().all(|b| b.is_ascii_digit() || matches!(b, b'/' | b'-' | b'+'));
-    let slashes = timers.split(|byte| *byte == b'/').count() - 1;
-    if !is_timers || !matches!(slashes, 2 | 4) {
-        return None;
-    }
+    // a log-format of one's own may have the host before the timers
+    let slashes_of = |number: usize| {
+        let timers = of(number);
+        let is_timers =
+            timers.iter().all(|b| b.is_ascii_digit() || matches!(b, b'/' | b'-' | b'+'));
+        let slashes = timers.split(|byte| *byte == b'/').count() - 1;
+        (is_timers && matches!(slashes, 2 | 4)).then_some((number, slashes))
+    };
+    let (at, slashes) = slashes_of(4).or_else(|| slashes_of(5))?;
+    let timers = of(at);
     let slots = &mut into.slots;
-    put(slots, CLIENT_ADDRESS, without_port(bytes, all[0]));
+    let client = without_port(bytes, all[0]);
+    if &bytes[client.0..client.1] != b"-" {
+        put(slots, CLIENT_ADDRESS, client);
+    }
     put(slots, TIMESTAMP, (all[1].0 + 1, all[1].1 - 1));
     // `+` means that the session continued after the line was written
     let total = timers.iter().rposition(|byte| matches!(byte, b'/' | b'+'))? + 1;
-    let span = (all[4].0 + total, all[4].1);
+    let span = (all[at].0 + total, all[at].1);
     if bytes[span.0..span.1].first().is_some_and(u8::is_ascii_digit) {
         slots.put(
             DURATION,
@@ -128,8 +137,8 @@ fn haproxy(line: &str, into: &mut Decoded) -> Option<()> {
         );
     }
     if slashes == 4 {
-        if is_status(of(5)) {
-            put(slots, HTTP_STATUS, all[5]);
+        if is_status(of(at + 1)) {
+            put(slots, HTTP_STATUS, all[at + 1]);
         }
         let open = memchr(b'"', bytes)? + 1;
         let length = memchr(b'"', &bytes[open..]).unwrap_or(bytes.len() - open);
@@ -201,7 +210,8 @@ fn csvlog(line: &str, into: &mut Decoded) -> Option<()> {
     let text = |number: usize| &line[all[number].0..all[number].1];
     let is_severity = !text(11).is_empty()
         && text(11).bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
-    if count < 23 || !is_severity || text(12).len() != 5 {
+    // a message of several lines leaves its last column open, and the columns after it absent
+    if count < 14 || !is_severity || text(12).len() != 5 {
         return None;
     }
     let slots = &mut into.slots;
@@ -325,6 +335,28 @@ mod tests {
                 ("body", "duration: 37.118 ms  statement: SELECT \"\"a\"\" FROM t"),
             ],
         );
+        // the message continues in the next line
+        check(
+            "2026-01-02 03:04:04.250 UTC,,,7,,69571b64.7,1,,2026-01-02 03:04:00 UTC,3/7,0,LOG,00000,\"duration: 0.658 ms  statement: SELECT 1,",
+            &[
+                ("timestamp", "2026-01-02 03:04:04.250 UTC"),
+                ("severity_text", "LOG"),
+                ("duration", "0.658 ms"),
+                ("db.query.text", "SELECT 1,"),
+                ("body", "duration: 0.658 ms  statement: SELECT 1,"),
+            ],
+        );
+        // HAProxy hides the address of a client
+        check(
+            "-:47625 [22/Jun/2026:12:02:53.473] www~ app/node2 shop.example 0/0/1/17/18 200 291 - - ---- 1/1/0/0/0 0/0 \"GET /orders/17 HTTP/1.1\"",
+            &[
+                ("timestamp", "22/Jun/2026:12:02:53.473"),
+                GET,
+                ("url.path", "/orders/17"),
+                OK,
+                ("duration", "18ms"),
+            ],
+        );
     }
 
     #[test]
@@ -339,6 +371,8 @@ mod tests {
             "http is the protocol of the web and many lines begin with it, but not this",
             "10.0.1.2:33317 [a] b c/d 1/2/x/4/5 200 e f",
             "10 [a] b",
+            "-: [a] b c/d 1/2/3/4/5 200 e f",
+            "unix: listening on 7",
         ] {
             check(line, &[]);
         }

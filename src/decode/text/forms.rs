@@ -3,7 +3,7 @@
 //! logcat, MongoDB, etcd, Redis, VMware, Blue Gene, PHP, npm, Erlang. Unit: one line.
 
 use super::state::{Header, PART_BYTES_MAX};
-use super::{level, stamp};
+use super::{level, servers, stamp};
 use crate::record::field::{CODE_FILE, CODE_LINE, LOGGER, SEVERITY};
 
 /// Reads a form that the start of the line identifies; returns where the grammar continues.
@@ -14,7 +14,11 @@ pub(super) fn start(header: &mut Header<'_>) -> usize {
         [b'I' | b'W' | b'E' | b'F', b'0'..=b'9', ..] => klog(header),
         [b'A'..=b'Z', b',' | b' ' | b'/', ..] => letter_first(header),
         [b'-' | b'A'..=b'Z', ..] => rack(header).or_else(|| php(header, 0)),
-        [b'0'..=b'9', ..] => redis(header),
+        [b'0'..=b'9', ..] => digits_first(header),
+        [b'[', b'p', b'i', b'd', b':', b' ', ..] => servers::uwsgi(header),
+        [b'#', b' ', b'T', ..] => servers::slow_log(header),
+        [b'"', b'0'..=b'9', ..] => servers::quoted(header),
+        [b'@', b'4', ..] => servers::tai64n(header),
         [b'=', b'A'..=b'Z', ..] => erlang(header),
         [b'n', b'p', b'm', b' ', ..] => npm(header),
         [b'#', b'#', b'#', b'#', b'<', ..] => Some(4),
@@ -52,7 +56,16 @@ pub(super) fn behind_time(header: &mut Header<'_>, at: usize) -> Option<usize> {
     }
 }
 
-/// Returns where the time of a klog line ends: `E0102 03:04:05.000000`.
+/// Reads what a line that begins with a digit may begin with, besides a date.
+fn digits_first(header: &mut Header<'_>) -> Option<usize> {
+    if servers::is_dated(header.bytes) {
+        return esxi(header, 11);
+    }
+    redis(header).or_else(|| servers::epoch(header))
+}
+
+/// Returns where the time of a klog line ends: `E0102 03:04:05.000000`, and with a year in glog
+/// since 0.5: `E20260102 03:04:05.000000`.
 pub(super) fn klog_time_end(bytes: &[u8]) -> Option<usize> {
     match bytes {
         [
@@ -73,6 +86,11 @@ pub(super) fn klog_time_end(bytes: &[u8]) -> Option<usize> {
             b'.',
             ..,
         ] => Some(15 + bytes[15..].iter().take_while(|byte| byte.is_ascii_digit()).count()),
+        [b'I' | b'W' | b'E' | b'F', b'1'..=b'2', _, _, _, _, _, _, _, b' ', ..] => {
+            let length = stamp::extent(&bytes[1..]);
+            let is_compact = bytes[1..9].iter().all(u8::is_ascii_digit) && length > 17;
+            is_compact.then_some(1 + length)
+        }
         _ => None,
     }
 }
@@ -192,9 +210,13 @@ fn letter(header: &mut Header<'_>, at: usize) -> Option<usize> {
 fn esxi(header: &mut Header<'_>, at: usize) -> Option<usize> {
     const NAMES: [&[u8]; 8] = [b"Em", b"Al", b"Cr", b"Er", b"Wa", b"No", b"In", b"Db"];
     let bytes = header.bytes;
-    let digits = bytes[at + 3..].iter().take(4).take_while(|byte| byte.is_ascii_digit()).count();
+    let behind = bytes.get(at + 3..)?;
+    let digits = behind.iter().take(4).take_while(|byte| byte.is_ascii_digit()).count();
     let close = at + 3 + digits;
-    let is_known = NAMES.contains(&&bytes[at..at + 2]) && header.byte(close) == b')';
+    let is_known = bytes
+        .get(at..at + 3)
+        .is_some_and(|word| NAMES.contains(&&word[..2]) && word[2] == b'(' && digits > 0)
+        && header.byte(close) == b')';
     is_known.then(|| header.level(at, close + 1, close + 1))
 }
 

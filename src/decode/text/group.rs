@@ -34,7 +34,9 @@ pub(super) fn read(header: &mut Header<'_>, at: usize) -> Option<usize> {
     known(header, &group, next).or_else(|| {
         // a process or a thread, if a level or a logger follows
         let is_other = header.level.is_none() || header.waiting < 6;
-        (is_other && is_closed && bytes[at] != b'{').then(|| header.wait(next))
+        // `[7]INFO:name:`, `[thread]name:7 [LEVEL]`
+        let is_joined = header.has_time && header.level.is_none() && bytes[at] == b'[';
+        (is_other && (is_closed || is_joined) && bytes[at] != b'{').then(|| header.wait(next))
     })
 }
 
@@ -92,6 +94,8 @@ fn timed(header: &mut Header<'_>, group: &Group) -> Option<usize> {
     if length == 0 && is_epoch(&bytes[from..group.to]) {
         length = group.to - from;
     }
+    let named = if length == 0 { behind_name(bytes, from, group.to) } else { None };
+    let (from, length) = named.unwrap_or((from, length));
     if length == 0 {
         return None;
     }
@@ -126,6 +130,15 @@ fn timed(header: &mut Header<'_>, group: &Group) -> Option<usize> {
         }
     }
     Some(next)
+}
+
+/// Finds the time in `otel.javaagent 2026-01-02 03:04:04:250 +0000`: a dotted name, then a time to
+/// the end.
+fn behind_name(bytes: &[u8], from: usize, to: usize) -> Option<(usize, usize)> {
+    let blank = bytes[from..to].iter().position(|byte| *byte == b' ')?;
+    let at = from + blank + 1;
+    let length = stamp::extent(&bytes[at..to]);
+    (at + length == to && ids::is_dotted(&bytes[from..from + blank])).then_some((at, length))
 }
 
 /// Finds the level among the words after a time in brackets: the first word in any case, or a later
@@ -194,7 +207,21 @@ fn leveled(header: &mut Header<'_>, group: &Group) -> Option<usize> {
             _ => false,
         };
         if is_first && !word.is_weak {
+            let length = stamp::extent(&bytes[(end + 1).min(to)..to]);
+            if length > 0 && !header.has_time {
+                header.time(end + 1, end + 1 + length, next);
+            }
             return Some(header.level(from, end, next));
+        }
+        // `[INFO:module]`
+        if let [b':', name @ ..] = &bytes[end..to]
+            && word.is_upper
+            && !word.is_weak
+            && !name.is_empty()
+            && name.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.'))
+        {
+            header.level(from, end, next);
+            return Some(header.logger(end + 1, to, next));
         }
     }
     let (from, end) = last(bytes, from, to)

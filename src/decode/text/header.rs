@@ -6,7 +6,7 @@
 
 use super::layouts::Layouts;
 use super::state::Header;
-use super::{forms, group, ids, level, request, tail};
+use super::{forms, group, ids, level, request, servers, tail};
 use crate::decode::out::Out;
 use crate::record::attempt::Decline;
 use crate::record::field::LOGGER;
@@ -59,6 +59,11 @@ fn parse(bytes: &[u8]) -> Header<'_> {
         at = next;
     }
     header.stopped = at;
+    if header.has_time && header.level.is_none() {
+        servers::postgres(&mut header);
+    } else if header.body.is_none() {
+        servers::bracketed_time(&mut header);
+    }
     header
 }
 
@@ -115,5 +120,8 @@ fn message(header: &Header<'_>, body: usize, out: &mut Out<'_>) -> usize {
         }
         _ => {}
     }
-    request::read(header.bytes, body, out)
+    // `servers::bracketed_time` leaves the columns before the time in the message
+    let request = if body == 0 && header.has_time { header.stopped } else { body };
+    request::read(header.bytes, request, out);
+    body
 }

@@ -251,7 +251,8 @@ fn remembered<'a>(header: &Header<'a>, body: usize, slots: &Slots) -> Option<(Kn
     // logcat's letter is a level whatever follows, but what follows may be a tag
     let is_letter = to - from < 2 && !header.is_done;
     let is_barred = header.separator == b'|';
-    if is_structlog
+    if header.is_searched
+        || is_structlog
         || is_basic
         || is_letter
         || !(LITERAL_MIN..=LITERAL_MAX).contains(&literal.len())

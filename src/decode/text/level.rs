@@ -23,7 +23,16 @@ pub(crate) fn at(bytes: &[u8], at: usize) -> Option<Level> {
     let names: &[Word] = match lower as u8 {
         b'i' => &const { [word(b"info"), word(b"inf")] },
         b'd' => {
-            &const { [word(b"debug"), word(b"debu"), word(b"dbug"), word(b"dbg"), word(b"dpanic")] }
+            &const {
+                [
+                    word(b"debug"),
+                    word(b"debu"),
+                    word(b"dbug"),
+                    word(b"dbg"),
+                    word(b"dpanic"),
+                    weak(b"deprecat"),
+                ]
+            }
         }
         b'w' => &const { [word(b"warning"), word(b"warn"), word(b"wrn")] },
         b'e' => {
@@ -90,7 +99,7 @@ const fn weak(name: &[u8]) -> Word {
 /// Matches names longer than a machine word, slog's `ERROR+4` and PostgreSQL's `DEBUG1`.
 #[cold]
 fn further(bytes: &[u8], at: usize, length: usize, is_upper: bool) -> Option<usize> {
-    const LONG: [&[u8]; 3] = [b"informational", b"information", b"emergency"];
+    const LONG: [&[u8]; 4] = [b"informational", b"information", b"emergency", b"deprecation"];
     let goes_on = |end: usize| {
         let byte = scan::byte(bytes, end);
         byte.is_ascii_alphanumeric() || byte == b'_'
@@ -110,6 +119,15 @@ fn further(bytes: &[u8], at: usize, length: usize, is_upper: bool) -> Option<usi
             Some(length)
         }
         b'1'..=b'5' if is_upper && bytes[at..].starts_with(b"DEBUG") && !goes_on(at + 6) => Some(6),
+        // Apache: `[rewrite:trace3]`
+        b'1'..=b'8'
+            if at > 0
+                && bytes[at - 1] == b':'
+                && bytes[at..].starts_with(b"trace")
+                && !goes_on(at + 6) =>
+        {
+            Some(6)
+        }
         _ => None,
     }
 }

@@ -5,6 +5,8 @@
 //! writes into its message. A check of four bytes rejects nearly every other message. Unit: one
 //! message.
 
+mod wording;
+
 use crate::decode::access;
 use crate::decode::access::columns::is_method;
 use crate::decode::out::Out;
@@ -27,7 +29,10 @@ pub(super) fn read(bytes: &[u8], at: usize, out: &mut Out<'_>) -> usize {
     let out = &mut out.of_message();
     match first {
         [b'0'..=b'9' | b'[' | b':' | b'"' | b'-' | b'|', ..] | b"unix" | b"loca" => {
-            quoted(bytes, at, out).or_else(|| piped(bytes, at, out));
+            quoted(bytes, at, out)
+                .or_else(|| piped(bytes, at, out))
+                .or_else(|| tagged(bytes, at, out))
+                .or_else(|| wording::squid(bytes, at, out));
         }
         // an IPv6 address
         _ if first.iter().all(|byte| byte.is_ascii_hexdigit() || *byte == b':') => {
@@ -51,6 +56,9 @@ pub(super) fn read(bytes: &[u8], at: usize, out: &mut Out<'_>) -> usize {
         b"requ" => {
             span(bytes, at, out);
         }
+        b"# Qu" => {
+            wording::slow_query(bytes, at, out);
+        }
         _ => {}
     }
     at
@@ -69,7 +77,8 @@ fn put_duration(bytes: &[u8], from: usize, to: usize, out: &mut Out<'_>) -> Opti
 #[cold]
 fn quoted(bytes: &[u8], at: usize, out: &mut Out<'_>) -> Option<()> {
     let near = &bytes[at..bytes.len().min(at + QUOTE_WITHIN)];
-    let open = at + memchr(b'"', near)? + 1;
+    let quote = memchr(b'"', near).or_else(|| wording::behind_role(bytes, at))?;
+    let open = at + quote + 1;
     if open > at + 1 && bytes[open - 2] != b' ' {
         return None;
     }
@@ -104,7 +113,9 @@ fn quoted(bytes: &[u8], at: usize, out: &mut Out<'_>) -> Option<()> {
         let digits = bytes[from..].iter().take_while(|b| b.is_ascii_digit() || **b == b'.').count();
         out.put_in(Unit::Seconds, DURATION, from, from + digits);
     } else if status == close + 2 {
-        access::behind_status(bytes, status + 3, out);
+        if !wording::bucket(bytes, at, status + 3, out) {
+            access::behind_status(bytes, status + 3, out);
+        }
     } else if let Some(from) = memmem::rfind(bytes, b" in ").map(|at| at + 4) {
         put_duration(bytes, from, bytes.len(), out);
     }
@@ -138,6 +149,10 @@ fn bare(bytes: &[u8], at: usize, out: &mut Out<'_>) -> Option<()> {
     let (mut start, mut end) = words.next()?;
     if bytes[start..end].starts_with(b"HTTP/") {
         (start, end) = words.next()?;
+    }
+    if bytes[start..].starts_with(b"=> generated ") {
+        let request = wording::Request { method: (at, at + method), path: (from, from + path) };
+        return wording::uwsgi(bytes, start, request, out);
     }
     if matches!(&bytes[start..end], b"responded" | b"returned" | b"-" | b"->" | b"-->" | b"=>") {
         (start, end) = words.next()?;
@@ -273,7 +288,7 @@ fn piped(bytes: &[u8], at: usize, out: &mut Out<'_>) -> Option<()> {
 fn completed(bytes: &[u8], at: usize, out: &mut Out<'_>) -> Option<()> {
     let mut words = Words { bytes, at };
     let (start, end) = words.nth(1)?;
-    if end - start != 3 || !is_status(bytes, start) || !bytes[at..].starts_with(b"Completed ") {
+    if !bytes[at..].starts_with(b"Completed ") || end - start != 3 || !is_status(bytes, start) {
         return None;
     }
     let from = at + memmem::find(&bytes[at..], b" in ")? + 4;
@@ -281,6 +296,17 @@ fn completed(bytes: &[u8], at: usize, out: &mut Out<'_>) -> Option<()> {
     put_duration(bytes, from, to, out)?;
     out.put(HTTP_STATUS, start, end);
     Some(())
+}
+
+/// Reads Rails' tags before the end of a request: `[id] Completed 200 OK in 12ms`.
+fn tagged(bytes: &[u8], at: usize, out: &mut Out<'_>) -> Option<()> {
+    let mut at = at;
+    while bytes.get(at) == Some(&b'[') {
+        let near = &bytes[at..bytes.len().min(at + QUOTE_WITHIN)];
+        at += memchr(b']', near)? + 1;
+        at += usize::from(bytes.get(at) == Some(&b' '));
+    }
+    completed(bytes, at, out)
 }
 
 /// Reads tower-http: `request{method=GET uri=/x version=HTTP/1.1}: ...: finished processing request

@@ -35,6 +35,8 @@ pub(super) struct Header<'a> {
     pub(super) waiting: usize,
     /// The message starts at `body`, whatever follows.
     pub(super) is_done: bool,
+    /// The level was searched for in the text after the parts, so that it depends on that text.
+    pub(super) is_searched: bool,
     /// Where the parser found no further part.
     pub(super) stopped: usize,
 }
@@ -66,6 +68,7 @@ impl<'a> Header<'a> {
             plain_words: 0,
             waiting: 0,
             is_done: false,
+            is_searched: false,
             stopped: 0,
         }
     }

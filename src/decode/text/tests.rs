@@ -1,6 +1,7 @@
 //! Layouts of text lines, including tracebacks, and the fields that are found in each.
 
 mod layouts;
+mod programs;
 mod tracebacks;
 
 use super::fixture::{all_of, expected as fields};

@@ -2,7 +2,7 @@
 //! Unit: one part.
 
 use super::state::{Header, PART_BYTES_MAX};
-use super::{forms, ids, level, stamp};
+use super::{forms, ids, level, servers, stamp};
 use crate::record::field::LOGGER;
 
 /// Words of a sentence that may precede the name of a level: `no ERROR was seen`. Any other single
@@ -45,8 +45,15 @@ impl Header<'_> {
     pub(super) fn word(&mut self, at: usize) -> Option<usize> {
         if !self.has_time && self.waiting < 5 {
             let length = self.time_length(at);
-            if length > 0 {
+            // a time of day without its date, which precedes it at a distance, is no time
+            let is_cut = length < 16 && at > 0 && servers::is_dated(self.bytes);
+            if length > 0 && !is_cut {
                 return Some(self.time(at, at + length, at + length));
+            }
+            if self.waiting == 0
+                && let Some((from, to)) = self.time_behind_name(at)
+            {
+                return Some(self.time(from, to, to));
             }
         }
         if self.level.is_some() {
@@ -67,6 +74,19 @@ impl Header<'_> {
             }
             _ => 0,
         }
+    }
+
+    /// Finds the time in `Service:2026-01-02 03:04:05`. A time of day does not follow a name so.
+    fn time_behind_name(&self, at: usize) -> Option<(usize, usize)> {
+        let near = &self.bytes[at..self.bytes.len().min(at + PART_BYTES_MAX)];
+        let name = near.iter().take_while(|byte| byte.is_ascii_alphanumeric()).count();
+        let from = at + name + 1;
+        match near.get(name..)? {
+            [b':', b'0'..=b'9', _, _, _, b'-', ..] if name > 0 => {}
+            _ => return None,
+        }
+        let length = stamp::extent(&self.bytes[from..]);
+        (length > 10).then_some((from, from + length))
     }
 
     /// Reads a level without brackets, if its form and the text around it make it certain.
@@ -90,6 +110,7 @@ impl Header<'_> {
             }
             b'|' => Some(end),
             b'[' | b'(' if is_free => Some(end),
+            b'/' if self.has_time && self.waiting == 0 => return self.facility(at, end),
             b'\t' if self.has_time => Some(next),
             b' ' | b'\t' if is_free => Some(next),
             b' ' => self.is_apart(end, is_first, word).then_some(next),
@@ -98,6 +119,19 @@ impl Header<'_> {
         }?;
         self.separator = 0;
         Some(self.level(at, end, next))
+    }
+
+    /// Reads Icinga's `information/Notification: `.
+    fn facility(&mut self, at: usize, end: usize) -> Option<usize> {
+        let near = &self.bytes[end + 1..self.bytes.len().min(end + PART_BYTES_MAX)];
+        let name = near.iter().take_while(|byte| byte.is_ascii_alphanumeric()).count();
+        let to = end + 1 + name;
+        if name == 0 || self.byte(to) != b':' || !self.ends(to + 1) {
+            return None;
+        }
+        self.level(at, end, to + 1);
+        self.is_done = true;
+        Some(self.logger(end + 1, to, to + 1))
     }
 
     /// Returns whether the word is `LOG:  ` of PostgreSQL or `fail: Category[0]` of .NET.
@@ -127,7 +161,23 @@ impl Header<'_> {
             return word.is_upper && self.has_time && separator == b'[';
         }
         let is_padded = next - end > 2 || (next - end > 1 && self.separator == b',');
-        self.has_time && self.waiting == 0 && (is_padded || self.is_process(next))
+        self.has_time
+            && self.waiting == 0
+            && (is_padded || self.is_process(next) || self.is_located(next))
+    }
+
+    /// Returns whether `name [file.go:7] ` is at `at`: a location is a part of a header, so what
+    /// precedes it is one too.
+    fn is_located(&self, at: usize) -> bool {
+        let near = &self.bytes[at..self.bytes.len().min(at + PART_BYTES_MAX)];
+        let name = near.iter().take_while(|b| b.is_ascii_alphanumeric() || **b == b'-').count();
+        let Some([b' ', b'[', inside @ ..]) = near.get(name..) else { return false };
+        let Some(length) = memchr::memchr(b']', inside) else { return false };
+        let open = at + name + 2;
+        let mut fields = [(LOGGER, 0, 0); 3];
+        let place = &inside[..length];
+        let is_file = place.contains(&b'.');
+        name > 0 && is_file && ids::place(self.bytes, open, open + length, &mut fields) > 0
     }
 
     /// Returns whether `hostd[7] ` is at `at`: only a process can follow a level in lower case like
@@ -267,7 +317,21 @@ impl Header<'_> {
         if self.has_logger && self.has_place {
             return None;
         }
+        // `INFO   |name       | time `
+        if separator == b'|' && !self.has_time && self.time_length(self.blanks(behind + 1)) > 0 {
+            if word.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_') {
+                self.put(LOGGER, at, end);
+            }
+            return Some(self.wait(behind + 1));
+        }
+        if let Some(next) = self.category(at, end) {
+            return Some(next);
+        }
         let name_end = at + name.len();
+        if !self.has_time && self.time_length(behind) > 0 && self.place(at, end) {
+            self.has_place = true;
+            return Some(self.wait(behind));
+        }
         if !(has_colon || is_separated || is_tab) {
             // OpenStack: `nova.compute.manager [req-...] `
             let is_name = self.separator == 0 && separator == b'[' && ids::is_dotted(name);
@@ -293,6 +357,19 @@ impl Header<'_> {
         self.is_done = has_colon || (is_separated && separator != self.separator);
         let next = if is_separated { behind + 1 } else { end };
         Some(self.commit(next))
+    }
+
+    /// Reads .NET's `Shop.Orders[7] `: the logger and the number of the event.
+    fn category(&mut self, at: usize, end: usize) -> Option<usize> {
+        let word = &self.bytes[at..end];
+        let open = memchr::memchr(b'[', word).filter(|_| !self.has_logger && self.waiting == 0)?;
+        let [b'[', event @ .., b']'] = &word[open..] else { return None };
+        let is_event = !event.is_empty() && event.iter().all(u8::is_ascii_digit);
+        if !is_event || !ids::is_dotted(&word[..open]) {
+            return None;
+        }
+        self.is_done = true;
+        Some(self.logger(at, at + open, end))
     }
 
     /// Returns whether two words and a bar are at `at`: `jvm 1    | `.

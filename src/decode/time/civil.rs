@@ -34,6 +34,12 @@ pub(super) fn days(year: u32, month: u32, day: u32) -> Option<i64> {
     Some(years * 365 + leaps + within - 719_162)
 }
 
+/// Returns the days since 1970 of a day of the year, counted from 1.
+pub(super) fn day_of_year(year: u32, day: u32) -> Option<i64> {
+    let days = days(year, 1, 1)? + i64::from(day.checked_sub(1)?);
+    (year_of(days) == year).then_some(days)
+}
+
 /// Returns the year of a day since 1970-01-01, for days from 1970 on.
 pub(super) fn year_of(day: i64) -> u32 {
     let mut year = 1970 + (day.max(0) / 366) as u32;

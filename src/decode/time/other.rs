@@ -1,5 +1,5 @@
 //! Parses times that the minute cache does not handle: every form of [`shape`], epoch numbers, RFC
-//! 1123. Of the years or days that a text omits, the one nearest to the arrival is used.
+//! 1123, TAI64N labels. The arrival supplies the year or the day that a text omits.
 
 use super::civil::{self, DAY, Stamp};
 use super::shape::{self, Date, Moment};
@@ -9,6 +9,10 @@ use jiff::fmt::rfc2822;
 /// count.
 const EPOCH_SECONDS_MIN: u64 = 100_000_000;
 
+/// How far the clock of a sender may be ahead, in seconds: of a time without a year that is further
+/// ahead, the year before is meant.
+const AHEAD_MAX: i64 = 7 * DAY;
+
 /// Parses `text`; `now` is the arrival on the wall clock of the zone, in civil seconds.
 pub(super) fn parse(text: &str, now: i64) -> Option<Stamp> {
     match shape::read(text.as_bytes()) {
@@ -16,11 +20,13 @@ pub(super) fn parse(text: &str, now: i64) -> Option<Stamp> {
         _ if text.as_bytes().first().is_some_and(u8::is_ascii_digit) => {
             epoch(text).or_else(|| by_jiff(text))
         }
+        _ if text.starts_with('@') => tai64n(text),
         _ => by_jiff(text),
     }
 }
 
-/// Fills in what the text omits: the year or day that is nearest to the arrival.
+/// Fills in what the text omits: the day that is nearest to the arrival; the year in which the time
+/// is the latest that the arrival allows, because no line arrives before it is written.
 fn dated(moment: &Moment, now: i64) -> Option<Stamp> {
     let within = i64::from(moment.seconds);
     let nearest = |days: [Option<i64>; 3]| {
@@ -31,7 +37,10 @@ fn dated(moment: &Moment, now: i64) -> Option<Stamp> {
         Date::Full(days) => days * DAY + within,
         Date::MonthDay(month, day) => {
             let year = civil::year_of(now / DAY);
-            nearest([year - 1, year, year + 1].map(|year| civil::days(year, month, day)))?
+            let days = [year - 1, year, year + 1].map(|year| civil::days(year, month, day));
+            let latest = now + AHEAD_MAX;
+            let past = days.into_iter().flatten().map(|day| day * DAY + within);
+            past.filter(|seconds| *seconds <= latest).max().or_else(|| nearest(days))?
         }
         Date::None => {
             let today = now.div_euclid(DAY);
@@ -69,6 +78,17 @@ fn epoch(text: &str) -> Option<Stamp> {
     };
     let nanos = whole % per_second * nanos_each + below;
     Some(Stamp { seconds: (whole / per_second) as i64, nanos: nanos as u32, offset: Some(0) })
+}
+
+/// Parses the label of daemontools and runit: 2^62 + 10 plus the seconds since 1970, and
+/// nanoseconds, in hexadecimal digits. These programs add 10 seconds to the system's clock and do
+/// not count leap seconds.
+fn tai64n(text: &str) -> Option<Stamp> {
+    const EPOCH: i64 = (1 << 62) + 10;
+    let (seconds, nanos) = text.get(1..25).filter(|_| text.len() == 25)?.split_at(16);
+    let seconds = i64::from_str_radix(seconds, 16).ok()?.checked_sub(EPOCH)?;
+    let nanos = u32::from_str_radix(nanos, 16).ok().filter(|nanos| *nanos < 1_000_000_000)?;
+    Some(Stamp { seconds, nanos, offset: Some(0) })
 }
 
 /// Parses RFC 1123 with its obsolete zones, with the library jiff.

@@ -42,9 +42,7 @@ pub(crate) fn read(bytes: &[u8]) -> Option<Moment> {
     let digits = text.digits();
     let behind = text.peek_at(digits);
     match (digits, behind) {
-        (4, b'-' | b'/' | b'.') if text.digits_at(5) > 0 && text.digits_at(5) <= 2 => {
-            year_first(text)
-        }
+        (4, b'-' | b'/' | b'.') if matches!(text.digits_at(5), 1..=3) => year_first(text),
         // klog's `0102 03:04:05.000000` and Chromium's `0102/030405.000000`
         (4, b' ' | b'/') => month_day_joined(text),
         (8, b'-' | b' ' | b'T') => compact(text),
@@ -63,10 +61,16 @@ pub(crate) fn read(bytes: &[u8]) -> Option<Moment> {
     }
 }
 
-/// Reads `2026-01-02T03:04:05` with any of the usual separators; `2005-06-03-15.42.50.675872`.
+/// Reads `2026-01-02T03:04:05` with any of the usual separators; `2005-06-03-15.42.50.675872`;
+/// ISO 8601's ordinal date, `2026-002T03:04:05`.
 fn year_first(mut text: Cursor<'_>) -> Option<Moment> {
     let year = text.number(4, 4)?;
     let separator = text.next()?;
+    if text.digits() == 3 {
+        let date = Date::Full(civil::day_of_year(year, text.number(3, 3)?)?);
+        let clock = text.take(b'T').then(|| text.clock())??;
+        return text.finish(date, clock);
+    }
     let month = text.number(1, 2)?;
     if !text.take(separator) {
         return None;

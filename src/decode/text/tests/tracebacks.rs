@@ -54,6 +54,33 @@ fn tracebacks() {
         check(&line, Format::Plain, &expected);
     }
     check(
+        "E, [2026-01-01T10:00:00.123 #7] ERROR -- shop.orders: no: stock (ArgumentError)\na.rb:5:in `x'",
+        Format::Text,
+        &[
+            ("timestamp", "2026-01-01T10:00:00.123"),
+            ("severity_text", "ERROR"),
+            NAME,
+            ("body", "no: stock (ArgumentError)"),
+            ("exception.type", "ArgumentError"),
+            ("exception.message", "no: stock"),
+            ("exception.stacktrace", "a.rb:5:in `x'"),
+        ],
+    );
+    check(
+        "ERROR    failed\n     Traceback (most recent call last):  \n       File \"a.py\", line 1, in x  \n         x  \n     ValueError: no  ",
+        Format::Text,
+        &[
+            ("severity_text", "ERROR"),
+            ("body", "failed"),
+            ("exception.type", "ValueError"),
+            ("exception.message", "no"),
+            (
+                "exception.stacktrace",
+                "     Traceback (most recent call last):  \n       File \"a.py\", line 1, in x  \n         x  \n     ValueError: no  ",
+            ),
+        ],
+    );
+    check(
         &format!("{FRAMES}\nValueError: no"),
         Format::Text,
         &[

@@ -63,8 +63,7 @@ fn behind_text(text: &str, (opener, kind): (usize, LineKind)) -> Option<Found> {
         LineKind::Goroutine | LineKind::GoCall => return here(None),
         LineKind::StackTitle => {
             if let Some(thrown) = php(text) {
-                let stack = if text.starts_with("PHP Fatal") { 0 } else { opener };
-                return Some(Found { stack, thrown: Some(thrown) });
+                return here(Some(thrown));
             }
         }
         _ => {}
@@ -182,9 +181,14 @@ fn ruby(text: &str, start: usize, frames: usize) -> Option<Thrown> {
     }
     let message_end = start + at - 2;
     let line = text[start..message_end].rfind(&['\'', '`'][..]);
-    let from = match (text[start..].find("': "), text[start..].find(" -- : ")) {
+    // `ERROR -- name: message`; the name may be missing
+    let logged = text[start..message_end].find(" -- ").and_then(|at| {
+        let from = start + at + 4;
+        text[from..message_end].find(": ").map(|colon| from + colon + 2)
+    });
+    let from = match (text[start..].find("': "), logged) {
         (Some(at), _) if line.is_some() => start + at + 3,
-        (_, Some(at)) => start + at + 6,
+        (_, Some(from)) => from,
         _ => start,
     };
     Some((name, from.min(message_end)..message_end))

@@ -12,6 +12,9 @@ const CHAINS: [&str; 2] = [
 /// The line that `logging` writes for `stack_info=True`.
 const STACK_HEADER: &str = "Stack (most recent call last):";
 
+/// The first line of a traceback, which rich indents.
+const TITLE: &str = "Traceback (most recent call last):";
+
 #[derive(Clone, Copy)]
 enum State {
     Frames,
@@ -26,9 +29,16 @@ pub(super) fn find(text: &str) -> Option<Found> {
     let mut stack = None;
     let mut thrown: Option<Thrown> = None;
     let mut state = State::Between;
+    let mut indent = 0;
     for (at, line) in lines(text) {
+        // what remains of a line without the indentation of the traceback and rich's padding
+        let (at, line) = unindented(at, line, indent);
         state = match (LineKind::of(line.as_bytes()), state) {
             (LineKind::Header, _) => State::Frames,
+            (_, State::Between) if line.trim() == TITLE => {
+                indent = line.len() - line.trim_start().len();
+                State::Frames
+            }
             (LineKind::GroupHeader, _) => State::Group,
             (LineKind::BoxTop, _) => State::Box,
             _ if CHAINS.contains(&line.trim()) => State::Between,
@@ -68,6 +78,15 @@ pub(super) fn find(text: &str) -> Option<Found> {
         }
     }
     stack.map(|stack| Found { stack, thrown })
+}
+
+fn unindented(at: usize, line: &str, indent: usize) -> (usize, &str) {
+    match line.split_at_checked(indent) {
+        Some((blanks, rest)) if indent > 0 && blanks.trim().is_empty() => {
+            (at + indent, rest.trim_end())
+        }
+        _ => (at, line),
+    }
 }
 
 /// Reads a line of rich's box, or the exception after it, indented as the box is.
