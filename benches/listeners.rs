@@ -13,6 +13,7 @@ use sidelight::app::signals::Signals;
 use sidelight::app::worker::Pipelines;
 use sidelight::clock::Clock;
 use sidelight::clock::UnixNanos;
+use sidelight::frame::encoding::Frame;
 use sidelight::pipeline::input::{FrameSink, Source};
 use sidelight::telemetry::Telemetry;
 use sidelight::telemetry::process_status::ProcessStatus;
@@ -147,7 +148,7 @@ impl FrameSink for LineCounter {
 
     fn oversized(&mut self, _: &mut Source, _: &[u8], _: u64, _: UnixNanos) {}
 
-    fn datagram(&mut self, _: &mut Source, _: &[u8], _: UnixNanos) {}
+    fn frame(&mut self, _: &mut Source, _: Frame<'_>, _: UnixNanos) {}
 
     fn flush(&mut self, _: UnixNanos) {}
 

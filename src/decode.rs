@@ -13,7 +13,7 @@ pub mod logfmt;
 mod out;
 pub(crate) mod outline;
 mod resolve;
-mod scan;
+pub(crate) mod scan;
 mod syslog;
 pub mod text;
 pub mod time;

@@ -24,6 +24,7 @@
 //! |---|---|
 //! | [`receive`] | binds and reads two sockets and standard input; coalesces wake-ups |
 //! | [`frame`] | splits bytes into frames; joins lines that belong together (tracebacks) |
+//! | [`transcode`] | writes frames in other encodings (Python's pickles) as lines of JSON |
 //! | [`decode`] | finds the fields of a frame: JSON, logfmt, access, text, syslog; parses times |
 //! | [`record`] | a borrowed line in OpenTelemetry's log data model: fields, severity, numbers |
 //! | [`rules`] | decides which records matter and what each does; conditions, captures |
@@ -106,3 +107,4 @@ pub mod serve;
 pub mod spans;
 pub mod sync;
 pub mod telemetry;
+pub(crate) mod transcode;

@@ -23,6 +23,7 @@ use crate::clock::UnixNanos;
 use crate::decode::time::Zone;
 use crate::decode::{self, Memory};
 use crate::forward::stdout::Passthrough;
+use crate::frame::encoding::{Encoding, Frame};
 use crate::frame::{count, multiline};
 use crate::health::HealthCounters;
 use crate::metrics::Registry;
@@ -31,6 +32,7 @@ use crate::resource::Resource;
 use crate::rules::set::{Published, RuleSet};
 use crate::spans::SpanMaker;
 use crate::telemetry::Telemetry;
+use crate::transcode::{Line, Transcoder};
 use batch::{Batch, Totals};
 use effects::RecordEffects;
 use input::{FrameSink, Source};
@@ -78,6 +80,7 @@ pub struct Pipeline {
     passthrough: Option<Passthrough>,
     resource: Arc<Resource>,
     line_bytes_max: usize,
+    transcoder: Transcoder,
     skew_due: bool,
     /// If false, lines are counted and refused.
     enabled: bool,
@@ -112,6 +115,7 @@ impl Pipeline {
             passthrough: parts.passthrough,
             resource: parts.resource,
             line_bytes_max: parts.line_bytes_max,
+            transcoder: Transcoder::default(),
             skew_due: true,
             lose_record,
         }
@@ -232,6 +236,48 @@ impl Pipeline {
         }
     }
 
+    /// Processes a text that is one frame.
+    fn text(&mut self, source: &mut Source, bytes: &[u8], observed: UnixNanos) {
+        if let Some(passthrough) = &mut self.passthrough {
+            passthrough.line(bytes);
+        }
+        if bytes.is_empty() {
+            return;
+        }
+        let text = self.repaired(bytes);
+        // CPython's SysLogHandler appends a NUL to each datagram.
+        self.record(source, text.trim_end_matches(['\0', '\n', '\r']), 1, observed);
+    }
+
+    /// Processes a frame in another encoding than text.
+    fn encoded(&mut self, source: &mut Source, frame: &Frame<'_>, observed: UnixNanos) {
+        let mut transcoder = std::mem::take(&mut self.transcoder);
+        match transcoder.line(frame, self.line_bytes_max) {
+            Ok(line) => self.transcoded(source, &line, observed),
+            Err(refusal) => {
+                self.batch.undecodable += 1;
+                source.report_undecodable(refusal);
+            }
+        }
+        self.transcoder = transcoder;
+    }
+
+    /// Processes the line that a frame in another encoding became.
+    fn transcoded(&mut self, source: &mut Source, line: &Line<'_>, observed: UnixNanos) {
+        self.batch.oversized += u64::from(line.is_cut);
+        if let Some(passthrough) = &mut self.passthrough {
+            if line.is_cut { passthrough.oversized() } else { passthrough.line(line.bytes) }
+        }
+        let text = match simdutf8::basic::from_utf8(line.bytes) {
+            Ok(text) => Cow::Borrowed(text),
+            Err(_) => self.repaired(line.bytes),
+        };
+        self.decoded.columns = source.columns;
+        decode::decode(&text, &self.rules.fields, &mut self.memory, &mut self.decoded);
+        self.decoded.format = line.format.unwrap_or(self.decoded.format);
+        self.apply(source, &text, 1, observed);
+    }
+
     /// Converts bytes to text; replaces and counts invalid UTF-8.
     fn repaired<'a>(&mut self, bytes: &'a [u8]) -> Cow<'a, str> {
         let text = String::from_utf8_lossy(bytes);
@@ -330,20 +376,24 @@ impl FrameSink for Pipeline {
         self.beginning(source, prefix, bytes, observed);
     }
 
-    fn datagram(&mut self, source: &mut Source, bytes: &[u8], observed: UnixNanos) {
+    fn frame(&mut self, source: &mut Source, frame: Frame<'_>, observed: UnixNanos) {
         self.renew();
         if !self.enabled {
-            return self.refuse(u64::from(!bytes.is_empty()));
+            return self.refuse(u64::from(!frame.bytes.is_empty()));
         }
-        if let Some(passthrough) = &mut self.passthrough {
-            passthrough.line(bytes);
+        match frame.encoding {
+            Encoding::Text if frame.is_cut() => {
+                self.oversized(source, frame.bytes, frame.length, observed);
+            }
+            Encoding::Text => self.text(source, frame.bytes, observed),
+            Encoding::Pickle
+            | Encoding::Gzip
+            | Encoding::Zlib
+            | Encoding::Journal
+            | Encoding::Forward => {
+                self.encoded(source, &frame, observed);
+            }
         }
-        if bytes.is_empty() {
-            return;
-        }
-        let text = self.repaired(bytes);
-        // CPython's SysLogHandler appends a NUL to each datagram.
-        self.record(source, text.trim_end_matches(['\0', '\n', '\r']), 1, observed);
     }
 
     /// Adds counters to telemetry, hands batches to the outboxes, and loads new rules.

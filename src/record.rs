@@ -41,11 +41,17 @@ pub enum Format {
     Plain,
     /// One of the formats of the configuration; [`Decoded::own`] is its number.
     Own,
+    /// A pickled `LogRecord` of Python's `logging`.
+    Pickle,
+    /// Fields of journald's native protocol.
+    Journal,
+    /// An entry of Fluent Forward.
+    Forward,
 }
 
 impl Format {
     /// All formats, in the order in which `telemetry` and the documents list them.
-    pub const ALL: [Format; 7] = [
+    pub const ALL: [Format; 10] = [
         Format::Json,
         Format::Logfmt,
         Format::Access,
@@ -53,6 +59,9 @@ impl Format {
         Format::Epoch,
         Format::Plain,
         Format::Own,
+        Format::Pickle,
+        Format::Journal,
+        Format::Forward,
     ];
 
     /// Returns the name used in `explain`, self-metrics and documents.
@@ -65,6 +74,9 @@ impl Format {
             Format::Epoch => "epoch",
             Format::Plain => "plain",
             Format::Own => "own",
+            Format::Pickle => "pickle",
+            Format::Journal => "journal",
+            Format::Forward => "forward",
         }
     }
 
@@ -72,7 +84,13 @@ impl Format {
     pub fn is_text(self) -> bool {
         match self {
             Format::Text | Format::Epoch | Format::Own => true,
-            Format::Json | Format::Logfmt | Format::Access | Format::Plain => false,
+            Format::Json
+            | Format::Logfmt
+            | Format::Access
+            | Format::Plain
+            | Format::Pickle
+            | Format::Journal
+            | Format::Forward => false,
         }
     }
 }

@@ -23,7 +23,9 @@ const INPUT: Label =
     Label { name: "input", values: Values::Closed(&["stream", "datagram", "stdin"]) };
 const FORMAT: Label = Label {
     name: "format",
-    values: Values::Closed(&["json", "logfmt", "access", "text", "epoch", "plain", "own"]),
+    values: Values::Closed(&[
+        "json", "logfmt", "access", "text", "epoch", "plain", "own", "pickle", "journal", "forward",
+    ]),
 };
 /// The inputs that have connections.
 const CONNECTED: Label = Label { name: "input", values: Values::Closed(&["stream"]) };
@@ -45,7 +47,8 @@ own_metrics! {
     received_bytes: IntCounterVec = "received_bytes_total", "bytes", [INPUT], "Bytes received.";
     decoded: IntCounterVec = "frames_decoded_total", "", [FORMAT],
         "Frames processed, by the format that was recognised; continuation lines count with their record.";
-    refused: IntCounterVec = "frames_refused_total", "", [reason(&["disabled"])], "Frames refused.";
+    refused: IntCounterVec = "frames_refused_total", "",
+        [reason(&["disabled", "undecodable"])], "Frames refused.";
     malformed: IntCounterVec = "frames_malformed_total", "",
         [Label { name: "format", values: Values::Closed(&["json"]) }],
         "Frames that start like JSON, but are not valid; what is readable is used.";

@@ -20,6 +20,7 @@ use sidelight::config::settings::Config;
 use sidelight::config::{Flags, parse};
 use sidelight::export::batch::Encoder;
 use sidelight::frame::count;
+use sidelight::frame::protocol;
 use sidelight::metrics::expose::Encoding;
 use sidelight::pipeline::input::{FrameSink, Input, Source};
 use std::collections::BTreeMap;
@@ -128,7 +129,7 @@ fn made(folder: &Path) -> BTreeMap<&'static str, String> {
         let mut source = source(Input::Datagram);
         for line in input.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
             datagrams.inc();
-            stand.pipeline.datagram(&mut source, &unescaped(line), ARRIVAL);
+            stand.pipeline.frame(&mut source, protocol::datagram(&unescaped(line)), ARRIVAL);
         }
     }
     let chunk = stand.spans(ARRIVAL);

@@ -7,6 +7,7 @@ use crate::volume::swap;
 use proptest::prelude::*;
 use sidelight::clock::UnixNanos;
 use sidelight::config::settings::Config;
+use sidelight::frame::encoding::{Encoding, Frame};
 use sidelight::pipeline::input::{FrameSink, Input, Source};
 use sidelight::telemetry::sum;
 use std::fs;
@@ -268,7 +269,7 @@ fn counted(blocks: &[Vec<u8>], enabled: bool) -> [u64; 4] {
     let now = UnixNanos(1_800_000_000_000_000_000);
     for block in blocks {
         stand.pipeline.lines(&mut source, block, now);
-        stand.pipeline.datagram(&mut source, block, now);
+        stand.pipeline.frame(&mut source, Frame::whole(Encoding::Text, block), now);
         stand.pipeline.oversized(&mut source, block, block.len() as u64, now);
     }
     stand.pipeline.flush(now);

@@ -2,6 +2,7 @@
 //! refused, and offered = sent + dropped + held.
 
 use crate::collector::{FakeCollector, Reply, refusing_port};
+use crate::protocols::{forwarded, pickled};
 use crate::stand::Stand;
 use proptest::prelude::*;
 use sidelight::app::App;
@@ -15,9 +16,11 @@ use sidelight::config::settings::{Config, ExportSettings};
 use sidelight::export::endpoint::Protocol;
 use sidelight::export::retry::Waits;
 use sidelight::export::{self, ExporterSetup, Settings};
+use sidelight::frame::encoding::{Encoding, Frame};
 use sidelight::outbox::{BatchSize, Capacity};
 use sidelight::pipeline::input::{FrameSink, Input, Source};
-use sidelight::receive::intake::{Bounds, Buffer, Piece, Tail};
+use sidelight::receive::intake::Intake;
+use sidelight::receive::intake::piece::{Bounds, Buffer, Piece};
 use sidelight::receive::meter::Meter;
 use sidelight::telemetry::Telemetry;
 use sidelight::telemetry::faults::Faults;
@@ -68,8 +71,8 @@ fn frames(input: &[u8]) -> u64 {
 fn receive(stand: &mut Stand, input: &[u8], cuts: &[usize]) {
     let tail_bytes_max = LINE_BYTES_MAX * 2;
     let bounds = Bounds { line_bytes_max: LINE_BYTES_MAX, tail_bytes_max };
-    let mut buffer = Buffer::new(tail_bytes_max, 4096);
-    let mut tail = Tail::default();
+    let mut buffer = Buffer::new(tail_bytes_max + 16, 4096);
+    let mut intake = Intake::default();
     let mut source = Source::with_id(1, Input::Stream);
     let mut meter = Meter::new(&stand.telemetry, Input::Stream, Duration::ZERO);
     let mut rest = input;
@@ -80,17 +83,24 @@ fn receive(stand: &mut Stand, input: &[u8], cuts: &[usize]) {
         let size = size.min(space.len());
         space[..size].copy_from_slice(&rest[..size]);
         rest = &rest[size..];
-        tail.take(&mut buffer, size, bounds, &mut |piece| {
+        intake.take(&mut buffer, size, bounds, &mut |piece| {
             process(stand, &mut meter, &mut source, piece);
         });
     }
-    tail.finish(&mut |piece| process(stand, &mut meter, &mut source, piece));
+    intake.finish(&mut |piece| process(stand, &mut meter, &mut source, piece));
     stand.pipeline.flush(ARRIVAL);
 }
 
 fn process(stand: &mut Stand, meter: &mut Meter, source: &mut Source, piece: Piece<'_>) {
     match piece {
         Piece::Lines(block) => stand.pipeline.lines(source, meter.lines(block), ARRIVAL),
+        Piece::Record(frame) => {
+            if meter.frame() {
+                stand.pipeline.frame(source, frame, ARRIVAL);
+            }
+        }
+        Piece::Torn => meter.torn(),
+        Piece::Reply(_) => {}
         Piece::Oversized { prefix, bytes } => {
             if meter.frame() {
                 stand.pipeline.oversized(source, prefix, bytes, ARRIVAL);
@@ -121,6 +131,24 @@ fn settings(endpoint: &str, protocol: Protocol) -> Settings {
         waits: Waits { min: Duration::from_millis(1), ..Waits::default() },
         ..Settings::default()
     }
+}
+
+/// Parts of streams of every protocol, whole and damaged.
+fn protocol_part() -> impl Strategy<Value = Vec<u8>> {
+    let known = prop::sample::select(vec![
+        pickled("plain"),
+        pickled("exception"),
+        pickled("plain")[..60].to_vec(),
+        b"\0\0\0\x18}q\0X\x04\0\0\0nameq\x01K\x01ss..".to_vec(),
+        forwarded(),
+        forwarded()[..30].to_vec(),
+        b"\x92\xa1t\x91\x92\x01\x02".to_vec(),
+        b"<14>a\nb\0".to_vec(),
+        b"7 <14>one".to_vec(),
+        b"text\n".to_vec(),
+        b"\0".to_vec(),
+    ]);
+    prop_oneof![4 => known, 1 => line()]
 }
 
 proptest! {
@@ -155,8 +183,9 @@ proptest! {
             },
         )
         .expect("an exporter");
-        let mut input = lines.join(&b'\n');
-        if !open_end && !input.is_empty() {
+        // the first line decides that the connection speaks lines
+        let mut input = [&b"first\n"[..], &lines.join(&b'\n')].concat();
+        if !open_end && !lines.is_empty() {
             input.push(b'\n');
         }
         receive(&mut stand, &input, &cuts);
@@ -169,6 +198,21 @@ proptest! {
         prop_assert_eq!(closed.offered, closed.sent + closed.dropped);
         prop_assert_eq!((closed.offered, closed.lost), (running.offered, 0));
         prop_assert!(closed.sent <= collector.spans().len() as u64, "sent is what was taken");
+    }
+
+    /// Whatever a connection sends, in whichever protocol, whole and damaged: every frame that is
+    /// found is decoded or refused.
+    #[test]
+    fn property_the_ledger_closes_for_every_protocol(
+        parts in prop::collection::vec(protocol_part(), 0..12),
+        cuts in prop::collection::vec(1..300usize, 1..20),
+    ) {
+        let config = Config { line_bytes_max: LINE_BYTES_MAX, ..Config::default() };
+        let mut stand = Stand::new(&config);
+        receive(&mut stand, &parts.concat(), &cuts);
+        let ledger = Ledger::read(&stand.telemetry, stand.outbox.held());
+        prop_assert_eq!(ledger.received, ledger.decoded + ledger.refused);
+        prop_assert_eq!(ledger.lost, 0);
     }
 
     /// Each datagram is one frame, whatever it contains; an empty one is not a frame.
@@ -185,7 +229,7 @@ proptest! {
         // far
         for bytes in datagrams.iter().filter(|bytes| !bytes.is_empty()) {
             assert!(meter.frame());
-            stand.pipeline.datagram(&mut source, bytes, ARRIVAL);
+            stand.pipeline.frame(&mut source, Frame::whole(Encoding::Text, bytes), ARRIVAL);
         }
         drop(meter);
         stand.pipeline.flush(ARRIVAL);

@@ -37,6 +37,8 @@ mod process;
 #[allow(clippy::disallowed_methods)] // it waits for other processes
 mod programs;
 #[allow(clippy::disallowed_methods)] // it waits for another process, which runs in real time
+mod protocols;
+#[allow(clippy::disallowed_methods)] // it waits for another process, which runs in real time
 mod recognition;
 #[allow(clippy::disallowed_methods)] // it waits for another process, which runs in real time
 mod settings;

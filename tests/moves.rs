@@ -5,6 +5,7 @@
 use crate::collector::{FakeCollector, Reply};
 use crate::pages::root;
 use crate::process::{AMPLE, Setup, Sidecar};
+use crate::protocols::{forwarded, pickled};
 use crate::stand::Stand;
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, prlimit, setrlimit};
 use sidelight::clock::{Clock, UnixNanos};
@@ -199,6 +200,7 @@ fn one_sidecar(seen: &mut Seen) {
         "received_bytes_total{input=datagram}",
     ];
     seen.watch(&sidecar, &names, || sidecar.send(b"level=info msg=hello"));
+    other_protocols(seen, &sidecar);
     let names = [
         "export_requests_total{result=rejected}",
         "export_requests_total{result=retry}",
@@ -225,6 +227,21 @@ fn one_sidecar(seen: &mut Seen) {
     refused_connections(seen, &sidecar);
     drop(open);
     assert_eq!(sidecar.stop().code, Some(0));
+}
+
+/// Clients that do not write text, one of them with a damaged frame.
+fn other_protocols(seen: &mut Seen, sidecar: &Sidecar) {
+    for datagram in [&pickled("plain")[..], b"MESSAGE=no stock\n", &[0x1f, 0x8b, 8, 0, 1]] {
+        sidecar.send(datagram);
+    }
+    sidecar.write(&forwarded());
+    let names = [
+        "frames_decoded_total{format=pickle}",
+        "frames_decoded_total{format=journal}",
+        "frames_decoded_total{format=forward}",
+        "frames_refused_total{reason=undecodable}",
+    ];
+    seen.watch(sidecar, &names, || {});
 }
 
 /// Clients of the admin port that are silent or read nothing, more writers than one user may have,

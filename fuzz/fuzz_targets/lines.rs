@@ -13,8 +13,9 @@ use sidelight::metrics::expose::{self, Encoding, Options};
 use sidelight::metrics::{FamilySpec, Registry};
 use sidelight::outbox::{BatchSize, Capacity, Chunk, Outbox};
 use sidelight::pipeline::input::{FrameSink, Input, Source};
-use sidelight::pipeline::{PipelineSetup, Pipeline};
-use sidelight::receive::intake::{Bounds, Buffer, Piece, Tail};
+use sidelight::pipeline::{Pipeline, PipelineSetup};
+use sidelight::receive::intake::Intake;
+use sidelight::receive::intake::piece::{Bounds, Buffer, Piece};
 use sidelight::rules::compile::compile;
 use sidelight::rules::set::Published;
 use sidelight::spans::SpanMaker;
@@ -101,14 +102,16 @@ struct Trace {
 
 fn send(pipeline: &mut Pipeline, input: &[u8], reads: &[u8]) {
     let bounds = Bounds { line_bytes_max: LINE_BYTES_MAX, tail_bytes_max: TAIL_BYTES_MAX };
-    let mut buffer = Buffer::new(TAIL_BYTES_MAX, READ_BYTES);
-    let mut tail = Tail::default();
+    let mut buffer = Buffer::new(TAIL_BYTES_MAX + 16, READ_BYTES);
+    let mut tail = Intake::default();
     let mut source = Source::with_id(1, Input::Stream);
     let mut emit = |piece: Piece<'_>| match piece {
         Piece::Lines(block) => pipeline.lines(&mut source, block, ARRIVAL),
         Piece::Oversized { prefix, bytes } => {
             pipeline.oversized(&mut source, prefix, bytes, ARRIVAL);
         }
+        Piece::Record(frame) => pipeline.frame(&mut source, frame, ARRIVAL),
+        Piece::Torn | Piece::Reply(_) => {}
     };
     let mut reads = reads.iter().cycle();
     let mut rest = input;

@@ -15,6 +15,7 @@ pub(super) struct Batch {
     pub(super) oversized: u64,
     pub(super) invalid_utf8: u64,
     pub(super) disabled: u64,
+    pub(super) undecodable: u64,
     pub(super) evicted: u64,
     pub(super) expired: u64,
     pub(super) health: Counts,
@@ -31,6 +32,7 @@ pub(super) struct Totals {
     without_level: IntCounter,
     without_time: IntCounter,
     disabled: IntCounter,
+    undecodable: IntCounter,
     evicted: IntCounter,
     expired: IntCounter,
 }
@@ -46,6 +48,7 @@ impl Totals {
             without_level: telemetry.records_incomplete.with_label_values(&["level"]),
             without_time: telemetry.records_incomplete.with_label_values(&["time"]),
             disabled: telemetry.refused.with_label_values(&["disabled"]),
+            undecodable: telemetry.refused.with_label_values(&["undecodable"]),
             evicted: telemetry.starts_dropped.with_label_values(&["evicted"]),
             expired: telemetry.starts_dropped.with_label_values(&["expired"]),
         }
@@ -65,6 +68,7 @@ impl Totals {
         self.without_level.inc_by(batch.health.without_level);
         self.without_time.inc_by(batch.health.without_time);
         self.disabled.inc_by(batch.disabled);
+        self.undecodable.inc_by(batch.undecodable);
         self.evicted.inc_by(batch.evicted);
         self.expired.inc_by(batch.expired);
         *batch = Batch::default();

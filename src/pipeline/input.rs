@@ -1,9 +1,11 @@
 //! The interface between `receive` and the pipeline: the source of lines, and the five methods that
-//! a data thread calls. Unit: all whole lines of one read, one oversized line, or one datagram.
+//! a data thread calls. Unit: all whole lines of one read, one oversized line, or one other frame.
 
 use super::recognition::Recognition;
 use crate::clock::UnixNanos;
+use crate::frame::encoding::Frame;
 use crate::record::columns::Columns;
+use crate::transcode::Refusal;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// An input that receives lines.
@@ -40,6 +42,8 @@ pub struct Source {
     pub(super) recognition: Recognition,
     /// The columns of its lines, if a `#Fields` directive named them.
     pub(super) columns: Columns,
+    /// Whether our log has mentioned a frame of it that could not be read.
+    is_reported: bool,
 }
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
@@ -52,7 +56,27 @@ impl Source {
 
     /// Creates a source with a given id: for a process with one source, and for tests.
     pub fn with_id(id: u64, input: Input) -> Source {
-        Source { id, input, recognition: Recognition::default(), columns: Columns::default() }
+        Source {
+            id,
+            input,
+            recognition: Recognition::default(),
+            columns: Columns::default(),
+            is_reported: false,
+        }
+    }
+
+    /// Reports the first frame of the source that cannot be read.
+    #[cold]
+    pub(super) fn report_undecodable(&mut self, refusal: Refusal) {
+        if !std::mem::replace(&mut self.is_reported, true) {
+            tracing::warn!(
+                source = self.id,
+                input = self.input.name(),
+                reason = %refusal,
+                "a frame cannot be read; it and further ones of this source are counted in \
+                 sidelight_frames_refused_total with the reason undecodable"
+            );
+        }
     }
 }
 
@@ -66,8 +90,8 @@ pub trait FrameSink {
     /// line without its newline.
     fn oversized(&mut self, source: &mut Source, prefix: &[u8], bytes: u64, observed: UnixNanos);
 
-    /// Processes one datagram, whatever newlines it contains.
-    fn datagram(&mut self, source: &mut Source, bytes: &[u8], observed: UnixNanos);
+    /// Processes one frame that is not a line: a datagram, or a record with another framing.
+    fn frame(&mut self, source: &mut Source, frame: Frame<'_>, observed: UnixNanos);
 
     /// Publishes the counts. Called after every sweep that delivered something, and before the end.
     fn flush(&mut self, now: UnixNanos);

@@ -3,6 +3,7 @@
 //! never sleeps longer than 0.5 ms. Unit: one datagram, whatever newlines it contains. A datagram
 //! has no credentials.
 
+use crate::frame::protocol;
 use crate::pipeline::input::{FrameSink, Input, Source};
 use crate::receive::coalesce::{DATAGRAMS_HELD, SLEEP_MAX_DATAGRAM, Sweep};
 use crate::receive::control::Control;
@@ -93,7 +94,7 @@ impl Reader for DatagramReader {
                     } else if bytes > kept {
                         round.sink.oversized(source, prefix, bytes as u64, observed);
                     } else {
-                        round.sink.datagram(source, prefix, observed);
+                        round.sink.frame(source, protocol::datagram(prefix), observed);
                     }
                     if taken == DATAGRAMS_A_SWEEP {
                         break true;

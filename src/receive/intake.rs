@@ -1,85 +1,68 @@
-//! Splits the bytes of one connection into blocks of whole lines. Pure: the caller passes in what
-//! was read and gets a callback for whole lines. The lines are the same wherever the reads split
-//! the stream. Unit: one read. A connection owns only its tail, and only while a line is unfinished
-//! or held back.
+//! Splits the bytes of one connection into frames, by the protocol that its first bytes show. Pure:
+//! the caller passes in what was read and gets a callback for what was found. The frames are the
+//! same wherever the reads split the stream. Unit: one read. A connection owns only its tail, and
+//! only while a frame is unfinished or held back.
 
-use crate::frame::multiline;
-use memchr::{memchr, memrchr};
+mod forward;
+pub mod piece;
+mod records;
+pub mod tail;
 
-/// The read buffer of a thread: space for a tail, followed by the bytes of the read. A tail is
-/// copied only when its line becomes whole, not at every read from a slow writer.
+use crate::frame::protocol::{Detection, detect};
+use forward::Forward;
+use memchr::memchr;
+use piece::{Bounds, Buffer, Piece};
+use records::Records;
+use tail::Tail;
+
+/// The framing of one connection, with the bytes that it keeps between two reads.
 #[derive(Debug)]
-pub struct Buffer {
-    bytes: Vec<u8>,
-    tail_space: usize,
+pub enum Intake {
+    /// The first bytes, which do not show the protocol yet.
+    Start(Vec<u8>),
+    /// Lines.
+    Lines(Tail),
+    /// Records with another framing.
+    Records(Records),
+    /// Messages of Fluent Forward.
+    Forward(Box<Forward>),
 }
 
-impl Buffer {
-    /// Creates a buffer with space for tails of `tail_bytes_max` and for `read_bytes` of fresh
-    /// bytes.
-    pub fn new(tail_bytes_max: usize, read_bytes: usize) -> Buffer {
-        Buffer { bytes: vec![0; tail_bytes_max + read_bytes], tail_space: tail_bytes_max }
-    }
-
-    /// Returns the space for the next read.
-    pub fn space(&mut self) -> &mut [u8] {
-        &mut self.bytes[self.tail_space..]
-    }
-
-    /// Returns the first `read` bytes of the last read.
-    pub fn fresh(&self, read: usize) -> &[u8] {
-        &self.bytes[self.tail_space..self.tail_space + read]
+impl Default for Intake {
+    fn default() -> Intake {
+        Intake::Start(Vec::new())
     }
 }
 
-/// Whole lines, or a line that is too long.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Piece<'a> {
-    /// Whole lines; the last may lack its newline at the end of a connection.
-    Lines(&'a [u8]),
-    /// A line longer than the limit.
-    Oversized {
-        /// The beginning of the line, which is kept.
-        prefix: &'a [u8],
-        /// The length of the line without its newline.
-        bytes: u64,
-    },
-}
-
-/// Limits of a tail.
-#[derive(Clone, Copy, Debug)]
-pub struct Bounds {
-    /// The longest line in bytes.
-    pub line_bytes_max: usize,
-    /// The most bytes that this tail may keep now: at most the tail space of the buffer, less if
-    /// all tails together keep much.
-    pub tail_bytes_max: usize,
-}
-
-/// The bytes that a connection keeps between two reads.
-#[derive(Debug, Default)]
-pub struct Tail {
-    /// Whole lines that are held back, followed by the beginning of a line. If `skipped` is set,
-    /// only the beginning of an oversized line.
-    kept: Vec<u8>,
-    /// How many bytes of `kept` are whole lines.
-    whole: usize,
-    /// The length so far of an oversized line that has not ended; 0 if there is none.
-    skipped: u64,
-}
-
-impl Tail {
-    /// Returns true while whole lines are held back because a continuation may follow.
+impl Intake {
+    /// Returns true while bytes are kept that [`Intake::release`] emits if nothing follows.
     pub fn holds(&self) -> bool {
-        self.whole > 0
+        match self {
+            Intake::Start(kept) => memchr(b'\n', kept).is_some(),
+            Intake::Lines(tail) => tail.holds(),
+            Intake::Records(records) => records.holds(),
+            Intake::Forward(_) => false,
+        }
     }
 
-    /// Returns the memory that the tail occupies.
+    /// Returns whether nothing further on the connection can be read, so that it should be closed:
+    /// the peer then connects again.
+    pub fn is_broken(&self) -> bool {
+        matches!(self, Intake::Forward(forward) if forward.is_broken())
+    }
+
+    /// Returns the memory that the kept bytes occupy.
     pub fn bytes(&self) -> usize {
-        self.kept.capacity()
+        match self {
+            Intake::Start(kept) => kept.capacity(),
+            Intake::Lines(tail) => tail.bytes(),
+            Intake::Records(records) => records.bytes(),
+            Intake::Forward(forward) => forward.bytes(),
+        }
     }
 
     /// Processes the `read` fresh bytes of `buffer`.
+    #[inline]
     pub fn take(
         &mut self,
         buffer: &mut Buffer,
@@ -87,122 +70,87 @@ impl Tail {
         bounds: Bounds,
         emit: &mut impl FnMut(Piece<'_>),
     ) {
-        let mut start = buffer.tail_space;
-        let end = start + read;
-        if self.skipped > 0 {
-            let Some(at) = memchr(b'\n', &buffer.bytes[start..end]) else {
-                self.skipped += read as u64;
-                return;
+        if let Intake::Lines(tail) = self {
+            return tail.take(buffer, read, bounds, emit);
+        }
+        self.take_records(buffer, read, bounds, emit);
+    }
+
+    /// Processes fresh bytes of a connection whose protocol is another one, or not known yet.
+    fn take_records(
+        &mut self,
+        buffer: &mut Buffer,
+        read: usize,
+        bounds: Bounds,
+        emit: &mut impl FnMut(Piece<'_>),
+    ) {
+        let (mut start, end) = (buffer.tail_space, buffer.tail_space + read);
+        if let Intake::Start(kept) = self {
+            start = buffer.put_before(start, kept);
+            let seen = &buffer.bytes[start..end];
+            let most = bounds.line_bytes_max.min(bounds.tail_bytes_max);
+            let detection = detect(&seen[..seen.len().min(most)]);
+            *self = match detection {
+                Detection::Undecided if seen.len() < most => {
+                    let mut kept = std::mem::take(kept);
+                    kept.extend_from_slice(&buffer.bytes[end - read..end]);
+                    *self = Intake::Start(kept);
+                    return;
+                }
+                Detection::Undecided | Detection::Lines => Intake::Lines(Tail::default()),
+                Detection::Records(framing) => Intake::Records(Records::new(framing)),
+                Detection::Forward => Intake::Forward(Box::new(Forward::new())),
             };
-            emit(Piece::Oversized { prefix: &self.kept, bytes: self.skipped + at as u64 });
-            self.kept.clear();
-            self.skipped = 0;
-            start += at + 1;
         }
-        let Some(last) = memrchr(b'\n', &buffer.bytes[start..end]) else {
-            self.keep(&buffer.bytes[start..end], bounds, emit);
-            self.shrink();
-            return;
-        };
-        let whole_end = start + last + 1;
-        let begin = start - self.kept.len();
-        buffer.bytes[begin..start].copy_from_slice(&self.kept);
-        self.kept.clear();
-        self.whole = 0;
-        let block = &buffer.bytes[begin..whole_end];
-        let rest = after_oversized(block, bounds.line_bytes_max, emit);
-        let settled = multiline::settled(rest);
-        if settled > 0 {
-            emit(Piece::Lines(&rest[..settled]));
+        if let Intake::Forward(forward) = self {
+            return forward.take(buffer, start..end, bounds, emit);
         }
-        self.kept.extend_from_slice(&rest[settled..]);
-        self.whole = self.kept.len();
-        if self.whole > bounds.tail_bytes_max {
-            self.release(emit);
+        if let Intake::Records(records) = self {
+            let Some(lost) = records.take(buffer, start..end, bounds, emit) else { return };
+            *self = Intake::Lines(Tail::default());
+            start = lost;
         }
-        self.keep(&buffer.bytes[whole_end..end], bounds, emit);
-        self.shrink();
-    }
-
-    /// Appends to the beginning of an unfinished line.
-    fn keep(&mut self, more: &[u8], bounds: Bounds, emit: &mut impl FnMut(Piece<'_>)) {
-        let most = bounds.tail_bytes_max.min(bounds.line_bytes_max);
-        let open = self.kept.len() - self.whole + more.len();
-        if open > most || self.kept.len() + more.len() > bounds.tail_bytes_max {
-            self.release(emit);
-        }
-        if open > most {
-            self.skipped = open as u64;
-            let fits = most.saturating_sub(self.kept.len()).min(more.len());
-            self.kept.extend_from_slice(&more[..fits]);
-        } else {
-            self.kept.extend_from_slice(more);
+        if let Intake::Lines(tail) = self {
+            tail.take_range(buffer, start..end, bounds, emit);
         }
     }
 
-    /// Emits the held-back lines.
+    /// Emits what is held back.
     pub fn release(&mut self, emit: &mut impl FnMut(Piece<'_>)) {
-        if self.whole > 0 {
-            emit(Piece::Lines(&self.kept[..self.whole]));
-            self.kept.drain(..self.whole);
-            self.whole = 0;
+        if self.holds()
+            && let Intake::Start(kept) = self
+        {
+            *self = Intake::Lines(Tail::of(std::mem::take(kept)));
+        }
+        match self {
+            Intake::Start(_) | Intake::Forward(_) => {}
+            Intake::Lines(tail) => tail.release(emit),
+            Intake::Records(records) => records.release(emit),
         }
     }
 
-    /// Emits the rest after the peer has closed the connection; the rest is a record even without a
-    /// newline.
+    /// Emits the rest after the peer has closed the connection; the rest of a line or of a record
+    /// that ends in NUL is a frame.
     pub fn finish(&mut self, emit: &mut impl FnMut(Piece<'_>)) {
-        if self.skipped > 0 {
-            emit(Piece::Oversized { prefix: &self.kept, bytes: self.skipped });
-        } else if !self.kept.is_empty() {
-            emit(Piece::Lines(&self.kept));
+        match std::mem::take(self) {
+            Intake::Start(kept) => Tail::of(kept).finish(emit),
+            Intake::Lines(mut tail) => tail.finish(emit),
+            Intake::Records(records) => records.finish(emit),
+            Intake::Forward(forward) if forward.is_open() => emit(Piece::Torn),
+            Intake::Forward(_) => {}
         }
-        *self = Tail::default();
     }
 
     /// Emits the held-back lines after we have closed the connection, and discards the beginning of
-    /// a line. Returns true if there was such a beginning.
+    /// a frame. Returns true if there was such a beginning.
     pub fn tear(&mut self, emit: &mut impl FnMut(Piece<'_>)) -> bool {
-        self.release(emit);
-        let torn = self.skipped > 0 || !self.kept.is_empty();
-        *self = Tail::default();
-        torn
-    }
-
-    /// Frees memory when nothing is kept, so that a thousand quiet connections occupy none.
-    fn shrink(&mut self) {
-        if self.kept.is_empty() && self.kept.capacity() > 512 {
-            self.kept = Vec::new();
+        match std::mem::take(self) {
+            Intake::Start(kept) => Tail::of(kept).tear(emit),
+            Intake::Lines(mut tail) => tail.tear(emit),
+            Intake::Records(mut records) => records.tear(emit),
+            Intake::Forward(forward) => forward.is_open(),
         }
     }
-}
-
-/// Emits the part of `block`, which consists of whole lines, up to the end of its last oversized
-/// line; returns the rest. Searches for one newline per line limit, not for each newline.
-fn after_oversized<'a>(
-    block: &'a [u8],
-    line_bytes_max: usize,
-    emit: &mut impl FnMut(Piece<'_>),
-) -> &'a [u8] {
-    let mut begin = 0;
-    let mut at = 0;
-    // `at` is the start of a line. A rest no longer than one line with its newline needs no check.
-    while block.len() - at > line_bytes_max + 1 {
-        if let Some(end) = memrchr(b'\n', &block[at..=at + line_bytes_max]) {
-            at += end + 1;
-            continue;
-        }
-        if at > begin {
-            emit(Piece::Lines(&block[begin..at]));
-        }
-        let from = at + line_bytes_max;
-        let more = memchr(b'\n', &block[from..]).expect("a block ends with a newline");
-        let prefix = &block[at..from];
-        emit(Piece::Oversized { prefix, bytes: (line_bytes_max + more) as u64 });
-        at = from + more + 1;
-        begin = at;
-    }
-    &block[begin..]
 }
 
 #[cfg(test)]

@@ -5,7 +5,8 @@
 use crate::pipeline::input::{FrameSink, Input, Source};
 use crate::receive::coalesce::{LARGE_READ_BYTES, Sweep, pipe_fill};
 use crate::receive::control::Control;
-use crate::receive::intake::{Bounds, Buffer, Piece, Tail};
+use crate::receive::intake::piece::{Bounds, Buffer, Piece};
+use crate::receive::intake::tail::Tail;
 use crate::receive::limits::{Limits, READ_BYTES};
 use crate::receive::worker::{self, End, Reader, Round, Setup, poll_timeout};
 use rustix::event::{PollFd, PollFlags, poll};

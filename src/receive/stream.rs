@@ -5,10 +5,12 @@ pub(crate) mod acceptor;
 pub(crate) mod connections;
 pub(crate) mod peer;
 
+use crate::frame::records::HEADER_BYTES_MAX;
 use crate::pipeline::input::{FrameSink, Input, Source};
 use crate::receive::coalesce::{FILL_BLOCKED, LARGE_READ_BYTES, Sweep, stream_fill};
 use crate::receive::control::Control;
-use crate::receive::intake::{Bounds, Buffer, Piece, Tail};
+use crate::receive::intake::Intake;
+use crate::receive::intake::piece::{Bounds, Buffer, Piece};
 use crate::receive::limits::{Limits, READ_BYTES};
 use crate::receive::meter::Refusal;
 use crate::receive::worker::{self, Reader, Round, Setup, poll_timeout};
@@ -108,7 +110,7 @@ impl StreamReader {
             epoll,
             events: Vec::with_capacity(EVENTS),
             acceptor,
-            buffer: Buffer::new(limits.tail_bytes_max(), READ_BYTES),
+            buffer: Buffer::new(limits.tail_bytes_max() + HEADER_BYTES_MAX, READ_BYTES),
             connections: Connections::new(limits),
             limits,
             holds: BinaryHeap::new(),
@@ -145,9 +147,10 @@ impl StreamReader {
                     } else {
                         sweep.more = true;
                     }
-                    let (tail, source) = (&mut connection.tail, &mut connection.source);
+                    let (intake, source) = (&mut connection.intake, &mut connection.source);
                     let emit = &mut |piece: Piece<'_>| round.hand_on(source, piece, observed);
-                    tail.take(&mut self.buffer, read, bounds, emit);
+                    intake.take(&mut self.buffer, read, bounds, emit);
+                    ended = intake.is_broken() || !connection.answer(&mut round.replies);
                     if read < requested && !hung {
                         break;
                     }
@@ -197,12 +200,12 @@ impl StreamReader {
         }
     }
 
-    /// Updates the memory count of the tail after a read, and queues the connection if its tail
+    /// Updates the memory count of the tail after a read, and queues the connection if its intake
     /// holds lines back.
     fn update_hold(&mut self, slot: usize, now: Duration) {
         let hold_until = now + self.limits.hold_max;
         let Some(connection) = self.connections.get(slot) else { return };
-        if connection.tail.holds() {
+        if connection.intake.holds() {
             connection.hold_until = hold_until;
             if !connection.hold_queued {
                 connection.hold_queued = true;
@@ -224,16 +227,16 @@ impl StreamReader {
             if connection.source.id != id {
                 continue;
             }
-            if connection.tail.holds() && connection.hold_until > round.now {
+            if connection.intake.holds() && connection.hold_until > round.now {
                 // More lines arrived in the meantime and are held back until a later time.
                 self.holds.push(Reverse((connection.hold_until, slot, id)));
                 continue;
             }
             connection.hold_queued = false;
-            any |= connection.tail.holds();
+            any |= connection.intake.holds();
             let observed = round.observed();
             let source = &mut connection.source;
-            connection.tail.release(&mut |piece| round.hand_on(source, piece, observed));
+            connection.intake.release(&mut |piece| round.hand_on(source, piece, observed));
             self.connections.count_tail(slot);
         }
         any
@@ -244,7 +247,7 @@ impl StreamReader {
         let Some(mut connection) = self.connections.remove(slot) else { return };
         let observed = round.observed();
         let source = &mut connection.source;
-        connection.tail.finish(&mut |piece| round.hand_on(source, piece, observed));
+        connection.intake.finish(&mut |piece| round.hand_on(source, piece, observed));
         round.meter.closed();
     }
 
@@ -280,7 +283,7 @@ impl StreamReader {
     fn refuse(&mut self, socket: &OwnedFd, refusal: Refusal, round: &mut Round<'_>) {
         round.meter.refused(refusal);
         let finished = shut(socket);
-        self.read_to_end(socket, Source::new(Input::Stream), Tail::default(), finished, round);
+        self.read_to_end(socket, Source::new(Input::Stream), Intake::default(), finished, round);
     }
 
     fn admit(&mut self, socket: OwnedFd, uid: u32, sweep: &mut Sweep, round: &mut Round<'_>) {
@@ -314,7 +317,7 @@ impl StreamReader {
         &mut self,
         socket: &OwnedFd,
         mut source: Source,
-        mut tail: Tail,
+        mut intake: Intake,
         finished: bool,
         round: &mut Round<'_>,
     ) {
@@ -327,9 +330,12 @@ impl StreamReader {
                 Ok((0, _)) => break,
                 Ok((read, _)) => {
                     round.meter.read(read);
-                    tail.take(&mut self.buffer, read, bounds, &mut |piece| {
+                    intake.take(&mut self.buffer, read, bounds, &mut |piece| {
                         round.hand_on(&mut source, piece, observed);
                     });
+                    // the connection closes next, so what does not fit is not sent
+                    connections::send(socket, &mut round.replies);
+                    round.replies.clear();
                 }
                 Err(Errno::INTR) => {}
                 Err(_) => break,
@@ -337,8 +343,8 @@ impl StreamReader {
         }
         let mut emit = |piece: Piece<'_>| round.hand_on(&mut source, piece, observed);
         if finished {
-            tail.finish(&mut emit);
-        } else if tail.tear(&mut emit) {
+            intake.finish(&mut emit);
+        } else if intake.tear(&mut emit) {
             round.meter.torn();
         }
     }
@@ -435,8 +441,8 @@ impl Reader for StreamReader {
         }
         for (slot, finished) in slots.into_iter().zip(finished) {
             if let Some(connection) = self.connections.remove(slot) {
-                let (socket, tail) = (connection.socket, connection.tail);
-                self.read_to_end(&socket, connection.source, tail, finished, round);
+                let (socket, intake) = (connection.socket, connection.intake);
+                self.read_to_end(&socket, connection.source, intake, finished, round);
                 round.meter.closed();
             }
         }
@@ -446,7 +452,7 @@ impl Reader for StreamReader {
             round.meter.opened();
             let finished = shut(&socket);
             let source = Source::new(Input::Stream);
-            self.read_to_end(&socket, source, Tail::default(), finished, round);
+            self.read_to_end(&socket, source, Intake::default(), finished, round);
             round.meter.closed();
         }
     }

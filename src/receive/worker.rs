@@ -10,7 +10,7 @@ use crate::clock::{Clock, UnixNanos, timespec};
 use crate::pipeline::input::{FrameSink, Input, Source};
 use crate::receive::coalesce::{Coalescer, Next, Sweep};
 use crate::receive::control::Control;
-use crate::receive::intake::Piece;
+use crate::receive::intake::piece::Piece;
 use crate::receive::limits::Limits;
 use crate::receive::meter::{Meter, ThreadState};
 use crate::telemetry::Telemetry;
@@ -82,6 +82,8 @@ pub(super) struct Round<'a> {
     /// When the round began, on the monotonic clock.
     pub(super) now: Duration,
     pub(super) sink: &'a mut dyn FrameSink,
+    /// Answers to the peer of the connection that is being read.
+    pub(super) replies: Vec<u8>,
 }
 
 impl Round<'_> {
@@ -103,6 +105,13 @@ impl Round<'_> {
                     self.sink.oversized(source, prefix, bytes, observed);
                 }
             }
+            Piece::Record(frame) => {
+                if self.meter.frame() {
+                    self.sink.frame(source, frame, observed);
+                }
+            }
+            Piece::Torn => self.meter.torn(),
+            Piece::Reply(answer) => self.replies.extend_from_slice(answer),
         }
     }
 
@@ -132,7 +141,7 @@ pub(super) fn run(
     let control = &setup.control;
     let now = setup.clock.monotonic();
     let meter = Meter::new(&setup.telemetry, reader.input(), now);
-    let mut round = Round { setup, meter, now, sink };
+    let mut round = Round { setup, meter, now, sink, replies: Vec::new() };
     let mut coalescer = Coalescer::new(reader.sleep_max(&setup.limits));
     let mut next = Next::Wait;
     let mut tick_at: Option<Duration> = None;
@@ -215,6 +224,7 @@ pub(super) fn poll_timeout(timeout: Duration) -> Timespec {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::frame::encoding::Frame;
     use crate::telemetry::sum;
 
     /// Reads the count of received frames whenever the pipeline publishes its own counts.
@@ -228,7 +238,7 @@ mod tests {
 
         fn oversized(&mut self, _: &mut Source, _: &[u8], _: u64, _: UnixNanos) {}
 
-        fn datagram(&mut self, _: &mut Source, _: &[u8], _: UnixNanos) {}
+        fn frame(&mut self, _: &mut Source, _: Frame<'_>, _: UnixNanos) {}
 
         fn flush(&mut self, _: UnixNanos) {
             self.received.push(sum(&self.telemetry.received));
@@ -255,7 +265,7 @@ mod tests {
         let now = setup.clock.monotonic();
         let meter = Meter::new(&telemetry, Input::Stream, now);
         let mut sink = Observer { telemetry, received: Vec::new() };
-        let mut round = Round { setup: &setup, meter, now, sink: &mut sink };
+        let mut round = Round { setup: &setup, meter, now, sink: &mut sink, replies: Vec::new() };
         let mut source = Source::with_id(1, Input::Stream);
         let observed = round.observed();
         round.hand_on(&mut source, Piece::Lines(b"a\nb\n"), observed);

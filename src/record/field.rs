@@ -92,7 +92,7 @@ fields! {
     /// When the event occurred.
     TIMESTAMP = 0, "timestamp", [
         "timestamp", "time", "@timestamp", "ts", "Timestamp", "datetime", "asctime",
-        "time_iso8601", "eventTime", "date", "t",
+        "time_iso8601", "eventTime", "date", "t", "fluent.time",
     ];
     /// The level as text or as a logger's number.
     SEVERITY = 1, "severity_text", [

@@ -10,6 +10,7 @@ use sidelight::app::signals::Signals;
 use sidelight::app::worker::Pipelines;
 use sidelight::clock::{Clock, UnixNanos};
 use sidelight::frame::count;
+use sidelight::frame::encoding::Frame;
 use sidelight::pipeline::input::{FrameSink, Source};
 use sidelight::telemetry::Telemetry;
 use sidelight::telemetry::process_status::ProcessStatus;
@@ -171,9 +172,9 @@ impl FrameSink for Counter {
         panic!("no line is that long");
     }
 
-    fn datagram(&mut self, source: &mut Source, bytes: &[u8], _: UnixNanos) {
+    fn frame(&mut self, source: &mut Source, frame: Frame<'_>, _: UnixNanos) {
         decode(&self.telemetry, 1);
-        self.add(source, bytes);
+        self.add(source, frame.bytes);
     }
 
     fn flush(&mut self, _: UnixNanos) {}

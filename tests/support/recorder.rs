@@ -8,6 +8,7 @@ use sidelight::app::worker::Pipelines;
 use sidelight::app::{App, Running};
 use sidelight::clock::{Clock, UnixNanos};
 use sidelight::frame::count;
+use sidelight::frame::encoding::Frame;
 use sidelight::pipeline::input::{FrameSink, Input, Source};
 use sidelight::telemetry::Telemetry;
 use sidelight::telemetry::process_status::ProcessStatus;
@@ -68,9 +69,9 @@ impl FrameSink for Recorder {
         self.recording().oversized.push((prefix.len(), bytes));
     }
 
-    fn datagram(&mut self, _: &mut Source, bytes: &[u8], _: UnixNanos) {
+    fn frame(&mut self, _: &mut Source, frame: Frame<'_>, _: UnixNanos) {
         decode(&self.telemetry, 1);
-        self.recording().datagrams.push(bytes.to_vec());
+        self.recording().datagrams.push(frame.bytes.to_vec());
     }
 
     fn flush(&mut self, _: UnixNanos) {

@@ -203,6 +203,8 @@ fn letter(header: &mut Header<'_>, at: usize) -> Option<usize> {
         header.is_done = true;
         return Some(header.level(at, at + 1, next + length + 1));
     }
+    // another message may begin with a tag
+    header.is_searched = true;
     Some(header.level(at, at + 1, next))
 }
 

@@ -35,7 +35,8 @@ pub(super) struct Header<'a> {
     pub(super) waiting: usize,
     /// The message starts at `body`, whatever follows.
     pub(super) is_done: bool,
-    /// The level was searched for in the text after the parts, so that it depends on that text.
+    /// A level or a tag was searched for in the text after the parts, so that the header depends on
+    /// that text.
     pub(super) is_searched: bool,
     /// Where the parser found no further part.
     pub(super) stopped: usize,

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::clock::{Clock, UnixNanos};
+use crate::frame::encoding::Frame;
 use crate::receive::control::Control;
 use crate::receive::limits::Limits;
 use crate::telemetry::Telemetry;
@@ -28,7 +29,7 @@ impl FrameSink for Blocks {
 
     fn oversized(&mut self, _: &mut Source, _: &[u8], _: u64, _: UnixNanos) {}
 
-    fn datagram(&mut self, _: &mut Source, _: &[u8], _: UnixNanos) {}
+    fn frame(&mut self, _: &mut Source, _: Frame<'_>, _: UnixNanos) {}
 
     fn flush(&mut self, _: UnixNanos) {}
 

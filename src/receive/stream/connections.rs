@@ -2,11 +2,12 @@
 //! Unit: one connection.
 
 use crate::pipeline::input::Source;
-use crate::receive::intake::Tail;
+use crate::receive::intake::Intake;
 use crate::receive::limits::{Limits, TAIL_BYTES_ALWAYS};
 use crate::receive::meter::Refusal;
 use rustix::fd::OwnedFd;
-use rustix::io::ioctl_fionread;
+use rustix::io::{Errno, ioctl_fionread};
+use rustix::net::SendFlags;
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -88,18 +89,23 @@ pub(crate) struct Connection {
     pub socket: OwnedFd,
     /// The source that the pipeline sees.
     pub source: Source,
-    /// Its unfinished line.
-    pub tail: Tail,
+    /// Its framing, with the unfinished line.
+    pub intake: Intake,
     /// Until when its held-back lines wait, on the monotonic clock.
     pub hold_until: Duration,
     /// True if it is in the queue of held-back lines.
     pub hold_queued: bool,
     /// How its writer writes.
     pub pace: Pace,
+    /// Answers that its socket had no space for.
+    pub unsent: Vec<u8>,
     uid: u32,
-    /// The memory of `tail` at its last count.
+    /// The memory of `intake` at its last count.
     tail_bytes: usize,
 }
+
+/// The most bytes of answers that wait for a peer that does not read them.
+const UNSENT_BYTES_MAX: usize = 16 * 1024;
 
 impl Connection {
     /// Returns when the connection is read in a sweep.
@@ -107,6 +113,30 @@ impl Connection {
         // without an answer, a read shows what there is
         self.pace.turn(|| ioctl_fionread(&self.socket).unwrap_or(0))
     }
+
+    /// Sends answers, and those before that the socket had no space for; never waits. Returns false
+    /// if the peer reads too little or is gone: the connection is to be closed then.
+    pub(crate) fn answer(&mut self, replies: &mut Vec<u8>) -> bool {
+        if replies.is_empty() && self.unsent.is_empty() {
+            return true;
+        }
+        self.unsent.append(replies);
+        send(&self.socket, &mut self.unsent) && self.unsent.len() <= UNSENT_BYTES_MAX
+    }
+}
+
+/// Sends the beginning of `answers` for which the socket has space, and removes it. Returns false if
+/// the peer is gone.
+pub(crate) fn send(socket: &OwnedFd, answers: &mut Vec<u8>) -> bool {
+    if answers.is_empty() {
+        return true;
+    }
+    match rustix::net::send(socket, answers, SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
+        Ok(sent) => drop(answers.drain(..sent)),
+        Err(Errno::AGAIN | Errno::INTR) => {}
+        Err(_) => return false,
+    }
+    true
 }
 
 /// All connections of a data thread.
@@ -156,10 +186,11 @@ impl Connections {
         let connection = Connection {
             socket,
             source,
-            tail: Tail::default(),
+            intake: Intake::default(),
             hold_until: Duration::ZERO,
             hold_queued: false,
             pace: Pace::default(),
+            unsent: Vec::new(),
             uid,
             tail_bytes: 0,
         };
@@ -206,7 +237,7 @@ impl Connections {
     /// Updates the memory count of the tail in `slot`.
     pub(crate) fn count_tail(&mut self, slot: usize) {
         let Some(connection) = self.slots.get_mut(slot).and_then(Option::as_mut) else { return };
-        let now = connection.tail.bytes();
+        let now = connection.intake.bytes();
         self.tail_bytes = self.tail_bytes - connection.tail_bytes + now;
         connection.tail_bytes = now;
     }
@@ -216,7 +247,7 @@ impl Connections {
 mod tests {
     use super::*;
     use crate::pipeline::input::Input;
-    use crate::receive::intake::{Bounds, Buffer};
+    use crate::receive::intake::piece::{Bounds, Buffer};
     use rustix::event::{EventfdFlags, eventfd};
 
     fn connections(limits: Limits) -> Connections {
@@ -270,10 +301,11 @@ mod tests {
         let slots = [1, 2, 3].map(|uid| come(&mut all, uid).expect("below the limits"));
         assert_eq!(all.tail_bytes_max(slots[0]), 65_536);
         let mut buffer = Buffer::new(65_536, 70_000);
+        buffer.space().fill(b'x');
         for (slot, left) in [(slots[0], 40_000), (slots[1], TAIL_BYTES_ALWAYS)] {
             let bounds = Bounds { line_bytes_max: 65_536, tail_bytes_max: 65_536 };
-            let tail = &mut all.get(slot).expect("it is there").tail;
-            tail.take(&mut buffer, 60_000, bounds, &mut |_| unreachable!("no line is whole"));
+            let intake = &mut all.get(slot).expect("it is there").intake;
+            intake.take(&mut buffer, 60_000, bounds, &mut |_| unreachable!("no line is whole"));
             all.count_tail(slot);
             assert_eq!(all.tail_bytes_max(slots[2]), left);
         }

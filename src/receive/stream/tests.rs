@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::clock::{Clock, Hand, UnixNanos};
+use crate::frame::encoding::Frame;
 use crate::receive::meter::Meter;
 use crate::telemetry::Telemetry;
 use std::collections::BTreeSet;
@@ -23,7 +24,7 @@ impl FrameSink for Reads {
 
     fn oversized(&mut self, _: &mut Source, _: &[u8], _: u64, _: UnixNanos) {}
 
-    fn datagram(&mut self, _: &mut Source, _: &[u8], _: UnixNanos) {}
+    fn frame(&mut self, _: &mut Source, _: Frame<'_>, _: UnixNanos) {}
 
     fn flush(&mut self, _: UnixNanos) {}
 
@@ -44,7 +45,7 @@ fn sweep(reader: &mut StreamReader, setup: &Setup, hand: &Hand) -> Vec<u64> {
     let mut sink = Reads { sources: Vec::new(), hand: hand.clone() };
     let now = setup.clock.monotonic();
     let meter = Meter::new(&setup.telemetry, Input::Stream, now);
-    let mut round = Round { setup, meter, now, sink: &mut sink };
+    let mut round = Round { setup, meter, now, sink: &mut sink, replies: Vec::new() };
     reader.wait(&setup.control, Some(Duration::ZERO)).expect("a wait");
     reader.sweep(&mut round).expect("a sweep");
     drop(round);

@@ -102,6 +102,7 @@ class Sidecar:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.stderr = open(os.path.join(self.folder.name, "stderr"), "w+", encoding="utf-8")
+        self.stdout = open(os.path.join(self.folder.name, "stdout"), "w+", encoding="utf-8")
         command = [BINARY, "run", "--socket", self.socket]
         command += ["--datagram-socket", self.datagram_socket, "--listen", f"127.0.0.1:{self.port}"]
         command += [*arguments, *(["--stdin"] if stdin else [])]
@@ -110,7 +111,7 @@ class Sidecar:
         self.process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
+            stdout=self.stdout,
             stderr=self.stderr,
             env={**clean, **environment},
         )
@@ -133,6 +134,7 @@ class Sidecar:
             except BrokenPipeError:
                 pass
         self.stderr.close()
+        self.stdout.close()
         self.folder.cleanup()
 
     def said(self):
@@ -140,6 +142,11 @@ class Sidecar:
         self.stderr.flush()
         with open(self.stderr.name, encoding="utf-8") as said:
             return said.read()
+
+    def printed(self):
+        """What it wrote to standard output."""
+        with open(self.stdout.name, encoding="utf-8") as printed:
+            return printed.read()
 
     def metrics(self, created=False, accept="text/plain"):
         """The exposition as text."""

@@ -178,6 +178,19 @@ fn a_letter_and_a_bracket_before_a_time_are_different_headers() {
     assert_eq!(layouts.known.len(), 1, "klog's header is remembered");
 }
 
+/// Bug: a header of logcat without a tag was remembered if a separator followed its letter, and a
+/// tag in another message was not read.
+#[test]
+fn a_header_in_whose_message_a_tag_is_looked_for_is_not_remembered() {
+    let header = "2026-11-21 00:00:00,000 1234  5678 W | x:12 - ";
+    let mut layouts = Layouts::default();
+    for message in ["y", "Ztag: Stored 7 rows"] {
+        let line = format!("{header}{message}");
+        let remembered = read(line.as_bytes(), Some(&mut layouts));
+        assert_eq!(remembered, read(line.as_bytes(), None), "{line}");
+    }
+}
+
 /// A source with a new header in every line uses its credit up, and gets it back slowly.
 #[test]
 fn what_never_recurs_is_not_remembered_forever() {
