@@ -63,8 +63,8 @@ fn watch_shows_a_running_sidecar() {
     server.join().expect("one connection");
 }
 
-/// Guarantees: `replay` ends in a summary, the series are behind `--metrics`, and a pipe has no
-/// colours even where a variable asks for them.
+/// Guarantees: `replay` begins with a summary, which the series follow in a pipe; `--metrics` makes
+/// comments of it; and a pipe has no colours even where a variable requests them.
 #[test]
 fn replay_summarises_a_file() {
     let folder = tempfile::tempdir().expect("a temporary directory");
@@ -73,7 +73,10 @@ fn replay_summarises_a_file() {
     let log = log.display().to_string();
     let plain = text(&run(&["replay", &log]).stdout);
     assert!(plain.starts_with("lines   1 read, 0 refused\n"), "{plain}");
-    assert!(plain.contains("GET /a/{id}") && !plain.contains("http_requests_total"), "{plain}");
+    let (summary, series) = plain.split_once("\n\n#").expect("the series follow");
+    assert!(summary.contains("GET /a/{id}") && !summary.contains("http_requests_total"), "{plain}");
+    let first = "http_requests_total{method=\"GET\",endpoint=\"/a/{id}\",status_code=\"200\"} 1";
+    assert!(series.lines().any(|line| line == first), "{plain}");
     let page = text(&run(&["replay", "--metrics", &log]).stdout);
     assert!(
         page.contains("\nhttp_requests_total{") && page.contains("\n# lines   1 read"),

@@ -1,7 +1,8 @@
 //! `sidelight replay`: passes a log file through the rules and prints what a sidecar would have
-//! made of it: routes, rates, quantiles, errors by type, formats, spans, health. `--metrics` prints
-//! the series first, in Prometheus' text format, and the rest as comments, so that promtool can read
-//! the whole output.
+//! made of it: routes, rates, quantiles, errors by type, formats, spans, health. What is no terminal
+//! gets the series as well, because a program that reads the output searches for them. `--metrics`
+//! prints the series first, in Prometheus' text format, and the rest as comments, so that promtool
+//! can read the whole output.
 
 use super::lines;
 use super::scrape::Scrape;
@@ -14,7 +15,7 @@ use crate::console;
 use crate::health::verdict::{Check, Status};
 use crate::replay::{Outcome, Replay};
 use clap::ValueEnum;
-use std::io;
+use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -79,7 +80,7 @@ pub(crate) fn run(arguments: &Arguments, environment: &Environment) -> ExitCode 
     let outcome = replay.finish();
     let written = match arguments.format {
         Format::Text if arguments.metrics => with_metrics(&outcome),
-        Format::Text => summary(&outcome, Style::of(io::stdout(), environment)).join("\n") + "\n",
+        Format::Text => page(&outcome, environment),
         Format::Json => format!("{}\n", json(&outcome)),
     };
     if let Err(error) = read {
@@ -100,6 +101,17 @@ pub(crate) fn run(arguments: &Arguments, environment: &Environment) -> ExitCode 
         return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS
+}
+
+/// Returns the summary and, for a program or a file that reads it, the series.
+fn page(outcome: &Outcome, environment: &Environment) -> String {
+    let lines = summary(outcome, Style::of(io::stdout(), environment));
+    let mut page = lines.join("\n") + "\n";
+    if !io::stdout().is_terminal() {
+        page.push('\n');
+        page.push_str(&outcome.metrics);
+    }
+    page
 }
 
 /// Returns the series, with the summary as comments.
