@@ -9,7 +9,7 @@ use super::state::Header;
 use super::{forms, group, ids, level, request, servers, tail};
 use crate::decode::out::Out;
 use crate::record::attempt::Decline;
-use crate::record::field::LOGGER;
+use crate::record::field::{LOGGER, SEVERITY};
 
 /// Limit of parts before a message; layouts in use have up to ten.
 const PARTS_MAX: usize = 16;
@@ -59,7 +59,9 @@ fn parse(bytes: &[u8]) -> Header<'_> {
         at = next;
     }
     header.stopped = at;
-    if header.has_time && header.level.is_none() {
+    // klog's letter is a level, though no word
+    let has_severity = header.fields[..header.count].iter().any(|field| field.0 == SEVERITY);
+    if header.has_time && !has_severity {
         servers::postgres(&mut header);
     } else if header.body.is_none() {
         servers::bracketed_time(&mut header);

@@ -191,6 +191,16 @@ fn a_header_in_whose_message_a_tag_is_looked_for_is_not_remembered() {
     }
 }
 
+/// Bug: a word that PostgreSQL writes as a level was searched for in a message of klog.
+#[test]
+fn a_letter_of_klog_is_the_level_whatever_the_message_says() {
+    let line = "I1121 00:00:00.000000 7 file.go:12] [req-1] ERROR:  the message names a level";
+    let (body, fields) = read(line.as_bytes(), None);
+    assert_eq!(body, Some(36));
+    let level = fields.iter().find(|(field, _)| *field == SEVERITY.0).map(|(_, value)| value);
+    assert_eq!(level.map(|value| (value.start, value.len)), Some((0, 1)));
+}
+
 /// A source with a new header in every line uses its credit up, and gets it back slowly.
 #[test]
 fn what_never_recurs_is_not_remembered_forever() {
