@@ -42,7 +42,7 @@
 //! | [`console`] | writes to standard error and standard output without panicking or blocking |
 //! | [`cli`] | the commands: run, demo, watch, check, replay, explain, ...; finds other programs |
 //! | [`clock`], [`resource`] | time as a value; the service that the telemetry describes |
-//! | [`encoding`], [`sync`] | percent encoding and a stable hash; locks that survive a panic |
+//! | [`encoding`], [`sync`], [`order`] | percent encoding and a stable hash; locks; sorting |
 //!
 //! Two more programs are crates of the same workspace: `crates/injector` adds the sidecar to pods
 //! (admission webhook, manifests, cluster check), `crates/tee` copies a command's output to the
@@ -94,6 +94,7 @@ pub(crate) mod forward;
 pub mod frame;
 pub mod health;
 pub mod metrics;
+pub(crate) mod order;
 pub(crate) mod otlp;
 pub mod outbox;
 pub(crate) mod phase;

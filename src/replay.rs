@@ -15,6 +15,7 @@ use crate::health::evaluate::{Evaluator, Moment};
 use crate::health::verdict::Verdict;
 use crate::metrics::Registry;
 use crate::metrics::expose::{self, Encoding, Options};
+use crate::order;
 use crate::outbox::{BatchSize, Capacity, Chunk, Outbox};
 use crate::pipeline::explanation::is_request;
 use crate::pipeline::input::{FrameSink, Input, Source};
@@ -220,7 +221,7 @@ impl Replay {
         self.outcome.spans_skipped =
             counted(&self.telemetry.spans_skipped).into_iter().map(|(reason, _)| reason).collect();
         self.outcome.formats = counted(&self.telemetry.decoded);
-        self.outcome.formats.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        order::sort_by_key(&mut self.outcome.formats, |(_, count)| std::cmp::Reverse(*count));
         self.outcome.malformed = sum(&self.telemetry.malformed);
         let missing = |what| self.telemetry.records_incomplete.with_label_values(&[what]).get();
         self.outcome.incomplete = (missing("level"), missing("time"));

@@ -33,6 +33,7 @@ const TEE: Layers = &[
 const SIDELIGHT: Layers = &[
     ("clock", &[]),
     ("encoding", &[]),
+    ("order", &[]),
     ("sync", &[]),
     ("console", &[]),
     ("resource", &[]),
@@ -95,7 +96,7 @@ const SIDELIGHT: Layers = &[
 ];
 
 /// Modules of sidelight that every module above them may import: they have no state.
-const SHARED: &[&str] = &["encoding", "sync"];
+const SHARED: &[&str] = &["encoding", "order", "sync"];
 
 /// Limit of lines in a file, without its inline tests.
 const FILE_LINES_MAX: usize = 500;

@@ -14,6 +14,7 @@ use crate::config::print::print;
 use crate::config::settings::Config;
 use crate::config::{Checked, Flags, Loaded, check, load};
 use crate::console;
+use crate::order;
 use crate::rules::compile::dry_run;
 use crate::rules::set::Rule;
 use crate::rules::settings::FormatSettings;
@@ -161,7 +162,7 @@ pub fn faults(loaded: &Loaded) -> Vec<Fault> {
         }
     }
     faults.extend(lint::warnings(loaded));
-    faults.sort_by_key(|fault| loaded.order(fault));
+    order::sort_by_key(&mut faults, |fault| loaded.order(fault));
     faults
 }
 

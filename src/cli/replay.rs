@@ -13,6 +13,7 @@ use crate::config::environment::Environment;
 use crate::config::{Flags, load};
 use crate::console;
 use crate::health::verdict::{Check, Status};
+use crate::order;
 use crate::replay::{Outcome, Replay};
 use clap::ValueEnum;
 use std::io::{self, IsTerminal};
@@ -197,7 +198,7 @@ fn spans(outcome: &Outcome, style: Style) -> Vec<String> {
     if all.is_empty() {
         return Vec::new();
     }
-    all.sort_by_key(|(_, (count, ..))| std::cmp::Reverse(*count));
+    order::sort_by_key(&mut all, |(_, (count, ..))| std::cmp::Reverse(*count));
     let names = all.iter().map(|((kind, name), _)| kind.len() + 1 + name.chars().count());
     let width = names.max().unwrap_or(0).clamp(20, table::columns(style) - 30);
     let head = format!("  {:<width$}{:>8}{:>8}{:>10}", "span", "count", "failed", "mean");

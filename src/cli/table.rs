@@ -5,6 +5,7 @@
 
 use super::scrape::{Buckets, Scrape, quantile};
 use super::style::{Look, Style, shortened};
+use crate::order;
 use crate::rules::standard;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -146,7 +147,9 @@ fn collected(figures: &Figures<'_>) -> Vec<Route> {
         })
         .filter(|route| route.requests > 0.0)
         .collect();
-    all.sort_by(|a, b| b.requests.total_cmp(&a.requests).then_with(|| a.name.cmp(&b.name)));
+    order::sort_by(&mut all, |a, b| {
+        b.requests.total_cmp(&a.requests).then_with(|| a.name.cmp(&b.name))
+    });
     all
 }
 
@@ -170,7 +173,7 @@ pub(super) fn errors(now: &Scrape, rows_max: usize, style: Style) -> Vec<String>
     if all.is_empty() {
         return Vec::new();
     }
-    all.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.2.cmp(&b.2)));
+    order::sort_by(&mut all, |a, b| b.0.total_cmp(&a.0).then_with(|| a.2.cmp(&b.2)));
     let width = name_columns(all.iter().map(|(.., name)| name.as_str()), columns(style) - 30);
     let head = format!("  {:<width$}{:>8}{:>17}", "error", "count", "with stack trace");
     let mut lines = vec![style.paint(Look::Title, &head)];

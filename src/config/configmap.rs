@@ -6,6 +6,7 @@ use super::fault::{Fault, Faults};
 use super::layer::{self, Layer, Rank, is_key};
 use super::text;
 use super::tree::{self, Inside, Node, Source, Value};
+use crate::order;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -113,7 +114,7 @@ fn config_map(file: &Source, object: &Node) -> Option<CheckUnit> {
     let Value::Map(data) = &key(object, "data")?.value else { return None };
     let (mut keys, others): (Vec<_>, Vec<_>) =
         data.iter().partition(|(name, _)| is_key(name.key()));
-    keys.sort_by(|(one, _), (other, _)| one.key().cmp(other.key()));
+    order::sort_by(&mut keys, |(one, _), (other, _)| one.key().cmp(other.key()));
     let name = key(object, "metadata").and_then(|metadata| key(metadata, "name"));
     let name = name.map(Node::key).unwrap_or_default();
     let mut faults = Faults::default();

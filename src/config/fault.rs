@@ -1,6 +1,7 @@
 //! Describes the faults of a configuration: where, what, and what to do. Displays them with the
 //! line and a caret. Unit: one fault.
 
+use crate::order;
 use std::fmt;
 
 /// The severity of a fault.
@@ -95,7 +96,7 @@ impl Faults {
     /// Sorts the faults by position in the file.
     pub fn sort(&mut self) {
         let place = |fault: &Fault| fault.located.as_ref().map_or((0, 0), |l| (l.line, l.column));
-        self.listed.sort_by_key(place);
+        order::sort_by_key(&mut self.listed, place);
     }
 
     /// Returns the list; its last entry counts the faults that are not in it.

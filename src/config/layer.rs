@@ -229,7 +229,7 @@ fn keys(directory: &Path) -> io::Result<(Vec<String>, Option<String>)> {
             ignored = ignored.filter(|first| *first < name).or(Some(name));
         }
     }
-    names.sort();
+    names.sort_unstable();
     names.truncate(FILES_MAX + 1);
     Ok((names, ignored))
 }

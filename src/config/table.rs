@@ -165,7 +165,7 @@ pub const ALL: &[Setting] = &[
         "log_level",
         LevelWord,
         log_level,
-        "The minimum level of sidelight's own log lines on standard error.",
+        "The minimum level of sidelight's own log lines on standard error; in a release, trace is debug.",
         live: true,
         variable: Some("SIDELIGHT_LOG_LEVEL"),
         flag: Some("log-level")

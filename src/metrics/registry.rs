@@ -8,6 +8,7 @@ use super::declare::SERIES_MAX;
 use super::exemplar::Exemplar;
 use super::family::{FamilyConflict, FamilyId, FamilySpec, Limits};
 use super::rendered::Rendered;
+use crate::order;
 use crate::sync::lock;
 use std::cmp::Reverse;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -156,12 +157,12 @@ impl Registry {
         // of two exemplars with the same time, the one collected last sorts first and stays
         newer.append(&mut kept);
         *kept = newer;
-        kept.sort_by_key(|(cell, exemplar)| (*cell, Reverse(exemplar.at)));
+        order::sort_by_key(&mut kept, |(cell, exemplar)| (*cell, Reverse(exemplar.at)));
         kept.dedup_by_key(|(cell, _)| *cell);
         if kept.len() > EXEMPLARS_KEPT_MAX {
-            kept.sort_by_key(|(_, exemplar)| Reverse(exemplar.at));
+            order::sort_by_key(&mut kept, |(_, exemplar)| Reverse(exemplar.at));
             kept.truncate(EXEMPLARS_KEPT_MAX);
-            kept.sort_by_key(|(cell, _)| *cell);
+            order::sort_by_key(&mut kept, |(cell, _)| *cell);
         }
         kept
     }

@@ -217,8 +217,7 @@ fields! {
     ];
     /// A method and a path in one text, `GET /orders HTTP/1.1`. Decoding splits it.
     REQUEST_LINE = 32, "request_line", ["request_line", "request", "requestLine", "http_request"];
-    /// A key that identifies the framework; the rank is the number of the framework. Decoding
-    /// removes it.
+    /// A key that identifies the framework; its rank is its number. Decoding removes it.
     FRAMEWORK = 33, "framework", [];
     /// The kind of span that the line describes.
     SPAN_KIND = 34, "span.kind", ["span.kind", "span_kind", "spanKind", "kind", "direction"];

@@ -12,6 +12,7 @@ use crate::decode::outline::outline;
 use crate::decode::time::{MinuteCache, Zone};
 use crate::decode::{Memory, decode, time};
 use crate::encoding::is_deceptive;
+use crate::order;
 use crate::pipeline::explanation;
 use crate::record::{Decoded, Envelope, Format, Record, field};
 use crate::rules::set::RuleSet;
@@ -169,7 +170,9 @@ impl Summary<'_> {
         if kinds.is_empty() {
             return;
         }
-        kinds.sort_by_key(|(_, example)| (std::cmp::Reverse(example.count), example.line));
+        order::sort_by_key(&mut kinds, |(_, example)| {
+            (std::cmp::Reverse(example.count), example.line)
+        });
         out.push_str("\nnot understood, one example of each kind:\n");
         for (kind, example) in kinds.iter().take(KINDS_SHOWN_MAX) {
             let RecordOutline { lacks, outline } = kind;

@@ -4,6 +4,7 @@
 
 use super::gather::{Explanation, place};
 use crate::cli::style::{Look, Style, printable, wrapped};
+use crate::order;
 use crate::pipeline::explanation::FieldUse;
 use std::fmt::Write as _;
 
@@ -124,7 +125,7 @@ fn colour(number: usize) -> &'static str {
 fn underlined(line: &str, fields: &[FieldUse], style: Style) -> String {
     let mut owners: Vec<Option<usize>> = vec![None; line.len()];
     let mut places: Vec<(usize, &FieldUse)> = fields.iter().enumerate().collect();
-    places.sort_by_key(|(_, field)| {
+    order::sort_by_key(&mut places, |(_, field)| {
         std::cmp::Reverse(field.at.as_ref().map_or(0, std::ops::Range::len))
     });
     for (number, field) in places {
